@@ -1,0 +1,188 @@
+// Package simulation runs engine code in one goroutine at a time, in virtual
+// time, under one seeded scheduler: the same seed gives the same run, event by
+// event.
+//
+// Each task is a coroutine. The scheduler holds a queue of events (a message
+// arrives, a wait ends); running one resumes one coroutine until it blocks again.
+// Chance decides how long messages and storage operations take and who goes first
+// among those who could go at once. A killed process's coroutines are abandoned
+// where they stand.
+//
+// It is not a model of power loss: what a killed process wrote, stays.
+//
+// Start with [World].
+package simulation
+
+import (
+	"container/heap"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/snapback/snapback/reference/environment"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// How long things take, in virtual time: at least the first, less than the second.
+var (
+	remoteLatency  = [2]time.Duration{50 * time.Microsecond, 500 * time.Microsecond}
+	localLatency   = [2]time.Duration{time.Microsecond, 20 * time.Microsecond}
+	storageLatency = [2]time.Duration{20 * time.Microsecond, 300 * time.Microsecond}
+)
+
+// World is a set of simulated processes, their network, their shared storage and
+// their clock. It is not safe for concurrent use.
+type World struct {
+	now       time.Duration
+	rand      *rand.Rand
+	files     *filesystem.Memory
+	log       func(time.Duration, environment.Address, environment.Record)
+	queue     queue
+	events    uint64 // ever scheduled
+	tasks     map[environment.Address]*task
+	processes map[string][]*task     // in the order spawned
+	arrivals  map[link]time.Duration // of the last message on each link
+}
+
+type link struct{ from, to environment.Address }
+
+// New returns a world without processes. The log receives what tasks log, at the
+// moment they do.
+func New(seed uint64, files *filesystem.Memory, log func(time.Duration, environment.Address, environment.Record)) *World {
+	return &World{
+		rand:      rand.New(rand.NewPCG(seed, 0x5eed)),
+		files:     files,
+		log:       log,
+		tasks:     map[environment.Address]*task{},
+		processes: map[string][]*task{},
+		arrivals:  map[link]time.Duration{},
+	}
+}
+
+// Now is the virtual time since the world began.
+func (w *World) Now() time.Duration { return w.now }
+
+// Start starts a process whose first task has the process's name.
+func (w *World) Start(process string, main func(environment.Environment)) {
+	w.spawn(environment.Address{Process: process, Task: process}, main)
+}
+
+// Kill ends a process at once: its tasks run no further, messages to it are lost,
+// and its unfinished storage operations never happen.
+func (w *World) Kill(process string) {
+	for _, t := range w.processes[process] {
+		delete(w.tasks, t.address)
+		t.abandon()
+	}
+	delete(w.processes, process)
+}
+
+// Alive says whether a process has a task that has not returned.
+func (w *World) Alive(process string) bool { return len(w.processes[process]) > 0 }
+
+// Step runs the next event. It returns false if there is none: nothing will ever
+// happen again.
+func (w *World) Step() bool {
+	if len(w.queue) == 0 {
+		return false
+	}
+	next := heap.Pop(&w.queue).(event)
+	w.now = next.at
+	receiver := w.tasks[next.to]
+	if receiver == nil || (next.envelope == nil && receiver.wait != next.wait) {
+		return true // killed, returned, or woken by something else before
+	}
+	if next.envelope != nil {
+		receiver.inbox = append(receiver.inbox, *next.envelope)
+		if !receiver.receiving {
+			return true
+		}
+	}
+	receiver.resume()
+	if receiver.returned {
+		w.forget(receiver)
+	}
+	return true
+}
+
+func (w *World) spawn(address environment.Address, body func(environment.Environment)) {
+	if w.tasks[address] != nil {
+		panic(fmt.Sprintf("simulation: task %s is running already", address))
+	}
+	created := newTask(w, address, body)
+	w.tasks[address] = created
+	w.processes[address.Process] = append(w.processes[address.Process], created)
+	w.schedule(event{at: w.now, to: address, wait: created.wait})
+}
+
+func (w *World) forget(t *task) {
+	delete(w.tasks, t.address)
+	tasks := w.processes[t.address.Process]
+	tasks = slices.DeleteFunc(tasks, func(other *task) bool { return other == t })
+	if len(tasks) == 0 {
+		delete(w.processes, t.address.Process)
+		return
+	}
+	w.processes[t.address.Process] = tasks
+}
+
+func (w *World) send(from, to environment.Address, message environment.Message) {
+	latency := remoteLatency
+	if from.Process == to.Process {
+		latency = localLatency
+	}
+	// In order between two tasks, as on one connection.
+	on := link{from, to}
+	at := max(w.now+w.between(latency), w.arrivals[on])
+	w.arrivals[on] = at
+	w.schedule(event{at: at, to: to, envelope: &environment.Envelope{From: from, Message: message}})
+}
+
+func (w *World) schedule(e event) {
+	w.events++
+	e.order = w.events
+	if e.envelope == nil {
+		e.tie = w.rand.Uint32()
+	}
+	heap.Push(&w.queue, e)
+}
+
+func (w *World) between(bounds [2]time.Duration) time.Duration {
+	return bounds[0] + time.Duration(w.rand.Int64N(int64(bounds[1]-bounds[0])))
+}
+
+// event is a message that arrives at a task or, without an envelope, the end of
+// one of its waits.
+type event struct {
+	at       time.Duration
+	tie      uint32 // decides between waits that end together
+	order    uint64
+	to       environment.Address
+	envelope *environment.Envelope
+	wait     uint64
+}
+
+type queue []event
+
+func (q queue) Len() int      { return len(q) }
+func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q *queue) Push(e any)   { *q = append(*q, e.(event)) }
+
+func (q queue) Less(i, j int) bool {
+	a, b := q[i], q[j]
+	if a.at != b.at {
+		return a.at < b.at
+	}
+	if a.tie != b.tie {
+		return a.tie < b.tie
+	}
+	return a.order < b.order
+}
+
+func (q *queue) Pop() any {
+	last := len(*q) - 1
+	popped := (*q)[last]
+	*q = (*q)[:last]
+	return popped
+}

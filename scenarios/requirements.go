@@ -1,0 +1,30 @@
+package scenarios
+
+import (
+	"bytes"
+	_ "embed" // for requirements.yaml
+	"fmt"
+
+	"github.com/goccy/go-yaml"
+)
+
+//go:embed requirements.yaml
+var requirements []byte
+
+// Requirement is one thing that must hold. Its id is permanent.
+type Requirement struct {
+	ID      string  `json:"id" yaml:"id"`
+	Level   string  `json:"level" yaml:"level"` // must, should or may
+	Text    string  `json:"text" yaml:"text"`   // in the words of RFC 2119
+	Feature Feature `json:"feature,omitempty" yaml:"feature"`
+	Source  string  `json:"source" yaml:"source"` // where it comes from
+}
+
+// Requirements returns all requirements, by area and number.
+func Requirements() ([]Requirement, error) {
+	var read []Requirement
+	if err := yaml.NewDecoder(bytes.NewReader(requirements), yaml.Strict()).Decode(&read); err != nil {
+		return nil, fmt.Errorf("requirements.yaml: %w", err)
+	}
+	return read, nil
+}

@@ -1,0 +1,127 @@
+package scenarios_test
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/snapback/snapback/scenarios"
+)
+
+func catalogue(t *testing.T) []scenarios.Scenario {
+	t.Helper()
+	all, err := scenarios.Catalogue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestEveryRequirementHasAScenarioAndIsWellFormed(t *testing.T) {
+	checked := map[string]bool{}
+	for _, s := range catalogue(t) {
+		for _, id := range s.Requirements {
+			checked[id] = true
+		}
+	}
+	known, err := scenarios.Requirements()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, r := range known {
+		if !checked[r.ID] {
+			t.Errorf("%s: no scenario checks it", r.ID)
+		}
+		if seen[r.ID] || !regexp.MustCompile(`^(REC|CLN|LAY|JMS|FSS|SHR|MET|MOD|RSC|TRG|CFG|DUR|LIV)-\d\d$`).MatchString(r.ID) {
+			t.Errorf("%s: want an id AREA-NN, used once", r.ID)
+		}
+		if !regexp.MustCompile(`MUST|SHOULD|MAY|may`).MatchString(r.Text) || r.Source == "" {
+			t.Errorf("%s: want words of RFC 2119 and a source", r.ID)
+		}
+	}
+}
+
+func TestScenariosHaveNamesOfTheirOwn(t *testing.T) {
+	seen := map[string]bool{}
+	for _, s := range catalogue(t) {
+		if seen[s.Name] {
+			t.Errorf("%s stands in two files", s.Name)
+		}
+		seen[s.Name] = true
+	}
+}
+
+func TestSelect(t *testing.T) {
+	all := catalogue(t)
+	for pattern, want := range map[string]int{
+		"recovery/kill-cancel-resume": 1,
+		"recovery/*":                  4,
+		"cleanup":                     9,
+		"cleanup/cancel":              3,
+		"cleanup/*/retention=DELETE_ON_CANCELLATION":       3,
+		"**/retention=DELETE_ON_CANCELLATION":              3,
+		"cleanup/cancel/retention=RETAIN_ON_CANCELLATION/": 1,
+		"**": len(all),
+	} {
+		chosen, err := scenarios.Select(all, []string{pattern})
+		if err != nil || len(chosen) != want {
+			t.Errorf("%s: want %d scenarios, got %d, %v", pattern, want, len(chosen), err)
+		}
+	}
+	_, err := scenarios.Select(all, []string{"recovery/kill-taskmanger"})
+	if err == nil || !strings.Contains(err.Error(), `no scenario matches "recovery/kill-taskmanger" (did you mean recovery/`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+const valid = `
+name: mine
+title: A scenario of my own
+requirements: [REC-02]
+workload: {splits: 1, records: 10, keys: 2}
+cluster: {taskManagers: 1, retained: 1}
+job: {parallelism: 1, interval: 50ms, retention: RETAIN_ON_CANCELLATION}
+steps:
+  - submit: {job: first}
+  - await: {job: first, status: FINISHED}
+`
+
+func TestBadFilesAreRefusedWithTheReason(t *testing.T) {
+	if _, err := scenarios.Parse("mine.yaml", []byte(valid)); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []struct{ old, replacement, want string }{
+		{"name: mine", "name: Mine!", "name: want words of a-z"},
+		{"title: A scenario of my own", "", "title: want a sentence"},
+		{"[REC-02]", "[]", "requirements: want at least one"},
+		{"[REC-02]", "[REC-99]", `there is no "REC-99"`},
+		{"splits: 1", "splits: 0", "workload: splits: want 1 to 1024, got 0"},
+		{"splits: 1", "split: 1", `unknown field "split"`},
+		{"taskManagers: 1", "taskManagers: 99", "cluster.taskManagers: want 1 to 16, got 99"},
+		{"parallelism: 1", "parallelism: 2", "job.parallelism: want 1 to 1, one slot for each TaskManager, got 2"},
+		{"interval: 50ms", "interval: 5ms", "job.interval: want 10ms or more, got 5ms"},
+		{"interval: 50ms", "interval: soon", "soon"},
+		{"RETAIN_ON_CANCELLATION", "RETAIN", "job.retention: want one of"},
+		{"- submit: {job: first}", "- submit: {job: first, from: nowhere}", "step 1: from: want incomplete or nothing"},
+		{"- submit: {job: first}", "- start: jobmanager", "step 1: start: want taskmanager"},
+		{"- submit: {job: first}", "- fault: (Kill all)", "fault: want one of (Kill taskmanager)"},
+		{"- submit: {job: first}", "- {cancel: first, fail: first}", "step 1: want one thing to do, got 2"},
+		{"- submit: {job: first}", "- cancel: first", `step 1: job "first" was not submitted before`},
+		{"status: FINISHED", "completed: 1, status: FINISHED", "step 2: await: want completed or status"},
+		{"steps:", "steps: [", "scenario file mine.yaml: "},
+	} {
+		text := strings.Replace(valid, bad.old, bad.replacement, 1)
+		if _, err := scenarios.Parse("mine.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), bad.want) {
+			t.Errorf("%s: want an error with %q, got %v", bad.replacement, bad.want, err)
+		}
+	}
+}
+
+func ExampleSelect() {
+	all, _ := scenarios.Catalogue()
+	chosen, _ := scenarios.Select(all, []string{"recovery/*mid-checkpoint"})
+	fmt.Println(chosen[0].Name)
+	// Output: recovery/kill-taskmanager-mid-checkpoint
+}

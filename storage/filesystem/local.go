@@ -1,0 +1,76 @@
+package filesystem
+
+import (
+	"io"
+	"os"
+)
+
+// Local is the machine's own file system, as the operating system mounts it.
+type Local struct{}
+
+// Create implements [FileSystem].
+func (Local) Create(name string) (File, error) {
+	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+}
+
+// Open implements [FileSystem].
+func (Local) Open(name string) (io.ReadCloser, error) { return os.Open(name) }
+
+// Rename implements [FileSystem].
+func (Local) Rename(oldName, newName string) error { return os.Rename(oldName, newName) }
+
+// Remove implements [FileSystem].
+func (Local) Remove(name string) error { return os.Remove(name) }
+
+// MkdirAll implements [FileSystem].
+func (Local) MkdirAll(name string) error { return os.MkdirAll(name, 0o755) }
+
+// List implements [FileSystem].
+func (Local) List(name string) ([]Entry, error) {
+	held, err := os.ReadDir(name)
+	if err != nil {
+		return nil, err
+	}
+	entries := make([]Entry, 0, len(held))
+	for _, h := range held {
+		info, err := h.Info()
+		if os.IsNotExist(err) {
+			continue // removed since the directory was read
+		}
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, entryOf(info))
+	}
+	return entries, nil
+}
+
+// Stat implements [FileSystem].
+func (Local) Stat(name string) (Entry, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return Entry{}, err
+	}
+	return entryOf(info), nil
+}
+
+// SyncDir implements [FileSystem].
+func (Local) SyncDir(name string) error {
+	directory, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	if err := directory.Sync(); err != nil {
+		_ = directory.Close() // the sync's error says more
+		return err
+	}
+	return directory.Close()
+}
+
+func entryOf(info os.FileInfo) Entry {
+	entry := Entry{Name: info.Name(), Directory: info.IsDir()}
+	if !entry.Directory {
+		entry.Size = info.Size()
+	}
+	return entry
+}

@@ -1,0 +1,67 @@
+package storage
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Retention says what becomes of a job's completed checkpoints when the job ends.
+// The names are Flink's.
+type Retention string
+
+// The three modes.
+const (
+	RetainOnCancellation     Retention = "RETAIN_ON_CANCELLATION"
+	DeleteOnCancellation     Retention = "DELETE_ON_CANCELLATION"
+	NoExternalizedCheckpoint Retention = "NO_EXTERNALIZED_CHECKPOINTS"
+)
+
+// Retentions lists the modes, from the one that keeps most.
+func Retentions() []Retention {
+	return []Retention{RetainOnCancellation, DeleteOnCancellation, NoExternalizedCheckpoint}
+}
+
+// ParseRetention reads the name of a mode.
+func ParseRetention(name string) (Retention, error) {
+	for _, mode := range Retentions() {
+		if strings.EqualFold(name, string(mode)) {
+			return mode, nil
+		}
+	}
+	return "", fmt.Errorf("retention: want one of %v, got %q", Retentions(), name)
+}
+
+// JobStatus is a state in the life of a job. The names are Flink's.
+type JobStatus string
+
+// The states.
+const (
+	Created    JobStatus = "CREATED"
+	Running    JobStatus = "RUNNING"
+	Restarting JobStatus = "RESTARTING"
+	Failing    JobStatus = "FAILING"
+	Cancelling JobStatus = "CANCELLING"
+	Canceled   JobStatus = "CANCELED"
+	Failed     JobStatus = "FAILED"
+	Finished   JobStatus = "FINISHED"
+)
+
+// Terminal says whether a job in this state will never leave it.
+func (s JobStatus) Terminal() bool {
+	return s == Canceled || s == Failed || s == Finished
+}
+
+// Keeps says whether completed checkpoints outlive a job that ended in the given
+// terminal state. No mode keeps any when the job finished.
+func (r Retention) Keeps(ended JobStatus) bool {
+	switch ended {
+	case Canceled:
+		return r == RetainOnCancellation
+	case Failed:
+		return r == RetainOnCancellation || r == DeleteOnCancellation
+	case Finished:
+		return false
+	default:
+		return true // not at its end: nothing may go
+	}
+}
