@@ -88,3 +88,12 @@ func (f *Fault) UnmarshalText(text []byte) error {
 	*f = parsed
 	return err
 }
+
+// Describe says in words what the fault does.
+func (f Fault) Describe() string {
+	text := "ends one of the TaskManagers, as SIGKILL does"
+	if f.When == DuringCheckpoint {
+		text += ", while a checkpoint is in progress that then never completes"
+	}
+	return text
+}

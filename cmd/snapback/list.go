@@ -1,0 +1,221 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/doctor"
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/targets/flink"
+	"github.com/snapback/snapback/harness/targets/reference"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/scenarios/workload"
+)
+
+// listed is one thing that can be listed.
+type listed struct {
+	Name     string   `json:"name"`
+	Text     string   `json:"text"`
+	Features []string `json:"features,omitempty"`
+	Checks   []string `json:"checks,omitempty"`
+	Source   string   `json:"source,omitempty"`
+}
+
+var lists = map[string]func() ([]listed, error){
+	"scenarios":    listScenarios,
+	"requirements": listRequirements,
+	"faults":       listFaults,
+	"workloads": func() ([]listed, error) {
+		return []listed{{Name: workload.CountsName, Text: "counts and sums per key of numbered records; see docs/workloads.md"}}, nil
+	},
+	"targets": func() ([]listed, error) {
+		return []listed{
+			{Name: reference.Name, Text: "the embedded reference engine; runtimes: simulated, processes"},
+			{Name: flink.Name, Text: "Apache Flink " + flink.DefaultVersion + ", or what --flink-version or --flink-home names; runtimes: processes"},
+		}, nil
+	},
+}
+
+func listCommand() *cobra.Command {
+	var format string
+	command := &cobra.Command{
+		Use:       "list [flags] [scenarios|requirements|faults|workloads|targets]",
+		Short:     "List what there is",
+		Example:   "  snapback list\n  snapback list requirements\n  snapback list scenarios --format json",
+		ValidArgs: []string{"scenarios", "requirements", "faults", "workloads", "targets"},
+		RunE: func(command *cobra.Command, arguments []string) error {
+			if len(arguments) == 0 {
+				arguments = []string{"scenarios"}
+			}
+			list, ok := lists[arguments[0]]
+			if !ok || len(arguments) > 1 {
+				return harness.Usagef("list: want one of %s, got %s", strings.Join(command.ValidArgs, ", "), strings.Join(arguments, " "))
+			}
+			items, err := list()
+			if err != nil {
+				return err
+			}
+			if done, err := printJSON(command.OutOrStdout(), format, items); done {
+				return err
+			}
+			return printTable(command.OutOrStdout(), func(row func(...any)) {
+				for _, item := range items {
+					row(item.Name, item.Text)
+				}
+			})
+		},
+	}
+	formatFlag(command, &format)
+	return command
+}
+
+func listScenarios() ([]listed, error) {
+	all, err := scenarios.Catalogue()
+	var items []listed
+	for _, s := range all {
+		item := listed{Name: s.Name, Text: s.Title, Checks: s.Requirements}
+		for _, feature := range s.Features {
+			item.Features = append(item.Features, string(feature))
+		}
+		items = append(items, item)
+	}
+	return items, err
+}
+
+func listRequirements() ([]listed, error) {
+	all, err := scenarios.Requirements()
+	var items []listed
+	for _, r := range all {
+		items = append(items, listed{Name: r.ID, Text: r.Text, Source: r.Source})
+	}
+	return items, err
+}
+
+func listFaults() ([]listed, error) {
+	var items []listed
+	for _, fault := range faults.Catalogue() {
+		items = append(items, listed{Name: fault.String(), Text: fault.Describe()})
+	}
+	return items, nil
+}
+
+func doctorCommand() *cobra.Command {
+	var format string
+	command := &cobra.Command{
+		Use:     "doctor",
+		Short:   "Say what this machine offers, and how to get what is missing",
+		Example: "  snapback doctor\n  snapback doctor --format json",
+		Args:    noArguments,
+		RunE: func(command *cobra.Command, _ []string) error {
+			checks := doctor.Examine(command.Context())
+			if done, err := printJSON(command.OutOrStdout(), format, checks); done {
+				return err
+			}
+			return printTable(command.OutOrStdout(), func(row func(...any)) {
+				for _, c := range checks {
+					state := "ok"
+					if !c.OK {
+						state = "missing"
+					}
+					row(c.Name, state, c.Found)
+					if !c.OK {
+						row("", "", "for: "+c.For)
+						row("", "", "get it: "+c.Remedy)
+					}
+				}
+			})
+		},
+	}
+	formatFlag(command, &format)
+	return command
+}
+
+// version is this program's version: of its module, else of its commit.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return info.Main.Version
+}
+
+func versionCommand() *cobra.Command {
+	var format string
+	command := &cobra.Command{
+		Use:     "version",
+		Short:   "Print the versions of the program and of its formats",
+		Example: "  snapback version\n  snapback version --format json",
+		Args:    noArguments,
+		RunE: func(command *cobra.Command, _ []string) error {
+			versions := []struct {
+				Name    string `json:"name"`
+				Version string `json:"version"`
+			}{
+				{"snapback", version()},
+				{"go", runtime.Version()},
+				{"history", history.Schema},
+				{"result", harness.ResultSchema},
+				{"flink", flink.DefaultVersion},
+			}
+			if done, err := printJSON(command.OutOrStdout(), format, versions); done {
+				return err
+			}
+			return printTable(command.OutOrStdout(), func(row func(...any)) {
+				for _, v := range versions {
+					row(v.Name, v.Version)
+				}
+			})
+		},
+	}
+	formatFlag(command, &format)
+	return command
+}
+
+func formatFlag(command *cobra.Command, format *string) {
+	command.Flags().StringVar(format, "format", "human", "human or json")
+	registerCompletion(command, "format", "human", "json")
+}
+
+// printJSON prints a value if the format asks for it, and says whether there is
+// no more to do.
+func printJSON(out io.Writer, format string, value any) (bool, error) {
+	switch format {
+	case "human":
+		return false, nil
+	case "json":
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		encoder.SetEscapeHTML(false)
+		return true, encoder.Encode(value)
+	default:
+		return true, harness.Usagef("--format: want human or json, got %q", format)
+	}
+}
+
+func printTable(out io.Writer, rows func(row func(...any))) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	rows(func(cells ...any) {
+		texts := make([]string, len(cells))
+		for i, cell := range cells {
+			texts[i] = fmt.Sprint(cell)
+		}
+		_, _ = fmt.Fprintln(table, strings.Join(texts, "\t")) // Flush reports errors
+	})
+	return table.Flush()
+}
+
+func noArguments(command *cobra.Command, arguments []string) error {
+	if len(arguments) > 0 {
+		return harness.Usagef("%s: want no arguments, got %s", command.CommandPath(), strings.Join(arguments, " "))
+	}
+	return nil
+}

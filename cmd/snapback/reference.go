@@ -1,0 +1,217 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/reference"
+	"github.com/snapback/snapback/reference/environment"
+	"github.com/snapback/snapback/reference/job"
+	"github.com/snapback/snapback/reference/live"
+	"github.com/snapback/snapback/reference/protocol"
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// statusEvery is how often a running job is asked after.
+const statusEvery = 200 * time.Millisecond
+
+func referenceCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use:   "reference",
+		Short: "Run the reference engine as processes",
+		Example: "  snapback reference jobmanager --listen 127.0.0.1:6123\n" +
+			"  snapback reference taskmanager --jobmanager 127.0.0.1:6123 --slots 2\n" +
+			"  snapback reference run --jobmanager 127.0.0.1:6123 --checkpoint-dir file:///tmp/checkpoints --dir /tmp/out counts\n" +
+			"  snapback reference run -s /tmp/checkpoints/JOB/chk-7 --jobmanager 127.0.0.1:6123 --checkpoint-dir file:///tmp/checkpoints --dir /tmp/out2 counts",
+		Args: noArguments,
+		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
+	}
+	command.AddCommand(jobManagerCommand(), taskManagerCommand(), referenceRunCommand())
+	return command
+}
+
+func listenFlag(command *cobra.Command) *string {
+	return command.Flags().String("listen", "127.0.0.1:0", "`host:port` to listen at; port 0 takes a free one")
+}
+
+func listen(address string, log io.Writer) (*live.Process, error) {
+	process, err := live.Listen(address, filesystem.Local{}, log)
+	if err != nil {
+		return nil, harness.Usagef("listen at %s: %w", address, err)
+	}
+	return process, nil
+}
+
+func jobManagerCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use:     "jobmanager",
+		Short:   "Run a JobManager until it is killed",
+		Example: "  snapback reference jobmanager --listen 127.0.0.1:6123 --retained 3",
+		Args:    noArguments,
+	}
+	address := listenFlag(command)
+	retained := command.Flags().Int("retained", 1, "completed checkpoints to keep of each job")
+	command.RunE = func(*cobra.Command, []string) error {
+		if *retained < 1 {
+			return harness.Usagef("--retained: want 1 or more, got %d", *retained)
+		}
+		process, err := listen(*address, os.Stdout)
+		if err != nil {
+			return err
+		}
+		process.Run(reference.JobManagerTask, func(env environment.Environment) {
+			env.Log(environment.Record{Event: protocol.EventListening, Path: process.Address()})
+			reference.JobManager(env, *retained)
+		})
+		return nil
+	}
+	return command
+}
+
+func jobManagerFlag(command *cobra.Command) *string {
+	return command.Flags().String("jobmanager", "", "`host:port` of the JobManager")
+}
+
+func jobManagerAt(address string) (environment.Address, error) {
+	if _, _, err := net.SplitHostPort(address); err != nil {
+		return environment.Address{}, harness.Usagef("--jobmanager: want host:port, got %q", address)
+	}
+	return environment.Address{Process: address, Task: reference.JobManagerTask}, nil
+}
+
+func taskManagerCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use:     "taskmanager",
+		Short:   "Run a TaskManager until it is killed",
+		Example: "  snapback reference taskmanager --jobmanager 127.0.0.1:6123 --slots 2",
+		Args:    noArguments,
+	}
+	address, jobManager := listenFlag(command), jobManagerFlag(command)
+	slots := command.Flags().Int("slots", 1, "slots to offer")
+	command.RunE = func(*cobra.Command, []string) error {
+		if *slots < 1 {
+			return harness.Usagef("--slots: want 1 or more, got %d", *slots)
+		}
+		to, err := jobManagerAt(*jobManager)
+		if err != nil {
+			return err
+		}
+		process, err := listen(*address, os.Stdout)
+		if err != nil {
+			return err
+		}
+		process.Run("taskmanager", func(env environment.Environment) { reference.TaskManager(env, to, *slots) })
+		return nil
+	}
+	return command
+}
+
+func referenceRunCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use:   "run [flags] WORKLOAD",
+		Short: "Submit a job, from the beginning or from a checkpoint, and wait for its end",
+		Long:  "Submits a job and waits for its end. Ctrl-C cancels it.\nThe only workload so far is counts; see docs/workloads.md.",
+		Example: "  snapback reference run --jobmanager 127.0.0.1:6123 --checkpoint-dir file:///tmp/checkpoints --dir /tmp/out counts\n" +
+			"  snapback reference run -s /tmp/checkpoints/JOB/chk-7 --jobmanager 127.0.0.1:6123 --checkpoint-dir file:///tmp/checkpoints --dir /tmp/out2 counts",
+		Args: func(_ *cobra.Command, arguments []string) error {
+			if len(arguments) != 1 || arguments[0] != job.WorkloadName {
+				return harness.Usagef("want one workload, %s, got %q", job.WorkloadName, arguments)
+			}
+			return nil
+		},
+	}
+	flags := command.Flags()
+	jobManager := jobManagerFlag(command)
+	var j job.Job
+	retention := string(storage.RetainOnCancellation)
+	flags.StringVarP(&j.Restore, "from-savepoint", "s", "", "`path` or URL of the checkpoint to resume from: a chk-N directory or its _metadata")
+	flags.StringVar(&j.CheckpointDir, "checkpoint-dir", "", "`URL` of the checkpoint directory, as in file:///tmp/checkpoints")
+	flags.IntVarP(&j.Parallelism, "parallelism", "p", 2, "subtasks of each operator, and slots needed")
+	flags.DurationVar(&j.Interval, "interval", time.Second, "time between checkpoints")
+	flags.DurationVar(&j.Timeout, "checkpoint-timeout", 10*time.Minute, "time after which a checkpoint is given up")
+	flags.StringVar(&retention, "retention", retention, fmt.Sprintf("what becomes of checkpoints at the end: one of %v", storage.Retentions()))
+	flags.IntVar(&j.Restarts, "restarts", 3, "how often a failed job is restarted")
+	flags.StringVar(&j.Counts.Dir, "dir", "", "`path` of a directory for the output; absolute")
+	flags.Int64Var(&j.Counts.Seed, "workload-seed", 42, "what the input is computed from")
+	flags.IntVar(&j.Counts.Splits, "splits", 2, "splits of the input")
+	flags.IntVar(&j.Counts.Records, "records", 10000, "records of each split")
+	flags.IntVar(&j.Counts.Keys, "keys", 32, "keys")
+	flags.DurationVar(&j.Counts.Pause, "pause", time.Millisecond, "pause of a source after each record")
+	flags.DurationVar(&j.Counts.Snapshot, "snapshot", 0, "time that a snapshot of the counter takes at least")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		to, err := jobManagerAt(*jobManager)
+		if err != nil {
+			return err
+		}
+		j.Retention = storage.Retention(retention)
+		return submitAndWait(command, to, j)
+	}
+	return command
+}
+
+// submitAndWait is a client for the length of one job.
+func submitAndWait(command *cobra.Command, to environment.Address, j job.Job) error {
+	process, err := listen("127.0.0.1:0", io.Discard)
+	if err != nil {
+		return err
+	}
+	defer process.Close()
+	calls := 0
+	ask := func(question func(reference.Client) error) error {
+		var answer error
+		calls++
+		process.Run(fmt.Sprintf("client-%d", calls), func(env environment.Environment) {
+			answer = question(reference.Client{Env: env, JobManager: to})
+		})
+		return answer
+	}
+	err = ask(func(client reference.Client) error {
+		j.ID = environment.NewID(client.Env)
+		return client.Submit(j)
+	})
+	var refused *reference.RefusedError
+	if errors.As(err, &refused) {
+		return harness.Usagef("the job was refused, and nothing was changed: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	out := command.OutOrStdout()
+	_, _ = fmt.Fprintf(out, "job %s is submitted\n", j.ID)
+	canceled := false
+	for {
+		if command.Context().Err() != nil && !canceled {
+			canceled = true
+			if err := ask(func(client reference.Client) error { return client.Cancel(j.ID) }); err != nil {
+				return fmt.Errorf("cancel job %s: %w", j.ID, err)
+			}
+		}
+		var status storage.JobStatus
+		var cause string
+		err := ask(func(client reference.Client) (err error) {
+			status, cause, err = client.Status(j.ID)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if status.Terminal() {
+			_, _ = fmt.Fprintf(out, "job %s is %s\n", j.ID, status)
+			if status == storage.Failed {
+				_, _ = fmt.Fprintln(command.ErrOrStderr(), "snapback: the job failed:", cause)
+				return &verdictError{oracle.Fail}
+			}
+			return nil
+		}
+		time.Sleep(statusEvery)
+	}
+}

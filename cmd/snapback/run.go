@@ -1,0 +1,298 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/report"
+	"github.com/snapback/snapback/harness/targets/flink"
+	"github.com/snapback/snapback/harness/targets/reference"
+	"github.com/snapback/snapback/scenarios"
+)
+
+// Where runs are kept unless the user says otherwise.
+const (
+	runsDir    = "snapback-runs"
+	latestLink = "latest"
+)
+
+type runOptions struct {
+	target, runtime          string
+	flinkVersion, flinkHome  string
+	seed                     uint64
+	format, reportDir, junit string
+	parallel                 int
+	timeout                  time.Duration
+	verbose, quiet, noColor  bool
+}
+
+func runCommand() *cobra.Command {
+	var o runOptions
+	command := &cobra.Command{
+		Use:   "run [flags] [SCENARIO…]",
+		Short: "Run scenarios on a target, and judge them",
+		Long: "Runs scenarios on a target, and judges them. A scenario is a name, a pattern (* within\n" +
+			"a part of a name, ** across parts) or a file; without any, all that the target claims\n" +
+			"to be able to do are run.",
+		Example: "  snapback run recovery/kill-taskmanager-mid-checkpoint\n" +
+			"  snapback run --runtime processes 'cleanup/**'\n" +
+			"  snapback run --target flink --flink-version 1.20.5 recovery",
+		ValidArgsFunction: completeScenarios,
+		RunE: func(command *cobra.Command, arguments []string) error {
+			if !command.Flags().Changed("seed") {
+				o.seed = rand.Uint64N(1e6)
+			}
+			return run(command, o, arguments)
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&o.target, "target", reference.Name, "what to test: reference or flink")
+	flags.StringVar(&o.runtime, "runtime", "", "how it runs: simulated (reference only) or processes; each target's default comes first in: snapback list targets")
+	flags.StringVar(&o.flinkVersion, "flink-version", flink.DefaultVersion, "the Apache Flink to install and test")
+	flags.StringVar(&o.flinkHome, "flink-home", "", "`path` of an Apache Flink distribution to test instead (also FLINK_HOME)")
+	flags.Uint64Var(&o.seed, "seed", 0, "the integer that decides everything left to chance; random and printed if absent")
+	flags.StringVar(&o.format, "format", "human", "of the results on stdout: human, json or jsonl")
+	flags.StringVar(&o.reportDir, "report", "", "`path` of the run directory (default "+runsDir+"/TIME-SEED)")
+	flags.StringVar(&o.junit, "junit", "", "`path` of a JUnit file to write besides")
+	flags.IntVar(&o.parallel, "parallel", 0, "scenarios at a time (default: one for each CPU if simulated, else 1)")
+	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "limit on one try of one scenario, by the wall clock")
+	flags.BoolVarP(&o.verbose, "verbose", "v", false, "print every step of the progress")
+	flags.BoolVar(&o.quiet, "quiet", false, "print no progress")
+	flags.BoolVar(&o.noColor, "no-color", false, "print no colors (also NO_COLOR)")
+	registerCompletion(command, "target", reference.Name, flink.Name)
+	registerCompletion(command, "runtime", "simulated", "processes")
+	registerCompletion(command, "format", "human", "json", "jsonl")
+	return command
+}
+
+func run(command *cobra.Command, o runOptions, arguments []string) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	chosen, err := choose(arguments)
+	if err != nil {
+		return err
+	}
+	dir, err := makeRunDir(o)
+	if err != nil {
+		return err
+	}
+	progress := newProgress(command.ErrOrStderr(), o)
+	target, err := newTarget(command.Context(), o, progress.say)
+	if err != nil {
+		return err
+	}
+	if len(arguments) == 0 {
+		chosen = slices.DeleteFunc(chosen, func(s scenarios.Scenario) bool { return !claims(target, s) })
+	}
+	described := target.Describe()
+	progress.line(fmt.Sprintf("snapback %s on %s; target %s %s (%s); seed %d; %d scenarios; %s",
+		version(), runtime.Version(), described.Name, described.Version, described.Runtime, o.seed, len(chosen), dir))
+
+	runner := harness.Runner{
+		Target: target, Seed: o.seed, Dir: dir, Parallel: o.parallelism(), Timeout: o.timeout, Progress: progress.scenario,
+	}
+	console := report.Console{Out: command.OutOrStdout(), Color: !o.noColor && isTerminal(os.Stdout)}
+	began := time.Now()
+	results := runner.Run(command.Context(), chosen, func(r harness.Result) {
+		progress.done(func() {
+			if o.format == "human" {
+				console.Result(r)
+			}
+		})
+	})
+	finished := report.Run{Version: version(), Seed: o.seed, Results: results, Took: time.Since(began)}
+	return finish(command, o, dir, finished)
+}
+
+// finish writes the reports and says how the run ended.
+func finish(command *cobra.Command, o runOptions, dir string, finished report.Run) error {
+	if err := report.Write(dir, finished); err != nil {
+		return err
+	}
+	if o.junit != "" {
+		if err := report.WriteJUnit(o.junit, finished); err != nil {
+			return err
+		}
+	}
+	out := command.OutOrStdout()
+	last := out
+	switch o.format {
+	case "json":
+		last = command.ErrOrStderr()
+		document := struct {
+			Schema  string           `json:"schema"`
+			Results []harness.Result `json:"results"`
+		}{"snapback/results/1", finished.Results}
+		encoder := json.NewEncoder(out)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(document); err != nil {
+			return err
+		}
+	case "jsonl":
+		last = command.ErrOrStderr()
+		if err := report.JSONLines(out, finished); err != nil {
+			return err
+		}
+	default:
+		_, _ = fmt.Fprintf(out, "report: %s\n", filepath.Join(dir, report.HTMLName))
+	}
+	if _, err := fmt.Fprintln(last, finished.Done()); err != nil {
+		return err
+	}
+	if verdict := finished.Verdict(); verdict != oracle.Pass {
+		return &verdictError{verdict}
+	}
+	return nil
+}
+
+func (o runOptions) validate() error {
+	known := map[string][]string{reference.Name: {"", "simulated", "processes"}, flink.Name: {"", "processes"}}
+	runtimes, ok := known[o.target]
+	switch {
+	case !ok:
+		return harness.Usagef("--target: want %s or %s, got %q", reference.Name, flink.Name, o.target)
+	case !slices.Contains(runtimes, o.runtime):
+		return harness.Usagef("--runtime: target %s has %s, got %q", o.target, strings.Join(runtimes[1:], " and "), o.runtime)
+	case !slices.Contains([]string{"human", "json", "jsonl"}, o.format):
+		return harness.Usagef("--format: want human, json or jsonl, got %q", o.format)
+	case o.parallel < 0:
+		return harness.Usagef("--parallel: want 1 or more, got %d", o.parallel)
+	case o.timeout <= 0:
+		return harness.Usagef("--timeout: want more than 0, got %s", o.timeout)
+	}
+	return nil
+}
+
+func (o runOptions) simulated() bool {
+	return o.target == reference.Name && o.runtime != "processes"
+}
+
+func (o runOptions) parallelism() int {
+	switch {
+	case o.parallel > 0:
+		return o.parallel
+	case o.simulated():
+		return runtime.NumCPU()
+	default:
+		return 1
+	}
+}
+
+func newTarget(ctx context.Context, o runOptions, say func(string)) (harness.Target, error) {
+	switch {
+	case o.target == flink.Name:
+		home := o.flinkHome
+		if home == "" {
+			home = os.Getenv("FLINK_HOME")
+		}
+		return flink.Provision(ctx, flink.Options{Version: o.flinkVersion, Home: home}, say)
+	case o.simulated():
+		return reference.Simulated{}, nil
+	default:
+		binary, err := os.Executable()
+		if err != nil {
+			return nil, err
+		}
+		return reference.Processes{Binary: binary}, nil
+	}
+}
+
+func claims(target harness.Target, s scenarios.Scenario) bool {
+	for _, feature := range s.Features {
+		if !slices.Contains(target.Features(), feature) {
+			return false
+		}
+	}
+	return true
+}
+
+// choose returns the scenarios that the arguments name: all without any.
+func choose(arguments []string) ([]scenarios.Scenario, error) {
+	all, err := scenarios.Catalogue()
+	if err != nil || len(arguments) == 0 {
+		return all, err
+	}
+	var chosen []scenarios.Scenario
+	var patterns []string
+	for _, argument := range arguments {
+		if !strings.HasSuffix(argument, ".yaml") && !strings.HasSuffix(argument, ".yml") {
+			patterns = append(patterns, argument)
+			continue
+		}
+		data, err := os.ReadFile(argument)
+		if err != nil {
+			return nil, harness.Usagef("scenario file: %w", err)
+		}
+		parsed, err := scenarios.Parse(argument, data)
+		if err != nil {
+			return nil, harness.Usagef("%w", err)
+		}
+		chosen = append(chosen, parsed...)
+	}
+	selected, err := scenarios.Select(all, patterns)
+	if err != nil {
+		return nil, harness.Usagef("%w", err)
+	}
+	return append(chosen, selected...), nil
+}
+
+// makeRunDir makes the directory of this run, and points latest at it. The
+// results of an earlier run are never overwritten.
+func makeRunDir(o runOptions) (string, error) {
+	dir := o.reportDir
+	if dir == "" {
+		dir = filepath.Join(runsDir, fmt.Sprintf("%s-%d", time.Now().Format("20060102T150405.000"), o.seed))
+	}
+	if _, err := os.Stat(filepath.Join(dir, report.ResultsName)); err == nil {
+		return "", harness.Usagef("--report: %s holds the results of an earlier run; name another directory", dir)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", harness.Usagef("run directory: %w; name another with --report", err)
+	}
+	probe := filepath.Join(dir, report.ResultsName)
+	if err := os.WriteFile(probe, nil, 0o644); err != nil {
+		return "", harness.Usagef("run directory: %w; name another with --report", err)
+	}
+	if o.reportDir != "" {
+		return dir, os.Remove(probe)
+	}
+	link := filepath.Join(runsDir, latestLink)
+	if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	return dir, errors.Join(os.Remove(probe), os.Symlink(filepath.Base(dir), link))
+}
+
+func completeScenarios(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	all, err := scenarios.Catalogue()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var names []string
+	for _, s := range all {
+		names = append(names, s.Name+"\t"+s.Title)
+	}
+	return names, cobra.ShellCompDirectiveDefault // files too
+}
+
+func registerCompletion(command *cobra.Command, flag string, values ...string) {
+	err := command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	if err != nil {
+		panic(err) // there is no such flag: a mistake in this program
+	}
+}

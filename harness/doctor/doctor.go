@@ -1,0 +1,127 @@
+// Package doctor says what this machine offers to a run, and how to get what is
+// missing. It installs nothing.
+//
+// Start with [Examine].
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/snapback/snapback/harness/targets/flink"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// commandTimeout bounds how long a tool may take to tell its version.
+const commandTimeout = 20 * time.Second
+
+// Check is one thing looked at.
+type Check struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Found  string `json:"found"`
+	For    string `json:"for"`    // what needs it
+	Remedy string `json:"remedy"` // how to get it
+}
+
+// Examine looks at the machine.
+func Examine(ctx context.Context) []Check {
+	return []Check{
+		{Name: "machine", OK: true, Found: fmt.Sprintf("%s/%s, %d CPUs", runtime.GOOS, runtime.GOARCH, runtime.NumCPU())},
+		storageCheck(),
+		tool(ctx, Check{Name: "java", For: "--target flink", Remedy: "apt-get install openjdk-17-jdk-headless"}, "java", "-version"),
+		tool(ctx, Check{Name: "javac", For: "--target flink", Remedy: "apt-get install openjdk-17-jdk-headless"}, "javac", "-version"),
+		tool(ctx, Check{Name: "python3 venv", For: "--target flink without a FLINK_HOME", Remedy: "apt-get install python3-venv"},
+			"python3", "-c", "import ensurepip, sys; print(sys.version.split()[0])"),
+		flinkCheck(),
+		tool(ctx, Check{Name: "docker", For: "containers, which no scenario needs yet", Remedy: "apt-get install docker.io"},
+			"docker", "version", "--format", "server {{.Server.Version}}"),
+		fuseCheck(),
+	}
+}
+
+func tool(ctx context.Context, check Check, name string, arguments ...string) Check {
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	output, err := exec.CommandContext(ctx, name, arguments...).CombinedOutput()
+	first, _, _ := strings.Cut(strings.TrimSpace(string(output)), "\n")
+	switch {
+	case err == nil:
+		check.OK, check.Found = true, first
+	case errors.Is(err, exec.ErrNotFound):
+		check.Found = "there is no " + name + " on the path"
+	default:
+		check.Found = strings.TrimSpace(fmt.Sprintf("%s: %v", first, err))
+	}
+	return check
+}
+
+// storageCheck tries, in the working directory, what a checkpoint needs of a file
+// system.
+func storageCheck() Check {
+	check := Check{
+		Name: "file system here", For: "runs of processes", Remedy: "run in a directory of a local file system that you may write to",
+	}
+	if err := tryStorage(); err != nil {
+		check.Found = err.Error()
+		return check
+	}
+	check.OK, check.Found = true, "create, sync, rename and directory sync work"
+	return check
+}
+
+func tryStorage() (err error) {
+	dir, err := os.MkdirTemp(".", ".snapback-doctor-*")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	files, name := filesystem.Local{}, filepath.Join(dir, "a")
+	if err := filesystem.WriteFile(files, name, []byte("a")); err != nil {
+		return err
+	}
+	if err := files.Rename(name, filepath.Join(dir, "b")); err != nil {
+		return err
+	}
+	return files.SyncDir(dir)
+}
+
+func flinkCheck() Check {
+	check := Check{
+		Name: "flink " + flink.DefaultVersion, For: "--target flink",
+		Remedy: "the first run with --target flink installs it",
+	}
+	if home := os.Getenv("FLINK_HOME"); home != "" {
+		check.Name, check.OK, check.Found = "flink", true, home+" (FLINK_HOME)"
+		return check
+	}
+	dir, err := flink.CacheDir()
+	if err == nil {
+		_, err = os.Stat(filepath.Join(dir, flink.DefaultVersion))
+	}
+	if err != nil {
+		check.Found = "not installed yet"
+		return check
+	}
+	check.OK, check.Found = true, dir
+	return check
+}
+
+func fuseCheck() Check {
+	check := Check{Name: "fuse", For: "fault mounts, which no scenario needs yet", Remedy: "modprobe fuse, and run as root"}
+	file, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	if err != nil {
+		check.Found = err.Error()
+		return check
+	}
+	check.OK, check.Found = true, "/dev/fuse can be opened"
+	_ = file.Close() // nothing was mounted
+	return check
+}

@@ -1,0 +1,109 @@
+// Package harness runs scenarios on targets and has them judged.
+//
+// A [Target] is an implementation of checkpoints that can be brought up as a
+// cluster: the reference engine, real Apache Flink. The runner takes a scenario's
+// steps on a [Cluster], writes down what it asked, what it was answered and what
+// could be seen from outside, and asks package oracle. It knows no target, and
+// trusts none.
+//
+// Start with [Runner].
+package harness
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/scenarios/workload"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// Target is an implementation under test.
+type Target interface {
+	// Describe says what it is and what it promises.
+	Describe() history.Target
+
+	// Features are what it claims to be able to do.
+	Features() []scenarios.Feature
+
+	// Start brings up a fresh cluster. What is started is gone when the cluster is
+	// closed, or the harness is killed.
+	Start(ctx context.Context, spec ClusterSpec) (Cluster, error)
+}
+
+// ClusterSpec says what cluster to bring up.
+type ClusterSpec struct {
+	scenarios.Cluster
+	Dir     string // for logs and what else the cluster needs; exists
+	Seed    uint64
+	Observe func(history.Event) // receives what is seen; called within Cluster's methods only
+}
+
+// Cluster is a running implementation. It is used by one goroutine.
+type Cluster interface {
+	// Now is the cluster's clock, since it was started.
+	Now() time.Duration
+
+	// Step lets a moment pass, and observes what happened.
+	Step(ctx context.Context) error
+
+	// Submit submits a job and returns its id. The error is a [RefusedError] if the
+	// job was refused; any other means that nobody knows.
+	Submit(ctx context.Context, submission Submission) (id string, err error)
+
+	// Cancel asks for a job to be canceled.
+	Cancel(ctx context.Context, id string) error
+
+	// Checkpoint takes a checkpoint of a job and returns its id once it is
+	// complete. The error is a [RefusedError] if it was not taken.
+	Checkpoint(ctx context.Context, id string) (int64, error)
+
+	// TaskManagers names those that run.
+	TaskManagers() []string
+
+	// Kill ends a TaskManager as SIGKILL does.
+	Kill(ctx context.Context, taskManager string) error
+
+	// StartTaskManagers starts as many as are missing.
+	StartTaskManagers(ctx context.Context) error
+
+	// Files is the storage of the cluster.
+	Files() filesystem.FileSystem
+
+	// Root is the path of the checkpoint directory, Work that of a directory for
+	// the jobs' workloads, both on Files.
+	Root() string
+	Work() string
+
+	// Close stops everything.
+	Close() error
+}
+
+// Submission is a job to run.
+type Submission struct {
+	Name     string // the scenario's name for it
+	Job      scenarios.Job
+	Workload workload.Counts
+	Dir      string // path of the workload's directory
+	Restore  string // path of the checkpoint to resume from, if any
+}
+
+// RefusedError is returned when an implementation would not do what it was asked.
+type RefusedError struct{ Why string }
+
+func (e *RefusedError) Error() string { return "refused: " + e.Why }
+
+// UsageError is returned for what the user can mend: a flag, a file, a path.
+type UsageError struct{ Err error }
+
+func (e *UsageError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *UsageError) Unwrap() error { return e.Err }
+
+// Usagef makes a [UsageError].
+func Usagef(format string, arguments ...any) error {
+	return &UsageError{fmt.Errorf(format, arguments...)}
+}

@@ -1,0 +1,173 @@
+// Package history is what happened in one run: an append-only list of events, one
+// JSON object a line, that is written while the run goes on and can be judged
+// again long after.
+//
+// It holds what was asked, what was answered, what was observed from outside, and
+// what lay on storage and in the output. It judges nothing: that is for package
+// oracle.
+//
+// Start with [Recorder] to write one, [Read] to read one.
+package history
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/storage"
+)
+
+// Schema names the format of a history file.
+const Schema = "snapback/history/1"
+
+const lineMax = 64 << 20 // bytes
+
+// Header is the first line of a history: all that is needed to judge it.
+type Header struct {
+	Schema   string             `json:"schema"`
+	Scenario scenarios.Scenario `json:"scenario"`
+	Target   Target             `json:"target"`
+	Seed     uint64             `json:"seed"`
+	Try      int                `json:"try"` // from 1
+}
+
+// Target is what the scenario ran on.
+type Target struct {
+	Name     string    `json:"name"`
+	Runtime  string    `json:"runtime"`
+	Version  string    `json:"version,omitempty"`
+	Promises []Promise `json:"promises,omitempty"`
+}
+
+// Promise is something that must hold of this target though not of every one.
+type Promise string
+
+// The promises.
+const (
+	// NoOrphans: once things are quiet there is nothing on storage that no completed
+	// checkpoint refers to.
+	NoOrphans Promise = "no-orphans"
+	// NoTrace: a refused resume leaves not even an empty directory.
+	NoTrace Promise = "no-trace"
+)
+
+// Kind says what an event is about.
+type Kind string
+
+// What was asked and answered.
+const (
+	Submit   Kind = "submit"   // job, from, path and checkpoint to resume from
+	Accepted Kind = "accepted" // job, id
+	Refused  Kind = "refused"  // job, error
+	Cancel   Kind = "cancel"   // job
+	Fail     Kind = "fail"     // job
+	Trigger  Kind = "trigger"  // job; error if it was not taken
+	Fault    Kind = "fault"    // fault, process
+	GaveUp   Kind = "gave-up"  // error: what was waited for in vain
+)
+
+// What was observed. The job is named by its id.
+const (
+	Started   Kind = "started"   // process
+	Status    Kind = "status"    // id, status, error
+	Restored  Kind = "restored"  // id, checkpoint, path
+	Triggered Kind = "triggered" // id, checkpoint
+	Completed Kind = "completed" // id, checkpoint
+	Aborted   Kind = "aborted"   // id, checkpoint, error
+)
+
+// What was found.
+const (
+	Storage  Kind = "storage"  // label, tree
+	Output   Kind = "output"   // job, path, lines
+	Progress Kind = "progress" // job, path, size
+)
+
+// Event is one thing that happened. Fields that do not apply are empty.
+type Event struct {
+	Number     int               `json:"n"`
+	AtMicros   int64             `json:"at_us"` // since the run began, by the cluster's clock
+	Kind       Kind              `json:"kind"`
+	Job        string            `json:"job,omitempty"` // the scenario's name for it
+	ID         string            `json:"id,omitempty"`  // the job's id
+	Label      string            `json:"label,omitempty"`
+	Process    string            `json:"process,omitempty"`
+	Fault      string            `json:"fault,omitempty"`
+	Checkpoint int64             `json:"checkpoint,omitempty"`
+	Status     storage.JobStatus `json:"status,omitempty"`
+	From       string            `json:"from,omitempty"` // the scenario's name for the job resumed from
+	Path       string            `json:"path,omitempty"`
+	Size       int64             `json:"size,omitempty"` // bytes
+	Error      string            `json:"error,omitempty"`
+	Tree       []Entry           `json:"tree,omitempty"`
+	Lines      []string          `json:"lines,omitempty"`
+}
+
+// At is when the event happened, since the run began.
+func (e Event) At() time.Duration { return time.Duration(e.AtMicros) * time.Microsecond }
+
+// Entry is a file or directory found below the checkpoint root.
+type Entry struct {
+	Path      string `json:"path"` // relative to the root
+	Directory bool   `json:"dir,omitempty"`
+	Size      int64  `json:"size,omitempty"`   // bytes
+	Digest    string `json:"digest,omitempty"` // SHA-256 of a file, hexadecimal
+}
+
+// History is a whole run.
+type History struct {
+	Header Header
+	Events []Event
+}
+
+// Recorder appends to a history and writes each event out at once, so that a run
+// that is cut short leaves what it had seen.
+type Recorder struct {
+	History
+	encoder *json.Encoder
+}
+
+// NewRecorder begins a history.
+func NewRecorder(w io.Writer, header Header) (*Recorder, error) {
+	header.Schema = Schema
+	r := &Recorder{History: History{Header: header}, encoder: json.NewEncoder(w)}
+	r.encoder.SetEscapeHTML(false)
+	return r, r.encoder.Encode(header)
+}
+
+// Record appends an event at the given time of the cluster's clock.
+func (r *Recorder) Record(at time.Duration, event Event) error {
+	event.Number, event.AtMicros = len(r.Events)+1, at.Microseconds()
+	r.Events = append(r.Events, event)
+	return r.encoder.Encode(event)
+}
+
+// Read reads a history.
+func Read(from io.Reader) (*History, error) {
+	lines := bufio.NewScanner(from)
+	lines.Buffer(nil, lineMax)
+	if !lines.Scan() {
+		return nil, fmt.Errorf("read history: want a header, got nothing: %w", lines.Err())
+	}
+	h := &History{}
+	if err := json.Unmarshal(lines.Bytes(), &h.Header); err != nil {
+		return nil, fmt.Errorf("read history: line 1: %w", err)
+	}
+	if h.Header.Schema != Schema {
+		return nil, fmt.Errorf("read history: line 1: want schema %q, got %q", Schema, h.Header.Schema)
+	}
+	for lines.Scan() {
+		var event Event
+		if err := json.Unmarshal(lines.Bytes(), &event); err != nil {
+			return nil, fmt.Errorf("read history: line %d: %w", len(h.Events)+2, err)
+		}
+		h.Events = append(h.Events, event)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("read history: line %d: %w", len(h.Events)+2, err)
+	}
+	return h, nil
+}

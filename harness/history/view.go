@@ -1,0 +1,110 @@
+package history
+
+import (
+	"slices"
+
+	"github.com/snapback/snapback/storage"
+)
+
+// Job is a job as the scenario speaks of it.
+type Job struct {
+	Name       string // the scenario's
+	ID         string // empty if it was refused
+	Submitted  int    // number of the submit event
+	From       string // name of the job resumed from
+	Path       string // what it resumes from
+	Checkpoint int64  // the id of that
+	Refused    bool
+	Error      string // of the refusal
+}
+
+// Jobs returns the jobs that were submitted, in order.
+func (h *History) Jobs() []Job {
+	var jobs []Job
+	for _, e := range h.Events {
+		switch e.Kind {
+		case Submit:
+			jobs = append(jobs, Job{Name: e.Job, Submitted: e.Number, From: e.From, Path: e.Path, Checkpoint: e.Checkpoint})
+		case Accepted:
+			jobs[len(jobs)-1].ID = e.ID
+		case Refused:
+			jobs[len(jobs)-1].Refused, jobs[len(jobs)-1].Error = true, e.Error
+		}
+	}
+	return jobs
+}
+
+// Job returns the job with the given name.
+func (h *History) Job(name string) (Job, bool) {
+	jobs := h.Jobs()
+	at := slices.IndexFunc(jobs, func(j Job) bool { return j.Name == name })
+	if at < 0 {
+		return Job{}, false
+	}
+	return jobs[at], true
+}
+
+// Lineage returns a job and those it came from, oldest first: the resumed job
+// goes on where the other left off.
+func (h *History) Lineage(job Job) []Job {
+	lineage := []Job{job}
+	for lineage[0].From != "" {
+		parent, ok := h.Job(lineage[0].From)
+		if !ok {
+			break
+		}
+		lineage = append([]Job{parent}, lineage...)
+	}
+	return lineage
+}
+
+// Completed returns the ids of the checkpoints that the job with the given id
+// completed before the given event, in order.
+func (h *History) Completed(id string, before int) []int64 {
+	var ids []int64
+	for _, e := range h.Events {
+		if e.Number >= before {
+			break
+		}
+		if e.Kind == Completed && e.ID == id {
+			ids = append(ids, e.Checkpoint)
+		}
+	}
+	return ids
+}
+
+// InProgress returns the checkpoint that was in progress just before the given
+// event, if there was one.
+func (h *History) InProgress(before int) (id string, checkpoint int64, ok bool) {
+	for _, e := range h.Events {
+		if e.Number >= before {
+			break
+		}
+		switch {
+		case e.Kind == Triggered:
+			id, checkpoint, ok = e.ID, e.Checkpoint, true
+		case (e.Kind == Completed || e.Kind == Aborted) && e.ID == id && e.Checkpoint == checkpoint:
+			ok = false
+		}
+	}
+	return id, checkpoint, ok
+}
+
+// Status returns the status of the job with the given id when last observed, and
+// the number of that event.
+func (h *History) Status(id string) (status storage.JobStatus, number int) {
+	for _, e := range h.Events {
+		if e.Kind == Status && e.ID == id {
+			status, number = e.Status, e.Number
+		}
+	}
+	return status, number
+}
+
+// End is one past the last event.
+func (h *History) End() int { return len(h.Events) + 1 }
+
+// Promises says whether the target made the given promise.
+func (h *History) Promises(promise Promise) bool {
+	return slices.Contains(h.Header.Target.Promises, promise)
+}

@@ -1,0 +1,256 @@
+package oracle
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/storage"
+)
+
+// cell is one cell of Flink's table of what becomes of checkpoints.
+type cell struct {
+	requirement string
+	kept        bool
+}
+
+// cleanupTable says, for each terminal state and cleanup mode, whether the newest
+// checkpoints stay. It is written out here, and not taken from the code that is
+// judged by it.
+var cleanupTable = map[storage.JobStatus]map[storage.Retention]cell{
+	storage.Canceled: {
+		storage.RetainOnCancellation:     {"CLN-01", true},
+		storage.DeleteOnCancellation:     {"CLN-02", false},
+		storage.NoExternalizedCheckpoint: {"CLN-03", false},
+	},
+	storage.Failed: {
+		storage.RetainOnCancellation:     {"CLN-04", true},
+		storage.DeleteOnCancellation:     {"CLN-05", true},
+		storage.NoExternalizedCheckpoint: {"CLN-06", false},
+	},
+	storage.Finished: {
+		storage.RetainOnCancellation:     {"CLN-07", false},
+		storage.DeleteOnCancellation:     {"CLN-07", false},
+		storage.NoExternalizedCheckpoint: {"CLN-07", false},
+	},
+}
+
+// retention checks CLN-01 to CLN-07: what lies on storage once a job has ended is
+// what its cleanup mode promises, file by file.
+func retention(h *history.History) []Finding {
+	var findings []Finding
+	for _, j := range accepted(h) {
+		status, ended := h.Status(j.ID)
+		promised, terminal := cleanupTable[status][h.Header.Scenario.Job.Retention]
+		if !terminal {
+			continue
+		}
+		var kept []int64
+		if completed := h.Completed(j.ID, h.End()); promised.kept {
+			slices.Sort(completed)
+			kept = completed[max(0, len(completed)-h.Header.Scenario.Cluster.Retained):]
+		}
+		earlier := lastTree(h, ended)
+		for _, e := range h.Events {
+			if e.Kind != history.Storage || e.Number < ended {
+				continue
+			}
+			for _, problem := range residue(h, j.ID, e.Tree, earlier, kept) {
+				problem.Requirement = promised.requirement
+				problem.Problem = fmt.Sprintf("job %s is %s under %s, and %s", j.Name, status, h.Header.Scenario.Job.Retention, problem.Problem)
+				findings = append(findings, problem)
+			}
+		}
+	}
+	return slices.Compact(findings) // one tree after the other shows the same
+}
+
+// residue compares what there is of a job's checkpoints with those to be kept.
+func residue(h *history.History, id string, tree, earlier []history.Entry, kept []int64) []Finding {
+	var problems []Finding
+	for _, checkpoint := range kept {
+		dir := path.Join(id, storage.CheckpointName(checkpoint))
+		if !has(tree, path.Join(dir, storage.MetadataName)) {
+			problems = append(problems, Finding{
+				Problem:  storage.CheckpointName(checkpoint) + " is gone",
+				Expected: dir + " with " + storage.MetadataName, Found: listing(tree, id),
+			})
+			continue
+		}
+		for _, change := range changes(below(earlier, dir), below(tree, dir), dir, true) {
+			problems = append(problems, Finding{
+				Problem:  storage.CheckpointName(checkpoint) + " is not as it was",
+				Expected: "the checkpoint unchanged", Found: change,
+			})
+		}
+	}
+	for _, e := range tree {
+		parent, name := path.Split(e.Path)
+		number, isCheckpoint := storage.ParseCheckpointName(name)
+		if !isCheckpoint || path.Clean(parent) != id || slices.Contains(kept, number) {
+			continue
+		}
+		// A directory without _metadata is no checkpoint. Some engines are known to
+		// leave such orphans; of those it is not held against them here.
+		if has(tree, path.Join(e.Path, storage.MetadataName)) || h.Promises(history.NoOrphans) {
+			problems = append(problems, Finding{
+				Problem:  name + " is still there",
+				Expected: "no " + e.Path, Found: listing(tree, e.Path),
+			})
+		}
+	}
+	return problems
+}
+
+// layout checks LAY-01: where checkpoints lie, and that nothing else lies there.
+func layout(h *history.History) []Finding {
+	var findings []Finding
+	problem := func(id, what string, tree []history.Entry) {
+		findings = append(findings, Finding{
+			Requirement: "LAY-01",
+			Problem:     fmt.Sprintf("the directory of job %s %s", id, what),
+			Expected:    "shared, taskowned and chk-N", Found: listing(tree, id),
+		})
+	}
+	for _, e := range h.Events {
+		if e.Kind != history.Storage {
+			continue
+		}
+		for _, j := range accepted(h) {
+			if j.Submitted > e.Number {
+				continue
+			}
+			for _, name := range []string{storage.SharedName, storage.TaskOwnedName} {
+				if !has(e.Tree, path.Join(j.ID, name)) {
+					problem(j.ID, "has no "+name, e.Tree)
+				}
+			}
+			for _, entry := range e.Tree {
+				parent, name := path.Split(entry.Path)
+				_, isCheckpoint := storage.ParseCheckpointName(name)
+				expected := isCheckpoint || name == storage.SharedName || name == storage.TaskOwnedName
+				if path.Clean(parent) == j.ID && (!expected || !entry.Directory) {
+					problem(j.ID, "holds "+name, e.Tree)
+				}
+			}
+		}
+	}
+	return slices.Compact(findings)
+}
+
+// claim checks MOD-01: a checkpoint that was resumed from stays as it was.
+func claim(h *history.History) []Finding {
+	var findings []Finding
+	for _, j := range accepted(h) {
+		if j.Path == "" {
+			continue
+		}
+		before := lastTree(h, j.Submitted)
+		dir := dirIn(before, j.Path)
+		for _, e := range h.Events {
+			if e.Kind != history.Storage || e.Number < j.Submitted {
+				continue
+			}
+			for _, change := range changes(below(before, dir), below(e.Tree, dir), dir, true) {
+				findings = append(findings, Finding{
+					Requirement: "MOD-01",
+					Problem:     fmt.Sprintf("the checkpoint that job %s resumed from was changed", j.Name),
+					Expected:    j.Path + " unchanged", Found: change,
+				})
+			}
+		}
+	}
+	return slices.Compact(findings)
+}
+
+// lastTree is what was last found on storage before the given event.
+func lastTree(h *history.History, before int) []history.Entry {
+	tree, _ := around(h, before)
+	return tree
+}
+
+// around is what was found on storage last before, and first after, the given
+// event.
+func around(h *history.History, number int) (before, after []history.Entry) {
+	for _, e := range h.Events {
+		switch {
+		case e.Kind != history.Storage:
+		case e.Number < number:
+			before = e.Tree
+		default:
+			return before, e.Tree
+		}
+	}
+	return before, nil
+}
+
+// changes lists what differs between two trees; new directories only where they
+// matter. A tree that was never recorded differs from none.
+func changes(before, after []history.Entry, under string, directoriesMatter bool) []string {
+	if before == nil || after == nil {
+		return nil
+	}
+	var found []string
+	for _, e := range before {
+		at := slices.IndexFunc(after, func(a history.Entry) bool { return a.Path == e.Path })
+		switch {
+		case at < 0:
+			found = append(found, path.Join(under, e.Path)+" is gone")
+		case after[at].Size != e.Size:
+			found = append(found, fmt.Sprintf("%s has %d bytes, had %d", path.Join(under, e.Path), after[at].Size, e.Size))
+		case after[at] != e:
+			found = append(found, path.Join(under, e.Path)+" has other content")
+		}
+	}
+	for _, e := range after {
+		if !has(before, e.Path) && (!e.Directory || directoriesMatter) {
+			found = append(found, path.Join(under, e.Path)+" is new")
+		}
+	}
+	return found
+}
+
+// below is what a tree holds below a directory, with paths relative to it.
+func below(tree []history.Entry, dir string) []history.Entry {
+	if tree == nil {
+		return nil
+	}
+	held := []history.Entry{}
+	for _, e := range tree {
+		if relative, ok := strings.CutPrefix(e.Path, dir+"/"); ok {
+			e.Path = relative
+			held = append(held, e)
+		}
+	}
+	return held
+}
+
+// dirIn finds the directory in a tree that an absolute path ends with.
+func dirIn(tree []history.Entry, absolute string) string {
+	for _, e := range tree {
+		if e.Directory && strings.Contains(e.Path, "/") && strings.HasSuffix(absolute, "/"+e.Path) {
+			return e.Path
+		}
+	}
+	return path.Base(absolute)
+}
+
+func has(tree []history.Entry, name string) bool {
+	return slices.ContainsFunc(tree, func(e history.Entry) bool { return e.Path == name })
+}
+
+// listing is what a tree holds in and below a directory, for a finding.
+func listing(tree []history.Entry, dir string) string {
+	var names []string
+	for _, e := range tree {
+		if e.Path == dir || strings.HasPrefix(e.Path, dir+"/") {
+			names = append(names, e.Path)
+		}
+	}
+	if len(names) == 0 {
+		return "nothing in " + dir
+	}
+	return strings.Join(names, " ")
+}

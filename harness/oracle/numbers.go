@@ -1,0 +1,100 @@
+package oracle
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/storage"
+)
+
+// Numbers are what a run comes to, for people.
+type Numbers struct {
+	Recoveries []Recovery `json:"recoveries,omitempty"`
+	Records    int        `json:"records"`  // in the input, of every run that finished
+	Replayed   int        `json:"replayed"` // read more than once
+	Lost       int        `json:"lost"`
+	Doubled    int        `json:"doubled"`
+}
+
+// Recovery is how a fault was overcome.
+type Recovery struct {
+	Fault      string        `json:"fault"`
+	Process    string        `json:"process"`
+	Checkpoint int64         `json:"checkpoint"` // in progress at the time; 0 if none
+	Job        string        `json:"job"`        // that runs again
+	Restored   int64         `json:"restored"`   // the checkpoint it came back from; 0 if none
+	Took       time.Duration `json:"took_ns"`    // from the fault until it ran again; 0 if it never did
+}
+
+func (r Recovery) String() string {
+	hit := fmt.Sprintf("killed %s", r.Process)
+	if r.Checkpoint > 0 {
+		hit += fmt.Sprintf(" during checkpoint %d", r.Checkpoint)
+	}
+	if r.Took == 0 {
+		return hit + "; no job came back"
+	}
+	return fmt.Sprintf("%s; job %s came back, %s, in %s", hit, r.Job, from(r.Restored), r.Took.Round(time.Millisecond))
+}
+
+func count(h *history.History) Numbers {
+	var n Numbers
+	for _, e := range h.Events {
+		if e.Kind == history.Fault {
+			n.Recoveries = append(n.Recoveries, recoveryFrom(h, e))
+		}
+	}
+	for _, r := range runs(h) {
+		lost, doubled, _ := compare(h.Header.Scenario.Workload, r)
+		n.Lost += len(lost)
+		n.Doubled += len(doubled)
+		if r.finished {
+			n.Records += h.Header.Scenario.Workload.Total()
+			n.Replayed += replayed(h, r.last)
+		}
+	}
+	return n
+}
+
+// recoveryFrom finds the first job that was seen to run again after a fault.
+func recoveryFrom(h *history.History, fault history.Event) Recovery {
+	r := Recovery{Fault: fault.Fault, Process: fault.Process}
+	if _, checkpoint, ok := h.InProgress(fault.Number); ok {
+		r.Checkpoint = checkpoint
+	}
+	for _, e := range h.Events[fault.Number:] {
+		switch {
+		case e.Kind == history.Restored:
+			r.Restored = e.Checkpoint
+		case e.Kind == history.Status && e.Status == storage.Running:
+			r.Took = e.At() - fault.At()
+			jobs := h.Jobs()
+			if at := slices.IndexFunc(jobs, func(j history.Job) bool { return j.ID == e.ID }); at >= 0 {
+				r.Job = jobs[at].Name
+			}
+			return r
+		}
+	}
+	return r
+}
+
+// replayed is how many records the sources read beyond one of each, by the traces
+// that they left: the name of a file says where reading began, its size how far
+// it went.
+func replayed(h *history.History, last history.Job) int {
+	var read int64
+	for _, j := range h.Lineage(last) {
+		for _, e := range h.Events {
+			if e.Kind == history.Progress && e.Job == j.Name {
+				var split, index int64
+				if n, _ := fmt.Sscanf(path.Base(e.Path), "split-%d-from-%d-", &split, &index); n == 2 {
+					read += e.Size
+				}
+			}
+		}
+	}
+	return max(0, int(read)-h.Header.Scenario.Workload.Total())
+}

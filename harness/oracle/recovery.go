@@ -1,0 +1,194 @@
+package oracle
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/storage"
+)
+
+// recovery checks REC-01: whenever a job runs again after it had run, it was
+// restored from the newest checkpoint that it had completed, or resumed from.
+func recovery(h *history.History) []Finding {
+	var findings []Finding
+	for _, j := range accepted(h) {
+		ran, restored := false, int64(0)
+		for _, e := range h.Events {
+			if e.ID != j.ID {
+				continue
+			}
+			switch {
+			case e.Kind == history.Restored:
+				restored = e.Checkpoint
+			case e.Kind == history.Status && e.Status == storage.Restarting:
+				restored = 0
+			case e.Kind == history.Status && e.Status == storage.Running:
+				newest := j.Checkpoint
+				if completed := h.Completed(j.ID, e.Number); len(completed) > 0 {
+					newest = slices.Max(completed)
+				}
+				if ran && restored != newest {
+					findings = append(findings, Finding{
+						Requirement: "REC-01",
+						Problem:     fmt.Sprintf("job %s was not restored from its newest completed checkpoint", j.Name),
+						Expected:    from(newest),
+						Found:       from(restored),
+					})
+				}
+				ran = true
+			}
+		}
+	}
+	return findings
+}
+
+func from(checkpoint int64) string {
+	if checkpoint == 0 {
+		return "a start from nothing"
+	}
+	return "restored from " + storage.CheckpointName(checkpoint)
+}
+
+// resume checks REC-04, that a resumed job starts from exactly the checkpoint it
+// was given, and REC-05, that it does so every time.
+func resume(h *history.History) []Finding {
+	var findings []Finding
+	times := map[string]int{}
+	for _, j := range h.Jobs() {
+		if j.Path == "" || expectsRefusal(h, j.Name) {
+			continue
+		}
+		times[j.Path]++
+		requirement := "REC-04"
+		if times[j.Path] > 1 {
+			requirement = "REC-05"
+		}
+		found := fmt.Sprintf("the resume was refused: %s", j.Error)
+		if !j.Refused {
+			restored := firstRestored(h, j.ID)
+			if restored == j.Checkpoint {
+				continue
+			}
+			found = from(restored)
+		}
+		findings = append(findings, Finding{
+			Requirement: requirement,
+			Problem:     fmt.Sprintf("job %s did not resume from %s", j.Name, j.Path),
+			Expected:    from(j.Checkpoint),
+			Found:       found,
+		})
+	}
+	return findings
+}
+
+// firstRestored is the checkpoint that a job was restored from before it first
+// ran.
+func firstRestored(h *history.History, id string) int64 {
+	for _, e := range h.Events {
+		switch {
+		case e.ID != id:
+		case e.Kind == history.Restored:
+			return e.Checkpoint
+		case e.Kind == history.Status && e.Status == storage.Running:
+			return 0
+		}
+	}
+	return 0
+}
+
+// refusal checks REC-06, that what should be refused is, with an error that names
+// the path, and REC-07, that this changes nothing on storage.
+func refusal(h *history.History) []Finding {
+	var findings []Finding
+	for _, j := range h.Jobs() {
+		if !expectsRefusal(h, j.Name) {
+			continue
+		}
+		switch {
+		case !j.Refused && j.ID != "":
+			findings = append(findings, Finding{
+				Requirement: "REC-06",
+				Problem:     fmt.Sprintf("job %s was accepted, to resume from a directory without %s", j.Name, storage.MetadataName),
+				Expected:    "a refusal", Found: "job " + j.ID,
+			})
+		case j.Refused && !strings.Contains(j.Error, path.Base(j.Path)):
+			findings = append(findings, Finding{
+				Requirement: "REC-06",
+				Problem:     "the refusal does not name the path",
+				Expected:    fmt.Sprintf("an error with %s", j.Path), Found: j.Error,
+			})
+		}
+		before, after := around(h, j.Submitted)
+		for _, change := range changes(before, after, "", h.Promises(history.NoTrace)) {
+			findings = append(findings, Finding{
+				Requirement: "REC-07",
+				Problem:     fmt.Sprintf("the refusal of job %s changed the checkpoint storage", j.Name),
+				Expected:    "everything as it was", Found: change,
+			})
+		}
+	}
+	return findings
+}
+
+func expectsRefusal(h *history.History, job string) bool {
+	for _, step := range h.Header.Scenario.Steps {
+		if step.Submit != nil && step.Submit.Job == job {
+			return step.Submit.Refused
+		}
+	}
+	return false
+}
+
+func accepted(h *history.History) []history.Job {
+	return slices.DeleteFunc(h.Jobs(), func(j history.Job) bool { return j.ID == "" })
+}
+
+// liveness checks LIV-01: nothing was waited for in vain.
+func liveness(h *history.History) []Finding {
+	var findings []Finding
+	for _, e := range h.Events {
+		if e.Kind == history.GaveUp {
+			findings = append(findings, Finding{
+				Requirement: "LIV-01",
+				Problem:     fmt.Sprintf("what the scenario waited for did not come within %s", h.Header.Scenario.Bound),
+				Expected:    e.Label, Found: e.Error,
+			})
+		}
+	}
+	return findings
+}
+
+// triggering checks TRG-01, that checkpoint ids grow, and TRG-02, that a
+// checkpoint asked for is taken.
+func triggering(h *history.History) []Finding {
+	var findings []Finding
+	for _, j := range accepted(h) {
+		last := j.Checkpoint
+		for _, e := range h.Events {
+			if e.Kind != history.Triggered || e.ID != j.ID {
+				continue
+			}
+			if e.Checkpoint <= last {
+				findings = append(findings, Finding{
+					Requirement: "TRG-01",
+					Problem:     fmt.Sprintf("job %s used a checkpoint id that was not the next", j.Name),
+					Expected:    fmt.Sprintf("more than %d", last), Found: fmt.Sprint(e.Checkpoint),
+				})
+			}
+			last = max(last, e.Checkpoint)
+		}
+	}
+	for _, e := range h.Events {
+		if e.Kind == history.Trigger && e.Error != "" {
+			findings = append(findings, Finding{
+				Requirement: "TRG-02",
+				Problem:     fmt.Sprintf("job %s did not take the checkpoint it was asked for", e.Job),
+				Expected:    "a completed checkpoint", Found: e.Error,
+			})
+		}
+	}
+	return findings
+}

@@ -1,0 +1,135 @@
+// Package process starts the operating system processes of a cluster, kills them,
+// and follows what they log.
+//
+// What it starts dies with this process, however that ends (on Linux; elsewhere
+// only an orderly end is covered). It stops nothing that it did not start.
+//
+// Start with [Starter].
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+)
+
+// Starter starts processes. Close it to kill what still runs.
+type Starter struct {
+	requests chan func()
+	mu       sync.Mutex
+	running  []*Process
+}
+
+// Process is one started process.
+type Process struct {
+	Name string
+	Log  string // path of the file with its output
+
+	command *exec.Cmd
+	ended   chan struct{}
+	err     error // how it ended; set when ended is closed
+}
+
+// NewStarter returns a starter.
+func NewStarter() *Starter {
+	s := &Starter{requests: make(chan func())}
+	go func() {
+		// The kernel kills a child when the thread that started it ends, so all are
+		// started by one thread that lives as long as the starter.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		for request := range s.requests {
+			request()
+		}
+	}()
+	return s
+}
+
+// Start starts a process whose output goes to a new file {name}.log in dir.
+func (s *Starter) Start(dir, name string, command *exec.Cmd) (*Process, error) {
+	p := &Process{Name: name, Log: filepath.Join(dir, name+".log"), command: command, ended: make(chan struct{})}
+	log, err := os.Create(p.Log)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = log.Close() }() // the process has its own handle
+	command.Stdout, command.Stderr = log, log
+	dieWithParent(command)
+
+	started := make(chan error)
+	s.requests <- func() { started <- command.Start() }
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	go func() {
+		p.err = command.Wait()
+		close(p.ended)
+	}()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running = append(s.running, p)
+	return p, nil
+}
+
+// Close kills what still runs and waits for its end.
+func (s *Starter) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var failed error
+	for _, p := range s.running {
+		failed = errors.Join(failed, p.Kill())
+	}
+	s.running = nil
+	close(s.requests)
+	return failed
+}
+
+// Kill sends SIGKILL and waits for the end. A process that has ended is no error.
+func (p *Process) Kill() error {
+	if err := p.command.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("kill %s: %w", p.Name, err)
+	}
+	<-p.ended
+	return nil
+}
+
+// PID is the process id.
+func (p *Process) PID() int { return p.command.Process.Pid }
+
+// Ended returns an error that says how the process ended, with the last lines of
+// its output; nil while it runs.
+func (p *Process) Ended() error {
+	select {
+	case <-p.ended:
+		return fmt.Errorf("%s ended (%w); the end of %s:\n%s", p.Name, cause(p.err), p.Log, lastLines(p.Log))
+	default:
+		return nil
+	}
+}
+
+func cause(err error) error {
+	if err == nil {
+		return errors.New("exit status 0")
+	}
+	return err
+}
+
+const (
+	lastLinesMax = 5
+	lastBytesMax = 4 << 10
+)
+
+func lastLines(name string) string {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return err.Error()
+	}
+	data = data[max(0, len(data)-lastBytesMax):]
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	return strings.Join(lines[max(0, len(lines)-lastLinesMax):], "\n")
+}

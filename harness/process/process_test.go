@@ -1,0 +1,111 @@
+package process_test
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/snapback/snapback/harness/process"
+)
+
+// The test binary is also the harness that is killed.
+func TestMain(m *testing.M) {
+	if os.Getenv("SNAPBACK_TEST_PARENT") == "" {
+		os.Exit(m.Run())
+	}
+	child, err := process.NewStarter().Start(os.Getenv("SNAPBACK_TEST_PARENT"), "child", exec.Command("sleep", "1000"))
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println(child.PID())
+	select {}
+}
+
+func TestWhatWasStartedDiesWithAKilledHarness(t *testing.T) {
+	parent := exec.Command(os.Args[0])
+	parent.Env = append(os.Environ(), "SNAPBACK_TEST_PARENT="+t.TempDir())
+	output, err := parent.StdoutPipe()
+	must(t, err)
+	must(t, parent.Start())
+	line, err := bufio.NewReader(output).ReadString('\n')
+	must(t, err)
+	child, err := strconv.Atoi(strings.TrimSpace(line))
+	must(t, err)
+	if !alive(child) {
+		t.Fatalf("process %d was not started", child)
+	}
+	must(t, parent.Process.Kill())
+	_ = parent.Wait() // it was killed
+	for deadline := time.Now().Add(10 * time.Second); alive(child); {
+		if time.Now().After(deadline) {
+			_ = syscall.Kill(child, syscall.SIGKILL)
+			t.Fatalf("process %d outlived the harness", child)
+		}
+	}
+}
+
+// alive says whether a process runs; one that only waits to be reaped does not.
+func alive(pid int) bool {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !strings.Contains(string(status), ") Z ")
+}
+
+func TestAProcessThatEndedSaysHow(t *testing.T) {
+	starter := process.NewStarter()
+	p, err := starter.Start(t.TempDir(), "failing", exec.Command("sh", "-c", "echo no luck; exit 7"))
+	must(t, err)
+	for p.Ended() == nil {
+		time.Sleep(time.Millisecond) // until the condition above
+	}
+	if text := p.Ended().Error(); !strings.Contains(text, "failing ended (exit status 7)") || !strings.Contains(text, "no luck") {
+		t.Errorf("got %s", text)
+	}
+	must(t, p.Kill()) // of a process that has ended
+	must(t, starter.Close())
+}
+
+func TestCloseKillsWhatStillRuns(t *testing.T) {
+	starter := process.NewStarter()
+	p, err := starter.Start(t.TempDir(), "child", exec.Command("sleep", "1000"))
+	must(t, err)
+	must(t, starter.Close())
+	if alive(p.PID()) {
+		t.Error("it still runs")
+	}
+}
+
+func TestTailReturnsWholeLinesOnce(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "log")
+	tail := process.NewTail(name)
+	for _, step := range []struct {
+		appended string
+		want     []string
+	}{{"", nil}, {"a\nb", []string{"a"}}, {"", nil}, {"c\n\n", []string{"bc", ""}}} {
+		file, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		must(t, err)
+		_, err = file.WriteString(step.appended)
+		must(t, err)
+		must(t, file.Close())
+		lines, err := tail.Lines()
+		must(t, err)
+		if !slices.Equal(lines, step.want) {
+			t.Errorf("after %q: want %q, got %q", step.appended, step.want, lines)
+		}
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,52 @@
+package report
+
+import (
+	_ "embed" // for report.html
+	"html/template"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/oracle"
+)
+
+//go:embed report.html
+var page string
+
+var pageTemplate = template.Must(template.New(HTMLName).Funcs(template.FuncMap{"replay": Replay}).Parse(page))
+
+type htmlResult struct {
+	harness.Result
+	Timeline *timeline
+}
+
+type htmlRun struct {
+	Run
+	Verdict oracle.Verdict
+	Results []htmlResult
+}
+
+// HTML writes one self-contained page. It draws each result's history, wherever
+// there is one: above all where something failed.
+func HTML(w io.Writer, run Run) error {
+	shown := htmlRun{Run: run, Verdict: run.Verdict()}
+	for _, r := range run.Results {
+		result := htmlResult{Result: r}
+		if h, err := readHistory(r.Dir); err == nil {
+			result.Timeline = draw(h)
+		}
+		shown.Results = append(shown.Results, result)
+	}
+	return pageTemplate.Execute(w, shown)
+}
+
+func readHistory(dir string) (*history.History, error) {
+	file, err := os.Open(filepath.Join(dir, harness.HistoryName))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // only read from
+	return history.Read(file)
+}

@@ -1,0 +1,115 @@
+// Package report writes the results of a run down: for people on a console, for
+// CI as JUnit, for programs as JSON lines, and as one HTML page to look at.
+//
+// It judges nothing, and adds nothing to what the results hold but how to read
+// and to repeat them.
+//
+// Start with [Write] for the files, [Console] for people.
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/oracle"
+)
+
+// Names of the files in a run directory.
+const (
+	ResultsName = "results.jsonl"
+	JUnitName   = "junit.xml"
+	HTMLName    = "report.html"
+)
+
+// Run is what is reported on.
+type Run struct {
+	Version string
+	Seed    uint64
+	Results []harness.Result
+	Took    time.Duration
+}
+
+// Verdict is the verdict on the whole run.
+func (r Run) Verdict() oracle.Verdict {
+	var all []oracle.Verdict
+	for _, result := range r.Results {
+		all = append(all, result.Verdict)
+	}
+	return oracle.Worst(all)
+}
+
+// Done is the last line of a run.
+func (r Run) Done() string {
+	var parts []string
+	for _, verdict := range []oracle.Verdict{oracle.Pass, oracle.Fail, oracle.Error, oracle.Skip, oracle.Void} {
+		n := 0
+		for _, result := range r.Results {
+			if result.Verdict == verdict {
+				n++
+			}
+		}
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, verdict))
+		}
+	}
+	scenarios := "1 scenario"
+	if len(r.Results) != 1 {
+		scenarios = fmt.Sprintf("%d scenarios", len(r.Results))
+	}
+	return fmt.Sprintf("DONE %s: %s in %.1fs (seed %d)", scenarios, strings.Join(parts, ", "), r.Took.Seconds(), r.Seed)
+}
+
+// Replay is the command that runs a scenario again as it was run.
+func Replay(r harness.Result) string {
+	command := fmt.Sprintf("snapback run --target %s --runtime %s", r.Target.Name, r.Target.Runtime)
+	if r.Target.Version != "" {
+		command += fmt.Sprintf(" --%s-version %s", r.Target.Name, r.Target.Version)
+	}
+	return fmt.Sprintf("%s --seed %d %s", command, r.Seed, r.Scenario)
+}
+
+// Write writes all files of a run into its directory.
+func Write(dir string, run Run) error {
+	for _, file := range []struct {
+		name  string
+		write func(io.Writer, Run) error
+	}{{ResultsName, JSONLines}, {JUnitName, JUnit}, {HTMLName, HTML}} {
+		if err := writeFile(filepath.Join(dir, file.name), run, file.write); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WriteJUnit writes a JUnit file wherever the user wants one.
+func WriteJUnit(name string, run Run) error { return writeFile(name, run, JUnit) }
+
+func writeFile(name string, run Run, write func(io.Writer, Run) error) error {
+	file, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	if err := write(file, run); err != nil {
+		_ = file.Close() // the write's error says more
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return file.Close()
+}
+
+// JSONLines writes one result a line.
+func JSONLines(w io.Writer, run Run) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	for _, result := range run.Results {
+		if err := encoder.Encode(result); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,402 @@
+package harness
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/scenarios/workload"
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// How long storage must not change to be taken for settled, and how often that is
+// looked at, by the cluster's clock.
+const (
+	settledAfter = time.Second
+	settleEvery  = 100 * time.Millisecond
+)
+
+// fileMax bounds a file of the output, in bytes.
+const fileMax = 64 << 20
+
+// errGaveUp ends a run whose scenario waited in vain; the history says for what.
+var errGaveUp = errors.New("gave up")
+
+// run is one try of a scenario.
+type run struct {
+	scenario scenarios.Scenario
+	history  *history.Recorder
+	rand     *rand.Rand
+	progress func(string)
+	cluster  Cluster
+	failed   error // of writing the history
+}
+
+func newRun(s scenarios.Scenario, recorder *history.Recorder, seed uint64, progress func(string)) *run {
+	return &run{scenario: s, history: recorder, rand: rand.New(rand.NewPCG(seed, 0xfa17)), progress: progress}
+}
+
+// steps takes the scenario's steps, and then writes down what the jobs put out.
+func (r *run) steps(ctx context.Context) error {
+	for i, step := range r.scenario.Steps {
+		err := r.step(ctx, step)
+		if errors.Is(err, errGaveUp) {
+			break // the history says so, and what comes next cannot be judged
+		}
+		if err != nil {
+			return fmt.Errorf("step %d: %w", i+1, err)
+		}
+	}
+	for _, job := range r.history.Jobs() {
+		if err := r.collect(job.Name); err != nil {
+			return fmt.Errorf("collect the output of job %s: %w", job.Name, err)
+		}
+	}
+	return r.failed
+}
+
+func (r *run) step(ctx context.Context, step scenarios.Step) error {
+	switch {
+	case step.Submit != nil:
+		return r.submit(ctx, *step.Submit)
+	case step.Await != nil:
+		return r.await(ctx, *step.Await)
+	case step.Fault != nil:
+		return r.fire(ctx, *step.Fault)
+	case step.Start != "":
+		r.progress("starting a TaskManager")
+		return r.cluster.StartTaskManagers(ctx)
+	case step.Checkpoint != "":
+		return r.checkpoint(ctx, step.Checkpoint)
+	case step.Cancel != "":
+		return r.cancel(ctx, step.Cancel)
+	case step.Fail != "":
+		return r.fail(step.Fail)
+	default:
+		return r.settle(ctx, step.Record)
+	}
+}
+
+func (r *run) submit(ctx context.Context, submit scenarios.Submit) error {
+	submission := Submission{
+		Name: submit.Job, Job: r.scenario.Job, Workload: r.scenario.Workload, Dir: r.dir(submit.Job),
+	}
+	var checkpoint int64
+	if submit.Restore != "" {
+		var err error
+		if checkpoint, submission.Restore, err = r.pointer(submit); err != nil {
+			return err
+		}
+		r.progress(fmt.Sprintf("resuming job %s from %s", submit.Job, storage.CheckpointName(checkpoint)))
+	}
+	if submit.Refused {
+		if err := r.settle(ctx, "before "+submit.Job); err != nil {
+			return err
+		}
+	}
+	r.record(history.Event{
+		Kind: history.Submit, Job: submit.Job, From: submit.Restore, Path: submission.Restore, Checkpoint: checkpoint,
+	})
+	id, err := r.cluster.Submit(ctx, submission)
+	var refused *RefusedError
+	switch {
+	case errors.As(err, &refused):
+		r.progress(fmt.Sprintf("job %s was refused", submit.Job))
+		r.record(history.Event{Kind: history.Refused, Job: submit.Job, Error: refused.Why})
+		if submit.Restore == "" {
+			return err // there is no reason for that which is not ours
+		}
+	case err != nil:
+		return err
+	default:
+		r.record(history.Event{Kind: history.Accepted, Job: submit.Job, ID: id})
+	}
+	if submit.Refused {
+		return r.settle(ctx, "after "+submit.Job)
+	}
+	if refused != nil {
+		return errGaveUp // the oracles will find the refusal
+	}
+	return nil
+}
+
+// pointer finds what a job is to resume from.
+func (r *run) pointer(submit scenarios.Submit) (checkpoint int64, location string, err error) {
+	from, _ := r.history.Job(submit.Restore)
+	dir := path.Join(r.cluster.Root(), from.ID)
+	completed, err := storage.CompletedCheckpoints(r.cluster.Files(), dir)
+	if err != nil {
+		return 0, "", err
+	}
+	if len(completed) == 0 {
+		return 0, "", fmt.Errorf("job %s left no completed checkpoint in %s to resume from", submit.Restore, dir)
+	}
+	newest := completed[0]
+	if submit.From == scenarios.ToCheckpoint {
+		return newest, path.Join(dir, storage.CheckpointName(newest)), nil
+	}
+	// What a crash leaves of a checkpoint: its directory, with state but without
+	// _metadata. It lies in nobody's job directory.
+	location = path.Join(r.cluster.Root(), "interrupted", storage.CheckpointName(newest+1))
+	if err := r.cluster.Files().MkdirAll(location); err != nil {
+		return 0, "", err
+	}
+	err = filesystem.WriteFile(r.cluster.Files(), path.Join(location, "state"), []byte("state"))
+	return newest + 1, location, err
+}
+
+func (r *run) await(ctx context.Context, await scenarios.Await) error {
+	job, _ := r.history.Job(await.Job)
+	if await.Completed > 0 {
+		what := fmt.Sprintf("job %s to complete %d checkpoints", await.Job, await.Completed)
+		return r.until(ctx, what, func() bool { return len(r.history.Completed(job.ID, r.history.End())) >= await.Completed })
+	}
+	what := fmt.Sprintf("job %s to be %s", await.Job, await.Status)
+	reached := func() bool { status, _ := r.history.Status(job.ID); return status == await.Status }
+	ended := func() bool { status, _ := r.history.Status(job.ID); return status.Terminal() }
+	if err := r.until(ctx, what, func() bool { return reached() || ended() }); err != nil {
+		return err
+	}
+	if !reached() {
+		return r.giveUp(what, job)
+	}
+	return nil
+}
+
+// until waits for a condition of the history, no longer than the scenario allows.
+func (r *run) until(ctx context.Context, what string, holds func() bool) error {
+	r.progress("waiting for " + what)
+	deadline := r.cluster.Now() + r.scenario.Bound
+	seen := -1
+	for {
+		if len(r.history.Events) > seen {
+			if holds() {
+				return nil
+			}
+			seen = len(r.history.Events)
+		}
+		if r.cluster.Now() > deadline {
+			jobs := r.history.Jobs()
+			return r.giveUp(what, jobs[len(jobs)-1])
+		}
+		if err := r.cluster.Step(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// giveUp writes down what was waited for in vain, and what is stuck.
+func (r *run) giveUp(what string, job history.Job) error {
+	status, _ := r.history.Status(job.ID)
+	stuck := fmt.Sprintf("job %s is %s", job.Name, status)
+	for _, e := range slices.Backward(r.history.Events) {
+		if e.Kind == history.Status && e.ID == job.ID && e.Error != "" {
+			stuck += ": " + e.Error
+			break
+		}
+	}
+	if completed := r.history.Completed(job.ID, r.history.End()); len(completed) > 0 {
+		stuck += fmt.Sprintf("; the last checkpoint it completed is %d", completed[len(completed)-1])
+	}
+	r.record(history.Event{Kind: history.GaveUp, Label: what, Error: stuck})
+	r.progress("gave up waiting for " + what + ": " + stuck)
+	return errGaveUp
+}
+
+// fire makes a fault happen, at its moment and where chance says.
+func (r *run) fire(ctx context.Context, fault faults.Fault) error {
+	if fault.When == faults.DuringCheckpoint {
+		since := r.history.End()
+		begun := func() bool {
+			_, _, ok := r.history.InProgress(r.history.End())
+			return ok && slices.ContainsFunc(r.history.Events[since-1:], func(e history.Event) bool { return e.Kind == history.Triggered })
+		}
+		if err := r.until(ctx, "a checkpoint to begin", begun); err != nil {
+			return err
+		}
+		// Somewhere in the time that the snapshot takes at least.
+		at := r.cluster.Now() + time.Duration(r.rand.Int64N(int64(r.scenario.Workload.Snapshot/2)+1))
+		for r.cluster.Now() < at {
+			if err := r.cluster.Step(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	running := r.cluster.TaskManagers()
+	victim := running[r.rand.IntN(len(running))]
+	r.progress("killing " + victim)
+	if err := r.cluster.Kill(ctx, victim); err != nil {
+		return err
+	}
+	r.record(history.Event{Kind: history.Fault, Fault: fault.String(), Process: victim})
+	return nil
+}
+
+func (r *run) checkpoint(ctx context.Context, name string) error {
+	job, _ := r.history.Job(name)
+	r.progress("taking a checkpoint of job " + name)
+	checkpoint, err := r.cluster.Checkpoint(ctx, job.ID)
+	var refused *RefusedError
+	switch {
+	case errors.As(err, &refused):
+		r.record(history.Event{Kind: history.Trigger, Job: name, Error: refused.Why})
+		return errGaveUp
+	case err != nil:
+		return err
+	}
+	r.record(history.Event{Kind: history.Trigger, Job: name, Checkpoint: checkpoint})
+	what := fmt.Sprintf("job %s to complete checkpoint %d", name, checkpoint)
+	return r.until(ctx, what, func() bool { return slices.Contains(r.history.Completed(job.ID, r.history.End()), checkpoint) })
+}
+
+func (r *run) cancel(ctx context.Context, name string) error {
+	job, _ := r.history.Job(name)
+	r.progress("canceling job " + name)
+	r.record(history.Event{Kind: history.Cancel, Job: name})
+	return r.cluster.Cancel(ctx, job.ID)
+}
+
+// fail makes the job's own code fail.
+func (r *run) fail(name string) error {
+	r.progress("making job " + name + " fail")
+	r.record(history.Event{Kind: history.Fail, Job: name})
+	return filesystem.WriteFile(r.cluster.Files(), path.Join(r.dir(name), workload.FailName), nil)
+}
+
+// settle waits until storage no longer changes, and writes down what is there.
+func (r *run) settle(ctx context.Context, label string) error {
+	r.progress("looking at what is on storage")
+	deadline := r.cluster.Now() + r.scenario.Bound
+	last, err := r.tree()
+	if err != nil {
+		return err
+	}
+	since, lookAt := r.cluster.Now(), r.cluster.Now()+settleEvery
+	for r.cluster.Now() < since+settledAfter {
+		if r.cluster.Now() > deadline {
+			r.record(history.Event{Kind: history.GaveUp, Label: "storage to settle", Error: "it keeps changing"})
+			return errGaveUp
+		}
+		if err := r.cluster.Step(ctx); err != nil {
+			return err
+		}
+		if r.cluster.Now() < lookAt {
+			continue
+		}
+		lookAt = r.cluster.Now() + settleEvery
+		next, err := r.tree()
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(last, next) {
+			last, since = next, r.cluster.Now()
+		}
+	}
+	r.record(history.Event{Kind: history.Storage, Label: label, Tree: last})
+	return nil
+}
+
+// tree lists everything below the checkpoint directory.
+func (r *run) tree() ([]history.Entry, error) {
+	entries := []history.Entry{}
+	err := filesystem.Walk(r.cluster.Files(), r.cluster.Root(), func(name string, e filesystem.Entry) error {
+		entry := history.Entry{Path: name, Directory: e.Directory, Size: e.Size}
+		if !e.Directory {
+			digest, err := r.digest(path.Join(r.cluster.Root(), name))
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil // deleted meanwhile
+			}
+			if err != nil {
+				return err
+			}
+			entry.Digest = digest
+		}
+		entries = append(entries, entry)
+		return nil
+	})
+	return entries, err
+}
+
+func (r *run) digest(name string) (string, error) {
+	file, err := r.cluster.Files().Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = file.Close() }() // only read from
+	hash := sha256.New()
+	if _, err := io.Copy(hash, file); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// collect writes down what a job committed, and how far it read.
+func (r *run) collect(name string) error {
+	files, dir := r.cluster.Files(), r.dir(name)
+	committed := path.Join(dir, workload.CommittedName)
+	err := filesystem.Walk(files, committed, func(file string, _ filesystem.Entry) error {
+		data, err := filesystem.ReadFile(files, path.Join(committed, file), fileMax)
+		if err != nil {
+			return err
+		}
+		r.record(history.Event{Kind: history.Output, Job: name, Path: file, Lines: lines(data)})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return filesystem.Walk(files, path.Join(dir, workload.ProgressName), func(file string, e filesystem.Entry) error {
+		r.record(history.Event{Kind: history.Progress, Job: name, Path: file, Size: e.Size})
+		return nil
+	})
+}
+
+func lines(data []byte) []string {
+	var all []string
+	for len(data) > 0 {
+		end := slices.Index(data, '\n')
+		if end < 0 {
+			return append(all, string(data)) // torn; the oracle will say so
+		}
+		all = append(all, string(data[:end]))
+		data = data[end+1:]
+	}
+	return all
+}
+
+func (r *run) dir(job string) string { return path.Join(r.cluster.Work(), job) }
+
+// observe writes down what a cluster saw.
+func (r *run) observe(event history.Event) {
+	r.record(event)
+	switch event.Kind {
+	case history.Completed:
+		r.progress(fmt.Sprintf("checkpoint %d completed", event.Checkpoint))
+	case history.Restored:
+		r.progress(fmt.Sprintf("restored from checkpoint %d", event.Checkpoint))
+	case history.Status:
+		r.progress(fmt.Sprintf("the job is %s", event.Status))
+	}
+}
+
+func (r *run) record(event history.Event) {
+	var at time.Duration
+	if r.cluster != nil {
+		at = r.cluster.Now()
+	}
+	if err := r.history.Record(at, event); err != nil && r.failed == nil {
+		r.failed = fmt.Errorf("write the history: %w", err)
+	}
+}

@@ -1,0 +1,155 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/scenarios"
+)
+
+// TriesMax is how often a scenario is tried until it proves something.
+const TriesMax = 10
+
+// ResultSchema names the format of a result.
+const ResultSchema = "snapback/result/1"
+
+// HistoryName is the name of the history in a scenario's directory.
+const HistoryName = "history.jsonl"
+
+// Result is the outcome of one scenario.
+type Result struct {
+	Schema       string                      `json:"schema"`
+	Scenario     string                      `json:"scenario"`
+	Title        string                      `json:"title"`
+	Target       history.Target              `json:"target"`
+	Seed         uint64                      `json:"seed"` // of the whole run
+	Tries        int                         `json:"tries"`
+	Verdict      oracle.Verdict              `json:"verdict"`
+	Reason       string                      `json:"reason,omitempty"` // of void, skip and error
+	Requirements []oracle.RequirementVerdict `json:"requirements"`
+	Findings     []oracle.Finding            `json:"findings,omitempty"`
+	Numbers      oracle.Numbers              `json:"numbers"`
+	Took         time.Duration               `json:"took_ns"` // by the wall clock
+	Dir          string                      `json:"dir,omitempty"`
+}
+
+// Runner runs scenarios on one target.
+type Runner struct {
+	Target   Target
+	Seed     uint64
+	Dir      string        // the run directory
+	Parallel int           // scenarios at a time
+	Timeout  time.Duration // on one try of one scenario, by the wall clock
+
+	// Progress is told what happens, for people; it may be called from several
+	// goroutines.
+	Progress func(scenario, what string)
+}
+
+// Run runs the scenarios and returns a result for each, in their order. Done is
+// called with each as it is there.
+func (r *Runner) Run(ctx context.Context, chosen []scenarios.Scenario, done func(Result)) []Result {
+	results := make([]Result, len(chosen))
+	var group errgroup.Group
+	group.SetLimit(max(1, r.Parallel))
+	for i, s := range chosen {
+		group.Go(func() error {
+			results[i] = r.runScenario(ctx, s)
+			done(results[i])
+			return nil
+		})
+	}
+	_ = group.Wait() // no function returns an error
+	return results
+}
+
+func (r *Runner) runScenario(ctx context.Context, s scenarios.Scenario) Result {
+	began := time.Now()
+	result := Result{
+		Schema: ResultSchema, Scenario: s.Name, Title: s.Title, Target: r.Target.Describe(), Seed: r.Seed,
+		Verdict: oracle.Skip,
+	}
+	for _, feature := range s.Features {
+		if !slices.Contains(r.Target.Features(), feature) {
+			result.Reason = fmt.Sprintf("the target does not claim %s", feature)
+			return result
+		}
+	}
+	for try := 1; try <= TriesMax; try++ {
+		result.Tries = try
+		result.Dir = filepath.Join(r.Dir, filepath.FromSlash(s.Name), fmt.Sprintf("try-%d", try))
+		h, err := r.try(ctx, s, try, result.Dir)
+		if err != nil {
+			result.Verdict, result.Reason = oracle.Error, err.Error()
+			break
+		}
+		judged := oracle.Judge(h)
+		result.Verdict, result.Reason, result.Findings = judged.Verdict, judged.Void, judged.Findings
+		result.Requirements, result.Numbers = judged.Requirements, judged.Numbers
+		if judged.Verdict != oracle.Void {
+			break
+		}
+		r.progress(s.Name, fmt.Sprintf("try %d of %d proved nothing: %s", try, TriesMax, judged.Void))
+	}
+	result.Took = time.Since(began)
+	return result
+}
+
+// try runs a scenario once, on a cluster of its own.
+func (r *Runner) try(ctx context.Context, s scenarios.Scenario, try int, dir string) (recorded *history.History, err error) {
+	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
+	defer cancel()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	file, err := os.Create(filepath.Join(dir, HistoryName))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+
+	seed := deriveSeed(r.Seed, s.Name, try)
+	s.Workload.Seed = int64(seed >> 33)
+	recorder, err := history.NewRecorder(file, history.Header{Scenario: s, Target: r.Target.Describe(), Seed: r.Seed, Try: try})
+	if err != nil {
+		return nil, err
+	}
+	run := newRun(s, recorder, seed, func(what string) { r.progress(s.Name, what) })
+	cluster, err := r.Target.Start(ctx, ClusterSpec{Cluster: s.Cluster, Dir: dir, Seed: seed, Observe: run.observe})
+	if err != nil {
+		return nil, fmt.Errorf("start a cluster: %w", err)
+	}
+	run.cluster = cluster
+	defer func() { err = errors.Join(err, cluster.Close()) }()
+	if err := run.steps(ctx); err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			return nil, fmt.Errorf("%w (%w, limit %s)", err, cause, r.Timeout)
+		}
+		return nil, err
+	}
+	return &recorder.History, nil
+}
+
+func (r *Runner) progress(scenario, what string) {
+	if r.Progress != nil {
+		r.Progress(scenario, what)
+	}
+}
+
+// deriveSeed gives each try of each scenario a seed of its own, so that a scenario
+// runs alike alone and among others.
+func deriveSeed(seed uint64, scenario string, try int) uint64 {
+	hash := fnv.New64a()
+	_, _ = fmt.Fprintf(hash, "%d %s %d", seed, scenario, try) // cannot fail
+	return hash.Sum64()
+}

@@ -1,0 +1,58 @@
+// Package flink makes real Apache Flink a target: the distribution's own
+// JobManager and TaskManagers as processes on this machine, driven by what users
+// have (the REST API, the command line, the file system) and watched by their
+// logs, since the REST API's figures are old by seconds.
+//
+// It changes nothing in Flink, and needs no access to it but what a user has.
+//
+// Start with [Provision].
+package flink
+
+import (
+	"context"
+	_ "embed" // for the files of the cluster
+	"text/template"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/scenarios"
+)
+
+// Name is the target's name.
+const Name = "flink"
+
+// DefaultVersion is the Flink that is tested unless another is asked for.
+const DefaultVersion = "2.3.0"
+
+//go:embed files/config.yaml
+var configText string
+
+//go:embed files/log4j.properties
+var log4j []byte
+
+//go:embed files/Counts.java
+var countsSource []byte
+
+var configTemplate = template.Must(template.New("config.yaml").Parse(configText))
+
+// Target is an Apache Flink that is in place.
+type Target struct {
+	version string
+	lib     string // path of the distribution's jars
+	jar     string // path of the workload's jar
+}
+
+// Describe implements [harness.Target].
+func (t Target) Describe() history.Target {
+	return history.Target{Name: Name, Runtime: "processes", Version: t.version}
+}
+
+// Features implements [harness.Target].
+func (Target) Features() []scenarios.Feature {
+	return []scenarios.Feature{scenarios.Restart, scenarios.Resume, scenarios.Trigger, scenarios.Retention}
+}
+
+// Start implements [harness.Target].
+func (t Target) Start(ctx context.Context, spec harness.ClusterSpec) (harness.Cluster, error) {
+	return start(ctx, t, spec)
+}

@@ -1,0 +1,77 @@
+package flink
+
+import (
+	"regexp"
+	"strconv"
+
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/storage"
+)
+
+// What the JobManager logs, alike in 1.20 and 2.3.
+var (
+	triggeredLine  = regexp.MustCompile(`Triggering checkpoint (\d+) \(type=.*\) @ \d+ for job ([0-9a-f]{32})\.`)
+	completedLine  = regexp.MustCompile(`Completed checkpoint (\d+) for job ([0-9a-f]{32}) \(`)
+	abortedLine    = regexp.MustCompile(`Failed to trigger or complete checkpoint (\d+) for job ([0-9a-f]{32})\.`)
+	restoredLine   = regexp.MustCompile(`Restoring job ([0-9a-f]{32}) from (?:Checkpoint|Savepoint) (\d+) @ .* located at (\S+)\.`)
+	statusLine     = regexp.MustCompile(`ExecutionGraph .*\(([0-9a-f]{32})\) switched from state (\w+) to (\w+)\.`)
+	scheduledLine  = regexp.MustCompile(`ExecutionGraph .* \(\d+/\d+\) \(\w+\) switched from CREATED to SCHEDULED\.`)
+	runningLine    = regexp.MustCompile(`ExecutionGraph .* \(\d+/\d+\) \(\w+\) switched from INITIALIZING to RUNNING\.`)
+	registeredLine = regexp.MustCompile(`Registering TaskManager with ResourceID (\S+) `)
+)
+
+// watcher makes events of a JobManager's log. One job runs at a time.
+type watcher struct {
+	job        string // that runs
+	scheduled  int    // subtasks of this attempt
+	running    int
+	registered map[string]bool // TaskManagers ever
+}
+
+// read returns the event that a line of the log stands for.
+func (w *watcher) read(line string) (history.Event, bool) {
+	if m := triggeredLine.FindStringSubmatch(line); m != nil {
+		return history.Event{Kind: history.Triggered, Checkpoint: number(m[1]), ID: m[2]}, true
+	}
+	if m := completedLine.FindStringSubmatch(line); m != nil {
+		return history.Event{Kind: history.Completed, Checkpoint: number(m[1]), ID: m[2]}, true
+	}
+	if m := abortedLine.FindStringSubmatch(line); m != nil {
+		return history.Event{Kind: history.Aborted, Checkpoint: number(m[1]), ID: m[2]}, true
+	}
+	if m := restoredLine.FindStringSubmatch(line); m != nil {
+		return history.Event{Kind: history.Restored, ID: m[1], Checkpoint: number(m[2]), Path: m[3]}, true
+	}
+	if m := registeredLine.FindStringSubmatch(line); m != nil {
+		w.registered[m[1]] = true
+		return history.Event{Kind: history.Started, Process: m[1]}, true
+	}
+	return w.readStatus(line)
+}
+
+// readStatus follows the job's status. To Flink a job is RUNNING as soon as its
+// subtasks are being scheduled; here only once all of them run, restored.
+func (w *watcher) readStatus(line string) (history.Event, bool) {
+	if m := statusLine.FindStringSubmatch(line); m != nil {
+		if status := storage.JobStatus(m[3]); status != storage.Running {
+			w.scheduled, w.running = 0, 0
+			return history.Event{Kind: history.Status, ID: m[1], Status: status}, true
+		}
+		w.job = m[1]
+		return history.Event{}, false
+	}
+	if scheduledLine.MatchString(line) {
+		w.scheduled++
+	}
+	if runningLine.MatchString(line) {
+		if w.running++; w.running == w.scheduled {
+			return history.Event{Kind: history.Status, ID: w.job, Status: storage.Running}, true
+		}
+	}
+	return history.Event{}, false
+}
+
+func number(digits string) int64 {
+	n, _ := strconv.ParseInt(digits, 10, 64) // the pattern lets only digits pass
+	return n
+}

@@ -1,0 +1,206 @@
+package flink
+
+import (
+	"archive/zip"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/snapback/snapback/harness"
+)
+
+const (
+	mainClass   = "snapback.workloads.Counts"
+	lockTimeout = 10 * time.Minute
+	lockRetry   = 200 * time.Millisecond
+)
+
+// Options say which Flink to test.
+type Options struct {
+	Version string // of the release to install, as in 2.3.0
+	Home    string // path of a distribution to use instead
+}
+
+// Flink reads config.yaml, and has the API that the workload is written to, since
+// 1.19.
+var supported = regexp.MustCompile(`^(1\.(19|20)|2\.\d+)\.\d+$`)
+
+// CacheDir is where what is installed and compiled is kept.
+func CacheDir() (string, error) {
+	user, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(user, "snapback", "flink"), nil
+}
+
+// Provision puts a Flink and the workload's job in place, both cached. What it
+// does is told to say.
+func Provision(ctx context.Context, o Options, say func(string)) (Target, error) {
+	for _, tool := range []string{"java", "javac"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			return Target{}, fmt.Errorf("target flink needs %s, which is not on the path: install a JDK, as in: apt-get install openjdk-17-jdk-headless", tool)
+		}
+	}
+	cache, err := CacheDir()
+	if err != nil {
+		return Target{}, err
+	}
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return Target{}, err
+	}
+	lock := flock.New(filepath.Join(cache, "lock"))
+	waiting, cancel := context.WithTimeout(ctx, lockTimeout)
+	defer cancel()
+	if _, err := lock.TryLockContext(waiting, lockRetry); err != nil {
+		return Target{}, fmt.Errorf("wait for another installation to end: %w", err)
+	}
+	defer func() { _ = lock.Unlock() }() // the end of the process unlocks too
+
+	t := Target{version: o.Version}
+	if o.Home != "" {
+		t.lib, t.version, err = distribution(o.Home)
+	} else {
+		t.lib, err = install(ctx, cache, o.Version, say)
+	}
+	if err != nil {
+		return Target{}, err
+	}
+	t.jar, err = compile(ctx, cache, t, say)
+	return t, err
+}
+
+// distribution looks at a FLINK_HOME.
+func distribution(home string) (lib, version string, err error) {
+	lib = filepath.Join(home, "lib")
+	found, err := filepath.Glob(filepath.Join(lib, "flink-dist-*.jar"))
+	if err != nil || len(found) != 1 {
+		return "", "", harness.Usagef("flink home: want a distribution with one lib/flink-dist-VERSION.jar in %s, got %d", home, len(found))
+	}
+	version = strings.TrimSuffix(strings.TrimPrefix(filepath.Base(found[0]), "flink-dist-"), ".jar")
+	if !supported.MatchString(version) {
+		return "", "", unsupported("flink home: "+home, version)
+	}
+	return lib, version, nil
+}
+
+func unsupported(where, version string) error {
+	return harness.Usagef("%s: want a release from 1.19.0 on, such as 1.20.5 or %s, got %q", where, DefaultVersion, version)
+}
+
+// install takes the distribution out of Flink's Python package, into a virtual
+// environment of its own.
+func install(ctx context.Context, cache, version string, say func(string)) (lib string, err error) {
+	if !supported.MatchString(version) {
+		return "", unsupported("--flink-version", version)
+	}
+	home := filepath.Join(cache, version)
+	if lib, err := jars(home); err == nil {
+		return lib, nil
+	}
+	if _, err := exec.LookPath("python3"); err != nil {
+		return "", errors.New("to install Flink takes python3, which is not on the path: apt-get install python3-venv, or set FLINK_HOME")
+	}
+	say(fmt.Sprintf("installing Apache Flink %s into %s, once (about 350 MB)", version, cache))
+	partial := home + ".partial"
+	if err := os.RemoveAll(partial); err != nil {
+		return "", err
+	}
+	python := filepath.Join(partial, "bin", "python")
+	for _, step := range [][]string{
+		{"python3", "-m", "venv", partial},
+		{python, "-m", "pip", "install", "--quiet", "setuptools<80", "wheel"},
+		{python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "apache-flink-libraries==" + version},
+	} {
+		output, err := exec.CommandContext(ctx, step[0], step[1:]...).CombinedOutput()
+		if strings.Contains(string(output), "No matching distribution found") {
+			return "", harness.Usagef("--flink-version: there is no release %s", version)
+		}
+		if err != nil {
+			return "", fmt.Errorf("install Flink: %s: %w\n%s", strings.Join(step, " "), err, output)
+		}
+	}
+	if _, err := jars(partial); err != nil {
+		return "", err
+	}
+	if err := os.Rename(partial, home); err != nil {
+		return "", err
+	}
+	return jars(home)
+}
+
+// jars finds the distribution's jars in a virtual environment.
+func jars(environment string) (string, error) {
+	pattern := filepath.Join(environment, "lib", "python3*", "site-packages", "pyflink", "lib", "flink-dist-*.jar")
+	found, err := filepath.Glob(pattern)
+	if err != nil || len(found) != 1 {
+		return "", fmt.Errorf("install Flink: want one %s, got %d", pattern, len(found))
+	}
+	return filepath.Dir(found[0]), nil
+}
+
+// classPath is what Flink's processes and the compiler need of the distribution.
+func (t Target) classPath() (string, error) {
+	var all []string
+	for _, pattern := range []string{"flink-dist-*.jar", "log4j-*.jar"} {
+		found, err := filepath.Glob(filepath.Join(t.lib, pattern))
+		if err != nil || len(found) == 0 {
+			return "", fmt.Errorf("%s holds no %s", t.lib, pattern)
+		}
+		all = append(all, found...)
+	}
+	return strings.Join(all, string(os.PathListSeparator)), nil
+}
+
+// compile makes the workload's jar; one for each Flink and each state of the
+// source.
+func compile(ctx context.Context, cache string, t Target, say func(string)) (string, error) {
+	digest := sha256.Sum256(countsSource)
+	jar := filepath.Join(cache, fmt.Sprintf("counts-%s-%x.jar", t.version, digest[:8]))
+	if _, err := os.Stat(jar); err == nil {
+		return jar, nil
+	}
+	say("compiling the workload for Flink " + t.version)
+	classPath, err := t.classPath()
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp(cache, "compile-*")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // only a cache's litter
+	source := filepath.Join(dir, "Counts.java")
+	if err := os.WriteFile(source, countsSource, 0o644); err != nil {
+		return "", err
+	}
+	classes := filepath.Join(dir, "classes")
+	output, err := exec.CommandContext(ctx, "javac", "--release", "11", "-Xlint:-options", "-cp", classPath, "-d", classes, source).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("compile the workload for Flink %s: %w\n%s", t.version, err, output)
+	}
+	partial := filepath.Join(dir, "job.jar")
+	if err := pack(classes, partial); err != nil {
+		return "", err
+	}
+	return jar, os.Rename(partial, jar)
+}
+
+// pack makes a jar of a directory: a jar is a zip file.
+func pack(dir, jar string) error {
+	file, err := os.Create(jar)
+	if err != nil {
+		return err
+	}
+	archive := zip.NewWriter(file)
+	return errors.Join(archive.AddFS(os.DirFS(dir)), archive.Close(), file.Close())
+}

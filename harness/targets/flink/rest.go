@@ -1,0 +1,124 @@
+package flink
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+const (
+	restTimeout = 60 * time.Second
+	answerMax   = 16 << 20 // bytes
+)
+
+// rest is a client of Flink's REST API.
+type rest struct {
+	url    string
+	client http.Client
+}
+
+func newREST(url string) *rest { return &rest{url: url, client: http.Client{Timeout: restTimeout}} }
+
+// statusError is an answer that says no.
+type statusError struct {
+	Code int
+	Text string
+}
+
+func (e *statusError) Error() string { return fmt.Sprintf("HTTP %d: %s", e.Code, e.Text) }
+
+// call sends a JSON request and reads the JSON answer, each unless nil.
+func (r *rest) call(ctx context.Context, method, path string, request, answer any) error {
+	var body io.Reader
+	if request != nil {
+		encoded, err := json.Marshal(request)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(encoded)
+	}
+	return r.send(ctx, method, path, "application/json", body, answer)
+}
+
+func (r *rest) send(ctx context.Context, method, path, contentType string, body io.Reader, answer any) error {
+	request, err := http.NewRequestWithContext(ctx, method, r.url+path, body)
+	if err != nil {
+		return err
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", contentType)
+	}
+	response, err := r.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }() // read to its end
+	data, err := io.ReadAll(io.LimitReader(response.Body, answerMax))
+	if err != nil {
+		return err
+	}
+	if response.StatusCode >= http.StatusBadRequest {
+		return fmt.Errorf("%s %s: %w", method, path, &statusError{response.StatusCode, errorText(data)})
+	}
+	if answer == nil {
+		return nil
+	}
+	return json.Unmarshal(data, answer)
+}
+
+// errorText is the gist of an error answer: the causes of Flink's stack traces.
+func errorText(data []byte) string {
+	var answer struct{ Errors []string }
+	if err := json.Unmarshal(data, &answer); err != nil || len(answer.Errors) == 0 {
+		return string(data)
+	}
+	return causes(strings.Join(answer.Errors, "\n"))
+}
+
+// causes keeps of a Java stack trace what says why.
+func causes(trace string) string {
+	var why []string
+	for _, line := range strings.Split(trace, "\n") {
+		if cause, ok := strings.CutPrefix(strings.TrimSpace(line), "Caused by: "); ok {
+			why = append(why, cause)
+		}
+	}
+	if len(why) == 0 {
+		return strings.TrimSpace(trace)
+	}
+	return strings.Join(why, "; ")
+}
+
+// upload uploads a jar and returns its id.
+func (r *rest) upload(ctx context.Context, jar string) (string, error) {
+	data, err := os.ReadFile(jar)
+	if err != nil {
+		return "", err
+	}
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	part, err := form.CreateFormFile("jarfile", filepath.Base(jar))
+	if err != nil {
+		return "", err
+	}
+	if _, err := part.Write(data); err != nil {
+		return "", err
+	}
+	if err := form.Close(); err != nil {
+		return "", err
+	}
+	var answer struct{ Filename string }
+	if err := r.send(ctx, http.MethodPost, "/jars/upload", form.FormDataContentType(), &body, &answer); err != nil {
+		return "", err
+	}
+	return path.Base(answer.Filename), nil
+}

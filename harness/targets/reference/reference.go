@@ -1,0 +1,79 @@
+// Package reference makes the reference engine a target: simulated in this
+// process, or as processes that are killed for real. It is the only package of the
+// harness that knows the engine.
+//
+// Start with [Simulated] and [Processes].
+package reference
+
+import (
+	"errors"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/reference"
+	"github.com/snapback/snapback/reference/environment"
+	"github.com/snapback/snapback/reference/job"
+	"github.com/snapback/snapback/reference/protocol"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/storage"
+)
+
+// Name is the target's name.
+const Name = "reference"
+
+func describe(runtime string) history.Target {
+	return history.Target{Name: Name, Runtime: runtime, Promises: []history.Promise{history.NoOrphans, history.NoTrace}}
+}
+
+func features() []scenarios.Feature {
+	return []scenarios.Feature{scenarios.Restart, scenarios.Resume, scenarios.Trigger, scenarios.Retention}
+}
+
+// jobOf makes a job for the engine of what a scenario submits.
+func jobOf(submission harness.Submission, id, root string) job.Job {
+	w := submission.Workload
+	return job.Job{
+		ID: id,
+		Counts: job.Counts{
+			Seed: w.Seed, Splits: w.Splits, Records: w.Records, Keys: w.Keys,
+			Pause: w.Pause, Snapshot: w.Snapshot, Dir: submission.Dir,
+		},
+		Parallelism:   submission.Job.Parallelism,
+		CheckpointDir: "file://" + root,
+		Interval:      submission.Job.Interval,
+		Timeout:       submission.Job.Timeout,
+		Retention:     submission.Job.Retention,
+		Restarts:      submission.Job.Restarts,
+		Restore:       submission.Restore,
+	}
+}
+
+// observed translates what the engine logs; ok is false for what is of no
+// interest here.
+func observed(r environment.Record) (event history.Event, ok bool) {
+	event = history.Event{ID: r.Job, Checkpoint: r.Checkpoint, Error: r.Error}
+	switch r.Event {
+	case protocol.EventJob:
+		event.Kind, event.Status = history.Status, storage.JobStatus(r.Status)
+	case protocol.EventRestored:
+		event.Kind, event.Path = history.Restored, r.Path
+	case protocol.EventCheckpointTriggered:
+		event.Kind = history.Triggered
+	case protocol.EventCheckpointCompleted:
+		event.Kind = history.Completed
+	case protocol.EventCheckpointAborted:
+		event.Kind = history.Aborted
+	default:
+		return history.Event{}, false
+	}
+	return event, true
+}
+
+// refused tells a refusal from a failure.
+func refused(err error) error {
+	var refusal *reference.RefusedError
+	if errors.As(err, &refusal) {
+		return &harness.RefusedError{Why: refusal.Why}
+	}
+	return err
+}

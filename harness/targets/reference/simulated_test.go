@@ -1,0 +1,76 @@
+package reference_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/targets/reference"
+	"github.com/snapback/snapback/scenarios"
+)
+
+func catalogue(t *testing.T, patterns ...string) []scenarios.Scenario {
+	t.Helper()
+	all, err := scenarios.Catalogue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	chosen, err := scenarios.Select(all, patterns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return chosen
+}
+
+func run(t *testing.T, seed uint64, chosen ...scenarios.Scenario) []harness.Result {
+	t.Helper()
+	runner := harness.Runner{
+		Target: reference.Simulated{}, Seed: seed, Dir: t.TempDir(), Parallel: 2, Timeout: time.Minute,
+	}
+	return runner.Run(context.Background(), chosen, func(harness.Result) {})
+}
+
+// history returns all that a scenario's tries wrote.
+func history(t *testing.T, result harness.Result) []byte {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(result.Dir), "*", harness.HistoryName))
+	if err != nil || len(files) != result.Tries {
+		t.Fatalf("want the histories of %d tries, got %q, %v", result.Tries, files, err)
+	}
+	var all []byte
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, data...)
+	}
+	return all
+}
+
+// One integer decides everything: for 100 seeds, two runs write the same bytes.
+func TestTheSameSeedGivesTheSameHistory(t *testing.T) {
+	chosen := catalogue(t, "**")
+	for seed := range uint64(100) {
+		s := chosen[seed%uint64(len(chosen))]
+		first, second := run(t, seed, s)[0], run(t, seed, s)[0]
+		if first.Verdict != oracle.Pass {
+			t.Errorf("seed %d, %s: %s %s %v", seed, s.Name, first.Verdict, first.Reason, first.Findings)
+		}
+		if !bytes.Equal(history(t, first), history(t, second)) {
+			t.Errorf("seed %d, %s: two runs wrote different histories", seed, s.Name)
+		}
+	}
+}
+
+func TestAnotherSeedGivesAnotherHistory(t *testing.T) {
+	s := catalogue(t, "recovery/kill-cancel-resume")[0]
+	if bytes.Equal(history(t, run(t, 1, s)[0]), history(t, run(t, 2, s)[0])) {
+		t.Error("seeds 1 and 2 wrote the same history")
+	}
+}
