@@ -87,6 +87,7 @@ func output(h *history.History) []Finding {
 
 func compare(model workload.Counts, r run) (lost, doubled, foreign []string) {
 	times := map[position]int{}
+	var order []position // in which they first appear
 	for _, line := range r.lines {
 		at := position{line.Split, line.Index}
 		key, value := model.Input(line.Split, line.Index)
@@ -95,17 +96,23 @@ func compare(model workload.Counts, r run) (lost, doubled, foreign []string) {
 			foreign = append(foreign, fmt.Sprintf("record %s with key %d and value %d", at, line.Key, line.Value))
 			continue
 		}
-		times[at]++
+		if times[at]++; times[at] == 1 {
+			order = append(order, at)
+		}
+	}
+	for _, at := range order {
+		if times[at] > 1 {
+			doubled = append(doubled, fmt.Sprintf("record %s is there %d times", at, times[at]))
+		}
 	}
 	foreign = append(foreign, r.bad...)
+	if !r.finished {
+		return nil, doubled, foreign
+	}
 	for split := range int64(model.Splits) {
 		for index := range int64(model.Records) {
-			at := position{split, index}
-			switch n := times[at]; {
-			case n == 0 && r.finished:
+			if at := (position{split, index}); times[at] == 0 {
 				lost = append(lost, fmt.Sprintf("record %s is missing", at))
-			case n > 1:
-				doubled = append(doubled, fmt.Sprintf("record %s is there %d times", at, n))
 			}
 		}
 	}
@@ -135,7 +142,10 @@ func wrongState(model workload.Counts, r run) []string {
 			byKey[line.Key] = append(byKey[line.Key], line)
 		}
 	}
-	totals := inputTotals(model)
+	var totals []workload.Line
+	if r.finished {
+		totals = inputTotals(model)
+	}
 	var wrong []string
 	for key, lines := range byKey {
 		slices.SortFunc(lines, func(a, b workload.Line) int { return cmp.Compare(a.Count, b.Count) })

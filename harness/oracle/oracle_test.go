@@ -1,0 +1,394 @@
+package oracle_test
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/storage"
+)
+
+// The histories in testdata are good ones, of the simulated reference; see
+// TestGoldenHistories in harness/targets/reference.
+const (
+	killed   = "recovery-kill-taskmanager-mid-checkpoint"
+	canceled = "recovery-kill-cancel-resume"
+	twice    = "recovery-resume-twice"
+	refused  = "recovery-resume-without-metadata"
+	retain   = "cleanup-cancel-retention=RETAIN_ON_CANCELLATION"
+	drop     = "cleanup-cancel-retention=DELETE_ON_CANCELLATION"
+)
+
+func good(t *testing.T, name string) *history.History {
+	t.Helper()
+	file, err := os.Open(filepath.Join("testdata", name+".jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	h, err := history.Read(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func TestGoodHistoriesPass(t *testing.T) {
+	for _, name := range []string{killed, canceled, twice, refused, retain, drop} {
+		j := oracle.Judge(good(t, name))
+		if j.Verdict != oracle.Pass || len(j.Findings) > 0 {
+			t.Errorf("%s: %s %s %v", name, j.Verdict, j.Void, j.Findings)
+		}
+		for _, r := range j.Requirements {
+			if r.Verdict != oracle.Pass {
+				t.Errorf("%s: %s is %s", name, r.ID, r.Verdict)
+			}
+		}
+	}
+}
+
+// plant changes a good history into a bad one.
+type plant func(h *history.History)
+
+type violation struct {
+	what        string
+	history     string // to plant it in
+	plant       plant
+	requirement string // that must be found not to hold
+	says        string
+}
+
+// planted is one violation for each way in which an oracle can find one.
+var planted = []violation{
+	{"a record is lost", killed, output(func(lines []string) []string { return lines[1:] }), "REC-02", "the output of job first has 1 lost record"},
+	{"a record is doubled", killed, output(func(lines []string) []string { return append(lines, lines[0]) }), "REC-02", "the output of job first has 1 doubled record"},
+	{"a resumed job doubles a record", twice, outputOf("third", func(lines []string) []string { return append(lines, lines[0]) }), "REC-02", "the output of job third has 1 doubled record"},
+	{"a record comes from nowhere", killed, output(func(lines []string) []string { return append(lines, "9 9 0 0 1 0") }), "REC-02", "1 record that is not in the input"},
+	{"a line is torn", killed, output(func(lines []string) []string { return append(lines, "0 1 2") }), "REC-02", "1 record that is not in the input"},
+	{"a count is reached twice", killed, output(repeatCount), "REC-03", "the state of job first is wrong for"},
+	{"a sum is off", killed, output(wrongSum), "REC-03", "the state of job first is wrong for"},
+	{"the job comes back from an older checkpoint", killed, each(history.Restored, func(e *history.Event) { e.Checkpoint-- }), "REC-01", "job first was not restored from its newest completed checkpoint"},
+	{"the job comes back from nothing", killed, without(history.Restored), "REC-01", "job first was not restored from its newest completed checkpoint"},
+	{"a resumed job starts from another checkpoint", canceled, each(history.Restored, func(e *history.Event) { e.Checkpoint = 1 }), "REC-04", "job second did not resume from"},
+	{"a resumed job starts from nothing", canceled, without(history.Restored), "REC-04", "job second did not resume from"},
+	{"the second resume is refused", twice, refuse("third"), "REC-05", "job third did not resume from"},
+	{"a resume without _metadata is accepted", refused, accept("second"), "REC-06", "job second was accepted"},
+	{"the refusal does not name the path", refused, each(history.Refused, func(e *history.Event) { e.Error = "no" }), "REC-06", "the refusal does not name the path"},
+	{"a refused resume deletes a file", refused, lastTree(remove("/_metadata")), "REC-07", "the refusal of job second changed"},
+	{"a refused resume leaves a directory", refused, lastTree(add("0123/shared", true)), "REC-07", "the refusal of job second changed"},
+	{"a checkpoint is deleted under RETAIN", retain, lastTree(removeBelow("chk-")), "CLN-01", "CANCELED under RETAIN_ON_CANCELLATION, and chk-2 is gone"},
+	{"a file of a retained checkpoint is changed", retain, lastTree(func(tree []history.Entry) []history.Entry {
+		tree[len(tree)-3].Digest = "0"
+		return tree
+	}), "CLN-01", "chk-2 is not as it was"},
+	{"an older checkpoint is left under RETAIN", retain, lastTree(addInJob("chk-1/_metadata")), "CLN-01", "chk-1 is still there"},
+	{"a checkpoint is left under DELETE", drop, keepLast, "CLN-02", "CANCELED under DELETE_ON_CANCELLATION, and chk-2 is still there"},
+	{"an empty directory is left under DELETE", drop, lastTree(addInJob("chk-3")), "CLN-02", "chk-3 is still there"},
+	{"a checkpoint is left under NO_EXTERNALIZED", drop, both(keepLast, retention(storage.NoExternalizedCheckpoint)), "CLN-03", "chk-2 is still there"},
+	{"a failed job's checkpoint is deleted under RETAIN", retain, both(lastTree(removeBelow("chk-")), status(storage.Failed)), "CLN-04", "FAILED under RETAIN_ON_CANCELLATION, and chk-2 is gone"},
+	{"a failed job's checkpoint is deleted under DELETE", drop, status(storage.Failed), "CLN-05", "FAILED under DELETE_ON_CANCELLATION, and chk-2 is gone"},
+	{"a failed job's checkpoint is left under NO_EXTERNALIZED", drop, both(keepLast, retention(storage.NoExternalizedCheckpoint), status(storage.Failed)), "CLN-06", "chk-2 is still there"},
+	{"a finished job's checkpoint is left", retain, status(storage.Finished), "CLN-07", "FINISHED under RETAIN_ON_CANCELLATION, and chk-2 is still there"},
+	{"there is no shared directory", retain, lastTree(remove("/shared")), "LAY-01", "has no shared"},
+	{"there is a file beside the checkpoints", retain, lastTree(addInJob("notes")), "LAY-01", "holds notes"},
+	{"a resumed job deletes what it came from", twice, lastTree(removeBelow("chk-")), "MOD-01", "the checkpoint that job second resumed from was changed"},
+	{"a checkpoint id is used twice", killed, each(history.Triggered, func(e *history.Event) { e.Checkpoint = 1 }), "TRG-01", "job first used a checkpoint id that was not the next"},
+	{"ids begin again after a resume", canceled, afterResume(func(e *history.Event) {
+		if e.Kind == history.Triggered {
+			e.Checkpoint -= 2
+		}
+	}), "TRG-01", "job second used a checkpoint id that was not the next"},
+	{"a checkpoint asked for is not taken", retain, each(history.Trigger, func(e *history.Event) { e.Error = "no" }), "TRG-02", "job first did not take the checkpoint"},
+	{"a job never comes back", killed, func(h *history.History) {
+		h.Events = append(h.Events, history.Event{Number: h.End(), Kind: history.GaveUp, Label: "job first to be FINISHED", Error: "job first is RESTARTING"})
+	}, "LIV-01", "what the scenario waited for did not come within 1m0s"},
+}
+
+func TestEveryPlantedViolationIsFoundAndNamed(t *testing.T) {
+	for _, p := range planted {
+		t.Run(p.what, func(t *testing.T) {
+			h := good(t, p.history)
+			p.plant(h)
+			j := oracle.Judge(h)
+			if j.Verdict != oracle.Fail {
+				t.Errorf("want fail, got %s", j.Verdict)
+			}
+			if !slices.ContainsFunc(j.Findings, func(f oracle.Finding) bool {
+				return f.Requirement == p.requirement && strings.Contains(f.Problem, p.says) && f.Expected != "" && f.Found != ""
+			}) {
+				t.Errorf("want %s: …%s…, got %+v", p.requirement, p.says, j.Findings)
+			}
+			if !slices.Contains(j.Requirements, oracle.RequirementVerdict{ID: p.requirement, Verdict: oracle.Fail}) {
+				t.Errorf("%s is not among the failed requirements: %v", p.requirement, j.Requirements)
+			}
+		})
+	}
+}
+
+// An oracle that never fires proves nothing.
+func TestEveryRequirementHasAPlantedViolation(t *testing.T) {
+	known, err := scenarios.Requirements()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range known {
+		if !slices.ContainsFunc(planted, func(v violation) bool { return v.requirement == r.ID }) {
+			t.Errorf("%s: no test shows that its oracle fires", r.ID)
+		}
+	}
+}
+
+func TestARunThatProvesNothingIsVoid(t *testing.T) {
+	for what, p := range map[string]struct {
+		plant plant
+		says  string
+	}{
+		"the checkpoint completed all the same": {func(h *history.History) {
+			at := slices.IndexFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Fault })
+			id, checkpoint, _ := h.InProgress(at + 1)
+			h.Events = slices.Insert(h.Events, at+1, history.Event{Kind: history.Completed, ID: id, Checkpoint: checkpoint})
+			renumber(h)
+			each(history.Restored, func(e *history.Event) { e.Checkpoint = checkpoint })(h)
+		}, "completed all the same"},
+		"no checkpoint was in progress": {func(h *history.History) {
+			at := slices.IndexFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Fault })
+			fault := h.Events[at]
+			h.Events = slices.Insert(slices.Delete(h.Events, at, at+1), 6, fault)
+			renumber(h)
+		}, "no checkpoint was in progress"},
+		"the fault never fired": {without(history.Fault), "0 of 1 faults fired"},
+		"no checkpoint was seen": {func(h *history.History) {
+			without(history.Completed)(h)
+			without(history.Restored)(h)
+			without(history.Fault)(h)
+		}, "no checkpoint was ever seen"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			h := good(t, killed)
+			p.plant(h)
+			j := oracle.Judge(h)
+			if j.Verdict != oracle.Void || !strings.Contains(j.Void, p.says) {
+				t.Errorf("want void, %s; got %s, %s, %v", p.says, j.Verdict, j.Void, j.Findings)
+			}
+		})
+	}
+}
+
+func TestOrphansAreHeldAgainstThoseWhoPromiseNone(t *testing.T) {
+	h := good(t, drop)
+	lastTree(addInJob("chk-3"))(h)
+	h.Header.Target.Promises = nil
+	if j := oracle.Judge(h); j.Verdict != oracle.Pass {
+		t.Errorf("want pass, got %v", j.Findings)
+	}
+}
+
+func TestAParentIsItsWorstChild(t *testing.T) {
+	order := []oracle.Verdict{oracle.Fail, oracle.Error, oracle.Void, oracle.Skip, oracle.Pass}
+	for i, worse := range order {
+		for _, better := range order[i:] {
+			if got := oracle.Worst([]oracle.Verdict{better, worse}); got != worse {
+				t.Errorf("%s and %s: got %s", worse, better, got)
+			}
+		}
+	}
+	if got := oracle.Worst(nil); got != oracle.Void {
+		t.Errorf("nothing at all: want void, got %s", got)
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	n := oracle.Judge(good(t, killed)).Numbers
+	if len(n.Recoveries) != 1 || n.Records != 200 || n.Lost+n.Doubled != 0 || n.Replayed == 0 {
+		t.Fatalf("got %+v", n)
+	}
+	if r := n.Recoveries[0]; r.Restored != 2 || r.Checkpoint != 3 || r.Job != "first" || r.Took <= 0 {
+		t.Errorf("got %+v", r)
+	}
+}
+
+func ExampleJudge() {
+	file, _ := os.Open(filepath.Join("testdata", killed+".jsonl"))
+	h, _ := history.Read(file)
+	output(func(lines []string) []string { return lines[1:] })(h) // lose a record
+	j := oracle.Judge(h)
+	fmt.Println(j.Verdict, j.Findings[0].Requirement, j.Findings[0].Problem)
+	// Output: fail REC-02 the output of job first has 1 lost record
+}
+
+// What follows plants.
+
+func each(kind history.Kind, change func(*history.Event)) plant {
+	return func(h *history.History) {
+		for i := range h.Events {
+			if h.Events[i].Kind == kind {
+				change(&h.Events[i])
+			}
+		}
+	}
+}
+
+func without(kind history.Kind) plant {
+	return func(h *history.History) {
+		h.Events = slices.DeleteFunc(h.Events, func(e history.Event) bool { return e.Kind == kind })
+		renumber(h)
+	}
+}
+
+func renumber(h *history.History) {
+	for i := range h.Events {
+		h.Events[i].Number = i + 1
+	}
+}
+
+func both(plants ...plant) plant {
+	return func(h *history.History) {
+		for _, p := range plants {
+			p(h)
+		}
+	}
+}
+
+func output(change func([]string) []string) plant { return outputOf("first", change) }
+
+// outputOf changes the first file that a job committed.
+func outputOf(job string, change func([]string) []string) plant {
+	return func(h *history.History) {
+		for i, e := range h.Events {
+			if e.Kind == history.Output && e.Job == job {
+				h.Events[i].Lines = change(slices.Clone(e.Lines))
+				return
+			}
+		}
+		panic("the history has no output of job " + job)
+	}
+}
+
+// Fields of a line of output.
+const (
+	keyField   = 2
+	countField = 4
+	sumField   = 5
+)
+
+// repeatCount gives a record the count that an earlier one of its key had.
+func repeatCount(lines []string) []string {
+	first := strings.Fields(lines[0])
+	for i, line := range lines[1:] {
+		if fields := strings.Fields(line); fields[keyField] == first[keyField] {
+			fields[countField] = first[countField]
+			lines[i+1] = strings.Join(fields, " ")
+			return lines
+		}
+	}
+	panic("no two lines have one key")
+}
+
+func wrongSum(lines []string) []string {
+	fields := strings.Fields(lines[0])
+	fields[sumField] = "999999"
+	lines[0] = strings.Join(fields, " ")
+	return lines
+}
+
+func lastTree(change func([]history.Entry) []history.Entry) plant {
+	return func(h *history.History) {
+		for i, e := range slices.Backward(h.Events) {
+			if e.Kind == history.Storage {
+				h.Events[i].Tree = change(slices.Clone(e.Tree))
+				return
+			}
+		}
+		panic("the history has no tree")
+	}
+}
+
+// keepLast makes the last tree what the one before it was.
+func keepLast(h *history.History) {
+	var before []history.Entry
+	lastTree(func([]history.Entry) []history.Entry {
+		for _, e := range h.Events {
+			if e.Kind == history.Storage && e.Label == "before" {
+				before = e.Tree
+			}
+		}
+		return before
+	})(h)
+}
+
+func remove(suffix string) func([]history.Entry) []history.Entry {
+	return func(tree []history.Entry) []history.Entry {
+		return slices.DeleteFunc(tree, func(e history.Entry) bool { return strings.HasSuffix(e.Path, suffix) })
+	}
+}
+
+func removeBelow(part string) func([]history.Entry) []history.Entry {
+	return func(tree []history.Entry) []history.Entry {
+		return slices.DeleteFunc(tree, func(e history.Entry) bool { return strings.Contains(e.Path, part) })
+	}
+}
+
+func add(name string, directory bool) func([]history.Entry) []history.Entry {
+	return func(tree []history.Entry) []history.Entry {
+		return append(tree, history.Entry{Path: name, Directory: directory})
+	}
+}
+
+// addInJob adds something to the directory of the first job, with its parents.
+func addInJob(name string) func([]history.Entry) []history.Entry {
+	return func(tree []history.Entry) []history.Entry {
+		job := tree[0].Path
+		if parent := path.Dir(name); parent != "." {
+			return add(path.Join(job, name), false)(add(path.Join(job, parent), true)(tree))
+		}
+		return add(path.Join(job, name), strings.HasPrefix(name, "chk-"))(tree)
+	}
+}
+
+func retention(mode storage.Retention) plant {
+	return func(h *history.History) { h.Header.Scenario.Job.Retention = mode }
+}
+
+func status(ended storage.JobStatus) plant {
+	return each(history.Status, func(e *history.Event) {
+		if e.Status.Terminal() {
+			e.Status = ended
+		}
+	})
+}
+
+func refuse(job string) plant {
+	return func(h *history.History) {
+		for i, e := range h.Events {
+			if e.Kind == history.Accepted && e.Job == job {
+				h.Events[i] = history.Event{Number: e.Number, Kind: history.Refused, Job: job, Error: "no"}
+			}
+		}
+	}
+}
+
+func accept(job string) plant {
+	return each(history.Refused, func(e *history.Event) {
+		*e = history.Event{Number: e.Number, Kind: history.Accepted, Job: job, ID: "0123456789abcdef0123456789abcdef"}
+	})
+}
+
+// afterResume changes the events of the last job.
+func afterResume(change func(*history.Event)) plant {
+	return func(h *history.History) {
+		jobs := h.Jobs()
+		last := jobs[len(jobs)-1].ID
+		for i := range h.Events {
+			if h.Events[i].ID == last {
+				change(&h.Events[i])
+			}
+		}
+	}
+}

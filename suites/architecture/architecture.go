@@ -1,0 +1,90 @@
+// Package architecture holds the arrows of ARCHITECTURE.md: which package may
+// import which. Its test enforces them on the whole module.
+//
+// Start with [Violations].
+package architecture
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Module is the path of this module.
+const Module = "github.com/snapback/snapback"
+
+// arrows says, for each folder at the top, which others it may import, besides
+// itself.
+var arrows = map[string][]string{
+	"storage":   {},
+	"faults":    {"storage"},
+	"reference": {"storage"},
+	"scenarios": {"storage", "faults"},
+	"harness":   {"storage", "faults", "scenarios"},
+	"suites":    {"storage", "faults", "reference", "scenarios", "harness", "cmd"},
+	"cmd":       {"storage", "faults", "reference", "scenarios", "harness"},
+}
+
+// referenceTarget is the only package of the harness that knows the reference.
+const referenceTarget = "harness/targets/reference"
+
+// testLibraries are for suites alone, so that a user of the harness inherits none
+// of them.
+var testLibraries = []string{
+	"github.com/onsi/ginkgo", "github.com/onsi/gomega", "pgregory.net/rapid", "github.com/testcontainers/testcontainers-go",
+}
+
+// Edge is an import: by a package, of another.
+type Edge struct{ From, To string }
+
+// Violations returns a sentence for each edge that the architecture refuses.
+func Violations(edges []Edge) []string {
+	var refused []string
+	for _, edge := range edges {
+		if why := refusal(edge); why != "" {
+			refused = append(refused, fmt.Sprintf("%s imports %s: %s", edge.From, edge.To, why))
+		}
+	}
+	return refused
+}
+
+func refusal(edge Edge) string {
+	from, ours := strings.CutPrefix(edge.From, Module+"/")
+	if !ours {
+		return "the root of the module holds no package"
+	}
+	folder, _, _ := strings.Cut(from, "/")
+	allowed, known := arrows[folder]
+	if !known {
+		return fmt.Sprintf("there is no folder %s in the architecture", folder)
+	}
+	to, ours := strings.CutPrefix(edge.To, Module+"/")
+	if !ours {
+		for _, library := range testLibraries {
+			if folder != "suites" && strings.HasPrefix(edge.To, library) {
+				return "only suites may import it"
+			}
+		}
+		return ""
+	}
+	target, _, _ := strings.Cut(to, "/")
+	switch {
+	case target == folder || slices.Contains(allowed, target):
+		return ""
+	case target == "reference" && from == referenceTarget:
+		return ""
+	case target == "reference" && folder == "harness":
+		return "the reference is only one more target; " + referenceTarget + " alone knows it"
+	case folder == "reference" && (target == "faults" || target == "harness"):
+		return "the reference reads as a specification; faults reach it through its environment"
+	default:
+		return fmt.Sprintf("%s may import %s", folder, orNothing(allowed))
+	}
+}
+
+func orNothing(folders []string) string {
+	if len(folders) == 0 {
+		return "nothing of ours"
+	}
+	return strings.Join(folders, ", ")
+}

@@ -1,0 +1,82 @@
+// Package conformance is the conformance suite as ginkgo specs: a container for
+// each scenario, a spec for each requirement that it checks. It can be imported
+// into any ginkgo suite, with any target.
+//
+// Start with [Specs].
+package conformance
+
+import (
+	"context"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2" //nolint:staticcheck // specs read as ginkgo's do
+	. "github.com/onsi/gomega"    //nolint:staticcheck
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/scenarios"
+	. "github.com/snapback/snapback/suites/matchers" //nolint:staticcheck
+)
+
+// ReportVariable names the environment variable with the directory in which
+// histories and logs are kept; without it they go when the suite ends.
+const ReportVariable = "SNAPBACK_REPORT"
+
+const timeout = 5 * time.Minute // on one try of one scenario
+
+// Specs registers a spec for each requirement of each scenario whose name matches
+// one of the patterns, under the given name. The target is asked for when the
+// specs run. Each spec is labelled with its requirement's id, its area, and the
+// first part of the scenario's name. The suite's random seed decides what is left
+// to chance.
+func Specs(name string, target func(context.Context) (harness.Target, error), patterns ...string) {
+	all, err := scenarios.Catalogue()
+	if err != nil {
+		panic(err) // it comes with this program
+	}
+	chosen, err := scenarios.Select(all, patterns)
+	if err != nil {
+		panic(err) // a mistake in the suite
+	}
+	known, err := scenarios.Requirements()
+	if err != nil {
+		panic(err)
+	}
+	texts := map[string]string{}
+	for _, requirement := range known {
+		texts[requirement.ID] = requirement.Text
+	}
+	for _, s := range chosen {
+		Describe(name, Ordered, Label(strings.Split(s.Name, "/")[0]), func() {
+			Context(s.Name, func() {
+				var result harness.Result
+				BeforeAll(func(ctx SpecContext) {
+					under, err := target(ctx)
+					Expect(err).NotTo(HaveOccurred())
+					result = run(ctx, under, s)
+				})
+				for _, id := range s.Requirements {
+					It(texts[id], Label(id, id[:strings.Index(id, "-")]), func() { Expect(result).To(Hold(id)) })
+				}
+				It("breaks no other requirement", func() { Expect(result).To(Pass()) })
+			})
+		})
+	}
+}
+
+func run(ctx context.Context, target harness.Target, s scenarios.Scenario) harness.Result {
+	dir := os.Getenv(ReportVariable)
+	if dir == "" {
+		dir = GinkgoT().TempDir()
+	}
+	described := target.Describe()
+	runner := harness.Runner{
+		Target: target, Seed: uint64(GinkgoRandomSeed()), Timeout: timeout,
+		Dir:      filepath.Join(dir, path.Join(described.Name+described.Version, described.Runtime)),
+		Progress: func(_, what string) { GinkgoWriter.Println(what) },
+	}
+	return runner.Run(ctx, []scenarios.Scenario{s}, func(harness.Result) {})[0]
+}

@@ -1,0 +1,23 @@
+package conformance_test
+
+import (
+	"context"
+	"testing"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/targets/reference"
+	"github.com/snapback/snapback/suites/conformance"
+)
+
+func TestConformance(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "the reference engine, simulated")
+}
+
+var _ = func() bool {
+	conformance.Specs("simulated", func(context.Context) (harness.Target, error) { return reference.Simulated{}, nil }, "**")
+	return true
+}()

@@ -1,0 +1,37 @@
+// Package reference_test runs the conformance suite on the reference engine as
+// real processes, killed for real.
+package reference_test
+
+import (
+	"context"
+	"testing"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega/gexec"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/targets/reference"
+	"github.com/snapback/snapback/suites/conformance"
+)
+
+func TestReference(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "the reference engine, as processes")
+}
+
+var binary string
+
+var _ = BeforeSuite(func() {
+	var err error
+	binary, err = gexec.Build("github.com/snapback/snapback/cmd/snapback")
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(gexec.CleanupBuildArtifacts)
+})
+
+var _ = func() bool {
+	conformance.Specs("processes", func(context.Context) (harness.Target, error) {
+		return reference.Processes{Binary: binary}, nil
+	}, "**")
+	return true
+}()
