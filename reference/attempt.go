@@ -1,7 +1,6 @@
 package reference
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -37,7 +36,7 @@ type deployed struct {
 // attempt deploys the job, sees it through, and leaves nothing of it running.
 func (m *master) attempt(number int) (ended storage.JobStatus, cause string) {
 	slots, err := m.acquire()
-	if err != nil || m.canceled {
+	if err != nil {
 		m.env.Send(m.jobManager, protocol.ReleaseSlots{})
 		return failure(err)
 	}
@@ -157,7 +156,7 @@ func (a *attempt) supervise() error {
 			return err
 		}
 		if a.canceled {
-			return errors.New("canceled")
+			return errCanceled
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,6 +18,9 @@ const (
 	deployTimeout = 30 * time.Second
 	cancelTimeout = 5 * time.Second
 )
+
+// errCanceled ends an attempt of a job that somebody canceled.
+var errCanceled = errors.New("canceled")
 
 // master takes one job through its life.
 type master struct {
@@ -132,7 +136,7 @@ func (m *master) acquire() ([]environment.Address, error) {
 			m.request(message)
 		}
 	}
-	return nil, nil
+	return nil, errCanceled
 }
 
 // request notes what a client asks for; the request for a checkpoint is answered

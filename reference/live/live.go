@@ -49,10 +49,11 @@ type Process struct {
 	logging sync.Mutex
 	log     *json.Encoder
 
-	mu      sync.Mutex
-	inboxes map[string]*inbox
-	links   map[string]chan packet
-	closed  chan struct{}
+	mu       sync.Mutex
+	inboxes  map[string]*inbox
+	links    map[string]chan packet
+	accepted map[net.Conn]bool
+	closed   chan struct{}
 }
 
 // packet is what crosses a connection.
@@ -77,6 +78,7 @@ func Listen(address string, files filesystem.FileSystem, log io.Writer) (*Proces
 		log:      json.NewEncoder(log),
 		inboxes:  map[string]*inbox{},
 		links:    map[string]chan packet{},
+		accepted: map[net.Conn]bool{},
 		closed:   make(chan struct{}),
 	}
 	go p.accept()
@@ -91,6 +93,11 @@ func (p *Process) Address() string { return p.address }
 func (p *Process) Close() {
 	close(p.closed)
 	_ = p.listener.Close() // nobody is left to be told
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for connection := range p.accepted {
+		_ = connection.Close()
+	}
 }
 
 // Run runs a task in the calling goroutine.
@@ -201,7 +208,15 @@ func (p *Process) accept() {
 
 // read delivers what one peer sends until it stops or sends nonsense.
 func (p *Process) read(connection net.Conn) {
-	defer func() { _ = connection.Close() }() // only read from
+	p.mu.Lock()
+	p.accepted[connection] = true
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		delete(p.accepted, connection)
+		p.mu.Unlock()
+		_ = connection.Close() // only read from
+	}()
 	decoder := gob.NewDecoder(connection)
 	for {
 		var received packet

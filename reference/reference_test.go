@@ -1,0 +1,210 @@
+package reference_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/snapback/snapback/reference"
+	"github.com/snapback/snapback/reference/environment"
+	"github.com/snapback/snapback/reference/job"
+	"github.com/snapback/snapback/reference/protocol"
+	"github.com/snapback/snapback/reference/simulation"
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+var jobManager = environment.Address{Process: "jobmanager", Task: reference.JobManagerTask}
+
+// cluster is a simulated JobManager with two TaskManagers.
+type cluster struct {
+	*simulation.World
+	files *filesystem.Memory
+	log   []string // of jobs and checkpoints
+	calls int
+}
+
+func newCluster(seed uint64) *cluster {
+	c := &cluster{files: filesystem.NewMemory()}
+	c.World = simulation.New(seed, c.files, func(_ time.Duration, _ environment.Address, r environment.Record) {
+		switch r.Event {
+		case protocol.EventJob:
+			c.log = append(c.log, r.Status)
+		case protocol.EventCheckpointCompleted, protocol.EventRestored:
+			c.log = append(c.log, fmt.Sprintf("%s %d", r.Event, r.Checkpoint))
+		}
+	})
+	c.Start("jobmanager", func(env environment.Environment) { reference.JobManager(env, 1) })
+	for i := range 2 {
+		c.startTaskManager(fmt.Sprintf("taskmanager-%d", i+1))
+	}
+	return c
+}
+
+func (c *cluster) startTaskManager(name string) {
+	c.Start(name, func(env environment.Environment) { reference.TaskManager(env, jobManager, 1) })
+}
+
+// ask runs a client until it has its answer.
+func (c *cluster) ask(question func(reference.Client) error) error {
+	var answer error
+	answered := false
+	c.calls++
+	c.Start(fmt.Sprintf("client-%d", c.calls), func(env environment.Environment) {
+		answer = question(reference.Client{Env: env, JobManager: jobManager})
+		answered = true
+	})
+	for !answered {
+		c.Step()
+	}
+	return answer
+}
+
+func (c *cluster) submit(j job.Job) error {
+	return c.ask(func(client reference.Client) error { return client.Submit(j) })
+}
+
+// until runs the world until the last thing logged is as wanted.
+func (c *cluster) until(t *testing.T, want string) {
+	t.Helper()
+	for len(c.log) == 0 || c.log[len(c.log)-1] != want {
+		if c.Now() > time.Minute {
+			t.Fatalf("waited for %q in vain: %q", want, c.log)
+		}
+		c.Step()
+	}
+}
+
+func aJob(id byte) job.Job {
+	return job.Job{
+		ID: strings.Repeat(string(id), 32), Parallelism: 2, CheckpointDir: "file:///checkpoints",
+		Interval: 100 * time.Millisecond, Timeout: time.Minute, Retention: storage.RetainOnCancellation, Restarts: 1,
+		Counts: job.Counts{Splits: 2, Records: 500, Keys: 8, Pause: time.Millisecond, Dir: "/work"},
+	}
+}
+
+func TestBadSubmissionsAreRefusedAndChangeNothing(t *testing.T) {
+	c := newCluster(1)
+	must(t, c.submit(aJob('a')))
+	c.until(t, "checkpoint completed 1")
+	must(t, c.ask(func(client reference.Client) error { return client.Cancel(aJob('a').ID) }))
+	c.until(t, "CANCELED")
+	before := tree(t, c.files)
+	retained := "/checkpoints/" + aJob('a').ID + "/chk-1"
+
+	id := byte('b')
+	for want, change := range map[string]func(*job.Job){
+		"was submitted before":                        func(j *job.Job) { j.ID = aJob('a').ID },
+		"parallelism: want 1 to 128, got 0":           func(j *job.Job) { j.Parallelism = 0 },
+		"cannot find checkpoint \"/nowhere\"":         func(j *job.Job) { j.Restore = "/nowhere" },
+		"cannot find meta data file '_metadata'":      func(j *job.Job) { j.Restore = retained + "/../shared" },
+		"the checkpoint has parallelism 2, the job 1": func(j *job.Job) { j.Restore, j.Parallelism = retained, 1 },
+	} {
+		bad := aJob(id)
+		id++
+		change(&bad)
+		var refused *reference.RefusedError
+		if err := c.submit(bad); !errors.As(err, &refused) || !strings.Contains(refused.Why, want) {
+			t.Errorf("want a refusal with %q, got %v", want, err)
+		}
+		if after := tree(t, c.files); after != before {
+			t.Errorf("%s: storage has changed:\n%s\n%s", want, before, after)
+		}
+	}
+}
+
+func TestRequestsForWhatIsNotThereAreRefused(t *testing.T) {
+	c := newCluster(1)
+	for what, ask := range map[string]func(reference.Client) error{
+		"cancel":     func(client reference.Client) error { return client.Cancel("x") },
+		"checkpoint": func(client reference.Client) error { _, err := client.Checkpoint("x", time.Minute); return err },
+		"status":     func(client reference.Client) error { _, _, err := client.Status("x"); return err },
+	} {
+		if err := c.ask(ask); err == nil || err.Error() != `there is no job "x"` {
+			t.Errorf("%s: got %v", what, err)
+		}
+	}
+}
+
+func TestAJobThatNobodyCanRunWaitsAndCanBeCanceled(t *testing.T) {
+	c := newCluster(1)
+	c.Kill("taskmanager-1")
+	must(t, c.submit(aJob('a')))
+	for c.Now() < 5*time.Second {
+		c.Step()
+	}
+	must(t, c.ask(func(client reference.Client) error { return client.Cancel(aJob('a').ID) }))
+	c.until(t, "CANCELED")
+}
+
+// A TaskManager that heard nothing for too long cancels what it runs: an old
+// JobManager's job must not go on beside a new one's.
+func TestTaskManagersOfADeadJobManagerCancelAndOfferAgain(t *testing.T) {
+	c := newCluster(1)
+	must(t, c.submit(aJob('a')))
+	c.until(t, "checkpoint completed 1")
+	c.Kill("jobmanager")
+	c.Start("jobmanager", func(env environment.Environment) { reference.JobManager(env, 1) })
+	next := aJob('b')
+	next.Counts.Dir = "/work2"
+	must(t, c.submit(next))
+	c.until(t, "FINISHED")
+}
+
+func TestAnUnknownJobManagerIsSaidSo(t *testing.T) {
+	c := newCluster(1)
+	c.Kill("jobmanager")
+	err := c.submit(aJob('a'))
+	if err == nil || err.Error() != "the JobManager at jobmanager did not answer within 10s" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func tree(t *testing.T, files *filesystem.Memory) string {
+	t.Helper()
+	var text strings.Builder
+	must(t, filesystem.Walk(files, "/", func(name string, e filesystem.Entry) error {
+		fmt.Fprintln(&text, name, e.Size)
+		return nil
+	}))
+	return text.String()
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func Example() {
+	c := newCluster(7)
+	j := aJob('a')
+	_ = c.submit(j)
+	for c.Now() < 250*time.Millisecond {
+		c.Step()
+	}
+	c.Kill("taskmanager-1")
+	c.startTaskManager("taskmanager-3")
+	for c.Now() < 5*time.Second {
+		c.Step()
+	}
+	fmt.Println(strings.Join(c.log, "\n"))
+	// Output:
+	// CREATED
+	// RUNNING
+	// checkpoint completed 1
+	// checkpoint completed 2
+	// FAILING
+	// RESTARTING
+	// restored 2
+	// RUNNING
+	// checkpoint completed 4
+	// checkpoint completed 5
+	// checkpoint completed 6
+	// checkpoint completed 7
+	// checkpoint completed 8
+	// FINISHED
+}
