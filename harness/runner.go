@@ -30,6 +30,7 @@ const HistoryName = "history.jsonl"
 type Result struct {
 	Schema       string                      `json:"schema"`
 	Scenario     string                      `json:"scenario"`
+	File         string                      `json:"file,omitempty"` // of the scenario, if it is the user's
 	Title        string                      `json:"title"`
 	Target       history.Target              `json:"target"`
 	Seed         uint64                      `json:"seed"` // of the whole run
@@ -76,7 +77,7 @@ func (r *Runner) Run(ctx context.Context, chosen []scenarios.Scenario, done func
 func (r *Runner) runScenario(ctx context.Context, s scenarios.Scenario) Result {
 	began := time.Now()
 	result := Result{
-		Schema: ResultSchema, Scenario: s.Name, Title: s.Title, Target: r.Target.Describe(), Seed: r.Seed,
+		Schema: ResultSchema, Scenario: s.Name, File: s.File, Title: s.Title, Target: r.Target.Describe(), Seed: r.Seed,
 		Verdict: oracle.Skip,
 	}
 	for _, feature := range s.Features {

@@ -32,6 +32,7 @@ var catalogue embed.FS
 // Scenario is one thing to try on a cluster.
 type Scenario struct {
 	Name         string          `json:"name" yaml:"name"`
+	File         string          `json:"file,omitempty" yaml:"-"` // it was read from; empty for the catalogue's
 	Title        string          `json:"title" yaml:"title"`
 	Requirements []string        `json:"requirements" yaml:"requirements"` // what it checks
 	Features     []Feature       `json:"features" yaml:"features"`         // what it needs of a target
@@ -127,7 +128,10 @@ func Catalogue() ([]Scenario, error) {
 		if err != nil {
 			return err
 		}
-		all = append(all, parsed...)
+		for _, s := range parsed {
+			s.File = ""
+			all = append(all, s)
+		}
 		return nil
 	})
 	return all, err
@@ -141,6 +145,7 @@ func Parse(name string, data []byte) ([]Scenario, error) {
 	if err := decoder.Decode(&read); err != nil {
 		return nil, fmt.Errorf("scenario file %s: %s", name, strings.TrimSpace(yaml.FormatError(err, false, true)))
 	}
+	read.File = name
 	spread := read.spread()
 	for _, s := range spread {
 		if err := s.validate(); err != nil {

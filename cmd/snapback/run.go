@@ -87,6 +87,11 @@ func run(command *cobra.Command, o runOptions, arguments []string) error {
 	if err != nil {
 		return err
 	}
+	if o.junit != "" { // found out now, not when there is something to lose
+		if err := os.WriteFile(o.junit, nil, 0o644); err != nil {
+			return harness.Usagef("--junit: %w", err)
+		}
+	}
 	dir, err := makeRunDir(o)
 	if err != nil {
 		return err

@@ -71,7 +71,11 @@ func Replay(r harness.Result) string {
 	if r.Target.Version != "" {
 		command += fmt.Sprintf(" --%s-version %s", r.Target.Name, r.Target.Version)
 	}
-	return fmt.Sprintf("%s --seed %d %s", command, r.Seed, r.Scenario)
+	what := r.Scenario
+	if r.File != "" {
+		what = r.File
+	}
+	return fmt.Sprintf("%s --seed %d %s", command, r.Seed, what)
 }
 
 // Write writes all files of a run into its directory.

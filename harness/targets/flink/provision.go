@@ -46,6 +46,10 @@ func CacheDir() (string, error) {
 // Provision puts a Flink and the workload's job in place, both cached. What it
 // does is told to say.
 func Provision(ctx context.Context, o Options, say func(string)) (Target, error) {
+	t, err := o.target()
+	if err != nil {
+		return Target{}, err
+	}
 	for _, tool := range []string{"java", "javac"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			return Target{}, fmt.Errorf("target flink needs %s, which is not on the path: install a JDK, as in: apt-get install openjdk-17-jdk-headless", tool)
@@ -66,31 +70,34 @@ func Provision(ctx context.Context, o Options, say func(string)) (Target, error)
 	}
 	defer func() { _ = lock.Unlock() }() // the end of the process unlocks too
 
-	t := Target{version: o.Version}
-	if o.Home != "" {
-		t.lib, t.version, err = distribution(o.Home)
-	} else {
-		t.lib, err = install(ctx, cache, o.Version, say)
-	}
-	if err != nil {
-		return Target{}, err
+	if t.lib == "" {
+		if t.lib, err = install(ctx, cache, t.version, say); err != nil {
+			return Target{}, err
+		}
 	}
 	t.jar, err = compile(ctx, cache, t, say)
 	return t, err
 }
 
-// distribution looks at a FLINK_HOME.
-func distribution(home string) (lib, version string, err error) {
-	lib = filepath.Join(home, "lib")
-	found, err := filepath.Glob(filepath.Join(lib, "flink-dist-*.jar"))
+// target says what is asked for; the distribution's place is known already if it
+// is the user's own.
+func (o Options) target() (Target, error) {
+	if o.Home == "" {
+		if !supported.MatchString(o.Version) {
+			return Target{}, unsupported("--flink-version", o.Version)
+		}
+		return Target{version: o.Version}, nil
+	}
+	t := Target{lib: filepath.Join(o.Home, "lib")}
+	found, err := filepath.Glob(filepath.Join(t.lib, "flink-dist-*.jar"))
 	if err != nil || len(found) != 1 {
-		return "", "", harness.Usagef("flink home: want a distribution with one lib/flink-dist-VERSION.jar in %s, got %d", home, len(found))
+		return Target{}, harness.Usagef("flink home: want a distribution with one lib/flink-dist-VERSION.jar in %s, got %d", o.Home, len(found))
 	}
-	version = strings.TrimSuffix(strings.TrimPrefix(filepath.Base(found[0]), "flink-dist-"), ".jar")
-	if !supported.MatchString(version) {
-		return "", "", unsupported("flink home: "+home, version)
+	t.version = strings.TrimSuffix(strings.TrimPrefix(filepath.Base(found[0]), "flink-dist-"), ".jar")
+	if !supported.MatchString(t.version) {
+		return Target{}, unsupported("flink home: "+o.Home, t.version)
 	}
-	return lib, version, nil
+	return t, nil
 }
 
 func unsupported(where, version string) error {
@@ -100,9 +107,6 @@ func unsupported(where, version string) error {
 // install takes the distribution out of Flink's Python package, into a virtual
 // environment of its own.
 func install(ctx context.Context, cache, version string, say func(string)) (lib string, err error) {
-	if !supported.MatchString(version) {
-		return "", unsupported("--flink-version", version)
-	}
 	home := filepath.Join(cache, version)
 	if lib, err := jars(home); err == nil {
 		return lib, nil

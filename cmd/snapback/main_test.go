@@ -1,0 +1,370 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/snapback/snapback/harness"
+)
+
+// The program is tested as users have it: built, and run.
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "snapback-cmd-*")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(dir, "snapback")
+	if output, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		panic(fmt.Sprintf("%v\n%s", err, output))
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+type outcome struct {
+	code           int
+	stdout, stderr string
+}
+
+// snapback runs the program in a directory of its own.
+func snapback(t *testing.T, arguments ...string) outcome {
+	t.Helper()
+	command := exec.Command(binary, arguments...)
+	command.Dir = t.TempDir()
+	return output(t, command)
+}
+
+func output(t *testing.T, command *exec.Cmd) outcome {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	command.Stdout, command.Stderr = &stdout, &stderr
+	err := command.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return outcome{command.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+func TestBadInputIsOneSentenceAndExitCode2(t *testing.T) {
+	occupied, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = occupied.Close() }()
+	file := filepath.Join(t.TempDir(), "file")
+	broken := filepath.Join(t.TempDir(), "broken.yaml")
+	for _, name := range []string{file, broken} {
+		if err := os.WriteFile(name, []byte("name: [\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	counts := []string{"--jobmanager", "127.0.0.1:1", "--checkpoint-dir", "file:///c", "--dir", "/o", "counts"}
+	for _, c := range []struct {
+		arguments []string
+		want      string
+	}{
+		{[]string{"frobnicate"}, `unknown command "frobnicate" for "snapback"`},
+		{[]string{"run", "nothing/like-this"}, `no scenario matches "nothing/like-this"; see: snapback list scenarios`},
+		{[]string{"run", "recovery/resume-twise"}, `(did you mean recovery/`},
+		{[]string{"run", "missing.yaml"}, `scenario file: open missing.yaml: no such file`},
+		{[]string{"run", broken}, "scenario file " + broken + ": "},
+		{[]string{"run", "--target", "spark"}, `--target: want reference or flink, got "spark"`},
+		{[]string{"run", "--runtime", "cloud"}, `--runtime: target reference has simulated and processes, got "cloud"`},
+		{[]string{"run", "--target", "flink", "--runtime", "simulated"}, `--runtime: target flink has processes, got "simulated"`},
+		{[]string{"run", "--target", "flink", "--flink-version", "1.8"}, `--flink-version: want a release from 1.19.0 on`},
+		{[]string{"run", "--target", "flink", "--flink-home", "/nowhere"}, `flink home: want a distribution with one lib/flink-dist-VERSION.jar in /nowhere, got 0`},
+		{[]string{"run", "--format", "xml"}, `--format: want human, json or jsonl, got "xml"`},
+		{[]string{"run", "--seed", "many"}, `invalid argument "many" for "--seed" flag`},
+		{[]string{"run", "--parallel", "-1"}, `--parallel: want 1 or more, got -1`},
+		{[]string{"run", "--timeout", "0s"}, `--timeout: want more than 0, got 0s`},
+		{[]string{"run", "--frob"}, `unknown flag: --frob; see: snapback run --help`},
+		{[]string{"run", "--report", filepath.Join(file, "runs")}, `run directory: mkdir ` + file + `: not a directory; name another with --report`},
+		{[]string{"run", "--junit", filepath.Join(file, "junit.xml")}, `--junit: `},
+		{[]string{"list", "frobs"}, `list: want one of scenarios, requirements, faults, workloads, targets, got frobs`},
+		{[]string{"list", "--format", "xml"}, `--format: want human or json, got "xml"`},
+		{[]string{"version", "now"}, `snapback version: want no arguments, got now`},
+		{[]string{"reference", "jobmanager", "--listen", occupied.Addr().String()}, `address already in use`},
+		{[]string{"reference", "jobmanager", "--retained", "0"}, `--retained: want 1 or more, got 0`},
+		{[]string{"reference", "taskmanager"}, `--jobmanager: want host:port, got ""`},
+		{[]string{"reference", "taskmanager", "--jobmanager", "x:1", "--slots", "0"}, `--slots: want 1 or more, got 0`},
+		{[]string{"reference", "run", "transfers"}, `want one workload, counts, got ["transfers"]`},
+		{append([]string{"reference", "run", "--records", "some"}, counts...), `invalid argument "some" for "--records" flag`},
+	} {
+		got := snapback(t, c.arguments...)
+		if got.code != exitUsage || !strings.Contains(got.stderr, c.want) || got.stdout != "" {
+			t.Errorf("snapback %s: want exit code 2 and %s\ngot %d, %s%s", strings.Join(c.arguments, " "), c.want, got.code, got.stderr, got.stdout)
+		}
+		if strings.Contains(got.stderr, "goroutine") || (strings.Count(got.stderr, "\n") > 1 && c.arguments[1] != broken) {
+			t.Errorf("snapback %s: want one line, got %s", strings.Join(c.arguments, " "), got.stderr)
+		}
+	}
+}
+
+func TestARunLeavesItsRecordsAndEndsWithDone(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	got := snapback(t, "run", "--seed", "7", "--report", dir, "recovery/kill-taskmanager-mid-checkpoint", "cleanup/cancel")
+	if got.code != exitHolds {
+		t.Fatalf("got %d: %s%s", got.code, got.stdout, got.stderr)
+	}
+	lines := strings.Split(strings.TrimSpace(got.stdout), "\n")
+	if done := lines[len(lines)-1]; !regexp.MustCompile(`^DONE 4 scenarios: 4 pass in \d+\.\ds \(seed 7\)$`).MatchString(done) {
+		t.Errorf("the last line is %q", done)
+	}
+	for _, want := range []string{
+		`killed taskmanager-\d during checkpoint 3; job first came back, restored from chk-2, in \d`,
+		`6000 records: \d+ replayed, 0 lost, 0 doubled`,
+	} {
+		if !regexp.MustCompile(want).MatchString(got.stdout) {
+			t.Errorf("want %s in\n%s", want, got.stdout)
+		}
+	}
+	first, _, _ := strings.Cut(got.stderr, "\n")
+	if !regexp.MustCompile(`^snapback \S+ on go\S+; target reference .*seed 7; 4 scenarios; `).MatchString(first) {
+		t.Errorf("the first line is %q", first)
+	}
+	for _, name := range []string{
+		"results.jsonl", "report.html", "recovery/kill-taskmanager-mid-checkpoint/try-1/history.jsonl",
+	} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "junit.xml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var suite struct {
+		Tests int `xml:"tests,attr"`
+	}
+	if err := xml.Unmarshal(data, &suite); err != nil || suite.Tests != 4 {
+		t.Errorf("junit.xml: %d tests, %v", suite.Tests, err)
+	}
+
+	again := snapback(t, "run", "--report", dir)
+	if again.code != exitUsage || !strings.Contains(again.stderr, "holds the results of an earlier run") {
+		t.Errorf("the run directory was used twice: %d, %s", again.code, again.stderr)
+	}
+}
+
+func TestARunOfItsOwnIsKeptAndFoundAsLatest(t *testing.T) {
+	dir := t.TempDir()
+	for range 2 {
+		command := exec.Command(binary, "run", "--quiet", "cleanup/finish")
+		command.Dir = dir
+		if got := output(t, command); got.code != exitHolds || got.stderr != "" {
+			t.Fatalf("got %d: %s", got.code, got.stderr)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, runsDir, latestLink, "results.jsonl")); err != nil {
+		t.Error(err)
+	}
+	runs, err := os.ReadDir(filepath.Join(dir, runsDir))
+	if err != nil || len(runs) != 3 {
+		t.Errorf("want two runs and latest, got %v, %v", runs, err)
+	}
+}
+
+func TestResultsForPrograms(t *testing.T) {
+	got := snapback(t, "run", "--format", "json", "cleanup/finish")
+	var document struct {
+		Schema  string
+		Results []harness.Result
+	}
+	if err := json.Unmarshal([]byte(got.stdout), &document); err != nil || len(document.Results) != 3 {
+		t.Errorf("%v: %s", err, got.stdout)
+	}
+	if !strings.Contains(got.stderr, "DONE 3 scenarios") {
+		t.Errorf("got %s", got.stderr)
+	}
+	got = snapback(t, "run", "--format", "jsonl", "cleanup/finish")
+	if lines := strings.Split(strings.TrimSpace(got.stdout), "\n"); len(lines) != 3 || !json.Valid([]byte(lines[0])) {
+		t.Errorf("got %s", got.stdout)
+	}
+}
+
+func TestFlagsHaveTwinsInTheEnvironment(t *testing.T) {
+	t.Setenv("SNAPBACK_SEED", "4711")
+	if got := snapback(t, "run", "cleanup/finish"); !strings.Contains(got.stdout, "(seed 4711)") {
+		t.Errorf("got %s", got.stdout)
+	}
+	if got := snapback(t, "run", "--seed", "1", "cleanup/finish"); !strings.Contains(got.stdout, "(seed 1)") {
+		t.Errorf("the flag does not win: %s", got.stdout)
+	}
+	t.Setenv("SNAPBACK_SEED", "many")
+	if got := snapback(t, "run", "cleanup/finish"); got.code != exitUsage || !strings.Contains(got.stderr, "SNAPBACK_SEED=many") {
+		t.Errorf("got %d, %s", got.code, got.stderr)
+	}
+}
+
+const impossible = `
+name: mine/impossible
+title: A job that fails at once is expected to finish
+requirements: [REC-02]
+workload: {splits: 1, records: 100, keys: 2, pause: 1ms}
+cluster: {taskManagers: 1, retained: 1}
+job: {parallelism: 1, interval: 20ms, retention: RETAIN_ON_CANCELLATION}
+bound: 5s
+steps:
+  - submit: {job: first}
+  - await: {job: first, completed: 1}
+  - fail: first
+  - await: {job: first, status: FINISHED}
+`
+
+func TestAFindingIsExitCode1AndSaysHowToSeeItAgain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "impossible.yaml")
+	if err := os.WriteFile(file, []byte(impossible), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := snapback(t, "run", "--seed", "3", file)
+	for _, want := range []string{
+		"FAIL  mine/impossible", "LIV-01: what the scenario waited for did not come within 5s",
+		"expected: job first to be FINISHED", "found:    job first is FAILED: source-0: asked to fail by",
+		"replay:   snapback run --target reference --runtime simulated --seed 3 " + file, "DONE 1 scenario: 1 fail in",
+	} {
+		if got.code != exitFinding || !strings.Contains(got.stdout, want) {
+			t.Errorf("want exit code 1 and %s, got %d\n%s", want, got.code, got.stdout)
+		}
+	}
+}
+
+func TestAMachineThatLacksSomethingIsExitCode3(t *testing.T) {
+	t.Setenv("PATH", "")
+	got := snapback(t, "run", "--target", "flink", "--quiet")
+	if got.code != exitInternal || !strings.Contains(got.stderr, "target flink needs java, which is not on the path") {
+		t.Errorf("got %d, %s", got.code, got.stderr)
+	}
+}
+
+func TestASignalEndsARunInOrder(t *testing.T) {
+	for signal, want := range map[syscall.Signal]int{syscall.SIGINT: exitInterrupted, syscall.SIGTERM: exitTerminated} {
+		command := exec.Command(binary, "run", "-v", "--runtime", "processes", "cleanup/cancel")
+		command.Dir = t.TempDir()
+		stderr, err := command.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := command.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stderr.Read(make([]byte, 1)); err != nil { // it has begun
+			t.Fatal(err)
+		}
+		if err := command.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		_ = command.Wait() // the exit code follows
+		if got := command.ProcessState.ExitCode(); got != want {
+			t.Errorf("%s: want exit code %d, got %d", signal, want, got)
+		}
+	}
+}
+
+func TestListsAndVersions(t *testing.T) {
+	for _, arguments := range [][]string{
+		{"list"}, {"list", "requirements"}, {"list", "faults"}, {"list", "workloads"}, {"list", "targets"}, {"version"}, {"doctor"},
+	} {
+		human, program := snapback(t, arguments...), snapback(t, append(arguments, "--format", "json")...)
+		if human.code != exitHolds || len(human.stdout) < 20 {
+			t.Errorf("%s: %d, %s%s", arguments, human.code, human.stdout, human.stderr)
+		}
+		if program.code != exitHolds || !json.Valid([]byte(program.stdout)) {
+			t.Errorf("%s --format json: %d, %s%s", arguments, program.code, program.stdout, program.stderr)
+		}
+	}
+}
+
+// The reference engine as a user has it: three programs, a job, a checkpoint, a
+// kill, run -s.
+func TestReferenceByHand(t *testing.T) {
+	dir := t.TempDir()
+	start := func(arguments ...string) (*exec.Cmd, *lineReader) {
+		command := exec.Command(binary, append([]string{"reference"}, arguments...)...)
+		stdout, err := command.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := command.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = command.Process.Kill(); _ = command.Wait() })
+		return command, newLineReader(stdout)
+	}
+	_, log := start("jobmanager")
+	address := regexp.MustCompile(`"path":"([^"]+)"`).FindStringSubmatch(log.until(t, `"listening"`))[1]
+	start("taskmanager", "--jobmanager", address, "--slots", "2")
+	job := func(more ...string) []string {
+		return append([]string{
+			"run", "--jobmanager", address, "--checkpoint-dir", "file://" + dir + "/checkpoints", "--dir", dir + "/out",
+			"--interval", "50ms", "--records", "2000",
+		}, append(more, "counts")...)
+	}
+	running, _ := start(job()...)
+	log.until(t, `"checkpoint completed"`)
+	if err := running.Process.Signal(os.Interrupt); err != nil { // cancels
+		t.Fatal(err)
+	}
+	log.until(t, `"CANCELED"`)
+	retained, err := filepath.Glob(dir + "/checkpoints/*/chk-*/_metadata")
+	if err != nil || len(retained) != 1 {
+		t.Fatalf("want one retained checkpoint, got %q, %v", retained, err)
+	}
+	_, out := start(job("-s", filepath.Dir(retained[0]))...)
+	out.until(t, "is FINISHED")
+
+	command := exec.Command(binary, append([]string{"reference"}, job("-s", filepath.Dir(filepath.Dir(retained[0])))...)...)
+	got := output(t, command)
+	if got.code != exitUsage || !strings.Contains(got.stderr, "the job was refused, and nothing was changed: cannot find meta data file '_metadata' in directory") {
+		t.Errorf("got %d, %s", got.code, got.stderr)
+	}
+}
+
+// lineReader waits for lines.
+type lineReader struct{ lines chan string }
+
+func newLineReader(from io.Reader) *lineReader {
+	r := &lineReader{make(chan string, 1<<16)}
+	go func() {
+		defer close(r.lines)
+		for scanner := bufio.NewScanner(from); scanner.Scan(); {
+			r.lines <- scanner.Text()
+		}
+	}()
+	return r
+}
+
+func (r *lineReader) until(t *testing.T, want string) string {
+	t.Helper()
+	limit := time.After(30 * time.Second)
+	for {
+		select {
+		case line, ok := <-r.lines:
+			if !ok {
+				t.Fatalf("ended before %s", want)
+			}
+			if strings.Contains(line, want) {
+				return line
+			}
+		case <-limit:
+			t.Fatalf("waited for %s in vain", want)
+		}
+	}
+}

@@ -1,0 +1,140 @@
+package report_test
+
+import (
+	"bytes"
+	"encoding/xml"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/report"
+)
+
+// sample is a run with every verdict in it. The failed scenario's history is one
+// of those that the oracles are tested on.
+func sample(t *testing.T) report.Run {
+	t.Helper()
+	dir := t.TempDir()
+	data, err := os.ReadFile(filepath.Join("..", "oracle", "testdata", "recovery-kill-taskmanager-mid-checkpoint.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, harness.HistoryName), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	on := history.Target{Name: "flink", Runtime: "processes", Version: "2.3.0"}
+	result := func(name string, verdict oracle.Verdict, reason string) harness.Result {
+		return harness.Result{Scenario: name, Target: on, Seed: 7, Verdict: verdict, Reason: reason, Took: time.Second}
+	}
+	failed := result("recovery/b", oracle.Fail, "")
+	failed.Dir = dir
+	failed.Findings = []oracle.Finding{{Requirement: "REC-02", Problem: "1 <lost> record", Expected: "every record", Found: "record 3 is missing"}}
+	failed.Numbers = oracle.Numbers{
+		Recoveries: []oracle.Recovery{{Process: "taskmanager-2", Checkpoint: 3, Job: "first", Restored: 2, Took: 1500 * time.Millisecond}},
+		Records:    100, Replayed: 7, Lost: 1,
+	}
+	return report.Run{Version: "v1", Seed: 7, Took: 3200 * time.Millisecond, Results: []harness.Result{
+		result("recovery/a", oracle.Pass, ""), failed, result("recovery/c", oracle.Error, "no room"),
+		result("recovery/d", oracle.Skip, "not claimed"), result("recovery/e", oracle.Void, "no fault fired"),
+	}}
+}
+
+func TestConsole(t *testing.T) {
+	var out bytes.Buffer
+	run := sample(t)
+	console := report.Console{Out: &out}
+	for _, r := range run.Results {
+		console.Result(r)
+	}
+	want := `pass  recovery/a (1.0s)
+FAIL  recovery/b (1.0s)
+      killed taskmanager-2 during checkpoint 3; job first came back, restored from chk-2, in 1.5s
+      100 records: 7 replayed, 1 lost, 0 doubled
+      REC-02: 1 <lost> record
+        expected: every record
+        found:    record 3 is missing
+      replay:   snapback run --target flink --runtime processes --flink-version 2.3.0 --seed 7 recovery/b
+      history:  DIR/history.jsonl
+ERROR  recovery/c (1.0s)
+      no room
+      replay:   snapback run --target flink --runtime processes --flink-version 2.3.0 --seed 7 recovery/c
+      history:  /history.jsonl
+skip  recovery/d (1.0s)
+      not claimed
+void  recovery/e (1.0s)
+      no fault fired
+      replay:   snapback run --target flink --runtime processes --flink-version 2.3.0 --seed 7 recovery/e
+      history:  /history.jsonl
+`
+	if got := strings.ReplaceAll(out.String(), run.Results[1].Dir, "DIR"); got != want {
+		t.Errorf("want\n%s\ngot\n%s", want, got)
+	}
+	if got, want := run.Done(), "DONE 5 scenarios: 1 pass, 1 fail, 1 error, 1 skip, 1 void in 3.2s (seed 7)"; got != want {
+		t.Errorf("want %s, got %s", want, got)
+	}
+}
+
+// Only a pass is a pass to a reader of JUnit.
+func TestJUnit(t *testing.T) {
+	var out bytes.Buffer
+	if err := report.JUnit(&out, sample(t)); err != nil {
+		t.Fatal(err)
+	}
+	var suite struct {
+		Tests    int `xml:"tests,attr"`
+		Failures int `xml:"failures,attr"`
+		Errors   int `xml:"errors,attr"`
+		Skipped  int `xml:"skipped,attr"`
+		Cases    []struct {
+			Failure *struct {
+				Message string `xml:"message,attr"`
+			} `xml:"failure"`
+		} `xml:"testcase"`
+	}
+	if err := xml.Unmarshal(out.Bytes(), &suite); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(suite.Tests, suite.Failures, suite.Errors, suite.Skipped); got != "5 1 2 1" {
+		t.Errorf("want 5 tests, 1 failure, 2 errors, 1 skipped; got %s", got)
+	}
+	if failure := suite.Cases[1].Failure; failure == nil || failure.Message != "REC-02: 1 <lost> record" {
+		t.Errorf("got %+v", failure)
+	}
+}
+
+func TestHTMLDrawsWhatHappenedAlsoWhereItFailed(t *testing.T) {
+	var out bytes.Buffer
+	if err := report.HTML(&out, sample(t)); err != nil {
+		t.Fatal(err)
+	}
+	page := out.String()
+	for _, want := range []string{
+		"<svg", "checkpoint 3 aborted at", "(Kill taskmanager (During checkpoint)) hit taskmanager-",
+		"restored from checkpoint 2", "1 &lt;lost&gt; record", "record 3 is missing", "--seed 7 recovery/b",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not show %s", want)
+		}
+	}
+	if strings.Contains(page, "http://") || strings.Contains(page, "https://") {
+		t.Error("the page is not self-contained")
+	}
+}
+
+func TestAReportThatCannotBeWrittenIsAnError(t *testing.T) {
+	if err := report.Write(filepath.Join(t.TempDir(), "missing"), sample(t)); err == nil {
+		t.Error("nobody was told")
+	}
+}
+
+func ExampleRun_Done() {
+	run := report.Run{Seed: 8123, Took: 3200 * time.Millisecond, Results: []harness.Result{{Verdict: oracle.Pass}}}
+	fmt.Println(run.Done())
+	// Output: DONE 1 scenario: 1 pass in 3.2s (seed 8123)
+}

@@ -1,0 +1,87 @@
+package flink
+
+import (
+	"bufio"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/snapback/snapback/harness/history"
+)
+
+// The logs in testdata are excerpts of what real JobManagers wrote in the
+// scenarios that they are named after: lines of other classes are left out, and
+// paths are shortened.
+func TestLogsAreReadAlikeInAllReleases(t *testing.T) {
+	begins := []string{
+		"job-1 RUNNING", "job-1 triggered 1", "job-1 completed 1", "job-1 triggered 2", "job-1 completed 2", "job-1 triggered 3",
+	}
+	restarts := []string{
+		"job-1 RESTARTING", "job-1 aborted 3", "job-1 restored 2", "job-1 RUNNING", "job-1 triggered 4", "job-1 completed 4",
+	}
+	resumes := []string{
+		"job-1 CANCELLING", "job-1 aborted 3", "job-1 CANCELED",
+		"job-2 restored 2", "job-2 RUNNING", "job-2 triggered 3", "job-2 completed 3",
+	}
+	for _, release := range []string{"1.20.5", "2.3.0"} {
+		for scenario, ends := range map[string][]string{"kill-taskmanager-mid-checkpoint": restarts, "kill-cancel-resume": resumes} {
+			events, registered := readLog(t, scenario+"-"+release+".log")
+			// Flink may log the two in either order: they happen in different threads.
+			if at := slices.Index(events, "job-1 aborted 3"); events[at+1] == "job-1 RESTARTING" {
+				events[at], events[at+1] = events[at+1], events[at]
+			}
+			if want := slices.Concat(begins, ends); !slices.Equal(events, want) {
+				t.Errorf("%s of %s:\nwant %q\ngot  %q", scenario, release, want, events)
+			}
+			if !slices.Equal(registered, []string{"taskmanager-1", "taskmanager-2", "taskmanager-3"}) {
+				t.Errorf("%s of %s: registered %q", scenario, release, registered)
+			}
+		}
+	}
+}
+
+// readLog returns what a watcher makes of a log, and which TaskManagers it saw.
+func readLog(t *testing.T, name string) (events, registered []string) {
+	t.Helper()
+	file, err := os.Open(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }() // only read from
+	w := watcher{registered: map[string]bool{}}
+	jobs := map[string]string{}
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		e, ok := w.read(lines.Text())
+		if !ok || e.Kind == history.Started {
+			continue
+		}
+		if jobs[e.ID] == "" {
+			jobs[e.ID] = fmt.Sprintf("job-%d", len(jobs)+1)
+		}
+		events = append(events, describe(e, jobs[e.ID]))
+	}
+	return events, slices.Sorted(maps.Keys(w.registered))
+}
+
+func describe(e history.Event, job string) string {
+	if e.Kind == history.Status {
+		return fmt.Sprintf("%s %s", job, e.Status)
+	}
+	return fmt.Sprintf("%s %s %d", job, e.Kind, e.Checkpoint)
+}
+
+func TestTheGistOfAStackTraceIsItsCauses(t *testing.T) {
+	trace := "org.x.RestException: no\n\tat org.x.Y(Y.java:1)\nCaused by: java.util.Z: first\n\t... 9 more\n  Caused by: java.io.W: last\n"
+	if got := causes(trace); got != "java.util.Z: first; java.io.W: last" {
+		t.Errorf("got %s", got)
+	}
+	if got := causes("  nothing more\n"); got != "nothing more" {
+		t.Errorf("got %s", got)
+	}
+	if got := errorText([]byte(`{"errors":["Internal server error.","<Exception>\nCaused by: because\n>"]}`)); got != "because" {
+		t.Errorf("got %s", got)
+	}
+}
