@@ -38,6 +38,7 @@ type mark struct {
 const (
 	timelineWidth  = 1000
 	timelineMargin = 90 // for the names of the lanes
+	timelineRight  = 30 // for half of the last tick's label
 	laneHeight     = 46
 	ticks          = 5
 )
@@ -49,7 +50,7 @@ func draw(h *history.History) *timeline {
 	}
 	end := max(h.Events[len(h.Events)-1].At(), time.Millisecond)
 	x := func(at time.Duration) float64 {
-		return timelineMargin + float64(timelineWidth-timelineMargin-10)*float64(at)/float64(end)
+		return timelineMargin + float64(timelineWidth-timelineMargin-timelineRight)*float64(at)/float64(end)
 	}
 	t := &timeline{Width: timelineWidth}
 	for i := range ticks + 1 {

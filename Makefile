@@ -1,0 +1,25 @@
+.PHONY: help build test fast flink lint golden bench
+
+help: ## name the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST)
+
+build: ## build the program into this directory
+	go build ./cmd/snapback
+
+test: ## install what is missing and pass all tests, as CI does
+	.ci/test
+
+fast: ## the tests that need neither Java nor minutes
+	go test $$(go list ./... | grep -v -e suites/flink -e suites/reference)
+
+flink: ## the conformance suite on real Apache Flink
+	go test -timeout 30m ./suites/flink
+
+lint: ## golangci-lint and actionlint
+	golangci-lint run && actionlint
+
+golden: ## rewrite golden files; look at the difference
+	go test ./harness/targets/reference ./scenarios -run 'Golden|Generated' -update
+
+bench: ## benchmarks
+	go test -run '^$$' -bench . ./...
