@@ -73,13 +73,13 @@ func (p *progress) scenario(name, what string) {
 }
 
 // done lets something be printed that stays, below no line that changes.
-func (p *progress) done(print func()) {
+func (p *progress) done(say func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.shown {
 		_, _ = fmt.Fprint(p.out, "\r\x1b[K")
 		p.shown = false
 	}
-	print()
+	say()
 	p.last = time.Now()
 }

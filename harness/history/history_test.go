@@ -19,11 +19,16 @@ func recorded(t *testing.T, w io.Writer) *history.Recorder {
 		t.Fatal(err)
 	}
 	for i, e := range []history.Event{
-		{Kind: history.Submit, Job: "first"}, {Kind: history.Accepted, Job: "first", ID: "a"},
-		{Kind: history.Triggered, ID: "a", Checkpoint: 1}, {Kind: history.Completed, ID: "a", Checkpoint: 1},
-		{Kind: history.Triggered, ID: "a", Checkpoint: 2}, {Kind: history.Aborted, ID: "a", Checkpoint: 2},
-		{Kind: history.Submit, Job: "second", From: "first", Checkpoint: 1}, {Kind: history.Refused, Job: "second", Error: "no"},
-		{Kind: history.Submit, Job: "third", From: "first", Checkpoint: 1}, {Kind: history.Accepted, Job: "third", ID: "c"},
+		{Kind: history.Submit, Job: "first"},
+		{Kind: history.Accepted, Job: "first", ID: "a"},
+		{Kind: history.Triggered, ID: "a", Checkpoint: 1},
+		{Kind: history.Completed, ID: "a", Checkpoint: 1},
+		{Kind: history.Triggered, ID: "a", Checkpoint: 2},
+		{Kind: history.Aborted, ID: "a", Checkpoint: 2},
+		{Kind: history.Submit, Job: "second", From: "first", Checkpoint: 1},
+		{Kind: history.Refused, Job: "second", Error: "no"},
+		{Kind: history.Submit, Job: "third", From: "first", Checkpoint: 1},
+		{Kind: history.Accepted, Job: "third", ID: "c"},
 	} {
 		if err := r.Record(time.Duration(i)*time.Millisecond, e); err != nil {
 			t.Fatal(err)

@@ -161,11 +161,31 @@ const (
 // Messages returns one of each, for runtimes that must know the types.
 func Messages() []environment.Message {
 	return []environment.Message{
-		Register{}, Registered{}, Heartbeat{}, Deploy{},
-		RequestSlots{}, Slots{}, ReleaseSlots{}, TaskManagerLost{}, JobStatus{},
-		TaskRunning{}, Start{}, Trigger{}, Acknowledge{}, Complete{}, EndOfInput{}, Cancel{}, TaskEnded{},
-		Data{}, Credit{},
-		Submit{}, Query{}, CancelJob{}, TriggerCheckpoint{}, Answer{}, Forwarded{},
+		Register{},
+		Registered{},
+		Heartbeat{},
+		Deploy{},
+		RequestSlots{},
+		Slots{},
+		ReleaseSlots{},
+		TaskManagerLost{},
+		JobStatus{},
+		TaskRunning{},
+		Start{},
+		Trigger{},
+		Acknowledge{},
+		Complete{},
+		EndOfInput{},
+		Cancel{},
+		TaskEnded{},
+		Data{},
+		Credit{},
+		Submit{},
+		Query{},
+		CancelJob{},
+		TriggerCheckpoint{},
+		Answer{},
+		Forwarded{},
 	}
 }
 

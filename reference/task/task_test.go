@@ -56,7 +56,8 @@ func TestBarriersAreAligned(t *testing.T) {
 		{1, 1, 0, "|1 a2"}, // aligned; a goes on to its next barrier
 		{1, 0, 2, "b2"},    // b is open
 		{1, 2, 0, "|2 a3"}, // aligned again
-		{1, 0, 3, "b3"}, {0, 0, 4, "a4"},
+		{1, 0, 3, "b3"},
+		{0, 0, 4, "a4"},
 	} {
 		if got := push(step.channel, step.checkpoint, step.index); got != step.want {
 			t.Errorf("step %d: want %q, got %q", i+1, step.want, got)

@@ -13,12 +13,12 @@ import (
 	"strings"
 	"time"
 
-	. "github.com/onsi/ginkgo/v2" //nolint:staticcheck // specs read as ginkgo's do
-	. "github.com/onsi/gomega"    //nolint:staticcheck
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
 
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/scenarios"
-	. "github.com/snapback/snapback/suites/matchers" //nolint:staticcheck
+	. "github.com/snapback/snapback/suites/matchers"
 )
 
 // ReportVariable names the environment variable with the directory in which
@@ -59,7 +59,8 @@ func Specs(name string, target func(context.Context) (harness.Target, error), pa
 					result = run(ctx, under, s)
 				})
 				for _, id := range s.Requirements {
-					It(texts[id], Label(id, id[:strings.Index(id, "-")]), func() { Expect(result).To(Hold(id)) })
+					area, _, _ := strings.Cut(id, "-")
+					It(texts[id], Label(id, area), func() { Expect(result).To(Hold(id)) })
 				}
 				It("breaks no other requirement", func() { Expect(result).To(Pass()) })
 			})
