@@ -74,6 +74,7 @@ const (
 	Resume    Feature = "resume"    // starts a job from a checkpoint on storage
 	Trigger   Feature = "trigger"   // takes a checkpoint when asked
 	Retention Feature = "retention" // has Flink's three cleanup modes
+	Kill      Feature = "kill"      // its TaskManagers can be killed, and others started
 )
 
 // Step is one thing to do. Exactly one of its fields is set.
@@ -228,6 +229,9 @@ func (s Scenario) validateSteps() error {
 		}
 		if step.Start != "" && step.Start != string(faults.TaskManager) {
 			return fmt.Errorf("step %d: start: want %s, got %q", i+1, faults.TaskManager, step.Start)
+		}
+		if (step.Fault != nil || step.Start != "") && !slices.Contains(s.Features, Kill) {
+			return fmt.Errorf("step %d: features: want %s among them, got %v", i+1, Kill, s.Features)
 		}
 		for _, named := range step.jobs() {
 			if !slices.Contains(jobs, named) {

@@ -110,6 +110,7 @@ func TestBadFilesAreRefusedWithTheReason(t *testing.T) {
 		{"- submit: {job: first}", "- {cancel: first, fail: first}", "step 1: want one thing to do, got 2"},
 		{"- submit: {job: first}", "- cancel: first", `step 1: job "first" was not submitted before`},
 		{"status: FINISHED", "completed: 1, status: FINISHED", "step 2: await: want completed or status"},
+		{"- submit: {job: first}", "- start: taskmanager", "step 1: features: want kill among them"},
 		{"steps:", "steps: [", "scenario file mine.yaml: "},
 	} {
 		text := strings.Replace(valid, bad.old, bad.replacement, 1)

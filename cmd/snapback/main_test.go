@@ -69,6 +69,7 @@ func TestBadInputIsOneSentenceAndExitCode2(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = occupied.Close() }()
+	dead := deadAddress(t)
 	file := filepath.Join(t.TempDir(), "file")
 	broken := filepath.Join(t.TempDir(), "broken.yaml")
 	for _, name := range []string{file, broken} {
@@ -88,7 +89,12 @@ func TestBadInputIsOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"run", broken}, "scenario file " + broken + ": "},
 		{[]string{"run", "--target", "spark"}, `--target: want reference or flink, got "spark"`},
 		{[]string{"run", "--runtime", "cloud"}, `--runtime: target reference has simulated and processes, got "cloud"`},
-		{[]string{"run", "--target", "flink", "--runtime", "simulated"}, `--runtime: target flink has processes, got "simulated"`},
+		{[]string{"run", "--target", "flink", "--runtime", "simulated"}, `--runtime: target flink has processes and running, got "simulated"`},
+		{[]string{"run", "--target", "flink", "--rest", "http://" + dead}, `--rest: no Flink answers at http://` + dead + `: Get "http://` + dead + `/config": dial tcp ` + dead + `: connect: connection refused`},
+		{[]string{"run", "--target", "flink", "--rest", "http://" + occupied.Addr().String()}, `--rest: no Flink answers at http://` + occupied.Addr().String()},
+		{[]string{"run", "--target", "flink", "--rest", "localhost"}, `--rest: want a URL such as http://localhost:8081, got "localhost"`},
+		{[]string{"run", "--target", "flink", "--runtime", "running"}, `--rest and --runtime running go together`},
+		{[]string{"run", "--rest", "http://" + dead}, `--rest: only target flink has a REST API, got --target reference`},
 		{[]string{"run", "--target", "flink", "--flink-version", "1.8"}, `--flink-version: want a release from 1.19.0 on`},
 		{[]string{"run", "--target", "flink", "--flink-home", "/nowhere"}, `flink home: want a distribution with one lib/flink-dist-VERSION.jar in /nowhere, got 0`},
 		{[]string{"run", "--format", "xml"}, `--format: want human, json or jsonl, got "xml"`},
@@ -116,6 +122,17 @@ func TestBadInputIsOneSentenceAndExitCode2(t *testing.T) {
 			t.Errorf("snapback %s: want one line, got %s", strings.Join(c.arguments, " "), got.stderr)
 		}
 	}
+}
+
+// deadAddress is one at which nobody listens any more.
+func deadAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
 }
 
 func TestARunLeavesItsRecordsAndEndsWithDone(t *testing.T) {

@@ -33,6 +33,7 @@ const (
 type runOptions struct {
 	target, runtime          string
 	flinkVersion, flinkHome  string
+	rest                     string
 	seed                     uint64
 	format, reportDir, junit string
 	parallel                 int
@@ -50,7 +51,8 @@ func runCommand() *cobra.Command {
 			"to be able to do are run.",
 		Example: "  snapback run recovery/kill-taskmanager-mid-checkpoint\n" +
 			"  snapback run --runtime processes 'cleanup/**'\n" +
-			"  snapback run --target flink --flink-version 1.20.5 recovery",
+			"  snapback run --target flink --flink-version 1.20.5 recovery\n" +
+			"  snapback run --target flink --rest http://localhost:8081 cleanup",
 		ValidArgsFunction: completeScenarios,
 		RunE: func(command *cobra.Command, arguments []string) error {
 			if !command.Flags().Changed("seed") {
@@ -61,9 +63,10 @@ func runCommand() *cobra.Command {
 	}
 	flags := command.Flags()
 	flags.StringVar(&o.target, "target", reference.Name, "what to test: reference or flink")
-	flags.StringVar(&o.runtime, "runtime", "", "how it runs: simulated (reference only) or processes; each target's default comes first in: snapback list targets")
+	flags.StringVar(&o.runtime, "runtime", "", "how it runs: simulated (reference only), processes, or running (flink only, with --rest); default: the first that the target has")
 	flags.StringVar(&o.flinkVersion, "flink-version", flink.DefaultVersion, "the Apache Flink to install and test")
 	flags.StringVar(&o.flinkHome, "flink-home", "", "`path` of an Apache Flink distribution to test instead (also FLINK_HOME)")
+	flags.StringVar(&o.rest, "rest", "", "`URL` of the REST API of a Flink that runs already, as in http://localhost:8081")
 	flags.Uint64Var(&o.seed, "seed", 0, "the integer that decides everything left to chance; random and printed if absent")
 	flags.StringVar(&o.format, "format", "human", "of the results on stdout: human, json or jsonl")
 	flags.StringVar(&o.reportDir, "report", "", "`path` of the run directory (default "+runsDir+"/TIME-SEED)")
@@ -74,7 +77,7 @@ func runCommand() *cobra.Command {
 	flags.BoolVar(&o.quiet, "quiet", false, "print no progress")
 	flags.BoolVar(&o.noColor, "no-color", false, "print no colors (also NO_COLOR)")
 	registerCompletion(command, "target", reference.Name, flink.Name)
-	registerCompletion(command, "runtime", "simulated", "processes")
+	registerCompletion(command, "runtime", "simulated", "processes", flink.RunningRuntime)
 	registerCompletion(command, "format", "human", "json", "jsonl")
 	return command
 }
@@ -166,13 +169,17 @@ func finish(command *cobra.Command, o runOptions, dir string, finished report.Ru
 }
 
 func (o runOptions) validate() error {
-	known := map[string][]string{reference.Name: {"", "simulated", "processes"}, flink.Name: {"", "processes"}}
+	known := map[string][]string{reference.Name: {"", "simulated", "processes"}, flink.Name: {"", "processes", flink.RunningRuntime}}
 	runtimes, ok := known[o.target]
 	switch {
 	case !ok:
 		return harness.Usagef("--target: want %s or %s, got %q", reference.Name, flink.Name, o.target)
 	case !slices.Contains(runtimes, o.runtime):
 		return harness.Usagef("--runtime: target %s has %s, got %q", o.target, strings.Join(runtimes[1:], " and "), o.runtime)
+	case o.rest != "" && o.target != flink.Name:
+		return harness.Usagef("--rest: only target %s has a REST API, got --target %s", flink.Name, o.target)
+	case (o.runtime == flink.RunningRuntime) != (o.rest != "") && o.runtime != "":
+		return harness.Usagef("--rest and --runtime %s go together", flink.RunningRuntime)
 	case !slices.Contains([]string{"human", "json", "jsonl"}, o.format):
 		return harness.Usagef("--format: want human, json or jsonl, got %q", o.format)
 	case o.parallel < 0:
@@ -200,6 +207,8 @@ func (o runOptions) parallelism() int {
 
 func newTarget(ctx context.Context, o runOptions, say func(string)) (harness.Target, error) {
 	switch {
+	case o.rest != "":
+		return flink.Connect(ctx, o.rest, say)
 	case o.target == flink.Name:
 		home := o.flinkHome
 		if home == "" {

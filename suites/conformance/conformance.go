@@ -50,7 +50,7 @@ func Specs(name string, target func(context.Context) (harness.Target, error), pa
 		texts[requirement.ID] = requirement.Text
 	}
 	for _, s := range chosen {
-		Describe(name, Ordered, Label(strings.Split(s.Name, "/")[0]), func() {
+		Describe(name, Ordered, ContinueOnFailure, Label(strings.Split(s.Name, "/")[0]), func() {
 			Context(s.Name, func() {
 				var result harness.Result
 				BeforeAll(func(ctx SpecContext) {

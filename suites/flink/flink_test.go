@@ -4,13 +4,16 @@ package flink_test
 
 import (
 	"context"
+	"os"
 	"testing"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
 	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/targets/flink"
+	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/suites/conformance"
 )
 
@@ -25,8 +28,43 @@ func release(version string) func(context.Context) (harness.Target, error) {
 	}
 }
 
+// started is a cluster that stands for one that somebody else started, and dir
+// its directory.
+var (
+	started harness.Cluster
+	dir     string
+)
+
+var _ = AfterSuite(func() {
+	if started != nil {
+		Expect(started.Close()).To(Succeed())
+		Expect(os.RemoveAll(dir)).To(Succeed())
+	}
+})
+
+func running(ctx context.Context) (harness.Target, error) {
+	say := func(what string) { GinkgoWriter.Println(what) }
+	if started == nil {
+		target, err := flink.Provision(ctx, flink.Options{Version: flink.DefaultVersion}, say)
+		if err != nil {
+			return nil, err
+		}
+		if dir, err = os.MkdirTemp("", "snapback-running-*"); err != nil {
+			return nil, err
+		}
+		started, err = target.Start(ctx, harness.ClusterSpec{
+			Cluster: scenarios.Cluster{TaskManagers: 2, Retained: 1}, Dir: dir, Observe: func(history.Event) {},
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return flink.Connect(ctx, started.(interface{ URL() string }).URL(), say)
+}
+
 var _ = func() bool {
 	conformance.Specs("Flink "+flink.DefaultVersion, release(flink.DefaultVersion), "**")
 	conformance.Specs("Flink 1.20.5", release("1.20.5"), "recovery/**", "cleanup/cancel", "cleanup/fail/retention=DELETE_ON_CANCELLATION")
+	conformance.Specs("a running Flink", running, "cleanup/cancel", "recovery/resume-*")
 	return true
 }()

@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,38 +19,18 @@ import (
 
 // How long is waited for what, and how often looked.
 const (
-	pollEvery         = 2 * time.Millisecond
-	startTimeout      = 90 * time.Second
-	submitTimeout     = 2 * time.Minute
-	checkpointTimeout = time.Minute
+	pollEvery    = 2 * time.Millisecond
+	startTimeout = 90 * time.Second
 )
-
-// Flink's default configuration opens these packages to itself.
-var jvmFlags = []string{
-	"--add-opens=java.base/java.lang=ALL-UNNAMED",
-	"--add-opens=java.base/java.net=ALL-UNNAMED",
-	"--add-opens=java.base/java.util=ALL-UNNAMED",
-	"--add-opens=java.base/java.util.concurrent=ALL-UNNAMED",
-	"--add-opens=java.base/java.lang.reflect=ALL-UNNAMED",
-	"--add-opens=java.base/java.text=ALL-UNNAMED",
-	"--add-opens=java.base/java.time=ALL-UNNAMED",
-	"--add-exports=java.base/sun.net.util=ALL-UNNAMED",
-	// These make a short life short: a JVM that starts soon, and shares two cores.
-	"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xshare:auto",
-}
 
 // cluster is one session cluster: a JobManager and TaskManagers of one slot each.
 type cluster struct {
-	target    Target
-	spec      harness.ClusterSpec
-	dir       string
-	root      string
-	work      string
-	classPath string
-	began     time.Time
-	starter   *process.Starter
-	rest      *rest
-	jarID     string
+	client
+	spec    harness.ClusterSpec
+	root    string
+	work    string
+	began   time.Time
+	starter *process.Starter
 
 	jobManager   *process.Process
 	log          *process.Tail
@@ -68,7 +45,8 @@ func start(ctx context.Context, t Target, spec harness.ClusterSpec) (_ harness.C
 		return nil, err
 	}
 	c := &cluster{
-		target: t, spec: spec, dir: dir, root: filepath.Join(dir, "checkpoints"), work: filepath.Join(dir, "work"),
+		client: client{target: t, dir: dir},
+		spec:   spec, root: filepath.Join(dir, "checkpoints"), work: filepath.Join(dir, "work"),
 		began: time.Now(), starter: process.NewStarter(), watcher: watcher{registered: map[string]bool{}},
 		log: process.NewTail(filepath.Join(dir, "jobmanager.flink.log")),
 	}
@@ -77,9 +55,7 @@ func start(ctx context.Context, t Target, spec harness.ClusterSpec) (_ harness.C
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	if c.classPath, err = t.classPath(); err != nil {
-		return nil, err
-	}
+	c.step = c.Step
 	if err := c.configure(); err != nil {
 		return nil, err
 	}
@@ -91,13 +67,12 @@ func start(ctx context.Context, t Target, spec harness.ClusterSpec) (_ harness.C
 	if err := c.StartTaskManagers(ctx); err != nil {
 		return nil, err
 	}
-	c.jarID, err = c.rest.upload(ctx, t.jar)
-	return c, err
+	return c, c.upload(ctx)
 }
 
 // configure makes the cluster's directories and writes its configuration.
 func (c *cluster) configure() error {
-	for _, dir := range []string{c.root, c.work, c.configDir(), filepath.Join(c.dir, "tmp")} {
+	for _, dir := range []string{c.root, c.work, filepath.Join(c.dir, "tmp")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
@@ -118,14 +93,8 @@ func (c *cluster) configure() error {
 	if err := configTemplate.Execute(&text, values); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(c.configDir(), "config.yaml"), []byte(text.String()), 0o644); err != nil {
-		return err
-	}
-	return os.WriteFile(c.log4j(), log4j, 0o644)
+	return c.writeConfig(text.String())
 }
-
-func (c *cluster) configDir() string { return filepath.Join(c.dir, "conf") }
-func (c *cluster) log4j() string     { return filepath.Join(c.configDir(), "log4j.properties") }
 
 // freePort asks the kernel for a port that nobody uses now.
 func freePort() (int, error) {
@@ -137,21 +106,16 @@ func freePort() (int, error) {
 	return port, listener.Close()
 }
 
-func (c *cluster) java(ctx context.Context, name string, options []string, mainClass string, arguments ...string) *exec.Cmd {
-	all := slices.Concat(jvmFlags, options, []string{
-		"-Dlog.file=" + filepath.Join(c.dir, name+".flink.log"),
-		"-Dlog4j.configurationFile=file://" + c.log4j(),
-		"-cp", c.classPath, mainClass,
-	}, arguments)
-	command := exec.CommandContext(ctx, "java", all...)
-	command.Dir = c.dir
-	command.Env = append(os.Environ(), "FLINK_CONF_DIR="+c.configDir())
-	return command
+func (c *cluster) start(name string, options []string, mainClass string, arguments ...string) (*process.Process, error) {
+	command, err := c.java(context.Background(), name, options, mainClass, arguments...)
+	if err != nil {
+		return nil, err
+	}
+	return c.starter.Start(c.dir, name, command)
 }
 
-func (c *cluster) start(name string, options []string, mainClass string, arguments ...string) (*process.Process, error) {
-	return c.starter.Start(c.dir, name, c.java(context.Background(), name, options, mainClass, arguments...))
-}
+// URL is where the cluster's REST API answers.
+func (c *cluster) URL() string { return c.rest.url }
 
 func (c *cluster) Now() time.Duration           { return time.Since(c.began) }
 func (c *cluster) Files() filesystem.FileSystem { return filesystem.Local{} }
@@ -232,119 +196,6 @@ func (c *cluster) Kill(_ context.Context, taskManager string) error {
 	c.taskManagers = slices.Delete(c.taskManagers, at, at+1)
 	return err
 }
-
-// Submit submits a fresh job through the REST API, and resumes one from a
-// checkpoint as users do, with the command line's run -s.
-func (c *cluster) Submit(ctx context.Context, submission harness.Submission) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
-	defer cancel()
-	if submission.Restore != "" {
-		return c.runFrom(ctx, submission)
-	}
-	request := map[string]any{
-		"entryClass":         mainClass,
-		"programArgsList":    arguments(submission),
-		"parallelism":        submission.Job.Parallelism,
-		"flinkConfiguration": configuration(submission),
-	}
-	var answer struct{ JobID string }
-	err := c.rest.call(ctx, http.MethodPost, "/jars/"+c.jarID+"/run", request, &answer)
-	return answer.JobID, refused(err)
-}
-
-var submittedLine = regexp.MustCompile(`Job has been submitted with JobID ([0-9a-f]{32})`)
-
-func (c *cluster) runFrom(ctx context.Context, submission harness.Submission) (string, error) {
-	run := []string{"run", "-d", "-s", submission.Restore, "-p", strconv.Itoa(submission.Job.Parallelism), "-c", mainClass}
-	for key, value := range configuration(submission) {
-		run = append(run, "-D"+key+"="+value)
-	}
-	run = append(append(run, c.target.jar), arguments(submission)...)
-	command := c.java(ctx, "client", []string{"-Xmx192m"}, "org.apache.flink.client.cli.CliFrontend", run...)
-	output, err := command.CombinedOutput()
-	if submitted := submittedLine.FindSubmatch(output); submitted != nil && err == nil {
-		return string(submitted[1]), nil
-	}
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() > 0 {
-		return "", &harness.RefusedError{Why: causes(string(output))}
-	}
-	return "", fmt.Errorf("flink run: %w\n%s", err, output)
-}
-
-func (c *cluster) Cancel(ctx context.Context, id string) error {
-	return c.rest.call(ctx, http.MethodPatch, "/jobs/"+id+"?mode=cancel", nil, nil)
-}
-
-func (c *cluster) Checkpoint(ctx context.Context, id string) (int64, error) {
-	var trigger struct {
-		RequestID string `json:"request-id"`
-	}
-	if err := c.rest.call(ctx, http.MethodPost, "/jobs/"+id+"/checkpoints", struct{}{}, &trigger); err != nil {
-		return 0, refused(err)
-	}
-	var answer struct {
-		Status    struct{ ID string }
-		Operation struct {
-			CheckpointID int64
-			FailureCause *struct {
-				StackTrace string `json:"stack-trace"`
-			} `json:"failure-cause"`
-		}
-	}
-	var failed error
-	err := c.until(ctx, "the checkpoint", checkpointTimeout, func() bool {
-		failed = c.rest.call(ctx, http.MethodGet, "/jobs/"+id+"/checkpoints/"+trigger.RequestID, nil, &answer)
-		return failed != nil || answer.Status.ID == "COMPLETED"
-	})
-	switch {
-	case err != nil:
-		return 0, err
-	case failed != nil:
-		return 0, failed
-	case answer.Operation.FailureCause != nil:
-		return 0, &harness.RefusedError{Why: causes(answer.Operation.FailureCause.StackTrace)}
-	}
-	return answer.Operation.CheckpointID, nil
-}
-
-// refused tells a request that Flink turned down from one that got no answer.
-func refused(err error) error {
-	var status *statusError
-	if errors.As(err, &status) {
-		return &harness.RefusedError{Why: status.Text}
-	}
-	return err
-}
-
-// arguments are the workload's, as its page in docs/workloads.md has them.
-func arguments(submission harness.Submission) []string {
-	w := submission.Workload
-	return []string{
-		"--seed", strconv.FormatInt(w.Seed, 10),
-		"--splits", strconv.Itoa(w.Splits),
-		"--records", strconv.Itoa(w.Records),
-		"--keys", strconv.Itoa(w.Keys),
-		"--pause-us", strconv.FormatInt(w.Pause.Microseconds(), 10),
-		"--snapshot-ms", strconv.FormatInt(w.Snapshot.Milliseconds(), 10),
-		"--dir", submission.Dir,
-	}
-}
-
-// configuration is what Flink reads from a job and not from its cluster.
-func configuration(submission harness.Submission) map[string]string {
-	j := submission.Job
-	return map[string]string{
-		"execution.checkpointing.interval":                          millis(j.Interval),
-		"execution.checkpointing.timeout":                           millis(j.Timeout),
-		"execution.checkpointing.externalized-checkpoint-retention": string(j.Retention),
-		"restart-strategy.type":                                     "fixed-delay",
-		"restart-strategy.fixed-delay.attempts":                     strconv.Itoa(j.Restarts),
-		"restart-strategy.fixed-delay.delay":                        "100ms",
-	}
-}
-
-func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + "ms" }
 
 // Close kills every process.
 func (c *cluster) Close() error { return c.starter.Close() }

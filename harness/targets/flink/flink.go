@@ -49,7 +49,7 @@ func (t Target) Describe() history.Target {
 
 // Features implements [harness.Target].
 func (Target) Features() []scenarios.Feature {
-	return []scenarios.Feature{scenarios.Restart, scenarios.Resume, scenarios.Trigger, scenarios.Retention}
+	return []scenarios.Feature{scenarios.Kill, scenarios.Restart, scenarios.Resume, scenarios.Trigger, scenarios.Retention}
 }
 
 // Start implements [harness.Target].

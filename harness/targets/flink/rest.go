@@ -50,29 +50,61 @@ func (r *rest) call(ctx context.Context, method, path string, request, answer an
 }
 
 func (r *rest) send(ctx context.Context, method, path, contentType string, body io.Reader, answer any) error {
-	request, err := http.NewRequestWithContext(ctx, method, r.url+path, body)
+	response, err := r.open(ctx, method, path, contentType, body)
 	if err != nil {
 		return err
+	}
+	defer func() { _ = response.Close() }() // only read from
+	if answer == nil {
+		return nil
+	}
+	return json.NewDecoder(io.LimitReader(response, answerMax)).Decode(answer)
+}
+
+// open sends a request and returns the body of an answer that says yes.
+func (r *rest) open(ctx context.Context, method, path, contentType string, body io.Reader) (io.ReadCloser, error) {
+	request, err := http.NewRequestWithContext(ctx, method, r.url+path, body)
+	if err != nil {
+		return nil, err
 	}
 	if body != nil {
 		request.Header.Set("Content-Type", contentType)
 	}
 	response, err := r.client.Do(request)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { _ = response.Body.Close() }() // read to its end
+	if response.StatusCode < http.StatusBadRequest {
+		return response.Body, nil
+	}
+	defer func() { _ = response.Body.Close() }() // only read from
 	data, err := io.ReadAll(io.LimitReader(response.Body, answerMax))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if response.StatusCode >= http.StatusBadRequest {
-		return fmt.Errorf("%s %s: %w", method, path, &statusError{response.StatusCode, errorText(data)})
+	return nil, fmt.Errorf("%s %s: %w", method, path, &statusError{response.StatusCode, errorText(data)})
+}
+
+// log returns the whole lines of the JobManager's log after the given byte, and
+// where the last of them ends. The API knows no way to ask for a part of it.
+func (r *rest) log(ctx context.Context, after int64) (lines []string, end int64, err error) {
+	body, err := r.open(ctx, http.MethodGet, "/jobmanager/log", "", nil)
+	if err != nil {
+		return nil, after, err
 	}
-	if answer == nil {
-		return nil
+	defer func() { _ = body.Close() }() // only read from
+	if _, err := io.CopyN(io.Discard, body, after); err != nil {
+		return nil, after, fmt.Errorf("the JobManager's log is shorter than it was: %w", err)
 	}
-	return json.Unmarshal(data, answer)
+	data, err := io.ReadAll(body)
+	if err != nil {
+		return nil, after, err
+	}
+	whole := data[:bytes.LastIndexByte(data, '\n')+1]
+	if len(whole) > 0 {
+		lines = strings.Split(string(whole[:len(whole)-1]), "\n")
+	}
+	return lines, after + int64(len(whole)), nil
 }
 
 // errorText is the gist of an error answer: the causes of Flink's stack traces.
@@ -93,7 +125,8 @@ func causes(trace string) string {
 		}
 	}
 	if len(why) == 0 {
-		return strings.TrimSpace(trace)
+		first, _, _ := strings.Cut(strings.TrimSpace(trace), "\n\tat ")
+		return first
 	}
 	return strings.Join(why, "; ")
 }

@@ -26,7 +26,7 @@ func describe(runtime string) history.Target {
 }
 
 func features() []scenarios.Feature {
-	return []scenarios.Feature{scenarios.Restart, scenarios.Resume, scenarios.Trigger, scenarios.Retention}
+	return []scenarios.Feature{scenarios.Kill, scenarios.Restart, scenarios.Resume, scenarios.Trigger, scenarios.Retention}
 }
 
 // jobOf makes a job for the engine of what a scenario submits.

@@ -1,0 +1,196 @@
+package flink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/snapback/snapback/harness"
+)
+
+const (
+	submitTimeout     = 2 * time.Minute
+	checkpointTimeout = time.Minute
+)
+
+// Flink's default configuration opens these packages to itself.
+var jvmFlags = []string{
+	"--add-opens=java.base/java.lang=ALL-UNNAMED",
+	"--add-opens=java.base/java.net=ALL-UNNAMED",
+	"--add-opens=java.base/java.util=ALL-UNNAMED",
+	"--add-opens=java.base/java.util.concurrent=ALL-UNNAMED",
+	"--add-opens=java.base/java.lang.reflect=ALL-UNNAMED",
+	"--add-opens=java.base/java.text=ALL-UNNAMED",
+	"--add-opens=java.base/java.time=ALL-UNNAMED",
+	"--add-exports=java.base/sun.net.util=ALL-UNNAMED",
+	// These make a short life short: a JVM that starts soon, and shares two cores.
+	"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xshare:auto",
+}
+
+// client asks a cluster to do things, as its users do.
+type client struct {
+	target Target
+	rest   *rest
+	dir    string                      // for the configuration and the logs
+	jarID  string                      // of the workload, once it is uploaded
+	step   func(context.Context) error // lets a moment pass
+}
+
+func (c *client) configDir() string { return filepath.Join(c.dir, "conf") }
+func (c *client) log4j() string     { return filepath.Join(c.configDir(), "log4j.properties") }
+
+// writeConfig writes the configuration that Flink's programs are started with.
+func (c *client) writeConfig(text string) error {
+	if err := os.MkdirAll(c.configDir(), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(c.configDir(), "config.yaml"), []byte(text), 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(c.log4j(), log4j, 0o644)
+}
+
+func (c *client) upload(ctx context.Context) (err error) {
+	c.jarID, err = c.rest.upload(ctx, c.target.jar)
+	return err
+}
+
+func (c *client) java(ctx context.Context, name string, options []string, mainClass string, arguments ...string) (*exec.Cmd, error) {
+	classPath, err := c.target.classPath()
+	if err != nil {
+		return nil, err
+	}
+	all := slices.Concat(jvmFlags, options, []string{
+		"-Dlog.file=" + filepath.Join(c.dir, name+".flink.log"),
+		"-Dlog4j.configurationFile=file://" + c.log4j(),
+		"-cp", classPath, mainClass,
+	}, arguments)
+	command := exec.CommandContext(ctx, "java", all...)
+	command.Dir = c.dir
+	command.Env = append(os.Environ(), "FLINK_CONF_DIR="+c.configDir())
+	return command, nil
+}
+
+// Submit submits a fresh job through the REST API, and resumes one from a
+// checkpoint as users do, with the command line's run -s.
+func (c *client) Submit(ctx context.Context, submission harness.Submission) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
+	defer cancel()
+	if submission.Restore != "" {
+		return c.runFrom(ctx, submission)
+	}
+	request := map[string]any{
+		"entryClass":         mainClass,
+		"programArgsList":    arguments(submission),
+		"parallelism":        submission.Job.Parallelism,
+		"flinkConfiguration": configuration(submission),
+	}
+	var answer struct{ JobID string }
+	err := c.rest.call(ctx, http.MethodPost, "/jars/"+c.jarID+"/run", request, &answer)
+	return answer.JobID, refused(err)
+}
+
+var submittedLine = regexp.MustCompile(`Job has been submitted with JobID ([0-9a-f]{32})`)
+
+func (c *client) runFrom(ctx context.Context, submission harness.Submission) (string, error) {
+	run := []string{"run", "-d", "-s", submission.Restore, "-p", strconv.Itoa(submission.Job.Parallelism), "-c", mainClass}
+	for key, value := range configuration(submission) {
+		run = append(run, "-D"+key+"="+value)
+	}
+	run = append(append(run, c.target.jar), arguments(submission)...)
+	command, err := c.java(ctx, "client", []string{"-Xmx192m"}, "org.apache.flink.client.cli.CliFrontend", run...)
+	if err != nil {
+		return "", err
+	}
+	output, err := command.CombinedOutput()
+	if submitted := submittedLine.FindSubmatch(output); submitted != nil && err == nil {
+		return string(submitted[1]), nil
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() > 0 {
+		return "", &harness.RefusedError{Why: causes(string(output))}
+	}
+	return "", fmt.Errorf("flink run: %w\n%s", err, output)
+}
+
+func (c *client) Cancel(ctx context.Context, id string) error {
+	return c.rest.call(ctx, http.MethodPatch, "/jobs/"+id+"?mode=cancel", nil, nil)
+}
+
+func (c *client) Checkpoint(ctx context.Context, id string) (int64, error) {
+	var trigger struct {
+		RequestID string `json:"request-id"`
+	}
+	if err := c.rest.call(ctx, http.MethodPost, "/jobs/"+id+"/checkpoints", struct{}{}, &trigger); err != nil {
+		return 0, refused(err)
+	}
+	var answer struct {
+		Status    struct{ ID string }
+		Operation struct {
+			CheckpointID int64
+			FailureCause *struct {
+				StackTrace string `json:"stack-trace"`
+			} `json:"failure-cause"`
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkpointTimeout)
+	defer cancel()
+	for answer.Status.ID != "COMPLETED" {
+		if err := c.step(ctx); err != nil {
+			return 0, fmt.Errorf("wait for the checkpoint: %w", err)
+		}
+		if err := c.rest.call(ctx, http.MethodGet, "/jobs/"+id+"/checkpoints/"+trigger.RequestID, nil, &answer); err != nil {
+			return 0, err
+		}
+	}
+	if answer.Operation.FailureCause != nil {
+		return 0, &harness.RefusedError{Why: causes(answer.Operation.FailureCause.StackTrace)}
+	}
+	return answer.Operation.CheckpointID, nil
+}
+
+// refused tells a request that Flink turned down from one that got no answer.
+func refused(err error) error {
+	var status *statusError
+	if errors.As(err, &status) {
+		return &harness.RefusedError{Why: status.Text}
+	}
+	return err
+}
+
+// arguments are the workload's, as its page in docs/workloads.md has them.
+func arguments(submission harness.Submission) []string {
+	w := submission.Workload
+	return []string{
+		"--seed", strconv.FormatInt(w.Seed, 10),
+		"--splits", strconv.Itoa(w.Splits),
+		"--records", strconv.Itoa(w.Records),
+		"--keys", strconv.Itoa(w.Keys),
+		"--pause-us", strconv.FormatInt(w.Pause.Microseconds(), 10),
+		"--snapshot-ms", strconv.FormatInt(w.Snapshot.Milliseconds(), 10),
+		"--dir", submission.Dir,
+	}
+}
+
+// configuration is what Flink reads from a job and not from its cluster.
+func configuration(submission harness.Submission) map[string]string {
+	j := submission.Job
+	return map[string]string{
+		"execution.checkpointing.interval":                          millis(j.Interval),
+		"execution.checkpointing.timeout":                           millis(j.Timeout),
+		"execution.checkpointing.externalized-checkpoint-retention": string(j.Retention),
+		"restart-strategy.type":                                     "fixed-delay",
+		"restart-strategy.fixed-delay.attempts":                     strconv.Itoa(j.Restarts),
+		"restart-strategy.fixed-delay.delay":                        "100ms",
+	}
+}
+
+func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + "ms" }

@@ -1,0 +1,202 @@
+package flink
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// RunningRuntime is the name of the runtime of clusters that others started.
+const RunningRuntime = "running"
+
+const (
+	connectTimeout = 5 * time.Second
+	observeEvery   = 200 * time.Millisecond // each time the whole log crosses the network
+)
+
+// Running is a session cluster that somebody else started, known by the URL of
+// its REST API. It is watched by its JobManager's log, which that API serves, and
+// is left running. Nobody else may start jobs on it meanwhile.
+type Running struct {
+	Target
+	rest     *rest
+	root     string // path of the checkpoint directory
+	retained int
+}
+
+// Connect finds out what runs at a URL. The cluster's checkpoint directory must
+// be a directory of this machine.
+func Connect(ctx context.Context, at string, say func(string)) (Running, error) {
+	parsed, err := url.Parse(at)
+	if err != nil || parsed.Host == "" || (parsed.Scheme != "http" && parsed.Scheme != "https") {
+		return Running{}, harness.Usagef("--rest: want a URL such as http://localhost:8081, got %q", at)
+	}
+	r := Running{rest: newREST(strings.TrimSuffix(at, "/"))}
+	limited, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	var about struct {
+		Version string `json:"flink-version"`
+	}
+	if err := r.rest.call(limited, http.MethodGet, "/config", nil, &about); err != nil {
+		return Running{}, harness.Usagef("--rest: no Flink answers at %s: %w", at, err)
+	}
+	if err := r.readConfiguration(limited); err != nil {
+		return Running{}, err
+	}
+	r.Target, err = Provision(ctx, Options{Version: about.Version}, say)
+	return r, err
+}
+
+// readConfiguration learns where the cluster's checkpoints go, and how many it
+// keeps.
+func (r *Running) readConfiguration(ctx context.Context) error {
+	var entries []struct{ Key, Value string }
+	if err := r.rest.call(ctx, http.MethodGet, "/jobmanager/config", nil, &entries); err != nil {
+		return err
+	}
+	configured := map[string]string{}
+	for _, entry := range entries {
+		configured[entry.Key] = entry.Value
+	}
+	first := func(keys ...string) string {
+		for _, key := range keys {
+			if value, ok := configured[key]; ok {
+				return strings.Trim(value, `"`)
+			}
+		}
+		return ""
+	}
+	r.retained = 1
+	if text := first("execution.checkpointing.num-retained", "state.checkpoints.num-retained"); text != "" {
+		number, err := strconv.Atoi(text)
+		if err != nil {
+			return fmt.Errorf("the cluster's execution.checkpointing.num-retained is %q", text)
+		}
+		r.retained = number
+	}
+	dir := first("execution.checkpointing.dir", "state.checkpoints.dir")
+	if dir == "" {
+		return harness.Usagef("--rest: the cluster has no execution.checkpointing.dir; set it to a directory of this machine, as in file:///tmp/checkpoints")
+	}
+	root, err := storage.ParseDir(dir)
+	if err != nil {
+		return harness.Usagef("--rest: %w", err)
+	}
+	r.root = root
+	return nil
+}
+
+// Describe implements [harness.Target].
+func (r Running) Describe() history.Target {
+	return history.Target{Name: Name, Runtime: RunningRuntime, Version: r.version}
+}
+
+// Features implements [harness.Target]. Nobody's processes are killed here.
+func (Running) Features() []scenarios.Feature {
+	return []scenarios.Feature{scenarios.Resume, scenarios.Trigger, scenarios.Retention}
+}
+
+// Start implements [harness.Target]. It starts nothing, and checks that the
+// cluster is fit for the scenario.
+func (r Running) Start(ctx context.Context, spec harness.ClusterSpec) (harness.Cluster, error) {
+	if r.retained != spec.Retained {
+		return nil, fmt.Errorf("the scenario wants a cluster that retains %d checkpoints, this one retains %d (execution.checkpointing.num-retained)", spec.Retained, r.retained)
+	}
+	var overview struct {
+		Available int `json:"slots-available"`
+	}
+	if err := r.rest.call(ctx, http.MethodGet, "/overview", nil, &overview); err != nil {
+		return nil, err
+	}
+	if overview.Available < spec.TaskManagers {
+		return nil, fmt.Errorf("the scenario wants %d slots, the cluster has %d free", spec.TaskManagers, overview.Available)
+	}
+	dir, err := filepath.Abs(spec.Dir)
+	if err != nil {
+		return nil, err
+	}
+	c := &runningCluster{
+		client:  client{target: r.Target, rest: r.rest, dir: dir},
+		running: r, spec: spec, work: filepath.Join(dir, "work"), began: time.Now(),
+		watcher: watcher{registered: map[string]bool{}},
+	}
+	c.step = c.Step
+	for _, made := range []string{c.work, r.root} {
+		if err := os.MkdirAll(made, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	// All that the command line needs to find the cluster.
+	at, err := url.Parse(r.rest.url)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.writeConfig(fmt.Sprintf("rest.address: %s\nrest.port: %s\n", at.Hostname(), cmp.Or(at.Port(), "80"))); err != nil {
+		return nil, err
+	}
+	_, c.seen, err = r.rest.log(ctx, 0) // what was before is no concern of ours
+	if err != nil {
+		return nil, harness.Usagef("--rest: the cluster must serve its JobManager's log: %w", err)
+	}
+	return c, c.upload(ctx)
+}
+
+// runningCluster is the part of a running cluster that one scenario sees.
+type runningCluster struct {
+	client
+	running Running
+	spec    harness.ClusterSpec
+	work    string
+	began   time.Time
+	watcher watcher
+	seen    int64 // bytes of the JobManager's log
+}
+
+func (c *runningCluster) Now() time.Duration           { return time.Since(c.began) }
+func (c *runningCluster) Files() filesystem.FileSystem { return filesystem.Local{} }
+func (c *runningCluster) Root() string                 { return c.running.root }
+func (c *runningCluster) Work() string                 { return c.work }
+func (c *runningCluster) TaskManagers() []string       { return nil }
+func (c *runningCluster) Close() error                 { return nil }
+
+func (c *runningCluster) Kill(context.Context, string) error {
+	return errors.New("the TaskManagers of a running cluster are not killed")
+}
+
+func (c *runningCluster) StartTaskManagers(context.Context) error {
+	return errors.New("the TaskManagers of a running cluster are not started")
+}
+
+// Step waits a little, and reads what the JobManager logged.
+func (c *runningCluster) Step(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(observeEvery):
+	}
+	lines, seen, err := c.rest.log(ctx, c.seen)
+	if err != nil {
+		return err
+	}
+	c.seen = seen
+	for _, line := range lines {
+		if event, ok := c.watcher.read(line); ok {
+			c.spec.Observe(event)
+		}
+	}
+	return nil
+}
