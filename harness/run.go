@@ -2,12 +2,8 @@ package harness
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"math/rand/v2"
 	"path"
 	"slices"
@@ -20,16 +16,6 @@ import (
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/filesystem"
 )
-
-// How long storage must not change to be taken for settled, and how often that is
-// looked at, by the cluster's clock.
-const (
-	settledAfter = time.Second
-	settleEvery  = 100 * time.Millisecond
-)
-
-// fileMax bounds a file of the output, in bytes.
-const fileMax = 64 << 20
 
 // errGaveUp ends a run whose scenario waited in vain; the history says for what.
 var errGaveUp = errors.New("gave up")
@@ -76,8 +62,7 @@ func (r *run) step(ctx context.Context, step scenarios.Step) error {
 	case step.Fault != nil:
 		return r.fire(ctx, *step.Fault)
 	case step.Start != "":
-		r.progress("starting a TaskManager")
-		return r.cluster.StartTaskManagers(ctx)
+		return r.start(ctx)
 	case step.Checkpoint != "":
 		return r.checkpoint(ctx, step.Checkpoint)
 	case step.Cancel != "":
@@ -87,6 +72,20 @@ func (r *run) step(ctx context.Context, step scenarios.Step) error {
 	default:
 		return r.settle(ctx, step.Record)
 	}
+}
+
+func (r *run) start(ctx context.Context) error {
+	r.progress("starting a TaskManager")
+	before := slices.Clone(r.cluster.TaskManagers())
+	if err := r.cluster.StartTaskManagers(ctx); err != nil {
+		return err
+	}
+	for _, name := range r.cluster.TaskManagers() {
+		if !slices.Contains(before, name) {
+			r.record(history.Event{Kind: history.Started, Process: name})
+		}
+	}
+	return nil
 }
 
 func (r *run) submit(ctx context.Context, submit scenarios.Submit) error {
@@ -273,107 +272,6 @@ func (r *run) fail(name string) error {
 	r.progress("making job " + name + " fail")
 	r.record(history.Event{Kind: history.Fail, Job: name})
 	return filesystem.WriteFile(r.cluster.Files(), path.Join(r.dir(name), workload.FailName), nil)
-}
-
-// settle waits until storage no longer changes, and writes down what is there.
-func (r *run) settle(ctx context.Context, label string) error {
-	r.progress("looking at what is on storage")
-	deadline := r.cluster.Now() + r.scenario.Bound
-	last, err := r.tree()
-	if err != nil {
-		return err
-	}
-	since, lookAt := r.cluster.Now(), r.cluster.Now()+settleEvery
-	for r.cluster.Now() < since+settledAfter {
-		if r.cluster.Now() > deadline {
-			r.record(history.Event{Kind: history.GaveUp, Label: "storage to settle", Error: "it keeps changing"})
-			return errGaveUp
-		}
-		if err := r.cluster.Step(ctx); err != nil {
-			return err
-		}
-		if r.cluster.Now() < lookAt {
-			continue
-		}
-		lookAt = r.cluster.Now() + settleEvery
-		next, err := r.tree()
-		if err != nil {
-			return err
-		}
-		if !slices.Equal(last, next) {
-			last, since = next, r.cluster.Now()
-		}
-	}
-	r.record(history.Event{Kind: history.Storage, Label: label, Tree: last})
-	return nil
-}
-
-// tree lists everything below the checkpoint directory.
-func (r *run) tree() ([]history.Entry, error) {
-	entries := []history.Entry{}
-	err := filesystem.Walk(r.cluster.Files(), r.cluster.Root(), func(name string, e filesystem.Entry) error {
-		entry := history.Entry{Path: name, Directory: e.Directory, Size: e.Size}
-		if !e.Directory {
-			digest, err := r.digest(path.Join(r.cluster.Root(), name))
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil // deleted meanwhile
-			}
-			if err != nil {
-				return err
-			}
-			entry.Digest = digest
-		}
-		entries = append(entries, entry)
-		return nil
-	})
-	return entries, err
-}
-
-func (r *run) digest(name string) (string, error) {
-	file, err := r.cluster.Files().Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = file.Close() }() // only read from
-	hash := sha256.New()
-	if _, err := io.Copy(hash, file); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
-}
-
-// collect writes down what a job committed, and how far it read.
-func (r *run) collect(name string) error {
-	files, dir := r.cluster.Files(), r.dir(name)
-	committed := path.Join(dir, workload.CommittedName)
-	err := filesystem.Walk(files, committed, func(file string, _ filesystem.Entry) error {
-		data, err := filesystem.ReadFile(files, path.Join(committed, file), fileMax)
-		if err != nil {
-			return err
-		}
-		r.record(history.Event{Kind: history.Output, Job: name, Path: file, Lines: lines(data)})
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return filesystem.Walk(files, path.Join(dir, workload.ProgressName), func(file string, e filesystem.Entry) error {
-		r.record(history.Event{Kind: history.Progress, Job: name, Path: file, Size: e.Size})
-		return nil
-	})
-}
-
-func lines(data []byte) []string {
-	var all []string
-	for len(data) > 0 {
-		end := slices.Index(data, '\n')
-		if end < 0 {
-			return append(all, string(data)) // torn; the oracle will say so
-		}
-		all = append(all, string(data[:end]))
-		data = data[end+1:]
-	}
-	return all
 }
 
 func (r *run) dir(job string) string { return path.Join(r.cluster.Work(), job) }

@@ -132,10 +132,14 @@ func (r *Runner) try(ctx context.Context, s scenarios.Scenario, try int, dir str
 	}
 	run.cluster = cluster
 	defer func() { err = errors.Join(err, cluster.Close()) }()
-	if err := run.steps(ctx); err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			return nil, fmt.Errorf("%w (%w, limit %s)", err, cause, r.Timeout)
-		}
+	err = run.steps(ctx)
+	switch cause := context.Cause(ctx); {
+	case err == nil:
+	case errors.Is(cause, context.DeadlineExceeded):
+		return nil, fmt.Errorf("not done after %s (--timeout): %w", r.Timeout, err)
+	case cause != nil:
+		return nil, fmt.Errorf("stopped: %w", cause)
+	default:
 		return nil, err
 	}
 	return &recorder.History, nil

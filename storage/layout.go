@@ -63,9 +63,9 @@ func ParseDir(dir string) (string, error) {
 	return path.Clean(parsed.Path), nil
 }
 
-// PointerPath returns the path that a pointer to a checkpoint names: a plain
+// pointerPath returns the path that a pointer to a checkpoint names: a plain
 // absolute path, or a file URL.
-func PointerPath(pointer string) (string, error) {
+func pointerPath(pointer string) (string, error) {
 	if strings.HasPrefix(pointer, "/") {
 		return path.Clean(pointer), nil
 	}

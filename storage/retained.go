@@ -20,7 +20,7 @@ type Retained struct {
 // Resolve finds the checkpoint that a pointer names: the directory of a
 // checkpoint or its `_metadata` file, as a path or a URL.
 func Resolve(files filesystem.FileSystem, pointer string) (Retained, error) {
-	name, err := PointerPath(pointer)
+	name, err := pointerPath(pointer)
 	if err != nil {
 		return Retained{}, err
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -285,11 +284,17 @@ func makeRunDir(o runOptions) (string, error) {
 	if o.reportDir != "" {
 		return dir, os.Remove(probe)
 	}
-	link := filepath.Join(runsDir, latestLink)
-	if err := os.Remove(link); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
+	return dir, errors.Join(os.Remove(probe), pointLatest(dir))
+}
+
+// pointLatest makes latest a link to a run directory, in one step: other runs may
+// do the same.
+func pointLatest(dir string) error {
+	link := dir + "." + latestLink
+	if err := os.Symlink(filepath.Base(dir), link); err != nil {
+		return err
 	}
-	return dir, errors.Join(os.Remove(probe), os.Symlink(filepath.Base(dir), link))
+	return os.Rename(link, filepath.Join(runsDir, latestLink))
 }
 
 func completeScenarios(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

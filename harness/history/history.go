@@ -66,12 +66,12 @@ const (
 	Fail     Kind = "fail"     // job
 	Trigger  Kind = "trigger"  // job; error if it was not taken
 	Fault    Kind = "fault"    // fault, process
-	GaveUp   Kind = "gave-up"  // error: what was waited for in vain
+	Started  Kind = "started"  // process
+	GaveUp   Kind = "gave-up"  // label: what was waited for in vain; error: what is stuck
 )
 
 // What was observed. The job is named by its id.
 const (
-	Started   Kind = "started"   // process
 	Status    Kind = "status"    // id, status, error
 	Restored  Kind = "restored"  // id, checkpoint, path
 	Triggered Kind = "triggered" // id, checkpoint

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -95,6 +96,56 @@ func (p *Process) Kill() error {
 		return fmt.Errorf("kill %s: %w", p.Name, err)
 	}
 	<-p.ended
+	return nil
+}
+
+// Workers are the processes of one kind, of which a cluster has a number.
+type Workers struct {
+	Kind    string // what their names begin with
+	running []*Process
+	started int // ever
+}
+
+// Fill starts as many as are missing to n. Each has a name that none had before.
+func (w *Workers) Fill(n int, start func(name string) (*Process, error)) error {
+	for len(w.running) < n {
+		w.started++
+		p, err := start(fmt.Sprintf("%s-%d", w.Kind, w.started))
+		if err != nil {
+			return err
+		}
+		w.running = append(w.running, p)
+	}
+	return nil
+}
+
+// Names returns the names of those that were not killed.
+func (w *Workers) Names() []string {
+	var names []string
+	for _, p := range w.running {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+// Kill kills the one with the given name.
+func (w *Workers) Kill(name string) error {
+	for i, p := range w.running {
+		if p.Name == name {
+			w.running = slices.Delete(w.running, i, i+1)
+			return p.Kill()
+		}
+	}
+	return fmt.Errorf("kill %s: there is no such process", name)
+}
+
+// Ended returns an error if one of them ended by itself; see [Process.Ended].
+func (w *Workers) Ended() error {
+	for _, p := range w.running {
+		if err := p.Ended(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -109,3 +109,35 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+func TestWorkersAreFilledUpAndKilledByName(t *testing.T) {
+	starter, dir := process.NewStarter(), t.TempDir()
+	defer func() { must(t, starter.Close()) }()
+	workers := process.Workers{Kind: "worker"}
+	start := func(name string) (*process.Process, error) {
+		return starter.Start(dir, name, exec.Command("sleep", "1000"))
+	}
+	must(t, workers.Fill(2, start))
+	must(t, workers.Kill("worker-1"))
+	if err := workers.Kill("worker-1"); err == nil {
+		t.Error("a process was killed twice")
+	}
+	must(t, workers.Fill(2, start))
+	if names := workers.Names(); !slices.Equal(names, []string{"worker-2", "worker-3"}) {
+		t.Errorf("got %q", names)
+	}
+	if err := workers.Ended(); err != nil { // none by itself
+		t.Error(err)
+	}
+}
+
+func ExampleStarter() {
+	dir, _ := os.MkdirTemp("", "snapback-*")
+	defer func() { _ = os.RemoveAll(dir) }()
+	starter := process.NewStarter()
+	p, _ := starter.Start(dir, "child", exec.Command("sleep", "1000"))
+	_ = p.Kill()
+	fmt.Println(strings.SplitN(p.Ended().Error(), ";", 2)[0])
+	_ = starter.Close()
+	// Output: child ended (signal: killed)
+}

@@ -226,3 +226,26 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+func ExampleCoordinator() {
+	world := simulation.New(1, filesystem.NewMemory(), func(_ time.Duration, _ environment.Address, r environment.Record) {
+		fmt.Println(r.Event, r.Checkpoint)
+	})
+	world.Start("master", func(env environment.Environment) {
+		c, _ := coordinator.New(env, testJob, 1, nil)
+		_ = c.Prepare()
+		c.Begin(subtasks())
+		id, _ := c.Trigger(false)
+		for _, task := range subtasks() {
+			location := fmt.Sprintf("/checkpoints/%s/chk-%d", testJob.ID, id)
+			handle, _ := storage.WriteState(env.Files(), location, environment.NewID(env), []byte("state"))
+			_, _ = c.Acknowledge(protocol.Acknowledge{Subtask: task.Subtask, Checkpoint: id, State: handle})
+		}
+	})
+	for world.Step() {
+		continue
+	}
+	// Output:
+	// checkpoint triggered 1
+	// checkpoint completed 1
+}

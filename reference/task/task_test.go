@@ -141,3 +141,8 @@ func TestASourceWithoutCreditWaits(t *testing.T) {
 		t.Errorf("want %d records, no checkpoint, canceled; got %d, %d, %s", creditMax, received, acknowledged, ended.Status)
 	}
 }
+
+func ExampleName() {
+	fmt.Println(Name("a1b2", protocol.Subtask{UID: job.CounterUID, Index: 1}, 3))
+	// Output: a1b2/counter-1#3
+}

@@ -170,3 +170,9 @@ func outside(t *testing.T, text string) []string {
 	})
 	return found
 }
+
+func ExampleViolations() {
+	bad := architecture.Edge{From: architecture.Module + "/harness", To: architecture.Module + "/reference"}
+	fmt.Println(architecture.Violations([]architecture.Edge{bad})[0])
+	// Output: github.com/snapback/snapback/harness imports github.com/snapback/snapback/reference: the reference is only one more target; harness/targets/reference alone knows it
+}

@@ -1,6 +1,7 @@
 package matchers_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -68,4 +69,10 @@ func TestMessages(t *testing.T) {
 			t.Errorf("want %s\ngot  %s", c.want, c.got)
 		}
 	}
+}
+
+func ExampleHold() {
+	matched, _ := matchers.Hold("REC-02").Match(passed)
+	fmt.Println(matched)
+	// Output: true
 }

@@ -138,7 +138,7 @@ func (c *client) Checkpoint(ctx context.Context, id string) (int64, error) {
 			CheckpointID int64
 			FailureCause *struct {
 				StackTrace string `json:"stack-trace"`
-			} `json:"failure-cause"`
+			} `json:"failureCause"`
 		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkpointTimeout)

@@ -1,6 +1,7 @@
 package flink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,8 +36,7 @@ type cluster struct {
 	jobManager   *process.Process
 	log          *process.Tail
 	watcher      watcher
-	taskManagers []*process.Process
-	started      int // TaskManagers ever
+	taskManagers process.Workers
 }
 
 func start(ctx context.Context, t Target, spec harness.ClusterSpec) (_ harness.Cluster, err error) {
@@ -47,7 +47,7 @@ func start(ctx context.Context, t Target, spec harness.ClusterSpec) (_ harness.C
 	c := &cluster{
 		client: client{target: t, dir: dir},
 		spec:   spec, root: filepath.Join(dir, "checkpoints"), work: filepath.Join(dir, "work"),
-		began: time.Now(), starter: process.NewStarter(), watcher: watcher{registered: map[string]bool{}},
+		began: time.Now(), taskManagers: process.Workers{Kind: "taskmanager"}, starter: process.NewStarter(), watcher: watcher{registered: map[string]bool{}},
 		log: process.NewTail(filepath.Join(dir, "jobmanager.flink.log")),
 	}
 	defer func() {
@@ -122,13 +122,7 @@ func (c *cluster) Files() filesystem.FileSystem { return filesystem.Local{} }
 func (c *cluster) Root() string                 { return c.root }
 func (c *cluster) Work() string                 { return c.work }
 
-func (c *cluster) TaskManagers() []string {
-	var names []string
-	for _, t := range c.taskManagers {
-		names = append(names, t.Name)
-	}
-	return names
-}
+func (c *cluster) TaskManagers() []string { return c.taskManagers.Names() }
 
 // Step waits a little, and reads what the JobManager logged.
 func (c *cluster) Step(ctx context.Context) error {
@@ -137,10 +131,8 @@ func (c *cluster) Step(ctx context.Context) error {
 		return ctx.Err()
 	case <-time.After(pollEvery):
 	}
-	for _, p := range append(slices.Clone(c.taskManagers), c.jobManager) {
-		if err := p.Ended(); err != nil {
-			return err
-		}
+	if err := cmp.Or(c.jobManager.Ended(), c.taskManagers.Ended()); err != nil {
+		return err
 	}
 	lines, err := c.log.Lines()
 	if err != nil {
@@ -166,35 +158,21 @@ func (c *cluster) until(ctx context.Context, what string, limit time.Duration, h
 }
 
 func (c *cluster) StartTaskManagers(ctx context.Context) error {
-	for len(c.taskManagers) < c.spec.TaskManagers {
-		c.started++
-		name := fmt.Sprintf("taskmanager-%d", c.started)
-		started, err := c.start(name, []string{"-Xmx224m", "-XX:MaxDirectMemorySize=128m"},
+	err := c.taskManagers.Fill(c.spec.TaskManagers, func(name string) (*process.Process, error) {
+		return c.start(name, []string{"-Xmx224m", "-XX:MaxDirectMemorySize=128m"},
 			"org.apache.flink.runtime.taskexecutor.TaskManagerRunner",
 			"--configDir", c.configDir(), "-D", "taskmanager.resource-id="+name)
-		if err != nil {
-			return err
-		}
-		c.taskManagers = append(c.taskManagers, started)
+	})
+	if err != nil {
+		return err
 	}
 	return c.until(ctx, "the TaskManagers to register", startTimeout, func() bool {
-		for _, t := range c.taskManagers {
-			if !c.watcher.registered[t.Name] {
-				return false
-			}
-		}
-		return true
+		return !slices.ContainsFunc(c.TaskManagers(), func(name string) bool { return !c.watcher.registered[name] })
 	})
 }
 
 func (c *cluster) Kill(_ context.Context, taskManager string) error {
-	at := slices.IndexFunc(c.taskManagers, func(t *process.Process) bool { return t.Name == taskManager })
-	if at < 0 {
-		return fmt.Errorf("kill %s: no such TaskManager", taskManager)
-	}
-	err := c.taskManagers[at].Kill()
-	c.taskManagers = slices.Delete(c.taskManagers, at, at+1)
-	return err
+	return c.taskManagers.Kill(taskManager)
 }
 
 // Close kills every process.

@@ -44,7 +44,7 @@ func (w *watcher) read(line string) (history.Event, bool) {
 	}
 	if m := registeredLine.FindStringSubmatch(line); m != nil {
 		w.registered[m[1]] = true
-		return history.Event{Kind: history.Started, Process: m[1]}, true
+		return history.Event{}, false
 	}
 	return w.readStatus(line)
 }

@@ -2,6 +2,7 @@ package flink
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -55,7 +56,7 @@ func readLog(t *testing.T, name string) (events, registered []string) {
 	jobs := map[string]string{}
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		e, ok := w.read(lines.Text())
-		if !ok || e.Kind == history.Started {
+		if !ok {
 			continue
 		}
 		if jobs[e.ID] == "" {
@@ -84,4 +85,10 @@ func TestTheGistOfAStackTraceIsItsCauses(t *testing.T) {
 	if got := errorText([]byte(`{"errors":["Internal server error.","<Exception>\nCaused by: because\n>"]}`)); got != "because" {
 		t.Errorf("got %s", got)
 	}
+}
+
+func ExampleConnect() {
+	_, err := Connect(context.Background(), "localhost:8081", func(string) {})
+	fmt.Println(err)
+	// Output: --rest: want a URL such as http://localhost:8081, got "localhost:8081"
 }

@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,7 +9,6 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/snapback/snapback/harness"
@@ -47,7 +47,8 @@ func (p Processes) Start(ctx context.Context, spec harness.ClusterSpec) (_ harne
 		return nil, err
 	}
 	c := &processes{
-		binary: p.Binary, spec: spec, dir: dir, began: time.Now(), starter: process.NewStarter(),
+		binary: p.Binary, spec: spec, dir: dir, began: time.Now(),
+		starter: process.NewStarter(), taskManagers: process.Workers{Kind: "taskmanager"},
 		root: filepath.Join(dir, "checkpoints"), work: filepath.Join(dir, "work"),
 	}
 	defer func() {
@@ -89,8 +90,7 @@ type processes struct {
 	jobManager   *process.Process
 	tail         *process.Tail
 	address      string // of the JobManager
-	taskManagers []*process.Process
-	started      int // TaskManagers ever
+	taskManagers process.Workers
 	registered   int // TaskManagers ever
 }
 
@@ -99,13 +99,7 @@ func (c *processes) Files() filesystem.FileSystem { return filesystem.Local{} }
 func (c *processes) Root() string                 { return c.root }
 func (c *processes) Work() string                 { return c.work }
 
-func (c *processes) TaskManagers() []string {
-	var names []string
-	for _, t := range c.taskManagers {
-		names = append(names, t.Name)
-	}
-	return names
-}
+func (c *processes) TaskManagers() []string { return c.taskManagers.Names() }
 
 func (c *processes) command(arguments ...string) *exec.Cmd {
 	return exec.Command(c.binary, append([]string{"reference"}, arguments...)...)
@@ -118,7 +112,7 @@ func (c *processes) Step(ctx context.Context) error {
 		return ctx.Err()
 	case <-time.After(pollEvery):
 	}
-	if err := c.jobManager.Ended(); err != nil {
+	if err := cmp.Or(c.jobManager.Ended(), c.taskManagers.Ended()); err != nil {
 		return err
 	}
 	lines, err := c.tail.Lines()
@@ -189,26 +183,16 @@ func (c *processes) ask(question func(reference.Client) error) error {
 }
 
 func (c *processes) Kill(_ context.Context, taskManager string) error {
-	at := slices.IndexFunc(c.taskManagers, func(t *process.Process) bool { return t.Name == taskManager })
-	if at < 0 {
-		return fmt.Errorf("kill %s: no such TaskManager", taskManager)
-	}
-	err := c.taskManagers[at].Kill()
-	c.taskManagers = slices.Delete(c.taskManagers, at, at+1)
-	return err
+	return c.taskManagers.Kill(taskManager)
 }
 
 func (c *processes) StartTaskManagers(ctx context.Context) error {
-	wanted := c.registered + c.spec.TaskManagers - len(c.taskManagers)
-	for len(c.taskManagers) < c.spec.TaskManagers {
-		c.started++
-		name := fmt.Sprintf("taskmanager-%d", c.started)
-		command := c.command("taskmanager", "--listen", loopback, "--jobmanager", c.address)
-		started, err := c.starter.Start(c.dir, name, command)
-		if err != nil {
-			return err
-		}
-		c.taskManagers = append(c.taskManagers, started)
+	wanted := c.registered + c.spec.TaskManagers - len(c.TaskManagers())
+	err := c.taskManagers.Fill(c.spec.TaskManagers, func(name string) (*process.Process, error) {
+		return c.starter.Start(c.dir, name, c.command("taskmanager", "--listen", loopback, "--jobmanager", c.address))
+	})
+	if err != nil {
+		return err
 	}
 	return c.until(ctx, "the TaskManagers to register", func() bool { return c.registered >= wanted })
 }
