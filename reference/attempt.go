@@ -54,7 +54,7 @@ func (m *master) attempt(number int) (ended storage.JobStatus, cause string) {
 		a.stop(ended)
 	}
 	m.coordinator.Abort(fmt.Sprintf("attempt %d ended: %s", number, cause))
-	m.requests, m.served = append(m.served, m.requests...), nil
+	m.refuseRequests(fmt.Sprintf("the checkpoint was aborted: %s", cause))
 	m.env.Send(m.jobManager, protocol.ReleaseSlots{})
 	return ended, cause
 }
@@ -177,7 +177,7 @@ func (a *attempt) wait() (time.Duration, error) {
 		}
 		return deadline - now, nil
 	}
-	if a.final || a.ended > 0 {
+	if !a.canCheckpoint() {
 		return environment.Forever, nil
 	}
 	return max(0, a.nextTrigger-now), nil
@@ -186,7 +186,7 @@ func (a *attempt) wait() (time.Duration, error) {
 // trigger begins a checkpoint if it is time for one: the final one at the end of
 // all input, one that was asked for, or a periodic one.
 func (a *attempt) trigger() error {
-	if _, _, pending := a.coordinator.Pending(); pending || a.final || a.running < len(a.tasks) || a.ended > 0 {
+	if _, _, pending := a.coordinator.Pending(); pending || !a.canCheckpoint() {
 		return nil
 	}
 	a.final = a.endOfInput == a.job.Parallelism
@@ -197,6 +197,12 @@ func (a *attempt) trigger() error {
 	a.nextTrigger = a.env.Now() + a.job.Interval
 	_, err := a.coordinator.Trigger(a.final)
 	return err
+}
+
+// canCheckpoint says whether all subtasks run, and there is not yet a last
+// checkpoint.
+func (a *attempt) canCheckpoint() bool {
+	return a.running == len(a.tasks) && a.ended == 0 && !a.final
 }
 
 func (a *attempt) handle(message environment.Message) error {
@@ -219,7 +225,7 @@ func (a *attempt) handle(message environment.Message) error {
 	case protocol.TaskManagerLost:
 		return a.taskManagerLost(message)
 	case protocol.Forwarded:
-		a.request(message)
+		a.request(message, a.canCheckpoint())
 	}
 	return nil
 }

@@ -56,6 +56,7 @@ func runMaster(env environment.Environment, jobManager, client environment.Addre
 	}
 	m.setStatus(ended, cause)
 	env.Send(jobManager, protocol.ReleaseSlots{})
+	m.refuseLate(fmt.Sprintf("job %s is %s", m.job.ID, ended))
 	m.refuseRequests(fmt.Sprintf("job %s is %s", m.job.ID, ended))
 }
 
@@ -133,20 +134,24 @@ func (m *master) acquire() ([]environment.Address, error) {
 		case protocol.Slots:
 			return message.TaskManagers, nil
 		case protocol.Forwarded:
-			m.request(message)
+			m.request(message, false)
 		}
 	}
 	return nil, errCanceled
 }
 
-// request notes what a client asks for; the request for a checkpoint is answered
-// when one that it caused has ended.
-func (m *master) request(forwarded protocol.Forwarded) {
+// request handles what a client asks for. A checkpoint is only to be had while
+// the job can take one, and is answered when it has ended.
+func (m *master) request(forwarded protocol.Forwarded, canCheckpoint bool) {
 	switch forwarded.Request.(type) {
 	case protocol.CancelJob:
 		m.canceled = true
 		m.env.Send(forwarded.Client, protocol.Answer{Status: storage.Cancelling})
 	case protocol.TriggerCheckpoint:
+		if !canCheckpoint {
+			m.env.Send(forwarded.Client, protocol.Answer{Refused: fmt.Sprintf("not all subtasks of job %s are running", m.job.ID)})
+			return
+		}
 		m.requests = append(m.requests, forwarded.Client)
 	}
 }
@@ -156,6 +161,19 @@ func (m *master) refuseRequests(why string) {
 		m.env.Send(client, protocol.Answer{Refused: why})
 	}
 	m.served, m.requests = nil, nil
+}
+
+// refuseLate answers the requests that came while the job was being cleaned up.
+func (m *master) refuseLate(why string) {
+	for {
+		envelope, ok := m.env.Receive(0)
+		if !ok {
+			return
+		}
+		if late, asked := envelope.Message.(protocol.Forwarded); asked {
+			m.env.Send(late.Client, protocol.Answer{Refused: why})
+		}
+	}
 }
 
 func (m *master) setStatus(status storage.JobStatus, cause string) {

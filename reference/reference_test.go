@@ -139,6 +139,26 @@ func TestAJobThatNobodyCanRunWaitsAndCanBeCanceled(t *testing.T) {
 	c.until(t, "CANCELED")
 }
 
+func TestACheckpointThatCannotBeTakenIsRefusedAtOnce(t *testing.T) {
+	c := newCluster(1)
+	must(t, c.submit(aJob('a')))
+	c.until(t, "checkpoint completed 1")
+	c.Kill("taskmanager-1")
+	checkpoint := func(client reference.Client) error {
+		_, err := client.Checkpoint(aJob('a').ID, time.Minute)
+		return err
+	}
+	// Asked for before the loss is noticed, it is aborted with the attempt.
+	if err := c.ask(checkpoint); err == nil || err.Error() != "the checkpoint was aborted: TaskManager taskmanager-1 is lost" {
+		t.Errorf("got %v", err)
+	}
+	c.until(t, "RESTARTING")
+	before := c.Now()
+	if err := c.ask(checkpoint); err == nil || !strings.HasPrefix(err.Error(), "not all subtasks of job") || c.Now() > before+time.Second {
+		t.Errorf("after %s: got %v", c.Now()-before, err)
+	}
+}
+
 // A TaskManager that heard nothing for too long cancels what it runs: an old
 // JobManager's job must not go on beside a new one's.
 func TestTaskManagersOfADeadJobManagerCancelAndOfferAgain(t *testing.T) {
