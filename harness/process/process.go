@@ -8,6 +8,7 @@
 package process
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -75,6 +76,23 @@ func (s *Starter) Start(dir, name string, command *exec.Cmd) (*Process, error) {
 	defer s.mu.Unlock()
 	s.running = append(s.running, p)
 	return p, nil
+}
+
+// Run starts a process as [Starter.Start] does, waits for its end and returns its
+// output. If the context ends first, the process is killed.
+func (s *Starter) Run(ctx context.Context, dir, name string, command *exec.Cmd) (output string, err error) {
+	p, err := s.Start(dir, name, command)
+	if err != nil {
+		return "", err
+	}
+	select {
+	case <-p.ended:
+		err = p.err
+	case <-ctx.Done():
+		err = errors.Join(context.Cause(ctx), p.Kill())
+	}
+	data, readErr := os.ReadFile(p.Log)
+	return string(data), errors.Join(err, readErr)
 }
 
 // Close kills what still runs and waits for its end.

@@ -2,6 +2,8 @@ package process_test
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -107,6 +109,21 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestRunReturnsOutputAndExitCode(t *testing.T) {
+	starter, dir := process.NewStarter(), t.TempDir()
+	defer func() { must(t, starter.Close()) }()
+	output, err := starter.Run(context.Background(), dir, "a", exec.Command("sh", "-c", "echo out; echo err >&2; exit 7"))
+	var exit *exec.ExitError
+	if output != "out\nerr\n" || !errors.As(err, &exit) || exit.ExitCode() != 7 {
+		t.Errorf("got %q, %v", output, err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := starter.Run(ctx, dir, "b", exec.Command("sleep", "1000")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/process"
 )
 
 const (
@@ -37,11 +38,13 @@ var jvmFlags = []string{
 
 // client asks a cluster to do things, as its users do.
 type client struct {
-	target Target
-	rest   *rest
-	dir    string                      // for the configuration and the logs
-	jarID  string                      // of the workload, once it is uploaded
-	step   func(context.Context) error // lets a moment pass
+	target  Target
+	rest    *rest
+	starter *process.Starter
+	dir     string                      // for the configuration and the logs
+	jarID   string                      // of the workload, once it is uploaded
+	calls   int                         // of the command line
+	step    func(context.Context) error // lets a moment pass
 }
 
 func (c *client) configDir() string { return filepath.Join(c.dir, "conf") }
@@ -63,7 +66,7 @@ func (c *client) upload(ctx context.Context) (err error) {
 	return err
 }
 
-func (c *client) java(ctx context.Context, name string, options []string, mainClass string, arguments ...string) (*exec.Cmd, error) {
+func (c *client) java(name string, options []string, mainClass string, arguments ...string) (*exec.Cmd, error) {
 	classPath, err := c.target.classPath()
 	if err != nil {
 		return nil, err
@@ -73,7 +76,7 @@ func (c *client) java(ctx context.Context, name string, options []string, mainCl
 		"-Dlog4j.configurationFile=file://" + c.log4j(),
 		"-cp", classPath, mainClass,
 	}, arguments)
-	command := exec.CommandContext(ctx, "java", all...)
+	command := exec.Command("java", all...)
 	command.Dir = c.dir
 	command.Env = append(os.Environ(), "FLINK_CONF_DIR="+c.configDir())
 	return command, nil
@@ -106,17 +109,19 @@ func (c *client) runFrom(ctx context.Context, submission harness.Submission) (st
 		run = append(run, "-D"+key+"="+value)
 	}
 	run = append(append(run, c.target.jar), arguments(submission)...)
-	command, err := c.java(ctx, "client", []string{"-Xmx192m"}, "org.apache.flink.client.cli.CliFrontend", run...)
+	c.calls++
+	name := fmt.Sprintf("client-%d", c.calls)
+	command, err := c.java(name, []string{"-Xmx192m"}, "org.apache.flink.client.cli.CliFrontend", run...)
 	if err != nil {
 		return "", err
 	}
-	output, err := command.CombinedOutput()
-	if submitted := submittedLine.FindSubmatch(output); submitted != nil && err == nil {
-		return string(submitted[1]), nil
+	output, err := c.starter.Run(ctx, c.dir, name, command)
+	if submitted := submittedLine.FindStringSubmatch(output); submitted != nil && err == nil {
+		return submitted[1], nil
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() > 0 {
-		return "", &harness.RefusedError{Why: causes(string(output))}
+		return "", &harness.RefusedError{Why: causes(output)}
 	}
 	return "", fmt.Errorf("flink run: %w\n%s", err, output)
 }

@@ -27,11 +27,10 @@ const (
 // cluster is one session cluster: a JobManager and TaskManagers of one slot each.
 type cluster struct {
 	client
-	spec    harness.ClusterSpec
-	root    string
-	work    string
-	began   time.Time
-	starter *process.Starter
+	spec  harness.ClusterSpec
+	root  string
+	work  string
+	began time.Time
 
 	jobManager   *process.Process
 	log          *process.Tail
@@ -45,9 +44,9 @@ func start(ctx context.Context, t Target, spec harness.ClusterSpec) (_ harness.C
 		return nil, err
 	}
 	c := &cluster{
-		client: client{target: t, dir: dir},
+		client: client{target: t, starter: process.NewStarter(), dir: dir},
 		spec:   spec, root: filepath.Join(dir, "checkpoints"), work: filepath.Join(dir, "work"),
-		began: time.Now(), taskManagers: process.Workers{Kind: "taskmanager"}, starter: process.NewStarter(), watcher: watcher{registered: map[string]bool{}},
+		began: time.Now(), taskManagers: process.Workers{Kind: "taskmanager"}, watcher: watcher{registered: map[string]bool{}},
 		log: process.NewTail(filepath.Join(dir, "jobmanager.flink.log")),
 	}
 	defer func() {
@@ -107,7 +106,7 @@ func freePort() (int, error) {
 }
 
 func (c *cluster) start(name string, options []string, mainClass string, arguments ...string) (*process.Process, error) {
-	command, err := c.java(context.Background(), name, options, mainClass, arguments...)
+	command, err := c.java(name, options, mainClass, arguments...)
 	if err != nil {
 		return nil, err
 	}

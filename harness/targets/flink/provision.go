@@ -16,6 +16,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/process"
 )
 
 const (
@@ -125,8 +126,8 @@ func install(ctx context.Context, cache, version string, say func(string)) (lib 
 		{python, "-m", "pip", "install", "--quiet", "setuptools<80", "wheel"},
 		{python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "apache-flink-libraries==" + version},
 	} {
-		output, err := exec.CommandContext(ctx, step[0], step[1:]...).CombinedOutput()
-		if strings.Contains(string(output), "No matching distribution found") {
+		output, err := run(ctx, cache, "install", step...)
+		if strings.Contains(output, "No matching distribution found") {
 			return "", harness.Usagef("--flink-version: there is no release %s", version)
 		}
 		if err != nil {
@@ -188,7 +189,7 @@ func compile(ctx context.Context, cache string, t Target, say func(string)) (str
 		return "", err
 	}
 	classes := filepath.Join(dir, "classes")
-	output, err := exec.CommandContext(ctx, "javac", "--release", "11", "-Xlint:-options", "-cp", classPath, "-d", classes, source).CombinedOutput()
+	output, err := run(ctx, cache, "compile", "javac", "--release", "11", "-Xlint:-options", "-cp", classPath, "-d", classes, source)
 	if err != nil {
 		return "", fmt.Errorf("compile the workload for Flink %s: %w\n%s", t.version, err, output)
 	}
@@ -197,6 +198,13 @@ func compile(ctx context.Context, cache string, t Target, say func(string)) (str
 		return "", err
 	}
 	return jar, os.Rename(partial, jar)
+}
+
+// run runs a program to its end, and returns its output.
+func run(ctx context.Context, dir, name string, arguments ...string) (string, error) {
+	starter := process.NewStarter()
+	output, err := starter.Run(ctx, dir, name, exec.Command(arguments[0], arguments[1:]...))
+	return output, errors.Join(err, starter.Close())
 }
 
 // pack makes a jar of a directory: a jar is a zip file.

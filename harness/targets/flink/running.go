@@ -15,6 +15,7 @@ import (
 
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/process"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/filesystem"
@@ -130,7 +131,7 @@ func (r Running) Start(ctx context.Context, spec harness.ClusterSpec) (harness.C
 		return nil, err
 	}
 	c := &runningCluster{
-		client:  client{target: r.Target, rest: r.rest, dir: dir},
+		client:  client{target: r.Target, rest: r.rest, starter: process.NewStarter(), dir: dir},
 		running: r, spec: spec, work: filepath.Join(dir, "work"), began: time.Now(),
 		watcher: watcher{registered: map[string]bool{}},
 	}
@@ -171,7 +172,9 @@ func (c *runningCluster) Files() filesystem.FileSystem { return filesystem.Local
 func (c *runningCluster) Root() string                 { return c.running.root }
 func (c *runningCluster) Work() string                 { return c.work }
 func (c *runningCluster) TaskManagers() []string       { return nil }
-func (c *runningCluster) Close() error                 { return nil }
+
+// Close leaves the cluster as it is.
+func (c *runningCluster) Close() error { return c.starter.Close() }
 
 func (c *runningCluster) Kill(context.Context, string) error {
 	return errors.New("the TaskManagers of a running cluster are not killed")
