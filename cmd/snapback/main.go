@@ -63,6 +63,8 @@ func root() *cobra.Command {
 	command.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return harness.Usagef("%w; see: %s --help", err, c.CommandPath())
 	})
+	command.SetHelpTemplate("{{or .Long .Short}}\n\n{{with .Example}}Examples:\n{{.}}\n\n{{end}}{{.UsageString}}")
+	command.SetUsageTemplate(strings.Replace(command.UsageTemplate(), "{{if .HasExample}}\n\nExamples:\n{{.Example}}{{end}}", "", 1))
 	command.AddCommand(runCommand(), listCommand(), doctorCommand(), versionCommand(), referenceCommand())
 	return command
 }

@@ -295,6 +295,16 @@ func TestASignalEndsARunInOrder(t *testing.T) {
 	}
 }
 
+func TestHelpShowsExamplesFirst(t *testing.T) {
+	for _, verb := range []string{"run", "list", "doctor", "version", "reference", "reference run", "reference jobmanager", "reference taskmanager"} {
+		got := snapback(t, append(strings.Fields(verb), "--help")...)
+		examples, usage := strings.Index(got.stdout, "Examples:\n  snapback "+verb), strings.Index(got.stdout, "Usage:")
+		if got.code != exitHolds || examples < 0 || usage < examples || strings.Count(got.stdout, "\n") > 40 {
+			t.Errorf("%s: want one screen with examples first, got %d\n%s", verb, got.code, got.stdout)
+		}
+	}
+}
+
 func TestListsAndVersions(t *testing.T) {
 	for _, arguments := range [][]string{
 		{"list"}, {"list", "requirements"}, {"list", "faults"}, {"list", "workloads"}, {"list", "targets"}, {"version"}, {"doctor"},

@@ -51,14 +51,14 @@ func tool(ctx context.Context, check Check, name string, arguments ...string) Ch
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	output, err := exec.CommandContext(ctx, name, arguments...).CombinedOutput()
-	first, _, _ := strings.Cut(strings.TrimSpace(string(output)), "\n")
+	lines := strings.Split(strings.TrimSpace(string(output)), "\n")
 	switch {
 	case err == nil:
-		check.OK, check.Found = true, first
+		check.OK, check.Found = true, lines[0]
 	case errors.Is(err, exec.ErrNotFound):
 		check.Found = "there is no " + name + " on the path"
 	default:
-		check.Found = strings.TrimSpace(fmt.Sprintf("%s: %v", first, err))
+		check.Found = fmt.Sprintf("%s (%v)", lines[len(lines)-1], err) // the last line says why
 	}
 	return check
 }
