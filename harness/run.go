@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"path"
 	"slices"
@@ -24,6 +25,7 @@ var errGaveUp = errors.New("gave up")
 type run struct {
 	scenario scenarios.Scenario
 	history  *history.Recorder
+	seed     uint64
 	rand     *rand.Rand
 	progress func(string)
 	cluster  Cluster
@@ -31,26 +33,38 @@ type run struct {
 }
 
 func newRun(s scenarios.Scenario, recorder *history.Recorder, seed uint64, progress func(string)) *run {
-	return &run{scenario: s, history: recorder, rand: rand.New(rand.NewPCG(seed, 0xfa17)), progress: progress}
+	return &run{scenario: s, history: recorder, seed: seed, rand: rand.New(rand.NewPCG(seed, 0xfa17)), progress: progress}
 }
 
-// steps takes the scenario's steps, and then writes down what the jobs put out.
+// steps takes the scenario's steps, as far as that makes sense.
 func (r *run) steps(ctx context.Context) error {
 	for i, step := range r.scenario.Steps {
 		err := r.step(ctx, step)
 		if errors.Is(err, errGaveUp) {
-			break // the history says so, and what comes next cannot be judged
+			return nil // the history says so, and what comes next cannot be judged
 		}
 		if err != nil {
 			return fmt.Errorf("step %d: %w", i+1, err)
 		}
 	}
+	return nil
+}
+
+// finish writes down what the jobs put out, and removes what the harness made on
+// the cluster's storage.
+func (r *run) finish() error {
 	for _, job := range r.history.Jobs() {
 		if err := r.collect(job.Name); err != nil {
 			return fmt.Errorf("collect the output of job %s: %w", job.Name, err)
 		}
 	}
-	return r.failed
+	return errors.Join(r.failed, filesystem.RemoveAll(r.cluster.Files(), r.interrupted()))
+}
+
+// interrupted is where the harness puts what a crash would leave of a checkpoint.
+// The name is this run's own: the storage may be others' too.
+func (r *run) interrupted() string {
+	return path.Join(r.cluster.Root(), fmt.Sprintf("interrupted-%016x", r.seed))
 }
 
 func (r *run) step(ctx context.Context, step scenarios.Step) error {
@@ -136,11 +150,11 @@ func (r *run) pointer(submit scenarios.Submit) (checkpoint int64, location strin
 	from, _ := r.history.Job(submit.Restore)
 	dir := path.Join(r.cluster.Root(), from.ID)
 	completed, err := storage.CompletedCheckpoints(r.cluster.Files(), dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return 0, "", err
 	}
 	if len(completed) == 0 {
-		return 0, "", fmt.Errorf("job %s left no completed checkpoint in %s to resume from", submit.Restore, dir)
+		return 0, "", r.giveUp(fmt.Sprintf("a completed checkpoint of job %s to resume from", submit.Restore), from)
 	}
 	newest := completed[0]
 	if submit.From == scenarios.ToCheckpoint {
@@ -148,7 +162,7 @@ func (r *run) pointer(submit scenarios.Submit) (checkpoint int64, location strin
 	}
 	// What a crash leaves of a checkpoint: its directory, with state but without
 	// _metadata. It lies in nobody's job directory.
-	location = path.Join(r.cluster.Root(), "interrupted", storage.CheckpointName(newest+1))
+	location = path.Join(r.interrupted(), storage.CheckpointName(newest+1))
 	if err := r.cluster.Files().MkdirAll(location); err != nil {
 		return 0, "", err
 	}
@@ -160,7 +174,7 @@ func (r *run) await(ctx context.Context, await scenarios.Await) error {
 	job, _ := r.history.Job(await.Job)
 	if await.Completed > 0 {
 		what := fmt.Sprintf("job %s to complete %d checkpoints", await.Job, await.Completed)
-		return r.until(ctx, what, func() bool { return len(r.history.Completed(job.ID, r.history.End())) >= await.Completed })
+		return r.untilOrEnd(ctx, what, job, func() bool { return len(r.history.Completed(job.ID, r.history.End())) >= await.Completed })
 	}
 	what := fmt.Sprintf("job %s to be %s", await.Job, await.Status)
 	reached := func() bool { status, _ := r.history.Status(job.ID); return status == await.Status }
@@ -172,6 +186,23 @@ func (r *run) await(ctx context.Context, await scenarios.Await) error {
 		return r.giveUp(what, job)
 	}
 	return nil
+}
+
+// untilOrEnd waits for something that only a job that goes on can do. A job that
+// finished before is not at fault: the scenario came too late.
+func (r *run) untilOrEnd(ctx context.Context, what string, job history.Job, holds func() bool) error {
+	ended := func() bool { status, _ := r.history.Status(job.ID); return status.Terminal() }
+	if err := r.until(ctx, what, func() bool { return holds() || ended() }); err != nil || holds() {
+		return err
+	}
+	status, _ := r.history.Status(job.ID)
+	if status != storage.Finished {
+		return r.giveUp(what, job)
+	}
+	missed := fmt.Sprintf("job %s was %s too soon for %s", job.Name, status, what)
+	r.record(history.Event{Kind: history.Missed, Error: missed})
+	r.progress(missed)
+	return errGaveUp
 }
 
 // until waits for a condition of the history, no longer than the scenario allows.
@@ -222,7 +253,8 @@ func (r *run) fire(ctx context.Context, fault faults.Fault) error {
 			_, _, ok := r.history.InProgress(r.history.End())
 			return ok && slices.ContainsFunc(r.history.Events[since-1:], func(e history.Event) bool { return e.Kind == history.Triggered })
 		}
-		if err := r.until(ctx, "a checkpoint to begin", begun); err != nil {
+		jobs := r.history.Jobs()
+		if err := r.untilOrEnd(ctx, "a checkpoint to begin", jobs[len(jobs)-1], begun); err != nil {
 			return err
 		}
 		// Somewhere in the time that the snapshot takes at least.
@@ -264,7 +296,14 @@ func (r *run) cancel(ctx context.Context, name string) error {
 	job, _ := r.history.Job(name)
 	r.progress("canceling job " + name)
 	r.record(history.Event{Kind: history.Cancel, Job: name})
-	return r.cluster.Cancel(ctx, job.ID)
+	err := r.cluster.Cancel(ctx, job.ID)
+	var refused *RefusedError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	// It may have ended of itself meanwhile; what comes next tells.
+	r.progress("the cancellation was refused: " + refused.Why)
+	return nil
 }
 
 // fail makes the job's own code fail.

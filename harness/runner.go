@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -90,13 +91,20 @@ func (r *Runner) runScenario(ctx context.Context, s scenarios.Scenario) Result {
 		result.Tries = try
 		result.Dir = filepath.Join(r.Dir, filepath.FromSlash(s.Name), fmt.Sprintf("try-%d", try))
 		h, err := r.try(ctx, s, try, result.Dir)
-		if err != nil {
+		if h == nil {
 			result.Verdict, result.Reason = oracle.Error, err.Error()
 			break
 		}
 		judged := oracle.Judge(h)
 		result.Verdict, result.Reason, result.Findings = judged.Verdict, judged.Void, judged.Findings
 		result.Requirements, result.Numbers = judged.Requirements, judged.Numbers
+		if err != nil {
+			result.Reason = err.Error()
+			if judged.Verdict != oracle.Fail { // a violation is one, whatever went wrong after it
+				result.Verdict, result.Requirements = oracle.Error, nil
+			}
+			break
+		}
 		if judged.Verdict != oracle.Void {
 			break
 		}
@@ -106,10 +114,16 @@ func (r *Runner) runScenario(ctx context.Context, s scenarios.Scenario) Result {
 	return result
 }
 
-// try runs a scenario once, on a cluster of its own.
+// try runs a scenario once, on a cluster of its own. It returns a history that can
+// be judged, an error that kept the run from its end, or both.
 func (r *Runner) try(ctx context.Context, s scenarios.Scenario, try int, dir string) (recorded *history.History, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
+	defer func() {
+		if cause := recover(); cause != nil { // one scenario's, the others go on
+			recorded, err = nil, fmt.Errorf("a mistake in this program: %v\n%s", cause, debug.Stack())
+		}
+	}()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -132,17 +146,25 @@ func (r *Runner) try(ctx context.Context, s scenarios.Scenario, try int, dir str
 	}
 	run.cluster = cluster
 	defer func() { err = errors.Join(err, cluster.Close()) }()
-	err = run.steps(ctx)
+	err = r.explain(ctx, run.steps(ctx))
+	if collected := run.finish(); collected != nil {
+		return nil, errors.Join(err, collected)
+	}
+	return &recorder.History, err
+}
+
+// explain says what ended a run before its time.
+func (r *Runner) explain(ctx context.Context, err error) error {
 	switch cause := context.Cause(ctx); {
 	case err == nil:
+		return nil
 	case errors.Is(cause, context.DeadlineExceeded):
-		return nil, fmt.Errorf("not done after %s (--timeout): %w", r.Timeout, err)
+		return fmt.Errorf("not done after %s (--timeout): %w", r.Timeout, err)
 	case cause != nil:
-		return nil, fmt.Errorf("stopped: %w", cause)
+		return fmt.Errorf("stopped: %w", cause)
 	default:
-		return nil, err
+		return err
 	}
-	return &recorder.History, nil
 }
 
 func (r *Runner) progress(scenario, what string) {

@@ -19,10 +19,10 @@ type attempt struct {
 	number int
 	tasks  []deployed
 
-	deadline   time.Duration // for all subtasks to run
+	deadline   time.Duration // for all subtasks to run or, after the last checkpoint, to finish
 	running    int
-	endOfInput int  // sources without more records
-	final      bool // the last checkpoint was begun
+	endOfInput map[protocol.Subtask]bool // sources without more records
+	final      bool                      // the last checkpoint was begun
 	ended      int
 	finished   int
 }
@@ -40,7 +40,7 @@ func (m *master) attempt(number int) (ended storage.JobStatus, cause string) {
 		m.env.Send(m.jobManager, protocol.ReleaseSlots{})
 		return failure(err)
 	}
-	a := &attempt{master: m, number: number, deadline: m.env.Now() + deployTimeout}
+	a := &attempt{master: m, number: number, deadline: m.env.Now() + deployTimeout, endOfInput: map[protocol.Subtask]bool{}}
 	if number > 1 {
 		if latest, ok := m.coordinator.Latest(); ok {
 			m.logRestored(latest)
@@ -50,10 +50,13 @@ func (m *master) attempt(number int) (ended storage.JobStatus, cause string) {
 		err = a.supervise()
 	}
 	ended, cause = failure(err)
+	// Given up first: an acknowledgement that comes while the subtasks are being
+	// stopped must not complete it.
+	m.coordinator.Abort(fmt.Sprintf("attempt %d ended: %s", number, cause))
 	if a.finished < len(a.tasks) {
 		a.stop(ended)
 	}
-	m.coordinator.Abort(fmt.Sprintf("attempt %d ended: %s", number, cause))
+	m.coordinator.Abandon()
 	m.refuseRequests(fmt.Sprintf("the checkpoint was aborted: %s", cause))
 	m.env.Send(m.jobManager, protocol.ReleaseSlots{})
 	return ended, cause
@@ -177,8 +180,11 @@ func (a *attempt) wait() (time.Duration, error) {
 		}
 		return deadline - now, nil
 	}
-	if !a.canCheckpoint() {
-		return environment.Forever, nil
+	if !a.canCheckpoint() { // the last checkpoint is complete
+		if now >= a.deadline {
+			return 0, fmt.Errorf("%d of %d subtasks are finished %s after the last checkpoint", a.finished, len(a.tasks), finishTimeout)
+		}
+		return a.deadline - now, nil
 	}
 	return max(0, a.nextTrigger-now), nil
 }
@@ -189,7 +195,7 @@ func (a *attempt) trigger() error {
 	if _, _, pending := a.coordinator.Pending(); pending || !a.canCheckpoint() {
 		return nil
 	}
-	a.final = a.endOfInput == a.job.Parallelism
+	a.final = len(a.endOfInput) == a.job.Parallelism
 	if !a.final && len(a.requests) == 0 && a.env.Now() < a.nextTrigger {
 		return nil
 	}
@@ -218,7 +224,7 @@ func (a *attempt) handle(message environment.Message) error {
 		}
 	case protocol.EndOfInput:
 		if message.Attempt == a.number {
-			a.endOfInput++
+			a.endOfInput[message.Subtask] = true
 		}
 	case protocol.TaskEnded:
 		return a.taskEnded(message)
@@ -243,6 +249,9 @@ func (a *attempt) startWhenAllRun() {
 }
 
 func (a *attempt) acknowledge(ack protocol.Acknowledge) error {
+	if ack.EndOfInput {
+		a.endOfInput[ack.Subtask] = true
+	}
 	completed, err := a.coordinator.Acknowledge(ack)
 	if err != nil || !completed {
 		return err
@@ -251,6 +260,9 @@ func (a *attempt) acknowledge(ack protocol.Acknowledge) error {
 		a.env.Send(client, protocol.Answer{Checkpoint: ack.Checkpoint})
 	}
 	a.served = nil
+	if a.final {
+		a.deadline = a.env.Now() + finishTimeout
+	}
 	return nil
 }
 

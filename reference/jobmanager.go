@@ -71,6 +71,9 @@ func (j *jobManager) handle(envelope environment.Envelope) {
 		j.release(envelope.From)
 	case protocol.JobStatus:
 		j.jobs[message.Job].status = message
+		if message.Status.Terminal() {
+			j.env.Send(envelope.From, protocol.JobEnded{})
+		}
 	case protocol.Submit:
 		j.submit(envelope.From, message)
 	case protocol.Query:

@@ -16,6 +16,7 @@ import (
 const (
 	slotsTimeout  = 5 * time.Minute
 	deployTimeout = 30 * time.Second
+	finishTimeout = 30 * time.Second
 	cancelTimeout = 5 * time.Second
 )
 
@@ -163,15 +164,20 @@ func (m *master) refuseRequests(why string) {
 	m.served, m.requests = nil, nil
 }
 
-// refuseLate answers the requests that came while the job was being cleaned up.
+// refuseLate answers the requests that came while the job was ending, until the
+// JobManager sends no more of them.
 func (m *master) refuseLate(why string) {
+	deadline := m.env.Now() + cancelTimeout
 	for {
-		envelope, ok := m.env.Receive(0)
+		envelope, ok := m.env.Receive(deadline - m.env.Now())
 		if !ok {
 			return
 		}
-		if late, asked := envelope.Message.(protocol.Forwarded); asked {
-			m.env.Send(late.Client, protocol.Answer{Refused: why})
+		switch message := envelope.Message.(type) {
+		case protocol.Forwarded:
+			m.env.Send(message.Client, protocol.Answer{Refused: why})
+		case protocol.JobEnded:
+			return
 		}
 	}
 }

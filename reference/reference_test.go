@@ -139,6 +139,21 @@ func TestAJobThatNobodyCanRunWaitsAndCanBeCanceled(t *testing.T) {
 	c.until(t, "CANCELED")
 }
 
+// What comes for an expired checkpoint comes too late.
+func TestAnExpiredCheckpointDoesNotComplete(t *testing.T) {
+	c := newCluster(1)
+	j := aJob('a')
+	j.Timeout, j.Counts.Snapshot = time.Millisecond, 50*time.Millisecond
+	must(t, c.submit(j))
+	c.until(t, "FAILED")
+	if log := strings.Join(c.log, ","); strings.Contains(log, "completed") || strings.Contains(log, "restored") {
+		t.Errorf("got %s", log)
+	}
+	if got := tree(t, c.files); strings.Contains(got, "chk-") {
+		t.Errorf("what was given up is still there:\n%s", got)
+	}
+}
+
 func TestACheckpointThatCannotBeTakenIsRefusedAtOnce(t *testing.T) {
 	c := newCluster(1)
 	must(t, c.submit(aJob('a')))

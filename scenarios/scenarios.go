@@ -12,6 +12,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"regexp"
@@ -76,6 +77,8 @@ const (
 	Retention Feature = "retention" // has Flink's three cleanup modes
 	Kill      Feature = "kill"      // its TaskManagers can be killed, and others started
 )
+
+var features = []Feature{Restart, Resume, Trigger, Retention, Kill}
 
 // Step is one thing to do. Exactly one of its fields is set.
 type Step struct {
@@ -143,8 +146,13 @@ func Catalogue() ([]Scenario, error) {
 func Parse(name string, data []byte) ([]Scenario, error) {
 	var read Scenario
 	decoder := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
-	if err := decoder.Decode(&read); err != nil {
-		return nil, fmt.Errorf("scenario file %s: %s", name, strings.TrimSpace(yaml.FormatError(err, false, true)))
+	if err := decoder.Decode(&read); errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("scenario file %s: want a scenario, got nothing", name)
+	} else if err != nil {
+		return nil, fmt.Errorf("scenario file %s: %s", name, strings.TrimSpace(yaml.FormatError(err, false, false)))
+	}
+	if err := decoder.Decode(&Scenario{}); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("scenario file %s: want one scenario, got more than one document", name)
 	}
 	read.File = name
 	spread := read.spread()
@@ -176,107 +184,6 @@ func (s Scenario) spread() []Scenario {
 		spread = append(spread, one)
 	}
 	return spread
-}
-
-var scenarioName = regexp.MustCompile(`^[a-z0-9-]+(/[a-z0-9-]+)*(/[a-z]+=[A-Za-z0-9_]+)*$`)
-
-func (s Scenario) validate() error {
-	switch {
-	case !scenarioName.MatchString(s.Name):
-		return fmt.Errorf("name: want words of a-z, 0-9 and - with / between, got %q", s.Name)
-	case s.Title == "":
-		return errors.New("title: want a sentence, got nothing")
-	case len(s.Requirements) == 0:
-		return errors.New("requirements: want at least one: a scenario that checks nothing proves nothing")
-	case s.Cluster.TaskManagers < 1 || s.Cluster.TaskManagers > 16:
-		return fmt.Errorf("cluster.taskManagers: want 1 to 16, got %d", s.Cluster.TaskManagers)
-	case s.Cluster.Retained < 1 || s.Cluster.Retained > 100:
-		return fmt.Errorf("cluster.retained: want 1 to 100, got %d", s.Cluster.Retained)
-	case s.Job.Parallelism < 1 || s.Job.Parallelism > s.Cluster.TaskManagers:
-		return fmt.Errorf("job.parallelism: want 1 to %d, one slot for each TaskManager, got %d", s.Cluster.TaskManagers, s.Job.Parallelism)
-	case s.Job.Interval < 10*time.Millisecond:
-		return fmt.Errorf("job.interval: want 10ms or more, got %s", s.Job.Interval)
-	case s.Job.Restarts < 0:
-		return fmt.Errorf("job.restarts: want 0 or more, got %d", s.Job.Restarts)
-	case len(s.Steps) == 0:
-		return errors.New("steps: want at least one")
-	}
-	if _, err := storage.ParseRetention(string(s.Job.Retention)); err != nil {
-		return fmt.Errorf("job.%w", err)
-	}
-	known, err := Requirements()
-	if err != nil {
-		return err
-	}
-	for _, id := range s.Requirements {
-		if !slices.ContainsFunc(known, func(r Requirement) bool { return r.ID == id }) {
-			return fmt.Errorf("requirements: there is no %q; see: snapback list requirements", id)
-		}
-	}
-	if err := s.validateSteps(); err != nil {
-		return err
-	}
-	return s.Workload.Validate()
-}
-
-// validateSteps checks each step by itself, and that jobs are submitted before
-// they are spoken of.
-func (s Scenario) validateSteps() error {
-	var jobs []string
-	for i, step := range s.Steps {
-		if n := step.fields(); n != 1 {
-			return fmt.Errorf("step %d: want one thing to do, got %d", i+1, n)
-		}
-		if step.Start != "" && step.Start != string(faults.TaskManager) {
-			return fmt.Errorf("step %d: start: want %s, got %q", i+1, faults.TaskManager, step.Start)
-		}
-		if (step.Fault != nil || step.Start != "") && !slices.Contains(s.Features, Kill) {
-			return fmt.Errorf("step %d: features: want %s among them, got %v", i+1, Kill, s.Features)
-		}
-		for _, named := range step.jobs() {
-			if !slices.Contains(jobs, named) {
-				return fmt.Errorf("step %d: job %q was not submitted before", i+1, named)
-			}
-		}
-		if submit := step.Submit; submit != nil {
-			switch {
-			case !scenarioName.MatchString(submit.Job) || slices.Contains(jobs, submit.Job):
-				return fmt.Errorf("step %d: submit: want a new name for the job, got %q", i+1, submit.Job)
-			case submit.From != ToCheckpoint && submit.From != ToIncomplete:
-				return fmt.Errorf("step %d: from: want %s or nothing, got %q", i+1, ToIncomplete, submit.From)
-			}
-			jobs = append(jobs, submit.Job)
-		}
-		if await := step.Await; await != nil && (await.Completed > 0) == (await.Status != "") {
-			return fmt.Errorf("step %d: await: want completed or status, and not both", i+1)
-		}
-	}
-	return nil
-}
-
-func (s Step) fields() int {
-	n := 0
-	for _, set := range []bool{
-		s.Submit != nil, s.Await != nil, s.Fault != nil, s.Start != "",
-		s.Checkpoint != "", s.Cancel != "", s.Fail != "", s.Record != "",
-	} {
-		if set {
-			n++
-		}
-	}
-	return n
-}
-
-// jobs returns the jobs that must exist before the step.
-func (s Step) jobs() []string {
-	named := []string{s.Checkpoint, s.Cancel, s.Fail}
-	if s.Await != nil {
-		named = append(named, s.Await.Job)
-	}
-	if s.Submit != nil {
-		named = append(named, s.Submit.Restore)
-	}
-	return slices.DeleteFunc(named, func(name string) bool { return name == "" })
 }
 
 // Select returns the scenarios whose names match one of the patterns. In a

@@ -30,13 +30,16 @@ func NewFileSystemCheckpointStorage(files filesystem.FileSystem, dir, job string
 	return &FileSystemCheckpointStorage{files: files, job: path.Join(root, job)}, nil
 }
 
-// Dir returns the path of {dir}/{job-id}.
-func (s *FileSystemCheckpointStorage) Dir() string { return s.job }
-
-// Prepare makes the directories that all checkpoints of the job have in common.
+// Prepare makes the directories that all checkpoints of the job have in common,
+// and their names durable. The checkpoint directory itself is the user's.
 func (s *FileSystemCheckpointStorage) Prepare() error {
 	for _, name := range []string{SharedName, TaskOwnedName} {
 		if err := s.files.MkdirAll(path.Join(s.job, name)); err != nil {
+			return fmt.Errorf("prepare checkpoint storage: %w", err)
+		}
+	}
+	for _, dir := range []string{s.job, path.Dir(s.job)} {
+		if err := s.files.SyncDir(dir); err != nil {
 			return fmt.Errorf("prepare checkpoint storage: %w", err)
 		}
 	}
@@ -127,20 +130,42 @@ func publish(files filesystem.FileSystem, location, attempt string, checkpoint m
 // repeated: `_metadata` goes first, so what is left of the directory is never
 // taken for a checkpoint.
 func Discard(files filesystem.FileSystem, location string, checkpoint metadata.Checkpoint) error {
-	names := []string{MetadataName}
-	for _, handle := range checkpoint.Files() {
-		names = append(names, handle.File)
-	}
-	for _, name := range append(names, "") { // the directory itself goes last
-		if err := files.Remove(path.Join(location, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("discard %s: %w", CheckpointName(checkpoint.ID), err)
-		}
+	if err := discard(files, location, checkpoint); err != nil {
+		return fmt.Errorf("discard %s: %w", CheckpointName(checkpoint.ID), err)
 	}
 	return nil
 }
 
-// Abandon deletes what there is of a checkpoint that was never completed.
+func discard(files filesystem.FileSystem, location string, checkpoint metadata.Checkpoint) error {
+	remove := func(name string) error {
+		err := files.Remove(path.Join(location, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	if err := remove(MetadataName); err != nil {
+		return err
+	}
+	// Its removal is durable before that of any state: no crash brings it back alone.
+	if err := files.SyncDir(location); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, handle := range checkpoint.Files() {
+		if err := remove(handle.File); err != nil {
+			return err
+		}
+	}
+	return remove("") // the directory itself
+}
+
+// Abandon deletes what there is of a checkpoint that was never completed. Its
+// publish may have failed after `_metadata` was in place, so that goes first here
+// too.
 func Abandon(files filesystem.FileSystem, location string) error {
+	if err := filesystem.RemoveAll(files, path.Join(location, MetadataName)); err != nil {
+		return fmt.Errorf("abandon %s: %w", path.Base(location), err)
+	}
 	if err := filesystem.RemoveAll(files, location); err != nil {
 		return fmt.Errorf("abandon %s: %w", path.Base(location), err)
 	}

@@ -1,9 +1,6 @@
 package storage
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // Retention says what becomes of a job's completed checkpoints when the job ends.
 // The names are Flink's.
@@ -24,7 +21,7 @@ func Retentions() []Retention {
 // ParseRetention reads the name of a mode.
 func ParseRetention(name string) (Retention, error) {
 	for _, mode := range Retentions() {
-		if strings.EqualFold(name, string(mode)) {
+		if name == string(mode) {
 			return mode, nil
 		}
 	}
@@ -45,6 +42,11 @@ const (
 	Failed     JobStatus = "FAILED"
 	Finished   JobStatus = "FINISHED"
 )
+
+// JobStatuses lists the states.
+func JobStatuses() []JobStatus {
+	return []JobStatus{Created, Running, Restarting, Failing, Cancelling, Canceled, Failed, Finished}
+}
 
 // Terminal says whether a job in this state will never leave it.
 func (s JobStatus) Terminal() bool {

@@ -106,6 +106,20 @@ func TestDiscardCanBeInterruptedAnywhereAndRepeated(t *testing.T) {
 	}
 }
 
+// A publish that fails at its last step is undone like a discard.
+func TestAbandonTakesMetadataFirst(t *testing.T) {
+	files := filesystem.NewMemory()
+	location := checkpointed(t, files, 1) // state-0 would go before _metadata by name
+	must(t, filesystem.WriteFile(files, path.Join(location, "0"), nil))
+	if err := storage.Abandon(&interrupted{files, 1}, location); err == nil {
+		t.Fatal("it was not interrupted")
+	}
+	if _, err := storage.Resolve(files, location); err == nil {
+		t.Error("half a checkpoint is taken for a whole one")
+	}
+	must(t, storage.Abandon(files, location))
+}
+
 func TestBadDirectoriesAreRefused(t *testing.T) {
 	for dir, wanted := range map[string]string{
 		"/tmp/x":            "the scheme is missing",
@@ -153,11 +167,10 @@ func TestRetention(t *testing.T) {
 			t.Errorf("%s lets go of the checkpoints of a running job", mode)
 		}
 	}
-	if _, err := storage.ParseRetention("retain_on_cancellation"); err != nil {
-		t.Error(err)
-	}
-	if _, err := storage.ParseRetention("KEEP"); err == nil {
-		t.Error("KEEP was taken for a retention mode")
+	for _, bad := range []string{"KEEP", "retain_on_cancellation", ""} {
+		if mode, err := storage.ParseRetention(bad); err == nil {
+			t.Errorf("%q was taken for %s", bad, mode)
+		}
 	}
 }
 

@@ -23,19 +23,19 @@ import (
 
 // Exit codes, as documented in docs/cli.md.
 const (
-	exitHolds       = 0
-	exitFinding     = 1
-	exitUsage       = 2
-	exitInternal    = 3
-	exitNotProven   = 4
-	exitInterrupted = 130
-	exitTerminated  = 143
+	exitHolds     = 0
+	exitFinding   = 1
+	exitUsage     = 2
+	exitInternal  = 3
+	exitNotProven = 4
+	exitSignal    = 128 // and the signal's number
 )
 
 func main() {
 	ctx, cancel := context.WithCancelCause(context.Background())
+	signal.Ignore(syscall.SIGPIPE) // a reader that is gone is an error of writing, not the end
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		caught := <-signals
 		signal.Stop(signals) // a second one ends the program at once
@@ -108,10 +108,10 @@ func exit(err error) int {
 		return exitOf(verdict.verdict)
 	case errors.As(err, &caught):
 		_, _ = fmt.Fprintln(os.Stderr, "snapback: stopped by", caught)
-		if caught.signal == syscall.SIGTERM {
-			return exitTerminated
+		if number, ok := caught.signal.(syscall.Signal); ok {
+			return exitSignal + int(number)
 		}
-		return exitInterrupted
+		return exitInternal
 	}
 	_, _ = fmt.Fprintln(os.Stderr, "snapback:", err)
 	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command") {

@@ -33,6 +33,11 @@ func TestMain(m *testing.M) {
 	if output, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
 		panic(fmt.Sprintf("%v\n%s", err, output))
 	}
+	for _, variable := range os.Environ() { // twins of flags are for the tests to set
+		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "SNAPBACK_") {
+			_ = os.Unsetenv(name)
+		}
+	}
 	code := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
@@ -176,7 +181,7 @@ func TestARunLeavesItsRecordsAndEndsWithDone(t *testing.T) {
 	}
 
 	again := snapback(t, "run", "--report", dir)
-	if again.code != exitUsage || !strings.Contains(again.stderr, "holds the results of an earlier run") {
+	if again.code != exitUsage || !strings.Contains(again.stderr, "is of another run; name another directory") {
 		t.Errorf("the run directory was used twice: %d, %s", again.code, again.stderr)
 	}
 }
@@ -272,7 +277,7 @@ func TestAMachineThatLacksSomethingIsExitCode3(t *testing.T) {
 }
 
 func TestASignalEndsARunInOrder(t *testing.T) {
-	for signal, want := range map[syscall.Signal]int{syscall.SIGINT: exitInterrupted, syscall.SIGTERM: exitTerminated} {
+	for signal, want := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGHUP: 129} {
 		command := exec.Command(binary, "run", "-v", "--runtime", "processes", "cleanup/cancel")
 		command.Dir = t.TempDir()
 		stderr, err := command.StderrPipe()

@@ -34,7 +34,7 @@ func newProgress(out io.Writer, o runOptions) *progress {
 }
 
 func isTerminal(file *os.File) bool {
-	return os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(file.Fd()))
+	return term.IsTerminal(int(file.Fd()))
 }
 
 // line prints a line that stays.

@@ -51,6 +51,16 @@ func listen(address string, log io.Writer) (*live.Process, error) {
 	return process, nil
 }
 
+// serve runs a process that has no end of its own until a signal comes.
+func serve(command *cobra.Command, process *live.Process, task string, main func(environment.Environment)) error {
+	go process.Run(task, func(env environment.Environment) {
+		env.Log(environment.Record{Event: protocol.EventListening, Path: process.Address()})
+		main(env)
+	})
+	<-command.Context().Done()
+	return nil
+}
+
 func jobManagerCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:     "jobmanager",
@@ -60,7 +70,7 @@ func jobManagerCommand() *cobra.Command {
 	}
 	address := listenFlag(command)
 	retained := command.Flags().Int("retained", 1, "completed checkpoints to keep of each job")
-	command.RunE = func(*cobra.Command, []string) error {
+	command.RunE = func(command *cobra.Command, _ []string) error {
 		if *retained < 1 {
 			return harness.Usagef("--retained: want 1 or more, got %d", *retained)
 		}
@@ -68,11 +78,9 @@ func jobManagerCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		process.Run(reference.JobManagerTask, func(env environment.Environment) {
-			env.Log(environment.Record{Event: protocol.EventListening, Path: process.Address()})
+		return serve(command, process, reference.JobManagerTask, func(env environment.Environment) {
 			reference.JobManager(env, *retained)
 		})
-		return nil
 	}
 	return command
 }
@@ -97,7 +105,7 @@ func taskManagerCommand() *cobra.Command {
 	}
 	address, jobManager := listenFlag(command), jobManagerFlag(command)
 	slots := command.Flags().Int("slots", 1, "slots to offer")
-	command.RunE = func(*cobra.Command, []string) error {
+	command.RunE = func(command *cobra.Command, _ []string) error {
 		if *slots < 1 {
 			return harness.Usagef("--slots: want 1 or more, got %d", *slots)
 		}
@@ -109,8 +117,9 @@ func taskManagerCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		process.Run("taskmanager", func(env environment.Environment) { reference.TaskManager(env, to, *slots) })
-		return nil
+		return serve(command, process, "taskmanager", func(env environment.Environment) {
+			reference.TaskManager(env, to, *slots)
+		})
 	}
 	return command
 }
@@ -188,6 +197,7 @@ func submitAndWait(command *cobra.Command, to environment.Address, j job.Job) er
 	out := command.OutOrStdout()
 	_, _ = fmt.Fprintf(out, "job %s is submitted\n", j.ID)
 	canceled := false
+	var told storage.JobStatus
 	for {
 		if command.Context().Err() != nil && !canceled {
 			canceled = true
@@ -204,8 +214,11 @@ func submitAndWait(command *cobra.Command, to environment.Address, j job.Job) er
 		if err != nil {
 			return err
 		}
-		if status.Terminal() {
+		if status != told {
 			_, _ = fmt.Fprintf(out, "job %s is %s\n", j.ID, status)
+			told = status
+		}
+		if status.Terminal() {
 			if status == storage.Failed {
 				_, _ = fmt.Fprintln(command.ErrOrStderr(), "snapback: the job failed:", cause)
 				return &verdictError{oracle.Fail}

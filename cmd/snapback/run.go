@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -32,6 +33,7 @@ const (
 type runOptions struct {
 	target, runtime          string
 	flinkVersion, flinkHome  string
+	versionGiven             bool
 	rest                     string
 	seed                     uint64
 	format, reportDir, junit string
@@ -57,6 +59,7 @@ func runCommand() *cobra.Command {
 			if !command.Flags().Changed("seed") {
 				o.seed = rand.Uint64N(1e6)
 			}
+			o.versionGiven = command.Flags().Changed("flink-version")
 			return run(command, o, arguments)
 		},
 	}
@@ -64,7 +67,7 @@ func runCommand() *cobra.Command {
 	flags.StringVar(&o.target, "target", reference.Name, "what to test: reference or flink")
 	flags.StringVar(&o.runtime, "runtime", "", "how it runs: simulated (reference only), processes, or running (flink only, with --rest); default: the first that the target has")
 	flags.StringVar(&o.flinkVersion, "flink-version", flink.DefaultVersion, "the Apache Flink to install and test")
-	flags.StringVar(&o.flinkHome, "flink-home", "", "`path` of an Apache Flink distribution to test instead (also FLINK_HOME)")
+	flags.StringVar(&o.flinkHome, "flink-home", "", "`path` of an Apache Flink distribution to test instead (FLINK_HOME, unless a version is given)")
 	flags.StringVar(&o.rest, "rest", "", "`URL` of the REST API of a Flink that runs already, as in http://localhost:8081")
 	flags.Uint64Var(&o.seed, "seed", 0, "the integer that decides everything left to chance; random and printed if absent")
 	flags.StringVar(&o.format, "format", "human", "of the results on stdout: human, json or jsonl")
@@ -90,30 +93,37 @@ func run(command *cobra.Command, o runOptions, arguments []string) error {
 		return err
 	}
 	if o.junit != "" { // found out now, not when there is something to lose
-		if err := os.WriteFile(o.junit, nil, 0o644); err != nil {
+		file, err := os.OpenFile(o.junit, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err != nil {
 			return harness.Usagef("--junit: %w", err)
 		}
+		_ = file.Close() // nothing was written
 	}
-	dir, err := makeRunDir(o)
+	dir, err := claimRunDir(o)
 	if err != nil {
 		return err
 	}
 	progress := newProgress(command.ErrOrStderr(), o)
 	target, err := newTarget(command.Context(), o, progress.say)
 	if err != nil {
+		unclaim(dir)
 		return err
+	}
+	if o.reportDir == "" {
+		if err := pointLatest(dir); err != nil {
+			return err
+		}
 	}
 	if len(arguments) == 0 {
 		chosen = slices.DeleteFunc(chosen, func(s scenarios.Scenario) bool { return !claims(target, s) })
 	}
-	described := target.Describe()
-	progress.line(fmt.Sprintf("snapback %s on %s; target %s %s (%s); seed %d; %d scenarios; %s",
-		version(), runtime.Version(), described.Name, described.Version, described.Runtime, o.seed, len(chosen), dir))
+	progress.line(fmt.Sprintf("snapback %s on %s; target %s; seed %d; %s; %s",
+		version(), runtime.Version(), target.Describe(), o.seed, report.Scenarios(len(chosen)), dir))
 
 	runner := harness.Runner{
 		Target: target, Seed: o.seed, Dir: dir, Parallel: o.parallelism(), Timeout: o.timeout, Progress: progress.scenario,
 	}
-	console := report.Console{Out: command.OutOrStdout(), Color: !o.noColor && isTerminal(os.Stdout)}
+	console := report.Console{Out: command.OutOrStdout(), Color: !o.noColor && os.Getenv("NO_COLOR") == "" && isTerminal(os.Stdout)}
 	began := time.Now()
 	results := runner.Run(command.Context(), chosen, func(r harness.Result) {
 		progress.done(func() {
@@ -179,6 +189,12 @@ func (o runOptions) validate() error {
 		return harness.Usagef("--rest: only target %s has a REST API, got --target %s", flink.Name, o.target)
 	case (o.runtime == flink.RunningRuntime) != (o.rest != "") && o.runtime != "":
 		return harness.Usagef("--rest and --runtime %s go together", flink.RunningRuntime)
+	case o.target != flink.Name && (o.versionGiven || o.flinkHome != ""):
+		return harness.Usagef("--flink-version and --flink-home are for --target %s", flink.Name)
+	case o.versionGiven && o.flinkHome != "":
+		return harness.Usagef("--flink-version and --flink-home: give one of them")
+	case o.rest != "" && o.parallel > 1:
+		return harness.Usagef("--parallel: a running cluster takes one scenario at a time, got %d", o.parallel)
 	case !slices.Contains([]string{"human", "json", "jsonl"}, o.format):
 		return harness.Usagef("--format: want human, json or jsonl, got %q", o.format)
 	case o.parallel < 0:
@@ -210,7 +226,7 @@ func newTarget(ctx context.Context, o runOptions, say func(string)) (harness.Tar
 		return flink.Connect(ctx, o.rest, say)
 	case o.target == flink.Name:
 		home := o.flinkHome
-		if home == "" {
+		if home == "" && !o.versionGiven {
 			home = os.Getenv("FLINK_HOME")
 		}
 		return flink.Provision(ctx, flink.Options{Version: o.flinkVersion, Home: home}, say)
@@ -261,30 +277,39 @@ func choose(arguments []string) ([]scenarios.Scenario, error) {
 	if err != nil {
 		return nil, harness.Usagef("%w", err)
 	}
-	return append(chosen, selected...), nil
+	chosen = append(chosen, selected...)
+	for i, s := range chosen {
+		if slices.ContainsFunc(chosen[:i], func(other scenarios.Scenario) bool { return other.Name == s.Name }) {
+			return nil, harness.Usagef("there are two scenarios with the name %s; give one of them another", s.Name)
+		}
+	}
+	return chosen, nil
 }
 
-// makeRunDir makes the directory of this run, and points latest at it. The
-// results of an earlier run are never overwritten.
-func makeRunDir(o runOptions) (string, error) {
+// claimRunDir makes the directory of this run, and claims it by the file that the
+// results will go to: no run writes where another has been.
+func claimRunDir(o runOptions) (string, error) {
 	dir := o.reportDir
 	if dir == "" {
 		dir = filepath.Join(runsDir, fmt.Sprintf("%s-%d", time.Now().Format("20060102T150405.000"), o.seed))
 	}
-	if _, err := os.Stat(filepath.Join(dir, report.ResultsName)); err == nil {
-		return "", harness.Usagef("--report: %s holds the results of an earlier run; name another directory", dir)
-	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", harness.Usagef("run directory: %w; name another with --report", err)
 	}
-	probe := filepath.Join(dir, report.ResultsName)
-	if err := os.WriteFile(probe, nil, 0o644); err != nil {
+	claim, err := os.OpenFile(filepath.Join(dir, report.ResultsName), os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return "", harness.Usagef("--report: %s is of another run; name another directory", dir)
+	}
+	if err != nil {
 		return "", harness.Usagef("run directory: %w; name another with --report", err)
 	}
-	if o.reportDir != "" {
-		return dir, os.Remove(probe)
-	}
-	return dir, errors.Join(os.Remove(probe), pointLatest(dir))
+	return dir, claim.Close()
+}
+
+// unclaim takes back the claim on a run that never began.
+func unclaim(dir string) {
+	_ = os.Remove(filepath.Join(dir, report.ResultsName)) // what is left does no harm
+	_ = os.Remove(dir)                                    // unless there was something before
 }
 
 // pointLatest makes latest a link to a run directory, in one step: other runs may

@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/snapback/snapback/scenarios"
@@ -42,13 +43,17 @@ type Target struct {
 	Promises []Promise `json:"promises,omitempty"`
 }
 
+func (t Target) String() string {
+	return strings.TrimSpace(t.Name+" "+t.Version) + " (" + t.Runtime + ")"
+}
+
 // Promise is something that must hold of this target though not of every one.
 type Promise string
 
 // The promises.
 const (
-	// NoOrphans: once things are quiet there is nothing on storage that no completed
-	// checkpoint refers to.
+	// NoOrphans: once a job has ended and things are quiet, its directory holds
+	// nothing of a checkpoint that is not kept.
 	NoOrphans Promise = "no-orphans"
 	// NoTrace: a refused resume leaves not even an empty directory.
 	NoTrace Promise = "no-trace"
@@ -67,6 +72,7 @@ const (
 	Trigger  Kind = "trigger"  // job; error if it was not taken
 	Fault    Kind = "fault"    // fault, process
 	Started  Kind = "started"  // process
+	Missed   Kind = "missed"   // error: what can no longer come, though nobody is at fault
 	GaveUp   Kind = "gave-up"  // label: what was waited for in vain; error: what is stuck
 )
 

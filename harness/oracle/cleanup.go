@@ -39,8 +39,7 @@ var cleanupTable = map[storage.JobStatus]map[storage.Retention]cell{
 
 // retention checks CLN-01 to CLN-07: what lies on storage once a job has ended is
 // what its cleanup mode promises, file by file.
-func retention(h *history.History) []Finding {
-	var findings []Finding
+func retention(h *history.History, judge *evidence) {
 	for _, j := range accepted(h) {
 		status, ended := h.Status(j.ID)
 		promised, terminal := cleanupTable[status][h.Header.Scenario.Job.Retention]
@@ -57,14 +56,14 @@ func retention(h *history.History) []Finding {
 			if e.Kind != history.Storage || e.Number < ended {
 				continue
 			}
+			judge.examine(promised.requirement)
 			for _, problem := range residue(h, j.ID, e.Tree, earlier, kept) {
 				problem.Requirement = promised.requirement
 				problem.Problem = fmt.Sprintf("job %s is %s under %s, and %s", j.Name, status, h.Header.Scenario.Job.Retention, problem.Problem)
-				findings = append(findings, problem)
+				judge.find(problem)
 			}
 		}
 	}
-	return slices.Compact(findings) // one tree after the other shows the same
 }
 
 // residue compares what there is of a job's checkpoints with those to be kept.
@@ -78,6 +77,9 @@ func residue(h *history.History, id string, tree, earlier []history.Entry, kept 
 				Expected: dir + " with " + storage.MetadataName, Found: listing(tree, id),
 			})
 			continue
+		}
+		if !has(earlier, path.Join(dir, storage.MetadataName)) {
+			continue // it was not complete when storage was last looked at
 		}
 		for _, change := range changes(below(earlier, dir), below(tree, dir), dir, true) {
 			problems = append(problems, Finding{
@@ -101,14 +103,31 @@ func residue(h *history.History, id string, tree, earlier []history.Entry, kept 
 			})
 		}
 	}
+	if len(kept) == 0 && h.Promises(history.NoOrphans) {
+		problems = append(problems, leftovers(tree, id)...)
+	}
+	return problems
+}
+
+// leftovers finds what is in the directories that a job's checkpoints have in
+// common, where there is no checkpoint any more.
+func leftovers(tree []history.Entry, id string) []Finding {
+	var problems []Finding
+	for _, name := range []string{storage.SharedName, storage.TaskOwnedName} {
+		if dir := path.Join(id, name); len(below(tree, dir)) > 0 {
+			problems = append(problems, Finding{
+				Problem:  name + " is not empty",
+				Expected: "nothing in " + dir, Found: listing(tree, dir),
+			})
+		}
+	}
 	return problems
 }
 
 // layout checks LAY-01: where checkpoints lie, and that nothing else lies there.
-func layout(h *history.History) []Finding {
-	var findings []Finding
+func layout(h *history.History, judge *evidence) {
 	problem := func(id, what string, tree []history.Entry) {
-		findings = append(findings, Finding{
+		judge.find(Finding{
 			Requirement: "LAY-01",
 			Problem:     fmt.Sprintf("the directory of job %s %s", id, what),
 			Expected:    "shared, taskowned and chk-N", Found: listing(tree, id),
@@ -122,6 +141,7 @@ func layout(h *history.History) []Finding {
 			if j.Submitted > e.Number {
 				continue
 			}
+			judge.examine("LAY-01")
 			for _, name := range []string{storage.SharedName, storage.TaskOwnedName} {
 				if !has(e.Tree, path.Join(j.ID, name)) {
 					problem(j.ID, "has no "+name, e.Tree)
@@ -137,24 +157,26 @@ func layout(h *history.History) []Finding {
 			}
 		}
 	}
-	return slices.Compact(findings)
 }
 
 // claim checks MOD-01: a checkpoint that was resumed from stays as it was.
-func claim(h *history.History) []Finding {
-	var findings []Finding
+func claim(h *history.History, judge *evidence) {
 	for _, j := range accepted(h) {
 		if j.Path == "" {
 			continue
 		}
 		before := lastTree(h, j.Submitted)
 		dir := dirIn(before, j.Path)
+		if !has(before, path.Join(dir, storage.MetadataName)) {
+			continue
+		}
 		for _, e := range h.Events {
 			if e.Kind != history.Storage || e.Number < j.Submitted {
 				continue
 			}
+			judge.examine("MOD-01")
 			for _, change := range changes(below(before, dir), below(e.Tree, dir), dir, true) {
-				findings = append(findings, Finding{
+				judge.find(Finding{
 					Requirement: "MOD-01",
 					Problem:     fmt.Sprintf("the checkpoint that job %s resumed from was changed", j.Name),
 					Expected:    j.Path + " unchanged", Found: change,
@@ -162,7 +184,6 @@ func claim(h *history.History) []Finding {
 			}
 		}
 	}
-	return slices.Compact(findings)
 }
 
 // lastTree is what was last found on storage before the given event.

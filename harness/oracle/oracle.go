@@ -8,8 +8,10 @@
 package oracle
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/harness/history"
@@ -65,18 +67,36 @@ type RequirementVerdict struct {
 	Verdict Verdict `json:"verdict"`
 }
 
-// oracles are all that are asked, each with the areas it speaks for.
-var oracles = []func(*history.History) []Finding{
-	output, state, recovery, resume, refusal, claim, retention, layout, triggering, liveness,
+// evidence is what the oracles bring together. A requirement holds only if it was
+// examined: the run came to where it could have been broken.
+type evidence struct {
+	findings []Finding
+	examined map[string]bool
+}
+
+func (e *evidence) examine(requirement string) { e.examined[requirement] = true }
+
+func (e *evidence) find(f Finding) {
+	e.examine(f.Requirement)
+	if !slices.Contains(e.findings, f) { // one tree after the other may show the same
+		e.findings = append(e.findings, f)
+	}
+}
+
+// oracles are all that are asked.
+var oracles = []func(*history.History, *evidence){
+	output, state, recovery, resume, refusal, claim, retention, layout, triggering, aborting, liveness,
 }
 
 // Judge asks every oracle. A finding counts even where the run is void: a
 // violation is one whatever brought it about.
 func Judge(h *history.History) Judgement {
-	j := Judgement{Verdict: Pass, Void: void(h), Numbers: count(h)}
+	e := &evidence{examined: map[string]bool{}}
 	for _, ask := range oracles {
-		j.Findings = append(j.Findings, ask(h)...)
+		ask(h, e)
 	}
+	nothing := void(h)
+	j := Judgement{Verdict: Pass, Void: cmp.Or(nothing, unexamined(h, e)), Findings: e.findings, Numbers: count(h)}
 	ids := slices.Clone(h.Header.Scenario.Requirements)
 	for _, f := range j.Findings {
 		if !slices.Contains(ids, f.Requirement) {
@@ -89,7 +109,7 @@ func Judge(h *history.History) Judgement {
 		switch {
 		case slices.ContainsFunc(j.Findings, func(f Finding) bool { return f.Requirement == id }):
 			verdict = Fail
-		case j.Void != "":
+		case nothing != "" || !e.examined[id]:
 			verdict = Void
 		}
 		j.Requirements = append(j.Requirements, RequirementVerdict{id, verdict})
@@ -101,6 +121,21 @@ func Judge(h *history.History) Judgement {
 		j.Verdict = Void
 	}
 	return j
+}
+
+// unexamined names the requirements that the scenario claims to check and that
+// nothing in the run put to the test.
+func unexamined(h *history.History, e *evidence) string {
+	var ids []string
+	for _, id := range h.Header.Scenario.Requirements {
+		if !e.examined[id] {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return ""
+	}
+	return "nothing in this run put to the test: " + strings.Join(ids, ", ")
 }
 
 // void says why a run proves nothing, if it does not: no checkpoint was ever
@@ -117,6 +152,8 @@ func void(h *history.History) string {
 		switch e.Kind {
 		case history.Completed:
 			completed = true
+		case history.Missed:
+			return e.Error
 		case history.Fault:
 			fired++
 			if why := voidFault(h, e); why != "" {

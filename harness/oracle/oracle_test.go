@@ -78,12 +78,14 @@ var planted = []violation{
 	{"the job comes back from nothing", killed, without(history.Restored), "REC-01", "job first was not restored from its newest completed checkpoint"},
 	{"a resumed job starts from another checkpoint", canceled, each(history.Restored, func(e *history.Event) { e.Checkpoint = 1 }), "REC-04", "job second did not resume from"},
 	{"a resumed job starts from nothing", canceled, without(history.Restored), "REC-04", "job second did not resume from"},
+	{"a resumed job starts from a checkpoint of the same number elsewhere", canceled, each(history.Restored, func(e *history.Event) { e.Path = "/elsewhere/chk-2" }), "REC-04", "job second did not resume from"},
 	{"the second resume is refused", twice, refuse("third"), "REC-05", "job third did not resume from"},
 	{"a resume without _metadata is accepted", refused, accept("second"), "REC-06", "job second was accepted"},
 	{"the refusal does not name the path", refused, each(history.Refused, func(e *history.Event) { e.Error = "no" }), "REC-06", "the refusal does not name the path"},
+	{"the refusal names another path", refused, each(history.Refused, func(e *history.Event) { e.Error = "no /elsewhere/chk-2" }), "REC-06", "the refusal does not name the path"},
 	{"a refused resume deletes a file", refused, lastTree(remove("/_metadata")), "REC-07", "the refusal of job second changed"},
 	{"a refused resume leaves a directory", refused, lastTree(add("0123/shared", true)), "REC-07", "the refusal of job second changed"},
-	{"a checkpoint is deleted under RETAIN", retain, lastTree(removeBelow("chk-")), "CLN-01", "CANCELED under RETAIN_ON_CANCELLATION, and chk-2 is gone"},
+	{"a checkpoint is deleted under RETAIN", retain, lastTree(removeCheckpoints), "CLN-01", "CANCELED under RETAIN_ON_CANCELLATION, and chk-2 is gone"},
 	{"a file of a retained checkpoint is changed", retain, lastTree(func(tree []history.Entry) []history.Entry {
 		tree[len(tree)-3].Digest = "0"
 		return tree
@@ -91,14 +93,15 @@ var planted = []violation{
 	{"an older checkpoint is left under RETAIN", retain, lastTree(addInJob("chk-1/_metadata")), "CLN-01", "chk-1 is still there"},
 	{"a checkpoint is left under DELETE", drop, keepLast, "CLN-02", "CANCELED under DELETE_ON_CANCELLATION, and chk-2 is still there"},
 	{"an empty directory is left under DELETE", drop, lastTree(addInJob("chk-3")), "CLN-02", "chk-3 is still there"},
+	{"shared state is left under DELETE", drop, lastTree(addInJob("shared/state")), "CLN-02", "shared is not empty"},
 	{"a checkpoint is left under NO_EXTERNALIZED", drop, both(keepLast, retention(storage.NoExternalizedCheckpoint)), "CLN-03", "chk-2 is still there"},
-	{"a failed job's checkpoint is deleted under RETAIN", retain, both(lastTree(removeBelow("chk-")), status(storage.Failed)), "CLN-04", "FAILED under RETAIN_ON_CANCELLATION, and chk-2 is gone"},
+	{"a failed job's checkpoint is deleted under RETAIN", retain, both(lastTree(removeCheckpoints), status(storage.Failed)), "CLN-04", "FAILED under RETAIN_ON_CANCELLATION, and chk-2 is gone"},
 	{"a failed job's checkpoint is deleted under DELETE", drop, status(storage.Failed), "CLN-05", "FAILED under DELETE_ON_CANCELLATION, and chk-2 is gone"},
 	{"a failed job's checkpoint is left under NO_EXTERNALIZED", drop, both(keepLast, retention(storage.NoExternalizedCheckpoint), status(storage.Failed)), "CLN-06", "chk-2 is still there"},
 	{"a finished job's checkpoint is left", retain, status(storage.Finished), "CLN-07", "FINISHED under RETAIN_ON_CANCELLATION, and chk-2 is still there"},
 	{"there is no shared directory", retain, lastTree(remove("/shared")), "LAY-01", "has no shared"},
 	{"there is a file beside the checkpoints", retain, lastTree(addInJob("notes")), "LAY-01", "holds notes"},
-	{"a resumed job deletes what it came from", twice, lastTree(removeBelow("chk-")), "MOD-01", "the checkpoint that job second resumed from was changed"},
+	{"a resumed job deletes what it came from", twice, lastTree(removeCheckpoints), "MOD-01", "the checkpoint that job second resumed from was changed"},
 	{"a checkpoint id is used twice", killed, each(history.Triggered, func(e *history.Event) { e.Checkpoint = 1 }), "TRG-01", "job first used a checkpoint id that was not the next"},
 	{"ids begin again after a resume", canceled, afterResume(func(e *history.Event) {
 		if e.Kind == history.Triggered {
@@ -106,6 +109,13 @@ var planted = []violation{
 		}
 	}), "TRG-01", "job second used a checkpoint id that was not the next"},
 	{"a checkpoint asked for is not taken", retain, each(history.Trigger, func(e *history.Event) { e.Error = "no" }), "TRG-02", "job first did not take the checkpoint"},
+	{"an aborted checkpoint completes", killed, func(h *history.History) {
+		at := slices.IndexFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Aborted })
+		late := h.Events[at]
+		late.Kind, late.Error = history.Completed, ""
+		h.Events = slices.Insert(h.Events, at+1, late)
+		renumber(h)
+	}, "TRG-03", "checkpoint 3 was completed although it had been aborted"},
 	{"a job never comes back", killed, func(h *history.History) {
 		h.Events = append(h.Events, history.Event{Number: h.End(), Kind: history.GaveUp, Label: "job first to be FINISHED", Error: "job first is RESTARTING"})
 	}, "LIV-01", "what the scenario waited for did not come within 1m0s"},
@@ -151,6 +161,7 @@ func TestARunThatProvesNothingIsVoid(t *testing.T) {
 		says  string
 	}{
 		"the checkpoint completed all the same": {func(h *history.History) {
+			without(history.Aborted)(h)
 			at := slices.IndexFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Fault })
 			id, checkpoint, _ := h.InProgress(at + 1)
 			h.Events = slices.Insert(h.Events, at+1, history.Event{Kind: history.Completed, ID: id, Checkpoint: checkpoint})
@@ -164,6 +175,9 @@ func TestARunThatProvesNothingIsVoid(t *testing.T) {
 			renumber(h)
 		}, "no checkpoint was in progress"},
 		"the fault never fired": {without(history.Fault), "0 of 1 faults fired"},
+		"the job was over before the fault": {func(h *history.History) {
+			h.Events = append(h.Events, history.Event{Number: h.End(), Kind: history.Missed, Error: "job first was FINISHED"})
+		}, "job first was FINISHED"},
 		"no checkpoint was seen": {func(h *history.History) {
 			without(history.Completed)(h)
 			without(history.Restored)(h)
@@ -178,6 +192,35 @@ func TestARunThatProvesNothingIsVoid(t *testing.T) {
 				t.Errorf("want void, %s; got %s, %s, %v", p.says, j.Verdict, j.Void, j.Findings)
 			}
 		})
+	}
+}
+
+// What no part of a run could have broken does not hold because of it.
+func TestARequirementThatNothingPutToTheTestIsVoid(t *testing.T) {
+	h := good(t, killed)
+	h.Header.Scenario.Requirements = append(h.Header.Scenario.Requirements, "REC-04", "CLN-01", "MOD-01")
+	j := oracle.Judge(h)
+	if j.Verdict != oracle.Void || j.Void != "nothing in this run put to the test: REC-04, CLN-01, MOD-01" {
+		t.Errorf("got %s, %s, %v", j.Verdict, j.Void, j.Findings)
+	}
+	for _, r := range j.Requirements {
+		claimedOnly := slices.Contains([]string{"REC-04", "CLN-01", "MOD-01"}, r.ID)
+		if (r.Verdict == oracle.Void) != claimedOnly {
+			t.Errorf("%s is %s", r.ID, r.Verdict)
+		}
+	}
+}
+
+// A look at storage before a checkpoint was complete says nothing about it.
+func TestACheckpointNewerThanTheLastLookIsNotTakenForChanged(t *testing.T) {
+	h := good(t, retain)
+	for i, e := range h.Events {
+		if e.Kind == history.Storage && e.Label == "before" {
+			h.Events[i].Tree = removeCheckpoints(slices.Clone(e.Tree))
+		}
+	}
+	if j := oracle.Judge(h); j.Verdict != oracle.Pass {
+		t.Errorf("got %s, %v", j.Verdict, j.Findings)
 	}
 }
 
@@ -329,10 +372,8 @@ func remove(suffix string) func([]history.Entry) []history.Entry {
 	}
 }
 
-func removeBelow(part string) func([]history.Entry) []history.Entry {
-	return func(tree []history.Entry) []history.Entry {
-		return slices.DeleteFunc(tree, func(e history.Entry) bool { return strings.Contains(e.Path, part) })
-	}
+func removeCheckpoints(tree []history.Entry) []history.Entry {
+	return slices.DeleteFunc(tree, func(e history.Entry) bool { return strings.Contains(e.Path, "chk-") })
 }
 
 func add(name string, directory bool) func([]history.Entry) []history.Entry {

@@ -64,13 +64,15 @@ func (r *run) read(lines []string) {
 
 // output checks REC-02: each input record is in the committed output exactly once.
 // Of a job that did not finish, records may be missing.
-func output(h *history.History) []Finding {
-	var findings []Finding
+func output(h *history.History, judge *evidence) {
 	for _, r := range runs(h) {
+		if r.finished {
+			judge.examine("REC-02")
+		}
 		lost, doubled, foreign := compare(h.Header.Scenario.Workload, r)
 		report := func(what string, records []string, expected string) {
 			if len(records) > 0 {
-				findings = append(findings, Finding{
+				judge.find(Finding{
 					Requirement: "REC-02",
 					Problem:     fmt.Sprintf("the output of job %s has %s", r.last.Name, count1(len(records), what)),
 					Expected:    expected,
@@ -82,7 +84,6 @@ func output(h *history.History) []Finding {
 		report("doubled record", doubled, "every input record once")
 		report("record that is not in the input", foreign, "nothing but input records")
 	}
-	return findings
 }
 
 func compare(model workload.Counts, r run) (lost, doubled, foreign []string) {
@@ -120,11 +121,13 @@ func compare(model workload.Counts, r run) (lost, doubled, foreign []string) {
 }
 
 // state checks REC-03: each count and sum is what the records so far make of it.
-func state(h *history.History) []Finding {
-	var findings []Finding
+func state(h *history.History, judge *evidence) {
 	for _, r := range runs(h) {
+		if len(r.lines) > 0 {
+			judge.examine("REC-03")
+		}
 		if wrong := wrongState(h.Header.Scenario.Workload, r); len(wrong) > 0 {
-			findings = append(findings, Finding{
+			judge.find(Finding{
 				Requirement: "REC-03",
 				Problem:     fmt.Sprintf("the state of job %s is wrong for %s", r.last.Name, count1(len(wrong), "key")),
 				Expected:    "each record applied to its key once",
@@ -132,7 +135,6 @@ func state(h *history.History) []Finding {
 			})
 		}
 	}
-	return findings
 }
 
 func wrongState(model workload.Counts, r run) []string {

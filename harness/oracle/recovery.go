@@ -12,8 +12,7 @@ import (
 
 // recovery checks REC-01: whenever a job runs again after it had run, it was
 // restored from the newest checkpoint that it had completed, or resumed from.
-func recovery(h *history.History) []Finding {
-	var findings []Finding
+func recovery(h *history.History, judge *evidence) {
 	for _, j := range accepted(h) {
 		ran, restored := false, int64(0)
 		for _, e := range h.Events {
@@ -30,8 +29,11 @@ func recovery(h *history.History) []Finding {
 				if completed := h.Completed(j.ID, e.Number); len(completed) > 0 {
 					newest = slices.Max(completed)
 				}
+				if ran {
+					judge.examine("REC-01")
+				}
 				if ran && restored != newest {
-					findings = append(findings, Finding{
+					judge.find(Finding{
 						Requirement: "REC-01",
 						Problem:     fmt.Sprintf("job %s was not restored from its newest completed checkpoint", j.Name),
 						Expected:    from(newest),
@@ -42,7 +44,6 @@ func recovery(h *history.History) []Finding {
 			}
 		}
 	}
-	return findings
 }
 
 func from(checkpoint int64) string {
@@ -54,8 +55,7 @@ func from(checkpoint int64) string {
 
 // resume checks REC-04, that a resumed job starts from exactly the checkpoint it
 // was given, and REC-05, that it does so every time.
-func resume(h *history.History) []Finding {
-	var findings []Finding
+func resume(h *history.History, judge *evidence) {
 	times := map[string]int{}
 	for _, j := range h.Jobs() {
 		if j.Path == "" || expectsRefusal(h, j.Name) {
@@ -66,71 +66,83 @@ func resume(h *history.History) []Finding {
 		if times[j.Path] > 1 {
 			requirement = "REC-05"
 		}
+		judge.examine(requirement)
 		found := fmt.Sprintf("the resume was refused: %s", j.Error)
 		if !j.Refused {
 			restored := firstRestored(h, j.ID)
-			if restored == j.Checkpoint {
+			if restored.Checkpoint == j.Checkpoint && samePath(restored.Path, j.Path) {
 				continue
 			}
-			found = from(restored)
+			found = strings.TrimSpace(from(restored.Checkpoint) + " " + restored.Path)
 		}
-		findings = append(findings, Finding{
+		judge.find(Finding{
 			Requirement: requirement,
 			Problem:     fmt.Sprintf("job %s did not resume from %s", j.Name, j.Path),
-			Expected:    from(j.Checkpoint),
+			Expected:    from(j.Checkpoint) + " " + j.Path,
 			Found:       found,
 		})
 	}
-	return findings
 }
 
-// firstRestored is the checkpoint that a job was restored from before it first
-// ran.
-func firstRestored(h *history.History, id string) int64 {
+// samePath says whether a path as an engine logs it, which may be a URL, is the
+// one it was given.
+func samePath(logged, given string) bool {
+	for _, prefix := range []string{"file://", "file:"} {
+		logged = strings.TrimPrefix(logged, prefix)
+	}
+	return path.Clean(logged) == path.Clean(given)
+}
+
+// firstRestored is how a job was restored before it first ran.
+func firstRestored(h *history.History, id string) history.Event {
 	for _, e := range h.Events {
 		switch {
 		case e.ID != id:
 		case e.Kind == history.Restored:
-			return e.Checkpoint
+			return e
 		case e.Kind == history.Status && e.Status == storage.Running:
-			return 0
+			return history.Event{}
 		}
 	}
-	return 0
+	return history.Event{}
 }
 
 // refusal checks REC-06, that what should be refused is, with an error that names
 // the path, and REC-07, that this changes nothing on storage.
-func refusal(h *history.History) []Finding {
-	var findings []Finding
+func refusal(h *history.History, judge *evidence) {
 	for _, j := range h.Jobs() {
 		if !expectsRefusal(h, j.Name) {
 			continue
 		}
+		if j.Refused || j.ID != "" {
+			judge.examine("REC-06")
+		}
 		switch {
 		case !j.Refused && j.ID != "":
-			findings = append(findings, Finding{
+			judge.find(Finding{
 				Requirement: "REC-06",
 				Problem:     fmt.Sprintf("job %s was accepted, to resume from a directory without %s", j.Name, storage.MetadataName),
 				Expected:    "a refusal", Found: "job " + j.ID,
 			})
-		case j.Refused && !strings.Contains(j.Error, path.Base(j.Path)):
-			findings = append(findings, Finding{
+		case j.Refused && !strings.Contains(j.Error, j.Path):
+			judge.find(Finding{
 				Requirement: "REC-06",
 				Problem:     "the refusal does not name the path",
 				Expected:    fmt.Sprintf("an error with %s", j.Path), Found: j.Error,
 			})
 		}
 		before, after := around(h, j.Submitted)
+		if before != nil && after != nil {
+			judge.examine("REC-07")
+		}
 		for _, change := range changes(before, after, "", h.Promises(history.NoTrace)) {
-			findings = append(findings, Finding{
+			judge.find(Finding{
 				Requirement: "REC-07",
 				Problem:     fmt.Sprintf("the refusal of job %s changed the checkpoint storage", j.Name),
 				Expected:    "everything as it was", Found: change,
 			})
 		}
 	}
-	return findings
 }
 
 func expectsRefusal(h *history.History, job string) bool {
@@ -147,32 +159,56 @@ func accepted(h *history.History) []history.Job {
 }
 
 // liveness checks LIV-01: nothing was waited for in vain.
-func liveness(h *history.History) []Finding {
-	var findings []Finding
+func liveness(h *history.History, judge *evidence) {
+	judge.examine("LIV-01")
 	for _, e := range h.Events {
 		if e.Kind == history.GaveUp {
-			findings = append(findings, Finding{
+			judge.find(Finding{
 				Requirement: "LIV-01",
 				Problem:     fmt.Sprintf("what the scenario waited for did not come within %s", h.Header.Scenario.Bound),
 				Expected:    e.Label, Found: e.Error,
 			})
 		}
 	}
-	return findings
+}
+
+// aborting checks TRG-03: nothing comes of a checkpoint that was aborted.
+func aborting(h *history.History, judge *evidence) {
+	type checkpoint struct {
+		job string
+		id  int64
+	}
+	aborted := map[checkpoint]bool{}
+	for _, e := range h.Events {
+		this := checkpoint{e.ID, e.Checkpoint}
+		switch {
+		case e.Kind == history.Aborted:
+			judge.examine("TRG-03")
+			aborted[this] = true
+		case (e.Kind == history.Completed || e.Kind == history.Restored) && aborted[this]:
+			judge.find(Finding{
+				Requirement: "TRG-03",
+				Problem:     fmt.Sprintf("checkpoint %d was %s although it had been aborted", e.Checkpoint, e.Kind),
+				Expected:    "nothing more of it", Found: fmt.Sprintf("event %d of the history", e.Number),
+			})
+		}
+	}
 }
 
 // triggering checks TRG-01, that checkpoint ids grow, and TRG-02, that a
 // checkpoint asked for is taken.
-func triggering(h *history.History) []Finding {
-	var findings []Finding
+func triggering(h *history.History, judge *evidence) {
 	for _, j := range accepted(h) {
-		last := j.Checkpoint
+		last, triggered := j.Checkpoint, 0
 		for _, e := range h.Events {
 			if e.Kind != history.Triggered || e.ID != j.ID {
 				continue
 			}
+			if triggered++; triggered > 1 || j.Checkpoint > 0 {
+				judge.examine("TRG-01")
+			}
 			if e.Checkpoint <= last {
-				findings = append(findings, Finding{
+				judge.find(Finding{
 					Requirement: "TRG-01",
 					Problem:     fmt.Sprintf("job %s used a checkpoint id that was not the next", j.Name),
 					Expected:    fmt.Sprintf("more than %d", last), Found: fmt.Sprint(e.Checkpoint),
@@ -182,13 +218,15 @@ func triggering(h *history.History) []Finding {
 		}
 	}
 	for _, e := range h.Events {
+		if e.Kind == history.Trigger {
+			judge.examine("TRG-02")
+		}
 		if e.Kind == history.Trigger && e.Error != "" {
-			findings = append(findings, Finding{
+			judge.find(Finding{
 				Requirement: "TRG-02",
 				Problem:     fmt.Sprintf("job %s did not take the checkpoint it was asked for", e.Job),
 				Expected:    "a completed checkpoint", Found: e.Error,
 			})
 		}
 	}
-	return findings
 }

@@ -108,9 +108,9 @@ func (s *Starter) Close() error {
 	return failed
 }
 
-// Kill sends SIGKILL and waits for the end. A process that has ended is no error.
+// Kill sends SIGKILL, to what the process itself started too (on Linux), and waits for the end. A process that has ended is no error.
 func (p *Process) Kill() error {
-	if err := p.command.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := kill(p.command); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("kill %s: %w", p.Name, err)
 	}
 	<-p.ended
@@ -166,9 +166,6 @@ func (w *Workers) Ended() error {
 	}
 	return nil
 }
-
-// PID is the process id.
-func (p *Process) PID() int { return p.command.Process.Pid }
 
 // Ended returns an error that says how the process ended, with the last lines of
 // its output; nil while it runs.

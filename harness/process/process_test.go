@@ -23,12 +23,12 @@ func TestMain(m *testing.M) {
 	if os.Getenv("SNAPBACK_TEST_PARENT") == "" {
 		os.Exit(m.Run())
 	}
-	child, err := process.NewStarter().Start(os.Getenv("SNAPBACK_TEST_PARENT"), "child", exec.Command("sleep", "1000"))
-	if err != nil {
+	command := exec.Command("sleep", "1000")
+	if _, err := process.NewStarter().Start(os.Getenv("SNAPBACK_TEST_PARENT"), "child", command); err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	fmt.Println(child.PID())
+	fmt.Println(command.Process.Pid)
 	select {}
 }
 
@@ -77,11 +77,21 @@ func TestAProcessThatEndedSaysHow(t *testing.T) {
 
 func TestCloseKillsWhatStillRuns(t *testing.T) {
 	starter := process.NewStarter()
-	p, err := starter.Start(t.TempDir(), "child", exec.Command("sleep", "1000"))
+	command := exec.Command("sh", "-c", "sleep 1000 & echo $!; wait")
+	p, err := starter.Start(t.TempDir(), "child", command)
+	must(t, err)
+	lines := []string{}
+	for tail := process.NewTail(p.Log); len(lines) == 0; { // until it has started its own
+		lines, err = tail.Lines()
+		must(t, err)
+	}
+	grandchild, err := strconv.Atoi(lines[0])
 	must(t, err)
 	must(t, starter.Close())
-	if alive(p.PID()) {
-		t.Error("it still runs")
+	for deadline := time.Now().Add(10 * time.Second); alive(command.Process.Pid) || alive(grandchild); {
+		if time.Now().After(deadline) {
+			t.Fatal("it still runs, or what it started does")
+		}
 	}
 }
 

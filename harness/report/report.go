@@ -58,11 +58,15 @@ func (r Run) Done() string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, verdict))
 		}
 	}
-	scenarios := "1 scenario"
-	if len(r.Results) != 1 {
-		scenarios = fmt.Sprintf("%d scenarios", len(r.Results))
+	return fmt.Sprintf("DONE %s: %s in %.1fs (seed %d)", Scenarios(len(r.Results)), strings.Join(parts, ", "), r.Took.Seconds(), r.Seed)
+}
+
+// Scenarios counts scenarios in words.
+func Scenarios(n int) string {
+	if n == 1 {
+		return "1 scenario"
 	}
-	return fmt.Sprintf("DONE %s: %s in %.1fs (seed %d)", scenarios, strings.Join(parts, ", "), r.Took.Seconds(), r.Seed)
+	return fmt.Sprintf("%d scenarios", n)
 }
 
 // Replay is the command that runs a scenario again as it was run.

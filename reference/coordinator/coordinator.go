@@ -37,6 +37,7 @@ type Coordinator struct {
 	tasks     []Task // of the current attempt
 	lastID    int64
 	pending   *pending
+	aborted   []string           // locations of checkpoints given up, to be deleted
 	completed []storage.Retained // own, oldest first
 	origin    *storage.Retained  // the checkpoint resumed from; never ours to delete
 }
@@ -180,27 +181,37 @@ func (c *Coordinator) discard(old storage.Retained) error {
 	return err
 }
 
-// Abort gives up the checkpoint in progress, if there is one, and deletes what
-// there is of it.
+// Abort gives up the checkpoint in progress, if there is one: whatever is still
+// said of it comes too late. What there is of it stays until [Coordinator.Abandon].
 func (c *Coordinator) Abort(reason string) {
 	if c.pending == nil {
 		return
 	}
-	aborted := c.pending
+	c.env.Log(environment.Record{
+		Event: protocol.EventCheckpointAborted, Job: c.job.ID, Checkpoint: c.pending.id, Error: reason,
+	})
+	c.aborted = append(c.aborted, c.pending.location)
 	c.pending = nil
-	record := environment.Record{
-		Event: protocol.EventCheckpointAborted, Job: c.job.ID, Checkpoint: aborted.id, Error: reason,
+}
+
+// Abandon deletes what there is of the checkpoints that were given up. Nobody
+// must write into them any more.
+func (c *Coordinator) Abandon() {
+	for _, location := range c.aborted {
+		record := environment.Record{Event: protocol.EventDiscarded, Job: c.job.ID, Path: location}
+		if err := storage.Abandon(c.env.Files(), location); err != nil {
+			record.Error = err.Error()
+		}
+		c.env.Log(record)
 	}
-	if err := storage.Abandon(c.env.Files(), aborted.location); err != nil {
-		record.Error += "; " + err.Error()
-	}
-	c.env.Log(record)
+	c.aborted = nil
 }
 
 // ShutDown cleans up when the job has ended in the given terminal state: the
 // newest checkpoints stay if the job's retention keeps them, else all go.
 func (c *Coordinator) ShutDown(ended storage.JobStatus) error {
 	c.Abort(fmt.Sprintf("the job is %s", ended))
+	c.Abandon()
 	if c.job.Retention.Keeps(ended) {
 		return nil
 	}

@@ -103,6 +103,7 @@ func TestAnAbortedCheckpointLeavesTheOneBefore(t *testing.T) {
 		must(t, err)
 		acknowledge(t, env, c, id, protocol.Subtask{UID: job.SourceUID})
 		c.Abort("a test")
+		c.Abandon()
 		if latest, _ := c.Latest(); latest.Checkpoint.ID != 1 {
 			t.Errorf("want to come back from 1, got %d", latest.Checkpoint.ID)
 		}
@@ -163,7 +164,6 @@ func TestARetainedCheckpointOfTheSameJobIDIsNotTouched(t *testing.T) {
 		if _, err := c.Trigger(false); err == nil || !strings.Contains(err.Error(), "belongs to an earlier run") {
 			t.Errorf("got %v", err)
 		}
-		c.Abort("a test")
 		must(t, c.ShutDown(storage.Finished))
 	})
 	if left != "chk-1 chk-1/_metadata shared taskowned" {

@@ -57,6 +57,20 @@ func TestSourceReadsItsSplitsAndGoesOnWhereItsStateSays(t *testing.T) {
 	})
 }
 
+func TestSourceRefusesTheStateOfAnotherInput(t *testing.T) {
+	inTask(t, func(env environment.Environment) {
+		for _, state := range []string{
+			`[{"split":0,"next":3}]`, `[{"split":1,"next":11}]`, `[{"split":1,"next":-1}]`, `[{"split":1,"next":3},{"split":3,"next":0}]`, `[]`,
+		} {
+			source, err := job.NewOperator(env, valid(), job.SourceUID, 1)
+			must(t, err)
+			if err := source.Open([]byte(state)); err == nil {
+				t.Errorf("%s was accepted by subtask 1 of 2, with 2 splits of 10 records", state)
+			}
+		}
+	})
+}
+
 func TestSourceFailsWhenAskedTo(t *testing.T) {
 	inTask(t, func(env environment.Environment) {
 		source := operator(t, env, job.SourceUID, nil).(job.Input)

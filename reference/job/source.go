@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 
 	"github.com/snapback/snapback/reference/environment"
 	"github.com/snapback/snapback/storage/filesystem"
@@ -34,7 +35,26 @@ func (s *source) Open(state []byte) error {
 	for split := s.index; split < s.counts.Splits; split += s.parallelism {
 		s.positions = append(s.positions, position{Split: int64(split)})
 	}
-	return decodeState(state, &s.positions)
+	fresh := slices.Clone(s.positions)
+	if err := decodeState(state, &s.positions); err != nil {
+		return err
+	}
+	return s.fits(fresh)
+}
+
+// fits says whether the restored positions are in the input that this subtask is
+// to read: the state of a job with other parameters must not pass for its own.
+func (s *source) fits(fresh []position) error {
+	if len(s.positions) != len(fresh) {
+		return fmt.Errorf("the state is of %d splits, this subtask reads %d", len(s.positions), len(fresh))
+	}
+	for i, at := range s.positions {
+		if at.Split != fresh[i].Split || at.Next < 0 || at.Next > int64(s.counts.Records) {
+			return fmt.Errorf("the state is at record %d of split %d; this subtask reads %d records of split %d",
+				at.Next, at.Split, s.counts.Records, fresh[i].Split)
+		}
+	}
+	return nil
 }
 
 func (s *source) Next() (Record, bool, error) {

@@ -48,6 +48,8 @@ type (
 	ReleaseSlots struct{}
 	// TaskManagerLost says that slots of a job are gone.
 	TaskManagerLost struct{ TaskManager environment.Address }
+	// JobEnded answers a terminal JobStatus: no request for the job follows.
+	JobEnded struct{}
 	// JobStatus is the master's view of its job.
 	JobStatus struct {
 		Job    string
@@ -73,6 +75,7 @@ type (
 		Attempt    int
 		Checkpoint int64
 		State      metadata.Handle
+		EndOfInput bool // of a source; said again, should [EndOfInput] be lost
 	}
 	// Complete says that a checkpoint is published.
 	Complete struct{ Checkpoint int64 }
@@ -170,6 +173,7 @@ func Messages() []environment.Message {
 		ReleaseSlots{},
 		TaskManagerLost{},
 		JobStatus{},
+		JobEnded{},
 		TaskRunning{},
 		Start{},
 		Trigger{},

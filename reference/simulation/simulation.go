@@ -78,9 +78,6 @@ func (w *World) Kill(process string) {
 	delete(w.processes, process)
 }
 
-// Alive says whether a process has a task that has not returned.
-func (w *World) Alive(process string) bool { return len(w.processes[process]) > 0 }
-
 // Step runs the next event. It returns false if there is none: nothing will ever
 // happen again.
 func (w *World) Step() bool {

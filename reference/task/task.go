@@ -119,6 +119,7 @@ func (s *subtask) handle(envelope environment.Envelope) error {
 		s.started = true
 		return nil
 	case protocol.Trigger:
+		s.started = true // should Start be lost
 		return s.checkpoint(message.Barrier)
 	case protocol.Data:
 		return s.receiveData(envelope.From, message)
@@ -190,6 +191,7 @@ func (s *subtask) checkpoint(barrier protocol.Barrier) error {
 	}
 	s.env.Send(s.deploy.Master, protocol.Acknowledge{
 		Subtask: s.deploy.Subtask, Attempt: s.deploy.Attempt, Checkpoint: barrier.Checkpoint, State: handle,
+		EndOfInput: s.endOfInput,
 	})
 	return nil
 }

@@ -117,7 +117,7 @@ func (c Checkpoint) validate() error {
 			if subtask.Index != i {
 				return fmt.Errorf("operator %q: want subtask %d, got %d", operator.UID, i, subtask.Index)
 			}
-			if file := subtask.State.File; file == "" || path.Base(file) != file {
+			if file := subtask.State.File; path.Base(file) != file || file == "." || file == ".." {
 				return fmt.Errorf("operator %q, subtask %d: want the name of a file beside _metadata, got %q", operator.UID, i, file)
 			}
 		}

@@ -23,7 +23,7 @@ import (
 
 // ReportVariable names the environment variable with the directory in which
 // histories and logs are kept; without it they go when the suite ends.
-const ReportVariable = "SNAPBACK_REPORT"
+const ReportVariable = "SNAPBACK_SUITE_REPORT"
 
 const timeout = 5 * time.Minute // on one try of one scenario
 

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/snapback/snapback/harness"
@@ -119,15 +120,15 @@ func (c *client) runFrom(ctx context.Context, submission harness.Submission) (st
 	if submitted := submittedLine.FindStringSubmatch(output); submitted != nil && err == nil {
 		return submitted[1], nil
 	}
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() > 0 {
+	// The cluster's own word; a client that did not reach it fails otherwise.
+	if strings.Contains(output, "JobInitializationException") {
 		return "", &harness.RefusedError{Why: causes(output)}
 	}
 	return "", fmt.Errorf("flink run: %w\n%s", err, output)
 }
 
 func (c *client) Cancel(ctx context.Context, id string) error {
-	return c.rest.call(ctx, http.MethodPatch, "/jobs/"+id+"?mode=cancel", nil, nil)
+	return refused(c.rest.call(ctx, http.MethodPatch, "/jobs/"+id+"?mode=cancel", nil, nil))
 }
 
 func (c *client) Checkpoint(ctx context.Context, id string) (int64, error) {
@@ -165,7 +166,7 @@ func (c *client) Checkpoint(ctx context.Context, id string) (int64, error) {
 // refused tells a request that Flink turned down from one that got no answer.
 func refused(err error) error {
 	var status *statusError
-	if errors.As(err, &status) {
+	if errors.As(err, &status) && status.Code < http.StatusInternalServerError {
 		return &harness.RefusedError{Why: status.Text}
 	}
 	return err

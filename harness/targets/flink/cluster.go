@@ -174,5 +174,11 @@ func (c *cluster) Kill(_ context.Context, taskManager string) error {
 	return c.taskManagers.Kill(taskManager)
 }
 
-// Close kills every process.
-func (c *cluster) Close() error { return c.starter.Close() }
+// Close kills every process, and removes what only they had a use for.
+func (c *cluster) Close() error {
+	failed := c.starter.Close()
+	for _, name := range []string{"tmp", "blob", "web", "upload", "process"} {
+		failed = errors.Join(failed, os.RemoveAll(filepath.Join(c.dir, name)))
+	}
+	return failed
+}

@@ -31,7 +31,7 @@ const (
 
 // Running is a session cluster that somebody else started, known by the URL of
 // its REST API. It is watched by its JobManager's log, which that API serves, and
-// is left running. Nobody else may start jobs on it meanwhile.
+// left as it was. Nobody else may start jobs on it meanwhile.
 type Running struct {
 	Target
 	rest     *rest
@@ -164,7 +164,8 @@ type runningCluster struct {
 	work    string
 	began   time.Time
 	watcher watcher
-	seen    int64 // bytes of the JobManager's log
+	jobs    []string // submitted
+	seen    int64    // bytes of the JobManager's log
 }
 
 func (c *runningCluster) Now() time.Duration           { return time.Since(c.began) }
@@ -173,8 +174,29 @@ func (c *runningCluster) Root() string                 { return c.running.root }
 func (c *runningCluster) Work() string                 { return c.work }
 func (c *runningCluster) TaskManagers() []string       { return nil }
 
-// Close leaves the cluster as it is.
-func (c *runningCluster) Close() error { return c.starter.Close() }
+// Submit remembers the job, so that it can be ended.
+func (c *runningCluster) Submit(ctx context.Context, submission harness.Submission) (string, error) {
+	id, err := c.client.Submit(ctx, submission)
+	if err == nil {
+		c.jobs = append(c.jobs, id)
+	}
+	return id, err
+}
+
+// Close cancels what still runs of this scenario and takes back the workload's
+// jar, so that the cluster is left as it was.
+func (c *runningCluster) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	defer cancel()
+	failed := c.starter.Close()
+	for _, id := range c.jobs {
+		var ended *harness.RefusedError
+		if err := c.Cancel(ctx, id); err != nil && !errors.As(err, &ended) {
+			failed = errors.Join(failed, err)
+		}
+	}
+	return errors.Join(failed, c.rest.call(ctx, http.MethodDelete, "/jars/"+c.jarID, nil, nil))
+}
 
 func (c *runningCluster) Kill(context.Context, string) error {
 	return errors.New("the TaskManagers of a running cluster are not killed")

@@ -1,0 +1,156 @@
+package scenarios
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/storage"
+)
+
+var scenarioName = regexp.MustCompile(`^[a-z0-9-]+(/[a-z0-9-]+)*(/[a-z]+=[A-Za-z0-9_]+)*$`)
+
+func (s Scenario) validate() error {
+	switch {
+	case !scenarioName.MatchString(s.Name):
+		return fmt.Errorf("name: want words of a-z, 0-9 and - with / between, got %q", s.Name)
+	case s.Title == "":
+		return errors.New("title: want a sentence, got nothing")
+	case len(s.Requirements) == 0:
+		return errors.New("requirements: want at least one: a scenario that checks nothing proves nothing")
+	case s.Cluster.TaskManagers < 1 || s.Cluster.TaskManagers > 16:
+		return fmt.Errorf("cluster.taskManagers: want 1 to 16, got %d", s.Cluster.TaskManagers)
+	case s.Cluster.Retained < 1 || s.Cluster.Retained > 100:
+		return fmt.Errorf("cluster.retained: want 1 to 100, got %d", s.Cluster.Retained)
+	case s.Job.Parallelism < 1 || s.Job.Parallelism > s.Cluster.TaskManagers:
+		return fmt.Errorf("job.parallelism: want 1 to %d, one slot for each TaskManager, got %d", s.Cluster.TaskManagers, s.Job.Parallelism)
+	case s.Job.Interval < 10*time.Millisecond:
+		return fmt.Errorf("job.interval: want 10ms or more, got %s", s.Job.Interval)
+	case s.Job.Restarts < 0:
+		return fmt.Errorf("job.restarts: want 0 or more, got %d", s.Job.Restarts)
+	case s.Job.Timeout < 0:
+		return fmt.Errorf("job.timeout: want more than 0, got %s", s.Job.Timeout)
+	case s.Bound < 0:
+		return fmt.Errorf("bound: want more than 0, got %s", s.Bound)
+	}
+	for _, feature := range s.Features {
+		if !slices.Contains(features, feature) {
+			return fmt.Errorf("features: want some of %v, got %q", features, feature)
+		}
+	}
+	if _, err := storage.ParseRetention(string(s.Job.Retention)); err != nil {
+		return fmt.Errorf("job.%w", err)
+	}
+	known, err := Requirements()
+	if err != nil {
+		return err
+	}
+	for _, id := range s.Requirements {
+		if !slices.ContainsFunc(known, func(r Requirement) bool { return r.ID == id }) {
+			return fmt.Errorf("requirements: there is no %q; see: snapback list requirements", id)
+		}
+	}
+	if err := s.validateSteps(); err != nil {
+		return err
+	}
+	return s.Workload.Validate()
+}
+
+// validateSteps checks each step by itself, and against those before it.
+func (s Scenario) validateSteps() error {
+	so := progress{taskManagers: s.Cluster.TaskManagers}
+	for i, step := range s.Steps {
+		if err := so.take(s, step); err != nil {
+			return fmt.Errorf("step %d: %w", i+1, err)
+		}
+	}
+	if len(so.jobs) == 0 {
+		return errors.New("steps: want at least one that submits a job")
+	}
+	return nil
+}
+
+// progress is how far the steps have come.
+type progress struct {
+	jobs         []string // submitted
+	taskManagers int      // that run
+}
+
+func (p *progress) take(s Scenario, step Step) error {
+	if n := step.fields(); n != 1 {
+		return fmt.Errorf("want one thing to do, got %d", n)
+	}
+	for _, named := range step.jobs() {
+		if !slices.Contains(p.jobs, named) {
+			return fmt.Errorf("job %q was not submitted before", named)
+		}
+	}
+	switch {
+	case step.Submit != nil:
+		return p.submit(*step.Submit)
+	case step.Await != nil:
+		return step.Await.validate()
+	case step.Start != "" && step.Start != string(faults.TaskManager):
+		return fmt.Errorf("start: want %s, got %q", faults.TaskManager, step.Start)
+	case (step.Fault != nil || step.Start != "") && !slices.Contains(s.Features, Kill):
+		return fmt.Errorf("features: want %s among them, got %v", Kill, s.Features)
+	case step.Start != "":
+		p.taskManagers = s.Cluster.TaskManagers
+	case step.Fault != nil:
+		if p.taskManagers--; len(p.jobs) == 0 || p.taskManagers < 0 {
+			return errors.New("fault: want a job submitted and a TaskManager left to kill")
+		}
+	}
+	return nil
+}
+
+func (p *progress) submit(submit Submit) error {
+	switch {
+	case !scenarioName.MatchString(submit.Job) || slices.Contains(p.jobs, submit.Job):
+		return fmt.Errorf("submit: want a new name for the job, got %q", submit.Job)
+	case submit.Restore == "" && (submit.Refused || submit.From != ToCheckpoint):
+		return errors.New("submit: refused and from are for a job to restore")
+	case submit.From != ToCheckpoint && submit.From != ToIncomplete:
+		return fmt.Errorf("from: want %s or nothing, got %q", ToIncomplete, submit.From)
+	}
+	p.jobs = append(p.jobs, submit.Job)
+	return nil
+}
+
+func (a Await) validate() error {
+	if a.Job == "" || a.Completed < 0 || (a.Completed > 0) == (a.Status != "") {
+		return errors.New("await: want a job, and completed or status, not both")
+	}
+	if a.Status != "" && !slices.Contains(storage.JobStatuses(), a.Status) {
+		return fmt.Errorf("await: status: want one of %v, got %q", storage.JobStatuses(), a.Status)
+	}
+	return nil
+}
+
+func (s Step) fields() int {
+	n := 0
+	for _, set := range []bool{
+		s.Submit != nil, s.Await != nil, s.Fault != nil, s.Start != "",
+		s.Checkpoint != "", s.Cancel != "", s.Fail != "", s.Record != "",
+	} {
+		if set {
+			n++
+		}
+	}
+	return n
+}
+
+// jobs returns the jobs that must exist before the step.
+func (s Step) jobs() []string {
+	named := []string{s.Checkpoint, s.Cancel, s.Fail}
+	if s.Await != nil {
+		named = append(named, s.Await.Job)
+	}
+	if s.Submit != nil {
+		named = append(named, s.Submit.Restore)
+	}
+	return slices.DeleteFunc(named, func(name string) bool { return name == "" })
+}
