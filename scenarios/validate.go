@@ -95,14 +95,14 @@ func (p *progress) take(s Scenario, step Step) error {
 		return step.Await.validate()
 	case step.Start != "" && step.Start != string(faults.TaskManager):
 		return fmt.Errorf("start: want %s, got %q", faults.TaskManager, step.Start)
+	case step.Fault != nil && (len(p.jobs) == 0 || p.taskManagers == 0):
+		return errors.New("fault: want a job submitted and a TaskManager left to kill")
 	case (step.Fault != nil || step.Start != "") && !slices.Contains(s.Features, Kill):
 		return fmt.Errorf("features: want %s among them, got %v", Kill, s.Features)
 	case step.Start != "":
 		p.taskManagers = s.Cluster.TaskManagers
 	case step.Fault != nil:
-		if p.taskManagers--; len(p.jobs) == 0 || p.taskManagers < 0 {
-			return errors.New("fault: want a job submitted and a TaskManager left to kill")
-		}
+		p.taskManagers--
 	}
 	return nil
 }
