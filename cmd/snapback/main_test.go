@@ -186,6 +186,20 @@ func TestARunLeavesItsRecordsAndEndsWithDone(t *testing.T) {
 	}
 }
 
+// What the README shows is what a reader gets.
+func TestTheReadmeShowsARealRun(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := snapback(t, "run", "--seed", "5", "recovery/kill-taskmanager-mid-checkpoint")
+	for _, line := range strings.Split(got.stdout, "\n")[1:3] {
+		if !strings.Contains(string(readme), line) {
+			t.Errorf("the README does not show %q", line)
+		}
+	}
+}
+
 func TestARunOfItsOwnIsKeptAndFoundAsLatest(t *testing.T) {
 	dir := t.TempDir()
 	for range 2 {
