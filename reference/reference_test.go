@@ -81,7 +81,7 @@ func aJob(id byte) job.Job {
 	return job.Job{
 		ID: strings.Repeat(string(id), 32), Parallelism: 2, CheckpointDir: "file:///checkpoints",
 		Interval: 100 * time.Millisecond, Timeout: time.Minute, Retention: storage.RetainOnCancellation, Restarts: 1,
-		Counts: job.Counts{Splits: 2, Records: 500, Keys: 8, Pause: time.Millisecond, Dir: "/work"},
+		Counts: job.Counts{Splits: 2, Records: 500, Keys: 8, Pause: time.Millisecond, Dir: "/jobs"},
 	}
 }
 
@@ -183,7 +183,7 @@ func TestTaskManagersOfADeadJobManagerCancelAndOfferAgain(t *testing.T) {
 	c.Kill("jobmanager")
 	c.Start("jobmanager", func(env environment.Environment) { reference.JobManager(env, 1) })
 	next := aJob('b')
-	next.Counts.Dir = "/work2"
+	next.Counts.Dir = "/jobs2"
 	must(t, c.submit(next))
 	c.until(t, "FINISHED")
 }

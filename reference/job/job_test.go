@@ -13,7 +13,7 @@ func valid() job.Job {
 	return job.Job{
 		ID: strings.Repeat("0a", 16), Parallelism: 2, CheckpointDir: "file:///checkpoints",
 		Interval: time.Second, Timeout: time.Minute, Retention: storage.RetainOnCancellation,
-		Counts: job.Counts{Splits: 2, Records: 10, Keys: 3, Dir: "/work"},
+		Counts: job.Counts{Splits: 2, Records: 10, Keys: 3, Dir: "/jobs"},
 	}
 }
 

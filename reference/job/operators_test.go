@@ -76,7 +76,7 @@ func TestSourceFailsWhenAskedTo(t *testing.T) {
 		source := operator(t, env, job.SourceUID, nil).(job.Input)
 		_, _, err := source.Next()
 		must(t, err)
-		must(t, filesystem.WriteFile(env.Files(), "/work/fail", nil))
+		must(t, filesystem.WriteFile(env.Files(), "/jobs/fail", nil))
 		if _, _, err := source.Next(); err == nil || err.Error() != "asked to fail by /work/fail" {
 			t.Errorf("got %v", err)
 		}
@@ -123,7 +123,7 @@ func TestSinkCommitsWithTheCheckpoint(t *testing.T) {
 		again := operator(t, env, job.SinkUID, state)
 		must(t, again.Commit(5))
 	})
-	committed, err := files.List("/work/committed")
+	committed, err := files.List("/jobs/committed")
 	must(t, err)
 	var names []string
 	for _, e := range committed {
@@ -140,9 +140,9 @@ func TestSinkDoesNotPassOverALostFile(t *testing.T) {
 		must(t, sink.Process(job.Record{}, nil))
 		state, err := sink.Snapshot(1)
 		must(t, err)
-		pending, err := env.Files().List("/work/pending")
+		pending, err := env.Files().List("/jobs/pending")
 		must(t, err)
-		must(t, env.Files().Remove(path.Join("/work/pending", pending[0].Name)))
+		must(t, env.Files().Remove(path.Join("/jobs/pending", pending[0].Name)))
 		restored, err := job.NewOperator(env, valid(), job.SinkUID, 1)
 		must(t, err)
 		if err := restored.Open(state); err == nil {

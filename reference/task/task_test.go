@@ -129,7 +129,7 @@ func TestASourceWithoutCreditWaits(t *testing.T) {
 	})
 	world.Start("source", func(env environment.Environment) {
 		Run(env, protocol.Deploy{
-			Job:     job.Job{Parallelism: 1, Counts: job.Counts{Splits: 1, Records: 1000, Keys: 1, Dir: "/work"}},
+			Job:     job.Job{Parallelism: 1, Counts: job.Counts{Splits: 1, Records: 1000, Keys: 1, Dir: "/jobs"}},
 			Subtask: protocol.Subtask{UID: job.SourceUID}, Master: process("master"),
 			Downstream: []environment.Address{process("downstream")},
 		})

@@ -28,7 +28,7 @@ func (Simulated) Features() []scenarios.Feature { return features() }
 
 const (
 	simulatedRoot       = "/checkpoints"
-	simulatedWork       = "/work"
+	simulatedWork       = "/jobs"
 	simulatedJobManager = reference.JobManagerTask
 )
 
