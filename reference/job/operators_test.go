@@ -77,7 +77,7 @@ func TestSourceFailsWhenAskedTo(t *testing.T) {
 		_, _, err := source.Next()
 		must(t, err)
 		must(t, filesystem.WriteFile(env.Files(), "/jobs/fail", nil))
-		if _, _, err := source.Next(); err == nil || err.Error() != "asked to fail by /work/fail" {
+		if _, _, err := source.Next(); err == nil || err.Error() != "asked to fail by /jobs/fail" {
 			t.Errorf("got %v", err)
 		}
 	})
