@@ -1,7 +1,6 @@
 package flink
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,10 +31,8 @@ type cluster struct {
 	work  string
 	began time.Time
 
-	jobManager   *process.Process
-	log          *process.Tail
-	watcher      watcher
-	taskManagers process.Workers
+	processes process.Cluster
+	watcher   watcher
 }
 
 func start(ctx context.Context, t Target, spec harness.ClusterSpec) (_ harness.Cluster, err error) {
@@ -46,8 +43,11 @@ func start(ctx context.Context, t Target, spec harness.ClusterSpec) (_ harness.C
 	c := &cluster{
 		client: client{target: t, starter: process.NewStarter(), dir: dir},
 		spec:   spec, root: filepath.Join(dir, "checkpoints"), work: filepath.Join(dir, "work"),
-		began: time.Now(), taskManagers: process.Workers{Kind: "taskmanager"}, watcher: watcher{registered: map[string]bool{}},
-		log: process.NewTail(filepath.Join(dir, "jobmanager.flink.log")),
+		began: time.Now(), watcher: watcher{registered: map[string]bool{}},
+		processes: process.Cluster{
+			Log:     process.NewTail(filepath.Join(dir, "jobmanager.flink.log")),
+			Workers: process.Workers{Kind: "taskmanager"},
+		},
 	}
 	defer func() {
 		if err != nil {
@@ -58,7 +58,7 @@ func start(ctx context.Context, t Target, spec harness.ClusterSpec) (_ harness.C
 	if err := c.configure(); err != nil {
 		return nil, err
 	}
-	c.jobManager, err = c.start("jobmanager", []string{"-Xmx256m"},
+	c.processes.Master, err = c.start("jobmanager", []string{"-Xmx256m"},
 		"org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint", "--configDir", c.configDir())
 	if err != nil {
 		return nil, err
@@ -121,19 +121,11 @@ func (c *cluster) Files() filesystem.FileSystem { return filesystem.Local{} }
 func (c *cluster) Root() string                 { return c.root }
 func (c *cluster) Work() string                 { return c.work }
 
-func (c *cluster) TaskManagers() []string { return c.taskManagers.Names() }
+func (c *cluster) TaskManagers() []string { return c.processes.Workers.Names() }
 
 // Step waits a little, and reads what the JobManager logged.
 func (c *cluster) Step(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(pollEvery):
-	}
-	if err := cmp.Or(c.jobManager.Ended(), c.taskManagers.Ended()); err != nil {
-		return err
-	}
-	lines, err := c.log.Lines()
+	lines, err := c.processes.Lines(ctx, pollEvery)
 	if err != nil {
 		return err
 	}
@@ -157,7 +149,7 @@ func (c *cluster) until(ctx context.Context, what string, limit time.Duration, h
 }
 
 func (c *cluster) StartTaskManagers(ctx context.Context) error {
-	err := c.taskManagers.Fill(c.spec.TaskManagers, func(name string) (*process.Process, error) {
+	err := c.processes.Workers.Fill(c.spec.TaskManagers, func(name string) (*process.Process, error) {
 		return c.start(name, []string{"-Xmx224m", "-XX:MaxDirectMemorySize=128m"},
 			"org.apache.flink.runtime.taskexecutor.TaskManagerRunner",
 			"--configDir", c.configDir(), "-D", "taskmanager.resource-id="+name)
@@ -171,7 +163,7 @@ func (c *cluster) StartTaskManagers(ctx context.Context) error {
 }
 
 func (c *cluster) Kill(_ context.Context, taskManager string) error {
-	return c.taskManagers.Kill(taskManager)
+	return c.processes.Workers.Kill(taskManager)
 }
 
 // Close kills every process, and removes what only they had a use for.

@@ -1,7 +1,6 @@
 package reference
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -48,7 +47,7 @@ func (p Processes) Start(ctx context.Context, spec harness.ClusterSpec) (_ harne
 	}
 	c := &processes{
 		binary: p.Binary, spec: spec, dir: dir, began: time.Now(),
-		starter: process.NewStarter(), taskManagers: process.Workers{Kind: "taskmanager"},
+		starter: process.NewStarter(), cluster: process.Cluster{Workers: process.Workers{Kind: "taskmanager"}},
 		root: filepath.Join(dir, "checkpoints"), work: filepath.Join(dir, "work"),
 	}
 	defer func() {
@@ -66,10 +65,10 @@ func (p Processes) Start(ctx context.Context, spec harness.ClusterSpec) (_ harne
 		return nil, err
 	}
 	jobManager := c.command("jobmanager", "--listen", loopback, "--retained", fmt.Sprint(spec.Retained))
-	if c.jobManager, err = c.starter.Start(dir, "jobmanager", jobManager); err != nil {
+	if c.cluster.Master, err = c.starter.Start(dir, "jobmanager", jobManager); err != nil {
 		return nil, err
 	}
-	c.tail = process.NewTail(c.jobManager.Log)
+	c.cluster.Log = process.NewTail(c.cluster.Master.Log)
 	if err := c.until(ctx, "the JobManager to listen", func() bool { return c.address != "" }); err != nil {
 		return nil, err
 	}
@@ -87,11 +86,9 @@ type processes struct {
 	client  *live.Process
 	calls   int
 
-	jobManager   *process.Process
-	tail         *process.Tail
-	address      string // of the JobManager
-	taskManagers process.Workers
-	registered   int // TaskManagers ever
+	cluster    process.Cluster
+	address    string // of the JobManager
+	registered int    // TaskManagers ever
 }
 
 func (c *processes) Now() time.Duration           { return time.Since(c.began) }
@@ -99,7 +96,7 @@ func (c *processes) Files() filesystem.FileSystem { return filesystem.Local{} }
 func (c *processes) Root() string                 { return c.root }
 func (c *processes) Work() string                 { return c.work }
 
-func (c *processes) TaskManagers() []string { return c.taskManagers.Names() }
+func (c *processes) TaskManagers() []string { return c.cluster.Workers.Names() }
 
 func (c *processes) command(arguments ...string) *exec.Cmd {
 	return exec.Command(c.binary, append([]string{"reference"}, arguments...)...)
@@ -107,15 +104,7 @@ func (c *processes) command(arguments ...string) *exec.Cmd {
 
 // Step waits a little, and reads what the JobManager logged.
 func (c *processes) Step(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(pollEvery):
-	}
-	if err := cmp.Or(c.jobManager.Ended(), c.taskManagers.Ended()); err != nil {
-		return err
-	}
-	lines, err := c.tail.Lines()
+	lines, err := c.cluster.Lines(ctx, pollEvery)
 	if err != nil {
 		return err
 	}
@@ -183,12 +172,12 @@ func (c *processes) ask(question func(reference.Client) error) error {
 }
 
 func (c *processes) Kill(_ context.Context, taskManager string) error {
-	return c.taskManagers.Kill(taskManager)
+	return c.cluster.Workers.Kill(taskManager)
 }
 
 func (c *processes) StartTaskManagers(ctx context.Context) error {
 	wanted := c.registered + c.spec.TaskManagers - len(c.TaskManagers())
-	err := c.taskManagers.Fill(c.spec.TaskManagers, func(name string) (*process.Process, error) {
+	err := c.cluster.Workers.Fill(c.spec.TaskManagers, func(name string) (*process.Process, error) {
 		return c.starter.Start(c.dir, name, c.command("taskmanager", "--listen", loopback, "--jobmanager", c.address))
 	})
 	if err != nil {
