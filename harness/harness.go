@@ -12,6 +12,7 @@ package harness
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/snapback/snapback/harness/history"
@@ -31,6 +32,13 @@ type Target interface {
 	// Start brings up a fresh cluster. What is started is gone when the cluster is
 	// closed, or the harness is killed.
 	Start(ctx context.Context, spec ClusterSpec) (Cluster, error)
+}
+
+// Unclaimed returns the features that a scenario needs and the target does not
+// claim.
+func Unclaimed(target Target, s scenarios.Scenario) []scenarios.Feature {
+	claimed := target.Features()
+	return slices.DeleteFunc(slices.Clone(s.Features), func(f scenarios.Feature) bool { return slices.Contains(claimed, f) })
 }
 
 // ClusterSpec says what cluster to bring up.

@@ -177,9 +177,8 @@ func (r *run) await(ctx context.Context, await scenarios.Await) error {
 		return r.untilOrEnd(ctx, what, job, func() bool { return len(r.history.Completed(job.ID, r.history.End())) >= await.Completed })
 	}
 	what := fmt.Sprintf("job %s to be %s", await.Job, await.Status)
-	reached := func() bool { status, _ := r.history.Status(job.ID); return status == await.Status }
-	ended := func() bool { status, _ := r.history.Status(job.ID); return status.Terminal() }
-	if err := r.until(ctx, what, func() bool { return reached() || ended() }); err != nil {
+	reached := func() bool { return r.status(job) == await.Status }
+	if err := r.until(ctx, what, func() bool { return reached() || r.status(job).Terminal() }); err != nil {
 		return err
 	}
 	if !reached() {
@@ -188,18 +187,22 @@ func (r *run) await(ctx context.Context, await scenarios.Await) error {
 	return nil
 }
 
+// status is the job's when last observed.
+func (r *run) status(job history.Job) storage.JobStatus {
+	status, _ := r.history.Status(job.ID)
+	return status
+}
+
 // untilOrEnd waits for something that only a job that goes on can do. A job that
 // finished before is not at fault: the scenario came too late.
 func (r *run) untilOrEnd(ctx context.Context, what string, job history.Job, holds func() bool) error {
-	ended := func() bool { status, _ := r.history.Status(job.ID); return status.Terminal() }
-	if err := r.until(ctx, what, func() bool { return holds() || ended() }); err != nil || holds() {
+	if err := r.until(ctx, what, func() bool { return holds() || r.status(job).Terminal() }); err != nil || holds() {
 		return err
 	}
-	status, _ := r.history.Status(job.ID)
-	if status != storage.Finished {
+	if r.status(job) != storage.Finished {
 		return r.giveUp(what, job)
 	}
-	missed := fmt.Sprintf("job %s was %s too soon for %s", job.Name, status, what)
+	missed := fmt.Sprintf("job %s was %s too soon for %s", job.Name, storage.Finished, what)
 	r.record(history.Event{Kind: history.Missed, Error: missed})
 	r.progress(missed)
 	return errGaveUp
@@ -229,8 +232,7 @@ func (r *run) until(ctx context.Context, what string, holds func() bool) error {
 
 // giveUp writes down what was waited for in vain, and what is stuck.
 func (r *run) giveUp(what string, job history.Job) error {
-	status, _ := r.history.Status(job.ID)
-	stuck := fmt.Sprintf("job %s is %s", job.Name, status)
+	stuck := fmt.Sprintf("job %s is %s", job.Name, r.status(job))
 	for _, e := range slices.Backward(r.history.Events) {
 		if e.Kind == history.Status && e.ID == job.ID && e.Error != "" {
 			stuck += ": " + e.Error

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -81,11 +80,9 @@ func (r *Runner) runScenario(ctx context.Context, s scenarios.Scenario) Result {
 		Schema: ResultSchema, Scenario: s.Name, File: s.File, Title: s.Title, Target: r.Target.Describe(), Seed: r.Seed,
 		Verdict: oracle.Skip,
 	}
-	for _, feature := range s.Features {
-		if !slices.Contains(r.Target.Features(), feature) {
-			result.Reason = fmt.Sprintf("the target does not claim %s", feature)
-			return result
-		}
+	if unclaimed := Unclaimed(r.Target, s); len(unclaimed) > 0 {
+		result.Reason = fmt.Sprintf("the target does not claim %s", unclaimed[0])
+		return result
 	}
 	for try := 1; try <= TriesMax; try++ {
 		result.Tries = try

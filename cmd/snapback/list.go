@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -64,10 +63,7 @@ func listCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if done, err := printJSON(command.OutOrStdout(), format, items); done {
-				return err
-			}
-			return printTable(command.OutOrStdout(), func(row func(...any)) {
+			return show(command, format, items, func(row func(...string)) {
 				for _, item := range items {
 					row(item.Name, item.Text)
 				}
@@ -117,10 +113,7 @@ func doctorCommand() *cobra.Command {
 		Args:    noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
 			checks := doctor.Examine(command.Context())
-			if done, err := printJSON(command.OutOrStdout(), format, checks); done {
-				return err
-			}
-			return printTable(command.OutOrStdout(), func(row func(...any)) {
+			return show(command, format, checks, func(row func(...string)) {
 				for _, c := range checks {
 					state := "ok"
 					if !c.OK {
@@ -166,10 +159,7 @@ func versionCommand() *cobra.Command {
 				{"result", harness.ResultSchema},
 				{"flink", flink.DefaultVersion},
 			}
-			if done, err := printJSON(command.OutOrStdout(), format, versions); done {
-				return err
-			}
-			return printTable(command.OutOrStdout(), func(row func(...any)) {
+			return show(command, format, versions, func(row func(...string)) {
 				for _, v := range versions {
 					row(v.Name, v.Version)
 				}
@@ -185,32 +175,24 @@ func formatFlag(command *cobra.Command, format *string) {
 	registerCompletion(command, "format", "human", "json")
 }
 
-// printJSON prints a value if the format asks for it, and says whether there is
-// no more to do.
-func printJSON(out io.Writer, format string, value any) (bool, error) {
+// show prints a value as JSON or, for people, as a table of the given rows.
+func show(command *cobra.Command, format string, value any, rows func(row func(...string))) error {
+	out := command.OutOrStdout()
 	switch format {
 	case "human":
-		return false, nil
+		table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+		rows(func(cells ...string) {
+			_, _ = fmt.Fprintln(table, strings.Join(cells, "\t")) // Flush reports errors
+		})
+		return table.Flush()
 	case "json":
 		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")
 		encoder.SetEscapeHTML(false)
-		return true, encoder.Encode(value)
+		return encoder.Encode(value)
 	default:
-		return true, harness.Usagef("--format: want human or json, got %q", format)
+		return harness.Usagef("--format: want human or json, got %q", format)
 	}
-}
-
-func printTable(out io.Writer, rows func(row func(...any))) error {
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	rows(func(cells ...any) {
-		texts := make([]string, len(cells))
-		for i, cell := range cells {
-			texts[i] = fmt.Sprint(cell)
-		}
-		_, _ = fmt.Fprintln(table, strings.Join(texts, "\t")) // Flush reports errors
-	})
-	return table.Flush()
 }
 
 func noArguments(command *cobra.Command, arguments []string) error {

@@ -115,7 +115,7 @@ func run(command *cobra.Command, o runOptions, arguments []string) error {
 		}
 	}
 	if len(arguments) == 0 {
-		chosen = slices.DeleteFunc(chosen, func(s scenarios.Scenario) bool { return !claims(target, s) })
+		chosen = slices.DeleteFunc(chosen, func(s scenarios.Scenario) bool { return len(harness.Unclaimed(target, s)) > 0 })
 	}
 	progress.line(fmt.Sprintf("snapback %s on %s; target %s; seed %d; %s; %s",
 		version(), runtime.Version(), target.Describe(), o.seed, report.Scenarios(len(chosen)), dir))
@@ -239,15 +239,6 @@ func newTarget(ctx context.Context, o runOptions, say func(string)) (harness.Tar
 		}
 		return reference.Processes{Binary: binary}, nil
 	}
-}
-
-func claims(target harness.Target, s scenarios.Scenario) bool {
-	for _, feature := range s.Features {
-		if !slices.Contains(target.Features(), feature) {
-			return false
-		}
-	}
-	return true
 }
 
 // choose returns the scenarios that the arguments name: all without any.
