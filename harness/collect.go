@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"path"
 	"slices"
 	"time"
 
@@ -65,7 +64,7 @@ func (r *run) tree() ([]history.Entry, error) {
 	err := filesystem.Walk(r.cluster.Files(), r.cluster.Root(), func(name string, e filesystem.Entry) error {
 		entry := history.Entry{Path: name, Directory: e.Directory, Size: e.Size}
 		if !e.Directory {
-			digest, err := r.digest(path.Join(r.cluster.Root(), name))
+			digest, err := r.digest(filesystem.Join(r.cluster.Root(), name))
 			if errors.Is(err, fs.ErrNotExist) {
 				return nil // deleted meanwhile
 			}
@@ -96,9 +95,9 @@ func (r *run) digest(name string) (string, error) {
 // collect writes down what a job committed, and how far it read.
 func (r *run) collect(name string) error {
 	files, dir := r.cluster.Files(), r.dir(name)
-	committed := path.Join(dir, workload.CommittedName)
+	committed := filesystem.Join(dir, workload.CommittedName)
 	err := filesystem.Walk(files, committed, func(file string, _ filesystem.Entry) error {
-		data, err := filesystem.ReadFile(files, path.Join(committed, file), fileMax)
+		data, err := filesystem.ReadFile(files, filesystem.Join(committed, file), fileMax)
 		if err != nil {
 			return err
 		}
@@ -108,7 +107,7 @@ func (r *run) collect(name string) error {
 	if err != nil {
 		return err
 	}
-	return filesystem.Walk(files, path.Join(dir, workload.ProgressName), func(file string, e filesystem.Entry) error {
+	return filesystem.Walk(files, filesystem.Join(dir, workload.ProgressName), func(file string, e filesystem.Entry) error {
 		r.record(history.Event{Kind: history.Progress, Job: name, Path: file, Size: e.Size})
 		return nil
 	})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
-	"path"
 	"slices"
 	"time"
 
@@ -64,7 +63,7 @@ func (r *run) finish() error {
 // interrupted is where the harness puts what a crash would leave of a checkpoint.
 // The name is this run's own: the storage may be others' too.
 func (r *run) interrupted() string {
-	return path.Join(r.cluster.Root(), fmt.Sprintf("interrupted-%016x", r.seed))
+	return filesystem.Join(r.cluster.Root(), fmt.Sprintf("interrupted-%016x", r.seed))
 }
 
 func (r *run) step(ctx context.Context, step scenarios.Step) error {
@@ -148,8 +147,8 @@ func (r *run) submit(ctx context.Context, submit scenarios.Submit) error {
 // pointer finds what a job is to resume from.
 func (r *run) pointer(submit scenarios.Submit) (checkpoint int64, location string, err error) {
 	from, _ := r.history.Job(submit.Restore)
-	dir := path.Join(r.cluster.Root(), from.ID)
-	completed, err := storage.CompletedCheckpoints(r.cluster.Files(), dir)
+	dir := filesystem.Join(r.cluster.Root(), from.ID)
+	completed, err := storage.CheckpointIDs(r.cluster.Files(), dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return 0, "", err
 	}
@@ -158,15 +157,15 @@ func (r *run) pointer(submit scenarios.Submit) (checkpoint int64, location strin
 	}
 	newest := completed[0]
 	if submit.From == scenarios.ToCheckpoint {
-		return newest, path.Join(dir, storage.CheckpointName(newest)), nil
+		return newest, filesystem.Join(dir, storage.CheckpointName(newest)), nil
 	}
 	// What a crash leaves of a checkpoint: its directory, with state but without
 	// _metadata. It lies in nobody's job directory.
-	location = path.Join(r.interrupted(), storage.CheckpointName(newest+1))
+	location = filesystem.Join(r.interrupted(), storage.CheckpointName(newest+1))
 	if err := r.cluster.Files().MkdirAll(location); err != nil {
 		return 0, "", err
 	}
-	err = filesystem.WriteFile(r.cluster.Files(), path.Join(location, "state"), []byte("state"))
+	err = filesystem.WriteFile(r.cluster.Files(), filesystem.Join(location, "state"), []byte("state"))
 	return newest + 1, location, err
 }
 
@@ -312,10 +311,10 @@ func (r *run) cancel(ctx context.Context, name string) error {
 func (r *run) fail(name string) error {
 	r.progress("making job " + name + " fail")
 	r.record(history.Event{Kind: history.Fail, Job: name})
-	return filesystem.WriteFile(r.cluster.Files(), path.Join(r.dir(name), workload.FailName), nil)
+	return filesystem.WriteFile(r.cluster.Files(), filesystem.Join(r.dir(name), workload.FailName), nil)
 }
 
-func (r *run) dir(job string) string { return path.Join(r.cluster.Work(), job) }
+func (r *run) dir(job string) string { return filesystem.Join(r.cluster.Work(), job) }
 
 // observe writes down what a cluster saw.
 func (r *run) observe(event history.Event) {

@@ -2,6 +2,7 @@ package reference
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/snapback/snapback/reference/coordinator"
@@ -23,6 +24,7 @@ type attempt struct {
 	running    int
 	endOfInput map[protocol.Subtask]bool // sources without more records
 	final      bool                      // the last checkpoint was begun
+	retryAt    time.Duration             // not before that after one that was declined
 	ended      int
 	finished   int
 }
@@ -135,8 +137,7 @@ func (a *attempt) restore(deploy *protocol.Deploy) error {
 	if err != nil {
 		return err
 	}
-	deploy.Location = latest.Location
-	deploy.State = operator.Subtasks[deploy.Subtask.Index].State
+	deploy.Restore = protocol.Restore{Restored: true, Location: latest.Location, State: operator.Subtask(deploy.Subtask.Index)}
 	return nil
 }
 
@@ -158,8 +159,8 @@ func (a *attempt) supervise() error {
 		if err := a.handle(envelope.Message); err != nil {
 			return err
 		}
-		if a.canceled {
-			return errCanceled
+		if a.ending != "" {
+			return errEnding
 		}
 	}
 	return nil
@@ -186,8 +187,19 @@ func (a *attempt) wait() (time.Duration, error) {
 		}
 		return a.deadline - now, nil
 	}
-	return max(0, a.nextTrigger-now), nil
+	return max(0, a.due()-now), nil
 }
+
+// due is when the next checkpoint is to begin: at once if there is a reason, but a
+// while after one that was declined.
+func (a *attempt) due() time.Duration {
+	if a.allInputEnded() || len(a.requests) > 0 {
+		return a.retryAt
+	}
+	return a.nextTrigger
+}
+
+func (a *attempt) allInputEnded() bool { return len(a.endOfInput) == a.job.Parallelism }
 
 // trigger begins a checkpoint if it is time for one: the final one at the end of
 // all input, one that was asked for, or a periodic one.
@@ -195,14 +207,32 @@ func (a *attempt) trigger() error {
 	if _, _, pending := a.coordinator.Pending(); pending || !a.canCheckpoint() {
 		return nil
 	}
-	a.final = len(a.endOfInput) == a.job.Parallelism
-	if !a.final && len(a.requests) == 0 && a.env.Now() < a.nextTrigger {
+	if a.env.Now() < a.due() {
 		return nil
 	}
-	a.served, a.requests = a.requests, nil
 	a.nextTrigger = a.env.Now() + a.job.Interval
-	_, err := a.coordinator.Trigger(a.final)
+	// A savepoint is a checkpoint of its own; all who want a plain one share it.
+	stop := slices.IndexFunc(a.requests, func(r request) bool { return r.savepointDir != "" })
+	if stop >= 0 {
+		a.served = []request{a.requests[stop]}
+		a.requests = slices.Delete(a.requests, stop, stop+1)
+		a.final = true
+		_, err := a.coordinator.Trigger(coordinator.Request{Final: true, SavepointDir: a.served[0].savepointDir})
+		return a.refusedSavepoint(err)
+	}
+	a.served, a.requests = a.requests, nil
+	a.final = a.allInputEnded()
+	_, err := a.coordinator.Trigger(coordinator.Request{Final: a.final})
 	return err
+}
+
+// refusedSavepoint tells the client that its directory will not do; the job goes on.
+func (a *attempt) refusedSavepoint(err error) error {
+	if err != nil {
+		a.refuse(a.served, err.Error())
+		a.served, a.final = nil, false
+	}
+	return nil
 }
 
 // canCheckpoint says whether all subtasks run, and there is not yet a last
@@ -221,6 +251,10 @@ func (a *attempt) handle(message environment.Message) error {
 	case protocol.Acknowledge:
 		if message.Attempt == a.number {
 			return a.acknowledge(message)
+		}
+	case protocol.Decline:
+		if message.Attempt == a.number {
+			return a.decline(message)
 		}
 	case protocol.EndOfInput:
 		if message.Attempt == a.number {
@@ -252,18 +286,44 @@ func (a *attempt) acknowledge(ack protocol.Acknowledge) error {
 	if ack.EndOfInput {
 		a.endOfInput[ack.Subtask] = true
 	}
-	completed, err := a.coordinator.Acknowledge(ack)
-	if err != nil || !completed {
+	outcome, err := a.coordinator.Acknowledge(ack)
+	if err != nil {
 		return err
 	}
-	for _, client := range a.served {
-		a.env.Send(client, protocol.Answer{Checkpoint: ack.Checkpoint})
+	a.checkpointEnded(ack.Checkpoint, outcome)
+	return nil
+}
+
+func (a *attempt) decline(decline protocol.Decline) error {
+	if decline.EndOfInput {
+		a.endOfInput[decline.Subtask] = true
+	}
+	outcome, err := a.coordinator.Decline(decline)
+	if err != nil {
+		return err
+	}
+	a.checkpointEnded(decline.Checkpoint, outcome)
+	return nil
+}
+
+// checkpointEnded tells those who asked for the checkpoint, if it has come to its end.
+func (a *attempt) checkpointEnded(checkpoint int64, outcome coordinator.Outcome) {
+	switch {
+	case !outcome.Ended:
+		return
+	case outcome.Declined != "":
+		a.refuse(a.served, fmt.Sprintf("the checkpoint was declined: %s", outcome.Declined))
+		a.served, a.final, a.retryAt = nil, false, a.env.Now()+a.job.Interval
+		return
+	}
+	for _, r := range a.served {
+		a.env.Send(r.client, protocol.Answer{Checkpoint: checkpoint, Path: outcome.Path})
 	}
 	a.served = nil
 	if a.final {
+		a.savepoint = outcome.Path
 		a.deadline = a.env.Now() + finishTimeout
 	}
-	return nil
 }
 
 func (a *attempt) taskEnded(message protocol.TaskEnded) error {
@@ -301,9 +361,9 @@ func (a *attempt) taskManagerLost(message protocol.TaskManagerLost) error {
 // belongs to an attempt that nobody listens to any more.
 func (a *attempt) stop(ended storage.JobStatus) {
 	switch {
-	case a.canceled:
+	case a.ending == storage.Canceled:
 		a.setStatus(storage.Cancelling, "")
-	case ended == storage.Failed:
+	case ended == storage.Failed && a.ending == "":
 		a.setStatus(storage.Failing, "")
 	}
 	for _, t := range a.tasks {

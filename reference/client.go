@@ -10,8 +10,12 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// answerTimeout bounds how long a client waits for a JobManager.
-const answerTimeout = 10 * time.Second
+// Bounds on how long a client waits for a JobManager; to accept a job takes looking at
+// its storage, which may not answer.
+const (
+	answerTimeout = 10 * time.Second
+	submitTimeout = 30 * time.Second
+)
 
 // RefusedError is returned when the JobManager would not do what it was asked.
 type RefusedError struct{ Why string }
@@ -28,7 +32,7 @@ type Client struct {
 // Submit submits a job. It returns once the job is accepted or, with a
 // [RefusedError], refused; after a refusal nothing has changed.
 func (c Client) Submit(j job.Job) error {
-	_, err := c.ask(protocol.Submit{Job: j}, answerTimeout)
+	_, err := c.ask(protocol.Submit{Job: j}, submitTimeout)
 	return err
 }
 
@@ -42,6 +46,20 @@ func (c Client) Status(id string) (storage.JobStatus, string, error) {
 func (c Client) Cancel(id string) error {
 	_, err := c.ask(protocol.CancelJob{Job: id}, answerTimeout)
 	return err
+}
+
+// Suspend gives a job up without ending it for good. It returns once that has begun.
+func (c Client) Suspend(id string) error {
+	_, err := c.ask(protocol.SuspendJob{Job: id}, answerTimeout)
+	return err
+}
+
+// StopWithSavepoint takes a savepoint below a directory, a URL, and returns its path
+// once it is complete; the job then finishes. It waits no longer than the given
+// timeout.
+func (c Client) StopWithSavepoint(id, dir string, timeout time.Duration) (string, error) {
+	answer, err := c.ask(protocol.StopWithSavepoint{Job: id, Dir: dir}, timeout)
+	return answer.Path, err
 }
 
 // Checkpoint takes a checkpoint and returns its id once it is complete. It waits

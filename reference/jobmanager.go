@@ -8,15 +8,15 @@ import (
 	"github.com/snapback/snapback/reference/environment"
 	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/configuration"
 )
 
 // JobManagerTask is the name of the task that answers for a JobManager's process.
 const JobManagerTask = "jobmanager"
 
-// JobManager runs a JobManager that keeps the given number of completed
-// checkpoints of each job. It never returns.
-func JobManager(env environment.Environment, retained int) {
-	j := &jobManager{env: env, retained: retained, jobs: map[string]*runningJob{}}
+// JobManager runs a JobManager with the cluster's configuration. It never returns.
+func JobManager(env environment.Environment, cluster configuration.Configuration) {
+	j := &jobManager{env: env, cluster: cluster, jobs: map[string]*runningJob{}}
 	nextRound := env.Now()
 	for {
 		envelope, ok := env.Receive(max(0, nextRound-env.Now()))
@@ -31,7 +31,7 @@ func JobManager(env environment.Environment, retained int) {
 
 type jobManager struct {
 	env          environment.Environment
-	retained     int
+	cluster      configuration.Configuration
 	taskManagers []*taskManager // in the order registered
 	jobs         map[string]*runningJob
 	waiting      []slotRequest // first come, first served
@@ -82,7 +82,11 @@ func (j *jobManager) handle(envelope environment.Envelope) {
 		})
 	case protocol.CancelJob:
 		j.forward(envelope, message.Job)
+	case protocol.SuspendJob:
+		j.forward(envelope, message.Job)
 	case protocol.TriggerCheckpoint:
+		j.forward(envelope, message.Job)
+	case protocol.StopWithSavepoint:
 		j.forward(envelope, message.Job)
 	}
 }
@@ -156,7 +160,7 @@ func (j *jobManager) submit(client environment.Address, submit protocol.Submit) 
 	}
 	jobManager := j.env.Self()
 	master := j.env.Spawn("master/"+id, func(env environment.Environment) {
-		runMaster(env, jobManager, client, submit.Job, j.retained)
+		runMaster(env, jobManager, client, submit.Job, j.cluster)
 	})
 	j.jobs[id] = &runningJob{master: master, status: protocol.JobStatus{Job: id, Status: storage.Created}}
 }

@@ -3,6 +3,7 @@ package reference
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/snapback/snapback/reference/coordinator"
@@ -10,6 +11,8 @@ import (
 	"github.com/snapback/snapback/reference/job"
 	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/configuration"
+	"github.com/snapback/snapback/storage/metadata"
 )
 
 // Bounds on what a master waits for.
@@ -20,8 +23,8 @@ const (
 	cancelTimeout = 5 * time.Second
 )
 
-// errCanceled ends an attempt of a job that somebody canceled.
-var errCanceled = errors.New("canceled")
+// errEnding ends an attempt of a job that somebody canceled or suspended.
+var errEnding = errors.New("the job is being ended")
 
 // master takes one job through its life.
 type master struct {
@@ -30,16 +33,24 @@ type master struct {
 	job         job.Job
 	coordinator *coordinator.Coordinator
 
-	nextTrigger time.Duration         // of the periodic checkpoints
-	requests    []environment.Address // clients who asked for a checkpoint
-	served      []environment.Address // whose checkpoint is in progress
-	canceled    bool                  // somebody asked for it
+	nextTrigger time.Duration     // of the periodic checkpoints
+	requests    []request         // for checkpoints and savepoints
+	served      []request         // whose checkpoint is in progress
+	ending      storage.JobStatus // Canceled or Suspended, once somebody asked for it
+	savepoint   string            // that the job stops with, once it is complete
+}
+
+// request is a client's for a checkpoint or, with a directory, for a savepoint to
+// stop with.
+type request struct {
+	client       environment.Address
+	savepointDir string
 }
 
 // runMaster runs a submitted job, or refuses it. A refusal has changed nothing.
-func runMaster(env environment.Environment, jobManager, client environment.Address, submitted job.Job, retained int) {
+func runMaster(env environment.Environment, jobManager, client environment.Address, submitted job.Job, cluster configuration.Configuration) {
 	m := &master{env: env, jobManager: jobManager, job: submitted}
-	origin, err := m.accept(retained)
+	origin, err := m.accept(cluster)
 	if err != nil {
 		env.Send(jobManager, protocol.JobStatus{Job: submitted.ID, Status: storage.Failed, Error: err.Error()})
 		env.Send(client, protocol.Answer{Refused: err.Error()})
@@ -61,38 +72,43 @@ func runMaster(env environment.Environment, jobManager, client environment.Addre
 	m.refuseRequests(fmt.Sprintf("job %s is %s", m.job.ID, ended))
 }
 
-// accept validates the job, and finds the checkpoint it resumes from.
-func (m *master) accept(retained int) (*storage.Retained, error) {
+// accept validates the job, finds the checkpoint it resumes from and, last of all,
+// makes the job's directories.
+func (m *master) accept(cluster configuration.Configuration) (*storage.Completed, error) {
 	if err := m.job.Validate(); err != nil {
 		return nil, err
 	}
-	var origin *storage.Retained
+	var origin *storage.Completed
 	if m.job.Restore != "" {
 		found, err := storage.Resolve(m.env.Files(), m.job.Restore)
 		if err != nil {
 			return nil, err
 		}
-		if err := compatible(m.job, found); err != nil {
+		if err := compatible(m.job, found.Checkpoint); err != nil {
 			return nil, fmt.Errorf("resume from %s: %w", m.job.Restore, err)
 		}
 		origin = &found
 	}
 	var err error
-	m.coordinator, err = coordinator.New(m.env, m.job, retained, origin)
-	return origin, err
+	if m.coordinator, err = coordinator.New(m.env, m.job, cluster, origin); err != nil {
+		return nil, err
+	}
+	return origin, m.coordinator.Prepare()
 }
 
 // compatible says whether a checkpoint's state is this job's, subtask by subtask.
-func compatible(j job.Job, origin storage.Retained) error {
-	if origin.Checkpoint.Workload != job.WorkloadName {
-		return fmt.Errorf("the checkpoint is of workload %q, the job of %q", origin.Checkpoint.Workload, job.WorkloadName)
+func compatible(j job.Job, checkpoint metadata.Checkpoint) error {
+	for _, operator := range checkpoint.Operators {
+		if !slices.ContainsFunc(job.Vertices(), func(v job.Vertex) bool { return metadata.NewOperatorID(v.UID) == operator.ID }) {
+			return fmt.Errorf("the checkpoint has state of operator %s, which workload %s has not", operator.Label(), job.WorkloadName)
+		}
 	}
 	for _, vertex := range job.Vertices() {
-		operator, err := origin.Checkpoint.Operator(vertex.UID)
+		operator, err := checkpoint.Operator(vertex.UID)
 		if err != nil {
 			return err
 		}
-		if operator.Parallelism != j.Parallelism {
+		if int(operator.Parallelism) != j.Parallelism {
 			return fmt.Errorf("operator %s: the checkpoint has parallelism %d, the job %d; rescaling is not supported",
 				vertex.UID, operator.Parallelism, j.Parallelism)
 		}
@@ -103,9 +119,6 @@ func compatible(j job.Job, origin storage.Retained) error {
 // execute runs the job until it ends for good, with a new attempt after each
 // failure as long as there are restarts left.
 func (m *master) execute() (ended storage.JobStatus, cause string) {
-	if err := m.coordinator.Prepare(); err != nil {
-		return storage.Failed, err.Error()
-	}
 	for attempt := 1; ; attempt++ {
 		if attempt > 1 {
 			m.setStatus(storage.Restarting, cause)
@@ -114,8 +127,12 @@ func (m *master) execute() (ended storage.JobStatus, cause string) {
 		switch {
 		case ended == storage.Finished:
 			return ended, ""
-		case m.canceled:
-			return storage.Canceled, ""
+		case m.ending != "":
+			return m.ending, ""
+		case m.savepoint != "":
+			// FLINK-26783: restarted from an older checkpoint, it would put out again what
+			// was committed with the savepoint.
+			return storage.Failed, fmt.Sprintf("%s, while it stopped with savepoint %s, which is complete", cause, m.savepoint)
 		case attempt > m.job.Restarts:
 			return storage.Failed, cause
 		}
@@ -126,7 +143,7 @@ func (m *master) execute() (ended storage.JobStatus, cause string) {
 func (m *master) acquire() ([]environment.Address, error) {
 	m.env.Send(m.jobManager, protocol.RequestSlots{Slots: m.job.Parallelism})
 	deadline := m.env.Now() + slotsTimeout
-	for !m.canceled {
+	for m.ending == "" {
 		envelope, ok := m.env.Receive(max(0, deadline-m.env.Now()))
 		if !ok {
 			return nil, fmt.Errorf("wanted %d slots and did not get them within %s", m.job.Parallelism, slotsTimeout)
@@ -138,29 +155,41 @@ func (m *master) acquire() ([]environment.Address, error) {
 			m.request(message, false)
 		}
 	}
-	return nil, errCanceled
+	return nil, errEnding
 }
 
 // request handles what a client asks for. A checkpoint is only to be had while
 // the job can take one, and is answered when it has ended.
 func (m *master) request(forwarded protocol.Forwarded, canCheckpoint bool) {
-	switch forwarded.Request.(type) {
+	wanted := request{client: forwarded.Client}
+	switch message := forwarded.Request.(type) {
 	case protocol.CancelJob:
-		m.canceled = true
+		m.ending = storage.Canceled
 		m.env.Send(forwarded.Client, protocol.Answer{Status: storage.Cancelling})
-	case protocol.TriggerCheckpoint:
-		if !canCheckpoint {
-			m.env.Send(forwarded.Client, protocol.Answer{Refused: fmt.Sprintf("not all subtasks of job %s are running", m.job.ID)})
-			return
-		}
-		m.requests = append(m.requests, forwarded.Client)
+		return
+	case protocol.SuspendJob:
+		m.ending = storage.Suspended
+		m.env.Send(forwarded.Client, protocol.Answer{Status: m.ending})
+		return
+	case protocol.StopWithSavepoint:
+		wanted.savepointDir = message.Dir
+	}
+	if !canCheckpoint {
+		m.refuse([]request{wanted}, fmt.Sprintf("not all subtasks of job %s are running", m.job.ID))
+		return
+	}
+	m.requests = append(m.requests, wanted)
+}
+
+func (m *master) refuse(requests []request, why string) {
+	for _, r := range requests {
+		m.env.Send(r.client, protocol.Answer{Refused: why})
 	}
 }
 
 func (m *master) refuseRequests(why string) {
-	for _, client := range append(m.served, m.requests...) {
-		m.env.Send(client, protocol.Answer{Refused: why})
-	}
+	m.refuse(m.served, why)
+	m.refuse(m.requests, why)
 	m.served, m.requests = nil, nil
 }
 
@@ -187,8 +216,8 @@ func (m *master) setStatus(status storage.JobStatus, cause string) {
 	m.env.Send(m.jobManager, protocol.JobStatus{Job: m.job.ID, Status: status, Error: cause})
 }
 
-func (m *master) logRestored(from storage.Retained) {
+func (m *master) logRestored(from storage.Completed) {
 	m.env.Log(environment.Record{
-		Event: protocol.EventRestored, Job: m.job.ID, Checkpoint: from.Checkpoint.ID, Path: from.Location,
+		Event: protocol.EventRestored, Job: m.job.ID, Checkpoint: from.Checkpoint.ID, Path: from.Pointer(),
 	})
 }

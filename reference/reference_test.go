@@ -13,6 +13,7 @@ import (
 	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/reference/simulation"
 	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/configuration"
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
@@ -36,7 +37,7 @@ func newCluster(seed uint64) *cluster {
 			c.log = append(c.log, fmt.Sprintf("%s %d", r.Event, r.Checkpoint))
 		}
 	})
-	c.Start("jobmanager", func(env environment.Environment) { reference.JobManager(env, 1) })
+	c.Start("jobmanager", func(env environment.Environment) { reference.JobManager(env, nil) })
 	for i := range 2 {
 		c.startTaskManager(fmt.Sprintf("taskmanager-%d", i+1))
 	}
@@ -79,8 +80,9 @@ func (c *cluster) until(t *testing.T, want string) {
 
 func aJob(id byte) job.Job {
 	return job.Job{
-		ID: strings.Repeat(string(id), 32), Parallelism: 2, CheckpointDir: "file:///checkpoints",
-		Interval: 100 * time.Millisecond, Timeout: time.Minute, Retention: storage.RetainOnCancellation, Restarts: 1,
+		ID: strings.Repeat(string(id), 32), Parallelism: 2, ClaimMode: storage.NoClaim,
+		Configuration: configuration.Configuration{configuration.Dir.Key: "file:///checkpoints", configuration.InlineMax.Key: "0"},
+		Interval:      100 * time.Millisecond, Timeout: time.Minute, Retention: storage.RetainOnCancellation, Restarts: 1,
 		Counts: job.Counts{Splits: 2, Records: 500, Keys: 8, Pause: time.Millisecond, Dir: "/jobs"},
 	}
 }
@@ -94,15 +96,20 @@ func TestBadSubmissionsAreRefusedAndChangeNothing(t *testing.T) {
 	before := tree(t, c.files)
 	retained := "/checkpoints/" + aJob('a').ID + "/chk-1"
 
-	id := byte('b')
+	id := 0
 	for want, change := range map[string]func(*job.Job){
 		"was submitted before":                        func(j *job.Job) { j.ID = aJob('a').ID },
 		"parallelism: want 1 to 128, got 0":           func(j *job.Job) { j.Parallelism = 0 },
 		"cannot find checkpoint \"/nowhere\"":         func(j *job.Job) { j.Restore = "/nowhere" },
 		"cannot find meta data file '_metadata'":      func(j *job.Job) { j.Restore = retained + "/../shared" },
+		`checkpoint directory "/x": the scheme is mi`: func(j *job.Job) { j.Configuration = configuration.Configuration{configuration.Dir.Key: "/x"} },
+		"execution.checkpointing.storage is filesyst": func(j *job.Job) {
+			j.Configuration = configuration.Configuration{configuration.Storage.Key: "filesystem"}
+		},
 		"the checkpoint has parallelism 2, the job 1": func(j *job.Job) { j.Restore, j.Parallelism = retained, 1 },
 	} {
-		bad := aJob(id)
+		bad := aJob('b')
+		bad.ID = fmt.Sprintf("%032x", id)
 		id++
 		change(&bad)
 		var refused *reference.RefusedError
@@ -181,7 +188,7 @@ func TestTaskManagersOfADeadJobManagerCancelAndOfferAgain(t *testing.T) {
 	must(t, c.submit(aJob('a')))
 	c.until(t, "checkpoint completed 1")
 	c.Kill("jobmanager")
-	c.Start("jobmanager", func(env environment.Environment) { reference.JobManager(env, 1) })
+	c.Start("jobmanager", func(env environment.Environment) { reference.JobManager(env, nil) })
 	next := aJob('b')
 	next.Counts.Dir = "/jobs2"
 	must(t, c.submit(next))
@@ -192,7 +199,7 @@ func TestAnUnknownJobManagerIsSaidSo(t *testing.T) {
 	c := newCluster(1)
 	c.Kill("jobmanager")
 	err := c.submit(aJob('a'))
-	if err == nil || err.Error() != "the JobManager at jobmanager did not answer within 10s" {
+	if err == nil || err.Error() != "the JobManager at jobmanager did not answer within 30s" {
 		t.Errorf("got %v", err)
 	}
 }

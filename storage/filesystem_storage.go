@@ -1,173 +1,138 @@
 package storage
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"path"
+	"strings"
 
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/metadata"
 )
 
+// Bounds of the options of a [FileSystemCheckpointStorage], in bytes.
+const (
+	DefaultInlineMax   = 20 << 10
+	InlineMaxMax       = 1 << 20
+	DefaultWriteBuffer = 4 << 10
+	DefaultMessageMax  = 10 << 20
+	DefaultEntropySize = 4 // characters
+)
+
+// FileSystemOptions are how a [FileSystemCheckpointStorage] differs from its defaults,
+// which are those of [DefaultFileSystemOptions].
+type FileSystemOptions struct {
+	InlineMax   int64  // bytes; state up to this size goes into `_metadata`
+	WriteBuffer int    // bytes collected before they are written; at least InlineMax are
+	MessageMax  int64  // bytes of a message to the JobManager
+	EntropyKey  string // part of the directory that is replaced by random characters
+	EntropySize int    // how many
+
+	FlatDirectory bool // checkpoints go into the directory itself, not into one for each job
+}
+
+// DefaultFileSystemOptions are Flink's.
+func DefaultFileSystemOptions() FileSystemOptions {
+	return FileSystemOptions{
+		InlineMax: DefaultInlineMax, WriteBuffer: DefaultWriteBuffer, MessageMax: DefaultMessageMax, EntropySize: DefaultEntropySize,
+	}
+}
+
+func (o FileSystemOptions) validate() error {
+	switch {
+	case o.InlineMax < 0 || o.InlineMax > InlineMaxMax:
+		return fmt.Errorf("inline threshold: want 0 to %d bytes, got %d", InlineMaxMax, o.InlineMax)
+	case o.WriteBuffer < 0:
+		return fmt.Errorf("write buffer: want 0 bytes or more, got %d", o.WriteBuffer)
+	case o.EntropyKey != "" && o.EntropySize < 1:
+		return fmt.Errorf("entropy: want 1 character or more, got %d", o.EntropySize)
+	}
+	return nil
+}
+
 // FileSystemCheckpointStorage keeps the checkpoints of one job in a directory of
-// a file system: state in files, and a `_metadata` file that refers to them.
+// a file system: state in files, and a `_metadata` file that refers to them. State
+// of little size goes into `_metadata` itself.
 type FileSystemCheckpointStorage struct {
-	files filesystem.FileSystem
-	job   string // path of {dir}/{job-id}
+	directory jobDirectory // where `_metadata` goes
+	data      string       // where state goes: the same, but for an entropy key
+	job       string
+	options   FileSystemOptions
 }
 
 // NewFileSystemCheckpointStorage returns the storage of one job. It validates,
 // and touches nothing. The directory is a URL; job is a job id.
-func NewFileSystemCheckpointStorage(files filesystem.FileSystem, dir, job string) (*FileSystemCheckpointStorage, error) {
-	root, err := ParseDir(dir)
+func NewFileSystemCheckpointStorage(files filesystem.FileSystem, dir, job string, options FileSystemOptions) (*FileSystemCheckpointStorage, error) {
+	if err := options.validate(); err != nil {
+		return nil, err
+	}
+	// The key is never part of the path of `_metadata`, so that it can be found.
+	directory, err := newJobDirectory(files, removeEntropy(dir, options.EntropyKey), job, options.FlatDirectory)
 	if err != nil {
 		return nil, err
 	}
-	if !ValidJobID(job) {
-		return nil, fmt.Errorf("job id: want 32 hexadecimal digits, got %q", job)
+	s := &FileSystemCheckpointStorage{directory: directory, data: directory.name, job: job, options: options}
+	// FLINK-25952: what matters is whether there is a key, not whether there could be.
+	if options.EntropyKey == "" || !strings.Contains(dir, options.EntropyKey) {
+		s.options.EntropyKey = ""
+		return s, nil
 	}
-	return &FileSystemCheckpointStorage{files: files, job: path.Join(root, job)}, nil
+	data, err := newJobDirectory(files, dir, job, options.FlatDirectory)
+	s.data = data.name
+	return s, err
 }
 
-// Prepare makes the directories that all checkpoints of the job have in common,
-// and their names durable. The checkpoint directory itself is the user's.
+func removeEntropy(dir, key string) string {
+	if key == "" {
+		return dir
+	}
+	return strings.Replace(strings.Replace(dir, key+"/", "", 1), key, "", 1)
+}
+
+// Prepare implements [CheckpointStorage].
 func (s *FileSystemCheckpointStorage) Prepare() error {
 	for _, name := range []string{SharedName, TaskOwnedName} {
-		if err := s.files.MkdirAll(path.Join(s.job, name)); err != nil {
-			return fmt.Errorf("prepare checkpoint storage: %w", err)
-		}
-	}
-	for _, dir := range []string{s.job, path.Dir(s.job)} {
-		if err := s.files.SyncDir(dir); err != nil {
+		if err := mkdirDurably(s.directory.files, filesystem.Join(s.directory.name, name)); err != nil {
 			return fmt.Errorf("prepare checkpoint storage: %w", err)
 		}
 	}
 	return nil
 }
 
-// Begin makes the directory of a checkpoint and returns its path. A directory
-// that exists belongs to an earlier run with the same job id, and is refused:
-// Flink goes on, fails at the end, and deletes what the earlier run retained.
-func (s *FileSystemCheckpointStorage) Begin(id int64) (string, error) {
-	location := path.Join(s.job, CheckpointName(id))
-	_, err := s.files.Stat(location)
-	switch {
-	case err == nil:
-		return "", fmt.Errorf("begin %s: %s exists; it belongs to an earlier run of job %s", CheckpointName(id), location, path.Base(s.job))
-	case !errors.Is(err, fs.ErrNotExist):
-		return "", fmt.Errorf("begin %s: %w", CheckpointName(id), err)
-	}
-	if err := s.files.MkdirAll(location); err != nil {
-		return "", fmt.Errorf("begin %s: %w", CheckpointName(id), err)
-	}
-	return location, nil
-}
-
-// WriteState writes one piece of exclusive state into a checkpoint's directory.
-// When it returns the bytes are durable; the file's name is only after [Publish].
-//
-// FLINK-36421: synced before it is acknowledged.
-func WriteState(files filesystem.FileSystem, location, name string, state []byte) (metadata.Handle, error) {
-	if err := filesystem.WriteFile(files, path.Join(location, name), state); err != nil {
-		return metadata.Handle{}, fmt.Errorf("write state: %w", err)
-	}
-	return metadata.Handle{File: name, Size: int64(len(state))}, nil
-}
-
-// ReadState reads a piece of state and checks that it has the size recorded.
-func ReadState(files filesystem.FileSystem, location string, handle metadata.Handle) ([]byte, error) {
-	name := path.Join(location, handle.File)
-	state, err := filesystem.ReadFile(files, name, handle.Size)
+// Begin implements [CheckpointStorage].
+func (s *FileSystemCheckpointStorage) Begin(id int64) (Target, error) {
+	location, err := s.directory.begin(id)
 	if err != nil {
-		return nil, fmt.Errorf("read state: %w", err)
+		return Target{}, err
 	}
-	if int64(len(state)) != handle.Size {
-		return nil, fmt.Errorf("read state: %s: want %d bytes, got %d", name, handle.Size, len(state))
-	}
-	return state, nil
+	t := s.target()
+	t.Location = location
+	t.Exclusive = filesystem.Join(s.data, CheckpointName(id))
+	t.Shared = filesystem.Join(s.data, SharedName)
+	t.TaskOwned = filesystem.Join(s.data, TaskOwnedName)
+	t.EntropyKey = s.options.EntropyKey
+	return t, nil
 }
 
-// Publish turns a directory of state files into a checkpoint. The attempt is a
-// name for the temporary file that no other attempt uses.
-//
-// The order leaves no crash after which `_metadata` exists and something that it
-// refers to does not.
-func Publish(files filesystem.FileSystem, location, attempt string, checkpoint metadata.Checkpoint) error {
-	if err := publish(files, location, attempt, checkpoint); err != nil {
-		return fmt.Errorf("publish %s: %w", CheckpointName(checkpoint.ID), err)
-	}
-	return nil
-}
-
-func publish(files filesystem.FileSystem, location, attempt string, checkpoint metadata.Checkpoint) error {
-	encoded, err := metadata.Encode(checkpoint)
+// BeginSavepoint implements [CheckpointStorage].
+func (s *FileSystemCheckpointStorage) BeginSavepoint(dir, name string) (Target, error) {
+	location, err := beginSavepoint(s.directory.files, dir, s.job, name)
 	if err != nil {
-		return err
+		return Target{}, err
 	}
-	// The state files' names and the checkpoint's own become durable first. A crash
-	// here leaves a directory without `_metadata`, which is no checkpoint.
-	if err := files.SyncDir(location); err != nil {
-		return err
-	}
-	if err := files.SyncDir(path.Dir(location)); err != nil {
-		return err
-	}
-	// FLINK-17808: written beside its place, so that half of it is never visible.
-	temporary := path.Join(location, inProgressPrefix+attempt)
-	if err := filesystem.WriteFile(files, temporary, encoded); err != nil {
-		return err
-	}
-	// From here on the checkpoint exists for whoever looks for one.
-	if err := files.Rename(temporary, path.Join(location, MetadataName)); err != nil {
-		return err
-	}
-	// Only after this does it also exist after a power loss.
-	return files.SyncDir(location)
+	t := s.target()
+	t.Location, t.Exclusive, t.Shared, t.TaskOwned, t.Savepoint = location, location, location, location, true
+	return t, nil
 }
 
-// Discard deletes a completed checkpoint. It can be interrupted anywhere and
-// repeated: `_metadata` goes first, so what is left of the directory is never
-// taken for a checkpoint.
-func Discard(files filesystem.FileSystem, location string, checkpoint metadata.Checkpoint) error {
-	if err := discard(files, location, checkpoint); err != nil {
-		return fmt.Errorf("discard %s: %w", CheckpointName(checkpoint.ID), err)
+func (s *FileSystemCheckpointStorage) target() Target {
+	return Target{
+		InlineMax: s.options.InlineMax, WriteBuffer: s.options.WriteBuffer, MessageMax: s.options.MessageMax, EntropySize: s.options.EntropySize,
 	}
-	return nil
 }
 
-func discard(files filesystem.FileSystem, location string, checkpoint metadata.Checkpoint) error {
-	remove := func(name string) error {
-		err := files.Remove(path.Join(location, name))
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return err
+// Complete implements [CheckpointStorage].
+func (s *FileSystemCheckpointStorage) Complete(target Target, attempt string, checkpoint metadata.Checkpoint) (Completed, error) {
+	if err := publish(s.directory.files, target.Location, attempt, checkpoint); err != nil {
+		return Completed{}, err
 	}
-	if err := remove(MetadataName); err != nil {
-		return err
-	}
-	// Its removal is durable before that of any state: no crash brings it back alone.
-	if err := files.SyncDir(location); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, handle := range checkpoint.Files() {
-		if err := remove(handle.File); err != nil {
-			return err
-		}
-	}
-	return remove("") // the directory itself
-}
-
-// Abandon deletes what there is of a checkpoint that was never completed. Its
-// publish may have failed after `_metadata` was in place, so that goes first here
-// too.
-func Abandon(files filesystem.FileSystem, location string) error {
-	if err := filesystem.RemoveAll(files, path.Join(location, MetadataName)); err != nil {
-		return fmt.Errorf("abandon %s: %w", path.Base(location), err)
-	}
-	if err := filesystem.RemoveAll(files, location); err != nil {
-		return fmt.Errorf("abandon %s: %w", path.Base(location), err)
-	}
-	return nil
+	return Completed{Location: target.Location, Checkpoint: checkpoint}, nil
 }

@@ -1,13 +1,12 @@
 package storage
 
 import (
-	"errors"
 	"fmt"
-	"net/url"
-	"path"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/snapback/snapback/storage/filesystem"
 )
 
 // Names in a checkpoint directory.
@@ -38,39 +37,21 @@ var jobID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 // ValidJobID says whether a name has the shape of a job id: 32 hexadecimal digits.
 func ValidJobID(name string) bool { return jobID.MatchString(name) }
 
-// ParseDir validates the URL of a checkpoint directory by Flink's rules and
-// returns its path on the file system.
+// ParseDir validates the URL of a checkpoint directory by Flink's rules and returns
+// its name. Whether anybody knows the scheme shows when it is used.
 func ParseDir(dir string) (string, error) {
-	parsed, err := url.Parse(dir)
-	if err != nil {
-		return "", fmt.Errorf("checkpoint directory %q: %w", dir, err)
-	}
 	fail := func(why string) (string, error) {
 		return "", fmt.Errorf("checkpoint directory %q: %s", dir, why)
 	}
-	switch {
-	case parsed.Scheme == "":
+	if scheme, _, found := strings.Cut(dir, ":"); !found || strings.Contains(scheme, "/") {
 		return fail("the scheme is missing; write it out, as in file:///checkpoints")
-	case parsed.Scheme != "file":
-		return fail(fmt.Sprintf("want the scheme file, got %s", parsed.Scheme))
-	case parsed.Opaque != "" || !strings.HasPrefix(parsed.Path, "/"):
-		return fail("want an absolute path, as in file:///checkpoints")
-	case parsed.Host != "":
-		return fail(fmt.Sprintf("want no host in a file URL, got %s; write file:///%s%s for a local path", parsed.Host, parsed.Host, parsed.Path))
-	case path.Clean(parsed.Path) == "/":
+	}
+	name, err := filesystem.ParseName(dir)
+	if err != nil {
+		return "", fmt.Errorf("checkpoint directory: %w", err)
+	}
+	if filesystem.IsRoot(name) {
 		return fail("the root directory cannot hold checkpoints")
 	}
-	return path.Clean(parsed.Path), nil
-}
-
-// pointerPath returns the path that a pointer to a checkpoint names: a plain
-// absolute path, or a file URL.
-func pointerPath(pointer string) (string, error) {
-	if strings.HasPrefix(pointer, "/") {
-		return path.Clean(pointer), nil
-	}
-	if pointer == "" {
-		return "", errors.New("checkpoint path: want a path or a URL, got nothing")
-	}
-	return ParseDir(pointer)
+	return name, nil
 }

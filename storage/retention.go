@@ -1,6 +1,10 @@
 package storage
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/snapback/snapback/storage/metadata"
+)
 
 // Retention says what becomes of a job's completed checkpoints when the job ends.
 // The names are Flink's.
@@ -41,23 +45,40 @@ const (
 	Canceled   JobStatus = "CANCELED"
 	Failed     JobStatus = "FAILED"
 	Finished   JobStatus = "FINISHED"
+	Suspended  JobStatus = "SUSPENDED"
 )
 
 // JobStatuses lists the states.
 func JobStatuses() []JobStatus {
-	return []JobStatus{Created, Running, Restarting, Failing, Cancelling, Canceled, Failed, Finished}
+	return []JobStatus{Created, Running, Restarting, Failing, Cancelling, Canceled, Failed, Finished, Suspended}
 }
 
 // Terminal says whether a job in this state will never leave it.
 func (s JobStatus) Terminal() bool {
-	return s == Canceled || s == Failed || s == Finished
+	return s == Canceled || s == Failed || s == Finished || s == Suspended
+}
+
+// Properties are those of a periodic checkpoint under this mode.
+func (r Retention) Properties() *metadata.Properties {
+	return &metadata.Properties{
+		Name: "Checkpoint", Sharing: "FORWARD_BACKWARD", DiscardSubsumed: true,
+		DiscardFinished: !r.Keeps(Finished), DiscardCanceled: !r.Keeps(Canceled), DiscardFailed: !r.Keeps(Failed), DiscardSuspended: !r.Keeps(Suspended),
+	}
+}
+
+// SavepointProperties are those of a savepoint that the job stops with: nothing but
+// its owner ever deletes it.
+func SavepointProperties() *metadata.Properties {
+	return &metadata.Properties{
+		Name: "Suspend Savepoint", Savepoint: true, Sharing: "NO_SHARING", Format: "NATIVE", PostAction: "SUSPEND", Forced: true,
+	}
 }
 
 // Keeps says whether completed checkpoints outlive a job that ended in the given
 // terminal state. No mode keeps any when the job finished.
 func (r Retention) Keeps(ended JobStatus) bool {
 	switch ended {
-	case Canceled:
+	case Canceled, Suspended: // FLINK-5007: a suspension is handled like a cancellation
 		return r == RetainOnCancellation
 	case Failed:
 		return r == RetainOnCancellation || r == DeleteOnCancellation

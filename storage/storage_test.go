@@ -1,211 +1,629 @@
 package storage_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"path"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/configuration"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/metadata"
 )
 
 const job = "0123456789abcdef0123456789abcdef"
 
-func checkpointed(t *testing.T, files filesystem.FileSystem, id int64) string {
+// ids returns names that nobody else uses, as long as it is one source of them.
+func ids() func() string {
+	n := 0
+	return func() string { n++; return fmt.Sprintf("id-%02d", n) }
+}
+
+// writer takes checkpoints of one job.
+type writer struct {
+	t       *testing.T
+	files   filesystem.FileSystem
+	storage storage.CheckpointStorage
+	store   *storage.CompletedCheckpoints
+	newID   func() string
+}
+
+func newWriter(t *testing.T, files filesystem.FileSystem, retained int, settings ...string) *writer {
 	t.Helper()
-	place, err := storage.NewFileSystemCheckpointStorage(files, "file:///checkpoints", job)
+	own := configuration.Configuration{configuration.Dir.Key: "file:///checkpoints", configuration.InlineMax.Key: "0"}
+	for i := 0; i < len(settings); i += 2 {
+		own[settings[i]] = settings[i+1]
+	}
+	place, err := storage.Select(files, nil, own, job)
 	must(t, err)
 	must(t, place.Prepare())
-	location, err := place.Begin(id)
-	must(t, err)
-	handle, err := storage.WriteState(files, location, "state-0", []byte("state"))
-	must(t, err)
-	must(t, storage.Publish(files, location, "0", describe(id, handle)))
-	return location
+	return &writer{t: t, files: files, storage: place, store: storage.NewCompletedCheckpoints(files, retained), newID: ids()}
 }
 
-func describe(id int64, handle metadata.Handle) metadata.Checkpoint {
-	return metadata.Checkpoint{ID: id, Operators: []metadata.Operator{
-		{UID: "counter", Parallelism: 1, Subtasks: []metadata.Subtask{{State: handle}}},
-	}}
+// write writes a piece of state.
+func (w *writer) write(target storage.Target, scope storage.Scope, state string) metadata.Stream {
+	w.t.Helper()
+	stream := target.Create(w.files, scope, w.newID)
+	_, err := io.WriteString(stream, state)
+	must(w.t, err)
+	handle, err := stream.Close()
+	must(w.t, err)
+	stream.Abort() // too late: what is closed stays
+	return handle
 }
 
-func TestPublishedCheckpointIsFoundByDirectoryFileAndURL(t *testing.T) {
-	files := filesystem.NewMemory()
-	location := checkpointed(t, files, 3)
-	for _, pointer := range []string{location, location + "/_metadata", "file://" + location, "file://" + location + "/_metadata"} {
-		found, err := storage.Resolve(files, pointer)
-		must(t, err)
-		state, err := storage.ReadState(files, found.Location, found.Checkpoint.Files()[0])
-		must(t, err)
-		if found.Checkpoint.ID != 3 || string(state) != "state" {
-			t.Errorf("%s: want checkpoint 3 with its state, got %d with %q", pointer, found.Checkpoint.ID, state)
+// take takes a checkpoint with one piece of exclusive state and, shared with
+// others, the streams given and a new one.
+func (w *writer) take(id int64, shared ...metadata.Stream) (completed storage.Completed, added metadata.Stream) {
+	w.t.Helper()
+	target, err := w.storage.Begin(id)
+	must(w.t, err)
+	exclusive := w.write(target, storage.Exclusive, "exclusive")
+	added = w.write(target, storage.Shared, fmt.Sprintf("shared %d", id))
+	checkpoint := describe(id, exclusive, append(shared, added)...)
+	completed, err = w.storage.Complete(target, w.newID(), checkpoint)
+	must(w.t, err)
+	return completed, added
+}
+
+func describe(id int64, exclusive metadata.Stream, shared ...metadata.Stream) metadata.Checkpoint {
+	incremental := &metadata.Incremental{Checkpoint: id, Backend: "backend", Range: metadata.KeyGroupRange{Count: 1}}
+	for i, stream := range shared {
+		incremental.Shared = append(incremental.Shared, metadata.LocalFile{LocalPath: fmt.Sprint(i), Stream: stream})
+	}
+	subtask := metadata.Subtask{ManagedKeyed: incremental}
+	if exclusive != nil {
+		subtask.ManagedOperator = &metadata.OperatorList{States: []metadata.NamedState{{Name: "s", Offsets: []int64{0}}}, Stream: exclusive}
+	}
+	return metadata.Checkpoint{
+		Version: metadata.Version, ID: id, Properties: storage.RetainOnCancellation.Properties(),
+		Operators: []metadata.Operator{{UID: "op", ID: metadata.NewOperatorID("op"), Parallelism: 1, MaxParallelism: 1, Subtasks: []metadata.Subtask{subtask}}},
+	}
+}
+
+// add keeps a checkpoint, and discards what it subsumes.
+func (w *writer) add(completed storage.Completed) {
+	w.t.Helper()
+	subsumed, err := w.store.Add(completed)
+	must(w.t, err)
+	for _, old := range subsumed {
+		must(w.t, w.store.Discard(old))
+	}
+}
+
+// tree lists the files, and the directories that hold nothing.
+func tree(t *testing.T, files filesystem.FileSystem, root string) string {
+	t.Helper()
+	var names []string
+	must(t, filesystem.Walk(files, root, func(name string, e filesystem.Entry) error {
+		held, _ := files.List(filesystem.Join(root, name))
+		if !e.Directory || len(held) == 0 {
+			names = append(names, name)
 		}
-	}
+		return nil
+	}))
+	return strings.Join(names, " ")
 }
 
-func TestNewestCompletedCheckpointIsByNumberAndHasMetadata(t *testing.T) {
-	files := filesystem.NewMemory()
-	for _, id := range []int64{2, 9, 10} {
-		checkpointed(t, files, id)
-	}
-	must(t, files.MkdirAll(path.Join("/checkpoints", job, "chk-11"))) // begun, never completed
-	must(t, files.MkdirAll(path.Join("/checkpoints", job, "chk-012")))
-	ids, err := storage.CompletedCheckpoints(files, path.Join("/checkpoints", job))
-	must(t, err)
-	if !slices.Equal(ids, []int64{10, 9, 2}) {
-		t.Errorf("want [10 9 2], got %v", ids)
-	}
-}
-
-func TestARetainedCheckpointOfAnEarlierRunIsNotOverwritten(t *testing.T) {
-	files := filesystem.NewMemory()
-	checkpointed(t, files, 1)
-	place, err := storage.NewFileSystemCheckpointStorage(files, "file:///checkpoints", job)
-	must(t, err)
-	if _, err := place.Begin(1); err == nil || !strings.Contains(err.Error(), "belongs to an earlier run") {
-		t.Errorf("want a refusal, got %v", err)
-	}
-}
-
-// interrupted fails from its n-th mutation on, as a killed process would.
-type interrupted struct {
-	*filesystem.Memory
-	left int
-}
-
-func (i *interrupted) Remove(name string) error {
-	if i.left--; i.left < 0 {
-		return io.ErrClosedPipe
-	}
-	return i.Memory.Remove(name)
-}
-
-func TestDiscardCanBeInterruptedAnywhereAndRepeated(t *testing.T) {
-	for n := range 4 {
-		files := filesystem.NewMemory()
-		location := checkpointed(t, files, 1)
-		found, err := storage.Resolve(files, location)
-		must(t, err)
-
-		err = storage.Discard(&interrupted{files, n}, location, found.Checkpoint)
-		if finished := n >= 3; finished != (err == nil) { // _metadata, state-0, the directory
-			t.Fatalf("interrupted at %d: got %v", n, err)
-		}
-		if _, err := storage.Resolve(files, location); n > 0 && err == nil {
-			t.Errorf("interrupted at %d: half a checkpoint is taken for a whole one", n)
-		}
-		must(t, storage.Discard(files, location, found.Checkpoint))
-		if _, err := files.Stat(location); err == nil {
-			t.Errorf("interrupted at %d, then repeated: %s is still there", n, location)
-		}
-	}
-}
-
-// A publish that fails at its last step is undone like a discard.
-func TestAbandonTakesMetadataFirst(t *testing.T) {
-	files := filesystem.NewMemory()
-	location := checkpointed(t, files, 1) // state-0 would go before _metadata by name
-	must(t, filesystem.WriteFile(files, path.Join(location, "0"), nil))
-	if err := storage.Abandon(&interrupted{files, 1}, location); err == nil {
-		t.Fatal("it was not interrupted")
-	}
-	if _, err := storage.Resolve(files, location); err == nil {
-		t.Error("half a checkpoint is taken for a whole one")
-	}
-	must(t, storage.Abandon(files, location))
-}
-
-func TestBadDirectoriesAreRefused(t *testing.T) {
-	for dir, wanted := range map[string]string{
-		"/tmp/x":            "the scheme is missing",
-		"file:///":          "the root directory cannot hold checkpoints",
-		"file:rel/path":     "want an absolute path",
-		"file://host/x":     "want no host in a file URL, got host; write file:///host/x for a local path",
-		"nosuch://x/y":      "want the scheme file, got nosuch",
-		"file:///a\x7f":     "invalid control character",
-		"file:///a/../../.": "the root directory cannot hold checkpoints",
-	} {
-		if _, err := storage.ParseDir(dir); err == nil || !strings.Contains(err.Error(), wanted) {
-			t.Errorf("%q: want an error with %q, got %v", dir, wanted, err)
-		}
-	}
-}
-
-func TestBadPointersAreRefused(t *testing.T) {
-	files := filesystem.NewMemory()
-	must(t, files.MkdirAll("/empty"))
-	must(t, filesystem.WriteFile(files, "/torn", []byte("{")))
-	for pointer, wanted := range map[string]string{
-		"":         "want a path or a URL, got nothing",
-		"/nowhere": `cannot find checkpoint "/nowhere": no such file or directory`,
-		"/empty":   `cannot find meta data file '_metadata' in directory "/empty"`,
-		"/torn":    `find checkpoint "/torn": decode _metadata at offset`,
-	} {
-		if _, err := storage.Resolve(files, pointer); err == nil || !strings.Contains(err.Error(), wanted) {
-			t.Errorf("%q: want an error with %q, got %v", pointer, wanted, err)
-		}
-	}
-}
-
-func TestRetention(t *testing.T) {
-	for mode, keeps := range map[storage.Retention][3]bool{ // canceled, failed, finished
-		storage.RetainOnCancellation:     {true, true, false},
-		storage.DeleteOnCancellation:     {false, true, false},
-		storage.NoExternalizedCheckpoint: {false, false, false},
-	} {
-		for i, status := range []storage.JobStatus{storage.Canceled, storage.Failed, storage.Finished} {
-			if mode.Keeps(status) != keeps[i] {
-				t.Errorf("%s, %s: want keeps = %v", mode, status, keeps[i])
+func TestAPublishedCheckpointIsFoundByDirectoryFileAndURL(t *testing.T) {
+	w := newWriter(t, filesystem.NewMemory(), 1)
+	completed, _ := w.take(3)
+	for _, pointer := range []string{"", "/_metadata"} {
+		for _, scheme := range []string{"", "file:", "file://"} {
+			found, err := storage.Resolve(w.files, scheme+completed.Location+pointer)
+			must(t, err)
+			for reference := range found.Checkpoint.References() {
+				if state, err := storage.ReadState(w.files, found.Location, reference.Stream); err != nil || !strings.Contains("exclusive shared 3", string(state)) {
+					t.Errorf("%s: got %q, %v", pointer, state, err)
+				}
 			}
 		}
-		if !mode.Keeps(storage.Running) {
-			t.Errorf("%s lets go of the checkpoints of a running job", mode)
-		}
 	}
-	for _, bad := range []string{"KEEP", "retain_on_cancellation", ""} {
-		if mode, err := storage.ParseRetention(bad); err == nil {
-			t.Errorf("%q was taken for %s", bad, mode)
+}
+
+func TestTheNewestCheckpointIsByNumberAndHasMetadata(t *testing.T) {
+	w := newWriter(t, filesystem.NewMemory(), 1)
+	for _, id := range []int64{2, 9, 10} {
+		w.take(id)
+	}
+	dir := "/checkpoints/" + job
+	must(t, w.files.MkdirAll(dir+"/chk-11")) // begun, never completed
+	must(t, w.files.MkdirAll(dir+"/chk-012"))
+	found, err := storage.CheckpointIDs(w.files, dir)
+	must(t, err)
+	if !slices.Equal(found, []int64{10, 9, 2}) {
+		t.Errorf("got %v", found)
+	}
+}
+
+func TestPointersThatLeadNowhere(t *testing.T) {
+	w := newWriter(t, filesystem.NewMemory(), 1)
+	completed, _ := w.take(1)
+	target, err := w.storage.Begin(2)
+	must(t, err)
+	broken := completed.Location + "/broken"
+	must(t, filesystem.WriteFile(w.files, broken, []byte("no metadata")))
+	for pointer, want := range map[string]string{
+		"":              "checkpoint: want a path or a URL, got nothing",
+		"chk-1":         `checkpoint: "chk-1": want an absolute path, or a URL`,
+		"/nowhere":      `cannot find checkpoint "/nowhere": no such file or directory`,
+		target.Location: "cannot find meta data file '_metadata' in directory",
+		broken:          broken + ": decode _metadata: magic number at offset 0: want 0x4960672d, got 0x6e6f206d",
+	} {
+		if _, err := storage.Resolve(w.files, pointer); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: want %s, got %v", pointer, want, err)
 		}
 	}
 }
 
-func TestStateOfTheWrongSizeIsRefused(t *testing.T) {
+func TestDirectoriesAreValidatedByFlinksRules(t *testing.T) {
+	for dir, want := range map[string]string{
+		"/tmp/x":            `checkpoint directory "/tmp/x": the scheme is missing; write it out`,
+		"":                  `checkpoint directory "": the scheme is missing`,
+		"file:///":          `checkpoint directory "file:///": the root directory cannot hold checkpoints`,
+		"s3://bucket":       "the root directory cannot hold checkpoints",
+		"s3://bucket/":      "the root directory cannot hold checkpoints",
+		"file:rel/path":     "want an absolute path after the scheme",
+		"file://host/x":     "want no host in a file URL, got host",
+		"hdfs:///x":         "want a host or a bucket after hdfs://",
+		"hdfs://n:40010/x":  "",
+		"file:///a":         "",
+		"s3://bucket/a/b/c": "",
+	} {
+		_, err := storage.ParseDir(dir)
+		if (err == nil) != (want == "") || (err != nil && !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: want %q, got %v", dir, want, err)
+		}
+	}
+	if _, err := storage.NewFileSystemCheckpointStorage(nil, "file:///a", "job", storage.DefaultFileSystemOptions()); err == nil {
+		t.Error("a job id of three letters was accepted")
+	}
+}
+
+func TestSharedFilesLiveAsLongAsACheckpointRefersToThem(t *testing.T) {
+	w := newWriter(t, filesystem.NewMemory(), 2)
+	first, one := w.take(1)
+	w.add(first)
+	second, two := w.take(2, one)
+	w.add(second)
+	third, three := w.take(3, one, two)
+	w.add(third) // subsumes 1; its shared file is still in use
+	expect := func(want ...string) {
+		t.Helper()
+		got := strings.Fields(tree(t, w.files, "/checkpoints/"+job))
+		var shared []string
+		for _, name := range got {
+			if strings.HasPrefix(name, "shared/") || strings.HasSuffix(name, "/_metadata") {
+				shared = append(shared, name)
+			}
+		}
+		if !slices.Equal(shared, want) {
+			t.Errorf("want %v, got %v", want, got)
+		}
+	}
+	name := func(s metadata.Stream) string {
+		return "shared/" + s.(*metadata.File).Path[len("file:/checkpoints/"+job+"/shared/"):]
+	}
+	expect("chk-2/_metadata", "chk-3/_metadata", name(one), name(two), name(three))
+	fourth, four := w.take(4, three)
+	w.add(fourth)
+	expect("chk-3/_metadata", "chk-4/_metadata", name(one), name(two), name(three), name(four))
+	fifth, five := w.take(5, three)
+	w.add(fifth)
+	expect("chk-4/_metadata", "chk-5/_metadata", name(three), name(four), name(five))
+	for _, old := range w.store.ShutDown(storage.Finished, storage.RetainOnCancellation) {
+		must(t, w.store.Discard(old))
+	}
+	if got := tree(t, w.files, "/checkpoints/"+job); got != "shared taskowned" {
+		t.Errorf("left %s", got)
+	}
+}
+
+func TestTheOwnerOfARestoredCheckpointDecides(t *testing.T) {
+	for mode, want := range map[storage.ClaimMode]string{
+		storage.Claim:   "", // the job is its owner, and it is subsumed
+		storage.NoClaim: "chk-7/_metadata chk-7/data shared/one",
+		storage.Legacy:  "chk-7/_metadata chk-7/data shared/one",
+	} {
+		files := filesystem.NewMemory()
+		origin := storage.Completed{Location: "/origin/chk-7", Checkpoint: describe(7, &metadata.RelativeFile{Path: "data", Size: 4}, &metadata.File{Path: "file:/origin/shared/one", Size: 4})}
+		for _, name := range []string{"chk-7/_metadata", "chk-7/data", "shared/one"} {
+			must(t, files.MkdirAll(filesystem.Dir("/origin/"+name)))
+			must(t, filesystem.WriteFile(files, "/origin/"+name, []byte("data")))
+		}
+		w := newWriter(t, files, 1)
+		must(t, w.store.Restore(origin, mode))
+		if latest, ok := w.store.Latest(); !ok || latest.Location != origin.Location {
+			t.Errorf("%s: want to come back from the origin, got %+v", mode, latest)
+		}
+		// The first refers to the origin's files, also to its own data, anchored anew.
+		var reused []metadata.Stream
+		for reference := range origin.Checkpoint.References() {
+			reused = append(reused, storage.Anchor(origin.Location, reference.Stream))
+		}
+		first, _ := w.take(8, reused...)
+		w.add(first)
+		for _, name := range []string{"chk-7/data", "shared/one"} {
+			if _, err := files.Stat("/origin/" + name); err != nil {
+				t.Errorf("%s: the file is in use, and gone: %v", mode, err)
+			}
+		}
+		second, _ := w.take(9)
+		w.add(second)
+		got := strings.TrimSpace(strings.ReplaceAll(strings.ReplaceAll(tree(t, files, "/origin"), "chk-7 ", ""), "shared ", ""))
+		if got == "shared" {
+			got = ""
+		}
+		if got != want {
+			t.Errorf("%s: want %q, got %q", mode, want, got)
+		}
+	}
+}
+
+// fragile fails the n-th removal.
+type fragile struct {
+	*filesystem.Memory
+	removals, failing int
+}
+
+var errRemove = errors.New("cannot be removed now")
+
+func (f *fragile) Remove(name string) error {
+	f.removals++
+	if f.removals == f.failing {
+		return errRemove
+	}
+	return f.Memory.Remove(name)
+}
+
+func TestADiscardThatFailsAnywhereIsFinishedByTheNext(t *testing.T) {
+	for failing := 1; ; failing++ {
+		files := &fragile{Memory: filesystem.NewMemory()}
+		w := newWriter(t, files, 1)
+		completed, _ := w.take(1)
+		w.add(completed)
+		files.failing = files.removals + failing
+		err := w.store.Discard(completed)
+		if err == nil {
+			if failing < 4 {
+				t.Errorf("only %d removals were tried", failing)
+			}
+			return
+		}
+		if !errors.Is(err, errRemove) || (len(w.store.Unfinished()) == 0 && failing > 1) {
+			t.Errorf("removal %d: got %v, unfinished %v", failing, err, w.store.Unfinished())
+		}
+		must(t, w.store.Discard(completed))
+		if got := tree(t, files, "/checkpoints/"+job); got != "shared taskowned" {
+			t.Errorf("removal %d: left %s", failing, got)
+		}
+	}
+}
+
+// mustBeRestorable reads every checkpoint that has `_metadata`, and all its state.
+func mustBeRestorable(t *testing.T, files filesystem.FileSystem, when string) (newest int64) {
+	t.Helper()
+	found, err := storage.CheckpointIDs(files, "/checkpoints/"+job)
+	if filesystem.IgnoreNotExist(err) != nil {
+		t.Fatal(err)
+	}
+	for _, id := range found {
+		completed, err := storage.Resolve(files, fmt.Sprintf("/checkpoints/%s/chk-%d", job, id))
+		if err != nil {
+			t.Errorf("%s: %v", when, err)
+			continue
+		}
+		for reference := range completed.Checkpoint.References() {
+			if _, err := storage.ReadState(files, completed.Location, reference.Stream); err != nil {
+				t.Errorf("%s: chk-%d has _metadata, but %v", when, id, err)
+			}
+		}
+	}
+	if len(found) == 0 {
+		return 0
+	}
+	return found[0]
+}
+
+// lifeOfACheckpoint takes two checkpoints, discards the first and abandons a third.
+// The third return is called with what is promised from then on.
+func lifeOfACheckpoint(t *testing.T, files filesystem.FileSystem, states int, promised func(newest int64)) {
+	w := newWriter(t, files, 1)
+	first, one := w.take(1)
+	promised(1)
+	w.add(first)
+	target, err := w.storage.Begin(2)
+	must(t, err)
+	exclusive := w.write(target, storage.Exclusive, "exclusive")
+	shared := []metadata.Stream{one}
+	for range states - 1 {
+		shared = append(shared, w.write(target, storage.Shared, "shared"))
+	}
+	second, err := w.storage.Complete(target, "attempt", describe(2, exclusive, shared...))
+	must(t, err)
+	promised(2)
+	w.add(second)
+	target, err = w.storage.Begin(3)
+	must(t, err)
+	w.write(target, storage.Exclusive, "exclusive")
+	must(t, storage.Abandon(files, target))
+	for _, old := range w.store.ShutDown(storage.Suspended, storage.NoExternalizedCheckpoint) {
+		promised(0)
+		must(t, w.store.Discard(old))
+	}
+}
+
+// Whatever a power loss leaves after whichever operation, no `_metadata` refers to
+// what is not there, and a checkpoint that was completed is.
+func TestNoPowerLossLeavesABadState(t *testing.T) {
+	for states := 1; states <= 4; states++ {
+		files := filesystem.NewMemory()
+		newest, crashes, operations := int64(0), 0, 0
+		files.Observe(func(o filesystem.Operation) {
+			operations++
+			files.EveryCrash(func(after *filesystem.Memory) bool {
+				crashes++
+				when := fmt.Sprintf("%d states, power loss after operation %d, %s %s", states, operations, o.Kind, o.Name)
+				if got := mustBeRestorable(t, after, when); got < newest {
+					t.Errorf("%s: checkpoint %d was complete; the newest is %d", when, newest, got)
+				}
+				return !t.Failed()
+			})
+		})
+		lifeOfACheckpoint(t, files, states, func(id int64) { newest = id })
+		t.Logf("%d states: %d operations, %d crash states", states, operations, crashes)
+		if crashes < 400 {
+			t.Errorf("only %d crash states were looked at", crashes)
+		}
+	}
+}
+
+// unsynced takes the syncs of some directories out.
+type unsynced struct {
+	*filesystem.Memory
+	only func(name string) bool
+}
+
+func (u unsynced) SyncDir(name string) error {
+	if u.only(name) {
+		return nil
+	}
+	return u.Memory.SyncDir(name)
+}
+
+// The same test finds what it is there to find: without one of the syncs of a
+// directory there is a bad state.
+func TestEachSyncOfADirectoryIsNeeded(t *testing.T) {
+	for what, only := range map[string]func(string) bool{
+		"of the checkpoint":       func(name string) bool { return strings.Contains(name, "chk-") },
+		"of the shared files":     func(name string) bool { return strings.HasSuffix(name, "/shared") },
+		"of the job":              func(name string) bool { return strings.HasSuffix(name, job) },
+		"of the root's own name":  func(name string) bool { return name == "/" },
+		"of the job's name in it": func(name string) bool { return name == "/checkpoints" },
+	} {
+		files := filesystem.NewMemory()
+		newest, bad := int64(0), 0
+		files.Observe(func(filesystem.Operation) {
+			files.EveryCrash(func(after *filesystem.Memory) bool {
+				found, _ := storage.CheckpointIDs(after, "/checkpoints/"+job)
+				if newest > 0 && (len(found) == 0 || found[0] < newest) {
+					bad++
+				}
+				for _, id := range found {
+					completed, err := storage.Resolve(after, fmt.Sprintf("/checkpoints/%s/chk-%d", job, id))
+					must(t, err)
+					for reference := range completed.Checkpoint.References() {
+						if _, err := storage.ReadState(after, completed.Location, reference.Stream); err != nil {
+							bad++
+						}
+					}
+				}
+				return bad == 0
+			})
+		})
+		lifeOfACheckpoint(t, unsynced{files, only}, 2, func(id int64) { newest = id })
+		if bad == 0 {
+			t.Errorf("without the sync %s nothing is found", what)
+		}
+	}
+}
+
+func TestEntropyGoesIntoTheNamesOfDataAndNotOfMetadata(t *testing.T) {
 	files := filesystem.NewMemory()
-	must(t, filesystem.WriteFile(files, "/state", []byte("four")))
-	for _, size := range []int64{3, 5} {
-		if _, err := storage.ReadState(files, "/", metadata.Handle{File: "state", Size: size}); err == nil {
-			t.Errorf("4 bytes were accepted for %d", size)
+	options := storage.DefaultFileSystemOptions()
+	options.InlineMax, options.EntropyKey = 0, "_entropy_"
+	place, err := storage.NewFileSystemCheckpointStorage(files, "s3://bucket/_entropy_/checkpoints", job, options)
+	must(t, err)
+	w := &writer{t: t, files: files, storage: place, newID: ids()}
+	completed, _ := w.take(1)
+	if completed.Location != "s3://bucket/checkpoints/"+job+"/chk-1" {
+		t.Errorf("got %s", completed.Location)
+	}
+	for reference := range completed.Checkpoint.References() {
+		file, absolute := reference.Stream.(*metadata.File)
+		if !absolute || strings.Contains(file.Path, "_entropy_") || !strings.HasPrefix(file.Path, "s3://bucket/id-") {
+			t.Errorf("got %+v", reference.Stream)
+		}
+		if _, err := storage.ReadState(files, completed.Location, reference.Stream); err != nil {
+			t.Error(err)
 		}
 	}
 }
 
-func must(t *testing.T, err error) {
+func TestSmallStateStaysInline(t *testing.T) {
+	w := newWriter(t, filesystem.NewMemory(), 1, configuration.InlineMax.Key, "10 b", configuration.WriteBuffer.Key, "4")
+	target, err := w.storage.Begin(1)
+	must(t, err)
+	for size, want := range map[int]string{0: "<nil>", 1: "*metadata.ByteStream", 10: "*metadata.ByteStream", 11: "*metadata.RelativeFile", 1000: "*metadata.RelativeFile"} {
+		stream := target.Create(w.files, storage.Exclusive, w.newID)
+		for range size {
+			_, err := stream.Write([]byte("x"))
+			must(t, err)
+		}
+		handle, err := stream.Close()
+		must(t, err)
+		if got := fmt.Sprintf("%T", handle); got != want || storage.SizeOf(handle) != int64(size) {
+			t.Errorf("%d bytes: want %s, got %s of %d", size, want, got, storage.SizeOf(handle))
+		}
+		if state, err := storage.ReadState(w.files, target.Location, handle); err != nil || len(state) != size {
+			t.Errorf("%d bytes: read %d, %v", size, len(state), err)
+		}
+	}
+}
+
+func TestStateOfAnotherSizeThanRecordedIsAnError(t *testing.T) {
+	files := filesystem.NewMemory()
+	must(t, files.MkdirAll("/chk-1"))
+	must(t, filesystem.WriteFile(files, "/chk-1/f", []byte("four")))
+	for size, want := range map[int64]string{3: "want 3 bytes, got more", 4: "", 5: "want 5 bytes, got 4"} {
+		_, err := storage.ReadState(files, "/chk-1", &metadata.RelativeFile{Path: "f", Size: size})
+		if (err == nil) != (want == "") || (err != nil && !strings.Contains(err.Error(), "/chk-1/f: "+want)) {
+			t.Errorf("size %d: want %q, got %v", size, want, err)
+		}
+	}
+	state, err := storage.ReadState(files, "/elsewhere", &metadata.Segment{Start: 1, Size: 2, Path: "file:/chk-1/f"})
+	if err != nil || string(state) != "ou" {
+		t.Errorf("a segment: got %q, %v", state, err)
+	}
+}
+
+func TestTheLimitsOfTheJobManagersMemory(t *testing.T) {
+	options := storage.JobManagerOptions{MaxStateSize: 100, MessageMax: 1000, Budget: 150}
+	place, err := storage.NewJobManagerCheckpointStorage(nil, "", job, options)
+	must(t, err)
+	must(t, place.Prepare())
+	target, err := place.Begin(1)
+	must(t, err)
+	state := func(size int) (metadata.Stream, error) {
+		stream := target.Create(nil, storage.Exclusive, ids())
+		_, err := stream.Write(make([]byte, size))
+		must(t, err)
+		return stream.Close()
+	}
+	full, err := state(100)
+	must(t, err)
+	var limit *storage.LimitError
+	if _, err := state(101); !errors.As(err, &limit) || limit.Size != 101 || limit.Limit != 100 {
+		t.Errorf("size+1: got %v", err)
+	}
+	half, err := state(50)
+	must(t, err)
+	completed, err := place.Complete(target, "", describe(1, full, half)) // exactly the budget
+	must(t, err)
+	if completed.Pointer() != storage.NotAddressable {
+		t.Errorf("got %s", completed.Pointer())
+	}
+	if _, err := place.Complete(target, "", describe(1, full, half, half)); !errors.As(err, &limit) || limit.Size != 200 || limit.Limit != 150 {
+		t.Errorf("over the budget: got %v", err)
+	}
+	options.MaxStateSize = 0
+	if _, err := storage.NewJobManagerCheckpointStorage(nil, "", job, options); err == nil {
+		t.Error("a maximum state size of 0 was accepted")
+	}
+	if storage.DefaultJobManagerOptions().MaxStateSize != 5242880 || storage.DefaultJobManagerOptions().MessageMax != 10485760 {
+		t.Error("the defaults are not Flink's")
+	}
+}
+
+func TestTheJobManagersMemoryWithADirectoryKeepsMetadataAlone(t *testing.T) {
+	w := newWriter(t, filesystem.NewMemory(), 1, configuration.Storage.Key, "JobManager")
+	completed, _ := w.take(1)
+	if got := tree(t, w.files, "/checkpoints/"+job); got != "chk-1/_metadata" {
+		t.Errorf("got %s", got)
+	}
+	found, err := storage.Resolve(w.files, completed.Location)
+	must(t, err)
+	if found.Checkpoint.InlineSize() != int64(len("exclusive")+len("shared 1")) {
+		t.Errorf("got %d bytes", found.Checkpoint.InlineSize())
+	}
+}
+
+func TestSelection(t *testing.T) {
+	for _, c := range []struct{ cluster, own, want string }{
+		{"", "", "*storage.JobManagerCheckpointStorage"},
+		{"", "execution.checkpointing.dir=file:///a", "*storage.FileSystemCheckpointStorage"},
+		{"state.checkpoints.dir=file:///a", "", "*storage.FileSystemCheckpointStorage"},
+		{"execution.checkpointing.storage=jobmanager", "execution.checkpointing.dir=file:///a", "*storage.JobManagerCheckpointStorage"},
+		{"state.checkpoint-storage=FileSystem", "state.checkpoints.dir=file:///a", "*storage.FileSystemCheckpointStorage"},
+		{"", "execution.checkpointing.storage=filesystem", "execution.checkpointing.storage is filesystem, but there is no checkpoint directory: set execution.checkpointing.dir"},
+		{"", "execution.checkpointing.storage=rocksdb", `execution.checkpointing.storage: want jobmanager or filesystem, got "rocksdb"`},
+		{"", "execution.checkpointing.dir=/a", `checkpoint directory "/a": the scheme is missing`},
+		{"", "execution.checkpointing.dir=file:///a execution.checkpointing.write-buffer-size=4kb", `configuration key execution.checkpointing.write-buffer-size: want a whole number, got "4kb"`},
+		{"", "execution.checkpointing.dir=file:///a state.backend.fs.memory-threshold=2mb", "inline threshold: want 0 to 1048576 bytes, got 2097152"},
+		{"execution.checkpointing.create-subdir=maybe", "", `configuration key execution.checkpointing.create-subdir: want true or false, got "maybe"`},
+	} {
+		parse := func(text string) configuration.Configuration {
+			parsed := configuration.Configuration{}
+			for _, pair := range strings.Fields(text) {
+				key, value, _ := strings.Cut(pair, "=")
+				parsed[key] = value
+			}
+			return parsed
+		}
+		selected, err := storage.Select(nil, parse(c.cluster), parse(c.own), job)
+		got := fmt.Sprintf("%T", selected)
+		if err != nil {
+			got = err.Error()
+		}
+		if !strings.HasPrefix(got, c.want) {
+			t.Errorf("cluster %q, job %q: want %s, got %s", c.cluster, c.own, c.want, got)
+		}
+	}
+}
+
+// An earlier run's checkpoint is in the way of one with the same job id, or without a
+// directory of its own for the job; it stays as it is.
+func TestAnEarlierRunsCheckpointIsNotTouched(t *testing.T) {
+	for _, subdir := range []string{"true", "false"} {
+		files := filesystem.NewMemory()
+		newWriter(t, files, 1, configuration.CreateSubdir.Key, subdir).take(1)
+		before := tree(t, files, "/")
+		again := newWriter(t, files, 1, configuration.CreateSubdir.Key, subdir)
+		if _, err := again.storage.Begin(1); err == nil || !strings.Contains(err.Error(), "belongs to an earlier run") {
+			t.Errorf("got %v", err)
+		}
+		if after := tree(t, files, "/"); after != before {
+			t.Errorf("want %s, got %s", before, after)
+		}
+	}
+}
+
+func TestWhatIsKeptAtTheEnd(t *testing.T) {
+	// The table of Flink's CheckpointRetentionPolicy, rows by how the job ended.
+	for ended, want := range map[storage.JobStatus][]bool{
+		storage.Canceled:  {true, false, false},
+		storage.Suspended: {true, false, false},
+		storage.Failed:    {true, true, false},
+		storage.Finished:  {false, false, false},
+		storage.Running:   {true, true, true},
+	} {
+		for i, retention := range storage.Retentions() {
+			if got := retention.Keeps(ended); got != want[i] {
+				t.Errorf("%s, %s: want %v, got %v", ended, retention, want[i], got)
+			}
+		}
+	}
+}
+
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func ExamplePublish() {
+func Example() {
 	files := filesystem.NewMemory()
-	place, _ := storage.NewFileSystemCheckpointStorage(files, "file:///checkpoints", job)
+	place, _ := storage.Select(files, nil, configuration.Configuration{"execution.checkpointing.dir": "file:///checkpoints"}, job)
 	_ = place.Prepare()
-	location, _ := place.Begin(1)
-	handle, _ := storage.WriteState(files, location, "state-0", []byte("state"))
-	_ = storage.Publish(files, location, "0", describe(1, handle))
-	_ = filesystem.Walk(files, "/checkpoints/"+job, func(name string, _ filesystem.Entry) error {
-		fmt.Println(name)
-		return nil
-	})
-	// Output:
-	// chk-1
-	// chk-1/_metadata
-	// chk-1/state-0
-	// shared
-	// taskowned
+	target, _ := place.Begin(1)
+	state := target.Create(files, storage.Exclusive, ids())
+	_, _ = io.WriteString(state, "state")
+	handle, _ := state.Close()
+	completed, _ := place.Complete(target, "attempt", describe(1, handle))
+	fmt.Println(completed.Pointer())
+	// Output: /checkpoints/0123456789abcdef0123456789abcdef/chk-1
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,11 +20,15 @@ import (
 	"github.com/snapback/snapback/reference/live"
 	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/storage"
-	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/configuration"
+	"github.com/snapback/snapback/storage/filesystem/schemes"
 )
 
 // statusEvery is how often a running job is asked after.
 const statusEvery = 200 * time.Millisecond
+
+// savepointTimeout bounds how long a savepoint is waited for.
+const savepointTimeout = 10 * time.Minute
 
 func referenceCommand() *cobra.Command {
 	command := &cobra.Command{
@@ -35,7 +41,7 @@ func referenceCommand() *cobra.Command {
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
-	command.AddCommand(jobManagerCommand(), taskManagerCommand(), referenceRunCommand())
+	command.AddCommand(jobManagerCommand(), taskManagerCommand(), referenceRunCommand(), stopCommand(), suspendCommand())
 	return command
 }
 
@@ -44,7 +50,7 @@ func listenFlag(command *cobra.Command) *string {
 }
 
 func listen(address string, log io.Writer) (*live.Process, error) {
-	process, err := live.Listen(address, filesystem.Local{}, log)
+	process, err := live.Listen(address, schemes.New(), log)
 	if err != nil {
 		return nil, harness.Usagef("listen at %s: %w", address, err)
 	}
@@ -63,26 +69,58 @@ func serve(command *cobra.Command, process *live.Process, task string, main func
 
 func jobManagerCommand() *cobra.Command {
 	command := &cobra.Command{
-		Use:     "jobmanager",
-		Short:   "Run a JobManager until it is killed",
-		Example: "  snapback reference jobmanager --listen 127.0.0.1:6123 --retained 3",
-		Args:    noArguments,
+		Use:   "jobmanager",
+		Short: "Run a JobManager until it is killed",
+		Example: "  snapback reference jobmanager --listen 127.0.0.1:6123 --retained 3\n" +
+			"  snapback reference jobmanager --config /opt/flink/conf -D execution.checkpointing.dir=hdfs://namenode:8020/checkpoints",
+		Args: noArguments,
 	}
 	address := listenFlag(command)
-	retained := command.Flags().Int("retained", 1, "completed checkpoints to keep of each job")
+	config := command.Flags().String("config", "", "`directory` with Flink's config.yaml or flink-conf.yaml")
+	retained := command.Flags().Int("retained", 1, "completed checkpoints to keep of each job; short for -D "+configuration.NumRetained.Key)
+	own := keysFlag(command, "of the cluster")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if *retained < 1 {
 			return harness.Usagef("--retained: want 1 or more, got %d", *retained)
+		}
+		cluster := configuration.Configuration{}
+		if *config != "" {
+			var err error
+			if cluster, err = configuration.Load(*config); err != nil {
+				return harness.Usagef("--config: %w", err)
+			}
+		}
+		if command.Flags().Changed("retained") {
+			cluster[configuration.NumRetained.Key] = strconv.Itoa(*retained)
+		}
+		if err := setKeys(cluster, *own); err != nil {
+			return err
 		}
 		process, err := listen(*address, os.Stdout)
 		if err != nil {
 			return err
 		}
 		return serve(command, process, reference.JobManagerTask, func(env environment.Environment) {
-			reference.JobManager(env, *retained)
+			reference.JobManager(env, cluster)
 		})
 	}
 	return command
+}
+
+func keysFlag(command *cobra.Command, of string) *[]string {
+	return command.Flags().StringArrayP("define", "D", nil, "`key=value` of the configuration "+of+"; may be given several times")
+}
+
+// setKeys puts what was given as key=value over a configuration.
+func setKeys(c configuration.Configuration, given []string) error {
+	for _, text := range given {
+		key, value, found := strings.Cut(text, "=")
+		if !found || key == "" {
+			return harness.Usagef("-D: want key=value, got %q", text)
+		}
+		c[key] = value
+	}
+	return nil
 }
 
 func jobManagerFlag(command *cobra.Command) *string {
@@ -142,8 +180,12 @@ func referenceRunCommand() *cobra.Command {
 	jobManager := jobManagerFlag(command)
 	var j job.Job
 	retention := string(storage.RetainOnCancellation)
+	claimMode := string(storage.NoClaim)
+	checkpointDir := flags.String("checkpoint-dir", "", "`URL` of the checkpoint directory, as in file:///tmp/checkpoints; short for -D "+configuration.Dir.Key)
+	own := keysFlag(command, "of this job")
+	flags.StringVar(&j.ID, "job-id", "", "32 hexadecimal digits; random if not given")
+	flags.StringVar(&claimMode, "claim-mode", claimMode, fmt.Sprintf("who owns the checkpoint that is resumed from: one of %v", storage.ClaimModes()))
 	flags.StringVarP(&j.Restore, "from-savepoint", "s", "", "`path` or URL of the checkpoint to resume from: a chk-N directory or its _metadata")
-	flags.StringVar(&j.CheckpointDir, "checkpoint-dir", "", "`URL` of the checkpoint directory, as in file:///tmp/checkpoints")
 	flags.IntVarP(&j.Parallelism, "parallelism", "p", 2, "subtasks of each operator, and slots needed")
 	flags.DurationVar(&j.Interval, "interval", time.Second, "time between checkpoints")
 	flags.DurationVar(&j.Timeout, "checkpoint-timeout", 10*time.Minute, "time after which a checkpoint is given up")
@@ -161,30 +203,113 @@ func referenceRunCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		j.Retention = storage.Retention(retention)
+		j.Retention, j.ClaimMode = storage.Retention(retention), storage.ClaimMode(claimMode)
+		j.Configuration = configuration.Configuration{}
+		if *checkpointDir != "" {
+			j.Configuration[configuration.Dir.Key] = *checkpointDir
+		}
+		if err := setKeys(j.Configuration, *own); err != nil {
+			return err
+		}
+		for _, key := range configuration.Ignored(j.Configuration) {
+			_, _ = fmt.Fprintf(command.ErrOrStderr(), "snapback: %s counts only in the configuration of the cluster; here it is ignored\n", key)
+		}
 		return submitAndWait(command, to, j)
 	}
 	return command
 }
 
+func stopCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use:     "stop [flags] JOB",
+		Short:   "Stop a job with a savepoint, and print its path",
+		Example: "  snapback reference stop --jobmanager 127.0.0.1:6123 --savepoint-dir file:///tmp/savepoints JOB",
+	}
+	dir := command.Flags().String("savepoint-dir", "", "`URL` of the directory for the savepoint")
+	return asking(command, func(client reference.Client, id string) (string, error) {
+		return client.StopWithSavepoint(id, *dir, savepointTimeout)
+	})
+}
+
+func suspendCommand() *cobra.Command {
+	return asking(&cobra.Command{
+		Use:     "suspend [flags] JOB",
+		Short:   "Give a job up without ending it for good, as a JobManager does that shuts down",
+		Example: "  snapback reference suspend --jobmanager 127.0.0.1:6123 JOB",
+	}, func(client reference.Client, id string) (string, error) {
+		return "job " + id + " is being suspended", client.Suspend(id)
+	})
+}
+
+// asking makes a command of a question about one job.
+func asking(command *cobra.Command, question func(reference.Client, string) (string, error)) *cobra.Command {
+	jobManager := jobManagerFlag(command)
+	command.Args = func(_ *cobra.Command, arguments []string) error {
+		if len(arguments) != 1 {
+			return harness.Usagef("%s: want the id of one job, got %q", command.CommandPath(), arguments)
+		}
+		return nil
+	}
+	command.RunE = func(command *cobra.Command, arguments []string) error {
+		to, err := jobManagerAt(*jobManager)
+		if err != nil {
+			return err
+		}
+		c, err := newClient(to)
+		if err != nil {
+			return err
+		}
+		defer c.process.Close()
+		var answer string
+		err = c.ask(func(client reference.Client) (err error) {
+			answer, err = question(client, arguments[0])
+			return err
+		})
+		var refused *reference.RefusedError
+		if errors.As(err, &refused) {
+			return harness.Usagef("refused: %w", err)
+		}
+		if err == nil {
+			_, _ = fmt.Fprintln(command.OutOrStdout(), answer)
+		}
+		return err
+	}
+	return command
+}
+
+// client asks a JobManager, one question after the other.
+type client struct {
+	process *live.Process
+	to      environment.Address
+	calls   int
+}
+
+func newClient(to environment.Address) (*client, error) {
+	process, err := listen("127.0.0.1:0", io.Discard)
+	return &client{process: process, to: to}, err
+}
+
+func (c *client) ask(question func(reference.Client) error) error {
+	var answer error
+	c.calls++
+	c.process.Run(fmt.Sprintf("client-%d", c.calls), func(env environment.Environment) {
+		answer = question(reference.Client{Env: env, JobManager: c.to})
+	})
+	return answer
+}
+
 // submitAndWait is a client for the length of one job.
 func submitAndWait(command *cobra.Command, to environment.Address, j job.Job) error {
-	process, err := listen("127.0.0.1:0", io.Discard)
+	c, err := newClient(to)
 	if err != nil {
 		return err
 	}
-	defer process.Close()
-	calls := 0
-	ask := func(question func(reference.Client) error) error {
-		var answer error
-		calls++
-		process.Run(fmt.Sprintf("client-%d", calls), func(env environment.Environment) {
-			answer = question(reference.Client{Env: env, JobManager: to})
-		})
-		return answer
-	}
+	defer c.process.Close()
+	ask := c.ask
 	err = ask(func(client reference.Client) error {
-		j.ID = environment.NewID(client.Env)
+		if j.ID == "" {
+			j.ID = environment.NewID(client.Env)
+		}
 		return client.Submit(j)
 	})
 	var refused *reference.RefusedError

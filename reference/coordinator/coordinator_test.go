@@ -12,13 +12,18 @@ import (
 	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/reference/simulation"
 	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/configuration"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/metadata"
 )
 
 var testJob = job.Job{
-	ID: strings.Repeat("0a", 16), Parallelism: 1, CheckpointDir: "file:///checkpoints", Timeout: time.Minute,
-	Retention: storage.RetainOnCancellation,
+	ID: strings.Repeat("0a", 16), Parallelism: 1, Timeout: time.Minute, Retention: storage.RetainOnCancellation, ClaimMode: storage.NoClaim,
+	Configuration: configuration.Configuration{configuration.Dir.Key: "file:///checkpoints", configuration.InlineMax.Key: "0"},
+}
+
+func retaining(n int) configuration.Configuration {
+	return configuration.Configuration{configuration.NumRetained.Key: fmt.Sprint(n)}
 }
 
 // subtasks are a source, a counter and a sink, all at one address that nobody
@@ -33,12 +38,12 @@ func subtasks() []coordinator.Task {
 
 // coordinate runs a test as the master of a job would, and returns what is on
 // storage afterwards.
-func coordinate(t *testing.T, j job.Job, retained int, origin *storage.Retained, body func(environment.Environment, *coordinator.Coordinator)) string {
+func coordinate(t *testing.T, j job.Job, retained int, origin *storage.Completed, body func(environment.Environment, *coordinator.Coordinator)) string {
 	t.Helper()
 	files := filesystem.NewMemory()
 	world := simulation.New(1, files, func(time.Duration, environment.Address, environment.Record) {})
 	world.Start("master", func(env environment.Environment) {
-		c, err := coordinator.New(env, j, retained, origin)
+		c, err := coordinator.New(env, j, retaining(retained), origin)
 		must(t, err)
 		must(t, c.Prepare())
 		c.Begin(subtasks())
@@ -60,17 +65,26 @@ func coordinate(t *testing.T, j job.Job, retained int, origin *storage.Retained,
 // acknowledge writes a subtask's state and acknowledges it.
 func acknowledge(t *testing.T, env environment.Environment, c *coordinator.Coordinator, id int64, subtask protocol.Subtask) bool {
 	t.Helper()
-	location := fmt.Sprintf("/checkpoints/%s/chk-%d", testJob.ID, id)
-	handle, err := storage.WriteState(env.Files(), location, environment.NewID(env), []byte("state"))
+	outcome, err := c.Acknowledge(protocol.Acknowledge{Subtask: subtask, Checkpoint: id, State: state(t, env, id)})
 	must(t, err)
-	completed, err := c.Acknowledge(protocol.Acknowledge{Subtask: subtask, Checkpoint: id, State: handle})
+	return outcome.Ended && outcome.Declined == ""
+}
+
+// state writes a subtask's state as its task would.
+func state(t *testing.T, env environment.Environment, id int64) metadata.Subtask {
+	t.Helper()
+	target := storage.Target{Exclusive: fmt.Sprintf("/checkpoints/%s/chk-%d", testJob.ID, id)}
+	stream := target.Create(env.Files(), storage.Exclusive, func() string { return environment.NewID(env) })
+	_, err := stream.Write([]byte("state"))
 	must(t, err)
-	return completed
+	handle, err := stream.Close()
+	must(t, err)
+	return metadata.Subtask{ManagedOperator: &metadata.OperatorList{Stream: handle}}
 }
 
 func take(t *testing.T, env environment.Environment, c *coordinator.Coordinator) int64 {
 	t.Helper()
-	id, err := c.Trigger(false)
+	id, err := c.Trigger(coordinator.Request{})
 	must(t, err)
 	for i, task := range subtasks() {
 		if completed := acknowledge(t, env, c, id, task.Subtask); completed != (i == 2) {
@@ -99,7 +113,7 @@ func TestTheNewestCheckpointsAreKept(t *testing.T) {
 func TestAnAbortedCheckpointLeavesTheOneBefore(t *testing.T) {
 	left := coordinate(t, testJob, 1, nil, func(env environment.Environment, c *coordinator.Coordinator) {
 		take(t, env, c)
-		id, err := c.Trigger(false)
+		id, err := c.Trigger(coordinator.Request{})
 		must(t, err)
 		acknowledge(t, env, c, id, protocol.Subtask{UID: job.SourceUID})
 		c.Abort("a test")
@@ -108,9 +122,9 @@ func TestAnAbortedCheckpointLeavesTheOneBefore(t *testing.T) {
 			t.Errorf("want to come back from 1, got %d", latest.Checkpoint.ID)
 		}
 		// Its id is used up, and what was on its way for it is of no use any more.
-		completed, err := c.Acknowledge(protocol.Acknowledge{Subtask: protocol.Subtask{UID: job.SinkUID}, Checkpoint: id})
+		outcome, err := c.Acknowledge(protocol.Acknowledge{Subtask: protocol.Subtask{UID: job.SinkUID}, Checkpoint: id})
 		must(t, err)
-		if completed {
+		if outcome.Ended {
 			t.Error("a late acknowledgement completed an aborted checkpoint")
 		}
 		if id := take(t, env, c); id != 3 {
@@ -124,7 +138,7 @@ func TestAnAbortedCheckpointLeavesTheOneBefore(t *testing.T) {
 
 func TestARepeatedAcknowledgementCountsOnce(t *testing.T) {
 	coordinate(t, testJob, 1, nil, func(env environment.Environment, c *coordinator.Coordinator) {
-		id, err := c.Trigger(false)
+		id, err := c.Trigger(coordinator.Request{})
 		must(t, err)
 		for range 3 {
 			if acknowledge(t, env, c, id, protocol.Subtask{UID: job.SourceUID}) {
@@ -135,7 +149,7 @@ func TestARepeatedAcknowledgementCountsOnce(t *testing.T) {
 }
 
 func TestAResumedJobGoesOnAfterItsOriginAndLeavesItAlone(t *testing.T) {
-	origin := &storage.Retained{Location: "/elsewhere/chk-7", Checkpoint: metadata.Checkpoint{ID: 7}}
+	origin := &storage.Completed{Location: "/elsewhere/chk-7", Checkpoint: metadata.Checkpoint{ID: 7}}
 	ended := testJob
 	ended.Retention = storage.NoExternalizedCheckpoint
 	left := coordinate(t, ended, 1, origin, func(env environment.Environment, c *coordinator.Coordinator) {
@@ -161,7 +175,7 @@ func TestARetainedCheckpointOfTheSameJobIDIsNotTouched(t *testing.T) {
 		earlier := "/checkpoints/" + testJob.ID + "/chk-1"
 		must(t, env.Files().MkdirAll(earlier))
 		must(t, filesystem.WriteFile(env.Files(), earlier+"/_metadata", []byte("retained")))
-		if _, err := c.Trigger(false); err == nil || !strings.Contains(err.Error(), "belongs to an earlier run") {
+		if _, err := c.Trigger(coordinator.Request{}); err == nil || !strings.Contains(err.Error(), "belongs to an earlier run") {
 			t.Errorf("got %v", err)
 		}
 		must(t, c.ShutDown(storage.Finished))
@@ -180,7 +194,7 @@ func TestACrashAnywhereLeavesACompleteCheckpoint(t *testing.T) {
 		world := simulation.New(1, files, func(time.Duration, environment.Address, environment.Record) {})
 		first, done := false, false
 		world.Start("master", func(env environment.Environment) {
-			c, err := coordinator.New(env, testJob, 1, nil)
+			c, err := coordinator.New(env, testJob, retaining(1), nil)
 			must(t, err)
 			must(t, c.Prepare())
 			c.Begin(subtasks())
@@ -200,7 +214,7 @@ func TestACrashAnywhereLeavesACompleteCheckpoint(t *testing.T) {
 		}
 		world.Kill("master")
 		points++
-		newest, err := storage.CompletedCheckpoints(files, "/checkpoints/"+testJob.ID)
+		newest, err := storage.CheckpointIDs(files, "/checkpoints/"+testJob.ID)
 		must(t, err)
 		if len(newest) == 0 {
 			t.Fatalf("crash point %d leaves nothing to come back from", crash)
@@ -208,8 +222,8 @@ func TestACrashAnywhereLeavesACompleteCheckpoint(t *testing.T) {
 		for _, id := range newest {
 			found, err := storage.Resolve(files, fmt.Sprintf("/checkpoints/%s/chk-%d", testJob.ID, id))
 			must(t, err)
-			for _, handle := range found.Checkpoint.Files() {
-				if _, err := storage.ReadState(files, found.Location, handle); err != nil {
+			for reference := range found.Checkpoint.References() {
+				if _, err := storage.ReadState(files, found.Location, reference.Stream); err != nil {
 					t.Errorf("crash point %d: chk-%d refers to what is not there: %v", crash, id, err)
 				}
 			}
@@ -232,14 +246,12 @@ func ExampleCoordinator() {
 		fmt.Println(r.Event, r.Checkpoint)
 	})
 	world.Start("master", func(env environment.Environment) {
-		c, _ := coordinator.New(env, testJob, 1, nil)
+		c, _ := coordinator.New(env, testJob, retaining(1), nil)
 		_ = c.Prepare()
 		c.Begin(subtasks())
-		id, _ := c.Trigger(false)
+		id, _ := c.Trigger(coordinator.Request{})
 		for _, task := range subtasks() {
-			location := fmt.Sprintf("/checkpoints/%s/chk-%d", testJob.ID, id)
-			handle, _ := storage.WriteState(env.Files(), location, environment.NewID(env), []byte("state"))
-			_, _ = c.Acknowledge(protocol.Acknowledge{Subtask: task.Subtask, Checkpoint: id, State: handle})
+			_, _ = c.Acknowledge(protocol.Acknowledge{Subtask: task.Subtask, Checkpoint: id})
 		}
 	})
 	for world.Step() {

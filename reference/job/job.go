@@ -10,9 +10,11 @@ package job
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/configuration"
 )
 
 // ParallelismMax bounds the parallelism of a job; it is also the number of key
@@ -24,12 +26,13 @@ type Job struct {
 	ID            string
 	Counts        Counts
 	Parallelism   int
-	CheckpointDir string        // URL
-	Interval      time.Duration // between periodic checkpoints
-	Timeout       time.Duration // of one checkpoint
+	Configuration configuration.Configuration // the job's own: its storage
+	Interval      time.Duration               // between periodic checkpoints
+	Timeout       time.Duration               // of one checkpoint
 	Retention     storage.Retention
-	Restarts      int    // how often a failed job is restarted
-	Restore       string // path or URL of the checkpoint to resume from, if any
+	Restarts      int               // how often a failed job is restarted
+	Restore       string            // path or URL of the checkpoint to resume from, if any
+	ClaimMode     storage.ClaimMode // of that checkpoint
 }
 
 // Vertex is one operator of the graph, run by as many subtasks as the job's
@@ -37,6 +40,7 @@ type Job struct {
 type Vertex struct {
 	UID    string
 	Output Partitioning
+	Keyed  bool // its state has a part for each of its key groups
 }
 
 // Partitioning says which subtasks of the next vertex a record may go to.
@@ -58,7 +62,14 @@ const (
 
 // Vertices returns the graph, upstream first.
 func Vertices() []Vertex {
-	return []Vertex{{SourceUID, ByKey}, {CounterUID, Forward}, {SinkUID, Nowhere}}
+	return []Vertex{
+		{UID: SourceUID, Output: ByKey}, {UID: CounterUID, Output: Forward, Keyed: true}, {UID: SinkUID, Output: Nowhere},
+	}
+}
+
+// IsKeyed says whether the operator with a uid has keyed state.
+func IsKeyed(uid string) bool {
+	return slices.ContainsFunc(Vertices(), func(v Vertex) bool { return v.UID == uid && v.Keyed })
 }
 
 // Validate returns the first thing wrong with a job.
@@ -78,7 +89,7 @@ func (j Job) Validate() error {
 	if _, err := storage.ParseRetention(string(j.Retention)); err != nil {
 		return err
 	}
-	if _, err := storage.ParseDir(j.CheckpointDir); err != nil {
+	if _, err := storage.ParseClaimMode(string(j.ClaimMode)); err != nil {
 		return err
 	}
 	return j.Counts.Validate()

@@ -11,7 +11,7 @@ import (
 
 func valid() job.Job {
 	return job.Job{
-		ID: strings.Repeat("0a", 16), Parallelism: 2, CheckpointDir: "file:///checkpoints",
+		ID: strings.Repeat("0a", 16), Parallelism: 2, ClaimMode: storage.NoClaim,
 		Interval: time.Second, Timeout: time.Minute, Retention: storage.RetainOnCancellation,
 		Counts: job.Counts{Splits: 2, Records: 10, Keys: 3, Dir: "/jobs"},
 	}
@@ -29,7 +29,7 @@ func TestBadJobsAreRefusedWithTheReason(t *testing.T) {
 		"checkpoint timeout: want more than 0, got -1ns":     func(j *job.Job) { j.Timeout = -1 },
 		"restarts: want 0 or more, got -1":                   func(j *job.Job) { j.Restarts = -1 },
 		"retention: want one of":                             func(j *job.Job) { j.Retention = "KEEP" },
-		`checkpoint directory "/x": the scheme is missing`:   func(j *job.Job) { j.CheckpointDir = "/x" },
+		"claim mode: want one of":                            func(j *job.Job) { j.ClaimMode = "MINE" },
 		"workload counts: splits: want 1 or more, got 0":     func(j *job.Job) { j.Counts.Splits = 0 },
 		"workload counts: pause and snapshot":                func(j *job.Job) { j.Counts.Pause = -1 },
 		`workload counts: dir: want an absolute path, got "`: func(j *job.Job) { j.Counts.Dir = "out" },

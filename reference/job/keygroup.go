@@ -8,6 +8,11 @@ func keyGroup(key int32, groups int) int {
 	return int(murmur(uint32(key))) % groups
 }
 
+// KeyGroups returns the first and the last key group that a subtask owns.
+func KeyGroups(index, parallelism int) (first, last int) {
+	return (index*ParallelismMax + parallelism - 1) / parallelism, ((index+1)*ParallelismMax - 1) / parallelism
+}
+
 // subtaskOf says which of the subtasks owns a key group.
 func subtaskOf(group, parallelism, groups int) int {
 	return group * parallelism / groups

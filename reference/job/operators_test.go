@@ -23,7 +23,7 @@ func inTask(t *testing.T, body func(environment.Environment)) *filesystem.Memory
 	return files
 }
 
-func operator(t *testing.T, env environment.Environment, uid string, state []byte) job.Operator {
+func operator(t *testing.T, env environment.Environment, uid string, state job.State) job.Operator {
 	t.Helper()
 	made, err := job.NewOperator(env, valid(), uid, 1)
 	must(t, err)
@@ -35,7 +35,7 @@ func operator(t *testing.T, env environment.Environment, uid string, state []byt
 func TestSourceReadsItsSplitsAndGoesOnWhereItsStateSays(t *testing.T) {
 	inTask(t, func(env environment.Environment) {
 		source := operator(t, env, job.SourceUID, nil).(job.Input)
-		var state []byte
+		var state job.State
 		for i := range int64(10) {
 			record, more, err := source.Next()
 			must(t, err)
@@ -59,12 +59,16 @@ func TestSourceReadsItsSplitsAndGoesOnWhereItsStateSays(t *testing.T) {
 
 func TestSourceRefusesTheStateOfAnotherInput(t *testing.T) {
 	inTask(t, func(env environment.Environment) {
-		for _, state := range []string{
-			`[{"split":0,"next":3}]`, `[{"split":1,"next":11}]`, `[{"split":1,"next":-1}]`, `[{"split":1,"next":3},{"split":3,"next":0}]`, `[]`,
+		for _, elements := range [][]string{
+			{`{"split":0,"next":3}`}, {`{"split":1,"next":11}`}, {`{"split":1,"next":-1}`}, {`{"split":1,"next":3}`, `{"split":3,"next":0}`}, {}, {`{`},
 		} {
+			state := job.State{}
+			for _, element := range elements {
+				state = append(state, []byte(element))
+			}
 			source, err := job.NewOperator(env, valid(), job.SourceUID, 1)
 			must(t, err)
-			if err := source.Open([]byte(state)); err == nil {
+			if err := source.Open(state); err == nil {
 				t.Errorf("%s was accepted by subtask 1 of 2, with 2 splits of 10 records", state)
 			}
 		}
@@ -108,7 +112,7 @@ func TestCounterCountsAndSumsPerKeyAcrossARestore(t *testing.T) {
 func TestSinkCommitsWithTheCheckpoint(t *testing.T) {
 	files := inTask(t, func(env environment.Environment) {
 		sink := operator(t, env, job.SinkUID, nil)
-		var states [][]byte
+		var states []job.State
 		for checkpoint := range int64(4) {
 			must(t, sink.Process(job.Record{Index: checkpoint}, nil))
 			state, err := sink.Snapshot(checkpoint + 1)

@@ -1,7 +1,6 @@
 package job
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,8 +28,9 @@ type committable struct {
 	Committed  string `json:"committed"`
 }
 
-func (s *sink) Open(state []byte) error {
-	if err := decodeState(state, &s.waiting); err != nil {
+func (s *sink) Open(state State) error {
+	var err error
+	if s.waiting, err = decodeList[committable](state); err != nil {
 		return err
 	}
 	for _, name := range []string{"pending", "committed"} {
@@ -54,7 +54,7 @@ func (s *sink) Process(r Record, _ func(Record) error) error {
 	return nil
 }
 
-func (s *sink) Snapshot(checkpoint int64) ([]byte, error) {
+func (s *sink) Snapshot(checkpoint int64) (State, error) {
 	if len(s.lines) > 0 {
 		name := fmt.Sprintf("part-%d-%d-%s", s.index, checkpoint, environment.NewID(s.env))
 		c := committable{checkpoint, path.Join(s.dir, "pending", name), path.Join(s.dir, "committed", name)}
@@ -67,7 +67,7 @@ func (s *sink) Snapshot(checkpoint int64) ([]byte, error) {
 		s.lines = nil
 		s.waiting = append(s.waiting, c)
 	}
-	return json.Marshal(s.waiting)
+	return encodeList(s.waiting)
 }
 
 // Commit commits everything up to the checkpoint: an earlier notification may

@@ -1,12 +1,10 @@
 package job
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 
 	"github.com/snapback/snapback/reference/environment"
 	"github.com/snapback/snapback/storage/filesystem"
@@ -30,13 +28,17 @@ type position struct {
 	Next  int64 `json:"next"`
 }
 
-func (s *source) Open(state []byte) error {
+func (s *source) Open(state State) error {
 	s.reading = -1
 	for split := s.index; split < s.counts.Splits; split += s.parallelism {
 		s.positions = append(s.positions, position{Split: int64(split)})
 	}
-	fresh := slices.Clone(s.positions)
-	if err := decodeState(state, &s.positions); err != nil {
+	if state == nil {
+		return nil
+	}
+	fresh := s.positions
+	var err error
+	if s.positions, err = decodeList[position](state); err != nil {
 		return err
 	}
 	return s.fits(fresh)
@@ -109,7 +111,7 @@ func (s *source) openProgress(at position) error {
 	return nil
 }
 
-func (s *source) Snapshot(int64) ([]byte, error) { return json.Marshal(s.positions) }
+func (s *source) Snapshot(int64) (State, error) { return encodeList(s.positions) }
 
 // Process is never called: a source has no input.
 func (s *source) Process(Record, func(Record) error) error {

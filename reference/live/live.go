@@ -21,6 +21,7 @@ import (
 	"github.com/snapback/snapback/reference/environment"
 	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/metadata"
 )
 
 // Bounds of the network.
@@ -35,6 +36,9 @@ const (
 func init() {
 	for _, message := range protocol.Messages() {
 		gob.Register(message)
+	}
+	for _, handle := range metadata.Handles() {
+		gob.Register(handle)
 	}
 }
 

@@ -14,7 +14,9 @@ import (
 	"github.com/snapback/snapback/reference/environment"
 	"github.com/snapback/snapback/reference/live"
 	"github.com/snapback/snapback/reference/protocol"
+	"github.com/snapback/snapback/storage/configuration"
 	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/metadata"
 )
 
 func listen(t *testing.T, address string, log io.Writer) *live.Process {
@@ -129,8 +131,17 @@ func TestEveryMessageCanBeSent(t *testing.T) {
 	}
 }
 
-// fill gives every field a value that is not its zero.
+// fill gives every field a value that is not its zero. Of handles one kind is enough.
 func fill(v reflect.Value) {
+	for _, handle := range []any{
+		&metadata.ByteStream{Name: "text", Data: []byte("data")},
+		&metadata.OperatorList{Stream: &metadata.RelativeFile{Path: "text", Size: 7}}, &metadata.KeyGroups{Stream: &metadata.File{Path: "text", Size: 7}},
+	} {
+		if v.Kind() == reflect.Interface && v.NumMethod() > 0 && reflect.TypeOf(handle).Implements(v.Type()) {
+			v.Set(reflect.ValueOf(handle))
+			return
+		}
+	}
 	switch v.Kind() {
 	case reflect.Struct:
 		for i := range v.NumField() {
@@ -146,6 +157,10 @@ func fill(v reflect.Value) {
 		v.SetBool(true)
 	case reflect.Interface:
 		v.Set(reflect.ValueOf(protocol.CancelJob{Job: "text"}))
+	case reflect.Map:
+		v.Set(reflect.ValueOf(configuration.Configuration{"key": "value"}))
+	case reflect.Int8: // a mode
+		v.SetInt(1)
 	case reflect.Uint64:
 		v.SetUint(7)
 	default:

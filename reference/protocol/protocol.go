@@ -33,8 +33,13 @@ type (
 		Inputs     int                   // channels from upstream
 		Downstream []environment.Address // one channel to each
 		Channel    int                   // which of its input channels this subtask is to those
-		Location   string                // directory of the checkpoint to restore, if any
-		State      metadata.Handle       // of this subtask, if there is a Location
+		Restore    Restore               // if its subtask's state is to be restored
+	}
+	// Restore is the state of a subtask in the checkpoint that is restored.
+	Restore struct {
+		Restored bool
+		Location string // directory of the checkpoint
+		State    metadata.Subtask
 	}
 )
 
@@ -74,9 +79,19 @@ type (
 		Subtask    Subtask
 		Attempt    int
 		Checkpoint int64
-		State      metadata.Handle
+		State      metadata.Subtask
 		EndOfInput bool // of a source; said again, should [EndOfInput] be lost
 	}
+	// Decline says that a subtask has no part in a checkpoint, and goes on.
+	Decline struct {
+		Subtask    Subtask
+		Attempt    int
+		Checkpoint int64
+		Reason     string
+		EndOfInput bool
+	}
+	// Aborted says that a checkpoint was given up.
+	Aborted struct{ Checkpoint int64 }
 	// Complete says that a checkpoint is published.
 	Complete struct{ Checkpoint int64 }
 	// EndOfInput says that a source has no more records.
@@ -118,14 +133,20 @@ type (
 	Query struct{ Job string }
 	// CancelJob asks for a job to be canceled.
 	CancelJob struct{ Job string }
+	// SuspendJob asks for a job to be given up, for another JobManager to take.
+	SuspendJob struct{ Job string }
 	// TriggerCheckpoint asks for a checkpoint now, and is answered at its end.
 	TriggerCheckpoint struct{ Job string }
+	// StopWithSavepoint asks for a savepoint below a directory, after which the job
+	// finishes. It is answered when the savepoint is complete.
+	StopWithSavepoint struct{ Job, Dir string }
 	// Answer is the JobManager's. Refused tells why not; then nothing was done.
 	Answer struct {
 		Refused    string
 		Status     storage.JobStatus
 		Error      string // why the job failed
 		Checkpoint int64
+		Path       string // of a savepoint
 	}
 	// Forwarded is a client's request on its way to a job's master.
 	Forwarded struct {
@@ -145,8 +166,8 @@ func (s Subtask) String() string { return fmt.Sprintf("%s-%d", s.UID, s.Index) }
 // Barrier separates the records before a checkpoint from those after it.
 type Barrier struct {
 	Checkpoint int64
-	Location   string // directory for the state
-	Final      bool   // no records follow; who completed it is finished
+	Target     storage.Target // for the state
+	Final      bool           // no records follow; who completed it is finished
 }
 
 // Events in the engine's log, for those who watch it.
@@ -157,6 +178,7 @@ const (
 	EventCheckpointTriggered = "checkpoint triggered" // checkpoint
 	EventCheckpointCompleted = "checkpoint completed" // checkpoint, path
 	EventCheckpointAborted   = "checkpoint aborted"   // checkpoint, error
+	EventSavepointCompleted  = "savepoint completed"  // checkpoint, path
 	EventDiscarded           = "discarded"            // checkpoint, path, error
 	EventListening           = "listening"            // path: host:port
 )
@@ -178,6 +200,8 @@ func Messages() []environment.Message {
 		Start{},
 		Trigger{},
 		Acknowledge{},
+		Decline{},
+		Aborted{},
 		Complete{},
 		EndOfInput{},
 		Cancel{},
@@ -187,6 +211,8 @@ func Messages() []environment.Message {
 		Submit{},
 		Query{},
 		CancelJob{},
+		SuspendJob{},
+		StopWithSavepoint{},
 		TriggerCheckpoint{},
 		Answer{},
 		Forwarded{},

@@ -24,6 +24,7 @@ func (s slowFiles) Create(name string) (filesystem.File, error) {
 	return slowFile{s, file}, nil
 }
 
+func (s slowFiles) CreatesWhole(name string) bool                { return s.task.world.files.CreatesWhole(name) }
 func (s slowFiles) Open(name string) (io.ReadCloser, error)      { return s.wait().Open(name) }
 func (s slowFiles) Rename(oldName, newName string) error         { return s.wait().Rename(oldName, newName) }
 func (s slowFiles) Remove(name string) error                     { return s.wait().Remove(name) }
@@ -50,4 +51,10 @@ func (f slowFile) Sync() error {
 func (f slowFile) Close() error {
 	f.wait()
 	return f.file.Close()
+}
+
+func (f slowFile) Abort() {
+	if !f.task.killed { // a deferred one, of a process that is no more
+		f.file.Abort()
+	}
 }

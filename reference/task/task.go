@@ -80,12 +80,12 @@ func run(env environment.Environment, deploy protocol.Deploy) error {
 }
 
 func (s *subtask) restore() error {
-	var state []byte
-	if s.deploy.Location != "" {
-		var err error
-		if state, err = storage.ReadState(s.env.Files(), s.deploy.Location, s.deploy.State); err != nil {
-			return err
-		}
+	if !s.deploy.Restore.Restored {
+		return s.operator.Open(nil)
+	}
+	state, err := readState(s.env.Files(), s.deploy.Restore)
+	if err != nil {
+		return err
 	}
 	return s.operator.Open(state)
 }
@@ -94,7 +94,7 @@ func (s *subtask) restore() error {
 // the next record.
 func (s *subtask) step() error {
 	wait := environment.Forever
-	if s.input != nil && s.started && !s.endOfInput {
+	if s.input != nil && s.started && !s.endOfInput && s.final == 0 {
 		wait = max(0, s.nextRecord-s.env.Now())
 	}
 	envelope, ok := s.receive(wait)
@@ -127,6 +127,11 @@ func (s *subtask) handle(envelope environment.Envelope) error {
 		return s.addCredit(envelope.From, message)
 	case protocol.Complete:
 		return s.complete(message.Checkpoint)
+	case protocol.Aborted:
+		if message.Checkpoint == s.final {
+			s.final = 0 // it goes on
+		}
+		return nil
 	case protocol.Cancel:
 		return errCanceled
 	default:
@@ -180,14 +185,19 @@ func (s *subtask) checkpoint(barrier protocol.Barrier) error {
 	if err != nil {
 		return fmt.Errorf("snapshot %s for checkpoint %d: %w", s.deploy.Subtask, barrier.Checkpoint, err)
 	}
-	// A crash here leaves a file, or a part of one, that nothing refers to; it goes
-	// when the checkpoint is abandoned.
-	handle, err := storage.WriteState(s.env.Files(), barrier.Location, environment.NewID(s.env), state)
-	if err != nil {
-		return fmt.Errorf("snapshot %s for checkpoint %d: %w", s.deploy.Subtask, barrier.Checkpoint, err)
-	}
 	if barrier.Final {
 		s.final = barrier.Checkpoint
+	}
+	// A crash here leaves a file, or a part of one, that nothing refers to; it goes
+	// when the checkpoint is abandoned.
+	handle, err := s.writeState(barrier.Target, state)
+	if err != nil {
+		// State that has no room costs this checkpoint, and not the job.
+		s.env.Send(s.deploy.Master, protocol.Decline{
+			Subtask: s.deploy.Subtask, Attempt: s.deploy.Attempt, Checkpoint: barrier.Checkpoint, EndOfInput: s.endOfInput,
+			Reason: fmt.Sprintf("snapshot %s for checkpoint %d: %v", s.deploy.Subtask, barrier.Checkpoint, err),
+		})
+		return nil
 	}
 	s.env.Send(s.deploy.Master, protocol.Acknowledge{
 		Subtask: s.deploy.Subtask, Attempt: s.deploy.Attempt, Checkpoint: barrier.Checkpoint, State: handle,

@@ -114,7 +114,7 @@ func TestASourceWithoutCreditWaits(t *testing.T) {
 		env.Receive(environment.Forever) // running
 		env.Send(source, protocol.Start{})
 		env.Sleep(time.Second)
-		env.Send(source, protocol.Trigger{Barrier: protocol.Barrier{Checkpoint: 1, Location: "/chk-1"}})
+		env.Send(source, protocol.Trigger{Barrier: protocol.Barrier{Checkpoint: 1, Target: storage.Target{Exclusive: "/chk-1"}}})
 		env.Sleep(time.Second)
 		env.Send(source, protocol.Cancel{})
 		for {

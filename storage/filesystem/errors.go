@@ -16,9 +16,15 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("read %s: want at most %d bytes, got more", e.Name, e.Limit)
 }
 
-func ignoreNotExist(err error) error {
+// IgnoreNotExist returns the error, unless it says that something does not exist.
+func IgnoreNotExist(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
+}
+
+// Failure makes the error of an operation on a name.
+func Failure(operation, name string, err error) error {
+	return &fs.PathError{Op: operation, Path: name, Err: err}
 }

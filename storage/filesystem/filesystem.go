@@ -1,6 +1,8 @@
-// Package filesystem is the one interface through which Snapback's engine code
-// touches storage, and its implementations: [Local] for a real directory tree
-// and [Memory] for the simulator.
+// Package filesystem is the one interface through which Snapback touches storage,
+// and two of its implementations: [Local] for the machine's own directories and
+// [Memory] for the simulator, which knows what a power loss would leave. Those for
+// HDFS and for object stores are packages of their own; package schemes has them all
+// behind one.
 //
 // It is not a general virtual file system: it has the operations that a
 // checkpoint needs and no others, so that every one of them can be numbered,
@@ -11,22 +13,30 @@ package filesystem
 
 import (
 	"io"
-	"path"
-	"strings"
+	"time"
 )
 
-// FileSystem is a tree of files and directories. Names are slash-separated
-// absolute paths.
+// FileSystem is a tree of files and directories. Names are absolute paths of the
+// machine's own file system or, for another one, URLs without an escape, as in
+// hdfs://namenode:40010/checkpoints or s3://bucket/checkpoints; see [ParseName].
 //
-// Errors wrap [io/fs.ErrNotExist] and [io/fs.ErrExist] where those apply.
+// Errors wrap [io/fs.ErrNotExist], [io/fs.ErrExist] and [io/fs.ErrPermission] where
+// those apply. No operation waits forever for a server.
 //
 // What is NOT guaranteed: nothing survives a power loss until it was synced. A
 // file's bytes need [File.Sync]; its name, a rename and a removal need
-// [FileSystem.SyncDir] of the directory that holds the name.
+// [FileSystem.SyncDir] of the directory that holds the name. HDFS and object stores
+// give more: there a name is durable with the operation that makes it.
 type FileSystem interface {
 	// Create makes a new file. It never replaces one, and does not make parent
 	// directories: a writer that outlived its checkpoint must not resurrect it.
+	// (Object stores have no directories, and say only at Close that a file exists.)
 	Create(name string) (File, error)
+
+	// CreatesWhole says whether a file that is created there appears at Close, whole
+	// and durable, or never: the way of object stores, which cannot rename. Elsewhere
+	// a half-written file is visible.
+	CreatesWhole(name string) bool
 
 	// Open reads a file from its beginning.
 	Open(name string) (io.ReadCloser, error)
@@ -55,9 +65,13 @@ type FileSystem interface {
 // does not make it durable.
 type File interface {
 	io.Writer
-	// Sync makes the bytes written so far durable, not the file's name.
+	// Sync makes the bytes written so far durable, not the file's name. Where files
+	// are created whole it does nothing: Close does it.
 	Sync() error
 	Close() error
+	// Abort closes the file without completing it. What there is of it may stay;
+	// where files are created whole nothing does. After Close it does nothing.
+	Abort()
 }
 
 // Entry describes a file or a directory.
@@ -65,6 +79,7 @@ type Entry struct {
 	Name      string // last element of the path
 	Size      int64  // bytes; 0 for a directory
 	Directory bool
+	Modified  time.Time // zero if it is not known
 }
 
 // ReadFile reads a whole file of at most limit bytes. A longer file is an
@@ -92,12 +107,11 @@ func WriteFile(files FileSystem, name string, data []byte) error {
 	if err != nil {
 		return err
 	}
+	defer file.Abort()
 	if _, err := file.Write(data); err != nil {
-		_ = file.Close() // the write's error says more
 		return err
 	}
 	if err := file.Sync(); err != nil {
-		_ = file.Close()
 		return err
 	}
 	return file.Close()
@@ -108,48 +122,44 @@ func WriteFile(files FileSystem, name string, data []byte) error {
 func RemoveAll(files FileSystem, name string) error {
 	entry, err := files.Stat(name)
 	if err != nil {
-		return ignoreNotExist(err)
+		return IgnoreNotExist(err)
 	}
 	if entry.Directory {
 		held, err := files.List(name)
 		if err != nil {
-			return ignoreNotExist(err)
+			return IgnoreNotExist(err)
 		}
 		for _, e := range held {
-			if err := RemoveAll(files, path.Join(name, e.Name)); err != nil {
+			if err := RemoveAll(files, Join(name, e.Name)); err != nil {
 				return err
 			}
 		}
 	}
-	return ignoreNotExist(files.Remove(name))
+	return IgnoreNotExist(files.Remove(name))
 }
 
 // Walk calls visit for everything below root, parents first and siblings by
 // name, with paths relative to root. A root that does not exist is empty. What
 // disappears during the walk is left out.
 func Walk(files FileSystem, root string, visit func(relative string, entry Entry) error) error {
-	entries, err := files.List(root)
+	return walk(files, root, "", visit)
+}
+
+func walk(files FileSystem, dir, prefix string, visit func(relative string, entry Entry) error) error {
+	entries, err := files.List(dir)
 	if err != nil {
-		return ignoreNotExist(err)
+		return IgnoreNotExist(err)
 	}
 	for _, entry := range entries {
-		if err := visit(entry.Name, entry); err != nil {
+		if err := visit(prefix+entry.Name, entry); err != nil {
 			return err
 		}
 		if !entry.Directory {
 			continue
 		}
-		below := func(relative string, e Entry) error { return visit(path.Join(entry.Name, relative), e) }
-		if err := Walk(files, path.Join(root, entry.Name), below); err != nil {
+		if err := walk(files, Join(dir, entry.Name), prefix+entry.Name+"/", visit); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func clean(name string) string {
-	if !strings.HasPrefix(name, "/") {
-		name = "/" + name
-	}
-	return path.Clean(name)
 }

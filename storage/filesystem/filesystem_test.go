@@ -4,73 +4,129 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/filesystem/specification"
 )
 
-// Both implementations are held to one specification.
-func implementations(t *testing.T) map[string]struct {
-	files filesystem.FileSystem
-	root  string
-} {
-	memory := filesystem.NewMemory()
-	if err := memory.MkdirAll("/root"); err != nil {
-		t.Fatal(err)
+// All implementations are held to one specification; those that need a server, in
+// suites/storage.
+func TestFileSystem(t *testing.T) {
+	t.Run("local", func(t *testing.T) { specification.Check(t, filesystem.Local{}, t.TempDir()) })
+	t.Run("memory", func(t *testing.T) { specification.Check(t, filesystem.NewMemory(), "/root") })
+	t.Run("memory/object", func(t *testing.T) { specification.Check(t, filesystem.NewMemory(), "s3://bucket/root") })
+}
+
+func TestNames(t *testing.T) {
+	for text, want := range map[string]string{
+		"/a/b/":               "/a/b",
+		"file:/a":             "/a",
+		"file:///a/b/../c":    "/a/c",
+		"FILE:///a":           "/a",
+		"hdfs://n:40010/a/b/": "hdfs://n:40010/a/b",
+		"s3://bucket":         "s3://bucket/",
+		"s3://bucket/a//b":    "s3://bucket/a/b",
+		"":                    "want a path or a URL, got nothing",
+		"a/b":                 `"a/b": want an absolute path, or a URL such as file:///checkpoints`,
+		"a/b:c":               `"a/b:c": want an absolute path, or a URL such as file:///checkpoints`,
+		":x":                  `":x": want a scheme before the colon, as in file:///checkpoints`,
+		"file:a/b":            `"file:a/b": want an absolute path after the scheme, as in file:///checkpoints`,
+		"file://host/a":       `"file://host/a": want no host in a file URL, got host; write file:///host/a for a local path`,
+		"hdfs:///a":           `"hdfs:///a": want a host or a bucket after hdfs://`,
+	} {
+		name, err := filesystem.ParseName(text)
+		if err != nil {
+			name = err.Error()
+		}
+		if name != want {
+			t.Errorf("%q: want %s, got %s", text, want, name)
+		}
 	}
-	return map[string]struct {
-		files filesystem.FileSystem
-		root  string
-	}{
-		"local":  {filesystem.Local{}, t.TempDir()},
-		"memory": {memory, "/root"},
+	for _, name := range []string{"/a/b", "s3://bucket/a/b"} {
+		if got := filesystem.Join(filesystem.Dir(name), "x", "../b"); got != name {
+			t.Errorf("want %s, got %s", name, got)
+		}
+		if again, err := filesystem.ParseName(filesystem.URL(name)); err != nil || again != name {
+			t.Errorf("want %s, got %s, %v", name, again, err)
+		}
 	}
 }
 
-func TestFileSystem(t *testing.T) {
-	for name, under := range implementations(t) {
-		files, at := under.files, func(name string) string { return path.Join(under.root, name) }
-		t.Run(name, func(t *testing.T) {
-			must(t, filesystem.WriteFile(files, at("a"), []byte("one")))
-			wants(t, filesystem.WriteFile(files, at("a"), []byte("two")), fs.ErrExist)
-			wants(t, filesystem.WriteFile(files, at("no/a"), nil), fs.ErrNotExist)
-
-			must(t, files.MkdirAll(at("d/e")))
-			must(t, files.MkdirAll(at("d/e")))
-			must(t, files.Rename(at("a"), at("d/e/b")))
-			wants(t, files.Rename(at("a"), at("d/e/b")), fs.ErrNotExist)
-			must(t, filesystem.WriteFile(files, at("d/c"), []byte("three")))
-			must(t, files.Rename(at("d/c"), at("d/e/b"))) // replaces
-
-			data, err := filesystem.ReadFile(files, at("d/e/b"), 5)
-			must(t, err)
-			if string(data) != "three" {
-				t.Errorf("want three, got %q", data)
+// after lists the trees that a power loss may leave, each once.
+func after(m *filesystem.Memory) []string {
+	seen := map[string]bool{}
+	m.EveryCrash(func(after *filesystem.Memory) bool {
+		var tree []string
+		_ = filesystem.Walk(after, "/", func(name string, e filesystem.Entry) error {
+			if !e.Directory {
+				name += fmt.Sprint("=", e.Size)
 			}
-			var tooLarge *filesystem.TooLargeError
-			if _, err := filesystem.ReadFile(files, at("d/e/b"), 4); !errors.As(err, &tooLarge) {
-				t.Errorf("want TooLargeError, got %v", err)
-			}
-			if err := files.Remove(at("d")); err == nil {
-				t.Error("a directory that holds something was removed")
-			}
-			must(t, files.SyncDir(at("d")))
-			wants(t, files.SyncDir(at("nowhere")), fs.ErrNotExist)
-
-			var seen []string
-			must(t, filesystem.Walk(files, under.root, func(name string, e filesystem.Entry) error {
-				seen = append(seen, fmt.Sprint(name, " ", e.Size))
-				return nil
-			}))
-			if got, want := fmt.Sprint(seen), "[d 0 d/e 0 d/e/b 5]"; got != want {
-				t.Errorf("walk: want %s, got %s", want, got)
-			}
-			must(t, filesystem.RemoveAll(files, at("d")))
-			must(t, filesystem.RemoveAll(files, at("d"))) // repeatable
-			_, err = files.Stat(at("d"))
-			wants(t, err, fs.ErrNotExist)
+			tree = append(tree, name)
+			return nil
 		})
+		seen[strings.Join(tree, " ")] = true
+		return true
+	})
+	return slices.Sorted(maps.Keys(seen))
+}
+
+func TestWhatAPowerLossLeaves(t *testing.T) {
+	m := filesystem.NewMemory()
+	expect := func(what string, want ...string) {
+		t.Helper()
+		slices.Sort(want)
+		if got := after(m); !slices.Equal(got, want) {
+			t.Errorf("%s: want %q, got %q", what, want, got)
+		}
+	}
+	file, err := m.Create("/a")
+	must(t, err)
+	_, err = file.Write([]byte("four"))
+	must(t, err)
+	expect("written", "", "a=0", "a=2", "a=4")
+	must(t, file.Sync())
+	expect("synced", "", "a=4")
+	must(t, m.SyncDir("/"))
+	expect("its name too", "a=4")
+
+	must(t, m.Rename("/a", "/b"))
+	expect("renamed", "a=4", "b=4")
+	must(t, m.SyncDir("/"))
+	must(t, m.MkdirAll("/d"))
+	must(t, m.Rename("/b", "/d/b"))
+	expect("moved to another directory", "", "b=4", "b=4 d", "b=4 d d/b=4", "d", "d d/b=4")
+	must(t, m.SyncDir("/d"))
+	must(t, m.SyncDir("/"))
+	must(t, m.Remove("/d/b"))
+	expect("removed", "d", "d d/b=4")
+	must(t, m.SyncDir("/d"))
+	expect("removed for good", "d")
+
+	must(t, filesystem.WriteFile(m, "s3://bucket/x", []byte("object")))
+	m.EveryCrash(func(after *filesystem.Memory) bool {
+		if _, err := after.Stat("s3://bucket/x"); err != nil {
+			t.Errorf("an object was lost: %v", err)
+		}
+		return true
+	})
+}
+
+func TestOperationsAreObserved(t *testing.T) {
+	m := filesystem.NewMemory()
+	var seen []string
+	m.Observe(func(o filesystem.Operation) {
+		seen = append(seen, strings.TrimSpace(fmt.Sprint(o.Kind, o.Name, " ", o.NewName)))
+	})
+	must(t, filesystem.WriteFile(m, "/a", []byte("x")))
+	must(t, m.Rename("/a", "/b"))
+	must(t, m.SyncDir("/"))
+	must(t, m.Remove("/b"))
+	if got, want := strings.Join(seen, "; "), "create/a; write/a; sync/a; close/a; rename/a /b; syncdir/; remove/b"; got != want {
+		t.Errorf("want %s, got %s", want, got)
 	}
 }
 
@@ -78,13 +134,6 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-func wants(t *testing.T, err, want error) {
-	t.Helper()
-	if !errors.Is(err, want) {
-		t.Errorf("want %v, got %v", want, err)
 	}
 }
 
@@ -97,7 +146,10 @@ func Example() {
 		fmt.Println(name, entry.Size)
 		return nil
 	})
+	err := filesystem.WriteFile(files, "/checkpoints/chk-1/_metadata", nil)
+	fmt.Println(errors.Is(err, fs.ErrExist))
 	// Output:
 	// chk-1 0
 	// chk-1/_metadata 5
+	// true
 }

@@ -10,8 +10,20 @@ type Local struct{}
 
 // Create implements [FileSystem].
 func (Local) Create(name string) (File, error) {
-	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	return localFile{file}, nil
 }
+
+// localFile is a file being written. What is closed twice says so to nobody.
+type localFile struct{ *os.File }
+
+func (f localFile) Abort() { _ = f.Close() }
+
+// CreatesWhole implements [FileSystem].
+func (Local) CreatesWhole(string) bool { return false }
 
 // Open implements [FileSystem].
 func (Local) Open(name string) (io.ReadCloser, error) { return os.Open(name) }
@@ -68,7 +80,7 @@ func (Local) SyncDir(name string) error {
 }
 
 func entryOf(info os.FileInfo) Entry {
-	entry := Entry{Name: info.Name(), Directory: info.IsDir()}
+	entry := Entry{Name: info.Name(), Directory: info.IsDir(), Modified: info.ModTime()}
 	if !entry.Directory {
 		entry.Size = info.Size()
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -11,193 +12,339 @@ import (
 )
 
 // Memory is a file system in this process's memory. What was written stays when
-// a simulated process is killed, as a page cache outlives a process; power loss
-// is not modelled here.
+// a simulated process is killed, as a page cache outlives a process; what a power
+// loss would leave is [Memory.Crash].
+//
+// Names of other file systems than the machine's own have a tree each, and these are
+// object stores: files are created whole, there are no directories but in names, and
+// nothing is renamed.
 //
 // It is not safe for concurrent use: the simulator runs one task at a time.
 type Memory struct {
-	nodes map[string]*node
+	trees   map[string]*node // by what [Split] says a name is on
+	observe func(Operation)
 }
 
+// Operation is one that changed something, or made it durable.
+type Operation struct {
+	Kind    string // create, write, sync, close, rename, remove, mkdir, syncdir
+	Name    string
+	NewName string // of a rename
+	Size    int    // bytes of a write
+}
+
+// node is a file or a directory.
 type node struct {
 	directory bool
 	data      []byte
-	children  []string // sorted names; directories only
+	synced    int              // bytes that a power loss spares
+	children  map[string]*node // of a directory, as it is
+	durable   map[string]*node // as it was when last synced
+	pending   []change         // since then
+}
+
+// change is one of a directory's names: a name gets a node, or loses it. A rename
+// within a directory does both at once.
+type change struct {
+	unlink, link string // either may be empty
+	node         *node
 }
 
 // NewMemory returns a file system that holds an empty root directory.
 func NewMemory() *Memory {
-	return &Memory{nodes: map[string]*node{"/": {directory: true}}}
+	return &Memory{trees: map[string]*node{"": newDirectory()}}
+}
+
+func newDirectory() *node {
+	return &node{directory: true, children: map[string]*node{}, durable: map[string]*node{}}
+}
+
+// Observe has a function called after each operation that changed something.
+func (m *Memory) Observe(observe func(Operation)) { m.observe = observe }
+
+func (m *Memory) did(kind, name string) { m.didOperation(Operation{Kind: kind, Name: name}) }
+
+func (m *Memory) didOperation(o Operation) {
+	if m.observe != nil {
+		m.observe(o)
+	}
+}
+
+// find returns the node with a name, or nil.
+func (m *Memory) find(name string) *node {
+	on, at := Split(name)
+	found := m.trees[on]
+	for _, element := range elements(at) {
+		if found == nil {
+			return nil
+		}
+		found = found.children[element]
+	}
+	return found
+}
+
+func elements(at string) []string {
+	at = strings.Trim(at, "/")
+	if at == "" {
+		return nil
+	}
+	return strings.Split(at, "/")
+}
+
+// CreatesWhole implements [FileSystem].
+func (m *Memory) CreatesWhole(name string) bool {
+	on, _ := Split(name)
+	return on != ""
 }
 
 // Create implements [FileSystem].
 func (m *Memory) Create(name string) (File, error) {
-	name = clean(name)
-	if m.nodes[name] != nil {
-		return nil, failure("create", name, fs.ErrExist)
+	if m.CreatesWhole(name) {
+		return &memoryFile{memory: m, name: name, node: &node{}, whole: true}, nil
+	}
+	if m.find(name) != nil {
+		return nil, Failure("create", name, fs.ErrExist)
 	}
 	created := &node{}
-	if err := m.link("create", name, created); err != nil {
+	if err := m.link("create", name, created, ""); err != nil {
 		return nil, err
 	}
-	return &memoryFile{name: name, node: created}, nil
+	m.did("create", name)
+	return &memoryFile{memory: m, name: name, node: created}, nil
 }
 
 // Open implements [FileSystem].
 func (m *Memory) Open(name string) (io.ReadCloser, error) {
-	name = clean(name)
-	found := m.nodes[name]
+	found := m.find(name)
 	switch {
 	case found == nil:
-		return nil, failure("open", name, fs.ErrNotExist)
+		return nil, Failure("open", name, fs.ErrNotExist)
 	case found.directory:
-		return nil, failure("open", name, syscall.EISDIR)
+		return nil, Failure("open", name, syscall.EISDIR)
 	}
 	return io.NopCloser(bytes.NewReader(found.data)), nil
 }
 
 // Rename implements [FileSystem].
 func (m *Memory) Rename(oldName, newName string) error {
-	oldName, newName = clean(oldName), clean(newName)
-	moved := m.nodes[oldName]
+	moved := m.find(oldName)
 	switch {
+	case m.CreatesWhole(oldName) || m.CreatesWhole(newName):
+		return Failure("rename", oldName, syscall.ENOTSUP)
 	case moved == nil:
-		return failure("rename", oldName, fs.ErrNotExist)
+		return Failure("rename", oldName, fs.ErrNotExist)
 	case moved.directory:
-		return failure("rename", oldName, syscall.EISDIR) // no engine here moves directories
+		return Failure("rename", oldName, syscall.EISDIR) // no engine here moves directories
 	}
-	if replaced := m.nodes[newName]; replaced != nil && replaced.directory {
-		return failure("rename", newName, syscall.EISDIR)
-	}
-	if err := m.link("rename", newName, moved); err != nil {
-		return err
+	if replaced := m.find(newName); replaced != nil && replaced.directory {
+		return Failure("rename", newName, syscall.EISDIR)
 	}
 	if oldName != newName {
-		m.unlink(oldName)
+		if err := m.link("rename", newName, moved, oldName); err != nil {
+			return err
+		}
 	}
+	m.didOperation(Operation{Kind: "rename", Name: oldName, NewName: newName})
 	return nil
 }
 
 // Remove implements [FileSystem].
 func (m *Memory) Remove(name string) error {
-	name = clean(name)
-	found := m.nodes[name]
+	found := m.find(name)
 	switch {
 	case found == nil:
-		return failure("remove", name, fs.ErrNotExist)
+		return Failure("remove", name, fs.ErrNotExist)
 	case len(found.children) > 0:
-		return failure("remove", name, syscall.ENOTEMPTY)
+		return Failure("remove", name, syscall.ENOTEMPTY)
 	}
 	m.unlink(name)
+	m.did("remove", name)
 	return nil
 }
 
 // MkdirAll implements [FileSystem].
 func (m *Memory) MkdirAll(name string) error {
-	name = clean(name)
-	if found := m.nodes[name]; found != nil {
+	if m.CreatesWhole(name) {
+		return nil
+	}
+	if found := m.find(name); found != nil {
 		if !found.directory {
-			return failure("mkdir", name, syscall.ENOTDIR)
+			return Failure("mkdir", name, syscall.ENOTDIR)
 		}
 		return nil
 	}
-	if err := m.MkdirAll(path.Dir(name)); err != nil {
+	if err := m.MkdirAll(Dir(name)); err != nil {
 		return err
 	}
-	return m.link("mkdir", name, &node{directory: true})
+	if err := m.link("mkdir", name, newDirectory(), ""); err != nil {
+		return err
+	}
+	m.did("mkdir", name)
+	return nil
 }
 
 // List implements [FileSystem].
 func (m *Memory) List(name string) ([]Entry, error) {
-	name = clean(name)
-	found := m.nodes[name]
+	found := m.find(name)
 	switch {
 	case found == nil:
-		return nil, failure("list", name, fs.ErrNotExist)
+		return nil, Failure("list", name, fs.ErrNotExist)
 	case !found.directory:
-		return nil, failure("list", name, syscall.ENOTDIR)
+		return nil, Failure("list", name, syscall.ENOTDIR)
 	}
 	entries := make([]Entry, 0, len(found.children))
-	for _, child := range found.children {
-		entries = append(entries, m.entry(path.Join(name, child)))
+	for _, child := range sortedNames(found.children) {
+		entries = append(entries, entryOfNode(child, found.children[child]))
 	}
 	return entries, nil
 }
 
 // Stat implements [FileSystem].
 func (m *Memory) Stat(name string) (Entry, error) {
-	name = clean(name)
-	if m.nodes[name] == nil {
-		return Entry{}, failure("stat", name, fs.ErrNotExist)
+	found := m.find(name)
+	if found == nil {
+		return Entry{}, Failure("stat", name, fs.ErrNotExist)
 	}
-	return m.entry(name), nil
+	return entryOfNode(path.Base(name), found), nil
+}
+
+func sortedNames(of map[string]*node) []string { return slices.Sorted(maps.Keys(of)) }
+
+func entryOfNode(name string, n *node) Entry {
+	return Entry{Name: name, Size: int64(len(n.data)), Directory: n.directory}
 }
 
 // SyncDir implements [FileSystem].
 func (m *Memory) SyncDir(name string) error {
-	_, err := m.List(name)
-	return err
+	found := m.find(name)
+	switch {
+	case m.CreatesWhole(name):
+		return nil
+	case found == nil:
+		return Failure("sync", name, fs.ErrNotExist)
+	case !found.directory:
+		return Failure("sync", name, syscall.ENOTDIR)
+	}
+	for _, c := range found.pending {
+		c.apply(found.durable)
+	}
+	found.pending = nil
+	m.did("syncdir", name)
+	return nil
 }
 
-func (m *Memory) entry(name string) Entry {
-	found := m.nodes[name]
-	return Entry{Name: path.Base(name), Size: int64(len(found.data)), Directory: found.directory}
-}
-
-// link gives a node a name, in a directory that must exist.
-func (m *Memory) link(operation, name string, linked *node) error {
-	parent := m.nodes[path.Dir(name)]
+// link gives a node a name, in a directory that must exist, and takes away the old
+// name, if there is one.
+func (m *Memory) link(operation, name string, linked *node, oldName string) error {
+	parent := m.find(Dir(name))
 	switch {
 	case parent == nil:
-		return failure(operation, name, fs.ErrNotExist)
+		return Failure(operation, name, fs.ErrNotExist)
 	case !parent.directory:
-		return failure(operation, name, syscall.ENOTDIR)
+		return Failure(operation, name, syscall.ENOTDIR)
 	}
-	m.nodes[name] = linked
-	base := path.Base(name)
-	if at, found := slices.BinarySearch(parent.children, base); !found {
-		parent.children = slices.Insert(parent.children, at, base)
+	made := change{link: path.Base(name), node: linked}
+	if oldName != "" && m.find(Dir(oldName)) == parent {
+		made.unlink = path.Base(oldName)
+		oldName = ""
+	}
+	parent.change(made)
+	if oldName != "" {
+		m.unlink(oldName)
 	}
 	return nil
 }
 
 func (m *Memory) unlink(name string) {
-	delete(m.nodes, name)
-	parent := m.nodes[path.Dir(name)]
-	if at, found := slices.BinarySearchFunc(parent.children, path.Base(name), strings.Compare); found {
-		parent.children = slices.Delete(parent.children, at, at+1)
+	if m.CreatesWhole(name) {
+		delete(m.find(Dir(name)).children, path.Base(name))
+		m.prune(Dir(name))
+		return
+	}
+	m.find(Dir(name)).change(change{unlink: path.Base(name)})
+}
+
+// prune forgets the directories of an object store that hold nothing: they were
+// only parts of names.
+func (m *Memory) prune(dir string) {
+	for !IsRoot(dir) && len(m.find(dir).children) == 0 {
+		delete(m.find(Dir(dir)).children, path.Base(dir))
+		dir = Dir(dir)
 	}
 }
 
+func (n *node) change(c change) {
+	c.apply(n.children)
+	n.pending = append(n.pending, c)
+}
+
+func (c change) apply(names map[string]*node) {
+	if c.unlink != "" {
+		delete(names, c.unlink)
+	}
+	if c.link != "" {
+		names[c.link] = c.node
+	}
+}
+
+// put makes an object appear whole, if it does not exist.
+func (m *Memory) put(name string, object *node) error {
+	if m.find(name) != nil {
+		return Failure("create", name, fs.ErrExist)
+	}
+	on, at := Split(name)
+	if m.trees[on] == nil {
+		m.trees[on] = newDirectory()
+	}
+	parent := m.trees[on]
+	for _, element := range elements(path.Dir(at)) {
+		if parent.children[element] == nil {
+			parent.children[element] = newDirectory()
+		}
+		parent = parent.children[element]
+	}
+	parent.children[path.Base(at)] = object
+	return nil
+}
+
 type memoryFile struct {
+	memory *Memory
 	name   string
 	node   *node
+	whole  bool // appears at Close
 	closed bool
 }
 
 func (f *memoryFile) Write(data []byte) (int, error) {
 	if f.closed {
-		return 0, failure("write", f.name, fs.ErrClosed)
+		return 0, Failure("write", f.name, fs.ErrClosed)
 	}
 	f.node.data = append(f.node.data, data...)
+	f.memory.didOperation(Operation{Kind: "write", Name: f.name, Size: len(data)})
 	return len(data), nil
 }
 
 func (f *memoryFile) Sync() error {
 	if f.closed {
-		return failure("sync", f.name, fs.ErrClosed)
+		return Failure("sync", f.name, fs.ErrClosed)
 	}
+	f.node.synced = len(f.node.data)
+	f.memory.did("sync", f.name)
 	return nil
 }
 
 func (f *memoryFile) Close() error {
 	if f.closed {
-		return failure("close", f.name, fs.ErrClosed)
+		return Failure("close", f.name, fs.ErrClosed)
 	}
 	f.closed = true
+	if f.whole {
+		if err := f.memory.put(f.name, f.node); err != nil {
+			return err
+		}
+	}
+	f.memory.did("close", f.name)
 	return nil
 }
 
-func failure(operation, name string, err error) error {
-	return &fs.PathError{Op: operation, Path: name, Err: err}
-}
+func (f *memoryFile) Abort() { f.closed = true }

@@ -1,126 +1,146 @@
-// Package metadata reads and writes the `_metadata` file that makes a directory
-// of state a checkpoint: which operators there were, and where the state of each
-// of their subtasks lies.
+// Package metadata reads and writes Apache Flink's `_metadata` file: the operators
+// of a job, and for each of their subtasks the handles that say where its state
+// lies.
 //
-// The encoding is provisional: JSON of our own, until Flink's binary format takes
-// its place. Nothing outside this package knows the encoding.
+// It reads the versions 2 (Flink 1.3) to 6 (Flink 2.3), and writes each as Flink
+// does; what was read is written back byte for byte. The format has no checksum, and
+// most flipped bits load silently in Flink. Here everything that Flink's writer never
+// writes is an error that names the offset, what was wanted and what was found.
 //
-// Start with [Checkpoint].
+// It is only the codec: no file that a handle names is looked at. That is package
+// audit's.
+//
+// Start with [Checkpoint], then [Decode]; layout.go describes the format, once for
+// both directions.
 package metadata
 
 import (
-	"bytes"
-	"encoding/json"
+	"encoding/hex"
 	"fmt"
-	"path"
 )
 
-// SizeMax bounds what [Decode] accepts, in bytes.
-const SizeMax = 64 << 20
+// SizeMax bounds what [Decode] accepts, in bytes. State that lies inline counts.
+const SizeMax = 1 << 30
 
-const format = "snapback/metadata/0"
+// The versions of the format that are read and written.
+const (
+	VersionMin = 2 // Flink 1.3 to 1.10
+	Version3   = 3 // Flink 1.11 to 1.15: coordinator and channel state
+	Version4   = 4 // Flink 1.16 to 1.20: properties
+	Version5   = 5 // Flink 2.0: names and uids of operators
+	Version    = 6 // Flink 2.1 to 2.3: merged channel state; the newest
+)
 
 // Checkpoint is the content of one `_metadata` file.
 type Checkpoint struct {
-	ID        int64      `json:"checkpointId"`
-	Workload  string     `json:"workload"` // whose state this is
-	Operators []Operator `json:"operators"`
+	Version      int32
+	ID           int64
+	MasterStates []MasterState
+	Operators    []Operator
+	Properties   *Properties // nil before version 4, and if Flink wrote null
+	Trailing     []byte      // what follows; Flink ignores it and never writes any
 }
+
+// MasterState is what a hook of the job's master put into the checkpoint.
+type MasterState struct {
+	Version int32
+	Name    string
+	Data    []byte
+}
+
+// OperatorID is what Flink knows an operator by.
+type OperatorID [16]byte
+
+func (id OperatorID) String() string { return hex.EncodeToString(id[:]) }
 
 // Operator is the state of one operator of the job.
 type Operator struct {
-	UID         string    `json:"uid"`
-	Parallelism int       `json:"parallelism"`
-	Subtasks    []Subtask `json:"subtasks"` // by index, one for each of Parallelism
+	Name, UID      string // empty before version 5, which does not record them
+	ID             OperatorID
+	Parallelism    int32
+	MaxParallelism int32
+	Coordinator    Stream // nil if there is none
+	FullyFinished  bool   // then there are no subtasks
+	Subtasks       []Subtask
 }
 
-// Subtask is the state of one subtask.
+// Label is what people call the operator: its uid where that is known, else its id.
+func (o *Operator) Label() string {
+	if o.UID != "" {
+		return o.UID
+	}
+	return o.ID.String()
+}
+
+// Subtask is the state of one subtask. One without state may not be recorded at all.
 type Subtask struct {
-	Index int    `json:"index"`
-	State Handle `json:"state"`
-}
-
-// Handle says where a piece of state lies.
-type Handle struct {
-	File string `json:"file"` // relative to the directory of `_metadata`
-	Size int64  `json:"size"` // bytes
-}
-
-type document struct {
-	Format string `json:"format"`
-	Checkpoint
+	Index           int32
+	Finished        bool           // then it has no state
+	ManagedOperator OperatorHandle // nil if there is none, as for the next three
+	RawOperator     OperatorHandle
+	ManagedKeyed    KeyedHandle
+	RawKeyed        KeyedHandle
+	Inputs          []Channel // records that were on their way to the subtask
+	Outputs         []Channel // and from it
 }
 
 // Operator returns the state of the operator with the given uid.
-func (c Checkpoint) Operator(uid string) (Operator, error) {
-	for _, operator := range c.Operators {
-		if operator.UID == uid {
-			return operator, nil
+func (c *Checkpoint) Operator(uid string) (*Operator, error) {
+	for i := range c.Operators {
+		if c.Operators[i].UID == uid {
+			return &c.Operators[i], nil
 		}
 	}
-	return Operator{}, fmt.Errorf("chk-%d holds no state of operator %q", c.ID, uid)
+	return nil, fmt.Errorf("checkpoint %d holds no state of operator %q", c.ID, uid)
 }
 
-// Files returns every file the checkpoint refers to, in the order recorded.
-func (c Checkpoint) Files() []Handle {
-	var files []Handle
-	for _, operator := range c.Operators {
-		for _, subtask := range operator.Subtasks {
-			files = append(files, subtask.State)
+// Subtask returns the state of the subtask with the given index. One that has none
+// is not an error.
+func (o *Operator) Subtask(index int) Subtask {
+	for _, subtask := range o.Subtasks {
+		if subtask.Index == int32(index) {
+			return subtask
 		}
 	}
-	return files
+	return Subtask{Index: int32(index)}
 }
 
-// Encode returns the bytes of a `_metadata` file. A checkpoint that [Decode]
-// would refuse is not encoded.
+// Encode returns the bytes of a `_metadata` file in the checkpoint's version. A
+// checkpoint that [Decode] would refuse is not encoded.
 func Encode(checkpoint Checkpoint) ([]byte, error) {
-	if err := checkpoint.validate(); err != nil {
-		return nil, fmt.Errorf("encode _metadata: %w", err)
+	c := &codec{}
+	c.file(&checkpoint)
+	if c.err != nil {
+		return nil, fmt.Errorf("encode _metadata: %w", c.err)
 	}
-	data, err := json.MarshalIndent(document{format, checkpoint}, "", " ")
-	if err != nil {
-		return nil, fmt.Errorf("encode _metadata: %w", err)
-	}
-	return append(data, '\n'), nil
+	return c.data, nil
 }
 
-// Decode reads the bytes of a `_metadata` file.
+// Decode reads the bytes of a `_metadata` file. What it returns keeps parts of data.
+// The error wraps an [Error].
 func Decode(data []byte) (Checkpoint, error) {
+	c := &codec{reading: true, data: data}
+	var checkpoint Checkpoint
 	if len(data) > SizeMax {
-		return Checkpoint{}, fmt.Errorf("decode _metadata: want at most %d bytes, got %d", SizeMax, len(data))
+		return Checkpoint{}, fmt.Errorf("decode _metadata: %w", &Error{
+			Offset: SizeMax, What: "file", Want: fmt.Sprintf("at most %d bytes", SizeMax), Got: fmt.Sprint(len(data)),
+		})
 	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	var read document
-	if err := decoder.Decode(&read); err != nil {
-		return Checkpoint{}, fmt.Errorf("decode _metadata at offset %d of %d: %w", decoder.InputOffset(), len(data), err)
+	c.file(&checkpoint)
+	if c.err != nil {
+		return Checkpoint{}, fmt.Errorf("decode _metadata: %w", c.err)
 	}
-	if read.Format != format {
-		return Checkpoint{}, fmt.Errorf("decode _metadata: want format %q, got %q", format, read.Format)
-	}
-	if err := read.validate(); err != nil {
-		return Checkpoint{}, fmt.Errorf("decode _metadata: %w", err)
-	}
-	return read.Checkpoint, nil
+	return checkpoint, nil
 }
 
-func (c Checkpoint) validate() error {
-	if c.ID < 1 {
-		return fmt.Errorf("checkpointId: want 1 or more, got %d", c.ID)
-	}
-	for _, operator := range c.Operators {
-		if len(operator.Subtasks) != operator.Parallelism {
-			return fmt.Errorf("operator %q: want %d subtasks, got %d", operator.UID, operator.Parallelism, len(operator.Subtasks))
-		}
-		for i, subtask := range operator.Subtasks {
-			if subtask.Index != i {
-				return fmt.Errorf("operator %q: want subtask %d, got %d", operator.UID, i, subtask.Index)
-			}
-			if file := subtask.State.File; path.Base(file) != file || file == "." || file == ".." {
-				return fmt.Errorf("operator %q, subtask %d: want the name of a file beside _metadata, got %q", operator.UID, i, file)
-			}
-		}
-	}
-	return nil
+// Error says what is wrong with a file, and where.
+type Error struct {
+	Offset int64  // in bytes, of what is wrong
+	What   string // was being read, from the outside in
+	Want   string
+	Got    string
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("%s at offset %d: want %s, got %s", e.What, e.Offset, e.Want, e.Got)
 }

@@ -1,68 +1,310 @@
 package metadata_test
 
 import (
+	"bytes"
+	"encoding/hex"
+	"errors"
 	"fmt"
-	"reflect"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-var sample = metadata.Checkpoint{ID: 7, Workload: "counts", Operators: []metadata.Operator{{
-	UID: "counter", Parallelism: 2, Subtasks: []metadata.Subtask{
-		{Index: 0, State: metadata.Handle{File: "a", Size: 10}},
-		{Index: 1, State: metadata.Handle{File: "b", Size: 0}},
-	},
-}}}
+const samples = "../testdata/flink-metadata"
 
-func TestRoundTrip(t *testing.T) {
-	data, err := metadata.Encode(sample)
-	if err != nil {
-		t.Fatal(err)
+// sampleFiles are the `_metadata` files that real Flink wrote.
+func sampleFiles(t testing.TB) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
+	err := filepath.WalkDir(samples, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasPrefix(entry.Name(), "_metadata") || strings.HasSuffix(name, ".json") {
+			return err
+		}
+		files[name], err = os.ReadFile(name)
+		return err
+	})
+	if err != nil || len(files) < 80 {
+		t.Fatalf("want the samples, got %d files, %v", len(files), err)
 	}
-	read, err := metadata.Decode(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !reflect.DeepEqual(sample, read) {
-		t.Errorf("want %+v, got %+v", sample, read)
-	}
+	return files
 }
 
-// A torn file is never taken for a whole one.
-func TestEveryTruncationIsRefused(t *testing.T) {
-	data, err := metadata.Encode(sample)
-	if err != nil {
-		t.Fatal(err)
+func TestWhatFlinkWroteIsWrittenBackByteForByte(t *testing.T) {
+	versions := map[int32]int{}
+	for name, data := range sampleFiles(t) {
+		checkpoint, err := metadata.Decode(data)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		versions[checkpoint.Version]++
+		again, err := metadata.Encode(checkpoint)
+		if err != nil || !bytes.Equal(again, data) {
+			t.Errorf("%s: written back otherwise, %v", name, err)
+		}
 	}
-	whole := len(strings.TrimRight(string(data), "\n"))
-	for n := range whole {
-		if _, err := metadata.Decode(data[:n]); err == nil {
-			t.Errorf("%d of %d bytes were accepted", n, whole)
+	for version := int32(3); version <= metadata.Version; version++ {
+		if versions[version] == 0 {
+			t.Errorf("no sample of version %d", version)
 		}
 	}
 }
 
-func TestRefusals(t *testing.T) {
-	for wanted, text := range map[string]string{
-		`want format "snapback/metadata/0", got "other"`:                  `{"format":"other"}`,
-		`checkpointId: want 1 or more, got 0`:                             `{"format":"snapback/metadata/0"}`,
-		`operator "o": want 2 subtasks, got 0`:                            `{"format":"snapback/metadata/0","checkpointId":1,"operators":[{"uid":"o","parallelism":2}]}`,
-		`operator "o": want subtask 0, got 3`:                             `{"format":"snapback/metadata/0","checkpointId":1,"operators":[{"uid":"o","parallelism":1,"subtasks":[{"index":3}]}]}`,
-		`subtask 0: want the name of a file beside _metadata, got "../x"`: `{"format":"snapback/metadata/0","checkpointId":1,"operators":[{"uid":"o","parallelism":1,"subtasks":[{"index":0,"state":{"file":"../x"}}]}]}`,
-		`decode _metadata at offset 0 of 0: EOF`:                          ``,
-		`unknown field "checkpoint"`:                                      `{"format":"snapback/metadata/0","checkpoint":1}`,
+// everything holds each kind of handle, in fields that the given version records.
+func everything(version int32) metadata.Checkpoint {
+	file := &metadata.File{Path: "file:/c/shared/a", Size: 7}
+	groups := &metadata.KeyGroups{Kind: metadata.KeyGroupsV2, Start: 1, Offsets: []int64{0, 5}, Stream: &metadata.RelativeFile{Path: "b", Size: 9}, ID: "id"}
+	reach := metadata.KeyGroupRange{Start: 1, Count: 2}
+	incremental := func(v1 bool) *metadata.Incremental {
+		i := &metadata.Incremental{
+			Checkpoint: 6, Backend: "backend", Range: reach, Meta: file, V1: v1,
+			Shared: []metadata.LocalFile{{LocalPath: "1.sst", Stream: file}}, Private: []metadata.LocalFile{{LocalPath: "CURRENT", Stream: file}},
+		}
+		if !v1 {
+			i.CheckpointedSize, i.ID = 3, "id"
+		}
+		return i
+	}
+	states := []metadata.NamedState{{Name: "s", Mode: metadata.Broadcast, Offsets: []int64{1}}}
+	changes := &metadata.ChangelogFiles{Range: reach, Streams: []metadata.OffsetStream{{Offset: 1, Stream: file}}, Size: 2, CheckpointedSize: 1, ID: "f", Storage: "filesystem"}
+	keyed := []metadata.KeyedHandle{
+		groups, incremental(true), incremental(false),
+		&metadata.KeyGroups{Kind: metadata.KeyGroupsSavepoint, Offsets: []int64{4}, Stream: file},
+		&metadata.KeyGroups{Kind: metadata.KeyGroupsV1, Offsets: []int64{4}, Stream: &metadata.KeyGroups{Kind: metadata.KeyGroupsV1, Stream: file}},
+		&metadata.Changelog{Range: reach, CheckpointedSize: 1, Materialized: []metadata.KeyedHandle{groups}, Changes: []metadata.KeyedHandle{changes}, Checkpoint: 5, ID: "c"},
+		&metadata.Changelog{Range: reach, V1: true, Materialized: []metadata.KeyedHandle{groups}, ID: "c"},
+		&metadata.ChangelogBytes{Range: reach, From: 1, To: 2, Changes: []metadata.Change{{KeyGroup: -1, Data: []byte("x")}}, ID: "b"},
+		&metadata.ChangelogFiles{Range: reach, V1: true, ID: "f"},
+	}
+	c := metadata.Checkpoint{Version: version, ID: 7, MasterStates: []metadata.MasterState{{Version: 1, Name: "hook", Data: []byte{1, 2}}}}
+	operator := metadata.Operator{ID: metadata.OperatorID{1, 2}, Parallelism: 9, MaxParallelism: 128}
+	for i, handle := range keyed {
+		operator.Subtasks = append(operator.Subtasks, metadata.Subtask{
+			Index: int32(i), ManagedKeyed: handle, RawOperator: &metadata.OperatorList{States: states, Stream: &metadata.ByteStream{Name: "n\x00\U0001F600", Data: []byte("data")}},
+			ManagedOperator: &metadata.FileMergingOperator{
+				OperatorList: metadata.OperatorList{States: states, Stream: &metadata.Segment{Start: 1, Size: 2, Scope: metadata.Shared, Path: "p", LogicalID: "l"}}, TaskOwnedDir: "t", SharedDir: "s",
+			},
+		})
+	}
+	if version >= metadata.Version3 {
+		operator.Coordinator = &metadata.ByteStream{Name: "coord", Data: []byte{9}}
+		one := metadata.Channel{Subtask: 1, Size: 3, Stream: file, Channels: []metadata.ChannelPart{{Gate: 1, Channel: 2, Size: 3, Offsets: []int64{4}}}}
+		operator.Subtasks[0].Inputs, operator.Subtasks[0].Outputs = []metadata.Channel{one}, []metadata.Channel{one}
+		operator.Subtasks[1] = metadata.Subtask{Index: 1, Finished: true}
+		c.Operators = append(c.Operators, metadata.Operator{Parallelism: 1, MaxParallelism: 1, FullyFinished: true})
+	}
+	if version >= metadata.Version4 {
+		c.Properties = &metadata.Properties{Name: "Checkpoint", Sharing: "FORWARD_BACKWARD", DiscardSubsumed: true}
+	}
+	if version >= metadata.Version5 {
+		operator.Name, operator.UID = "name", "uid"
+	}
+	if version >= metadata.Version {
+		merged := metadata.Channel{Merged: true, Size: 3, Stream: &metadata.EmptySegment{}, Channels: []metadata.ChannelPart{{Size: 1}, {Gate: 1, Size: 2}}}
+		operator.Subtasks[2].Inputs, operator.Subtasks[2].Outputs = []metadata.Channel{merged}, []metadata.Channel{merged}
+	}
+	c.Operators = append(c.Operators, operator)
+	return c
+}
+
+func TestEveryHandleComesBackInEveryVersion(t *testing.T) {
+	for version := int32(metadata.VersionMin); version <= metadata.Version; version++ {
+		data, err := metadata.Encode(everything(version))
+		must(t, err)
+		read, err := metadata.Decode(data)
+		must(t, err)
+		if want, got := fmt.Sprintf("%+v", flat(everything(version))), fmt.Sprintf("%+v", flat(read)); got != want {
+			t.Errorf("version %d: want %s\ngot %s", version, want, got)
+		}
+		again, err := metadata.Encode(read)
+		if err != nil || !bytes.Equal(again, data) {
+			t.Errorf("version %d: written back otherwise, %v", version, err)
+		}
+		for n := range data { // and half of it never passes for the whole
+			if _, err := metadata.Decode(data[:n]); err == nil {
+				t.Errorf("version %d: its first %d bytes of %d were read", version, n, len(data))
+			}
+		}
+	}
+}
+
+// flat names every stream and its bytes, so that two checkpoints can be compared.
+func flat(c metadata.Checkpoint) []string {
+	var all []string
+	for r := range c.References() {
+		all = append(all, fmt.Sprintf("%s %d %s %+v %t", r.Operator.Label(), r.Subtask, r.State, r.Stream, r.Changelog))
+	}
+	return all
+}
+
+// The bytes that Flink 2.3.0's own classes wrote of a small checkpoint; the
+// properties are those that follow each periodic checkpoint.
+const golden = "4960672d 00000006 0000000000000007 00000000 00000001 0002 6e6d 0004 75696431 1111111111111111 2222222222222222 00000002 00000080" +
+	"01 0005 636f6f7264 00000001 09 00000001 00000000 00000001 04 00000001 0002 7331 00 00000002 0000000000000004 000000000000000c 01 0002 6831 00000003 010203" +
+	"00000000 0c 00000000 00000002 000000000000000a 0000000000000014 06 0003 616263 0000000000000063 0003 696431 00 00000000 00000000"
+
+func TestFlinksOwnBytesAreWritten(t *testing.T) {
+	data, err := metadata.Encode(metadata.Checkpoint{
+		Version: metadata.Version, ID: 7,
+		Operators: []metadata.Operator{{
+			Name: "nm", UID: "uid1", ID: metadata.OperatorID(bytes.Join([][]byte{bytes.Repeat([]byte{0x11}, 8), bytes.Repeat([]byte{0x22}, 8)}, nil)),
+			Parallelism: 2, MaxParallelism: 128, Coordinator: &metadata.ByteStream{Name: "coord", Data: []byte{9}},
+			Subtasks: []metadata.Subtask{{
+				ManagedOperator: &metadata.OperatorList{
+					States: []metadata.NamedState{{Name: "s1", Offsets: []int64{4, 12}}}, Stream: &metadata.ByteStream{Name: "h1", Data: []byte{1, 2, 3}},
+				},
+				ManagedKeyed: &metadata.KeyGroups{
+					Kind: metadata.KeyGroupsV2, Offsets: []int64{10, 20}, Stream: &metadata.RelativeFile{Path: "abc", Size: 99}, ID: "id1",
+				},
+			}},
+		}},
+		Properties: &metadata.Properties{Name: "Checkpoint", Sharing: "FORWARD_BACKWARD", DiscardFinished: true, DiscardSubsumed: true},
+	})
+	must(t, err)
+	want, err := hex.DecodeString(strings.ReplaceAll(golden, " ", ""))
+	must(t, err)
+	if !bytes.HasPrefix(data, want) || len(data) != 786 {
+		t.Errorf("want %x and 604 bytes, got %d bytes %x", want, len(data), data[:min(len(data), len(want))])
+	}
+}
+
+func TestWhatIsWrongIsNamedWithItsPlace(t *testing.T) {
+	whole, err := metadata.Encode(everything(metadata.Version))
+	must(t, err)
+	at := func(offset int, bytes ...byte) []byte {
+		broken := append([]byte(nil), whole...)
+		copy(broken[offset:], bytes)
+		return broken
+	}
+	for _, c := range []struct {
+		data []byte
+		want string
+	}{
+		{nil, "magic number at offset 0: want 4 bytes, got the end of the file after 0"},
+		{at(0, 0), "magic number at offset 0: want 0x4960672d, got 0x0060672d"},
+		{at(7, 1), "version at offset 4: want 2 to 6, got 1"},
+		{at(7, 7), "version at offset 4: want 2 to 6, got 7"},
+		{at(8, 0x80), "checkpoint id at offset 8: want 0 or more, got -9223372036854775801"},
+		{at(16, 0xff, 0xff, 0xff, 0xff), "master states: number at offset 16: want a length of 0 or more, got -1"},
+		{at(16, 0x7f, 0xff, 0xff, 0xff), "master states: number at offset 16: want at most "},
+		{at(20, 0), "master state 1 of 1: magic number at offset 20: want 0xc96b1696, got 0x006b1696"},
+		{whole[:len(whole)-1], "properties: sharing at offset "},
 	} {
-		if _, err := metadata.Decode([]byte(text)); err == nil || !strings.Contains(err.Error(), wanted) {
-			t.Errorf("want an error with %q, got %v", wanted, err)
+		_, err := metadata.Decode(c.data)
+		var wrong *metadata.Error
+		if !errors.As(err, &wrong) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("want %s, got %v", c.want, err)
 		}
 	}
 }
 
-func Example() {
-	data, _ := metadata.Encode(sample)
-	read, _ := metadata.Decode(data)
-	fmt.Println(read.ID, read.Files())
-	// Output: 7 [{a 10} {b 0}]
+// A flipped bit in what comes before the operators, or in the properties, is found:
+// in the former by what does not fit any more, in the latter since all of it is known.
+func TestAFlippedBitInAHeaderFieldIsFound(t *testing.T) {
+	data, err := metadata.Encode(everything(metadata.Version))
+	must(t, err)
+	for _, field := range []struct {
+		name       string
+		begin, end int
+	}{{"magic number", 0, 4}, {"version", 4, 8}, {"number of master states", 16, 20}} {
+		for bit := field.begin * 8; bit < field.end*8; bit++ {
+			broken := append([]byte(nil), data...)
+			broken[bit/8] ^= 0x80 >> (bit % 8)
+			if _, err := metadata.Decode(broken); err == nil {
+				t.Errorf("bit %d of the %s can be flipped", bit, field.name)
+			}
+		}
+	}
+}
+
+func TestWhatFollowsIsKept(t *testing.T) {
+	data, err := metadata.Encode(everything(metadata.Version))
+	must(t, err)
+	read, err := metadata.Decode(append(data, "more"...))
+	if err != nil || string(read.Trailing) != "more" {
+		t.Errorf("got %q, %v", read.Trailing, err)
+	}
+}
+
+func TestWhatCannotBeWrittenIsRefused(t *testing.T) {
+	broken := func(change func(*metadata.Checkpoint)) error {
+		c := everything(metadata.Version)
+		change(&c)
+		_, err := metadata.Encode(c)
+		return err
+	}
+	for want, err := range map[string]error{
+		"version at offset 4: want 2 to 6, got 9":                          broken(func(c *metadata.Checkpoint) { c.Version = 9 }),
+		"name at offset 81: want a text of at most 65535 bytes, got 65536": broken(func(c *metadata.Checkpoint) { c.Operators[1].Name = strings.Repeat("x", 1<<16) }),
+		"index at offset": broken(func(c *metadata.Checkpoint) { c.Operators[1].Subtasks[0].Index = 9 }),
+		"want no state of a fully finished operator": broken(func(c *metadata.Checkpoint) { c.Operators[1].FullyFinished = true }),
+		"want a byte stream, got 2":                  broken(func(c *metadata.Checkpoint) { c.Operators[1].Coordinator = &metadata.File{} }),
+		"want a stream, got null":                    broken(func(c *metadata.Checkpoint) { c.Operators[1].Subtasks[0].RawOperator = &metadata.OperatorList{} }),
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %s, got %v", want, err)
+		}
+	}
+}
+
+// No input makes the reader panic, or take memory that its length does not warrant;
+// and what it reads it writes back.
+func FuzzDecode(f *testing.F) {
+	for _, data := range sampleFiles(f) {
+		f.Add(data)
+	}
+	for version := int32(metadata.VersionMin); version <= metadata.Version; version++ {
+		data, err := metadata.Encode(everything(version))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		checkpoint, err := metadata.Decode(data)
+		if err != nil {
+			return
+		}
+		again, err := metadata.Encode(checkpoint)
+		if err != nil || !bytes.Equal(again, data) {
+			t.Errorf("read, but written back otherwise: %v", err)
+		}
+	})
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	data, err := metadata.Encode(everything(metadata.Version))
+	must(b, err)
+	handles := 0
+	checkpoint, _ := metadata.Decode(data)
+	for range checkpoint.References() {
+		handles++
+	}
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		_, _ = metadata.Decode(data)
+	}
+	b.ReportMetric(float64(handles*b.N)/b.Elapsed().Seconds(), "handles/s")
+}
+
+func ExampleDecode() {
+	_, err := metadata.Decode([]byte("PK\x03\x04"))
+	fmt.Println(err)
+	// Output: decode _metadata: magic number at offset 0: want 0x4960672d, got 0x504b0304
+}
+
+func ExampleNewOperatorID() {
+	fmt.Println(metadata.NewOperatorID("src"))
+	// Output: f362c87ffabe89c8a91fa7d0a523ba6c
 }

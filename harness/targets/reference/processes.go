@@ -64,7 +64,11 @@ func (p Processes) Start(ctx context.Context, spec harness.ClusterSpec) (_ harne
 	if c.client, err = live.Listen(loopback, files, io.Discard); err != nil {
 		return nil, err
 	}
-	jobManager := c.command("jobmanager", "--listen", loopback, "--retained", fmt.Sprint(spec.Retained))
+	arguments := []string{"jobmanager", "--listen", loopback}
+	for key, value := range clusterOf(spec) {
+		arguments = append(arguments, "-D", key+"="+value)
+	}
+	jobManager := c.command(arguments...)
 	if c.cluster.Master, err = c.starter.Start(dir, "jobmanager", jobManager); err != nil {
 		return nil, err
 	}

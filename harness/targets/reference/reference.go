@@ -7,6 +7,7 @@ package reference
 
 import (
 	"errors"
+	"strconv"
 
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
@@ -16,6 +17,8 @@ import (
 	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/configuration"
+	"github.com/snapback/snapback/storage/filesystem"
 )
 
 // Name is the target's name.
@@ -29,6 +32,14 @@ func features() []scenarios.Feature {
 	return []scenarios.Feature{scenarios.Kill, scenarios.Restart, scenarios.Resume, scenarios.Trigger, scenarios.Retention}
 }
 
+// clusterOf makes the configuration of a cluster.
+func clusterOf(spec harness.ClusterSpec) configuration.Configuration {
+	return configuration.Configuration{
+		configuration.NumRetained.Key: strconv.Itoa(spec.Retained),
+		configuration.InlineMax.Key:   "0", // all state goes to files, so that it can be seen
+	}
+}
+
 // jobOf makes a job for the engine of what a scenario submits.
 func jobOf(submission harness.Submission, id, root string) job.Job {
 	w := submission.Workload
@@ -39,12 +50,13 @@ func jobOf(submission harness.Submission, id, root string) job.Job {
 			Pause: w.Pause, Snapshot: w.Snapshot, Dir: submission.Dir,
 		},
 		Parallelism:   submission.Job.Parallelism,
-		CheckpointDir: "file://" + root,
+		Configuration: configuration.Configuration{configuration.Dir.Key: filesystem.URL(root)},
 		Interval:      submission.Job.Interval,
 		Timeout:       submission.Job.Timeout,
 		Retention:     submission.Job.Retention,
 		Restarts:      submission.Job.Restarts,
 		Restore:       submission.Restore,
+		ClaimMode:     storage.NoClaim,
 	}
 }
 

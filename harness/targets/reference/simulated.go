@@ -51,7 +51,7 @@ func (Simulated) Start(ctx context.Context, spec harness.ClusterSpec) (harness.C
 		}
 	})
 	c.world.Start(simulatedJobManager, func(env environment.Environment) {
-		reference.JobManager(env, spec.Retained)
+		reference.JobManager(env, clusterOf(spec))
 	})
 	return c, c.StartTaskManagers(ctx)
 }

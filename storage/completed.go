@@ -1,0 +1,220 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/metadata"
+)
+
+// ClaimMode says who owns the checkpoint that a job is restored from. The names are
+// Flink's.
+type ClaimMode string
+
+// The modes.
+const (
+	Claim   ClaimMode = "CLAIM"    // the job does, and deletes it when it is subsumed
+	NoClaim ClaimMode = "NO_CLAIM" // whoever did before; the job never depends on it again
+	Legacy  ClaimMode = "LEGACY"   // nobody deletes it, and the job may go on using its files
+)
+
+// ClaimModes lists the modes; the first is the default.
+func ClaimModes() []ClaimMode { return []ClaimMode{NoClaim, Claim, Legacy} }
+
+// ParseClaimMode reads the name of a mode.
+func ParseClaimMode(name string) (ClaimMode, error) {
+	if slices.Contains(ClaimModes(), ClaimMode(name)) {
+		return ClaimMode(name), nil
+	}
+	return "", fmt.Errorf("claim mode: want one of %v, got %q", ClaimModes(), name)
+}
+
+// CompletedCheckpoints are those of one job that are kept, and the registry of the
+// files they use: a file lives as long as a checkpoint refers to it, whatever
+// directory it is in. It belongs to the job's coordinator alone.
+type CompletedCheckpoints struct {
+	files    filesystem.FileSystem
+	retained int
+	kept     []Completed // oldest first
+	origin   *Completed  // restored from, and not ours to delete
+
+	users     map[string]map[int64]bool // checkpoints that refer to a file, by its name
+	unclaimed map[string]bool           // files that are not ours to delete
+	garbage   []string                  // files that nobody refers to, still to be deleted
+	emptied   []string                  // directories of discarded checkpoints, to be deleted once empty
+}
+
+// NewCompletedCheckpoints returns the store of a job that keeps the newest ones, as
+// many as it is told.
+func NewCompletedCheckpoints(files filesystem.FileSystem, retained int) *CompletedCheckpoints {
+	return &CompletedCheckpoints{files: files, retained: retained, users: map[string]map[int64]bool{}, unclaimed: map[string]bool{}}
+}
+
+// Restore notes the checkpoint that the job is restored from.
+func (s *CompletedCheckpoints) Restore(from Completed, mode ClaimMode) error {
+	if mode == Claim {
+		s.kept = append(s.kept, from)
+		return s.register(from)
+	}
+	s.origin = &from
+	names, err := filesOf(from)
+	for _, name := range names {
+		s.unclaimed[name] = true
+	}
+	return err
+}
+
+// Latest is the checkpoint to come back from, if there is one.
+func (s *CompletedCheckpoints) Latest() (Completed, bool) {
+	if len(s.kept) > 0 {
+		return s.kept[len(s.kept)-1], true
+	}
+	if s.origin != nil {
+		return *s.origin, true
+	}
+	return Completed{}, false
+}
+
+// Add keeps a checkpoint, and returns those that it subsumed: they are kept no longer,
+// and to be discarded by the caller.
+func (s *CompletedCheckpoints) Add(completed Completed) (subsumed []Completed, err error) {
+	if err := s.register(completed); err != nil {
+		return nil, err
+	}
+	s.kept = append(s.kept, completed)
+	n := max(0, len(s.kept)-s.retained)
+	subsumed = slices.Clone(s.kept[:n])
+	s.kept = slices.Delete(s.kept, 0, n)
+	return subsumed, nil
+}
+
+// ShutDown returns what is to be discarded when the job has ended in the given state.
+// The others stay, and are nobody's from now on.
+func (s *CompletedCheckpoints) ShutDown(ended JobStatus, retention Retention) (discarded []Completed) {
+	if !retention.Keeps(ended) {
+		discarded = s.kept
+	}
+	s.kept = nil
+	return discarded
+}
+
+// register notes which files a checkpoint refers to.
+func (s *CompletedCheckpoints) register(c Completed) error {
+	names, err := filesOf(c)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if s.users[name] == nil {
+			s.users[name] = map[int64]bool{}
+		}
+		s.users[name][c.Checkpoint.ID] = true
+	}
+	return nil
+}
+
+// filesOf lists the files that a checkpoint refers to, but not those that their tasks
+// own.
+func filesOf(c Completed) ([]string, error) {
+	taskOwned := filesystem.Join(filesystem.Dir(c.Location), TaskOwnedName)
+	var names []string
+	for reference := range c.Checkpoint.References() {
+		name, _, err := FileOf(c.Location, reference.Stream)
+		if err != nil {
+			return nil, err
+		}
+		if name != "" && filesystem.Dir(name) != taskOwned {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// Discard deletes a checkpoint that is kept no longer, and the files that only it
+// refers to. `_metadata` goes first, so that at no time a checkpoint is found whose
+// files are gone. What fails is tried again with the next discard.
+//
+// (Flink deletes shared files first: a crash in between leaves an older checkpoint
+// that has `_metadata` and cannot be restored from.)
+func (s *CompletedCheckpoints) Discard(c Completed) error {
+	if err := s.discard(c); err != nil {
+		return fmt.Errorf("discard %s: %w", CheckpointName(c.Checkpoint.ID), err)
+	}
+	return nil
+}
+
+func (s *CompletedCheckpoints) discard(c Completed) error {
+	if c.Location != "" {
+		if err := unpublish(s.files, c.Location); err != nil {
+			return err // and nothing else is touched
+		}
+		if !slices.Contains(s.emptied, c.Location) {
+			s.emptied = append(s.emptied, c.Location)
+		}
+	}
+	s.release(c.Checkpoint.ID)
+	return s.sweep()
+}
+
+// release gives up a checkpoint's claim to its files.
+func (s *CompletedCheckpoints) release(id int64) {
+	for _, name := range slices.Sorted(maps.Keys(s.users)) {
+		users := s.users[name]
+		if !users[id] {
+			continue
+		}
+		delete(users, id)
+		if len(users) == 0 {
+			delete(s.users, name)
+			// FLINK-26985: what an unclaimed checkpoint refers to is not ours.
+			if !s.unclaimed[name] {
+				s.garbage = append(s.garbage, name)
+			}
+		}
+	}
+}
+
+// sweep deletes the files that nobody refers to, and the directories that held them.
+func (s *CompletedCheckpoints) sweep() error {
+	var failed error
+	remove := func(name string) bool {
+		err := filesystem.IgnoreNotExist(s.files.Remove(name))
+		failed = errors.Join(failed, err)
+		return err == nil
+	}
+	s.garbage = slices.DeleteFunc(s.garbage, remove)
+	s.emptied = slices.DeleteFunc(s.emptied, func(location string) bool {
+		held, err := s.files.List(location)
+		if err == nil && len(held) > 0 {
+			return false // files that are still in use
+		}
+		return remove(location)
+	})
+	return failed
+}
+
+// Unfinished lists what should be gone and could not be deleted.
+func (s *CompletedCheckpoints) Unfinished() []string { return slices.Concat(s.garbage, s.emptied) }
+
+// AbandonShared deletes the shared files that were written for a checkpoint that was
+// given up. Files that a completed checkpoint refers to stay.
+func (s *CompletedCheckpoints) AbandonShared(written []metadata.Stream) error {
+	for _, stream := range written {
+		file, ok := stream.(*metadata.File)
+		if !ok {
+			continue
+		}
+		name, err := filesystem.ParseName(file.Path)
+		if err != nil {
+			return err
+		}
+		// FLINK-25395: another checkpoint may have come to rely on it.
+		if s.users[name] == nil && !s.unclaimed[name] && !slices.Contains(s.garbage, name) {
+			s.garbage = append(s.garbage, name)
+		}
+	}
+	return s.sweep()
+}

@@ -1,0 +1,156 @@
+package configuration
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Scope says whose configuration an option is read from.
+type Scope int
+
+// The scopes.
+const (
+	Job     Scope = iota // the job's, else the cluster's
+	Cluster              // the cluster's alone
+)
+
+// Option is one that this project acts upon.
+type Option struct {
+	Key     string   // of today
+	Old     []string // names of before, in the order in which they are looked up
+	Default string
+	Scope   Scope
+	Renewed bool // Flink's client writes an old name of it anew under Key
+}
+
+// Keys lists the names of an option, the one of today first.
+func (o Option) Keys() []string { return append([]string{o.Key}, o.Old...) }
+
+// The options, with Flink's defaults.
+var (
+	Storage      = Option{Key: "execution.checkpointing.storage", Old: []string{"state.checkpoint-storage"}}
+	Dir          = Option{Key: "execution.checkpointing.dir", Old: []string{"state.checkpoints.dir", "state.backend.fs.checkpointdir"}, Renewed: true}
+	SavepointDir = Option{Key: "execution.checkpointing.savepoint-dir", Old: []string{"state.savepoints.dir", "savepoints.state.backend.fs.dir"}}
+	CreateSubdir = Option{Key: "execution.checkpointing.create-subdir", Old: []string{"state.checkpoints.create-subdir"}, Default: "true"}
+	InlineMax    = Option{Key: "execution.checkpointing.data-inline-threshold", Old: []string{"state.storage.fs.memory-threshold", "state.backend.fs.memory-threshold"}, Default: "20 kb"}
+	WriteBuffer  = Option{Key: "execution.checkpointing.write-buffer-size", Old: []string{"state.storage.fs.write-buffer-size", "state.backend.fs.write-buffer-size"}, Default: "4096"}
+	StateBackend = Option{Key: "state.backend.type", Old: []string{"state.backend"}, Default: "hashmap"}
+	Incremental  = Option{Key: "execution.checkpointing.incremental", Old: []string{"state.backend.incremental"}, Default: "false"}
+
+	Interval    = Option{Key: "execution.checkpointing.interval", Renewed: true}
+	Timeout     = Option{Key: "execution.checkpointing.timeout", Default: "10 min", Renewed: true}
+	Mode        = Option{Key: "execution.checkpointing.mode", Default: "EXACTLY_ONCE", Renewed: true}
+	RetentionOf = Option{Key: "execution.checkpointing.externalized-checkpoint-retention", Default: "NO_EXTERNALIZED_CHECKPOINTS", Renewed: true}
+	RestorePath = Option{Key: "execution.state-recovery.path", Old: []string{"execution.savepoint.path"}}
+	ClaimMode   = Option{Key: "execution.state-recovery.claim-mode", Old: []string{"execution.savepoint-restore-mode"}, Default: "NO_CLAIM"}
+
+	NumRetained  = Option{Key: "execution.checkpointing.num-retained", Old: []string{"state.checkpoints.num-retained"}, Default: "1", Scope: Cluster}
+	ParallelMode = Option{Key: "execution.checkpointing.cleaner.parallel-mode", Old: []string{"state.checkpoint.cleaner.parallel-mode"}, Default: "true", Scope: Cluster}
+	FrameSize    = Option{Key: "pekko.framesize", Old: []string{"akka.framesize"}, Default: "10485760b", Scope: Cluster}
+	Heap         = Option{Key: "jobmanager.memory.heap.size", Default: "1 gb", Scope: Cluster}
+	EntropyKey   = Option{Key: "s3.entropy.key", Scope: Cluster}
+	EntropySize  = Option{Key: "s3.entropy.length", Default: "4", Scope: Cluster}
+)
+
+// Options lists them.
+func Options() []Option {
+	return []Option{
+		Storage, Dir, SavepointDir, CreateSubdir, InlineMax, WriteBuffer, StateBackend, Incremental,
+		Interval, Timeout, Mode, RetentionOf, RestorePath, ClaimMode,
+		NumRetained, ParallelMode, FrameSize, Heap, EntropyKey, EntropySize,
+	}
+}
+
+// ValueError says that a value is none of its option's.
+type ValueError struct {
+	Key, Value, Want string
+}
+
+func (e *ValueError) Error() string {
+	return fmt.Sprintf("configuration key %s: want %s, got %q", e.Key, e.Want, e.Value)
+}
+
+func (c Configuration) fail(o Option, want string) error {
+	value, key, _ := c.Find(o)
+	return &ValueError{Key: key, Value: value, Want: want}
+}
+
+// Text returns the value of an option as it is written.
+func (c Configuration) Text(o Option) string {
+	value, _, _ := c.Find(o)
+	return value
+}
+
+// Bool returns a value that is true or false.
+func (c Configuration) Bool(o Option) (bool, error) {
+	switch strings.ToLower(c.Text(o)) {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, c.fail(o, "true or false")
+}
+
+// Int returns a whole number.
+func (c Configuration) Int(o Option) (int, error) {
+	value, err := strconv.ParseInt(c.Text(o), 10, 32)
+	if err != nil {
+		return 0, c.fail(o, "a whole number")
+	}
+	return int(value), nil
+}
+
+// Bytes returns a size in bytes: a number with a unit of 1024, or with none.
+func (c Configuration) Bytes(o Option) (int64, error) {
+	units := []string{"b", "k", "m", "g", "t"}
+	names := [][]string{{"", "b", "bytes"}, {"k", "kb", "kibibytes"}, {"m", "mb", "mebibytes"}, {"g", "gb", "gibibytes"}, {"t", "tb", "tebibytes"}}
+	number, unit, ok := quantity(strings.ToLower(c.Text(o)))
+	for power := range units {
+		if !ok || !slices.Contains(names[power], unit) {
+			continue
+		}
+		if number > math.MaxInt64>>(10*power) {
+			break
+		}
+		return number << (10 * power), nil
+	}
+	return 0, c.fail(o, "a size such as 512, 20 kb or 1 mb")
+}
+
+// Duration returns a time: a number with a unit, or with none in milliseconds.
+func (c Configuration) Duration(o Option) (time.Duration, error) {
+	number, unit, ok := quantity(c.Text(o))
+	for _, known := range []struct {
+		names []string
+		unit  time.Duration
+	}{
+		{[]string{"", "ms", "milli", "millis", "millisecond", "milliseconds"}, time.Millisecond},
+		{[]string{"s", "sec", "secs", "second", "seconds"}, time.Second},
+		{[]string{"min", "m", "minute", "minutes"}, time.Minute},
+		{[]string{"h", "hour", "hours"}, time.Hour},
+		{[]string{"d", "day", "days"}, 24 * time.Hour},
+		{[]string{"µs", "micro", "micros", "microsecond", "microseconds"}, time.Microsecond},
+		{[]string{"ns", "nano", "nanos", "nanosecond", "nanoseconds"}, time.Nanosecond},
+	} {
+		if ok && slices.Contains(known.names, unit) && number <= math.MaxInt64/int64(known.unit) {
+			return time.Duration(number) * known.unit, nil
+		}
+	}
+	return 0, c.fail(o, "a time such as 500 ms, 10 s or 5 min")
+}
+
+// quantity takes a number and its unit apart.
+func quantity(text string) (number int64, unit string, ok bool) {
+	text = strings.TrimSpace(text)
+	digits := strings.IndexFunc(text, func(r rune) bool { return r < '0' || r > '9' })
+	if digits < 0 {
+		digits = len(text)
+	}
+	number, err := strconv.ParseInt(text[:digits], 10, 64)
+	return number, strings.TrimSpace(text[digits:]), err == nil
+}

@@ -1,0 +1,146 @@
+// Package schemes is all file systems behind one: what a name begins with says which
+// one it is on.
+//
+// Start with [New].
+package schemes
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/filesystem/hdfs"
+	"github.com/snapback/snapback/storage/filesystem/object"
+)
+
+// Known lists the schemes that names may have.
+func Known() []string { return []string{"file", "hdfs", "s3", "gs", "azblob"} }
+
+// FileSystem is a [filesystem.FileSystem] for names of all schemes. It connects to a
+// store when the first name on it is used. It is safe for concurrent use.
+type FileSystem struct {
+	mu     sync.Mutex
+	opened map[string]filesystem.FileSystem // by what [filesystem.Split] says
+}
+
+// New returns the file systems of this machine and beyond.
+func New() *FileSystem {
+	return &FileSystem{opened: map[string]filesystem.FileSystem{"": filesystem.Local{}}}
+}
+
+// UnknownError is returned for a name whose scheme nobody knows.
+type UnknownError struct{ Name string }
+
+func (e *UnknownError) Error() string {
+	return fmt.Sprintf("%s: want one of the schemes %s, got %s", e.Name, strings.Join(Known(), ", "), filesystem.Scheme(e.Name))
+}
+
+// on returns the file system that a name is on.
+func (f *FileSystem) on(name string) (filesystem.FileSystem, error) {
+	on, _ := filesystem.Split(name)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if opened := f.opened[on]; opened != nil {
+		return opened, nil
+	}
+	var opened filesystem.FileSystem
+	var err error
+	switch filesystem.Scheme(name) {
+	case "hdfs":
+		opened, err = hdfs.Open(on)
+	case "s3", "gs", "azblob":
+		opened, err = object.Open(on)
+	default:
+		return nil, &UnknownError{name}
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.opened[on] = opened
+	return opened, nil
+}
+
+// Create implements [filesystem.FileSystem].
+func (f *FileSystem) Create(name string) (filesystem.File, error) {
+	files, err := f.on(name)
+	if err != nil {
+		return nil, err
+	}
+	return files.Create(name)
+}
+
+// CreatesWhole implements [filesystem.FileSystem].
+func (f *FileSystem) CreatesWhole(name string) bool {
+	files, err := f.on(name)
+	return err == nil && files.CreatesWhole(name)
+}
+
+// Open implements [filesystem.FileSystem].
+func (f *FileSystem) Open(name string) (io.ReadCloser, error) {
+	files, err := f.on(name)
+	if err != nil {
+		return nil, err
+	}
+	return files.Open(name)
+}
+
+// Rename implements [filesystem.FileSystem]. Nothing moves from one to another.
+func (f *FileSystem) Rename(oldName, newName string) error {
+	files, err := f.on(oldName)
+	if err != nil {
+		return err
+	}
+	from, _ := filesystem.Split(oldName)
+	if to, _ := filesystem.Split(newName); from != to {
+		return filesystem.Failure("rename", oldName, syscall.EXDEV)
+	}
+	return files.Rename(oldName, newName)
+}
+
+// Remove implements [filesystem.FileSystem].
+func (f *FileSystem) Remove(name string) error {
+	files, err := f.on(name)
+	if err != nil {
+		return err
+	}
+	return files.Remove(name)
+}
+
+// MkdirAll implements [filesystem.FileSystem].
+func (f *FileSystem) MkdirAll(name string) error {
+	files, err := f.on(name)
+	if err != nil {
+		return err
+	}
+	return files.MkdirAll(name)
+}
+
+// List implements [filesystem.FileSystem].
+func (f *FileSystem) List(name string) ([]filesystem.Entry, error) {
+	files, err := f.on(name)
+	if err != nil {
+		return nil, err
+	}
+	return files.List(name)
+}
+
+// Stat implements [filesystem.FileSystem].
+func (f *FileSystem) Stat(name string) (filesystem.Entry, error) {
+	files, err := f.on(name)
+	if err != nil {
+		return filesystem.Entry{}, err
+	}
+	return files.Stat(name)
+}
+
+// SyncDir implements [filesystem.FileSystem].
+func (f *FileSystem) SyncDir(name string) error {
+	files, err := f.on(name)
+	if err != nil {
+		return err
+	}
+	return files.SyncDir(name)
+}

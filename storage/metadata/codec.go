@@ -1,0 +1,266 @@
+package metadata
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// codec goes through a file in one of two directions: reading, it fills in what it
+// is given pointers to; else it appends that to data. After the first error nothing
+// happens any more.
+type codec struct {
+	reading bool
+	data    []byte
+	at      int // offset of what is read next
+	version int32
+	within  []part // from the outside in
+	depth   int    // of handles within handles
+	err     *Error
+}
+
+// part is what errors say that something is a part of.
+type part struct {
+	what     string
+	number   int // from 1, of a list's element
+	of       int
+	operator *Operator
+}
+
+func (p part) String() string {
+	text := p.what
+	if p.number > 0 {
+		text = fmt.Sprintf("%s %d of %d", p.what, p.number, p.of)
+	}
+	if p.operator != nil {
+		text += fmt.Sprintf(" (%s)", p.operator.Label())
+	}
+	return text
+}
+
+func (c *codec) enter(p part) { c.within = append(c.within, p) }
+func (c *codec) leave()       { c.within = c.within[:len(c.within)-1] }
+
+// inside names what the steps are a part of, for errors.
+func (c *codec) inside(what string, steps func()) {
+	c.enter(part{what: what})
+	steps()
+	c.leave()
+}
+
+func (c *codec) offset() int {
+	if c.reading {
+		return c.at
+	}
+	return len(c.data)
+}
+
+// fail notes that something at the offset is wrong; the first one counts.
+func (c *codec) fail(offset int, what, want string, got any) {
+	if c.err != nil {
+		return
+	}
+	c.err = &Error{Offset: int64(offset), Want: want, Got: fmt.Sprint(got)}
+	for _, p := range c.within {
+		c.err.What += p.String() + ": "
+	}
+	c.err.What += what
+}
+
+// check fails unless what was read at the offset, or is to be written, is right.
+func (c *codec) check(ok bool, offset int, what, want string, got any) bool {
+	if !ok {
+		c.fail(offset, what, want, got)
+	}
+	return c.err == nil
+}
+
+// next returns the n bytes to read, or room for the n bytes to write; nil after an
+// error.
+func (c *codec) next(n int, what string) []byte {
+	if c.err != nil {
+		return nil
+	}
+	if !c.reading {
+		c.data = append(c.data, make([]byte, n)...)
+		return c.data[len(c.data)-n:]
+	}
+	if left := len(c.data) - c.at; n > left {
+		c.fail(c.at, what, fmt.Sprintf("%d bytes", n), fmt.Sprintf("the end of the file after %d", left))
+		return nil
+	}
+	c.at += n
+	return c.data[c.at-n : c.at : c.at]
+}
+
+func (c *codec) byte(what string, value *byte) {
+	if b := c.next(1, what); b != nil {
+		if c.reading {
+			*value = b[0]
+		} else {
+			b[0] = *value
+		}
+	}
+}
+
+func (c *codec) int32(what string, value *int32) {
+	if b := c.next(4, what); b != nil {
+		if c.reading {
+			*value = int32(binary.BigEndian.Uint32(b))
+		} else {
+			binary.BigEndian.PutUint32(b, uint32(*value))
+		}
+	}
+}
+
+func (c *codec) int64(what string, value *int64) {
+	if b := c.next(8, what); b != nil {
+		if c.reading {
+			*value = int64(binary.BigEndian.Uint64(b))
+		} else {
+			binary.BigEndian.PutUint64(b, uint64(*value))
+		}
+	}
+}
+
+// natural is a number of at least 0.
+func (c *codec) natural(what string, value *int64) {
+	offset := c.offset()
+	c.int64(what, value)
+	c.check(*value >= 0, offset, what, "0 or more", *value)
+}
+
+func (c *codec) natural32(what string, value *int32) {
+	offset := c.offset()
+	c.int32(what, value)
+	c.check(*value >= 0, offset, what, "0 or more", *value)
+}
+
+// size is a number of bytes, or -1 where Flink does not know it.
+func (c *codec) size(what string, value *int64) {
+	offset := c.offset()
+	c.int64(what, value)
+	c.check(*value >= -1, offset, what, "-1 or more", *value)
+}
+
+// bool is one byte, 0 or 1.
+func (c *codec) bool(what string, value *bool) {
+	offset, b := c.offset(), byte(0)
+	if *value {
+		b = 1
+	}
+	c.byte(what, &b)
+	*value = b == 1
+	c.check(b <= 1, offset, what, "0 or 1", b)
+}
+
+// constant is a number that is always the same.
+func (c *codec) constant(what string, want uint32) {
+	offset, value := c.offset(), int32(want)
+	c.int32(what, &value)
+	if uint32(value) != want {
+		c.fail(offset, what, fmt.Sprintf("0x%08x", want), fmt.Sprintf("0x%08x", uint32(value)))
+	}
+}
+
+// literal is bytes that are always the same.
+func (c *codec) literal(what, want string) {
+	offset := c.offset()
+	b := c.next(len(want), what)
+	if b == nil || !c.reading {
+		copy(b, want)
+		return
+	}
+	for i := range b {
+		if b[i] != want[i] {
+			c.fail(offset+i, what, fmt.Sprintf("0x%02x", want[i]), fmt.Sprintf("0x%02x", b[i]))
+			return
+		}
+	}
+}
+
+// count is the length of what follows: n things, each of at least sizeMin bytes. So
+// no file makes us take more memory than its own length warrants.
+func (c *codec) count(what string, n *int, sizeMin int) {
+	offset, value := c.offset(), int32(*n)
+	if !c.check(int64(value) == int64(*n), offset, what, "a length of 31 bits", *n) {
+		return
+	}
+	c.int32(what, &value)
+	*n = int(value)
+	if !c.check(value >= 0, offset, what, "a length of 0 or more", value) || !c.reading {
+		return
+	}
+	if left := len(c.data) - c.at; *n > left/sizeMin {
+		c.fail(offset, what, fmt.Sprintf("at most %d, for %d bytes are left", left/sizeMin, left), *n)
+	}
+}
+
+// blob is bytes with their length before them.
+func (c *codec) blob(what string, value *[]byte) {
+	n := len(*value)
+	c.count(what, &n, 1)
+	b := c.next(n, what)
+	if c.reading {
+		*value = b
+	} else {
+		copy(b, *value)
+	}
+}
+
+// text is a string as Java's writeUTF writes it.
+func (c *codec) text(what string, value *string) {
+	offset := c.offset()
+	var encoded []byte
+	if !c.reading {
+		encoded = encodeText(*value)
+		if !c.check(len(encoded) <= textMax, offset, what, fmt.Sprintf("a text of at most %d bytes", textMax), len(encoded)) {
+			return
+		}
+	}
+	length := c.next(2, what)
+	if length == nil {
+		return
+	}
+	if !c.reading {
+		binary.BigEndian.PutUint16(length, uint16(len(encoded)))
+		copy(c.next(len(encoded), what), encoded)
+		return
+	}
+	encoded = c.next(int(binary.BigEndian.Uint16(length)), what)
+	decoded, err := decodeText(encoded)
+	if c.check(err == nil, offset, what, "modified UTF-8", err) {
+		*value = decoded
+	}
+}
+
+// list is a number of things, each of at least sizeMin bytes.
+func list[T any](c *codec, what string, items *[]T, sizeMin int, each func(*T)) {
+	n := len(*items)
+	c.enter(part{what: what + "s"})
+	c.count("number", &n, sizeMin)
+	c.leave()
+	for i := 0; i < n && c.err == nil; i++ {
+		if c.reading {
+			var zero T
+			*items = append(*items, zero) // as far as there is something to read
+		}
+		c.enter(part{what: what, number: i + 1, of: n})
+		each(&(*items)[i])
+		c.leave()
+	}
+}
+
+// optional is a thing that may be there: a number that is 0 or 1, and then the thing.
+func (c *codec) optional(what string, present *bool, thing func()) {
+	offset, n := c.offset(), int32(0)
+	if *present {
+		n = 1
+	}
+	c.enter(part{what: what})
+	defer c.leave()
+	c.int32("number", &n)
+	if c.check(n == 0 || n == 1, offset, "number", "0 or 1", n) && n == 1 {
+		*present = true
+		thing()
+	}
+}

@@ -1,0 +1,531 @@
+package metadata
+
+import "fmt"
+
+// The format, as one description that is read in both directions. All numbers are
+// big-endian; nothing has a length of its own but lists, texts and blobs.
+
+const (
+	magic       = 0x4960672d
+	masterMagic = 0xc96b1696
+)
+
+// Codes of the handles.
+const (
+	codeNull                = 0
+	codeByteStream          = 1
+	codeFile                = 2
+	codeKeyGroups           = byte(KeyGroupsV1)
+	codeOperatorList        = 4
+	codeIncrementalV1       = 5
+	codeRelativeFile        = 6
+	codeKeyGroupsSavepoint  = byte(KeyGroupsSavepoint)
+	codeChangelogV1         = 8
+	codeChangelogBytes      = 9
+	codeChangelogFilesV1    = 10
+	codeIncremental         = 11
+	codeKeyGroupsV2         = byte(KeyGroupsV2)
+	codeChangelogFiles      = 13
+	codeChangelog           = 14
+	codeSegment             = 15
+	codeEmptySegment        = 16
+	codeFileMergingOperator = 17
+)
+
+// depthMax bounds handles within handles; Flink nests them two deep.
+const depthMax = 8
+
+func (c *codec) file(f *Checkpoint) {
+	c.constant("magic number", magic)
+	offset := c.offset()
+	c.int32("version", &f.Version)
+	c.version = f.Version
+	if !c.check(f.Version >= VersionMin && f.Version <= Version, offset, "version", fmt.Sprintf("%d to %d", VersionMin, Version), f.Version) {
+		return
+	}
+	c.natural("checkpoint id", &f.ID)
+	list(c, "master state", &f.MasterStates, 8, c.masterState)
+	list(c, "operator", &f.Operators, 28, c.operator)
+	if c.version >= Version4 {
+		c.inside("properties", func() { c.properties(&f.Properties) })
+	}
+	if c.reading {
+		f.Trailing = c.next(len(c.data)-c.at, "what follows")
+	} else {
+		copy(c.next(len(f.Trailing), "what follows"), f.Trailing)
+	}
+}
+
+func (c *codec) masterState(m *MasterState) {
+	c.constant("magic number", masterMagic)
+	offset, length := c.offset(), 4+2+len(encodeText(m.Name))+4+len(m.Data)
+	c.count("length", &length, 1)
+	begin := c.offset()
+	c.int32("version", &m.Version)
+	c.text("name", &m.Name)
+	c.blob("data", &m.Data)
+	if is := c.offset() - begin; is != length {
+		c.fail(offset, "length", fmt.Sprint(is), length)
+	}
+}
+
+func (c *codec) operator(o *Operator) {
+	if c.version >= Version5 {
+		c.text("name", &o.Name)
+		c.text("uid", &o.UID)
+	}
+	id := c.next(len(o.ID), "id")
+	if c.reading {
+		copy(o.ID[:], id)
+	} else {
+		copy(id, o.ID[:])
+	}
+	if c.err == nil {
+		c.within[len(c.within)-1].operator = o
+	}
+	offset := c.offset()
+	c.int32("parallelism", &o.Parallelism)
+	c.int32("maximum parallelism", &o.MaxParallelism)
+	if o.Parallelism < 1 || o.Parallelism > o.MaxParallelism || o.MaxParallelism > 1<<15 {
+		c.fail(offset, "parallelism", "1 to the maximum, and that at most 32768", fmt.Sprintf("%d and %d", o.Parallelism, o.MaxParallelism))
+	}
+	if c.version == VersionMin {
+		c.constant("length of the chain", 1)
+		list(c, "subtask", &o.Subtasks, 28, func(s *Subtask) { c.subtaskV2(o, s) })
+		return
+	}
+	offset = c.offset()
+	c.inside("coordinator", func() { c.stream(&o.Coordinator) })
+	if _, inline := o.Coordinator.(*ByteStream); o.Coordinator != nil {
+		c.check(inline, offset, "coordinator", "a byte stream", streamCode(o.Coordinator))
+	}
+	c.fullyFinished(o)
+	if !o.FullyFinished {
+		list(c, "subtask", &o.Subtasks, 4, func(s *Subtask) { c.subtask(o, s) })
+	}
+}
+
+// fullyFinished is a number of subtasks of -1, and then no subtasks.
+func (c *codec) fullyFinished(o *Operator) {
+	if c.reading {
+		begin, finished := c.at, int32(-1)
+		c.int32("number of subtasks", &finished)
+		if o.FullyFinished = finished == -1; !o.FullyFinished {
+			c.at = begin // a length
+			return
+		}
+	} else if o.FullyFinished {
+		c.constant("number of subtasks", 0xffffffff)
+	}
+	c.check(!o.FullyFinished || (o.Coordinator == nil && len(o.Subtasks) == 0), c.offset(), "number of subtasks",
+		"no state of a fully finished operator", "some")
+}
+
+func (c *codec) subtaskIndex(o *Operator, offset int, index int32) {
+	if index < 0 || index >= o.Parallelism {
+		c.fail(offset, "index", fmt.Sprintf("0 to %d", o.Parallelism-1), index)
+	}
+}
+
+func (c *codec) subtaskV2(o *Operator, s *Subtask) {
+	offset := c.offset()
+	c.int32("index", &s.Index)
+	c.subtaskIndex(o, offset, s.Index)
+	c.constant("duration", 0xffffffff) // an int64 of -1 in two halves
+	c.constant("duration", 0xffffffff)
+	c.constant("legacy state", 0)
+	c.state(s)
+}
+
+func (c *codec) subtask(o *Operator, s *Subtask) {
+	offset, index := c.offset(), s.Index
+	if s.Finished {
+		index = -index - 1
+	}
+	c.int32("index", &index)
+	if s.Finished = index < 0; s.Finished {
+		index = -index - 1
+	}
+	s.Index = index
+	c.subtaskIndex(o, offset, index)
+	if s.Finished {
+		return
+	}
+	c.state(s)
+	list(c, "input channel", &s.Inputs, 29, func(ch *Channel) { c.channel(ch, channelInput) })
+	list(c, "output channel", &s.Outputs, 29, func(ch *Channel) { c.channel(ch, channelOutput) })
+}
+
+// state is what a subtask has in all versions.
+func (c *codec) state(s *Subtask) {
+	managed, raw := s.ManagedOperator != nil, s.RawOperator != nil
+	c.optional("managed operator state", &managed, func() { c.operatorHandle(&s.ManagedOperator) })
+	c.optional("raw operator state", &raw, func() { c.operatorHandle(&s.RawOperator) })
+	c.inside("managed keyed state", func() { c.keyed(&s.ManagedKeyed) })
+	c.inside("raw keyed state", func() { c.keyed(&s.RawKeyed) })
+}
+
+// code is the number that says which handle follows.
+func (c *codec) code(code *byte) (offset int) {
+	offset = c.offset()
+	c.byte("type", code)
+	if c.depth > depthMax {
+		c.fail(offset, "type", fmt.Sprintf("handles at most %d deep", depthMax), "more")
+	}
+	return offset
+}
+
+func (c *codec) unknownCode(offset int, want string, code byte) { c.fail(offset, "type", want, code) }
+
+// stream is a stream handle, or null.
+func (c *codec) stream(s *Stream) {
+	code := streamCode(*s)
+	offset := c.code(&code)
+	if c.err != nil {
+		return
+	}
+	if c.reading {
+		*s = newStream(code)
+	}
+	switch s := (*s).(type) {
+	case nil:
+		if code != codeNull {
+			c.unknownCode(offset, "that of a stream (0 to 3, 6, 15 or 16)", code)
+		}
+	case *ByteStream:
+		c.text("name", &s.Name)
+		c.blob("state", &s.Data)
+	case *File:
+		c.size("size", &s.Size)
+		c.text("path", &s.Path)
+	case *RelativeFile:
+		c.text("path", &s.Path)
+		c.size("size", &s.Size)
+	case *KeyGroups:
+		c.keyGroups(s)
+	case *Segment:
+		c.segment(s)
+	case *EmptySegment:
+	}
+}
+
+func (c *codec) segment(s *Segment) {
+	c.natural("start", &s.Start)
+	c.natural("size", &s.Size)
+	offset, scope := c.offset(), int32(s.Scope)
+	c.int32("scope", &scope)
+	s.Scope = Scope(scope)
+	c.check(scope == int32(Exclusive) || scope == int32(Shared), offset, "scope", "0 or 1", scope)
+	c.text("path", &s.Path)
+	c.text("logical id", &s.LogicalID)
+}
+
+func streamCode(s Stream) byte {
+	switch s := s.(type) {
+	case *ByteStream:
+		return codeByteStream
+	case *File:
+		return codeFile
+	case *KeyGroups:
+		return byte(s.Kind)
+	case *RelativeFile:
+		return codeRelativeFile
+	case *Segment:
+		return codeSegment
+	case *EmptySegment:
+		return codeEmptySegment
+	}
+	return codeNull
+}
+
+func newStream(code byte) Stream {
+	switch code {
+	case codeByteStream:
+		return &ByteStream{}
+	case codeFile:
+		return &File{}
+	case codeKeyGroups:
+		return &KeyGroups{Kind: KeyGroupsV1}
+	case codeRelativeFile:
+		return &RelativeFile{}
+	case codeSegment:
+		return &Segment{}
+	case codeEmptySegment:
+		return &EmptySegment{}
+	}
+	return nil
+}
+
+// someStream is a stream handle that is there.
+func (c *codec) someStream(s *Stream) {
+	offset := c.offset()
+	c.stream(s)
+	c.check(*s != nil, offset, "type", "a stream", "null")
+}
+
+func (c *codec) operatorHandle(h *OperatorHandle) {
+	code := byte(codeOperatorList)
+	if _, merged := (*h).(*FileMergingOperator); merged {
+		code = codeFileMergingOperator
+	}
+	offset := c.code(&code)
+	if c.reading && code == codeOperatorList {
+		*h = &OperatorList{}
+	} else if c.reading && code == codeFileMergingOperator {
+		*h = &FileMergingOperator{}
+	}
+	switch h := (*h).(type) {
+	case nil:
+		c.unknownCode(offset, "that of operator state (4 or 17)", code)
+	case *OperatorList:
+		c.namedStates(&h.States)
+		c.someStream(&h.Stream)
+	case *FileMergingOperator:
+		c.namedStates(&h.States)
+		c.text("directory of task-owned files", &h.TaskOwnedDir)
+		c.text("directory of shared files", &h.SharedDir)
+		c.bool("empty", &h.Empty)
+		offset := c.offset()
+		c.someStream(&h.Stream)
+		_, empty := h.Stream.(*EmptySegment)
+		_, full := h.Stream.(*Segment)
+		c.check(empty == h.Empty && (empty || full), offset, "type", "a segment, empty if said so", streamCode(h.Stream))
+	}
+}
+
+func (c *codec) namedStates(states *[]NamedState) {
+	list(c, "named state", states, 7, func(s *NamedState) {
+		c.text("name", &s.Name)
+		offset, mode := c.offset(), byte(s.Mode)
+		c.byte("mode", &mode)
+		if c.check(mode <= byte(Broadcast), offset, "mode", "0 to 2", mode) {
+			s.Mode = Mode(mode)
+		}
+		c.offsets(&s.Offsets)
+	})
+}
+
+func (c *codec) offsets(offsets *[]int64) {
+	list(c, "offset", offsets, 8, func(o *int64) { c.int64("offset", o) })
+}
+
+// keyed is a handle of keyed state, or null.
+func (c *codec) keyed(h *KeyedHandle) {
+	c.depth++
+	defer func() { c.depth-- }()
+	code := keyedCode(*h)
+	offset := c.code(&code)
+	if c.err != nil {
+		return
+	}
+	if c.reading {
+		*h = newKeyed(code)
+	}
+	switch h := (*h).(type) {
+	case nil:
+		if code != codeNull {
+			c.unknownCode(offset, "that of keyed state (0, 3, 5 or 7 to 14)", code)
+		}
+	case *KeyGroups:
+		c.keyGroups(h)
+	case *Incremental:
+		c.incremental(h)
+	case *Changelog:
+		c.changelog(h)
+	case *ChangelogBytes:
+		c.changelogBytes(h)
+	case *ChangelogFiles:
+		c.changelogFiles(h)
+	}
+}
+
+func keyedCode(h KeyedHandle) byte {
+	old := func(v1 bool, code, codeV1 byte) byte {
+		if v1 {
+			return codeV1
+		}
+		return code
+	}
+	switch h := h.(type) {
+	case *KeyGroups:
+		return byte(h.Kind)
+	case *Incremental:
+		return old(h.V1, codeIncremental, codeIncrementalV1)
+	case *Changelog:
+		return old(h.V1, codeChangelog, codeChangelogV1)
+	case *ChangelogBytes:
+		return codeChangelogBytes
+	case *ChangelogFiles:
+		return old(h.V1, codeChangelogFiles, codeChangelogFilesV1)
+	}
+	return codeNull
+}
+
+func newKeyed(code byte) KeyedHandle {
+	switch code {
+	case codeKeyGroups, codeKeyGroupsSavepoint, codeKeyGroupsV2:
+		return &KeyGroups{Kind: KeyGroupsKind(code)}
+	case codeIncremental, codeIncrementalV1:
+		return &Incremental{V1: code == codeIncrementalV1}
+	case codeChangelog, codeChangelogV1:
+		return &Changelog{V1: code == codeChangelogV1}
+	case codeChangelogBytes:
+		return &ChangelogBytes{}
+	case codeChangelogFiles, codeChangelogFilesV1:
+		return &ChangelogFiles{V1: code == codeChangelogFilesV1}
+	}
+	return nil
+}
+
+func (c *codec) keyGroups(k *KeyGroups) {
+	c.depth++
+	defer func() { c.depth-- }()
+	c.natural32("first key group", &k.Start)
+	c.offsets(&k.Offsets)
+	c.someStream(&k.Stream)
+	if k.Kind == KeyGroupsV2 {
+		c.text("state handle id", &k.ID)
+	}
+}
+
+func (c *codec) keyGroupRange(r *KeyGroupRange) {
+	c.natural32("first key group", &r.Start)
+	c.natural32("number of key groups", &r.Count)
+}
+
+func (c *codec) incremental(i *Incremental) {
+	c.int64("checkpoint id", &i.Checkpoint)
+	c.text("backend id", &i.Backend)
+	c.keyGroupRange(&i.Range)
+	if !i.V1 {
+		c.size("checkpointed size", &i.CheckpointedSize)
+	}
+	c.inside("backend's metadata", func() { c.stream(&i.Meta) })
+	c.localFiles("shared file", &i.Shared)
+	c.localFiles("private file", &i.Private)
+	if !i.V1 {
+		c.text("state handle id", &i.ID)
+	}
+}
+
+func (c *codec) localFiles(what string, files *[]LocalFile) {
+	list(c, what, files, 3, func(f *LocalFile) {
+		c.text("local path", &f.LocalPath)
+		c.someStream(&f.Stream)
+	})
+}
+
+func (c *codec) changelog(h *Changelog) {
+	c.keyGroupRange(&h.Range)
+	c.natural("checkpointed size", &h.CheckpointedSize)
+	c.keyedHandles("materialized state", &h.Materialized)
+	c.keyedHandles("changes", &h.Changes)
+	c.int64("materialization", &h.Materialization)
+	if !h.V1 {
+		c.int64("checkpoint id", &h.Checkpoint)
+	}
+	c.text("state handle id", &h.ID)
+}
+
+func (c *codec) keyedHandles(what string, handles *[]KeyedHandle) {
+	list(c, what, handles, 1, func(h *KeyedHandle) {
+		offset := c.offset()
+		c.keyed(h)
+		c.check(*h != nil, offset, "type", "keyed state", "null")
+	})
+}
+
+func (c *codec) changelogBytes(h *ChangelogBytes) {
+	c.keyGroupRange(&h.Range)
+	c.int64("from", &h.From)
+	c.int64("to", &h.To)
+	list(c, "change", &h.Changes, 8, func(change *Change) {
+		c.int32("key group", &change.KeyGroup)
+		c.blob("change", &change.Data)
+	})
+	c.text("state handle id", &h.ID)
+}
+
+func (c *codec) changelogFiles(h *ChangelogFiles) {
+	c.keyGroupRange(&h.Range)
+	list(c, "stream", &h.Streams, 9, func(s *OffsetStream) {
+		c.natural("offset", &s.Offset)
+		c.stream(&s.Stream)
+	})
+	c.natural("size", &h.Size)
+	c.natural("checkpointed size", &h.CheckpointedSize)
+	c.text("state handle id", &h.ID)
+	if !h.V1 {
+		c.text("storage", &h.Storage)
+	}
+}
+
+// Kinds of channels, by the numbers that version 6 records.
+const (
+	channelInput  = 1
+	channelOutput = 2
+	channelMerged = 2 // more than that of an unmerged one
+)
+
+// channel is the state of a channel; the versions before 6 have unmerged ones only,
+// and do not say so.
+func (c *codec) channel(ch *Channel, kind byte) {
+	if c.version >= Version {
+		offset, code := c.offset(), kind
+		if ch.Merged {
+			code += channelMerged
+		}
+		c.byte("type", &code)
+		ch.Merged = code == kind+channelMerged
+		if code != kind && !ch.Merged {
+			c.fail(offset, "type", fmt.Sprintf("%d or %d", kind, kind+channelMerged), code)
+			return
+		}
+	}
+	c.natural32("subtask", &ch.Subtask)
+	if ch.Merged {
+		c.mergedChannels(ch)
+		return
+	}
+	if c.reading {
+		ch.Channels = make([]ChannelPart, 1)
+	}
+	if !c.check(len(ch.Channels) == 1, c.offset(), "channels", "1", len(ch.Channels)) {
+		return
+	}
+	part := &ch.Channels[0]
+	c.natural32("gate or partition", &part.Gate)
+	c.natural32("channel or subpartition", &part.Channel)
+	c.offsets(&part.Offsets)
+	c.natural("size", &ch.Size)
+	part.Size = ch.Size
+	c.someStream(&ch.Stream)
+}
+
+// mergedChannels is the merged form: the channels are a blob of their own.
+func (c *codec) mergedChannels(ch *Channel) {
+	c.natural("size", &ch.Size)
+	c.stream(&ch.Stream)
+	inner := &codec{reading: c.reading, version: c.version}
+	if !c.reading {
+		inner.channelParts(&ch.Channels)
+	}
+	c.blob("channels", &inner.data)
+	if c.reading && c.err == nil {
+		base := c.at - len(inner.data)
+		inner.channelParts(&ch.Channels)
+		inner.check(inner.at == len(inner.data), inner.at, "channels", "their end", "more")
+		if inner.err != nil {
+			c.fail(base+int(inner.err.Offset), inner.err.What, inner.err.Want, inner.err.Got)
+		}
+	}
+}
+
+func (c *codec) channelParts(parts *[]ChannelPart) {
+	list(c, "channel", parts, 20, func(part *ChannelPart) {
+		c.natural32("gate or partition", &part.Gate)
+		c.natural32("channel or subpartition", &part.Channel)
+		c.natural("size", &part.Size)
+		c.offsets(&part.Offsets)
+	})
+}

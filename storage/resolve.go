@@ -1,0 +1,99 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+
+	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/metadata"
+)
+
+// Pointer is a checkpoint found on storage that nobody has read yet.
+type Pointer struct {
+	Location string // directory of the checkpoint
+	Metadata string // name of its metadata file
+}
+
+// NotFoundError says that a pointer leads to no checkpoint.
+type NotFoundError struct{ Why string }
+
+func (e *NotFoundError) Error() string { return e.Why }
+
+// Find finds the checkpoint that a pointer names, as Flink does: the directory of a
+// checkpoint or any file, taken for its metadata; as a path or a URL.
+func Find(files filesystem.FileSystem, pointer string) (Pointer, error) {
+	name, err := filesystem.ParseName(pointer)
+	if err != nil {
+		return Pointer{}, &NotFoundError{fmt.Sprintf("checkpoint: %v", err)}
+	}
+	entry, err := files.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Pointer{}, &NotFoundError{fmt.Sprintf("cannot find checkpoint %q: no such file or directory", pointer)}
+	case err != nil:
+		return Pointer{}, fmt.Errorf("find checkpoint %q: %w", pointer, err)
+	case !entry.Directory:
+		return Pointer{Location: filesystem.Dir(name), Metadata: name}, nil
+	}
+	found := Pointer{Location: name, Metadata: filesystem.Join(name, MetadataName)}
+	_, err = files.Stat(found.Metadata)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Pointer{}, &NotFoundError{fmt.Sprintf("cannot find meta data file '%s' in directory %q: it holds no completed checkpoint", MetadataName, pointer)}
+	case err != nil:
+		return Pointer{}, fmt.Errorf("find checkpoint %q: %w", pointer, err)
+	}
+	return found, nil
+}
+
+// Read reads what was found.
+func (p Pointer) Read(files filesystem.FileSystem) (Completed, error) {
+	data, err := filesystem.ReadFile(files, p.Metadata, metadata.SizeMax)
+	if err != nil {
+		return Completed{}, err
+	}
+	checkpoint, err := metadata.Decode(data)
+	if err != nil {
+		return Completed{}, fmt.Errorf("%s: %w", p.Metadata, err)
+	}
+	return Completed{Location: p.Location, Checkpoint: checkpoint}, nil
+}
+
+// Resolve finds and reads the checkpoint that a pointer names.
+func Resolve(files filesystem.FileSystem, pointer string) (Completed, error) {
+	found, err := Find(files, pointer)
+	if err != nil {
+		return Completed{}, err
+	}
+	completed, err := found.Read(files)
+	if err != nil {
+		return Completed{}, fmt.Errorf("find checkpoint %q: %w", pointer, err)
+	}
+	return completed, nil
+}
+
+// CheckpointIDs returns the ids of the checkpoints in the directory of a job that
+// have `_metadata`, newest first.
+func CheckpointIDs(files filesystem.FileSystem, job string) ([]int64, error) {
+	entries, err := files.List(job)
+	if err != nil {
+		return nil, fmt.Errorf("list checkpoints: %w", err)
+	}
+	var ids []int64
+	for _, entry := range entries {
+		id, ok := ParseCheckpointName(path.Base(entry.Name))
+		if !ok {
+			continue
+		}
+		if _, err := files.Stat(filesystem.Join(job, entry.Name, MetadataName)); err == nil {
+			ids = append(ids, id)
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("list checkpoints: %w", err)
+		}
+	}
+	slices.SortFunc(ids, func(a, b int64) int { return int(b - a) })
+	return ids, nil
+}

@@ -1,0 +1,63 @@
+package rocksdb
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+)
+
+// Layout of a log, such as a MANIFEST: blocks of records, each with a header.
+const (
+	logBlock  = 32 << 10
+	logHeader = 7 // checksum, length, type
+)
+
+// Types of the records of a log.
+const (
+	recordFull = 1 + iota
+	recordFirst
+	recordMiddle
+	recordLast
+)
+
+// CheckManifest checks every record of a MANIFEST. Whether records are missing at its
+// end only its size can tell.
+func CheckManifest(file io.Reader) error {
+	block := make([]byte, logBlock)
+	open, records := false, 0 // within a record of several parts; ended
+	for begin := 0; ; begin += logBlock {
+		n, err := io.ReadFull(file, block)
+		last := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+		if err != nil && !last {
+			return err
+		}
+		left := block[:n]
+		at := func() uint64 { return uint64(begin + n - len(left)) }
+		for len(left) >= logHeader {
+			length, kind := logHeader+int(binary.LittleEndian.Uint16(left[4:])), left[6]
+			switch {
+			case length > len(left):
+				return damaged(at(), "a record of %d bytes, where %d are left", length, len(left))
+			case maskedCRC(left[6:length]) != binary.LittleEndian.Uint32(left):
+				return damaged(at(), "the checksum of a record does not match")
+			case kind < recordFull || kind > recordLast || open != (kind == recordMiddle || kind == recordLast):
+				return damaged(at(), "a record of type %d does not belong there", kind)
+			}
+			if open = kind == recordFirst || kind == recordMiddle; !open {
+				records++
+			}
+			left = left[length:]
+		}
+		for _, b := range left { // what is too short for a header is zeros
+			if b != 0 || last {
+				return damaged(at(), "bytes that are no record")
+			}
+		}
+		if last {
+			if open || records == 0 {
+				return damaged(at(), "the end, within a record")
+			}
+			return nil
+		}
+	}
+}

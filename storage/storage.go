@@ -1,0 +1,143 @@
+package storage
+
+import (
+	"fmt"
+
+	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/metadata"
+)
+
+// CheckpointStorage is where the checkpoints of one job go. There are two:
+// [JobManagerCheckpointStorage] and [FileSystemCheckpointStorage].
+type CheckpointStorage interface {
+	// Prepare makes what all checkpoints of the job have in common, and its names
+	// durable. What cannot be reached or written says so here.
+	Prepare() error
+
+	// Begin makes room for a checkpoint, and says where its state is to go. Room that
+	// an earlier run of the job left behind is refused.
+	Begin(id int64) (Target, error)
+
+	// BeginSavepoint does the same for a savepoint, in a new directory below dir. The
+	// name makes the directory unlike any other.
+	BeginSavepoint(dir, name string) (Target, error)
+
+	// Complete makes a checkpoint of what was written to the target. The attempt is
+	// a name for temporary files that no other attempt uses.
+	Complete(target Target, attempt string, checkpoint metadata.Checkpoint) (Completed, error)
+}
+
+// Completed is a checkpoint that can be restored from.
+type Completed struct {
+	Location   string // directory that holds `_metadata`; empty if only the JobManager has it
+	Checkpoint metadata.Checkpoint
+}
+
+// NotAddressable is what Flink calls the location of a checkpoint that only the
+// JobManager's memory holds.
+const NotAddressable = "<checkpoint-not-externally-addressable>"
+
+// Pointer is what a user would resume from.
+func (c Completed) Pointer() string {
+	if c.Location == "" {
+		return NotAddressable
+	}
+	return c.Location
+}
+
+// Target says where the state of one checkpoint goes. It crosses the network.
+type Target struct {
+	Location  string // directory of the checkpoint; empty if there is none
+	Exclusive string // directories by scope; empty: all state stays in memory
+	Shared    string
+	TaskOwned string
+	Savepoint bool // all scopes are one, and it can be moved
+
+	InlineMax   int64  // bytes of state that stay in memory; more goes to a file or, without directories, nowhere
+	WriteBuffer int    // bytes collected before they are written
+	MessageMax  int64  // bytes of a message to the JobManager
+	Budget      int64  // bytes of all state that stays in memory; 0 for no limit
+	EntropyKey  string // to be replaced in directories by EntropySize random characters
+	EntropySize int
+}
+
+// jobDirectory is the directory of one job's checkpoints.
+type jobDirectory struct {
+	files filesystem.FileSystem
+	name  string // {dir}/{job-id} or, flat, {dir}
+}
+
+func newJobDirectory(files filesystem.FileSystem, dir, job string, flat bool) (jobDirectory, error) {
+	root, err := ParseDir(dir)
+	if err != nil {
+		return jobDirectory{}, err
+	}
+	if !ValidJobID(job) {
+		return jobDirectory{}, fmt.Errorf("job id: want 32 hexadecimal digits, got %q", job)
+	}
+	if flat {
+		return jobDirectory{files: files, name: root}, nil
+	}
+	return jobDirectory{files: files, name: filesystem.Join(root, job)}, nil
+}
+
+// begin makes the directory of a checkpoint.
+func (d jobDirectory) begin(id int64) (location string, err error) {
+	location = filesystem.Join(d.name, CheckpointName(id))
+	if err := d.mustNotExist(location); err != nil {
+		return "", fmt.Errorf("begin %s: %w", CheckpointName(id), err)
+	}
+	if err := d.files.MkdirAll(location); err != nil {
+		return "", fmt.Errorf("begin %s: %w", CheckpointName(id), err)
+	}
+	return location, nil
+}
+
+// mustNotExist refuses a directory of an earlier run with the same job id. Flink goes
+// on, fails at the end, and deletes what the earlier run retained.
+func (d jobDirectory) mustNotExist(location string) error {
+	_, err := d.files.Stat(location)
+	if err == nil {
+		return fmt.Errorf("%s exists; it belongs to an earlier run of the job", location)
+	}
+	return filesystem.IgnoreNotExist(err)
+}
+
+func beginSavepoint(files filesystem.FileSystem, dir, job, name string) (location string, err error) {
+	root, err := ParseDir(dir)
+	if err != nil {
+		return "", fmt.Errorf("savepoint: %w", err)
+	}
+	location = filesystem.Join(root, fmt.Sprintf("savepoint-%.6s-%.12s", job, name))
+	if err := (jobDirectory{files: files}).mustNotExist(location); err != nil {
+		return "", fmt.Errorf("savepoint: %w", err)
+	}
+	if err := mkdirDurably(files, location); err != nil {
+		return "", fmt.Errorf("savepoint: %w", err)
+	}
+	return location, nil
+}
+
+// mkdirDurably makes a directory and its missing parents, and their names durable.
+func mkdirDurably(files filesystem.FileSystem, dir string) error {
+	var made []string
+	for missing := dir; !filesystem.IsRoot(missing); missing = filesystem.Dir(missing) {
+		_, err := files.Stat(missing)
+		if err == nil {
+			break
+		}
+		if err := filesystem.IgnoreNotExist(err); err != nil {
+			return err
+		}
+		made = append(made, missing)
+	}
+	if err := files.MkdirAll(dir); err != nil {
+		return err
+	}
+	for _, name := range made {
+		if err := files.SyncDir(filesystem.Dir(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
