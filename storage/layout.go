@@ -15,7 +15,8 @@ const (
 	SharedName    = "shared"
 	TaskOwnedName = "taskowned"
 
-	inProgressPrefix = "._metadata.inprogress."
+	// InProgressPrefix begins the name of a metadata file that is being written.
+	InProgressPrefix = "._metadata.inprogress."
 	checkpointPrefix = "chk-"
 )
 

@@ -42,7 +42,7 @@ func publishInOrder(files filesystem.FileSystem, location, attempt string, check
 		return filesystem.WriteFile(files, place, encoded)
 	}
 	// FLINK-17808: written beside its place, so that half of it is never visible.
-	temporary := filesystem.Join(location, inProgressPrefix+attempt)
+	temporary := filesystem.Join(location, InProgressPrefix+attempt)
 	if err := filesystem.WriteFile(files, temporary, encoded); err != nil {
 		return err
 	}

@@ -22,6 +22,17 @@ type NotFoundError struct{ Why string }
 
 func (e *NotFoundError) Error() string { return e.Why }
 
+// UnreachableError says that nobody knows what a pointer leads to.
+type UnreachableError struct {
+	What string
+	Err  error
+}
+
+func (e *UnreachableError) Error() string { return e.What + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
 // Find finds the checkpoint that a pointer names, as Flink does: the directory of a
 // checkpoint or any file, taken for its metadata; as a path or a URL.
 func Find(files filesystem.FileSystem, pointer string) (Pointer, error) {
@@ -34,7 +45,7 @@ func Find(files filesystem.FileSystem, pointer string) (Pointer, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return Pointer{}, &NotFoundError{fmt.Sprintf("cannot find checkpoint %q: no such file or directory", pointer)}
 	case err != nil:
-		return Pointer{}, fmt.Errorf("find checkpoint %q: %w", pointer, err)
+		return Pointer{}, &UnreachableError{fmt.Sprintf("find checkpoint %q", pointer), err}
 	case !entry.Directory:
 		return Pointer{Location: filesystem.Dir(name), Metadata: name}, nil
 	}
@@ -44,7 +55,7 @@ func Find(files filesystem.FileSystem, pointer string) (Pointer, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return Pointer{}, &NotFoundError{fmt.Sprintf("cannot find meta data file '%s' in directory %q: it holds no completed checkpoint", MetadataName, pointer)}
 	case err != nil:
-		return Pointer{}, fmt.Errorf("find checkpoint %q: %w", pointer, err)
+		return Pointer{}, &UnreachableError{fmt.Sprintf("find checkpoint %q", pointer), err}
 	}
 	return found, nil
 }

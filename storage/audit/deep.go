@@ -1,0 +1,170 @@
+package audit
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/metadata"
+	"github.com/snapback/snapback/storage/rocksdb"
+)
+
+// readAll reads every byte that a checkpoint relies on in a file, and compares it with
+// its checksums and digest, where there are some.
+func (v *verifier) readAll(ctx context.Context, f *referenced) error {
+	local, err := v.spool(ctx, f.name)
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		v.against(f, Unreadable, nil, "a file that can be read to its end", reason(err))
+		return nil
+	}
+	defer local.close()
+	if f.size >= 0 && !f.changelog && local.size != f.size {
+		v.against(f, WrongSize, nil, f.wanted(), fmt.Sprintf("%d bytes that can be read", local.size))
+		return nil
+	}
+	if v.seal != nil {
+		if want, ok := v.seal.Files[filesystem.URL(f.name)]; ok {
+			if err := v.compare(f, local, want); err != nil {
+				return err
+			}
+		}
+	}
+	for _, use := range f.uses {
+		v.checkRocksDB(f, local, use)
+	}
+	return nil
+}
+
+// spooled is a file that can be read at any offset: itself, or a copy of it.
+type spooled struct {
+	io.ReaderAt
+	size  int64
+	close func()
+}
+
+// spool reads a file from its beginning to its end. One of another machine's is copied
+// into a temporary file, for checksums are not in the order of the bytes.
+func (v *verifier) spool(ctx context.Context, name string) (*spooled, error) {
+	reader, err := v.Files.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	closeReader := func() { _ = reader.Close() } // only read from
+	at, direct := reader.(io.ReaderAt)
+	var into io.Writer = io.Discard
+	done := closeReader
+	if !direct {
+		temporary, err := os.CreateTemp("", "snapback-verify-*")
+		if err != nil {
+			closeReader()
+			return nil, err
+		}
+		at, into = temporary, temporary
+		done = func() {
+			closeReader()
+			_ = temporary.Close()
+			_ = os.Remove(temporary.Name()) // only a copy
+		}
+	}
+	size, err := io.Copy(into, &cancelable{ctx, reader})
+	if err != nil {
+		done()
+		return nil, err
+	}
+	return &spooled{ReaderAt: at, size: size, close: done}, nil
+}
+
+// cancelable is a reader that ends with its context.
+type cancelable struct {
+	ctx    context.Context
+	reader io.Reader
+}
+
+func (c *cancelable) Read(b []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.reader.Read(b)
+}
+
+// compare compares a file with the digest that a seal has of it.
+func (v *verifier) compare(f *referenced, local *spooled, want Digest) error {
+	hash := sha256.New()
+	if _, err := io.Copy(hash, io.NewSectionReader(local, want.Begin, want.Bytes)); err != nil {
+		return err
+	}
+	if sum := hex.EncodeToString(hash.Sum(nil)); sum != want.SHA256 {
+		v.against(f, Corrupt, nil, "sha256 "+want.SHA256+", as sealed", "sha256 "+sum)
+	}
+	return nil
+}
+
+// current is what RocksDB's file CURRENT holds: the name of the MANIFEST.
+var current = regexp.MustCompile(`^MANIFEST-\d{6,}\n$`)
+
+// checkRocksDB checks a piece of state that is a file of RocksDB.
+func (v *verifier) checkRocksDB(f *referenced, local *spooled, use metadata.Reference) {
+	_, localPath, found := strings.Cut(use.State, ": ")
+	begin, size := int64(0), local.size
+	if segment, ok := use.Stream.(*metadata.Segment); ok {
+		begin, size = segment.Start, segment.Size
+	}
+	part := io.NewSectionReader(local, begin, size)
+	var err error
+	switch base := path.Base(localPath); {
+	case !found:
+		return
+	case strings.HasSuffix(base, ".sst"):
+		err = rocksdb.CheckTable(part, size)
+	case strings.HasPrefix(base, "MANIFEST-"):
+		err = rocksdb.CheckManifest(part)
+	case base == "CURRENT":
+		data, readErr := io.ReadAll(io.LimitReader(part, 1<<10))
+		if err = readErr; err == nil && !current.Match(data) {
+			err = &rocksdb.DamageError{What: fmt.Sprintf("%q is not the name of a MANIFEST", data)}
+		}
+	default:
+		return
+	}
+	var damage *rocksdb.DamageError
+	switch {
+	case err == nil:
+	case errors.As(err, &damage):
+		offset := begin + damage.Offset
+		v.against(f, Corrupt, &offset, "a whole "+path.Base(localPath), damage.What)
+	case errors.Is(err, rocksdb.ErrUnsupported):
+		v.note(fmt.Sprintf("%s (%s): %v", filesystem.URL(f.name), localPath, err))
+	default:
+		v.against(f, Unreadable, nil, "a file that can be read", reason(err))
+	}
+}
+
+// digest is the SHA-256 of a part of a file; of all of it, if the part has no end.
+func (a *Auditor) digest(name string, part span) (string, error) {
+	reader, err := a.Files.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = reader.Close() }() // only read from
+	if _, err := io.CopyN(io.Discard, reader, part.begin); err != nil {
+		return "", err
+	}
+	hash := sha256.New()
+	if part.end < 0 {
+		_, err = io.Copy(hash, reader)
+	} else {
+		_, err = io.CopyN(hash, reader, part.end-part.begin)
+	}
+	return hex.EncodeToString(hash.Sum(nil)), err
+}

@@ -1,0 +1,447 @@
+package audit
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/metadata"
+)
+
+// InspectSchema names the format of an [Inspection].
+const InspectSchema = "snapback/inspect/1"
+
+// Inspection is what a checkpoint holds. Sizes are in bytes, and names of files as
+// recorded.
+type Inspection struct {
+	Schema       string               `json:"schema"`
+	Path         string               `json:"path"` // of the metadata file
+	Version      int32                `json:"version"`
+	CheckpointID int64                `json:"checkpointId"`
+	Properties   *InspectedProperties `json:"properties"` // nil where none are recorded
+	MasterStates int                  `json:"masterStates"`
+	Operators    []InspectedOperator  `json:"operators"` // by id
+	Files        []InspectedFile      `json:"files"`     // by path
+	Totals       Totals               `json:"totals"`
+}
+
+// InspectedProperties are those of [metadata.Properties], under Flink's names.
+type InspectedProperties struct {
+	Name                 string  `json:"name"`
+	IsSavepoint          bool    `json:"isSavepoint"`
+	Format               *string `json:"format"`
+	Sharing              string  `json:"sharing"`
+	PostCheckpointAction *string `json:"postCheckpointAction"`
+	IsSynchronous        bool    `json:"isSynchronous"`
+	Forced               bool    `json:"forced"`
+	Unclaimed            bool    `json:"unclaimed"`
+	DiscardOnSubsumed    bool    `json:"discardOnSubsumed"`
+	DiscardOnFinished    bool    `json:"discardOnFinished"`
+	DiscardOnCancelled   bool    `json:"discardOnCancelled"`
+	DiscardOnFailed      bool    `json:"discardOnFailed"`
+	DiscardOnSuspended   bool    `json:"discardOnSuspended"`
+}
+
+// InspectedOperator is one operator and the handles of its subtasks.
+type InspectedOperator struct {
+	ID                    string             `json:"id"`
+	UID                   *string            `json:"uid"`  // nil where it is not recorded
+	Name                  *string            `json:"name"` // likewise
+	Parallelism           int32              `json:"parallelism"`
+	MaxParallelism        int32              `json:"maxParallelism"`
+	FullyFinished         bool               `json:"fullyFinished"`
+	CoordinatorStateBytes *int64             `json:"coordinatorStateBytes"` // nil if there is none
+	Subtasks              []InspectedSubtask `json:"subtasks"`              // by index
+	Bytes                 int64              `json:"-"`                     // of all its state
+}
+
+// InspectedSubtask is one subtask. A handle is an object with a type and a size, and
+// what else there is to say of that type.
+type InspectedSubtask struct {
+	Index              int32    `json:"index"`
+	Finished           bool     `json:"finished"`
+	ManagedKeyed       []object `json:"managedKeyed"`
+	RawKeyed           []object `json:"rawKeyed"`
+	ManagedOperator    []object `json:"managedOperator"`
+	RawOperator        []object `json:"rawOperator"`
+	InputChannel       []object `json:"inputChannel"`
+	ResultSubpartition []object `json:"resultSubpartition"`
+}
+
+type object = map[string]any
+
+// InspectedFile is one file that the checkpoint refers to. Bytes is the recorded size;
+// of a file that holds segments, what the checkpoint uses of it.
+type InspectedFile struct {
+	Path       string `json:"path"`
+	Kind       string `json:"kind"` // file, relativeFile, segment
+	Bytes      int64  `json:"bytes"`
+	References int    `json:"references"`
+	Segments   int    `json:"segments,omitempty"` // that begin at different offsets
+	End        int64  `json:"end,omitempty"`      // of the last of them
+}
+
+// Totals are over the whole checkpoint.
+type Totals struct {
+	Operators   int   `json:"operators"`
+	Subtasks    int   `json:"subtasks"`
+	Handles     int   `json:"handles"`
+	Files       int   `json:"files"`
+	FileBytes   int64 `json:"fileBytes"`
+	InlineBytes int64 `json:"inlineBytes"`
+}
+
+// Inspect says what a checkpoint holds.
+func (a *Auditor) Inspect(pointer string) (Inspection, error) {
+	found, err := storage.Find(a.Files, pointer)
+	if err != nil {
+		return Inspection{}, err
+	}
+	completed, err := found.Read(a.Files)
+	if err != nil {
+		return Inspection{}, err
+	}
+	return inspect(found.Metadata, completed.Checkpoint), nil
+}
+
+func inspect(path string, checkpoint metadata.Checkpoint) Inspection {
+	in := Inspection{
+		Schema: InspectSchema, Path: filesystem.URL(path), Version: checkpoint.Version, CheckpointID: checkpoint.ID,
+		Properties: inspectProperties(checkpoint.Properties), MasterStates: len(checkpoint.MasterStates),
+		Operators: []InspectedOperator{}, Files: inspectFiles(&checkpoint),
+	}
+	operators := slices.Clone(checkpoint.Operators)
+	slices.SortStableFunc(operators, func(a, b metadata.Operator) int { return cmp.Compare(a.ID.String(), b.ID.String()) })
+	for i := range operators {
+		o := inspectOperator(&operators[i])
+		in.Operators = append(in.Operators, o)
+		in.Totals.Subtasks += len(o.Subtasks)
+	}
+	in.Totals.Operators, in.Totals.Files = len(in.Operators), len(in.Files)
+	for _, file := range in.Files {
+		in.Totals.FileBytes += file.Bytes
+	}
+	for range checkpoint.References() {
+		in.Totals.Handles++
+	}
+	in.Totals.InlineBytes = checkpoint.InlineSize()
+	for _, changes := range changelogBytes(&checkpoint) {
+		in.Totals.Handles++
+		in.Totals.InlineBytes += keyedSize(changes)
+	}
+	return in
+}
+
+// changelogBytes lists the changes that lie in the metadata itself: they are handles
+// without a stream.
+func changelogBytes(checkpoint *metadata.Checkpoint) []*metadata.ChangelogBytes {
+	var all []*metadata.ChangelogBytes
+	var visit func(h metadata.KeyedHandle)
+	visit = func(h metadata.KeyedHandle) {
+		switch h := h.(type) {
+		case *metadata.ChangelogBytes:
+			all = append(all, h)
+		case *metadata.Changelog:
+			for _, inner := range slices.Concat(h.Materialized, h.Changes) {
+				visit(inner)
+			}
+		}
+	}
+	for _, operator := range checkpoint.Operators {
+		for _, subtask := range operator.Subtasks {
+			visit(subtask.ManagedKeyed)
+			visit(subtask.RawKeyed)
+		}
+	}
+	return all
+}
+
+func inspectProperties(p *metadata.Properties) *InspectedProperties {
+	if p == nil {
+		return nil
+	}
+	return &InspectedProperties{
+		Name: p.Name, IsSavepoint: p.Savepoint, Format: orNil(p.Format), Sharing: p.Sharing, PostCheckpointAction: orNil(p.PostAction),
+		IsSynchronous: p.Synchronous(), Forced: p.Forced, Unclaimed: p.Unclaimed,
+		DiscardOnSubsumed: p.DiscardSubsumed, DiscardOnFinished: p.DiscardFinished, DiscardOnCancelled: p.DiscardCanceled,
+		DiscardOnFailed: p.DiscardFailed, DiscardOnSuspended: p.DiscardSuspended,
+	}
+}
+
+func orNil(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+func inspectOperator(o *metadata.Operator) InspectedOperator {
+	in := InspectedOperator{
+		ID: o.ID.String(), UID: orNil(o.UID), Name: orNil(o.Name), Parallelism: o.Parallelism, MaxParallelism: o.MaxParallelism,
+		FullyFinished: o.FullyFinished, Subtasks: []InspectedSubtask{}, Bytes: operatorSize(o),
+	}
+	if o.Coordinator != nil {
+		size := storage.SizeOf(o.Coordinator)
+		in.CoordinatorStateBytes = &size
+	}
+	for _, s := range o.Subtasks {
+		in.Subtasks = append(in.Subtasks, InspectedSubtask{
+			Index: s.Index, Finished: s.Finished,
+			ManagedKeyed: keyedHandles(s.ManagedKeyed), RawKeyed: keyedHandles(s.RawKeyed),
+			ManagedOperator: operatorHandles(s.ManagedOperator), RawOperator: operatorHandles(s.RawOperator),
+			InputChannel: channels(s.Inputs, inputNames), ResultSubpartition: channels(s.Outputs, outputNames),
+		})
+	}
+	slices.SortStableFunc(in.Subtasks, func(a, b InspectedSubtask) int { return cmp.Compare(a.Index, b.Index) })
+	return in
+}
+
+// operatorSize is the state of an operator, by Flink's sizes of its handles.
+func operatorSize(o *metadata.Operator) int64 {
+	size := storage.SizeOf(o.Coordinator)
+	for _, s := range o.Subtasks {
+		size += keyedSize(s.ManagedKeyed) + keyedSize(s.RawKeyed) + operatorHandleSize(s.ManagedOperator) + operatorHandleSize(s.RawOperator)
+		for _, ch := range slices.Concat(s.Inputs, s.Outputs) {
+			size += ch.Size
+		}
+	}
+	return size
+}
+
+func operatorHandleSize(h metadata.OperatorHandle) int64 {
+	switch h := h.(type) {
+	case *metadata.OperatorList:
+		return storage.SizeOf(h.Stream)
+	case *metadata.FileMergingOperator:
+		return storage.SizeOf(h.Stream)
+	}
+	return 0
+}
+
+func keyedSize(h metadata.KeyedHandle) int64 {
+	size := int64(0)
+	switch h := h.(type) {
+	case *metadata.KeyGroups:
+		return storage.SizeOf(h.Stream)
+	case *metadata.Incremental:
+		size = storage.SizeOf(h.Meta)
+		for _, file := range slices.Concat(h.Shared, h.Private) {
+			size += storage.SizeOf(file.Stream)
+		}
+	case *metadata.Changelog:
+		for _, inner := range slices.Concat(h.Materialized, h.Changes) {
+			size += keyedSize(inner)
+		}
+	case *metadata.ChangelogFiles:
+		return h.Size
+	case *metadata.ChangelogBytes:
+		for _, change := range h.Changes {
+			size += int64(len(change.Data))
+		}
+	}
+	return size
+}
+
+func streamObject(s metadata.Stream) object {
+	o := object{"bytes": storage.SizeOf(s), "inline": false, "file": nil}
+	switch s := s.(type) {
+	case nil:
+		return nil
+	case *metadata.ByteStream:
+		o["type"], o["inline"], o["handleName"] = "byteStream", true, s.Name
+	case *metadata.File:
+		o["type"], o["file"] = "file", s.Path
+	case *metadata.RelativeFile:
+		o["type"], o["file"] = "relativeFile", s.Path
+	case *metadata.Segment:
+		o["type"], o["file"] = "segment", s.Path
+		o["startPos"], o["scope"], o["logicalFileId"] = s.Start, s.Scope.String(), s.LogicalID
+	case *metadata.EmptySegment:
+		o["type"] = "emptySegment"
+	case *metadata.KeyGroups:
+		return keyedObject(s)
+	}
+	return o
+}
+
+// withStream adds a handle's one stream, and repeats where that is.
+func withStream(o object, s metadata.Stream) object {
+	stream := streamObject(s)
+	o["stream"], o["inline"], o["file"] = stream, stream["inline"], stream["file"]
+	return o
+}
+
+func rangeOf(r metadata.KeyGroupRange) []int32 { return []int32{r.Start, r.Last()} }
+
+func keyedHandles(h metadata.KeyedHandle) []object {
+	if h == nil {
+		return []object{}
+	}
+	return []object{keyedObject(h)}
+}
+
+func keyedObject(h metadata.KeyedHandle) object {
+	o := object{"bytes": keyedSize(h)}
+	switch h := h.(type) {
+	case *metadata.KeyGroups:
+		o["type"], o["keyGroups"], o["stateHandleId"] = "keyGroups", rangeOf(h.Range()), orNil(h.ID)
+		if h.Kind == metadata.KeyGroupsSavepoint {
+			o["type"] = "keyGroupsSavepoint"
+		}
+		o["checkpointedBytes"] = o["bytes"]
+		return withStream(o, h.Stream)
+	case *metadata.Incremental:
+		o["type"], o["keyGroups"], o["stateHandleId"] = "incremental", rangeOf(h.Range), orNil(h.ID)
+		o["checkpointId"], o["backendId"], o["checkpointedBytes"] = h.Checkpoint, h.Backend, h.CheckpointedSize
+		if h.V1 || h.CheckpointedSize < 0 {
+			o["checkpointedBytes"] = o["bytes"] // it is not recorded
+		}
+		o["meta"], o["shared"], o["private"] = streamObject(h.Meta), localFiles(h.Shared), localFiles(h.Private)
+	case *metadata.Changelog:
+		o["type"], o["keyGroups"], o["stateHandleId"] = "changelog", rangeOf(h.Range), orNil(h.ID)
+		o["checkpointId"], o["materializationId"], o["checkpointedBytes"] = h.Checkpoint, h.Materialization, h.CheckpointedSize
+		if h.V1 {
+			o["checkpointId"] = h.Materialization
+		}
+		o["materialized"], o["nonMaterialized"] = keyedObjects(h.Materialized), keyedObjects(h.Changes)
+	case *metadata.ChangelogBytes:
+		o["type"], o["keyGroups"], o["stateHandleId"] = "changelogByte", rangeOf(h.Range), orNil(h.ID)
+		o["from"], o["to"], o["changes"], o["inline"], o["file"] = h.From, h.To, len(h.Changes), true, nil
+		o["checkpointedBytes"] = o["bytes"]
+	case *metadata.ChangelogFiles:
+		o["type"], o["keyGroups"], o["stateHandleId"] = "changelogFile", rangeOf(h.Range), orNil(h.ID)
+		o["storageIdentifier"], o["checkpointedBytes"] = h.Storage, h.CheckpointedSize
+		if h.V1 {
+			o["storageIdentifier"] = "filesystem"
+		}
+		streams := []object{}
+		for _, s := range h.Streams {
+			stream := streamObject(s.Stream)
+			stream["offset"] = s.Offset
+			streams = append(streams, stream)
+		}
+		o["streams"] = streams
+	}
+	return o
+}
+
+func keyedObjects(handles []metadata.KeyedHandle) []object {
+	all := []object{}
+	for _, h := range handles {
+		all = append(all, keyedObject(h))
+	}
+	return all
+}
+
+func localFiles(files []metadata.LocalFile) []object {
+	all := []object{}
+	for _, file := range files {
+		o := streamObject(file.Stream)
+		o["localPath"] = file.LocalPath
+		all = append(all, o)
+	}
+	return all
+}
+
+func operatorHandles(h metadata.OperatorHandle) []object {
+	o := object{"bytes": operatorHandleSize(h)}
+	var list *metadata.OperatorList
+	switch h := h.(type) {
+	case nil:
+		return []object{}
+	case *metadata.OperatorList:
+		o["type"], list = "operatorList", h
+	case *metadata.FileMergingOperator:
+		o["type"], list = "fileMergingOperator", &h.OperatorList
+		if h.Empty {
+			o["type"] = "emptyFileMergingOperator"
+		}
+		o["taskOwnedDir"], o["sharedDir"] = h.TaskOwnedDir, h.SharedDir
+	}
+	states := slices.Clone(list.States)
+	slices.SortStableFunc(states, func(a, b metadata.NamedState) int { return cmp.Compare(a.Name, b.Name) })
+	named := []object{}
+	for _, s := range states {
+		named = append(named, object{"name": s.Name, "mode": s.Mode.String(), "offsets": len(s.Offsets)})
+	}
+	o["states"] = named
+	return []object{withStream(o, list.Stream)}
+}
+
+// channelNames are what the handles of one direction are called.
+type channelNames struct{ one, merged, gate, channel string }
+
+var (
+	inputNames  = channelNames{"inputChannel", "mergedInputChannel", "gate", "channel"}
+	outputNames = channelNames{"resultSubpartition", "mergedResultSubpartition", "partition", "subpartition"}
+)
+
+func channels(all []metadata.Channel, names channelNames) []object {
+	objects := []object{}
+	for _, ch := range all {
+		parts := []object{}
+		for _, part := range ch.Channels {
+			parts = append(parts, object{names.gate: part.Gate, names.channel: part.Channel, "offsets": len(part.Offsets), "bytes": part.Size})
+		}
+		o := object{"type": names.one, "bytes": ch.Size, "subtaskIndex": ch.Subtask, "channels": parts}
+		if ch.Merged {
+			o["type"] = names.merged
+		}
+		objects = append(objects, withStream(o, ch.Stream))
+	}
+	return objects
+}
+
+// span is a part of a file.
+type span struct{ begin, end int64 }
+
+func inspectFiles(checkpoint *metadata.Checkpoint) []InspectedFile {
+	files := map[string]*InspectedFile{}
+	spans := map[string][]span{}
+	note := func(kind, path string, size int64) *InspectedFile {
+		if files[path] == nil {
+			files[path] = &InspectedFile{Path: path, Kind: kind, Bytes: size}
+		}
+		files[path].References++
+		return files[path]
+	}
+	for reference := range checkpoint.References() {
+		switch s := reference.Stream.(type) {
+		case *metadata.File:
+			note("file", s.Path, s.Size)
+		case *metadata.RelativeFile:
+			note("relativeFile", s.Path, s.Size)
+		case *metadata.Segment:
+			file := note("segment", s.Path, 0)
+			file.End = max(file.End, s.Start+s.Size)
+			spans[s.Path] = append(spans[s.Path], span{s.Start, s.Start + s.Size})
+		}
+	}
+	all := []InspectedFile{}
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		if parts := spans[path]; parts != nil {
+			files[path].Segments, files[path].Bytes = union(parts)
+		}
+		all = append(all, *files[path])
+	}
+	return all
+}
+
+// union returns how many parts begin at different offsets, and how many bytes they
+// cover together.
+func union(parts []span) (begins int, covered int64) {
+	slices.SortFunc(parts, func(a, b span) int { return cmp.Compare(a.begin, b.begin) })
+	last, reached := int64(-1), int64(0)
+	for _, p := range parts {
+		if p.begin != last {
+			begins, last = begins+1, p.begin
+		}
+		if p.end > reached {
+			covered += p.end - max(p.begin, reached)
+			reached = p.end
+		}
+	}
+	return begins, covered
+}

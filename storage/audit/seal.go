@@ -1,0 +1,172 @@
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"sync/atomic"
+
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/metadata"
+)
+
+// SealSchema names the format of a [Seal].
+const SealSchema = "snapback/seal/1"
+
+// SealSuffix is what a seal's name has after that of its checkpoint's directory. It
+// lies beside that directory: Flink deletes chk-N only if there is nothing in it that
+// Flink does not know.
+const SealSuffix = ".seal.json"
+
+// sealMax bounds a seal, in bytes.
+const sealMax = 256 << 20
+
+// Seal holds digests of all that a checkpoint consists of, for the format of `_metadata`
+// has none.
+type Seal struct {
+	Schema   string            `json:"schema"`
+	Metadata Digest            `json:"metadata"`
+	Files    map[string]Digest `json:"files"` // by where they were found, as a URL
+}
+
+// Digest is that of a file or, if others may add to it, of the part in use.
+type Digest struct {
+	Begin  int64  `json:"begin,omitempty"`
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
+func sealName(location string) string { return location + SealSuffix }
+
+// readSeal reads the seal of a checkpoint, if there is one. One that cannot be read
+// says nothing about the checkpoint.
+func (v *verifier) readSeal(found storage.Pointer) {
+	name := sealName(found.Location)
+	data, err := filesystem.ReadFile(v.Files, name, sealMax)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	var seal Seal
+	if err == nil {
+		err = json.Unmarshal(data, &seal)
+	}
+	if err != nil || seal.Schema != SealSchema {
+		v.note(fmt.Sprintf("%s is not a seal that can be read: digests are not compared", filesystem.URL(name)))
+		return
+	}
+	v.seal = &seal
+}
+
+// Seal writes digests of a checkpoint beside it, and returns where. It refuses one that
+// cannot be restored from, and one that is sealed already.
+func (a *Auditor) Seal(ctx context.Context, pointer string) (name string, verification Verification, err error) {
+	found, err := storage.Find(a.Files, pointer)
+	if err != nil {
+		return "", Verification{}, err
+	}
+	name = sealName(found.Location)
+	if _, err := a.Files.Stat(name); err == nil {
+		return "", Verification{}, &SealedError{Seal: filesystem.URL(name)}
+	}
+	verification, err = a.verify(ctx, found, Deep)
+	if err != nil || !verification.Restorable {
+		return "", verification, err
+	}
+	seal, err := a.seal(ctx, found)
+	if err != nil {
+		return "", verification, fmt.Errorf("seal: %w", err)
+	}
+	data, err := json.MarshalIndent(seal, "", " ")
+	if err != nil {
+		return "", verification, err
+	}
+	if err := a.write(name, append(data, '\n')); err != nil {
+		return "", verification, fmt.Errorf("seal: %w", err)
+	}
+	return filesystem.URL(name), verification, nil
+}
+
+// SealedError says that a checkpoint is sealed already.
+type SealedError struct{ Seal string }
+
+func (e *SealedError) Error() string {
+	return "the checkpoint is sealed already: " + e.Seal + "; remove that to seal it anew"
+}
+
+// write writes a small file that appears whole.
+func (a *Auditor) write(name string, data []byte) error {
+	if a.Files.CreatesWhole(name) {
+		return filesystem.WriteFile(a.Files, name, data)
+	}
+	temporary := name + ".inprogress"
+	if err := filesystem.RemoveAll(a.Files, temporary); err != nil {
+		return err
+	}
+	if err := filesystem.WriteFile(a.Files, temporary, data); err != nil {
+		return err
+	}
+	if err := a.Files.Rename(temporary, name); err != nil {
+		return err
+	}
+	return a.Files.SyncDir(filesystem.Dir(name))
+}
+
+func (a *Auditor) seal(ctx context.Context, found storage.Pointer) (Seal, error) {
+	completed, err := found.Read(a.Files)
+	if err != nil {
+		return Seal{}, err
+	}
+	seal := Seal{Schema: SealSchema, Files: map[string]Digest{}}
+	if seal.Metadata, err = a.digestOf(found.Metadata, span{0, -1}); err != nil {
+		return Seal{}, err
+	}
+	v := &verifier{Auditor: a, location: found.Location}
+	files := v.references(&completed.Checkpoint)
+	var mu sync.Mutex
+	var done atomic.Int64
+	err = each(ctx, len(files), readsMax(), func(_ context.Context, i int) error {
+		digest, err := a.digestOf(files[i].name, files[i].inUse())
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		seal.Files[filesystem.URL(files[i].name)] = digest
+		a.progress("files sealed", done.Add(1), int64(len(files)))
+		return nil
+	})
+	return seal, err
+}
+
+// inUse is the part of a file that the checkpoint relies on: to segments others may be
+// added.
+func (f *referenced) inUse() span {
+	if f.atLeast == 0 {
+		return span{0, -1}
+	}
+	part := span{f.atLeast, f.atLeast}
+	for _, use := range f.uses {
+		if segment, ok := use.Stream.(*metadata.Segment); ok {
+			part.begin = min(part.begin, segment.Start)
+		}
+	}
+	return part
+}
+
+func (a *Auditor) digestOf(name string, part span) (Digest, error) {
+	d := Digest{Begin: part.begin, Bytes: part.end - part.begin}
+	if part.end < 0 {
+		entry, err := a.Files.Stat(name)
+		if err != nil {
+			return Digest{}, err
+		}
+		d.Bytes = entry.Size
+	}
+	var err error
+	d.SHA256, err = a.digest(name, part)
+	return d, err
+}
