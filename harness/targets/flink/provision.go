@@ -216,3 +216,6 @@ func pack(dir, jar string) error {
 	archive := zip.NewWriter(file)
 	return errors.Join(archive.AddFS(os.DirFS(dir)), archive.Close(), file.Close())
 }
+
+// Lib is the directory of the distribution's jars.
+func (t Target) Lib() string { return t.lib }

@@ -1,0 +1,181 @@
+// Package realflink runs real Apache Flink in one JVM, and asks it what its own classes
+// make of a checkpoint: what they read, whether they load it, whether a job comes back
+// from it. The host is ours (host/*.java), all else is the distribution's.
+//
+// It is a witness for suites, and not a target: nothing is killed here.
+//
+// Start with [New].
+package realflink
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/snapback/snapback/harness/process"
+	"github.com/snapback/snapback/harness/targets/flink"
+)
+
+// lineMax bounds a line of the host's output, in bytes.
+const lineMax = 16 << 20
+
+//go:embed host/*.java
+var sources embed.FS
+
+// Flink is a real Flink that is in place.
+type Flink struct {
+	classPath []string
+	plugins   string
+	settings  []string
+}
+
+// New installs Flink, if it is not, and compiles the host.
+func New(ctx context.Context, say func(string)) (*Flink, error) {
+	target, err := flink.Provision(ctx, flink.Options{Version: flink.DefaultVersion}, say)
+	if err != nil {
+		return nil, err
+	}
+	dist, err := filepath.Glob(filepath.Join(target.Lib(), "flink-dist-*.jar"))
+	if err != nil || len(dist) != 1 {
+		return nil, fmt.Errorf("want one flink-dist in %s, got %q", target.Lib(), dist)
+	}
+	classes, err := compile(ctx, dist[0])
+	return &Flink{classPath: []string{classes, dist[0]}}, err
+}
+
+// compile compiles the host; once for each state of its sources.
+func compile(ctx context.Context, dist string) (string, error) {
+	hash := sha256.New()
+	hash.Write([]byte(dist))
+	err := fs.WalkDir(sources, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := sources.ReadFile(name)
+		hash.Write(data)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	cache, err := flink.CacheDir()
+	if err != nil {
+		return "", err
+	}
+	classes := filepath.Join(cache, fmt.Sprintf("host-%x", hash.Sum(nil)[:8]))
+	if _, err := os.Stat(classes); err == nil {
+		return classes, nil
+	}
+	dir, err := os.MkdirTemp(cache, "compile-*")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // only a cache's litter
+	if err := os.CopyFS(dir, sources); err != nil {
+		return "", err
+	}
+	java, err := filepath.Glob(filepath.Join(dir, "host", "*.java"))
+	if err != nil {
+		return "", err
+	}
+	arguments := append([]string{"-proc:none", "-nowarn", "-Xlint:-options", "-cp", dist, "-d", filepath.Join(dir, "classes")}, java...)
+	if output, err := exec.CommandContext(ctx, "javac", arguments...).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("compile the host: %w\n%s", err, output)
+	}
+	if err := os.Rename(filepath.Join(dir, "classes"), classes); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	return classes, nil
+}
+
+// WithS3 returns a Flink that also knows s3://, at an endpoint.
+func (f *Flink) WithS3(plugins, endpoint, user, password string) *Flink {
+	return &Flink{classPath: f.classPath, plugins: plugins, settings: []string{
+		"-Ds3.endpoint=" + endpoint, "-Ds3.access-key=" + user, "-Ds3.secret-key=" + password, "-Ds3.path.style.access=true",
+	}}
+}
+
+// WithHadoop returns a Flink that also knows hdfs://.
+func (f *Flink) WithHadoop(jars string) *Flink {
+	classPath := append([]string{}, f.classPath...)
+	for _, name := range []string{"hadoop-client-api-3.4.1.jar", "hadoop-client-runtime-3.4.1.jar"} {
+		classPath = append(classPath, filepath.Join(jars, name))
+	}
+	return &Flink{classPath: classPath}
+}
+
+// Run runs one of the host's commands in a directory for its output, and decodes each
+// line that it prints.
+func Run[Line any](ctx context.Context, f *Flink, dir string, arguments ...string) ([]Line, error) {
+	all := []string{
+		"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx768m", "--add-opens=java.base/java.lang=ALL-UNNAMED", "--add-opens=java.base/java.util=ALL-UNNAMED",
+		"-cp", strings.Join(f.classPath, string(os.PathListSeparator)), "snapback.host.Host",
+	}
+	command := exec.Command("java", append(append(all, f.settings...), arguments...)...)
+	command.Env = append(os.Environ(), "FLINK_PLUGINS_DIR="+f.plugins)
+	command.Dir = dir
+	starter := process.NewStarter()
+	output, err := starter.Run(ctx, dir, "flink-"+arguments[0], command)
+	if err := errors.Join(err, starter.Close()); err != nil {
+		return nil, fmt.Errorf("flink %s: %w\n%s", arguments[0], err, output)
+	}
+	var lines []Line
+	scanner := bufio.NewScanner(strings.NewReader(output))
+	scanner.Buffer(nil, lineMax)
+	for scanner.Scan() {
+		if !strings.HasPrefix(scanner.Text(), "{") {
+			continue // of a logger
+		}
+		var line Line
+		if err := json.Unmarshal(scanner.Bytes(), &line); err != nil {
+			return nil, fmt.Errorf("flink %s printed %q: %w", arguments[0], scanner.Text(), err)
+		}
+		lines = append(lines, line)
+	}
+	return lines, scanner.Err()
+}
+
+// Written is a line of the command write.
+type Written struct {
+	Name  string
+	Job   string
+	Paths []string // URLs of checkpoints and savepoints
+}
+
+// Resumed is a line of the command resume.
+type Resumed struct {
+	Path       string
+	Restored   bool  // all subtasks ran, and every key could be read
+	Consistent *bool // and the counts were those of the checkpoint
+	Error      string
+}
+
+// Loaded is a line of the command load.
+type Loaded struct {
+	File  string
+	OK    bool
+	Error string
+}
+
+// Cell is a line of the command retention.
+type Cell struct {
+	Cell        string
+	Dir         string // URL
+	Job         string
+	Status      string
+	Checkpoints []int64 // completed, oldest first
+	Savepoint   string
+	Error       string
+}
+
+// Unrestorable is what the command flink39964 prints.
+type Unrestorable struct{ Savepoint, Path string }

@@ -1,0 +1,114 @@
+package servers
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Credentials of MinIO, and the one bucket or container that every store has.
+const (
+	MinIOUser     = "snapback"
+	MinIOPassword = "snapback-secret"
+	Bucket        = "checkpoints"
+)
+
+// MinIO starts a real S3 server with one bucket, and returns the URL at which it
+// answers.
+func (s *Servers) MinIO() (url string, err error) {
+	binary, err := s.MinIOBinary()
+	if err != nil {
+		return "", err
+	}
+	data, err := s.makeDir("minio")
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Join(data, Bucket), 0o755); err != nil {
+		return "", err
+	}
+	port, err := FreePort()
+	if err != nil {
+		return "", err
+	}
+	command := exec.Command(binary, "server", "--address", "127.0.0.1:"+port, "--quiet", data)
+	command.Env = append(os.Environ(), MinIOEnvironment()...)
+	url = "http://127.0.0.1:" + port
+	return url, s.start("minio", command, answers(url+"/minio/health/ready", ""))
+}
+
+// MinIOBinary builds MinIO: one static program.
+func (s *Servers) MinIOBinary() (string, error) { return s.buildGo("minio", "github.com/minio/minio") }
+
+// MinIOEnvironment is what MinIO is started with.
+func MinIOEnvironment() []string {
+	return []string{"MINIO_ROOT_USER=" + MinIOUser, "MINIO_ROOT_PASSWORD=" + MinIOPassword, "MINIO_BROWSER=off", "MINIO_UPDATE=off"}
+}
+
+// S3Environment is what clients of a MinIO need, such as this project's programs.
+func S3Environment(url string) map[string]string {
+	return map[string]string{"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": MinIOUser, "AWS_SECRET_ACCESS_KEY": MinIOPassword, "AWS_REGION": "us-east-1"}
+}
+
+// GCS starts a stand-in of Google Cloud Storage with one bucket, and returns the
+// environment that clients need.
+func (s *Servers) GCS() (environment map[string]string, err error) {
+	binary, err := s.buildGo("fakegcs", "github.com/fsouza/fake-gcs-server")
+	if err != nil {
+		return nil, err
+	}
+	port, err := FreePort()
+	if err != nil {
+		return nil, err
+	}
+	address := "127.0.0.1:" + port
+	command := exec.Command(binary, "-backend", "memory", "-scheme", "http", "-host", "127.0.0.1", "-port", port,
+		"-public-host", address, "-external-url", "http://"+address, "-log-level", "warn")
+	if err := s.start("gcs", command, answers("http://"+address+"/_internal/healthcheck", "")); err != nil {
+		return nil, err
+	}
+	request := strings.NewReader(fmt.Sprintf(`{"name":%q}`, Bucket))
+	response, err := http.Post("http://"+address+"/storage/v1/b?project=test", "application/json", request)
+	if err != nil {
+		return nil, err
+	}
+	if err := response.Body.Close(); err != nil || response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("make a bucket: %s, %w", response.Status, err)
+	}
+	return map[string]string{"STORAGE_EMULATOR_HOST": address}, nil
+}
+
+// The account that Azurite knows; its key is public.
+const (
+	azureAccount = "devstoreaccount1"
+	azureKey     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+	azurite      = "azurite@3.35.0"
+)
+
+// Azure starts a stand-in of Azure Blob Storage, and returns the environment that
+// clients need. The container is to be made by the caller.
+func (s *Servers) Azure() (environment map[string]string, err error) {
+	dir, err := s.cached("azurite", []byte(azurite), func(dir string) error {
+		return s.run(dir, "npm", nil, "npm", "install", "--no-audit", "--no-fund", "--loglevel=error", azurite)
+	})
+	if err != nil {
+		return nil, err
+	}
+	port, err := FreePort()
+	if err != nil {
+		return nil, err
+	}
+	command := exec.Command("node", filepath.Join(dir, "node_modules", "azurite", "dist", "src", "blob", "main.js"),
+		"--blobHost", "127.0.0.1", "--blobPort", port, "--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--disableTelemetry")
+	command.Dir = s.dir
+	url := "http://127.0.0.1:" + port
+	if err := s.start("azure", command, answers(url, "")); err != nil {
+		return nil, err
+	}
+	return map[string]string{
+		"AZURE_STORAGE_CONNECTION_STRING": fmt.Sprintf("DefaultEndpointsProtocol=http;AccountName=%s;AccountKey=%s;BlobEndpoint=%s/%s;", azureAccount, azureKey, url, azureAccount),
+	}, nil
+}

@@ -1,0 +1,254 @@
+package storage_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/snapback/snapback/reference"
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/audit"
+	"github.com/snapback/snapback/storage/configuration"
+	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/suites/realflink"
+)
+
+// kinds are the checkpoints that real Flink writes during the test.
+var kinds = []string{
+	"hashmap", "rocksdb-incremental", "changelog", "filemerging", "unaligned", "rescaled", "savepoint-native", "savepoint-canonical",
+}
+
+// written has real Flink write checkpoints below a root, and returns their paths by
+// their kind.
+func written(ctx context.Context, host *realflink.Flink, root string, arguments ...string) map[string][]string {
+	GinkgoHelper()
+	lines, err := realflink.Run[realflink.Written](ctx, host, GinkgoT().TempDir(), append([]string{"write", root}, arguments...)...)
+	Expect(err).NotTo(HaveOccurred())
+	paths := map[string][]string{}
+	for _, line := range lines {
+		Expect(line.Paths).NotTo(BeEmpty(), line.Name)
+		paths[line.Name] = line.Paths
+	}
+	return paths
+}
+
+func verify(path string, depth audit.Depth) audit.Verification {
+	GinkgoHelper()
+	verification, err := (&audit.Auditor{Files: files}).Verify(context.Background(), path, depth)
+	Expect(err).NotTo(HaveOccurred())
+	return verification
+}
+
+// expectFlinkReadsTheSame compares what Flink's own classes read with what we read.
+func expectFlinkReadsTheSame(ctx context.Context, metadataFiles []string) {
+	GinkgoHelper()
+	lines, err := realflink.Run[map[string]any](ctx, real, GinkgoT().TempDir(), append([]string{"read"}, metadataFiles...)...)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(lines).To(HaveLen(len(metadataFiles)))
+	for i, file := range metadataFiles {
+		inspection, err := (&audit.Auditor{Files: files}).Inspect(file)
+		Expect(err).NotTo(HaveOccurred())
+		data, err := json.Marshal(inspection)
+		Expect(err).NotTo(HaveOccurred())
+		var ours map[string]any
+		Expect(json.Unmarshal(data, &ours)).To(Succeed())
+		for _, own := range []string{"schema", "path"} {
+			delete(ours, own)
+			delete(lines[i], own)
+		}
+		Expect(ours).To(Equal(lines[i]), file)
+	}
+}
+
+var _ = Describe("Checkpoints that real Flink writes", Ordered, func() {
+	var paths map[string][]string
+	var all []string
+
+	BeforeAll(func(ctx SpecContext) {
+		paths = written(ctx, real, GinkgoT().TempDir())
+		for _, kind := range kinds {
+			Expect(paths).To(HaveKey(kind))
+			all = append(all, paths[kind]...)
+		}
+	}, NodeTimeout(3*time.Minute))
+
+	It("are read by inspect as by Flink's own classes", func(ctx SpecContext) {
+		var metadataFiles []string
+		for _, path := range all {
+			metadataFiles = append(metadataFiles, strings.TrimPrefix(path, "file:")+"/"+storage.MetadataName)
+		}
+		expectFlinkReadsTheSame(ctx, metadataFiles)
+	}, SpecTimeout(time.Minute))
+
+	It("are restorable to the last byte, says verify, and Flink agrees", func(ctx SpecContext) {
+		for _, path := range all {
+			Expect(verify(path, audit.Deep).Findings).To(BeEmpty(), path)
+		}
+		expectResumed(ctx, real, all)
+	}, SpecTimeout(2*time.Minute))
+
+	It("are refused by Flink where verify says not restorable", func(ctx SpecContext) {
+		var damaged []string
+		for _, origin := range []string{paths["hashmap"][1], paths["savepoint-native"][0]} {
+			damaged = append(damaged, damagedCopies(strings.TrimPrefix(origin, "file:"))...)
+		}
+		Expect(len(damaged)).To(BeNumerically(">", 12))
+		resumed, err := realflink.Run[realflink.Resumed](ctx, real, GinkgoT().TempDir(), append([]string{"resume"}, damaged...)...)
+		Expect(err).NotTo(HaveOccurred())
+		for _, r := range resumed {
+			Expect(r.Restored && r.Consistent != nil && *r.Consistent).To(BeFalse(), "Flink came back from %s", r.Path)
+		}
+	}, SpecTimeout(3*time.Minute))
+})
+
+// expectResumed has real Flink come back from checkpoints.
+func expectResumed(ctx context.Context, host *realflink.Flink, paths []string) {
+	GinkgoHelper()
+	resumed, err := realflink.Run[realflink.Resumed](ctx, host, GinkgoT().TempDir(), append([]string{"resume"}, paths...)...)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(resumed).To(HaveLen(len(paths)))
+	for _, r := range resumed {
+		Expect(r.Restored).To(BeTrue(), "%s: %s", r.Path, r.Error)
+		Expect(r.Consistent).To(HaveValue(BeTrue()), r.Path)
+	}
+}
+
+// damagedCopies copies a checkpoint that can be moved, once for each damage, and checks
+// that verify finds it.
+func damagedCopies(origin string) []string {
+	GinkgoHelper()
+	completed, err := storage.Resolve(files, origin)
+	Expect(err).NotTo(HaveOccurred())
+	victims := map[string]string{} // one file for each part of the state
+	for reference := range completed.Checkpoint.References() {
+		name, _, err := storage.FileOf(origin, reference.Stream)
+		Expect(err).NotTo(HaveOccurred())
+		part := reference.State
+		if strings.HasSuffix(part, ".sst") {
+			part = "table"
+		}
+		if !strings.Contains(part, "OPTIONS") && !strings.Contains(part, "MANIFEST") { // Flink does not notice what becomes of these
+			victims[part] = filepath.Base(name)
+		}
+	}
+	victims["metadata"] = storage.MetadataName
+	root := GinkgoT().TempDir()
+	var damaged []string
+	for part, victim := range victims {
+		for how, damage := range map[string]func(name string, size int64) error{
+			"missing":   func(name string, _ int64) error { return os.Remove(name) },
+			"truncated": func(name string, size int64) error { return os.Truncate(name, size-1) },
+			"emptied":   func(name string, _ int64) error { return os.Truncate(name, 0) },
+		} {
+			if victim == storage.MetadataName && how == "missing" {
+				continue // then it is no checkpoint
+			}
+			copied := filepath.Join(root, fmt.Sprintf("%s-%d", how, len(damaged)), filepath.Base(origin))
+			Expect(os.CopyFS(copied, os.DirFS(origin))).To(Succeed())
+			name := filepath.Join(copied, victim)
+			info, err := os.Stat(name)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(damage(name, info.Size())).To(Succeed())
+			verification := verify(copied, audit.Shallow)
+			Expect(verification.Restorable).To(BeFalse(), "%s of %s (%s)", victim, part, how)
+			Expect(verification.Findings[0].File).To(Equal("file:" + name))
+			damaged = append(damaged, copied)
+		}
+	}
+	return damaged
+}
+
+var _ = Describe("Checkpoints that real Flink writes elsewhere", func() {
+	for store, root := range map[string]func() string{
+		"hdfs": func() string { return hdfs + "/flink" },
+		"s3":   func() string { return bucket + "/flink" },
+	} {
+		It("are listed and restorable on "+store, func(ctx SpecContext) {
+			host := onHDFS
+			arguments := []string{"hashmap", "rocksdb-incremental", "changelog", "savepoint-native", "savepoint-canonical"}
+			if store == "s3" {
+				host = onS3
+			}
+			paths := written(ctx, host, root(), arguments...)
+			list, err := (&audit.Auditor{Files: files}).List(ctx, root())
+			Expect(err).NotTo(HaveOccurred())
+			var resume []string
+			for _, kind := range arguments {
+				for _, path := range paths[kind] {
+					Expect(verify(path, audit.Deep).Findings).To(BeEmpty(), path)
+					at := slices.IndexFunc(list.Checkpoints, func(c audit.Listed) bool { return c.Path == strings.TrimSuffix(path, "/") })
+					Expect(at).To(BeNumerically(">=", 0), "%s is not in the list", path)
+					Expect(list.Checkpoints[at].Restorable).To(BeTrue(), list.Checkpoints[at].Problem)
+				}
+				resume = append(resume, paths[kind][len(paths[kind])-1])
+			}
+			orphans, err := (&audit.Auditor{Files: files}).Orphans(ctx, root(), audit.OrphanOptions{Now: time.Now().Add(time.Hour)})
+			Expect(err).NotTo(HaveOccurred())
+			Expect(orphans.Checkpoints).To(Equal(len(list.Checkpoints)))
+			expectResumed(ctx, host, resume)
+		}, SpecTimeout(5*time.Minute))
+	}
+})
+
+var _ = Describe("The checkpoint that FLINK-39964 makes unrestorable", func() {
+	It("is known before anybody tries", func(ctx SpecContext) {
+		lines, err := realflink.Run[realflink.Unrestorable](ctx, real, GinkgoT().TempDir(), "flink39964", GinkgoT().TempDir())
+		Expect(err).NotTo(HaveOccurred())
+		Expect(lines).To(HaveLen(1))
+		verification := verify(lines[0].Path, audit.Shallow)
+		Expect(verification.Restorable).To(BeFalse())
+		Expect(verification.Findings[0].Kind).To(Equal(audit.Missing))
+		Expect(verification.Findings[0].Operator).To(Equal("cnt"))
+		resumed, err := realflink.Run[realflink.Resumed](ctx, real, GinkgoT().TempDir(), "resume", lines[0].Path)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(resumed[0].Restored).To(BeFalse())
+		Expect(resumed[0].Error).To(ContainSubstring("FileNotFoundException"))
+	}, SpecTimeout(2*time.Minute))
+})
+
+var _ = Describe("Checkpoints that the reference writes", func() {
+	It("are loaded by Flink's own classes, which read the same", func(ctx SpecContext) {
+		root := GinkgoT().TempDir()
+		var metadataFiles []string
+		for i, inline := range []string{"0", "20 kb"} {
+			e := startEngine(2, configuration.Configuration{configuration.NumRetained.Key: "2"})
+			id := fmt.Sprintf("%032x", i+1)
+			j := newJob(id, filesystem.URL(root), GinkgoT().TempDir())
+			j.Parallelism = 2
+			j.Configuration[configuration.InlineMax.Key] = inline
+			Expect(e.ask(func(client reference.Client) error { return client.Submit(j) })).To(Succeed())
+			Eventually(func() int { return len(e.completed(id)) }).WithTimeout(time.Minute).Should(BeNumerically(">=", 2))
+			Expect(e.ask(func(client reference.Client) error {
+				path, err := client.StopWithSavepoint(id, filesystem.URL(root)+"/savepoints", time.Minute)
+				metadataFiles = append(metadataFiles, path+"/"+storage.MetadataName)
+				return err
+			})).To(Succeed())
+			Eventually(func() bool { status, _ := e.status(id); return status.Terminal() }).WithTimeout(time.Minute).Should(BeTrue())
+
+			again := newJob(fmt.Sprintf("%032x", i+11), filesystem.URL(root), GinkgoT().TempDir())
+			again.Configuration[configuration.InlineMax.Key] = inline
+			Expect(e.ask(func(client reference.Client) error { return client.Submit(again) })).To(Succeed())
+			Eventually(func() int { return len(e.completed(again.ID)) }).WithTimeout(time.Minute).Should(BeNumerically(">=", 2))
+			Expect(e.ask(func(client reference.Client) error { return client.Cancel(again.ID) })).To(Succeed())
+			Eventually(func() bool { status, _ := e.status(again.ID); return status.Terminal() }).WithTimeout(time.Minute).Should(BeTrue())
+			for _, checkpoint := range newest(e.completed(again.ID), 2) {
+				metadataFiles = append(metadataFiles, filepath.Join(root, again.ID, storage.CheckpointName(checkpoint), storage.MetadataName))
+			}
+		}
+		loaded, err := realflink.Run[realflink.Loaded](ctx, real, GinkgoT().TempDir(), append([]string{"load"}, metadataFiles...)...)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(loaded).To(HaveLen(6))
+		for _, l := range loaded {
+			Expect(l.OK).To(BeTrue(), "%s: %s", l.File, l.Error)
+		}
+		expectFlinkReadsTheSame(ctx, metadataFiles)
+	}, SpecTimeout(2*time.Minute))
+})

@@ -1,0 +1,122 @@
+package storage_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/snapback/snapback/reference"
+	"github.com/snapback/snapback/reference/environment"
+	"github.com/snapback/snapback/reference/job"
+	"github.com/snapback/snapback/reference/live"
+	"github.com/snapback/snapback/reference/protocol"
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/configuration"
+)
+
+// engine is the reference engine, live, with a JobManager and one TaskManager that has
+// slots enough.
+type engine struct {
+	jobManager, taskManager, client *live.Process
+
+	mu      sync.Mutex
+	records []environment.Record
+	calls   int
+}
+
+func startEngine(slots int, cluster configuration.Configuration) *engine {
+	GinkgoHelper()
+	e := &engine{}
+	listen := func(log io.Writer) *live.Process {
+		process, err := live.Listen("127.0.0.1:0", files, log)
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(process.Close)
+		return process
+	}
+	e.jobManager, e.taskManager, e.client = listen(e), listen(io.Discard), listen(io.Discard)
+	go e.jobManager.Run(reference.JobManagerTask, func(env environment.Environment) { reference.JobManager(env, cluster) })
+	go e.taskManager.Run("taskmanager", func(env environment.Environment) { reference.TaskManager(env, e.address(), slots) })
+	return e
+}
+
+func (e *engine) address() environment.Address {
+	return environment.Address{Process: e.jobManager.Address(), Task: reference.JobManagerTask}
+}
+
+// Write takes what the JobManager logs: a record a line.
+func (e *engine) Write(line []byte) (int, error) {
+	var record environment.Record
+	if err := json.Unmarshal(bytes.TrimSpace(line), &record); err != nil {
+		return 0, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.records = append(e.records, record)
+	return len(line), nil
+}
+
+// ask asks the JobManager as a client does.
+func (e *engine) ask(question func(reference.Client) error) error {
+	e.mu.Lock()
+	e.calls++
+	name := fmt.Sprintf("client-%d", e.calls)
+	e.mu.Unlock()
+	var answer error
+	e.client.Run(name, func(env environment.Environment) {
+		answer = question(reference.Client{Env: env, JobManager: e.address()})
+	})
+	return answer
+}
+
+// completed lists the checkpoints of a job that were completed, oldest first.
+func (e *engine) completed(id string) []int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var ids []int64
+	for _, r := range e.records {
+		if r.Event == protocol.EventCheckpointCompleted && r.Job == id {
+			ids = append(ids, r.Checkpoint)
+		}
+	}
+	return ids
+}
+
+// status is the last of a job, and why.
+func (e *engine) status(id string) (status storage.JobStatus, cause string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, r := range e.records {
+		if r.Event == protocol.EventJob && r.Job == id {
+			status, cause = storage.JobStatus(r.Status), r.Error
+		}
+	}
+	return status, cause
+}
+
+// newJob is a job that goes on until it is ended.
+func newJob(id, dir, work string) job.Job {
+	return job.Job{
+		ID: id, Parallelism: 1, Interval: 20 * time.Millisecond, Timeout: time.Minute, ClaimMode: storage.NoClaim, Retention: storage.RetainOnCancellation,
+		Configuration: configuration.Configuration{configuration.Dir.Key: dir, configuration.InlineMax.Key: "0"},
+		Counts:        job.Counts{Seed: 1, Splits: 1, Records: 1_000_000, Keys: 8, Pause: time.Millisecond, Dir: work},
+	}
+}
+
+// aborted is why the last checkpoint that was given up was, of a job.
+func (e *engine) aborted(id string) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	reason := ""
+	for _, r := range e.records {
+		if r.Event == protocol.EventCheckpointAborted && r.Job == id {
+			reason = r.Error
+		}
+	}
+	return reason
+}

@@ -1,0 +1,213 @@
+package storage_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/snapback/snapback/reference"
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/audit"
+	"github.com/snapback/snapback/storage/configuration"
+	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/suites/realflink"
+)
+
+// How a job can end, and what Flink's documents say is kept under each mode; from them,
+// not from the code that is tested.
+var (
+	ends = map[string]storage.JobStatus{
+		"cancel": "CANCELED", "fail": "FAILED", "finish": "FINISHED", "suspend": "SUSPENDED", "stop-with-savepoint": "FINISHED",
+	}
+	kept = map[string][]string{
+		"RETAIN_ON_CANCELLATION":      {"cancel", "fail", "suspend"},
+		"DELETE_ON_CANCELLATION":      {"fail"},
+		"NO_EXTERNALIZED_CHECKPOINTS": {},
+	}
+)
+
+// stores are the roots for a table's cells, by the name of the store.
+func stores() map[string]string {
+	local := GinkgoT().TempDir()
+	return map[string]string{"file": filesystem.URL(local), "hdfs": hdfs + "/retention", "s3": bucket + "/retention"}
+}
+
+// expectKept checks the directory of a job file by file: the newest checkpoints that
+// should be kept, with nothing but what they refer to, and nothing else. Files that are
+// in no kept checkpoint are returned; of the reference there are none.
+func expectKept(dir string, ids []int64) (leftOver []string) {
+	GinkgoHelper()
+	name, err := filesystem.ParseName(dir)
+	Expect(err).NotTo(HaveOccurred())
+	wanted := map[string]bool{}
+	auditor := audit.Auditor{Files: files}
+	for _, id := range ids {
+		location := filesystem.Join(name, storage.CheckpointName(id))
+		verification, err := auditor.Verify(context.Background(), location, audit.Deep)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(verification.Findings).To(BeEmpty(), "chk-%d of %s", id, dir)
+		completed, err := storage.Resolve(files, location)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(completed.Checkpoint.ID).To(Equal(id))
+		wanted[filesystem.Join(location, storage.MetadataName)] = true
+		for reference := range completed.Checkpoint.References() {
+			file, _, err := storage.FileOf(location, reference.Stream)
+			Expect(err).NotTo(HaveOccurred())
+			if file != "" {
+				wanted[file] = true
+			}
+		}
+	}
+	err = filesystem.Walk(files, name, func(file string, entry filesystem.Entry) error {
+		full := filesystem.Join(name, file)
+		if entry.Directory {
+			if id, ok := storage.ParseCheckpointName(path.Base(file)); ok && !slices.Contains(ids, id) {
+				leftOver = append(leftOver, file+"/")
+			}
+			return nil
+		}
+		if !wanted[full] {
+			leftOver = append(leftOver, file)
+		}
+		delete(wanted, full)
+		return nil
+	})
+	Expect(err).NotTo(HaveOccurred())
+	Expect(wanted).To(BeEmpty(), "files of kept checkpoints that are missing in %s", dir)
+	return leftOver
+}
+
+// newest are the last n.
+func newest(ids []int64, n int) []int64 { return ids[max(0, len(ids)-n):] }
+
+var _ = Describe("What is kept when a job ends", func() {
+	Context("of the reference engine", Label("CLN-01", "CLN-02", "CLN-03"), func() {
+		for _, retained := range []int{1, 3} {
+			for _, store := range []string{"file", "hdfs", "s3"} {
+				It(fmt.Sprintf("is as promised on %s, with %d retained", store, retained), func() {
+					root := stores()[store] + fmt.Sprintf("-%d", retained)
+					e := startEngine(len(ends)*len(kept), configuration.Configuration{configuration.NumRetained.Key: fmt.Sprint(retained)})
+					var cells sync.WaitGroup
+					n := 0
+					for _, retention := range storage.Retentions() {
+						for _, end := range slices.Sorted(maps.Keys(ends)) {
+							n++
+							id := fmt.Sprintf("%032x", n)
+							cells.Go(func() {
+								defer GinkgoRecover()
+								referenceCell(e, root, id, end, retention, retained)
+							})
+						}
+					}
+					cells.Wait()
+				})
+			}
+		}
+	})
+
+	Context("of real Flink", func() {
+		for _, store := range []string{"file", "s3"} {
+			It("is as Flink's documents say on "+store, func(ctx SpecContext) {
+				root, host := stores()[store]+"-flink", real
+				if store == "s3" {
+					host = onS3
+				}
+				cells, err := realflink.Run[realflink.Cell](ctx, host, GinkgoT().TempDir(), "retention", root)
+				Expect(err).NotTo(HaveOccurred())
+				Expect(cells).To(HaveLen(30))
+				for _, cell := range cells {
+					flinkCell(cell)
+				}
+			}, SpecTimeout(5*time.Minute))
+		}
+	})
+})
+
+// referenceCell runs one job to its end, and looks at what is left of it.
+func referenceCell(e *engine, root, id, end string, retention storage.Retention, retained int) {
+	work, err := os.MkdirTemp("", "snapback-work-*")
+	Expect(err).NotTo(HaveOccurred())
+	defer func() { _ = os.RemoveAll(work) }()
+	j := newJob(id, root, work)
+	j.Retention = retention
+	if end == "finish" {
+		j.Counts.Records = 300
+	}
+	Expect(e.ask(func(client reference.Client) error { return client.Submit(j) })).To(Succeed())
+	const enough = 4
+	Eventually(func() bool { return len(e.completed(id)) >= enough || end == "finish" }).WithTimeout(time.Minute).Should(BeTrue())
+	savepoint := ""
+	Expect(e.ask(func(client reference.Client) error {
+		switch end {
+		case "cancel":
+			return client.Cancel(id)
+		case "suspend":
+			return client.Suspend(id)
+		case "fail":
+			return os.WriteFile(filepath.Join(work, "fail"), nil, 0o600)
+		case "stop-with-savepoint":
+			var err error
+			savepoint, err = client.StopWithSavepoint(id, root+"/savepoints", time.Minute)
+			return err
+		}
+		return nil
+	})).To(Succeed())
+	Eventually(func() bool { status, _ := e.status(id); return status.Terminal() }).WithTimeout(time.Minute).Should(BeTrue())
+	status, cause := e.status(id)
+	Expect(status).To(Equal(ends[end]), "%s under %s: %s", end, retention, cause)
+
+	var left []int64
+	if slices.Contains(kept[string(retention)], end) {
+		left = newest(e.completed(id), retained)
+		Expect(left).To(HaveLen(retained))
+	}
+	Expect(expectKept(root+"/"+id, left)).To(BeEmpty(), "%s under %s with %d retained leaves what is in no checkpoint", end, retention, retained)
+	if end == "stop-with-savepoint" {
+		verification, err := (&audit.Auditor{Files: files}).Verify(context.Background(), savepoint, audit.Deep)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(verification.Restorable).To(BeTrue(), "%+v", verification)
+	}
+}
+
+// flinkCell looks at what real Flink left. What is in no checkpoint is known: shared
+// files when a job is suspended, and now and then of a checkpoint that was cut off.
+func flinkCell(cell realflink.Cell) {
+	GinkgoHelper()
+	Expect(cell.Error).To(BeEmpty(), cell.Cell)
+	var end, retention string
+	var retained int
+	for name := range ends {
+		for mode := range kept {
+			for _, n := range []int{1, 3} {
+				if cell.Cell == fmt.Sprintf("%s-%s-%d", name, mode, n) {
+					end, retention, retained = name, mode, n
+				}
+			}
+		}
+	}
+	Expect(end).NotTo(BeEmpty(), cell.Cell)
+	Expect(storage.JobStatus(cell.Status)).To(Equal(ends[end]), cell.Cell)
+	var left []int64
+	if slices.Contains(kept[retention], end) {
+		left = newest(cell.Checkpoints, retained)
+		Expect(left).To(HaveLen(retained), cell.Cell)
+	}
+	leftOver := expectKept(cell.Dir+"/"+cell.Job, left)
+	if len(leftOver) > 0 {
+		AddReportEntry(cell.Cell+" leaves", strings.Join(leftOver, " "))
+	}
+	for _, file := range leftOver {
+		_, checkpoint := storage.ParseCheckpointName(strings.Split(file, "/")[0])
+		Expect(checkpoint && strings.HasSuffix(file, storage.MetadataName)).To(BeFalse(), "%s: %s is a checkpoint that should be gone", cell.Cell, file)
+	}
+}

@@ -1,0 +1,114 @@
+// Package storage_test holds the storages to their promises on what users have: a
+// local disk, HDFS, S3, Google Cloud Storage and Azure Blob Storage, and real Apache
+// Flink as the witness. What is missing fails; nothing is skipped.
+package storage_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"gocloud.dev/blob"
+	_ "gocloud.dev/blob/azureblob"
+
+	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/filesystem/schemes"
+	"github.com/snapback/snapback/storage/filesystem/specification"
+	"github.com/snapback/snapback/suites/realflink"
+	"github.com/snapback/snapback/suites/servers"
+)
+
+// The servers and the Flink of the whole suite.
+var (
+	started *servers.Servers
+	files   = schemes.New()
+	hdfs    string // as in hdfs://localhost:40010
+	s3      string // URL of MinIO
+	real    *realflink.Flink
+	onHDFS  *realflink.Flink
+	onS3    *realflink.Flink
+)
+
+const bucket = "s3://" + servers.Bucket
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "snapback-suite-*")
+	if err != nil {
+		panic(err)
+	}
+	started = servers.Start(context.Background(), dir)
+	code := 1
+	if err := start(); err != nil {
+		fmt.Fprintln(os.Stderr, "the storage suite cannot start:", err)
+	} else {
+		code = m.Run()
+	}
+	if err := started.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+func start() error {
+	var err error
+	if s3, err = started.MinIO(); err != nil {
+		return err
+	}
+	environment := []map[string]string{servers.S3Environment(s3)}
+	for _, store := range []func() (map[string]string, error){started.GCS, started.Azure} {
+		more, err := store()
+		if err != nil {
+			return err
+		}
+		environment = append(environment, more)
+	}
+	for _, variables := range environment {
+		for name, value := range variables {
+			if err := os.Setenv(name, value); err != nil {
+				return err
+			}
+		}
+	}
+	if hdfs, err = started.HDFS(); err != nil {
+		return err
+	}
+	jars, err := started.HadoopJars()
+	if err != nil {
+		return err
+	}
+	plugin, err := started.FlinkS3Plugin("2.3.0")
+	if err != nil {
+		return err
+	}
+	real, err = realflink.New(context.Background(), func(what string) { fmt.Fprintln(os.Stderr, what) })
+	if err != nil {
+		return err
+	}
+	onHDFS, onS3 = real.WithHadoop(jars), real.WithS3(plugin, s3, servers.MinIOUser, servers.MinIOPassword)
+	return nil
+}
+
+func TestStorage(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "Storage")
+}
+
+// Every implementation is held to the one specification.
+func TestFileSystems(t *testing.T) {
+	container, err := blob.OpenBucket(context.Background(), "azblob://"+servers.Bucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	makeContainer(t, container)
+	for name, root := range map[string]string{
+		"hdfs": hdfs + "/specification", "s3": bucket + "/specification",
+		"gs": "gs://" + servers.Bucket + "/specification", "azblob": "azblob://" + servers.Bucket + "/specification",
+		"local": t.TempDir(),
+	} {
+		t.Run(name, func(t *testing.T) { specification.Check(t, files, filesystem.Join(root, "below")) })
+	}
+}

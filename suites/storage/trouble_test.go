@@ -1,0 +1,182 @@
+package storage_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"github.com/testcontainers/testcontainers-go"
+	"github.com/testcontainers/testcontainers-go/wait"
+
+	"github.com/snapback/snapback/reference"
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/audit"
+	"github.com/snapback/snapback/storage/configuration"
+	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/filesystem/schemes"
+	"github.com/snapback/snapback/suites/servers"
+)
+
+// retained takes a checkpoint below a root with the reference, and returns its path.
+func retained(e *engine, id, root string) string {
+	GinkgoHelper()
+	j := newJob(id, root, GinkgoT().TempDir())
+	Expect(e.ask(func(client reference.Client) error { return client.Submit(j) })).To(Succeed())
+	Eventually(func() int { return len(e.completed(id)) }).WithTimeout(time.Minute).Should(BeNumerically(">=", 1))
+	Expect(e.ask(func(client reference.Client) error { return client.Cancel(id) })).To(Succeed())
+	Eventually(func() bool { status, _ := e.status(id); return status.Terminal() }).WithTimeout(time.Minute).Should(BeTrue())
+	ids := e.completed(id)
+	return fmt.Sprintf("%s/%s/%s", root, id, storage.CheckpointName(ids[len(ids)-1]))
+}
+
+var _ = Describe("A full disk", func() {
+	It("costs checkpoints, and none that was complete", func() {
+		mount := GinkgoT().TempDir()
+		Expect(syscall.Mount("tmpfs", mount, "tmpfs", 0, "size=256k")).To(Succeed(), "mounting a small disk takes root")
+		DeferCleanup(func() error { return syscall.Unmount(mount, syscall.MNT_DETACH) })
+		root := filesystem.URL(filepath.Join(mount, "checkpoints"))
+		e := startEngine(1, nil)
+		earlier := retained(e, fmt.Sprintf("%032x", 1), root)
+
+		id := fmt.Sprintf("%032x", 2)
+		j := newJob(id, root, GinkgoT().TempDir())
+		Expect(e.ask(func(client reference.Client) error { return client.Submit(j) })).To(Succeed())
+		Eventually(func() int { return len(e.completed(id)) }).WithTimeout(time.Minute).Should(BeNumerically(">=", 1))
+		filler, err := os.Create(filepath.Join(mount, "filler"))
+		Expect(err).NotTo(HaveOccurred())
+		for err == nil {
+			_, err = filler.Write(make([]byte, 512))
+		}
+		Expect(errors.Is(err, syscall.ENOSPC)).To(BeTrue())
+		Expect(filler.Close()).To(Succeed())
+		Eventually(func() string { return e.aborted(id) }).WithTimeout(time.Minute).Should(ContainSubstring("no space left on device"))
+		Expect(verify(earlier, audit.Deep).Restorable).To(BeTrue())
+
+		// The job goes on, and takes checkpoints again when there is room.
+		Expect(os.Remove(filler.Name())).To(Succeed())
+		before := len(e.completed(id))
+		Eventually(func() int { return len(e.completed(id)) }).WithTimeout(time.Minute).Should(BeNumerically(">", before))
+		Expect(e.ask(func(client reference.Client) error { return client.Cancel(id) })).To(Succeed())
+		Eventually(func() storage.JobStatus { status, _ := e.status(id); return status }).WithTimeout(time.Minute).Should(Equal(storage.Canceled))
+		Expect(expectKept(root+"/"+id, newest(e.completed(id), 1))).To(BeEmpty())
+	})
+})
+
+var _ = Describe("State that has no room in the JobManager", func() {
+	It("costs the checkpoint, names who and how much, and not the job", func() {
+		for key, want := range map[string]string{
+			configuration.FrameSize.Key: "more than the frame size of messages of 3072",
+			configuration.Heap.Key:      "more than the JobManager's memory budget of 3072",
+		} {
+			e := startEngine(1, configuration.Configuration{key: "3 kb"})
+			j := newJob(fmt.Sprintf("%032x", 1), "", GinkgoT().TempDir())
+			j.Configuration = configuration.Configuration{configuration.Storage.Key: storage.JobManagerName}
+			j.Counts.Keys = 1000 // the state grows with those that were seen
+			Expect(e.ask(func(client reference.Client) error { return client.Submit(j) })).To(Succeed())
+			Eventually(func() string { return e.aborted(j.ID) }).WithTimeout(time.Minute).Should(And(ContainSubstring(want), ContainSubstring("counter-0")))
+			Expect(e.completed(j.ID)).NotTo(BeEmpty(), "small state had room")
+			status, _ := e.status(j.ID)
+			Expect(status).To(Equal(storage.Running))
+			Expect(e.ask(func(client reference.Client) error { return client.Cancel(j.ID) })).To(Succeed())
+			Eventually(func() storage.JobStatus { status, _ := e.status(j.ID); return status }).WithTimeout(time.Minute).Should(Equal(storage.Canceled))
+		}
+	})
+})
+
+var _ = Describe("A store that refuses", func() {
+	It("is said so when the job is submitted, and nothing has changed", func() {
+		silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and never answers
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(silent.Close)
+		port, err := servers.FreePort()
+		Expect(err).NotTo(HaveOccurred())
+		e := startEngine(1, nil)
+		for dir, want := range map[string]string{
+			"hdfs://127.0.0.1:" + port + "/checkpoints":         "no NameNode answers at 127.0.0.1:" + port,
+			"hdfs://" + silent.Addr().String() + "/checkpoints": "timeout",
+			"s3://no-such-bucket/checkpoints":                   "there is no bucket s3://no-such-bucket",
+			"ftp://host/checkpoints":                            "want one of the schemes file, hdfs, s3, gs, azblob, got ftp",
+			"/checkpoints":                                      "the scheme is missing",
+			"file:///":                                          "the root directory cannot hold checkpoints",
+		} {
+			j := newJob(fmt.Sprintf("%032x", len(dir)), dir, GinkgoT().TempDir())
+			began := time.Now()
+			err := e.ask(func(client reference.Client) error { return client.Submit(j) })
+			var refused *reference.RefusedError
+			Expect(errors.As(err, &refused)).To(BeTrue(), "%s: %v", dir, err)
+			Expect(refused.Why).To(ContainSubstring(want))
+			Expect(time.Since(began)).To(BeNumerically("<", 30*time.Second), dir)
+		}
+	})
+
+	It("for want of permission is said so", func() {
+		root := hdfs + "/private"
+		Expect(files.MkdirAll(root)).To(Succeed())
+		DeferCleanup(os.Setenv, "HADOOP_USER_NAME", os.Getenv("HADOOP_USER_NAME"))
+		Expect(os.Setenv("HADOOP_USER_NAME", "nobody")).To(Succeed())
+		other := schemes.New()
+		err := filesystem.WriteFile(other, root+"/file", nil)
+		Expect(errors.Is(err, fs.ErrPermission)).To(BeTrue(), "%v", err)
+
+		DeferCleanup(os.Setenv, "AWS_SECRET_ACCESS_KEY", os.Getenv("AWS_SECRET_ACCESS_KEY"))
+		Expect(os.Setenv("AWS_SECRET_ACCESS_KEY", "wrong")).To(Succeed())
+		_, err = (&audit.Auditor{Files: schemes.New()}).List(context.Background(), bucket+"/private")
+		var unreachable *storage.UnreachableError
+		Expect(errors.As(err, &unreachable)).To(BeTrue(), "%v", err)
+		Expect(err.Error()).To(ContainSubstring("Forbidden"))
+	})
+})
+
+var _ = Describe("S3 in a container", func() {
+	It("keeps checkpoints as S3 without one does", func(ctx SpecContext) {
+		Expect(started.Docker()).To(Succeed())
+		binary, err := started.MinIOBinary()
+		Expect(err).NotTo(HaveOccurred())
+		const image = "snapback/minio:test"
+		Expect(started.Image(image, binary)).To(Succeed())
+		for name, value := range map[string]string{
+			"TESTCONTAINERS_HOST_OVERRIDE": "127.0.0.1", // else the gateway is taken for this machine
+			"TESTCONTAINERS_RYUK_DISABLED": "true",      // its image cannot be had everywhere; what we start, we end
+		} {
+			Expect(os.Setenv(name, value)).To(Succeed())
+		}
+		environment := map[string]string{}
+		for _, pair := range servers.MinIOEnvironment() {
+			name, value, _ := strings.Cut(pair, "=")
+			environment[name] = value
+		}
+		container, err := testcontainers.GenericContainer(ctx, testcontainers.GenericContainerRequest{
+			Started: true,
+			ContainerRequest: testcontainers.ContainerRequest{
+				Image: image, ExposedPorts: []string{"9000/tcp"}, Env: environment, Cmd: []string{"server", "/data"},
+				Tmpfs:      map[string]string{"/tmp": "rw", "/data": "rw"},
+				WaitingFor: wait.ForHTTP("/minio/health/ready").WithPort("9000/tcp"),
+			},
+		})
+		DeferCleanup(func(ctx context.Context) error { return testcontainers.TerminateContainer(container) })
+		Expect(err).NotTo(HaveOccurred())
+		endpoint, err := container.PortEndpoint(ctx, "9000/tcp", "http")
+		Expect(err).NotTo(HaveOccurred())
+		code, _, err := container.Exec(ctx, []string{"/program", "--version"})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(code).To(BeZero())
+
+		DeferCleanup(os.Setenv, "AWS_ENDPOINT_URL", os.Getenv("AWS_ENDPOINT_URL"))
+		Expect(os.Setenv("AWS_ENDPOINT_URL", endpoint)).To(Succeed())
+		inside := schemes.New()
+		_, err = inside.List(bucket)
+		Expect(err).To(MatchError(ContainSubstring("there is no bucket " + bucket)))
+		Expect(makeBucket(ctx, bucket)).To(Succeed())
+		Expect(filesystem.WriteFile(inside, bucket+"/chk-1/_metadata", []byte("x"))).To(Succeed())
+		Expect(filesystem.WriteFile(inside, bucket+"/chk-1/_metadata", []byte("y"))).To(MatchError(fs.ErrExist))
+	}, SpecTimeout(3*time.Minute))
+})
