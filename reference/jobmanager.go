@@ -74,6 +74,8 @@ func (j *jobManager) handle(envelope environment.Envelope) {
 		if message.Status.Terminal() {
 			j.env.Send(envelope.From, protocol.JobEnded{})
 		}
+	case protocol.JobRefused:
+		delete(j.jobs, message.Job)
 	case protocol.Submit:
 		j.submit(envelope.From, message)
 	case protocol.Query:

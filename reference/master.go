@@ -52,7 +52,7 @@ func runMaster(env environment.Environment, jobManager, client environment.Addre
 	m := &master{env: env, jobManager: jobManager, job: submitted}
 	origin, err := m.accept(cluster)
 	if err != nil {
-		env.Send(jobManager, protocol.JobStatus{Job: submitted.ID, Status: storage.Failed, Error: err.Error()})
+		env.Send(jobManager, protocol.JobRefused{Job: submitted.ID})
 		env.Send(client, protocol.Answer{Refused: err.Error()})
 		return
 	}

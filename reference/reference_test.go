@@ -195,6 +195,22 @@ func TestTaskManagersOfADeadJobManagerCancelAndOfferAgain(t *testing.T) {
 	c.until(t, "FINISHED")
 }
 
+func TestAJobThatWasRefusedCanBeSubmittedAgain(t *testing.T) {
+	c := newCluster(1)
+	bad := aJob('a')
+	bad.Restore = "/nowhere"
+	var refused *reference.RefusedError
+	for range 2 {
+		if err := c.submit(bad); !errors.As(err, &refused) || !strings.Contains(refused.Why, "cannot find checkpoint") {
+			t.Errorf("got %v", err)
+		}
+	}
+	must(t, c.submit(aJob('a')))
+	if err := c.submit(aJob('a')); !errors.As(err, &refused) || !strings.Contains(refused.Why, "was submitted before") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestAnUnknownJobManagerIsSaidSo(t *testing.T) {
 	c := newCluster(1)
 	c.Kill("jobmanager")

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -186,10 +185,7 @@ func show(command *cobra.Command, format string, value any, rows func(row func(.
 		})
 		return table.Flush()
 	case "json":
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		encoder.SetEscapeHTML(false)
-		return encoder.Encode(value)
+		return writeJSON(out, value)
 	default:
 		return harness.Usagef("--format: want human or json, got %q", format)
 	}

@@ -315,7 +315,7 @@ func TestASignalEndsARunInOrder(t *testing.T) {
 }
 
 func TestHelpShowsExamplesFirst(t *testing.T) {
-	for _, verb := range []string{"run", "list", "doctor", "version", "reference", "reference run", "reference jobmanager", "reference taskmanager"} {
+	for _, verb := range []string{"run", "ls", "inspect", "verify", "orphans", "diff", "seal", "list", "doctor", "version", "reference", "reference run", "reference jobmanager", "reference taskmanager", "reference stop", "reference suspend"} {
 		got := snapback(t, append(strings.Fields(verb), "--help")...)
 		examples, usage := strings.Index(got.stdout, "Examples:\n  snapback "+verb), strings.Index(got.stdout, "Usage:")
 		if got.code != exitHolds || examples < 0 || usage < examples || strings.Count(got.stdout, "\n") > 40 {

@@ -53,6 +53,8 @@ type (
 	ReleaseSlots struct{}
 	// TaskManagerLost says that slots of a job are gone.
 	TaskManagerLost struct{ TaskManager environment.Address }
+	// JobRefused says that there is no such job after all.
+	JobRefused struct{ Job string }
 	// JobEnded answers a terminal JobStatus: no request for the job follows.
 	JobEnded struct{}
 	// JobStatus is the master's view of its job.
@@ -195,6 +197,7 @@ func Messages() []environment.Message {
 		ReleaseSlots{},
 		TaskManagerLost{},
 		JobStatus{},
+		JobRefused{},
 		JobEnded{},
 		TaskRunning{},
 		Start{},

@@ -82,11 +82,7 @@ func Parse(text []byte) (Configuration, error) {
 
 func (c Configuration) flatten(prefix string, pairs yaml.MapSlice) error {
 	for _, pair := range pairs {
-		name, ok := pair.Key.(string)
-		if !ok {
-			return fmt.Errorf("key %s%v: want a text", prefix, pair.Key)
-		}
-		key := prefix + name
+		key := prefix + fmt.Sprint(pair.Key)
 		switch value := pair.Value.(type) {
 		case nil:
 			return fmt.Errorf("key %s: want a value, got none; write '' for an empty one", key)

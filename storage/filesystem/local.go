@@ -1,8 +1,11 @@
 package filesystem
 
 import (
+	"errors"
 	"io"
 	"os"
+	"slices"
+	"strings"
 )
 
 // Local is the machine's own file system, as the operating system mounts it.
@@ -39,22 +42,33 @@ func (Local) MkdirAll(name string) error { return os.MkdirAll(name, 0o755) }
 
 // List implements [FileSystem].
 func (Local) List(name string) ([]Entry, error) {
-	held, err := os.ReadDir(name)
+	directory, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	entries := make([]Entry, 0, len(held))
-	for _, h := range held {
-		info, err := h.Info()
-		if os.IsNotExist(err) {
-			continue // removed since the directory was read
+	defer func() { _ = directory.Close() }() // only read from
+	entries := []Entry{}
+	for {
+		// Some at a time: what the system says of a file is larger than what is kept.
+		held, err := directory.ReadDir(1 << 10)
+		for _, h := range held {
+			info, err := h.Info()
+			if os.IsNotExist(err) {
+				continue // removed since the directory was read
+			}
+			if err != nil {
+				return nil, err
+			}
+			entries = append(entries, entryOf(info))
+		}
+		if errors.Is(err, io.EOF) {
+			slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
+			return entries, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		entries = append(entries, entryOf(info))
 	}
-	return entries, nil
 }
 
 // Stat implements [FileSystem].

@@ -99,7 +99,7 @@ var _ = Describe("A store that refuses", func() {
 		DeferCleanup(silent.Close)
 		port, err := servers.FreePort()
 		Expect(err).NotTo(HaveOccurred())
-		e := startEngine(1, nil)
+		e, n := startEngine(1, nil), 0
 		for dir, want := range map[string]string{
 			"hdfs://127.0.0.1:" + port + "/checkpoints":         "no NameNode answers at 127.0.0.1:" + port,
 			"hdfs://" + silent.Addr().String() + "/checkpoints": "timeout",
@@ -108,7 +108,8 @@ var _ = Describe("A store that refuses", func() {
 			"/checkpoints":                                      "the scheme is missing",
 			"file:///":                                          "the root directory cannot hold checkpoints",
 		} {
-			j := newJob(fmt.Sprintf("%032x", len(dir)), dir, GinkgoT().TempDir())
+			n++
+			j := newJob(fmt.Sprintf("%032x", n), dir, GinkgoT().TempDir())
 			began := time.Now()
 			err := e.ask(func(client reference.Client) error { return client.Submit(j) })
 			var refused *reference.RefusedError

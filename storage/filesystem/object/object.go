@@ -23,6 +23,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -42,6 +43,7 @@ const patience = 15 * time.Second
 type Bucket struct {
 	name   string // as in s3://bucket
 	bucket *blob.Bucket
+	seen   atomic.Bool // the bucket was there
 }
 
 // Open opens a bucket by its name, as in s3://bucket. Credentials and endpoints come
@@ -63,7 +65,7 @@ func parameters(scheme string) string {
 	if scheme != "s3" {
 		return ""
 	}
-	query := "?awssdk=v2"
+	query := "?awssdk=v2&response_checksum_validation=when_required&request_checksum_calculation=when_required"
 	if os.Getenv("AWS_ENDPOINT_URL") != "" || os.Getenv("AWS_ENDPOINT_URL_S3") != "" {
 		query += "&use_path_style=true"
 	}
@@ -132,8 +134,24 @@ func (b *Bucket) Remove(name string) error {
 	return b.failure("remove", name, b.bucket.Delete(ctx, b.prefix(name))) // a directory's marker
 }
 
-// MkdirAll implements [filesystem.FileSystem].
-func (b *Bucket) MkdirAll(string) error { return nil }
+// MkdirAll implements [filesystem.FileSystem]. There is nothing to make, but the bucket
+// must be there.
+func (b *Bucket) MkdirAll(name string) error {
+	if b.seen.Load() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	accessible, err := b.bucket.IsAccessible(ctx)
+	if err == nil && !accessible {
+		err = fmt.Errorf("there is no bucket %s: %w", b.name, fs.ErrNotExist)
+	}
+	if err != nil {
+		return b.failure("mkdir", name, err)
+	}
+	b.seen.Store(true)
+	return nil
+}
 
 // SyncDir implements [filesystem.FileSystem].
 func (b *Bucket) SyncDir(string) error { return nil }
@@ -204,6 +222,7 @@ func (b *Bucket) failure(operation, name string, err error) error {
 	switch code := gcerrors.Code(err); {
 	case strings.Contains(err.Error(), "NoSuchBucket"), strings.Contains(err.Error(), "ContainerNotFound"):
 		err = fmt.Errorf("there is no bucket %s: %w", b.name, fs.ErrNotExist)
+	case errors.Is(err, fs.ErrNotExist): // said so already
 	case code == gcerrors.NotFound:
 		err = fs.ErrNotExist
 	case code == gcerrors.FailedPrecondition:

@@ -1,0 +1,310 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const samples = "../../storage/testdata/flink-metadata/2.3.0"
+
+// sample is a copy of a checkpoint that can be moved, and its job's directory.
+func sample(t *testing.T) (chk, job string) {
+	t.Helper()
+	root := t.TempDir()
+	if err := os.CopyFS(root, os.DirFS(filepath.Join(samples, "02-hashmap-files-p2"))); err != nil {
+		t.Fatal(err)
+	}
+	job = filepath.Join(root, "000000000000000000000000c0ffee02")
+	return filepath.Join(job, "chk-3"), job
+}
+
+func TestAuditAnswersInWordsAndInJSON(t *testing.T) {
+	chk, job := sample(t)
+	for _, c := range []struct {
+		arguments []string
+		words     string
+		field     string
+		want      any
+	}{
+		{[]string{"ls", job}, "3 checkpoints, 3 can be restored from", "schema", "snapback/list/1"},
+		{[]string{"inspect", chk}, "src   Source: number source", "checkpointId", 3.0},
+		{[]string{"verify", chk}, "restorable: file:" + chk, "restorable", true},
+		{[]string{"verify", "--deep", chk}, "restorable: file:" + chk, "restorable", true},
+		{[]string{"diff", job + "/chk-2", chk}, "added    4 files", "schema", "snapback/diff/1"},
+		{[]string{"orphans", job}, "0 orphans of 0 B", "checkpoints", 3.0},
+	} {
+		words, program := snapback(t, c.arguments...), snapback(t, append(c.arguments, "--format", "json")...)
+		if words.code != exitHolds || !strings.Contains(words.stdout, c.words) {
+			t.Errorf("%s: want %s, got %d\n%s%s", c.arguments, c.words, words.code, words.stdout, words.stderr)
+		}
+		var document map[string]any
+		if err := json.Unmarshal([]byte(program.stdout), &document); err != nil || program.code != exitHolds || document[c.field] != c.want {
+			t.Errorf("%s: want %s %v, got %d, %v\n%s%s", c.arguments, c.field, c.want, program.code, document[c.field], program.stdout, program.stderr)
+		}
+	}
+	if got := snapback(t, "ls", "--latest", job); got.code != exitHolds || !strings.HasPrefix(got.stdout, "file:"+job+"/chk-") {
+		t.Errorf("got %d, %s", got.code, got.stdout)
+	}
+}
+
+func TestWhatCannotBeRestoredFromIsAFinding(t *testing.T) {
+	chk, job := sample(t)
+	entries, err := os.ReadDir(chk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	victim := filepath.Join(chk, entries[0].Name())
+	if err := os.Truncate(victim, 1); err != nil {
+		t.Fatal(err)
+	}
+	got := snapback(t, "verify", chk)
+	for _, want := range []string{"NOT restorable: file:" + chk, "wrong-size: file:" + victim, "found:    1 bytes", "lost:     operator ", ", subtask "} {
+		if got.code != exitFinding || !strings.Contains(got.stdout, want) {
+			t.Errorf("want exit code 1 and %q, got %d\n%s", want, got.code, got.stdout)
+		}
+	}
+	if got := snapback(t, "verify", "--format", "json", chk); got.code != exitFinding || !strings.Contains(got.stdout, `"kind": "wrong-size"`) {
+		t.Errorf("got %d, %s", got.code, got.stdout)
+	}
+	if got := snapback(t, "seal", chk); got.code != exitFinding || !strings.Contains(got.stdout, "NOT restorable") {
+		t.Errorf("got %d, %s", got.code, got.stdout)
+	}
+	for _, id := range []string{"chk-1", "chk-2"} {
+		if err := os.RemoveAll(filepath.Join(job, id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := snapback(t, "ls", "--latest", job); got.code != exitFinding || got.stdout != "" || !strings.Contains(got.stderr, "there is no checkpoint under") {
+		t.Errorf("got %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+}
+
+func TestASealFindsAFlippedBit(t *testing.T) {
+	chk, _ := sample(t)
+	if got := snapback(t, "seal", chk); got.code != exitHolds || !strings.Contains(got.stdout, "sealed: file:"+chk+".seal.json") {
+		t.Fatalf("got %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+	entries, err := os.ReadDir(chk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	victim := filepath.Join(chk, entries[0].Name())
+	data, err := os.ReadFile(victim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)/2] ^= 1
+	if err := os.WriteFile(victim, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := snapback(t, "verify", chk); got.code != exitHolds {
+		t.Errorf("no size has changed: %d, %s", got.code, got.stdout)
+	}
+	if got := snapback(t, "verify", "--deep", chk); got.code != exitFinding || !strings.Contains(got.stdout, "corrupt: file:"+victim) {
+		t.Errorf("got %d, %s", got.code, got.stdout)
+	}
+}
+
+// Orphans are found, planned, looked at, deleted; in this order only.
+func TestOrphansAreDeletedByPlanOnly(t *testing.T) {
+	_, job := sample(t)
+	orphan, old := filepath.Join(job, "shared", "left"), time.Now().Add(-48*time.Hour)
+	if err := os.MkdirAll(filepath.Dir(orphan), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(orphan, []byte("left"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(orphan, old, old); err != nil {
+		t.Fatal(err)
+	}
+	plan := filepath.Join(t.TempDir(), "plan.jsonl")
+	got := snapback(t, "orphans", "--plan", plan, job)
+	for _, want := range []string{"unreferenced-shared: 1 files, 4 B: ", "  file:" + orphan, "1 orphans of 4 B"} {
+		if got.code != exitFinding || !strings.Contains(got.stdout, want) {
+			t.Errorf("want exit code 1 and %q, got %d\n%s", want, got.code, got.stdout)
+		}
+	}
+	if got := snapback(t, "orphans", "--plan", plan, job); got.code != exitUsage || !strings.Contains(got.stderr, "file exists") {
+		t.Errorf("a plan was overwritten: %d, %s", got.code, got.stderr)
+	}
+	if _, err := os.Stat(orphan); err != nil {
+		t.Error("deleted without --delete")
+	}
+	if got := snapback(t, "orphans", "--delete", "--plan", plan, job); got.code != exitHolds || !strings.Contains(got.stdout, "deleted 1 files of 4 B, kept 0") {
+		t.Errorf("got %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+	if _, err := os.Stat(orphan); !os.IsNotExist(err) {
+		t.Error("it is still there")
+	}
+}
+
+func TestBadPlacesAreOneSentenceAndExitCode2(t *testing.T) {
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL": "http://" + deadAddress(t), "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "HADOOP_USER_NAME": "nobody",
+	} {
+		t.Setenv(name, value)
+	}
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	chk, job := sample(t)
+	dead := deadAddress(t)
+	plan := filepath.Join(t.TempDir(), "plan")
+	if err := os.WriteFile(plan, []byte("{}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		arguments []string
+		want      string
+	}{
+		{[]string{"verify"}, "snapback verify: want PATH, got 0 arguments"},
+		{[]string{"diff", chk}, "snapback diff: want A and B, got 1 arguments"},
+		{[]string{"verify", "/nowhere"}, `cannot find checkpoint "/nowhere": no such file or directory`},
+		{[]string{"verify", job}, "cannot find meta data file '_metadata' in directory"},
+		{[]string{"inspect", filepath.Join(samples, "README")}, "no such file or directory"},
+		{[]string{"inspect", "main.go"}, "cannot find checkpoint"},
+		{[]string{"inspect", plan}, "plan: decode _metadata: magic number at offset 0: want 4 bytes, got the end of the file after 3"},
+		{[]string{"ls", plan}, "want a directory, got a file"},
+		{[]string{"ls", "/nowhere"}, `root "/nowhere": no such directory`},
+		{[]string{"verify", "ftp://host/x"}, "want one of the schemes file, hdfs, s3, gs, azblob, got ftp"},
+		{[]string{"verify", "file://host/x"}, "want no host in a file URL, got host; write file:///host/x for a local path"},
+		{[]string{"verify", "hdfs:///x"}, "want a host or a bucket after hdfs://"},
+		{[]string{"verify", "hdfs://" + dead + "/x"}, "no NameNode answers at " + dead},
+		{[]string{"verify", "hdfs://" + silent.Addr().String() + "/x"}, "timeout"},
+		{[]string{"ls", "s3://bucket/x"}, "connection refused"},
+		{[]string{"verify", "--rebase", "/a", chk}, "--rebase: want FROM=TO"},
+		{[]string{"verify", "--format", "xml", chk}, `--format: want human or json, got "xml"`},
+		{[]string{"orphans", "--delete", job}, "--delete: want --plan FILE, written before by: snapback orphans --plan FILE " + job},
+		{[]string{"orphans", "--delete", "--plan", "/nowhere", job}, "--plan: open /nowhere: no such file or directory"},
+		{[]string{"orphans", "--delete", "--plan", plan, job}, "plan: want a first line with schema"},
+		{[]string{"orphans", "--age", "-1s", job}, "--age: want 0 or more, got -1s"},
+		{[]string{"reference", "jobmanager", "--config", "/nowhere"}, "--config: configuration: want config.yaml or flink-conf.yaml in the directory /nowhere, found neither"},
+		{[]string{"reference", "jobmanager", "-D", "novalue"}, `-D: want key=value, got "novalue"`},
+		{[]string{"reference", "stop", "--jobmanager", "127.0.0.1:1"}, "want the id of one job"},
+	} {
+		began := time.Now()
+		got := snapback(t, c.arguments...)
+		if got.code != exitUsage || !strings.Contains(got.stderr, c.want) || got.stdout != "" || strings.Count(got.stderr, "\n") != 1 || strings.Contains(got.stderr, "goroutine") {
+			t.Errorf("snapback %s: want exit code 2 and %s\ngot %d, %s%s", strings.Join(c.arguments, " "), c.want, got.code, got.stderr, got.stdout)
+		}
+		if took := time.Since(began); took > 40*time.Second {
+			t.Errorf("snapback %s: it took %s to say so", strings.Join(c.arguments, " "), took)
+		}
+	}
+}
+
+func TestWithoutPermissionItIsSaidSo(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("this test takes root, to be somebody else")
+	}
+	chk, _ := sample(t)
+	copied := filepath.Join(os.TempDir(), fmt.Sprintf("snapback-permission-%d", os.Getpid()))
+	defer func() { _ = os.RemoveAll(copied) }()
+	if err := os.CopyFS(filepath.Join(copied, "chk-3"), os.DirFS(chk)); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(copied, "snapback")
+	data, err := os.ReadFile(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(program, data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	as := func(mode os.FileMode, name string) outcome {
+		for place, mode := range map[string]os.FileMode{copied: 0o755, filepath.Join(copied, "chk-3"): 0o755, filepath.Join(copied, name): mode} {
+			if err := os.Chmod(place, mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		command := exec.Command(program, "verify", filepath.Join(copied, "chk-3"))
+		command.Dir = "/"
+		command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		return output(t, command)
+	}
+	if got := as(0o700, "chk-3"); got.code != exitUsage || !strings.Contains(got.stderr, "permission denied") {
+		t.Errorf("a directory: got %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+	if err := filepath.WalkDir(copied, func(name string, _ os.DirEntry, err error) error {
+		if err == nil {
+			err = os.Chmod(name, 0o755)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(filepath.Join(copied, "chk-3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := as(0o600, "chk-3/"+entries[0].Name()); got.code != exitFinding || !strings.Contains(got.stdout, "unreadable: ") || !strings.Contains(got.stdout, "permission denied") {
+		t.Errorf("a file: got %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+}
+
+// peakOf watches a program until it ends, and returns the most memory that it had, in
+// MB. (What the kernel says of a child that has ended counts its parent's too.)
+func peakOf(pid int) int {
+	peak := 0
+	for {
+		time.Sleep(2 * time.Millisecond)
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		_, after, found := strings.Cut(string(status), "VmHWM:")
+		if err != nil || !found {
+			return peak
+		}
+		var kilobytes int
+		if _, err := fmt.Sscanf(after, "%d kB", &kilobytes); err == nil {
+			peak = max(peak, kilobytes>>10)
+		}
+	}
+}
+
+// The program as a whole stays small, whatever the root's size, and says how far it is.
+func TestARootOfManyFilesTakesLittleMemory(t *testing.T) {
+	_, job := sample(t)
+	shared := filepath.Join(job, "shared")
+	if err := os.MkdirAll(shared, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const many = 100_000
+	for i := range many {
+		file, err := os.Create(filepath.Join(shared, fmt.Sprintf("%032x", i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, arguments := range [][]string{{"ls", job}, {"orphans", "-v", "--age", "0s", "--format", "json", job}} {
+		command := exec.Command(binary, arguments...)
+		command.Dir = t.TempDir()
+		var stderr bytes.Buffer
+		command.Stderr = &stderr
+		if err := command.Start(); err != nil {
+			t.Fatal(err)
+		}
+		took := peakOf(command.Process.Pid)
+		_ = command.Wait() // the exit code follows
+		t.Logf("%s: %d MB, %s", arguments[0], took, command.ProcessState.UserTime())
+		if took == 0 || took >= 200 {
+			t.Errorf("snapback %s took %d MB", arguments[0], took)
+		}
+		if arguments[0] == "orphans" && (command.ProcessState.ExitCode() != exitFinding || !strings.Contains(stderr.String(), "files looked at: 100000")) {
+			t.Errorf("got %s, %.200s", command.ProcessState, stderr.String())
+		}
+	}
+}
