@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -30,6 +31,7 @@ var errEnding = errors.New("the job is being ended")
 type master struct {
 	env         environment.Environment
 	jobManager  environment.Address
+	cluster     configuration.Configuration
 	job         job.Job
 	coordinator *coordinator.Coordinator
 
@@ -49,8 +51,8 @@ type request struct {
 
 // runMaster runs a submitted job, or refuses it. A refusal has changed nothing.
 func runMaster(env environment.Environment, jobManager, client environment.Address, submitted job.Job, cluster configuration.Configuration) {
-	m := &master{env: env, jobManager: jobManager, job: submitted}
-	origin, err := m.accept(cluster)
+	m := &master{env: env, jobManager: jobManager, cluster: cluster, job: submitted}
+	origin, err := m.accept()
 	if err != nil {
 		env.Send(jobManager, protocol.JobRefused{Job: submitted.ID})
 		env.Send(client, protocol.Answer{Refused: err.Error()})
@@ -74,7 +76,7 @@ func runMaster(env environment.Environment, jobManager, client environment.Addre
 
 // accept validates the job, finds the checkpoint it resumes from and, last of all,
 // makes the job's directories.
-func (m *master) accept(cluster configuration.Configuration) (*storage.Completed, error) {
+func (m *master) accept() (*storage.Completed, error) {
 	if err := m.job.Validate(); err != nil {
 		return nil, err
 	}
@@ -90,7 +92,7 @@ func (m *master) accept(cluster configuration.Configuration) (*storage.Completed
 		origin = &found
 	}
 	var err error
-	if m.coordinator, err = coordinator.New(m.env, m.job, cluster, origin); err != nil {
+	if m.coordinator, err = coordinator.New(m.env, m.job, m.cluster, origin); err != nil {
 		return nil, err
 	}
 	return origin, m.coordinator.Prepare()
@@ -172,7 +174,11 @@ func (m *master) request(forwarded protocol.Forwarded, canCheckpoint bool) {
 		m.env.Send(forwarded.Client, protocol.Answer{Status: m.ending})
 		return
 	case protocol.StopWithSavepoint:
-		wanted.savepointDir = message.Dir
+		wanted.savepointDir = cmp.Or(message.Dir, m.cluster.Text(configuration.SavepointDir))
+		if wanted.savepointDir == "" {
+			m.refuse([]request{wanted}, "there is no directory for a savepoint: give one, or set "+configuration.SavepointDir.Key+" in the cluster's configuration")
+			return
+		}
 	}
 	if !canCheckpoint {
 		m.refuse([]request{wanted}, fmt.Sprintf("not all subtasks of job %s are running", m.job.ID))

@@ -98,11 +98,12 @@ func TestBadSubmissionsAreRefusedAndChangeNothing(t *testing.T) {
 
 	id := 0
 	for want, change := range map[string]func(*job.Job){
-		"was submitted before":                        func(j *job.Job) { j.ID = aJob('a').ID },
-		"parallelism: want 1 to 128, got 0":           func(j *job.Job) { j.Parallelism = 0 },
-		"cannot find checkpoint \"/nowhere\"":         func(j *job.Job) { j.Restore = "/nowhere" },
-		"cannot find meta data file '_metadata'":      func(j *job.Job) { j.Restore = retained + "/../shared" },
-		`checkpoint directory "/x": the scheme is mi`: func(j *job.Job) { j.Configuration = configuration.Configuration{configuration.Dir.Key: "/x"} },
+		"was submitted before":                                         func(j *job.Job) { j.ID = aJob('a').ID },
+		"parallelism: want 1 to 128, got 0":                            func(j *job.Job) { j.Parallelism = 0 },
+		"cannot find checkpoint \"/nowhere\"":                          func(j *job.Job) { j.Restore = "/nowhere" },
+		"cannot find meta data file '_metadata'":                       func(j *job.Job) { j.Restore = retained + "/../shared" },
+		`checkpoint directory "/x": the scheme is mi`:                  func(j *job.Job) { j.Configuration = configuration.Configuration{configuration.Dir.Key: "/x"} },
+		`state.backend.type: the reference has hashmap, got "rocksdb"`: func(j *job.Job) { j.Configuration = configuration.Configuration{"state.backend": "rocksdb"} },
 		"execution.checkpointing.storage is filesyst": func(j *job.Job) {
 			j.Configuration = configuration.Configuration{configuration.Storage.Key: "filesystem"}
 		},

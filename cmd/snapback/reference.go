@@ -76,19 +76,16 @@ func jobManagerCommand() *cobra.Command {
 		Args: noArguments,
 	}
 	address := listenFlag(command)
-	config := command.Flags().String("config", "", "`directory` with Flink's config.yaml or flink-conf.yaml")
+	config := configFlag(command)
 	retained := command.Flags().Int("retained", 1, "completed checkpoints to keep of each job; short for -D "+configuration.NumRetained.Key)
 	own := keysFlag(command, "of the cluster")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if *retained < 1 {
 			return harness.Usagef("--retained: want 1 or more, got %d", *retained)
 		}
-		cluster := configuration.Configuration{}
-		if *config != "" {
-			var err error
-			if cluster, err = configuration.Load(*config); err != nil {
-				return harness.Usagef("--config: %w", err)
-			}
+		cluster, err := loadConfiguration(*config)
+		if err != nil {
+			return err
 		}
 		if command.Flags().Changed("retained") {
 			cluster[configuration.NumRetained.Key] = strconv.Itoa(*retained)
@@ -105,6 +102,21 @@ func jobManagerCommand() *cobra.Command {
 		})
 	}
 	return command
+}
+
+func configFlag(command *cobra.Command) *string {
+	return command.Flags().String("config", "", "`directory` with Flink's config.yaml or flink-conf.yaml")
+}
+
+func loadConfiguration(dir string) (configuration.Configuration, error) {
+	if dir == "" {
+		return configuration.Configuration{}, nil
+	}
+	loaded, err := configuration.Load(dir)
+	if err != nil {
+		return nil, harness.Usagef("--config: %w", err)
+	}
+	return loaded, nil
 }
 
 func keysFlag(command *cobra.Command, of string) *[]string {
@@ -179,17 +191,16 @@ func referenceRunCommand() *cobra.Command {
 	flags := command.Flags()
 	jobManager := jobManagerFlag(command)
 	var j job.Job
-	retention := string(storage.RetainOnCancellation)
-	claimMode := string(storage.NoClaim)
+	retention := flags.String("retention", string(storage.RetainOnCancellation), fmt.Sprintf("what becomes of checkpoints at the end: one of %v", storage.Retentions()))
+	claimMode := flags.String("claim-mode", string(storage.NoClaim), fmt.Sprintf("who owns the checkpoint that is resumed from: one of %v", storage.ClaimModes()))
+	config := configFlag(command)
 	checkpointDir := flags.String("checkpoint-dir", "", "`URL` of the checkpoint directory, as in file:///tmp/checkpoints; short for -D "+configuration.Dir.Key)
 	own := keysFlag(command, "of this job")
 	flags.StringVar(&j.ID, "job-id", "", "32 hexadecimal digits; random if not given")
-	flags.StringVar(&claimMode, "claim-mode", claimMode, fmt.Sprintf("who owns the checkpoint that is resumed from: one of %v", storage.ClaimModes()))
 	flags.StringVarP(&j.Restore, "from-savepoint", "s", "", "`path` or URL of the checkpoint to resume from: a chk-N directory or its _metadata")
 	flags.IntVarP(&j.Parallelism, "parallelism", "p", 2, "subtasks of each operator, and slots needed")
 	flags.DurationVar(&j.Interval, "interval", time.Second, "time between checkpoints")
 	flags.DurationVar(&j.Timeout, "checkpoint-timeout", 10*time.Minute, "time after which a checkpoint is given up")
-	flags.StringVar(&retention, "retention", retention, fmt.Sprintf("what becomes of checkpoints at the end: one of %v", storage.Retentions()))
 	flags.IntVar(&j.Restarts, "restarts", 3, "how often a failed job is restarted")
 	flags.StringVar(&j.Counts.Dir, "dir", "", "`path` of a directory for the output; absolute")
 	flags.Int64Var(&j.Counts.Seed, "workload-seed", 42, "what the input is computed from")
@@ -203,13 +214,18 @@ func referenceRunCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		j.Retention, j.ClaimMode = storage.Retention(retention), storage.ClaimMode(claimMode)
-		j.Configuration = configuration.Configuration{}
+		j.Retention, j.ClaimMode = storage.Retention(*retention), storage.ClaimMode(*claimMode)
+		if j.Configuration, err = loadConfiguration(*config); err != nil {
+			return err
+		}
 		if *checkpointDir != "" {
 			j.Configuration[configuration.Dir.Key] = *checkpointDir
 		}
 		if err := setKeys(j.Configuration, *own); err != nil {
 			return err
+		}
+		if err := configured(&j, flags.Changed); err != nil {
+			return &harness.UsageError{Err: err}
 		}
 		for _, key := range configuration.Ignored(j.Configuration) {
 			_, _ = fmt.Fprintf(command.ErrOrStderr(), "snapback: %s counts only in the configuration of the cluster; here it is ignored\n", key)
@@ -219,13 +235,40 @@ func referenceRunCommand() *cobra.Command {
 	return command
 }
 
+// configured takes what was given as a key, and not as a flag, into the job.
+func configured(j *job.Job, given func(flag string) bool) (err error) {
+	text := func(o configuration.Option, flag string, take func(value string)) {
+		if value, _, ok := j.Configuration.Find(o); ok && !given(flag) {
+			take(value)
+		}
+	}
+	duration := func(o configuration.Option, flag string, into *time.Duration) {
+		text(o, flag, func(string) {
+			value, bad := j.Configuration.Duration(o)
+			if bad != nil && err == nil {
+				err = bad
+			}
+			*into = value
+		})
+	}
+	duration(configuration.Interval, "interval", &j.Interval)
+	duration(configuration.Timeout, "checkpoint-timeout", &j.Timeout)
+	text(configuration.RetentionOf, "retention", func(value string) { j.Retention = storage.Retention(strings.ToUpper(value)) })
+	text(configuration.ClaimMode, "claim-mode", func(value string) { j.ClaimMode = storage.ClaimMode(strings.ToUpper(value)) })
+	text(configuration.RestorePath, "from-savepoint", func(value string) { j.Restore = value })
+	if mode := j.Configuration.Text(configuration.Mode); err == nil && !strings.EqualFold(mode, configuration.Mode.Default) {
+		return fmt.Errorf("%s: the reference has %s, got %q", configuration.Mode.Key, configuration.Mode.Default, mode)
+	}
+	return err
+}
+
 func stopCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:     "stop [flags] JOB",
 		Short:   "Stop a job with a savepoint, and print its path",
 		Example: "  snapback reference stop --jobmanager 127.0.0.1:6123 --savepoint-dir file:///tmp/savepoints JOB",
 	}
-	dir := command.Flags().String("savepoint-dir", "", "`URL` of the directory for the savepoint")
+	dir := command.Flags().String("savepoint-dir", "", "`URL` of the directory for the savepoint; "+configuration.SavepointDir.Key+" of the cluster if not given")
 	return asking(command, func(client reference.Client, id string) (string, error) {
 		return client.StopWithSavepoint(id, *dir, savepointTimeout)
 	})

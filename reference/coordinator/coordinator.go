@@ -22,6 +22,9 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
+// stateBackend is the only one that the engine has.
+const stateBackend = "hashmap"
+
 // Task is a subtask that takes part in checkpoints.
 type Task struct {
 	Subtask protocol.Subtask
@@ -64,6 +67,10 @@ func New(env environment.Environment, j job.Job, cluster configuration.Configura
 	place, err := storage.Select(env.Files(), cluster, j.Configuration, j.ID)
 	if err != nil {
 		return nil, err
+	}
+	merged := configuration.Merge(cluster, j.Configuration)
+	if backend := merged.Text(configuration.StateBackend); backend != stateBackend {
+		return nil, fmt.Errorf("%s: the reference has %s, got %q", configuration.StateBackend.Key, stateBackend, backend)
 	}
 	retained, err := cluster.Int(configuration.NumRetained)
 	if err != nil {

@@ -39,7 +39,6 @@ var (
 	InlineMax    = Option{Key: "execution.checkpointing.data-inline-threshold", Old: []string{"state.storage.fs.memory-threshold", "state.backend.fs.memory-threshold"}, Default: "20 kb"}
 	WriteBuffer  = Option{Key: "execution.checkpointing.write-buffer-size", Old: []string{"state.storage.fs.write-buffer-size", "state.backend.fs.write-buffer-size"}, Default: "4096"}
 	StateBackend = Option{Key: "state.backend.type", Old: []string{"state.backend"}, Default: "hashmap"}
-	Incremental  = Option{Key: "execution.checkpointing.incremental", Old: []string{"state.backend.incremental"}, Default: "false"}
 
 	Interval    = Option{Key: "execution.checkpointing.interval", Renewed: true}
 	Timeout     = Option{Key: "execution.checkpointing.timeout", Default: "10 min", Renewed: true}
@@ -48,20 +47,19 @@ var (
 	RestorePath = Option{Key: "execution.state-recovery.path", Old: []string{"execution.savepoint.path"}}
 	ClaimMode   = Option{Key: "execution.state-recovery.claim-mode", Old: []string{"execution.savepoint-restore-mode"}, Default: "NO_CLAIM"}
 
-	NumRetained  = Option{Key: "execution.checkpointing.num-retained", Old: []string{"state.checkpoints.num-retained"}, Default: "1", Scope: Cluster}
-	ParallelMode = Option{Key: "execution.checkpointing.cleaner.parallel-mode", Old: []string{"state.checkpoint.cleaner.parallel-mode"}, Default: "true", Scope: Cluster}
-	FrameSize    = Option{Key: "pekko.framesize", Old: []string{"akka.framesize"}, Default: "10485760b", Scope: Cluster}
-	Heap         = Option{Key: "jobmanager.memory.heap.size", Default: "1 gb", Scope: Cluster}
-	EntropyKey   = Option{Key: "s3.entropy.key", Scope: Cluster}
-	EntropySize  = Option{Key: "s3.entropy.length", Default: "4", Scope: Cluster}
+	NumRetained = Option{Key: "execution.checkpointing.num-retained", Old: []string{"state.checkpoints.num-retained"}, Default: "1", Scope: Cluster}
+	FrameSize   = Option{Key: "pekko.framesize", Old: []string{"akka.framesize"}, Default: "10485760b", Scope: Cluster}
+	Heap        = Option{Key: "jobmanager.memory.heap.size", Default: "1 gb", Scope: Cluster}
+	EntropyKey  = Option{Key: "s3.entropy.key", Scope: Cluster}
+	EntropySize = Option{Key: "s3.entropy.length", Default: "4", Scope: Cluster}
 )
 
 // Options lists them.
 func Options() []Option {
 	return []Option{
-		Storage, Dir, SavepointDir, CreateSubdir, InlineMax, WriteBuffer, StateBackend, Incremental,
+		Storage, Dir, SavepointDir, CreateSubdir, InlineMax, WriteBuffer, StateBackend,
 		Interval, Timeout, Mode, RetentionOf, RestorePath, ClaimMode,
-		NumRetained, ParallelMode, FrameSize, Heap, EntropyKey, EntropySize,
+		NumRetained, FrameSize, Heap, EntropyKey, EntropySize,
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/snapback/snapback/storage/metadata"
+	"github.com/snapback/snapback/storage/metadata/specimen"
 )
 
 const samples = "../testdata/flink-metadata"
@@ -54,70 +55,13 @@ func TestWhatFlinkWroteIsWrittenBackByteForByte(t *testing.T) {
 	}
 }
 
-// everything holds each kind of handle, in fields that the given version records.
-func everything(version int32) metadata.Checkpoint {
-	file := &metadata.File{Path: "file:/c/shared/a", Size: 7}
-	groups := &metadata.KeyGroups{Kind: metadata.KeyGroupsV2, Start: 1, Offsets: []int64{0, 5}, Stream: &metadata.RelativeFile{Path: "b", Size: 9}, ID: "id"}
-	reach := metadata.KeyGroupRange{Start: 1, Count: 2}
-	incremental := func(v1 bool) *metadata.Incremental {
-		i := &metadata.Incremental{
-			Checkpoint: 6, Backend: "backend", Range: reach, Meta: file, V1: v1,
-			Shared: []metadata.LocalFile{{LocalPath: "1.sst", Stream: file}}, Private: []metadata.LocalFile{{LocalPath: "CURRENT", Stream: file}},
-		}
-		if !v1 {
-			i.CheckpointedSize, i.ID = 3, "id"
-		}
-		return i
-	}
-	states := []metadata.NamedState{{Name: "s", Mode: metadata.Broadcast, Offsets: []int64{1}}}
-	changes := &metadata.ChangelogFiles{Range: reach, Streams: []metadata.OffsetStream{{Offset: 1, Stream: file}}, Size: 2, CheckpointedSize: 1, ID: "f", Storage: "filesystem"}
-	keyed := []metadata.KeyedHandle{
-		groups, incremental(true), incremental(false),
-		&metadata.KeyGroups{Kind: metadata.KeyGroupsSavepoint, Offsets: []int64{4}, Stream: file},
-		&metadata.KeyGroups{Kind: metadata.KeyGroupsV1, Offsets: []int64{4}, Stream: &metadata.KeyGroups{Kind: metadata.KeyGroupsV1, Stream: file}},
-		&metadata.Changelog{Range: reach, CheckpointedSize: 1, Materialized: []metadata.KeyedHandle{groups}, Changes: []metadata.KeyedHandle{changes}, Checkpoint: 5, ID: "c"},
-		&metadata.Changelog{Range: reach, V1: true, Materialized: []metadata.KeyedHandle{groups}, ID: "c"},
-		&metadata.ChangelogBytes{Range: reach, From: 1, To: 2, Changes: []metadata.Change{{KeyGroup: -1, Data: []byte("x")}}, ID: "b"},
-		&metadata.ChangelogFiles{Range: reach, V1: true, ID: "f"},
-	}
-	c := metadata.Checkpoint{Version: version, ID: 7, MasterStates: []metadata.MasterState{{Version: 1, Name: "hook", Data: []byte{1, 2}}}}
-	operator := metadata.Operator{ID: metadata.OperatorID{1, 2}, Parallelism: 9, MaxParallelism: 128}
-	for i, handle := range keyed {
-		operator.Subtasks = append(operator.Subtasks, metadata.Subtask{
-			Index: int32(i), ManagedKeyed: handle, RawOperator: &metadata.OperatorList{States: states, Stream: &metadata.ByteStream{Name: "n\x00\U0001F600", Data: []byte("data")}},
-			ManagedOperator: &metadata.FileMergingOperator{
-				OperatorList: metadata.OperatorList{States: states, Stream: &metadata.Segment{Start: 1, Size: 2, Scope: metadata.Shared, Path: "p", LogicalID: "l"}}, TaskOwnedDir: "t", SharedDir: "s",
-			},
-		})
-	}
-	if version >= metadata.Version3 {
-		operator.Coordinator = &metadata.ByteStream{Name: "coord", Data: []byte{9}}
-		one := metadata.Channel{Subtask: 1, Size: 3, Stream: file, Channels: []metadata.ChannelPart{{Gate: 1, Channel: 2, Size: 3, Offsets: []int64{4}}}}
-		operator.Subtasks[0].Inputs, operator.Subtasks[0].Outputs = []metadata.Channel{one}, []metadata.Channel{one}
-		operator.Subtasks[1] = metadata.Subtask{Index: 1, Finished: true}
-		c.Operators = append(c.Operators, metadata.Operator{Parallelism: 1, MaxParallelism: 1, FullyFinished: true})
-	}
-	if version >= metadata.Version4 {
-		c.Properties = &metadata.Properties{Name: "Checkpoint", Sharing: "FORWARD_BACKWARD", DiscardSubsumed: true}
-	}
-	if version >= metadata.Version5 {
-		operator.Name, operator.UID = "name", "uid"
-	}
-	if version >= metadata.Version {
-		merged := metadata.Channel{Merged: true, Size: 3, Stream: &metadata.EmptySegment{}, Channels: []metadata.ChannelPart{{Size: 1}, {Gate: 1, Size: 2}}}
-		operator.Subtasks[2].Inputs, operator.Subtasks[2].Outputs = []metadata.Channel{merged}, []metadata.Channel{merged}
-	}
-	c.Operators = append(c.Operators, operator)
-	return c
-}
-
 func TestEveryHandleComesBackInEveryVersion(t *testing.T) {
 	for version := int32(metadata.VersionMin); version <= metadata.Version; version++ {
-		data, err := metadata.Encode(everything(version))
+		data, err := metadata.Encode(specimen.Everything(version))
 		must(t, err)
 		read, err := metadata.Decode(data)
 		must(t, err)
-		if want, got := fmt.Sprintf("%+v", flat(everything(version))), fmt.Sprintf("%+v", flat(read)); got != want {
+		if want, got := fmt.Sprintf("%+v", flat(specimen.Everything(version))), fmt.Sprintf("%+v", flat(read)); got != want {
 			t.Errorf("version %d: want %s\ngot %s", version, want, got)
 		}
 		again, err := metadata.Encode(read)
@@ -173,7 +117,7 @@ func TestFlinksOwnBytesAreWritten(t *testing.T) {
 }
 
 func TestWhatIsWrongIsNamedWithItsPlace(t *testing.T) {
-	whole, err := metadata.Encode(everything(metadata.Version))
+	whole, err := metadata.Encode(specimen.Everything(metadata.Version))
 	must(t, err)
 	at := func(offset int, bytes ...byte) []byte {
 		broken := append([]byte(nil), whole...)
@@ -205,7 +149,7 @@ func TestWhatIsWrongIsNamedWithItsPlace(t *testing.T) {
 // A flipped bit in what comes before the operators, or in the properties, is found:
 // in the former by what does not fit any more, in the latter since all of it is known.
 func TestAFlippedBitInAHeaderFieldIsFound(t *testing.T) {
-	data, err := metadata.Encode(everything(metadata.Version))
+	data, err := metadata.Encode(specimen.Everything(metadata.Version))
 	must(t, err)
 	for _, field := range []struct {
 		name       string
@@ -222,7 +166,7 @@ func TestAFlippedBitInAHeaderFieldIsFound(t *testing.T) {
 }
 
 func TestWhatFollowsIsKept(t *testing.T) {
-	data, err := metadata.Encode(everything(metadata.Version))
+	data, err := metadata.Encode(specimen.Everything(metadata.Version))
 	must(t, err)
 	read, err := metadata.Decode(append(data, "more"...))
 	if err != nil || string(read.Trailing) != "more" {
@@ -232,7 +176,7 @@ func TestWhatFollowsIsKept(t *testing.T) {
 
 func TestWhatCannotBeWrittenIsRefused(t *testing.T) {
 	broken := func(change func(*metadata.Checkpoint)) error {
-		c := everything(metadata.Version)
+		c := specimen.Everything(metadata.Version)
 		change(&c)
 		_, err := metadata.Encode(c)
 		return err
@@ -258,7 +202,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(data)
 	}
 	for version := int32(metadata.VersionMin); version <= metadata.Version; version++ {
-		data, err := metadata.Encode(everything(version))
+		data, err := metadata.Encode(specimen.Everything(version))
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -284,7 +228,7 @@ func must(t testing.TB, err error) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	data, err := metadata.Encode(everything(metadata.Version))
+	data, err := metadata.Encode(specimen.Everything(metadata.Version))
 	must(b, err)
 	handles := 0
 	checkpoint, _ := metadata.Decode(data)

@@ -18,6 +18,8 @@ import (
 	"github.com/snapback/snapback/storage/audit"
 	"github.com/snapback/snapback/storage/configuration"
 	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/metadata"
+	"github.com/snapback/snapback/storage/metadata/specimen"
 	"github.com/snapback/snapback/suites/realflink"
 )
 
@@ -212,6 +214,26 @@ var _ = Describe("The checkpoint that FLINK-39964 makes unrestorable", func() {
 		Expect(resumed[0].Restored).To(BeFalse())
 		Expect(resumed[0].Error).To(ContainSubstring("FileNotFoundException"))
 	}, SpecTimeout(2*time.Minute))
+})
+
+var _ = Describe("Metadata that we write", func() {
+	It("is loaded by Flink's own classes, with every handle, in every version", func(ctx SpecContext) {
+		dir := GinkgoT().TempDir()
+		var names []string
+		for version := int32(metadata.VersionMin); version <= metadata.Version; version++ {
+			data, err := metadata.Encode(specimen.Everything(version))
+			Expect(err).NotTo(HaveOccurred())
+			name := filepath.Join(dir, fmt.Sprintf("_metadata.v%d", version))
+			Expect(os.WriteFile(name, data, 0o600)).To(Succeed())
+			names = append(names, name)
+		}
+		loaded, err := realflink.Run[realflink.Loaded](ctx, real, dir, append([]string{"load"}, names...)...)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(loaded).To(HaveLen(len(names)))
+		for _, l := range loaded {
+			Expect(l.OK).To(BeTrue(), "%s: %s", l.File, l.Error)
+		}
+	}, SpecTimeout(time.Minute))
 })
 
 var _ = Describe("Checkpoints that the reference writes", func() {
