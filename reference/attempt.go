@@ -145,9 +145,7 @@ func (a *attempt) restore(deploy *protocol.Deploy) error {
 // cannot go on.
 func (a *attempt) supervise() error {
 	for a.finished < len(a.tasks) {
-		if err := a.trigger(); err != nil {
-			return err
-		}
+		a.trigger()
 		wait, err := a.wait()
 		if err != nil {
 			return err
@@ -203,12 +201,9 @@ func (a *attempt) allInputEnded() bool { return len(a.endOfInput) == a.job.Paral
 
 // trigger begins a checkpoint if it is time for one: the final one at the end of
 // all input, one that was asked for, or a periodic one.
-func (a *attempt) trigger() error {
-	if _, _, pending := a.coordinator.Pending(); pending || !a.canCheckpoint() {
-		return nil
-	}
-	if a.env.Now() < a.due() {
-		return nil
+func (a *attempt) trigger() {
+	if _, _, pending := a.coordinator.Pending(); pending || !a.canCheckpoint() || a.env.Now() < a.due() {
+		return
 	}
 	a.nextTrigger = a.env.Now() + a.job.Interval
 	// A savepoint is a checkpoint of its own; all who want a plain one share it.
@@ -217,22 +212,26 @@ func (a *attempt) trigger() error {
 		a.served = []request{a.requests[stop]}
 		a.requests = slices.Delete(a.requests, stop, stop+1)
 		a.final = true
-		_, err := a.coordinator.Trigger(coordinator.Request{Final: true, SavepointDir: a.served[0].savepointDir})
-		return a.refusedSavepoint(err)
+		a.begin(coordinator.Request{Final: true, SavepointDir: a.served[0].savepointDir})
+		return
 	}
 	a.served, a.requests = a.requests, nil
 	a.final = a.allInputEnded()
-	_, err := a.coordinator.Trigger(coordinator.Request{Final: a.final})
-	return err
+	a.begin(coordinator.Request{Final: a.final})
 }
 
-// refusedSavepoint tells the client that its directory will not do; the job goes on.
-func (a *attempt) refusedSavepoint(err error) error {
-	if err != nil {
-		a.refuse(a.served, err.Error())
-		a.served, a.final = nil, false
+// begin begins a checkpoint, or tells those who asked for it why not. The job goes on.
+func (a *attempt) begin(request coordinator.Request) {
+	if _, err := a.coordinator.Trigger(request); err != nil {
+		a.declined(err.Error())
 	}
-	return nil
+}
+
+// declined tells those who asked for the checkpoint that there is none; the next one is
+// not tried at once.
+func (a *attempt) declined(why string) {
+	a.refuse(a.served, "the checkpoint was declined: "+why)
+	a.served, a.final, a.retryAt = nil, false, a.env.Now()+a.job.Interval
 }
 
 // canCheckpoint says whether all subtasks run, and there is not yet a last
@@ -312,8 +311,7 @@ func (a *attempt) checkpointEnded(checkpoint int64, outcome coordinator.Outcome)
 	case !outcome.Ended:
 		return
 	case outcome.Declined != "":
-		a.refuse(a.served, fmt.Sprintf("the checkpoint was declined: %s", outcome.Declined))
-		a.served, a.final, a.retryAt = nil, false, a.env.Now()+a.job.Interval
+		a.declined(outcome.Declined)
 		return
 	}
 	for _, r := range a.served {

@@ -25,19 +25,24 @@ type cluster struct {
 	files *filesystem.Memory
 	log   []string // of jobs and checkpoints
 	calls int
+
+	cluster configuration.Configuration
+	aborted []string // why checkpoints were
 }
 
 func newCluster(seed uint64) *cluster {
-	c := &cluster{files: filesystem.NewMemory()}
+	c := &cluster{files: filesystem.NewMemory(), cluster: configuration.Configuration{}}
 	c.World = simulation.New(seed, c.files, func(_ time.Duration, _ environment.Address, r environment.Record) {
 		switch r.Event {
 		case protocol.EventJob:
 			c.log = append(c.log, r.Status)
+		case protocol.EventCheckpointAborted:
+			c.aborted = append(c.aborted, r.Error)
 		case protocol.EventCheckpointCompleted, protocol.EventRestored:
 			c.log = append(c.log, fmt.Sprintf("%s %d", r.Event, r.Checkpoint))
 		}
 	})
-	c.Start("jobmanager", func(env environment.Environment) { reference.JobManager(env, nil) })
+	c.Start("jobmanager", func(env environment.Environment) { reference.JobManager(env, c.cluster) })
 	for i := range 2 {
 		c.startTaskManager(fmt.Sprintf("taskmanager-%d", i+1))
 	}
@@ -189,11 +194,79 @@ func TestTaskManagersOfADeadJobManagerCancelAndOfferAgain(t *testing.T) {
 	must(t, c.submit(aJob('a')))
 	c.until(t, "checkpoint completed 1")
 	c.Kill("jobmanager")
-	c.Start("jobmanager", func(env environment.Environment) { reference.JobManager(env, nil) })
+	c.Start("jobmanager", func(env environment.Environment) { reference.JobManager(env, c.cluster) })
 	next := aJob('b')
 	next.Counts.Dir = "/jobs2"
 	must(t, c.submit(next))
 	c.until(t, "FINISHED")
+}
+
+// State that has no room costs checkpoints, also the last one, and not the job.
+func TestACheckpointThatIsDeclinedIsTriedAgain(t *testing.T) {
+	c := newCluster(1)
+	j := aJob('a')
+	j.Configuration = configuration.Configuration{configuration.Storage.Key: storage.JobManagerName}
+	j.Counts.Records = 200
+	c.aborted = nil
+	c.cluster[configuration.Heap.Key] = "1 b"
+	must(t, c.submit(j))
+	for c.Now() < 3*time.Second { // its input has ended long before
+		c.Step()
+	}
+	if n := len(c.aborted); n < 10 || n > 40 || !strings.Contains(c.aborted[0], "more than the JobManager's memory budget of 1") {
+		t.Errorf("%d checkpoints were declined: %q", n, c.aborted)
+	}
+	if strings.Join(c.log, ",") != "CREATED,RUNNING" {
+		t.Errorf("got %v", c.log)
+	}
+	must(t, c.ask(func(client reference.Client) error { return client.Cancel(j.ID) }))
+	c.until(t, "CANCELED")
+}
+
+func TestAJobStopsWithASavepointOrGoesOn(t *testing.T) {
+	c := newCluster(1)
+	j := aJob('a')
+	must(t, c.submit(j))
+	c.until(t, "checkpoint completed 1")
+	stop := func(dir string) (path string, err error) {
+		err = c.ask(func(client reference.Client) error {
+			path, err = client.StopWithSavepoint(j.ID, dir, time.Minute)
+			return err
+		})
+		return path, err
+	}
+	for dir, want := range map[string]string{
+		"": "there is no directory for a savepoint", "/savepoints": "the scheme is missing", "file:///checkpoints/" + j.ID + "/chk-1/_metadata": "not a directory",
+	} {
+		if _, err := stop(dir); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: want %s, got %v", dir, want, err)
+		}
+	}
+	c.until(t, "checkpoint completed 5") // it goes on
+	path, err := stop("file:///savepoints")
+	must(t, err)
+	c.until(t, "FINISHED")
+	if _, err := storage.Resolve(c.files, path); err != nil {
+		t.Error(err)
+	}
+	if got := tree(t, c.files); strings.Contains(got, "chk-") {
+		t.Errorf("a checkpoint is left:\n%s", got)
+	}
+}
+
+func TestASuspendedJobKeepsWhatACanceledOneDoes(t *testing.T) {
+	for _, retention := range storage.Retentions() {
+		c := newCluster(1)
+		j := aJob('a')
+		j.Retention = retention
+		must(t, c.submit(j))
+		c.until(t, "checkpoint completed 2")
+		must(t, c.ask(func(client reference.Client) error { return client.Suspend(j.ID) }))
+		c.until(t, "SUSPENDED")
+		if kept := strings.Contains(tree(t, c.files), "_metadata"); kept != (retention == storage.RetainOnCancellation) {
+			t.Errorf("%s: kept is %v", retention, kept)
+		}
+	}
 }
 
 func TestAJobThatWasRefusedCanBeSubmittedAgain(t *testing.T) {

@@ -196,21 +196,14 @@ func (s *CompletedCheckpoints) sweep() error {
 	return failed
 }
 
-// Unfinished lists what should be gone and could not be deleted.
-func (s *CompletedCheckpoints) Unfinished() []string { return slices.Concat(s.garbage, s.emptied) }
-
-// AbandonShared deletes the shared files that were written for a checkpoint that was
-// given up. Files that a completed checkpoint refers to stay.
-func (s *CompletedCheckpoints) AbandonShared(written []metadata.Stream) error {
-	for _, stream := range written {
-		file, ok := stream.(*metadata.File)
-		if !ok {
-			continue
-		}
-		name, err := filesystem.ParseName(file.Path)
-		if err != nil {
-			return err
-		}
+// AbandonShared deletes the files that were acknowledged for a checkpoint that was
+// given up, wherever they are. Those that a completed checkpoint refers to stay.
+func (s *CompletedCheckpoints) AbandonShared(location string, written metadata.Checkpoint) error {
+	names, err := filesOf(Completed{Location: location, Checkpoint: written})
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
 		// FLINK-25395: another checkpoint may have come to rely on it.
 		if s.users[name] == nil && !s.unclaimed[name] && !slices.Contains(s.garbage, name) {
 			s.garbage = append(s.garbage, name)

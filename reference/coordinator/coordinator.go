@@ -10,6 +10,7 @@
 package coordinator
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -104,12 +105,13 @@ func (c *Coordinator) Pending() (id int64, deadline time.Duration, ok bool) {
 	return c.pending.id, c.pending.deadline, true
 }
 
-// Trigger begins a checkpoint.
+// Trigger begins a checkpoint. An error has changed nothing, but for the id.
 func (c *Coordinator) Trigger(request Request) (int64, error) {
 	c.lastID++ // used up even if the trigger fails
 	id := c.lastID
 	target, err := c.begin(id, request)
 	if err != nil {
+		c.env.Log(environment.Record{Event: protocol.EventCheckpointAborted, Job: c.job.ID, Checkpoint: id, Error: err.Error()})
 		return id, err
 	}
 	c.pending = &pending{
@@ -195,12 +197,18 @@ func (c *Coordinator) outcome() (Outcome, error) {
 	case len(p.declined) == 0:
 		return c.complete()
 	}
-	c.Abort(p.reason)
+	return c.giveUp(p.reason), nil
+}
+
+// giveUp deletes the pending checkpoint, and has the subtasks go on without it.
+func (c *Coordinator) giveUp(reason string) Outcome {
+	id := c.pending.id
+	c.Abort(reason)
 	for _, t := range c.tasks {
-		c.env.Send(t.Address, protocol.Aborted{Checkpoint: p.id})
+		c.env.Send(t.Address, protocol.Aborted{Checkpoint: id})
 	}
 	c.Abandon()
-	return Outcome{Ended: true, Declined: p.reason}, nil
+	return Outcome{Ended: true, Declined: reason}
 }
 
 // complete makes the pending checkpoint one to come back from. The order of its
@@ -208,9 +216,11 @@ func (c *Coordinator) outcome() (Outcome, error) {
 func (c *Coordinator) complete() (Outcome, error) {
 	p := c.pending
 	// A crash before this is done leaves the previous checkpoint the newest.
-	done, err := c.storage.Complete(p.target, environment.NewID(c.env), c.describe())
+	// If it cannot be done the checkpoint is given up; whether its `_metadata` is in
+	// place nobody knows then, so that is what goes first.
+	done, err := c.storage.Complete(p.target, environment.NewID(c.env), c.describe(p))
 	if err != nil {
-		return Outcome{}, err
+		return c.giveUp(err.Error()), nil
 	}
 	c.pending = nil
 	outcome := Outcome{Ended: true}
@@ -238,9 +248,9 @@ func (c *Coordinator) complete() (Outcome, error) {
 	return outcome, nil
 }
 
-func (c *Coordinator) describe() metadata.Checkpoint {
-	checkpoint := metadata.Checkpoint{Version: metadata.Version, ID: c.pending.id, Properties: c.job.Retention.Properties()}
-	if c.pending.SavepointDir != "" {
+func (c *Coordinator) describe(p *pending) metadata.Checkpoint {
+	checkpoint := metadata.Checkpoint{Version: metadata.Version, ID: p.id, Properties: c.job.Retention.Properties()}
+	if p.SavepointDir != "" {
 		checkpoint.Properties = storage.SavepointProperties()
 	}
 	for _, vertex := range job.Vertices() {
@@ -249,7 +259,7 @@ func (c *Coordinator) describe() metadata.Checkpoint {
 			Parallelism: int32(c.job.Parallelism), MaxParallelism: job.ParallelismMax,
 		}
 		for i := range c.job.Parallelism {
-			operator.Subtasks = append(operator.Subtasks, c.pending.states[protocol.Subtask{UID: vertex.UID, Index: i}])
+			operator.Subtasks = append(operator.Subtasks, p.states[protocol.Subtask{UID: vertex.UID, Index: i}])
 		}
 		checkpoint.Operators = append(checkpoint.Operators, operator)
 	}
@@ -286,7 +296,8 @@ func (c *Coordinator) Abort(reason string) {
 func (c *Coordinator) Abandon() {
 	for _, p := range c.aborted {
 		record := environment.Record{Event: protocol.EventDiscarded, Job: c.job.ID, Path: p.target.Location}
-		if err := storage.Abandon(c.env.Files(), p.target); err != nil {
+		err := errors.Join(storage.Abandon(c.env.Files(), p.target), c.completed.AbandonShared(p.target.Location, c.describe(p)))
+		if err != nil {
 			record.Error = err.Error()
 		}
 		c.env.Log(record)

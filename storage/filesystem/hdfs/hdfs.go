@@ -86,14 +86,25 @@ func (i impatient) Read(data []byte) (int, error) {
 	if err := i.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return 0, err
 	}
-	return i.Conn.Read(data)
+	n, err := i.Conn.Read(data)
+	return n, i.giveUp(err)
 }
 
 func (i impatient) Write(data []byte) (int, error) {
 	if err := i.SetWriteDeadline(time.Now().Add(patience)); err != nil {
 		return 0, err
 	}
-	return i.Conn.Write(data)
+	n, err := i.Conn.Write(data)
+	return n, i.giveUp(err)
+}
+
+// giveUp closes a connection on which an answer did not come: the client would go on
+// to use it, and take a late answer for that to another question.
+func (i impatient) giveUp(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		_ = i.Close() // the next use makes another
+	}
+	return err
 }
 
 func at(name string) string {
