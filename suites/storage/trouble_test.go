@@ -122,14 +122,12 @@ var _ = Describe("A store that refuses", func() {
 	It("for want of permission is said so", func() {
 		root := hdfs + "/private"
 		Expect(files.MkdirAll(root)).To(Succeed())
-		DeferCleanup(os.Setenv, "HADOOP_USER_NAME", os.Getenv("HADOOP_USER_NAME"))
-		Expect(os.Setenv("HADOOP_USER_NAME", "nobody")).To(Succeed())
+		GinkgoT().Setenv("HADOOP_USER_NAME", "nobody")
 		other := schemes.New()
 		err := filesystem.WriteFile(other, root+"/file", nil)
 		Expect(errors.Is(err, fs.ErrPermission)).To(BeTrue(), "%v", err)
 
-		DeferCleanup(os.Setenv, "AWS_SECRET_ACCESS_KEY", os.Getenv("AWS_SECRET_ACCESS_KEY"))
-		Expect(os.Setenv("AWS_SECRET_ACCESS_KEY", "wrong")).To(Succeed())
+		GinkgoT().Setenv("AWS_SECRET_ACCESS_KEY", "wrong")
 		_, err = (&audit.Auditor{Files: schemes.New()}).List(context.Background(), bucket+"/private")
 		var unreachable *storage.UnreachableError
 		Expect(errors.As(err, &unreachable)).To(BeTrue(), "%v", err)
@@ -148,7 +146,7 @@ var _ = Describe("S3 in a container", func() {
 			"TESTCONTAINERS_HOST_OVERRIDE": "127.0.0.1", // else the gateway is taken for this machine
 			"TESTCONTAINERS_RYUK_DISABLED": "true",      // its image cannot be had everywhere; what we start, we end
 		} {
-			Expect(os.Setenv(name, value)).To(Succeed())
+			GinkgoT().Setenv(name, value)
 		}
 		environment := map[string]string{}
 		for _, pair := range servers.MinIOEnvironment() {
@@ -171,8 +169,7 @@ var _ = Describe("S3 in a container", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(code).To(BeZero())
 
-		DeferCleanup(os.Setenv, "AWS_ENDPOINT_URL", os.Getenv("AWS_ENDPOINT_URL"))
-		Expect(os.Setenv("AWS_ENDPOINT_URL", endpoint)).To(Succeed())
+		GinkgoT().Setenv("AWS_ENDPOINT_URL", endpoint)
 		inside := schemes.New()
 		_, err = inside.List(bucket)
 		Expect(err).To(MatchError(ContainSubstring("there is no bucket " + bucket)))

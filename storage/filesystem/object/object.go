@@ -122,7 +122,7 @@ func (b *Bucket) Remove(name string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	err := b.bucket.Delete(ctx, b.key(name))
-	if gcerrors.Code(err) != gcerrors.NotFound {
+	if codeOf(err) != gcerrors.NotFound {
 		return b.failure("remove", name, err)
 	}
 	switch held, listErr := b.List(name); {
@@ -200,7 +200,7 @@ func (b *Bucket) Stat(name string) (filesystem.Entry, error) {
 		if err == nil {
 			return filesystem.Entry{Name: path.Base(name), Size: attributes.Size, Modified: attributes.ModTime}, nil
 		}
-		if gcerrors.Code(err) != gcerrors.NotFound {
+		if codeOf(err) != gcerrors.NotFound {
 			return filesystem.Entry{}, b.failure("stat", name, err)
 		}
 	}
@@ -214,12 +214,30 @@ func (b *Bucket) Stat(name string) (filesystem.Entry, error) {
 	return filesystem.Entry{}, b.failure("stat", name, err)
 }
 
+// codeOf says what an error means. What S3 itself said goes first: the library looks for
+// 301 anywhere in the text, and finds it in the number of one request in 300.
+func codeOf(err error) gcerrors.ErrorCode {
+	var s3 interface{ ErrorCode() string }
+	if errors.As(err, &s3) {
+		switch s3.ErrorCode() {
+		case "PreconditionFailed", "ConditionalRequestConflict":
+			return gcerrors.FailedPrecondition
+		case "NoSuchKey", "NoSuchBucket", "NotFound":
+			return gcerrors.NotFound
+		case "AccessDenied", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch":
+			return gcerrors.PermissionDenied
+		}
+		return gcerrors.Unknown
+	}
+	return gcerrors.Code(err)
+}
+
 // failure makes an error of the store's one that says what it means here.
 func (b *Bucket) failure(operation, name string, err error) error {
 	if err == nil {
 		return nil
 	}
-	switch code := gcerrors.Code(err); {
+	switch code := codeOf(err); {
 	case strings.Contains(err.Error(), "NoSuchBucket"), strings.Contains(err.Error(), "ContainerNotFound"):
 		err = fmt.Errorf("there is no bucket %s: %w", b.name, fs.ErrNotExist)
 	case errors.Is(err, fs.ErrNotExist): // said so already
