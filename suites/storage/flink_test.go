@@ -247,7 +247,7 @@ var _ = Describe("Checkpoints that the reference writes", func() {
 			j.Parallelism = 2
 			j.Configuration[configuration.InlineMax.Key] = inline
 			Expect(e.ask(func(client reference.Client) error { return client.Submit(j) })).To(Succeed())
-			Eventually(func() int { return len(e.completed(id)) }).WithTimeout(time.Minute).Should(BeNumerically(">=", 2))
+			Eventually(func() int { return len(e.completed(id)) }).WithTimeout(time.Minute).Should(BeNumerically(">=", 2), e.explain)
 			Expect(e.ask(func(client reference.Client) error {
 				path, err := client.StopWithSavepoint(id, filesystem.URL(root)+"/savepoints", time.Minute)
 				metadataFiles = append(metadataFiles, path+"/"+storage.MetadataName)
@@ -258,7 +258,7 @@ var _ = Describe("Checkpoints that the reference writes", func() {
 			again := newJob(fmt.Sprintf("%032x", i+11), filesystem.URL(root), GinkgoT().TempDir())
 			again.Configuration[configuration.InlineMax.Key] = inline
 			Expect(e.ask(func(client reference.Client) error { return client.Submit(again) })).To(Succeed())
-			Eventually(func() int { return len(e.completed(again.ID)) }).WithTimeout(time.Minute).Should(BeNumerically(">=", 2))
+			Eventually(func() int { return len(e.completed(again.ID)) }).WithTimeout(time.Minute).Should(BeNumerically(">=", 2), e.explain)
 			Expect(e.ask(func(client reference.Client) error { return client.Cancel(again.ID) })).To(Succeed())
 			Eventually(func() bool { status, _ := e.status(again.ID); return status.Terminal() }).WithTimeout(time.Minute).Should(BeTrue())
 			for _, checkpoint := range newest(e.completed(again.ID), 2) {

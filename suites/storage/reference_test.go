@@ -42,6 +42,7 @@ func startEngine(slots int, cluster configuration.Configuration) *engine {
 	e.jobManager, e.taskManager, e.client = listen(e), listen(io.Discard), listen(io.Discard)
 	go e.jobManager.Run(reference.JobManagerTask, func(env environment.Environment) { reference.JobManager(env, cluster) })
 	go e.taskManager.Run("taskmanager", func(env environment.Environment) { reference.TaskManager(env, e.address(), slots) })
+	Eventually(func() int { return e.logged(protocol.EventTaskManager) }).WithTimeout(time.Minute).Should(Equal(1)) // what is asked before is lost
 	return e
 }
 
@@ -119,4 +120,28 @@ func (e *engine) aborted(id string) string {
 		}
 	}
 	return reason
+}
+
+// logged is how often the JobManager logged an event.
+func (e *engine) logged(event string) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	n := 0
+	for _, r := range e.records {
+		if r.Event == event {
+			n++
+		}
+	}
+	return n
+}
+
+// explain is all that the JobManager logged, for a failure's message.
+func (e *engine) explain() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	text := "the JobManager logged:"
+	for _, r := range e.records {
+		text += fmt.Sprintf("\n%+v", r)
+	}
+	return text
 }

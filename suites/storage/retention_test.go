@@ -145,7 +145,7 @@ func referenceCell(e *engine, root, id, end string, retention storage.Retention,
 	}
 	Expect(e.ask(func(client reference.Client) error { return client.Submit(j) })).To(Succeed())
 	const enough = 4
-	Eventually(func() bool { return len(e.completed(id)) >= enough || end == "finish" }).WithTimeout(time.Minute).Should(BeTrue())
+	Eventually(func() bool { return len(e.completed(id)) >= enough || end == "finish" }).WithTimeout(time.Minute).Should(BeTrue(), e.explain)
 	savepoint := ""
 	Expect(e.ask(func(client reference.Client) error {
 		switch end {
@@ -162,7 +162,7 @@ func referenceCell(e *engine, root, id, end string, retention storage.Retention,
 		}
 		return nil
 	})).To(Succeed())
-	Eventually(func() bool { status, _ := e.status(id); return status.Terminal() }).WithTimeout(time.Minute).Should(BeTrue())
+	Eventually(func() bool { status, _ := e.status(id); return status.Terminal() }).WithTimeout(time.Minute).Should(BeTrue(), e.explain)
 	status, cause := e.status(id)
 	Expect(status).To(Equal(ends[end]), "%s under %s: %s", end, retention, cause)
 
