@@ -92,6 +92,8 @@ func TestBadInputIsOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"run", "recovery/resume-twise"}, `(did you mean recovery/`},
 		{[]string{"run", "missing.yaml"}, `scenario file: open missing.yaml: no such file`},
 		{[]string{"run", broken}, "scenario file " + broken + ": "},
+		{[]string{"run", "--storage", "/tmp/x"}, `--storage: checkpoint directory "/tmp/x": the scheme is missing`},
+		{[]string{"run", "--target", "flink", "--storage", "s3://b/c"}, `--storage: target flink keeps checkpoints in the run directory`},
 		{[]string{"run", "--target", "spark"}, `--target: want reference or flink, got "spark"`},
 		{[]string{"run", "--runtime", "cloud"}, `--runtime: target reference has simulated and processes, got "cloud"`},
 		{[]string{"run", "--target", "flink", "--runtime", "simulated"}, `--runtime: target flink has processes and running, got "simulated"`},

@@ -35,6 +35,8 @@ type runOptions struct {
 	flinkVersion, flinkHome  string
 	versionGiven             bool
 	rest                     string
+	storage                  string
+	place                    reference.Storage // what storage says
 	seed                     uint64
 	format, reportDir, junit string
 	parallel                 int
@@ -52,6 +54,7 @@ func runCommand() *cobra.Command {
 			"to be able to do are run.",
 		Example: "  snapback run recovery/kill-taskmanager-mid-checkpoint\n" +
 			"  snapback run --runtime processes 'cleanup/**'\n" +
+			"  snapback run --runtime processes --storage s3://bucket/checkpoints recovery\n" +
 			"  snapback run --target flink --flink-version 1.20.5 recovery\n" +
 			"  snapback run --target flink --rest http://localhost:8081 cleanup",
 		ValidArgsFunction: completeScenarios,
@@ -60,6 +63,10 @@ func runCommand() *cobra.Command {
 				o.seed = rand.Uint64N(1e6)
 			}
 			o.versionGiven = command.Flags().Changed("flink-version")
+			var err error
+			if o.place, err = reference.ParseStorage(o.storage); err != nil {
+				return harness.Usagef("--storage: %w", err)
+			}
 			return run(command, o, arguments)
 		},
 	}
@@ -69,6 +76,7 @@ func runCommand() *cobra.Command {
 	flags.StringVar(&o.flinkVersion, "flink-version", flink.DefaultVersion, "the Apache Flink to install and test")
 	flags.StringVar(&o.flinkHome, "flink-home", "", "`path` of an Apache Flink distribution to test instead (FLINK_HOME, unless a version is given)")
 	flags.StringVar(&o.rest, "rest", "", "`URL` of the REST API of a Flink that runs already, as in http://localhost:8081")
+	flags.StringVar(&o.storage, "storage", "", "where the reference keeps checkpoints: jobmanager, or a `URL` (file, hdfs, s3, gs, azblob); simulated, it is in memory all the same (default: the run directory)")
 	flags.Uint64Var(&o.seed, "seed", 0, "the integer that decides everything left to chance; random and printed if absent")
 	flags.StringVar(&o.format, "format", "human", "of the results on stdout: human, json or jsonl")
 	flags.StringVar(&o.reportDir, "report", "", "`path` of the run directory (default "+runsDir+"/TIME-SEED)")
@@ -187,6 +195,8 @@ func (o runOptions) validate() error {
 		return harness.Usagef("--runtime: target %s has %s, got %q", o.target, strings.Join(runtimes[1:], " and "), o.runtime)
 	case o.rest != "" && o.target != flink.Name:
 		return harness.Usagef("--rest: only target %s has a REST API, got --target %s", flink.Name, o.target)
+	case o.storage != "" && o.target != reference.Name:
+		return harness.Usagef("--storage: target %s keeps checkpoints in the run directory, or where its own configuration says", o.target)
 	case (o.runtime == flink.RunningRuntime) != (o.rest != "") && o.runtime != "":
 		return harness.Usagef("--rest and --runtime %s go together", flink.RunningRuntime)
 	case o.target != flink.Name && (o.versionGiven || o.flinkHome != ""):
@@ -231,13 +241,13 @@ func newTarget(ctx context.Context, o runOptions, say func(string)) (harness.Tar
 		}
 		return flink.Provision(ctx, flink.Options{Version: o.flinkVersion, Home: home}, say)
 	case o.simulated():
-		return reference.Simulated{}, nil
+		return reference.Simulated{Storage: o.place}, nil
 	default:
 		binary, err := os.Executable()
 		if err != nil {
 			return nil, err
 		}
-		return reference.Processes{Binary: binary}, nil
+		return reference.Processes{Binary: binary, Storage: o.place}, nil
 	}
 }
 

@@ -40,11 +40,23 @@ type Target struct {
 	Name     string    `json:"name"`
 	Runtime  string    `json:"runtime"`
 	Version  string    `json:"version,omitempty"`
+	Storage  string    `json:"storage,omitempty"` // where checkpoints go, if not into the run directory
 	Promises []Promise `json:"promises,omitempty"`
 }
 
+// KeepsDirectories says whether the directories that checkpoints have in common are
+// there also when nothing is in them: an object store has none, and state in the
+// JobManager's memory needs none.
+func (t Target) KeepsDirectories() bool {
+	return t.Storage == "" || strings.HasPrefix(t.Storage, "file:") || strings.HasPrefix(t.Storage, "hdfs:")
+}
+
 func (t Target) String() string {
-	return strings.TrimSpace(t.Name+" "+t.Version) + " (" + t.Runtime + ")"
+	text := strings.TrimSpace(t.Name+" "+t.Version) + " (" + t.Runtime
+	if t.Storage != "" {
+		text += ", " + t.Storage
+	}
+	return text + ")"
 }
 
 // Promise is something that must hold of this target though not of every one.

@@ -143,7 +143,7 @@ func layout(h *history.History, judge *evidence) {
 			}
 			judge.examine("LAY-01")
 			for _, name := range []string{storage.SharedName, storage.TaskOwnedName} {
-				if !has(e.Tree, path.Join(j.ID, name)) {
+				if h.Header.Target.KeepsDirectories() && !has(e.Tree, path.Join(j.ID, name)) {
 					problem(j.ID, "has no "+name, e.Tree)
 				}
 			}

@@ -19,6 +19,7 @@ import (
 	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/filesystem/schemes"
 )
 
 const (
@@ -30,11 +31,12 @@ const (
 
 // Processes is the reference engine as operating system processes on loopback.
 type Processes struct {
-	Binary string // path of the snapback program, which is also the engine's
+	Binary  string // path of the snapback program, which is also the engine's
+	Storage Storage
 }
 
 // Describe implements [harness.Target].
-func (Processes) Describe() history.Target { return describe("processes") }
+func (p Processes) Describe() history.Target { return describe("processes", p.Storage) }
 
 // Features implements [harness.Target].
 func (Processes) Features() []scenarios.Feature { return features() }
@@ -48,24 +50,26 @@ func (p Processes) Start(ctx context.Context, spec harness.ClusterSpec) (_ harne
 	c := &processes{
 		binary: p.Binary, spec: spec, dir: dir, began: time.Now(),
 		starter: process.NewStarter(), cluster: process.Cluster{Workers: process.Workers{Kind: "taskmanager"}},
-		root: filepath.Join(dir, "checkpoints"), work: filepath.Join(dir, "work"),
+		files: schemes.New(), root: filepath.Join(dir, "checkpoints"), work: filepath.Join(dir, "work"),
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	files := filesystem.Local{}
+	if p.Storage.root != "" { // others may use it too, and this run's seed again
+		c.root = filesystem.Join(p.Storage.root, fmt.Sprintf("run-%x-%016x", time.Now().UnixNano(), spec.Seed))
+	}
 	for _, made := range []string{c.root, c.work} {
-		if err := files.MkdirAll(made); err != nil {
+		if err := c.files.MkdirAll(made); err != nil {
 			return nil, err
 		}
 	}
-	if c.client, err = live.Listen(loopback, files, io.Discard); err != nil {
+	if c.client, err = live.Listen(loopback, c.files, io.Discard); err != nil {
 		return nil, err
 	}
 	arguments := []string{"jobmanager", "--listen", loopback}
-	for key, value := range clusterOf(spec) {
+	for key, value := range clusterOf(spec, p.Storage) {
 		arguments = append(arguments, "-D", key+"="+value)
 	}
 	jobManager := c.command(arguments...)
@@ -83,6 +87,7 @@ type processes struct {
 	binary  string
 	spec    harness.ClusterSpec
 	dir     string
+	files   filesystem.FileSystem
 	root    string
 	work    string
 	began   time.Time
@@ -96,7 +101,7 @@ type processes struct {
 }
 
 func (c *processes) Now() time.Duration           { return time.Since(c.began) }
-func (c *processes) Files() filesystem.FileSystem { return filesystem.Local{} }
+func (c *processes) Files() filesystem.FileSystem { return c.files }
 func (c *processes) Root() string                 { return c.root }
 func (c *processes) Work() string                 { return c.work }
 

@@ -24,8 +24,27 @@ import (
 // Name is the target's name.
 const Name = "reference"
 
-func describe(runtime string) history.Target {
-	return history.Target{Name: Name, Runtime: runtime, Promises: []history.Promise{history.NoOrphans, history.NoTrace}}
+// Storage says where the engine keeps checkpoints.
+type Storage struct {
+	text       string
+	root       string // name of a directory; empty for one of the run
+	jobManager bool   // state stays in the JobManager's memory
+}
+
+// ParseStorage reads what a user wants: jobmanager, a URL, or nothing for a directory
+// of the run.
+func ParseStorage(text string) (Storage, error) {
+	s := Storage{text: text, jobManager: text == storage.JobManagerName}
+	if text == "" || s.jobManager {
+		return s, nil
+	}
+	var err error
+	s.root, err = storage.ParseDir(text)
+	return s, err
+}
+
+func describe(runtime string, s Storage) history.Target {
+	return history.Target{Name: Name, Runtime: runtime, Storage: s.text, Promises: []history.Promise{history.NoOrphans, history.NoTrace}}
 }
 
 func features() []scenarios.Feature {
@@ -33,11 +52,15 @@ func features() []scenarios.Feature {
 }
 
 // clusterOf makes the configuration of a cluster.
-func clusterOf(spec harness.ClusterSpec) configuration.Configuration {
-	return configuration.Configuration{
+func clusterOf(spec harness.ClusterSpec, s Storage) configuration.Configuration {
+	cluster := configuration.Configuration{
 		configuration.NumRetained.Key: strconv.Itoa(spec.Retained),
 		configuration.InlineMax.Key:   "0", // all state goes to files, so that it can be seen
 	}
+	if s.jobManager {
+		cluster[configuration.Storage.Key] = storage.JobManagerName
+	}
+	return cluster
 }
 
 // jobOf makes a job for the engine of what a scenario submits.

@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,10 +19,12 @@ import (
 
 // Simulated is the reference engine in the simulator: one seed decides
 // everything, and time is virtual.
-type Simulated struct{}
+type Simulated struct {
+	Storage Storage // in memory too: another scheme than file stands for an object store
+}
 
 // Describe implements [harness.Target].
-func (Simulated) Describe() history.Target { return describe("simulated") }
+func (s Simulated) Describe() history.Target { return describe("simulated", s.Storage) }
 
 // Features implements [harness.Target].
 func (Simulated) Features() []scenarios.Feature { return features() }
@@ -33,15 +36,17 @@ const (
 )
 
 // Start implements [harness.Target].
-func (Simulated) Start(ctx context.Context, spec harness.ClusterSpec) (harness.Cluster, error) {
+func (s Simulated) Start(ctx context.Context, spec harness.ClusterSpec) (harness.Cluster, error) {
 	files := filesystem.NewMemory()
-	for _, dir := range []string{simulatedRoot, simulatedWork} {
+	root := cmp.Or(s.Storage.root, simulatedRoot)
+	for _, dir := range []string{root, simulatedWork} {
 		if err := files.MkdirAll(dir); err != nil {
 			return nil, err
 		}
 	}
 	c := &simulated{
 		files:      files,
+		root:       root,
 		jobManager: environment.Address{Process: simulatedJobManager, Task: simulatedJobManager},
 		wanted:     spec.TaskManagers,
 	}
@@ -51,7 +56,7 @@ func (Simulated) Start(ctx context.Context, spec harness.ClusterSpec) (harness.C
 		}
 	})
 	c.world.Start(simulatedJobManager, func(env environment.Environment) {
-		reference.JobManager(env, clusterOf(spec))
+		reference.JobManager(env, clusterOf(spec, s.Storage))
 	})
 	return c, c.StartTaskManagers(ctx)
 }
@@ -59,6 +64,7 @@ func (Simulated) Start(ctx context.Context, spec harness.ClusterSpec) (harness.C
 type simulated struct {
 	world        *simulation.World
 	files        *filesystem.Memory
+	root         string
 	jobManager   environment.Address
 	wanted       int
 	taskManagers []string
@@ -68,7 +74,7 @@ type simulated struct {
 
 func (c *simulated) Now() time.Duration           { return c.world.Now() }
 func (c *simulated) Files() filesystem.FileSystem { return c.files }
-func (c *simulated) Root() string                 { return simulatedRoot }
+func (c *simulated) Root() string                 { return c.root }
 func (c *simulated) Work() string                 { return simulatedWork }
 func (c *simulated) TaskManagers() []string       { return c.taskManagers }
 
@@ -85,7 +91,7 @@ func (c *simulated) Step(ctx context.Context) error {
 func (c *simulated) Submit(ctx context.Context, submission harness.Submission) (id string, err error) {
 	err = c.ask(ctx, func(client reference.Client) error {
 		id = environment.NewID(client.Env)
-		return client.Submit(jobOf(submission, id, simulatedRoot))
+		return client.Submit(jobOf(submission, id, c.root))
 	})
 	return id, err
 }

@@ -68,6 +68,24 @@ func TestTheSameSeedGivesTheSameHistory(t *testing.T) {
 	}
 }
 
+// Every scenario holds wherever checkpoints are kept.
+func TestEveryScenarioHoldsOnEveryStorage(t *testing.T) {
+	for _, text := range []string{"jobmanager", "s3://bucket/checkpoints", "file:///elsewhere/checkpoints"} {
+		place, err := reference.ParseStorage(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		runner := harness.Runner{
+			Target: reference.Simulated{Storage: place}, Seed: 5, Dir: t.TempDir(), Parallel: 2, Timeout: time.Minute,
+		}
+		for _, result := range runner.Run(context.Background(), catalogue(t, "**"), func(harness.Result) {}) {
+			if result.Verdict != oracle.Pass || result.Target.Storage != text {
+				t.Errorf("%s on %s: %s %s %v", result.Scenario, text, result.Verdict, result.Reason, result.Findings)
+			}
+		}
+	}
+}
+
 func TestAnotherSeedGivesAnotherHistory(t *testing.T) {
 	s := catalogue(t, "recovery/kill-cancel-resume")[0]
 	if bytes.Equal(history(t, run(t, 1, s)[0]), history(t, run(t, 2, s)[0])) {
