@@ -124,6 +124,18 @@ func leftovers(tree []history.Entry, id string) []Finding {
 	return problems
 }
 
+// missingDirectories lists the directories that a job's checkpoints have in common and
+// that are not there, where they should be.
+func missingDirectories(h *history.History, tree []history.Entry, id string) []string {
+	var missing []string
+	for _, name := range []string{storage.SharedName, storage.TaskOwnedName} {
+		if h.Header.Target.KeepsDirectories() && !has(tree, path.Join(id, name)) {
+			missing = append(missing, name)
+		}
+	}
+	return missing
+}
+
 // layout checks LAY-01: where checkpoints lie, and that nothing else lies there.
 func layout(h *history.History, judge *evidence) {
 	problem := func(id, what string, tree []history.Entry) {
@@ -142,10 +154,8 @@ func layout(h *history.History, judge *evidence) {
 				continue
 			}
 			judge.examine("LAY-01")
-			for _, name := range []string{storage.SharedName, storage.TaskOwnedName} {
-				if h.Header.Target.KeepsDirectories() && !has(e.Tree, path.Join(j.ID, name)) {
-					problem(j.ID, "has no "+name, e.Tree)
-				}
+			for _, name := range missingDirectories(h, e.Tree, j.ID) {
+				problem(j.ID, "has no "+name, e.Tree)
 			}
 			for _, entry := range e.Tree {
 				parent, name := path.Split(entry.Path)

@@ -34,27 +34,30 @@ func TestStateComesBackPartByPart(t *testing.T) {
 	for _, target := range []storage.Target{{Exclusive: "/chk-1"}, {InlineMax: 1 << 20, MessageMax: 1 << 20}} {
 		for _, uid := range []string{job.SourceUID, job.CounterUID} {
 			for _, state := range []job.State{{}, {nil, nil}, {[]byte("a"), nil, []byte("bcd"), nil}} {
-				inSubtask(t, uid, func(s *subtask) {
-					handle, err := s.writeState(target, state)
-					if err != nil {
-						t.Fatal(err)
-					}
-					read, err := readState(s.env.Files(), protocol.Restore{Restored: true, Location: "/chk-1", State: handle})
-					if err != nil {
-						t.Fatal(err)
-					}
-					if len(state) < 3 { // nothing was written
-						state = job.State{}
-					}
-					if fmt.Sprintf("%q", read) != fmt.Sprintf("%q", state) {
-						t.Errorf("%s: want %q, got %q", uid, state, read)
-					}
-					if keyed, ok := handle.ManagedKeyed.(*metadata.KeyGroups); len(state) > 0 && ok && keyed.Start != job.ParallelismMax/2 {
-						t.Errorf("want the key groups of subtask 1 of 2, got those from %d", keyed.Start)
-					}
-				})
+				inSubtask(t, uid, func(s *subtask) { writeAndRead(t, s, target, state) })
 			}
 		}
+	}
+}
+
+func writeAndRead(t *testing.T, s *subtask, target storage.Target, state job.State) {
+	t.Helper()
+	handle, err := s.writeState(target, state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := readState(s.env.Files(), protocol.Restore{Restored: true, Location: "/chk-1", State: handle})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(state) < 3 { // nothing was written
+		state = job.State{}
+	}
+	if fmt.Sprintf("%q", read) != fmt.Sprintf("%q", state) {
+		t.Errorf("want %q, got %q", state, read)
+	}
+	if keyed, ok := handle.ManagedKeyed.(*metadata.KeyGroups); ok && keyed.Start != job.ParallelismMax/2 {
+		t.Errorf("want the key groups of subtask 1 of 2, got those from %d", keyed.Start)
 	}
 }
 

@@ -104,20 +104,8 @@ func TestDamagedFilesAreFound(t *testing.T) {
 				t.Fatalf("%s is not restorable before", pointer)
 			}
 			for _, name := range filesOf(t, root, pointer) {
-				data, err := os.ReadFile(name)
-				must(t, err)
-				if len(data) == 0 {
-					continue
-				}
 				for how, damage := range damages {
-					must(t, damage(name, data))
-					v := verify(t, auditor(root), pointer, audit.Shallow)
-					if v.Restorable || !slices.ContainsFunc(v.Findings, func(f audit.Finding) bool {
-						return f.File == "file:"+name && f.Operator != "" && f.State != "" && f.Expected != "" && f.Found != ""
-					}) {
-						t.Errorf("%s with %s %s: %+v", pointer, name, how, v)
-					}
-					must(t, os.WriteFile(name, data, 0o600))
+					expectFound(t, root, pointer, name, how, damage)
 					damaged++
 				}
 			}
@@ -126,6 +114,24 @@ func TestDamagedFilesAreFound(t *testing.T) {
 			t.Errorf("%s: nothing was damaged", sample)
 		}
 	}
+}
+
+// expectFound damages a file, expects that to be found, and mends it.
+func expectFound(t *testing.T, root, pointer, name, how string, damage func(name string, data []byte) error) {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	must(t, err)
+	if len(data) == 0 {
+		return
+	}
+	must(t, damage(name, data))
+	v := verify(t, auditor(root), pointer, audit.Shallow)
+	if v.Restorable || !slices.ContainsFunc(v.Findings, func(f audit.Finding) bool {
+		return f.File == "file:"+name && f.Operator != "" && f.State != "" && f.Expected != "" && f.Found != ""
+	}) {
+		t.Errorf("%s with %s %s: %+v", pointer, name, how, v)
+	}
+	must(t, os.WriteFile(name, data, 0o600))
 }
 
 // filesOf lists the files that a checkpoint refers to, as they are in a copy.

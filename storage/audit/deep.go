@@ -62,7 +62,7 @@ func (v *verifier) spool(ctx context.Context, name string) (*spooled, error) {
 	}
 	closeReader := func() { _ = reader.Close() } // only read from
 	at, direct := reader.(io.ReaderAt)
-	var into io.Writer = io.Discard
+	into := io.Discard
 	done := closeReader
 	if !direct {
 		temporary, err := os.CreateTemp("", "snapback-verify-*")

@@ -90,8 +90,13 @@ func (c *codec) properties(p **Properties) {
 		what  string
 		value *bool
 	}{
-		{"discardCancelled", &of.DiscardCanceled}, {"discardFailed", &of.DiscardFailed}, {"discardFinished", &of.DiscardFinished},
-		{"discardSubsumed", &of.DiscardSubsumed}, {"discardSuspended", &of.DiscardSuspended}, {"forced", &of.Forced}, {"unclaimed", &of.Unclaimed},
+		{"discardCancelled", &of.DiscardCanceled},
+		{"discardFailed", &of.DiscardFailed},
+		{"discardFinished", &of.DiscardFinished},
+		{"discardSubsumed", &of.DiscardSubsumed},
+		{"discardSuspended", &of.DiscardSuspended},
+		{"forced", &of.Forced},
+		{"unclaimed", &of.Unclaimed},
 	} {
 		c.bool(flag.what, flag.value)
 	}

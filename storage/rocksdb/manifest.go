@@ -1,6 +1,7 @@
 package rocksdb
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -34,30 +35,39 @@ func CheckManifest(file io.Reader) error {
 		left := block[:n]
 		at := func() uint64 { return uint64(begin + n - len(left)) }
 		for len(left) >= logHeader {
-			length, kind := logHeader+int(binary.LittleEndian.Uint16(left[4:])), left[6]
-			switch {
-			case length > len(left):
-				return damaged(at(), "a record of %d bytes, where %d are left", length, len(left))
-			case maskedCRC(left[6:length]) != binary.LittleEndian.Uint32(left):
-				return damaged(at(), "the checksum of a record does not match")
-			case kind < recordFull || kind > recordLast || open != (kind == recordMiddle || kind == recordLast):
-				return damaged(at(), "a record of type %d does not belong there", kind)
+			length, kind, err := checkRecord(left, at(), open)
+			if err != nil {
+				return err
 			}
 			if open = kind == recordFirst || kind == recordMiddle; !open {
 				records++
 			}
 			left = left[length:]
 		}
-		for _, b := range left { // what is too short for a header is zeros
-			if b != 0 || last {
-				return damaged(at(), "bytes that are no record")
-			}
+		// What is too short for a header is zeros, and there only between blocks.
+		if trailing := bytes.Trim(left, "\x00"); len(trailing) > 0 || (last && len(left) > 0) {
+			return damaged(at(), "bytes that are no record")
+		}
+		if last && (open || records == 0) {
+			return damaged(at(), "the end, within a record")
 		}
 		if last {
-			if open || records == 0 {
-				return damaged(at(), "the end, within a record")
-			}
 			return nil
 		}
 	}
+}
+
+// checkRecord checks the record that a block goes on with; open says whether it belongs
+// to one that has begun before.
+func checkRecord(left []byte, at uint64, open bool) (length int, kind byte, err error) {
+	length, kind = logHeader+int(binary.LittleEndian.Uint16(left[4:])), left[6]
+	switch {
+	case length > len(left):
+		return 0, 0, damaged(at, "a record of %d bytes, where %d are left", length, len(left))
+	case maskedCRC(left[6:length]) != binary.LittleEndian.Uint32(left):
+		return 0, 0, damaged(at, "the checksum of a record does not match")
+	case kind < recordFull || kind > recordLast || open != (kind == recordMiddle || kind == recordLast):
+		return 0, 0, damaged(at, "a record of type %d does not belong there", kind)
+	}
+	return length, kind, nil
 }

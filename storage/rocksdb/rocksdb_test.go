@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -176,7 +177,7 @@ func record(kind byte, data []byte) []byte {
 func TestAManifestOfSeveralBlocks(t *testing.T) {
 	const block = 32 << 10
 	first := record(2, make([]byte, block-7))
-	log := append(first, record(4, []byte("the rest"))...)
+	log := slices.Concat(first, record(4, []byte("the rest")))
 	if err := rocksdb.CheckManifest(bytes.NewReader(log)); err != nil {
 		t.Error(err)
 	}

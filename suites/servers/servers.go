@@ -64,9 +64,9 @@ func file(name string) []byte {
 	return data
 }
 
-// cached returns a directory that make has filled, once for the machine and each state
+// cached returns a directory that was filled, once for the machine and each state
 // of what it is made from.
-func (s *Servers) cached(name string, from []byte, make func(dir string) error) (string, error) {
+func (s *Servers) cached(name string, from []byte, fill func(dir string) error) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
@@ -93,7 +93,7 @@ func (s *Servers) cached(name string, from []byte, make func(dir string) error) 
 	if err := os.MkdirAll(partial, 0o755); err != nil {
 		return "", err
 	}
-	if err := make(partial); err != nil {
+	if err := fill(partial); err != nil {
 		return "", fmt.Errorf("install %s: %w", name, err)
 	}
 	return dir, os.Rename(partial, dir)

@@ -52,7 +52,7 @@ func verify(path string, depth audit.Depth) audit.Verification {
 // expectFlinkReadsTheSame compares what Flink's own classes read with what we read.
 func expectFlinkReadsTheSame(ctx context.Context, metadataFiles []string) {
 	GinkgoHelper()
-	lines, err := realflink.Run[map[string]any](ctx, real, GinkgoT().TempDir(), append([]string{"read"}, metadataFiles...)...)
+	lines, err := realflink.Run[map[string]any](ctx, local, GinkgoT().TempDir(), append([]string{"read"}, metadataFiles...)...)
 	Expect(err).NotTo(HaveOccurred())
 	Expect(lines).To(HaveLen(len(metadataFiles)))
 	for i, file := range metadataFiles {
@@ -75,7 +75,7 @@ var _ = Describe("Checkpoints that real Flink writes", Ordered, func() {
 	var all []string
 
 	BeforeAll(func(ctx SpecContext) {
-		paths = written(ctx, real, GinkgoT().TempDir())
+		paths = written(ctx, local, GinkgoT().TempDir())
 		for _, kind := range kinds {
 			Expect(paths).To(HaveKey(kind))
 			all = append(all, paths[kind]...)
@@ -94,7 +94,7 @@ var _ = Describe("Checkpoints that real Flink writes", Ordered, func() {
 		for _, path := range all {
 			Expect(verify(path, audit.Deep).Findings).To(BeEmpty(), path)
 		}
-		expectResumed(ctx, real, all)
+		expectResumed(ctx, local, all)
 	}, SpecTimeout(2*time.Minute))
 
 	It("are refused by Flink where verify says not restorable", func(ctx SpecContext) {
@@ -103,7 +103,7 @@ var _ = Describe("Checkpoints that real Flink writes", Ordered, func() {
 			damaged = append(damaged, damagedCopies(strings.TrimPrefix(origin, "file:"))...)
 		}
 		Expect(len(damaged)).To(BeNumerically(">", 12))
-		resumed, err := realflink.Run[realflink.Resumed](ctx, real, GinkgoT().TempDir(), append([]string{"resume"}, damaged...)...)
+		resumed, err := realflink.Run[realflink.Resumed](ctx, local, GinkgoT().TempDir(), append([]string{"resume"}, damaged...)...)
 		Expect(err).NotTo(HaveOccurred())
 		for _, r := range resumed {
 			Expect(r.Restored && r.Consistent != nil && *r.Consistent).To(BeFalse(), "Flink came back from %s", r.Path)
@@ -202,14 +202,14 @@ var _ = Describe("Checkpoints that real Flink writes elsewhere", func() {
 
 var _ = Describe("The checkpoint that FLINK-39964 makes unrestorable", func() {
 	It("is known before anybody tries", func(ctx SpecContext) {
-		lines, err := realflink.Run[realflink.Unrestorable](ctx, real, GinkgoT().TempDir(), "flink39964", GinkgoT().TempDir())
+		lines, err := realflink.Run[realflink.Unrestorable](ctx, local, GinkgoT().TempDir(), "flink39964", GinkgoT().TempDir())
 		Expect(err).NotTo(HaveOccurred())
 		Expect(lines).To(HaveLen(1))
 		verification := verify(lines[0].Path, audit.Shallow)
 		Expect(verification.Restorable).To(BeFalse())
 		Expect(verification.Findings[0].Kind).To(Equal(audit.Missing))
 		Expect(verification.Findings[0].Operator).To(Equal("cnt"))
-		resumed, err := realflink.Run[realflink.Resumed](ctx, real, GinkgoT().TempDir(), "resume", lines[0].Path)
+		resumed, err := realflink.Run[realflink.Resumed](ctx, local, GinkgoT().TempDir(), "resume", lines[0].Path)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(resumed[0].Restored).To(BeFalse())
 		Expect(resumed[0].Error).To(ContainSubstring("FileNotFoundException"))
@@ -227,7 +227,7 @@ var _ = Describe("Metadata that we write", func() {
 			Expect(os.WriteFile(name, data, 0o600)).To(Succeed())
 			names = append(names, name)
 		}
-		loaded, err := realflink.Run[realflink.Loaded](ctx, real, dir, append([]string{"load"}, names...)...)
+		loaded, err := realflink.Run[realflink.Loaded](ctx, local, dir, append([]string{"load"}, names...)...)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(loaded).To(HaveLen(len(names)))
 		for _, l := range loaded {
@@ -265,7 +265,7 @@ var _ = Describe("Checkpoints that the reference writes", func() {
 				metadataFiles = append(metadataFiles, filepath.Join(root, again.ID, storage.CheckpointName(checkpoint), storage.MetadataName))
 			}
 		}
-		loaded, err := realflink.Run[realflink.Loaded](ctx, real, GinkgoT().TempDir(), append([]string{"load"}, metadataFiles...)...)
+		loaded, err := realflink.Run[realflink.Loaded](ctx, local, GinkgoT().TempDir(), append([]string{"load"}, metadataFiles...)...)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(loaded).To(HaveLen(6))
 		for _, l := range loaded {

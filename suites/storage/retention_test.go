@@ -38,8 +38,7 @@ var (
 
 // stores are the roots for a table's cells, by the name of the store.
 func stores() map[string]string {
-	local := GinkgoT().TempDir()
-	return map[string]string{"file": filesystem.URL(local), "hdfs": hdfs + "/retention", "s3": bucket + "/retention"}
+	return map[string]string{"file": filesystem.URL(GinkgoT().TempDir()), "hdfs": hdfs + "/retention", "s3": bucket + "/retention"}
 }
 
 // expectKept checks the directory of a job file by file: the newest checkpoints that
@@ -118,7 +117,7 @@ var _ = Describe("What is kept when a job ends", func() {
 	Context("of real Flink", func() {
 		for _, store := range []string{"file", "s3"} {
 			It("is as Flink's documents say on "+store, func(ctx SpecContext) {
-				root, host := stores()[store]+"-flink", real
+				root, host := stores()[store]+"-flink", local
 				if store == "s3" {
 					host = onS3
 				}

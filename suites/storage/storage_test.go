@@ -25,9 +25,9 @@ import (
 var (
 	started *servers.Servers
 	files   = schemes.New()
-	hdfs    string // as in hdfs://localhost:40010
-	s3      string // URL of MinIO
-	real    *realflink.Flink
+	hdfs    string           // as in hdfs://localhost:40010
+	s3      string           // URL of MinIO
+	local   *realflink.Flink // which knows file:// only
 	onHDFS  *realflink.Flink
 	onS3    *realflink.Flink
 )
@@ -84,11 +84,11 @@ func start() error {
 	if err != nil {
 		return err
 	}
-	real, err = realflink.New(context.Background(), func(what string) { fmt.Fprintln(os.Stderr, what) })
+	local, err = realflink.New(context.Background(), func(what string) { fmt.Fprintln(os.Stderr, what) })
 	if err != nil {
 		return err
 	}
-	onHDFS, onS3 = real.WithHadoop(jars), real.WithS3(plugin, s3, servers.MinIOUser, servers.MinIOPassword)
+	onHDFS, onS3 = local.WithHadoop(jars), local.WithS3(plugin, s3, servers.MinIOUser, servers.MinIOPassword)
 	return nil
 }
 

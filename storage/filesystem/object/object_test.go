@@ -18,13 +18,12 @@ func (a *answer) Error() string {
 // What an error means does not depend on the digits of the request's number.
 func TestErrorsMeanWhatTheStoreSaid(t *testing.T) {
 	bucket := &Bucket{name: "s3://bucket"}
-	for code, want := range map[string]error{
-		"PreconditionFailed": fs.ErrExist, "NoSuchKey": fs.ErrNotExist, "AccessDenied": fs.ErrPermission, "NoSuchBucket": fs.ErrNotExist, "SlowDown": nil,
-	} {
+	meanings := []error{fs.ErrExist, fs.ErrNotExist, fs.ErrPermission}
+	for code, want := range map[string]int{"PreconditionFailed": 0, "NoSuchKey": 1, "NoSuchBucket": 1, "AccessDenied": 2, "SlowDown": -1} {
 		for _, request := range []string{"18EB251E97D301BB", "18EB251E97D404BB", "18EB251E97D000BB"} {
 			err := bucket.failure("close", "s3://bucket/key", fmt.Errorf("blob: %w", &answer{code, request}))
-			for _, meaning := range []error{fs.ErrExist, fs.ErrNotExist, fs.ErrPermission} {
-				if errors.Is(err, meaning) != (meaning == want) {
+			for i, meaning := range meanings {
+				if errors.Is(err, meaning) != (i == want) {
 					t.Errorf("%s of request %s: got %v", code, request, err)
 				}
 			}

@@ -99,7 +99,7 @@ func checkDirectories(t *testing.T, files filesystem.FileSystem, at func(string)
 
 func checkRename(t *testing.T, files filesystem.FileSystem, at func(string) string) {
 	wants(t, filesystem.WriteFile(files, at("no/a"), nil), fs.ErrNotExist)
-	wants(t, files.SyncDir(at("nowhere")), noneOr(files, at("nowhere")))
+	wants(t, files.SyncDir(at("nowhere")), syncError(at("nowhere")))
 	must(t, filesystem.WriteFile(files, at("a"), []byte("one")))
 	must(t, filesystem.WriteFile(files, at("b"), []byte("three")))
 	must(t, files.Rename(at("b"), at("a"))) // replaces
@@ -119,9 +119,9 @@ func checkRename(t *testing.T, files filesystem.FileSystem, at func(string) stri
 	must(t, files.Remove(at("a")))
 }
 
-// noneOr is the error of syncing a directory that does not exist: none where names
+// syncError is the error of syncing a directory that does not exist: none where names
 // need no sync.
-func noneOr(files filesystem.FileSystem, name string) error {
+func syncError(name string) error {
 	if filesystem.Scheme(name) == "hdfs" {
 		return nil
 	}
