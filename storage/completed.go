@@ -57,14 +57,48 @@ func NewCompletedCheckpoints(files filesystem.FileSystem, retained int) *Complet
 func (s *CompletedCheckpoints) Restore(from Completed, mode ClaimMode) error {
 	if mode == Claim {
 		s.kept = append(s.kept, from)
+		if err := s.leaveToSiblings(from); err != nil {
+			return err
+		}
 		return s.register(from)
 	}
 	s.origin = &from
-	names, err := filesOf(from)
+	return s.leave(from)
+}
+
+// leave notes that the files of a checkpoint are not ours to delete.
+func (s *CompletedCheckpoints) leave(c Completed) error {
+	names, err := filesOf(c)
 	for _, name := range names {
 		s.unclaimed[name] = true
 	}
 	return err
+}
+
+// leaveToSiblings leaves the files that other checkpoints of the earlier run refer to,
+// which nobody has claimed. (Flink deletes them, and the others cannot be restored from
+// any more.)
+func (s *CompletedCheckpoints) leaveToSiblings(claimed Completed) error {
+	job := filesystem.Dir(claimed.Location)
+	ids, err := CheckpointIDs(s.files, job)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		sibling := Pointer{Location: filesystem.Join(job, CheckpointName(id))}
+		sibling.Metadata = filesystem.Join(sibling.Location, MetadataName)
+		if sibling.Location == claimed.Location {
+			continue
+		}
+		read, err := sibling.Read(s.files)
+		if err != nil {
+			return fmt.Errorf("claim %s: %w; what that one refers to nobody knows", CheckpointName(claimed.Checkpoint.ID), err)
+		}
+		if err := s.leave(read); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Latest is the checkpoint to come back from, if there is one.

@@ -281,6 +281,27 @@ func TestTheOwnerOfARestoredCheckpointDecides(t *testing.T) {
 	}
 }
 
+// A claimed checkpoint may share files with others of its run that nobody claimed.
+func TestAClaimLeavesWhatOtherCheckpointsReferTo(t *testing.T) {
+	files := filesystem.NewMemory()
+	earlier := newWriter(t, files, 3)
+	first, one := earlier.take(1)
+	earlier.add(first)
+	second, _ := earlier.take(2, one)
+	earlier.add(second)
+
+	own := newWriter(t, files, 1, configuration.Dir.Key, "file:///other")
+	must(t, own.store.Restore(second, storage.Claim))
+	third, _ := own.take(3)
+	own.add(third) // subsumes the claimed one
+	if _, err := storage.Resolve(files, second.Location); err == nil {
+		t.Error("the claimed checkpoint is still there")
+	}
+	if newest := mustBeRestorable(t, files, "after the claimed one went"); newest != 1 {
+		t.Errorf("want checkpoint 1, got %d", newest)
+	}
+}
+
 // fragile fails the n-th removal.
 type fragile struct {
 	*filesystem.Memory
