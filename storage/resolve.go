@@ -28,7 +28,13 @@ type UnreachableError struct {
 	Err  error
 }
 
-func (e *UnreachableError) Error() string { return e.What + ": " + e.Err.Error() }
+func (e *UnreachableError) Error() string {
+	var inner *fs.PathError
+	if errors.As(e.Err, &inner) {
+		return e.What + ": " + inner.Err.Error() // what it is about has been said
+	}
+	return e.What + ": " + e.Err.Error()
+}
 
 // Unwrap returns the cause.
 func (e *UnreachableError) Unwrap() error { return e.Err }

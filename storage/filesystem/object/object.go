@@ -246,12 +246,33 @@ func (b *Bucket) failure(operation, name string, err error) error {
 	case code == gcerrors.FailedPrecondition:
 		err = fs.ErrExist
 	case code == gcerrors.PermissionDenied:
-		err = fmt.Errorf("%w: %w", fs.ErrPermission, err)
+		err = fmt.Errorf("%w: %w", fs.ErrPermission, brief{err})
 	case errors.Is(err, context.DeadlineExceeded):
-		err = fmt.Errorf("%s did not answer within %s: %w", b.name, patience, err)
+		err = fmt.Errorf("%s did not answer within %s: %w", b.name, patience, brief{err})
+	default:
+		err = brief{err}
 	}
 	return filesystem.Failure(operation, name, err)
 }
+
+// brief is an error of the library's that says the part of its text that is for people.
+type brief struct{ error }
+
+func (b brief) Error() string {
+	text := b.error.Error()
+	if strings.Contains(text, "failed to refresh cached credentials") {
+		return "no credentials were found; for s3:// set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+	}
+	for _, before := range []string{"request send failed, ", "api error "} {
+		if _, after, found := strings.Cut(text, before); found {
+			return after
+		}
+	}
+	return text
+}
+
+// Unwrap returns the library's error.
+func (b brief) Unwrap() error { return b.error }
 
 // progress cancels an operation that makes none.
 type progress struct {
