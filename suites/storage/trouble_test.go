@@ -135,13 +135,20 @@ var _ = Describe("A store that refuses", func() {
 	})
 })
 
+// minIOImage is the environment variable that names an image of MinIO to use, such as
+// the public one, where images can be pulled; else one is built.
+const minIOImage = "SNAPBACK_MINIO_IMAGE"
+
 var _ = Describe("S3 in a container", func() {
 	It("keeps checkpoints as S3 without one does", func(ctx SpecContext) {
 		Expect(started.Docker()).To(Succeed())
-		binary, err := started.MinIOBinary()
-		Expect(err).NotTo(HaveOccurred())
-		const image = "snapback/minio:test"
-		Expect(started.Image(image, binary)).To(Succeed())
+		image := os.Getenv(minIOImage)
+		if image == "" {
+			image = "snapback/minio:test"
+			binary, err := started.MinIOBinary()
+			Expect(err).NotTo(HaveOccurred())
+			Expect(started.Image(image, binary)).To(Succeed())
+		}
 		for name, value := range map[string]string{
 			"TESTCONTAINERS_HOST_OVERRIDE": "127.0.0.1", // else the gateway is taken for this machine
 			"TESTCONTAINERS_RYUK_DISABLED": "true",      // its image cannot be had everywhere; what we start, we end
