@@ -85,8 +85,7 @@ func (s *CompletedCheckpoints) leaveToSiblings(claimed Completed) error {
 		return err
 	}
 	for _, id := range ids {
-		sibling := Pointer{Location: filesystem.Join(job, CheckpointName(id))}
-		sibling.Metadata = filesystem.Join(sibling.Location, MetadataName)
+		sibling := PointerTo(filesystem.Join(job, CheckpointName(id)))
 		if sibling.Location == claimed.Location {
 			continue
 		}

@@ -36,22 +36,9 @@ func publishInOrder(files filesystem.FileSystem, location, attempt string, check
 			return err
 		}
 	}
-	place := filesystem.Join(location, MetadataName)
-	if files.CreatesWhole(place) {
-		// It appears whole and durable, or never, and replaces nothing.
-		return filesystem.WriteFile(files, place, encoded)
-	}
-	// FLINK-17808: written beside its place, so that half of it is never visible.
-	temporary := filesystem.Join(location, InProgressPrefix+attempt)
-	if err := filesystem.WriteFile(files, temporary, encoded); err != nil {
-		return err
-	}
-	// From here on the checkpoint exists for whoever looks for one.
-	if err := files.Rename(temporary, place); err != nil {
-		return err
-	}
-	// Only after this does it also exist after a power loss.
-	return files.SyncDir(location)
+	// FLINK-17808: half of it is never visible. When it is, the checkpoint exists for
+	// whoever looks for one; when this has returned, also after a power loss.
+	return filesystem.WriteWhole(files, filesystem.Join(location, MetadataName), filesystem.Join(location, InProgressPrefix+attempt), encoded)
 }
 
 // directoriesOf lists the directories with names that a checkpoint relies on: its

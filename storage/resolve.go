@@ -17,6 +17,11 @@ type Pointer struct {
 	Metadata string // name of its metadata file
 }
 
+// PointerTo is the pointer to the checkpoint in a directory.
+func PointerTo(location string) Pointer {
+	return Pointer{Location: location, Metadata: filesystem.Join(location, MetadataName)}
+}
+
 // NotFoundError says that a pointer leads to no checkpoint.
 type NotFoundError struct{ Why string }
 
@@ -55,7 +60,7 @@ func Find(files filesystem.FileSystem, pointer string) (Pointer, error) {
 	case !entry.Directory:
 		return Pointer{Location: filesystem.Dir(name), Metadata: name}, nil
 	}
-	found := Pointer{Location: name, Metadata: filesystem.Join(name, MetadataName)}
+	found := PointerTo(name)
 	_, err = files.Stat(found.Metadata)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -84,7 +84,7 @@ func newJobDirectory(files filesystem.FileSystem, dir, job string, flat bool) (j
 // begin makes the directory of a checkpoint.
 func (d jobDirectory) begin(id int64) (location string, err error) {
 	location = filesystem.Join(d.name, CheckpointName(id))
-	if err := d.mustNotExist(location); err != nil {
+	if err := mustNotExist(d.files, location); err != nil {
 		return "", fmt.Errorf("begin %s: %w", CheckpointName(id), err)
 	}
 	if err := d.files.MkdirAll(location); err != nil {
@@ -95,8 +95,8 @@ func (d jobDirectory) begin(id int64) (location string, err error) {
 
 // mustNotExist refuses a directory of an earlier run with the same job id. Flink goes
 // on, fails at the end, and deletes what the earlier run retained.
-func (d jobDirectory) mustNotExist(location string) error {
-	_, err := d.files.Stat(location)
+func mustNotExist(files filesystem.FileSystem, location string) error {
+	_, err := files.Stat(location)
 	if err == nil {
 		return fmt.Errorf("%s exists; it belongs to an earlier run of the job", location)
 	}
@@ -109,7 +109,7 @@ func beginSavepoint(files filesystem.FileSystem, dir, job, name string) (locatio
 		return "", fmt.Errorf("savepoint: %w", err)
 	}
 	location = filesystem.Join(root, fmt.Sprintf("savepoint-%.6s-%.12s", job, name))
-	if err := (jobDirectory{files: files}).mustNotExist(location); err != nil {
+	if err := mustNotExist(files, location); err != nil {
 		return "", fmt.Errorf("savepoint: %w", err)
 	}
 	if err := mkdirDurably(files, location); err != nil {

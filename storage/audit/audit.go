@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -81,6 +82,33 @@ func (a *Auditor) progress(what string, done, of int64) {
 const lookupsMax = 32
 
 func readsMax() int { return max(2, runtime.GOMAXPROCS(0)) }
+
+// walk looks at directories level by level, many at a time, down to so many levels below
+// the root: look, called from several goroutines, is given what one holds, and returns
+// those to go on with.
+func (a *Auditor) walk(ctx context.Context, root string, levels int, look func(dir string, entries []filesystem.Entry) (below []string)) error {
+	level := []string{root}
+	for depth := 0; depth <= levels && len(level) > 0; depth++ {
+		var mu sync.Mutex
+		var next []string
+		err := each(ctx, len(level), lookupsMax, func(_ context.Context, i int) error {
+			entries, err := a.Files.List(level[i])
+			if err != nil {
+				return filesystem.IgnoreNotExist(err) // deleted meanwhile
+			}
+			below := look(level[i], entries)
+			mu.Lock()
+			defer mu.Unlock()
+			next = append(next, below...)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		level = next
+	}
+	return nil
+}
 
 // each calls do for each of n things, some at a time, until one fails.
 func each(ctx context.Context, n, atOnce int, do func(ctx context.Context, i int) error) error {

@@ -2,8 +2,6 @@ package audit
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -29,9 +27,18 @@ func (v *verifier) readAll(ctx context.Context, f *referenced) error {
 		return nil
 	}
 	defer local.close()
-	if f.size >= 0 && !f.changelog && local.size != f.size {
+	if (f.size >= 0 && !f.changelog && local.size != f.size) || local.size < f.atLeast {
 		v.against(f, WrongSize, nil, f.wanted(), fmt.Sprintf("%d bytes that can be read", local.size))
 		return nil
+	}
+	if v.sealing != nil {
+		digest, err := digestOf(local, f.inUse(local.size))
+		if err != nil {
+			return err
+		}
+		v.mu.Lock()
+		v.sealing.Files[filesystem.URL(f.name)] = digest
+		v.mu.Unlock()
 	}
 	if v.seal != nil {
 		if want, ok := v.seal.Files[filesystem.URL(f.name)]; ok {
@@ -100,14 +107,11 @@ func (c *cancelable) Read(b []byte) (int, error) {
 
 // compare compares a file with the digest that a seal has of it.
 func (v *verifier) compare(f *referenced, local *spooled, want Digest) error {
-	hash := sha256.New()
-	if _, err := io.Copy(hash, io.NewSectionReader(local, want.Begin, want.Bytes)); err != nil {
-		return err
+	found, err := digestOf(local, span{want.Begin, want.Begin + want.Bytes})
+	if err == nil && found.SHA256 != want.SHA256 {
+		v.against(f, Corrupt, nil, "sha256 "+want.SHA256+", as sealed", "sha256 "+found.SHA256)
 	}
-	if sum := hex.EncodeToString(hash.Sum(nil)); sum != want.SHA256 {
-		v.against(f, Corrupt, nil, "sha256 "+want.SHA256+", as sealed", "sha256 "+sum)
-	}
-	return nil
+	return err
 }
 
 // current is what RocksDB's file CURRENT holds: the name of the MANIFEST.
@@ -148,23 +152,4 @@ func (v *verifier) checkRocksDB(f *referenced, local *spooled, use metadata.Refe
 	default:
 		v.against(f, Unreadable, nil, "a file that can be read", reason(err))
 	}
-}
-
-// digest is the SHA-256 of a part of a file; of all of it, if the part has no end.
-func (a *Auditor) digest(name string, part span) (string, error) {
-	reader, err := a.Files.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = reader.Close() }() // only read from
-	if _, err := io.CopyN(io.Discard, reader, part.begin); err != nil {
-		return "", err
-	}
-	hash := sha256.New()
-	if part.end < 0 {
-		_, err = io.Copy(hash, reader)
-	} else {
-		_, err = io.CopyN(hash, reader, part.end-part.begin)
-	}
-	return hex.EncodeToString(hash.Sum(nil)), err
 }

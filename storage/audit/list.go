@@ -108,46 +108,32 @@ const depthMax = 6
 
 // search finds the directories of checkpoints. Those that hold state only are left out.
 func (a *Auditor) search(ctx context.Context, root string) ([]Listed, error) {
+	var mu sync.Mutex
 	var found []Listed
-	level := []string{root}
-	for depth := 0; depth <= depthMax && len(level) > 0; depth++ {
-		var mu sync.Mutex
-		var next []string
-		err := each(ctx, len(level), lookupsMax, func(_ context.Context, i int) error {
-			entries, err := a.Files.List(level[i])
-			if err != nil {
-				return filesystem.IgnoreNotExist(err) // deleted meanwhile
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			here, below := sortOut(level[i], entries)
-			found, next = append(found, here...), append(next, below...)
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-		level = next
-	}
-	return found, nil
+	err := a.walk(ctx, root, depthMax, func(dir string, entries []filesystem.Entry) []string {
+		here, below := sortOut(dir, entries)
+		mu.Lock()
+		defer mu.Unlock()
+		found = append(found, here...)
+		return below
+	})
+	return found, err
 }
 
 // sortOut says what a directory is: a checkpoint's, or one to look into.
 func sortOut(dir string, entries []filesystem.Entry) (here []Listed, below []string) {
-	_, isCheckpoint := storage.ParseCheckpointName(path.Base(dir))
 	for _, entry := range entries {
 		if !entry.Directory && entry.Name == storage.MetadataName {
 			return []Listed{{
 				Path: filesystem.URL(dir), Modified: entry.Modified, Job: jobOf(dir),
-				pointer: storage.Pointer{Location: dir, Metadata: filesystem.Join(dir, entry.Name)},
+				pointer: storage.PointerTo(dir),
 			}}, nil
 		}
 		if entry.Directory && entry.Name != storage.SharedName && entry.Name != storage.TaskOwnedName {
 			below = append(below, filesystem.Join(dir, entry.Name))
 		}
 	}
-	if isCheckpoint {
-		id, _ := storage.ParseCheckpointName(path.Base(dir))
+	if id, isCheckpoint := storage.ParseCheckpointName(path.Base(dir)); isCheckpoint {
 		return []Listed{{Path: filesystem.URL(dir), Job: jobOf(dir), ID: id, Kind: Unfinished, Problem: "it has no " + storage.MetadataName}}, nil
 	}
 	return nil, below

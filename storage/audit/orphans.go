@@ -2,9 +2,8 @@ package audit
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -106,11 +105,10 @@ func (a *Auditor) Orphans(ctx context.Context, root string, options OrphanOption
 		}
 		roots = append(roots, also)
 	}
-	now, age := options.Now, options.Age
 	s := &sweep{
-		Auditor: a, root: name, now: now, age: age, owned: map[string]bool{}, unknown: map[string]*Unknown{},
+		Auditor: a, root: name, now: options.Now, age: options.Age, owned: map[string]bool{}, unknown: map[string]*Unknown{},
 		result: Orphans{
-			Schema: OrphansSchema, Root: filesystem.URL(name), Now: now, Age: age.String(), Orphans: []Orphan{}, Unknown: []Unknown{}, Empty: []string{},
+			Schema: OrphansSchema, Root: filesystem.URL(name), Now: options.Now, Age: options.Age.String(), Orphans: []Orphan{}, Unknown: []Unknown{}, Empty: []string{},
 		},
 	}
 	for _, root := range roots {
@@ -118,7 +116,7 @@ func (a *Auditor) Orphans(ctx context.Context, root string, options OrphanOption
 			return Orphans{}, err
 		}
 	}
-	if err := s.walk(ctx); err != nil {
+	if err := s.walk(ctx, s.root, math.MaxInt, s.look); err != nil {
 		return Orphans{}, err
 	}
 	s.result.Files, s.result.Referenced = s.files.Load(), s.referenced.Load()
@@ -193,34 +191,6 @@ func (s *sweep) ownedBy(pointer storage.Pointer) ([]string, error) {
 		}
 	}
 	return names, nil
-}
-
-// walk looks at every file, level by level, several directories at a time.
-func (s *sweep) walk(ctx context.Context) error {
-	level := []string{s.root}
-	for len(level) > 0 {
-		var mu sync.Mutex
-		var next []string
-		err := each(ctx, len(level), lookupsMax, func(_ context.Context, i int) error {
-			entries, err := s.Files.List(level[i])
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil // deleted meanwhile
-			}
-			if err != nil {
-				return err
-			}
-			below := s.look(level[i], entries)
-			mu.Lock()
-			defer mu.Unlock()
-			next = append(next, below...)
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		level = next
-	}
-	return nil
 }
 
 // look looks at the files of one directory, and returns the directories in it.

@@ -2,12 +2,13 @@ package audit
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"sync"
-	"sync/atomic"
 
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/filesystem"
@@ -72,15 +73,12 @@ func (a *Auditor) Seal(ctx context.Context, pointer string) (name string, verifi
 	if _, err := a.Files.Stat(name); err == nil {
 		return "", Verification{}, &SealedError{Seal: filesystem.URL(name)}
 	}
-	verification, err = a.verify(ctx, found, Deep)
+	v := &verifier{Auditor: a, location: found.Location, depth: Deep, sealing: &Seal{Schema: SealSchema, Files: map[string]Digest{}}}
+	verification, err = v.verify(ctx, found)
 	if err != nil || !verification.Restorable {
 		return "", verification, err
 	}
-	seal, err := a.seal(ctx, found)
-	if err != nil {
-		return "", verification, fmt.Errorf("seal: %w", err)
-	}
-	data, err := json.MarshalIndent(seal, "", " ")
+	data, err := json.MarshalIndent(v.sealing, "", " ")
 	if err != nil {
 		return "", verification, err
 	}
@@ -97,56 +95,20 @@ func (e *SealedError) Error() string {
 	return "the checkpoint is sealed already: " + e.Seal + "; remove that to seal it anew"
 }
 
-// write writes a small file that appears whole.
+// write writes a seal. What is left of one that was cut off gives way.
 func (a *Auditor) write(name string, data []byte) error {
-	if a.Files.CreatesWhole(name) {
-		return filesystem.WriteFile(a.Files, name, data)
-	}
 	temporary := name + ".inprogress"
 	if err := filesystem.RemoveAll(a.Files, temporary); err != nil {
 		return err
 	}
-	if err := filesystem.WriteFile(a.Files, temporary, data); err != nil {
-		return err
-	}
-	if err := a.Files.Rename(temporary, name); err != nil {
-		return err
-	}
-	return a.Files.SyncDir(filesystem.Dir(name))
+	return filesystem.WriteWhole(a.Files, name, temporary, data)
 }
 
-func (a *Auditor) seal(ctx context.Context, found storage.Pointer) (Seal, error) {
-	completed, err := found.Read(a.Files)
-	if err != nil {
-		return Seal{}, err
-	}
-	seal := Seal{Schema: SealSchema, Files: map[string]Digest{}}
-	if seal.Metadata, err = a.digestOf(found.Metadata, span{0, -1}); err != nil {
-		return Seal{}, err
-	}
-	v := &verifier{Auditor: a, location: found.Location}
-	files := v.references(&completed.Checkpoint)
-	var mu sync.Mutex
-	var done atomic.Int64
-	err = each(ctx, len(files), readsMax(), func(_ context.Context, i int) error {
-		digest, err := a.digestOf(files[i].name, files[i].inUse())
-		if err != nil {
-			return err
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		seal.Files[filesystem.URL(files[i].name)] = digest
-		a.progress("files sealed", done.Add(1), int64(len(files)))
-		return nil
-	})
-	return seal, err
-}
-
-// inUse is the part of a file that the checkpoint relies on: to segments others may be
-// added.
-func (f *referenced) inUse() span {
+// inUse is the part of a file of that size that the checkpoint relies on: to segments
+// others may be added.
+func (f *referenced) inUse(size int64) span {
 	if f.atLeast == 0 {
-		return span{0, -1}
+		return span{0, size}
 	}
 	part := span{f.atLeast, f.atLeast}
 	for _, use := range f.uses {
@@ -157,16 +119,11 @@ func (f *referenced) inUse() span {
 	return part
 }
 
-func (a *Auditor) digestOf(name string, part span) (Digest, error) {
+// digestOf is the digest of a part of a file.
+func digestOf(file io.ReaderAt, part span) (Digest, error) {
 	d := Digest{Begin: part.begin, Bytes: part.end - part.begin}
-	if part.end < 0 {
-		entry, err := a.Files.Stat(name)
-		if err != nil {
-			return Digest{}, err
-		}
-		d.Bytes = entry.Size
-	}
-	var err error
-	d.SHA256, err = a.digest(name, part)
+	hash := sha256.New()
+	_, err := io.Copy(hash, io.NewSectionReader(file, d.Begin, d.Bytes))
+	d.SHA256 = hex.EncodeToString(hash.Sum(nil))
 	return d, err
 }

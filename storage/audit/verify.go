@@ -3,6 +3,8 @@ package audit
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -77,18 +79,16 @@ func (a *Auditor) Verify(ctx context.Context, pointer string, depth Depth) (Veri
 	if err != nil {
 		return Verification{}, err
 	}
-	return a.verify(ctx, found, depth)
+	v := &verifier{Auditor: a, location: found.Location, depth: depth}
+	return v.verify(ctx, found)
 }
 
-func (a *Auditor) verify(ctx context.Context, found storage.Pointer, depth Depth) (Verification, error) {
-	v := &verifier{
-		Auditor: a, location: found.Location, depth: depth,
-		result: Verification{Schema: VerifySchema, Path: filesystem.URL(found.Metadata), Findings: []Finding{}},
-	}
-	checkpoint, ok := v.metadata(found.Metadata)
+func (v *verifier) verify(ctx context.Context, found storage.Pointer) (Verification, error) {
+	v.result = Verification{Schema: VerifySchema, Path: filesystem.URL(found.Metadata), Findings: []Finding{}}
+	checkpoint, data, ok := v.metadata(found.Metadata)
 	if ok {
 		v.readSeal(found)
-		v.sealed(found.Metadata)
+		v.sealed(found.Metadata, data)
 		if err := v.files(ctx, v.references(&checkpoint)); err != nil {
 			return Verification{}, err
 		}
@@ -107,6 +107,7 @@ type verifier struct {
 	location string
 	depth    Depth
 	seal     *Seal                                       // nil if there is none
+	sealing  *Seal                                       // takes digests of what is read; nil if none is to be made
 	lookup   func(name string) (filesystem.Entry, error) // nil to ask for each file
 
 	mu     sync.Mutex
@@ -127,23 +128,23 @@ func (v *verifier) note(text string) {
 	}
 }
 
-// metadata reads the metadata file; what is wrong with it is a finding.
-func (v *verifier) metadata(name string) (metadata.Checkpoint, bool) {
+// metadata reads the metadata file, and decodes it; what is wrong with it is a finding.
+func (v *verifier) metadata(name string) (checkpoint metadata.Checkpoint, data []byte, ok bool) {
 	data, err := filesystem.ReadFile(v.Files, name, metadata.SizeMax)
 	if err != nil {
 		v.find(Finding{Kind: Unreadable, File: filesystem.URL(name), Expected: "a file that can be read", Found: reason(err), State: "everything"})
-		return metadata.Checkpoint{}, false
+		return metadata.Checkpoint{}, nil, false
 	}
 	v.result.Checked = Checked{Files: 1, Bytes: int64(len(data))}
 	wrong := func(offset int64, expected, found string) {
 		v.find(Finding{Kind: Metadata, File: filesystem.URL(name), Offset: &offset, Expected: expected, Found: found, State: "everything"})
 	}
-	checkpoint, err := metadata.Decode(data)
+	checkpoint, err = metadata.Decode(data)
 	var bad *metadata.Error
 	switch {
 	case errors.As(err, &bad):
 		wrong(bad.Offset, bad.What+": "+bad.Want, bad.Got)
-		return metadata.Checkpoint{}, false
+		return metadata.Checkpoint{}, nil, false
 	case len(checkpoint.Trailing) > 0:
 		// Flink would ignore it; but Flink never writes any, so a number before it is wrong.
 		wrong(int64(len(data)-len(checkpoint.Trailing)), "the end of the file", fmt.Sprintf("%d bytes that belong to nothing", len(checkpoint.Trailing)))
@@ -151,7 +152,7 @@ func (v *verifier) metadata(name string) (metadata.Checkpoint, bool) {
 	if id, ok := storage.ParseCheckpointName(path.Base(v.location)); ok && id != checkpoint.ID {
 		wrong(8, fmt.Sprintf("checkpoint id: %d, as the directory says", id), fmt.Sprint(checkpoint.ID))
 	}
-	return checkpoint, true
+	return checkpoint, data, true
 }
 
 // reason is what an error says besides the name of the file.
@@ -343,14 +344,19 @@ func (v *verifier) checkChangelog(ctx context.Context, f *referenced, size int64
 	return v.open(ctx, f)
 }
 
-// sealed compares the metadata file with its digest, if there is one.
-func (v *verifier) sealed(name string) {
-	if v.seal == nil {
+// sealed compares the metadata file with the digest that a seal has of it, if there is
+// one; a seal that is made takes its digest.
+func (v *verifier) sealed(name string, data []byte) {
+	if v.seal == nil && v.sealing == nil {
 		return
 	}
-	sum, err := v.digest(name, span{0, -1})
-	if err == nil && sum != v.seal.Metadata.SHA256 {
-		v.find(Finding{Kind: Corrupt, File: filesystem.URL(name), Expected: "sha256 " + v.seal.Metadata.SHA256 + ", as sealed", Found: "sha256 " + sum, State: "everything"})
+	sum := sha256.Sum256(data)
+	found := Digest{Bytes: int64(len(data)), SHA256: hex.EncodeToString(sum[:])}
+	if v.sealing != nil {
+		v.sealing.Metadata = found
+	}
+	if v.seal != nil && found.SHA256 != v.seal.Metadata.SHA256 {
+		v.find(Finding{Kind: Corrupt, File: filesystem.URL(name), Expected: "sha256 " + v.seal.Metadata.SHA256 + ", as sealed", Found: "sha256 " + found.SHA256, State: "everything"})
 	}
 }
 

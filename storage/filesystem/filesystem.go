@@ -117,6 +117,24 @@ func WriteFile(files FileSystem, name string, data []byte) error {
 	return file.Close()
 }
 
+// WriteWhole creates a file that appears with all of its content or not at all, and makes
+// it durable. Where files are not created whole it is written beside its place first,
+// under the temporary name, in the same directory.
+func WriteWhole(files FileSystem, name, temporary string, data []byte) error {
+	if files.CreatesWhole(name) {
+		return WriteFile(files, name, data)
+	}
+	if err := WriteFile(files, temporary, data); err != nil {
+		return err
+	}
+	// From here on the file exists for whoever looks for it.
+	if err := files.Rename(temporary, name); err != nil {
+		return err
+	}
+	// Only after this does it also exist after a power loss.
+	return files.SyncDir(Dir(name))
+}
+
 // RemoveAll deletes a file or a directory with all that it holds. A name that
 // does not exist is no error, so an interrupted removal can be repeated.
 func RemoveAll(files FileSystem, name string) error {
