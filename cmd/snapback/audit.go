@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -49,10 +48,10 @@ func (f *auditFlags) auditor(command *cobra.Command) (*audit.Auditor, *progress,
 		}
 		a.Moved = append(a.Moved, move)
 	}
-	if f.format != "human" && f.format != "json" {
-		return nil, nil, harness.Usagef("--format: want human or json, got %q", f.format)
+	if err := checkFormat(f.format); err != nil {
+		return nil, nil, err
 	}
-	shown := newProgress(command.ErrOrStderr(), runOptions{verbose: f.verbose, quiet: f.quiet})
+	shown := newProgress(command.ErrOrStderr(), f.verbose, f.quiet)
 	a.Progress = func(what string, done, of int64) {
 		if of > 0 {
 			shown.say(fmt.Sprintf("%s: %d of %d", what, done, of))
@@ -61,6 +60,30 @@ func (f *auditFlags) auditor(command *cobra.Command) (*audit.Auditor, *progress,
 		}
 	}
 	return a, shown, nil
+}
+
+// ask puts a question to an auditor. Its answer comes with an error too, and after the
+// last of the progress; what leads nowhere is the user's mistake.
+func ask[Answer any](command *cobra.Command, f *auditFlags, question func(a *audit.Auditor) (Answer, error)) (Answer, error) {
+	a, shown, err := f.auditor(command)
+	if err != nil {
+		var none Answer
+		return none, err
+	}
+	answer, err := question(a)
+	shown.done(func() {})
+	return answer, usage(err)
+}
+
+// some shows the first of n things; all of them, if asked for.
+func (f *auditFlags) some(n int, row func(...string), indent string, one func(i int)) {
+	for i := range n {
+		if i == shownMax && !f.verbose {
+			row(fmt.Sprintf("%s… and %d more; all of them with --verbose", indent, n-i))
+			return
+		}
+		one(i)
+	}
 }
 
 // places wants as many paths or URLs as there are names, and makes what is relative to
@@ -114,27 +137,28 @@ func lsCommand() *cobra.Command {
 	f.register(command)
 	latest := command.Flags().Bool("latest", false, "print just the path of the newest that can be restored from")
 	command.RunE = func(command *cobra.Command, arguments []string) error {
-		a, shown, err := f.auditor(command)
+		list, err := ask(command, &f, func(a *audit.Auditor) (audit.List, error) { return a.List(command.Context(), arguments[0]) })
 		if err != nil {
 			return err
-		}
-		list, err := a.List(command.Context(), arguments[0])
-		if err != nil {
-			return usage(err)
 		}
 		if *latest {
-			newest, ok := list.Latest()
-			if !ok {
-				shown.line(fmt.Sprintf("snapback: there is no checkpoint under %s that can be restored from", list.Root))
-				return found()
-			}
-			_, err := fmt.Fprintln(command.OutOrStdout(), newest.Path)
-			return err
+			return f.showLatest(command, list)
 		}
-		shown.done(func() {})
 		return show(command, f.format, list, func(row func(...string)) { showList(list, row) })
 	}
 	return command
+}
+
+func (f *auditFlags) showLatest(command *cobra.Command, list audit.List) error {
+	newest, ok := list.Latest()
+	if ok {
+		_, err := fmt.Fprintln(command.OutOrStdout(), newest.Path)
+		return err
+	}
+	if !f.quiet {
+		_, _ = fmt.Fprintf(command.ErrOrStderr(), "snapback: there is no checkpoint under %s that can be restored from\n", list.Root)
+	}
+	return found()
 }
 
 func showList(list audit.List, row func(...string)) {
@@ -169,20 +193,16 @@ func inspectCommand() *cobra.Command {
 	}
 	f.register(command)
 	command.RunE = func(command *cobra.Command, arguments []string) error {
-		a, _, err := f.auditor(command)
+		inspection, err := ask(command, &f, func(a *audit.Auditor) (audit.Inspection, error) { return a.Inspect(arguments[0]) })
 		if err != nil {
 			return err
 		}
-		inspection, err := a.Inspect(arguments[0])
-		if err != nil {
-			return usage(err)
-		}
-		return show(command, f.format, inspection, func(row func(...string)) { showInspection(inspection, f.verbose, row) })
+		return show(command, f.format, inspection, func(row func(...string)) { f.showInspection(inspection, row) })
 	}
 	return command
 }
 
-func showInspection(in audit.Inspection, verbose bool, row func(...string)) {
+func (f *auditFlags) showInspection(in audit.Inspection, row func(...string)) {
 	kind := "checkpoint"
 	if in.Properties != nil {
 		kind = in.Properties.Name
@@ -207,13 +227,10 @@ func showInspection(in audit.Inspection, verbose bool, row func(...string)) {
 	}
 	row()
 	row("BYTES", "USES", "KIND", "FILE")
-	for i, file := range in.Files {
-		if i == shownMax && !verbose {
-			row(fmt.Sprintf("… and %d more; all of them with --verbose", len(in.Files)-i))
-			break
-		}
+	f.some(len(in.Files), row, "", func(i int) {
+		file := in.Files[i]
 		row(strconv.FormatInt(file.Bytes, 10), strconv.Itoa(file.References), file.Kind, file.Path)
-	}
+	})
 }
 
 func orDash(text *string) string {
@@ -238,19 +255,16 @@ func verifyCommand() *cobra.Command {
 	f.register(command)
 	deep := command.Flags().Bool("deep", false, "read every byte, and compare checksums and digests where there are some")
 	command.RunE = func(command *cobra.Command, arguments []string) error {
-		a, shown, err := f.auditor(command)
-		if err != nil {
-			return err
-		}
 		depth := audit.Shallow
 		if *deep {
 			depth = audit.Deep
 		}
-		verification, err := a.Verify(command.Context(), arguments[0], depth)
+		verification, err := ask(command, &f, func(a *audit.Auditor) (audit.Verification, error) {
+			return a.Verify(command.Context(), arguments[0], depth)
+		})
 		if err != nil {
-			return usage(err)
+			return err
 		}
-		shown.done(func() {})
 		return showVerification(command, &f, verification)
 	}
 	return command
@@ -264,22 +278,7 @@ func showVerification(command *cobra.Command, f *auditFlags, v audit.Verificatio
 			answer = "NOT restorable"
 		}
 		row(fmt.Sprintf("%s: %s (%d files, %s)", answer, v.Path, v.Checked.Files, size(v.Checked.Bytes)))
-		for i, finding := range v.Findings {
-			if i == shownMax && !f.verbose {
-				row(fmt.Sprintf("… and %d more; all of them with --verbose", len(v.Findings)-i))
-				break
-			}
-			where := ""
-			if finding.Offset != nil {
-				where = fmt.Sprintf(" at offset %d", *finding.Offset)
-			}
-			row(fmt.Sprintf("  %s: %s%s", finding.Kind, finding.File, where))
-			row("    expected: " + finding.Expected)
-			row("    found:    " + finding.Found)
-			if finding.Operator != "" {
-				row(fmt.Sprintf("    lost:     operator %s, %s", finding.Operator, finding.State))
-			}
-		}
+		f.some(len(v.Findings), row, "", func(i int) { showFinding(v.Findings[i], row) })
 		for _, note := range v.Notes {
 			row("  note: " + note)
 		}
@@ -288,6 +287,19 @@ func showVerification(command *cobra.Command, f *auditFlags, v audit.Verificatio
 		return found()
 	}
 	return err
+}
+
+func showFinding(finding audit.Finding, row func(...string)) {
+	where := ""
+	if finding.Offset != nil {
+		where = fmt.Sprintf(" at offset %d", *finding.Offset)
+	}
+	row(fmt.Sprintf("  %s: %s%s", finding.Kind, finding.File, where))
+	row("    expected: " + finding.Expected)
+	row("    found:    " + finding.Found)
+	if finding.Operator != "" {
+		row(fmt.Sprintf("    lost:     operator %s, %s", finding.Operator, finding.State))
+	}
 }
 
 func sealCommand() *cobra.Command {
@@ -302,15 +314,14 @@ func sealCommand() *cobra.Command {
 	}
 	f.register(command)
 	command.RunE = func(command *cobra.Command, arguments []string) error {
-		a, shown, err := f.auditor(command)
+		var name string
+		verification, err := ask(command, &f, func(a *audit.Auditor) (v audit.Verification, err error) {
+			name, v, err = a.Seal(command.Context(), arguments[0])
+			return v, err
+		})
 		if err != nil {
 			return err
 		}
-		name, verification, err := a.Seal(command.Context(), arguments[0])
-		if err != nil {
-			return usage(err)
-		}
-		shown.done(func() {})
 		if name == "" {
 			return showVerification(command, &f, verification)
 		}
@@ -336,13 +347,9 @@ func diffCommand() *cobra.Command {
 	}
 	f.register(command)
 	command.RunE = func(command *cobra.Command, arguments []string) error {
-		a, _, err := f.auditor(command)
+		difference, err := ask(command, &f, func(a *audit.Auditor) (audit.Difference, error) { return a.Diff(arguments[0], arguments[1]) })
 		if err != nil {
 			return err
-		}
-		difference, err := a.Diff(arguments[0], arguments[1])
-		if err != nil {
-			return usage(err)
 		}
 		return show(command, f.format, difference, func(row func(...string)) { showDifference(difference, f.verbose, row) })
 	}
@@ -405,30 +412,28 @@ func orphansCommand() *cobra.Command {
 		case *age < 0:
 			return harness.Usagef("--age: want 0 or more, got %s", *age)
 		}
-		a, shown, err := f.auditor(command)
-		if err != nil {
-			return err
-		}
 		var planned []audit.Orphan
 		if *remove {
+			var err error
 			if planned, err = readPlan(*plan, arguments[0]); err != nil {
 				return err
 			}
 		}
-		orphans, err := a.Orphans(command.Context(), arguments[0], audit.OrphanOptions{Now: time.Now(), Age: *age, Also: *also})
+		orphans, err := ask(command, &f, func(a *audit.Auditor) (audit.Orphans, error) {
+			return a.Orphans(command.Context(), arguments[0], audit.OrphanOptions{Now: time.Now(), Age: *age, Also: *also})
+		})
 		if err != nil {
-			return usage(err)
+			return err
 		}
-		shown.done(func() {})
 		if *remove {
-			return deletePlanned(command.Context(), command, &f, a, orphans, planned)
+			return deletePlanned(command, &f, orphans, planned)
 		}
 		if *plan != "" {
 			if err := writePlan(*plan, orphans); err != nil {
 				return err
 			}
 		}
-		err = show(command, f.format, orphans, func(row func(...string)) { showOrphans(orphans, f.verbose, row) })
+		err = show(command, f.format, orphans, func(row func(...string)) { f.showOrphans(orphans, row) })
 		if err == nil && len(orphans.Orphans) > 0 {
 			return found()
 		}
@@ -458,8 +463,8 @@ func writePlan(name string, orphans audit.Orphans) error {
 	return errors.Join(orphans.WritePlan(file), file.Close())
 }
 
-func deletePlanned(ctx context.Context, command *cobra.Command, f *auditFlags, a *audit.Auditor, orphans audit.Orphans, planned []audit.Orphan) error {
-	deleted, err := a.Delete(ctx, orphans, planned)
+func deletePlanned(command *cobra.Command, f *auditFlags, orphans audit.Orphans, planned []audit.Orphan) error {
+	deleted, err := ask(command, f, func(a *audit.Auditor) (audit.Deleted, error) { return a.Delete(command.Context(), orphans, planned) })
 	if shown := show(command, f.format, deleted, func(row func(...string)) {
 		total := int64(0)
 		for _, orphan := range deleted.Deleted {
@@ -478,7 +483,7 @@ func deletePlanned(ctx context.Context, command *cobra.Command, f *auditFlags, a
 	return err
 }
 
-func showOrphans(o audit.Orphans, verbose bool, row func(...string)) {
+func (f *auditFlags) showOrphans(o audit.Orphans, row func(...string)) {
 	sources := map[audit.Source][]audit.Orphan{}
 	total := int64(0)
 	for _, orphan := range o.Orphans {
@@ -495,13 +500,9 @@ func showOrphans(o audit.Orphans, verbose bool, row func(...string)) {
 			sum += orphan.Bytes
 		}
 		row(fmt.Sprintf("%s: %d files, %s: %s", source, len(of), size(sum), source.Explain()))
-		for i, orphan := range of {
-			if i == shownMax && !verbose {
-				row(fmt.Sprintf("  … and %d more; all of them with --verbose", len(of)-i))
-				break
-			}
-			row("  "+orphan.Path, size(orphan.Bytes), orphan.Modified.UTC().Format(time.DateTime))
-		}
+		f.some(len(of), row, "  ", func(i int) {
+			row("  "+of[i].Path, size(of[i].Bytes), of[i].Modified.UTC().Format(time.DateTime))
+		})
 	}
 	for _, u := range o.Unknown {
 		row(fmt.Sprintf("unknown: %d files, %s, as %s: %s", u.Files, size(u.Bytes), u.First, u.Reason))

@@ -187,8 +187,15 @@ func show(command *cobra.Command, format string, value any, rows func(row func(.
 	case "json":
 		return writeJSON(out, value)
 	default:
+		return checkFormat(format)
+	}
+}
+
+func checkFormat(format string) error {
+	if format != "human" && format != "json" {
 		return harness.Usagef("--format: want human or json, got %q", format)
 	}
+	return nil
 }
 
 func noArguments(command *cobra.Command, arguments []string) error {

@@ -26,10 +26,10 @@ type progress struct {
 	last     time.Time
 }
 
-func newProgress(out io.Writer, o runOptions) *progress {
+func newProgress(out io.Writer, verbose, quiet bool) *progress {
 	return &progress{
-		out: out, all: o.verbose, none: o.quiet, last: time.Now(),
-		terminal: !o.verbose && isTerminal(os.Stderr),
+		out: out, all: verbose, none: quiet, last: time.Now(),
+		terminal: !verbose && isTerminal(os.Stderr),
 	}
 }
 

@@ -111,7 +111,7 @@ func run(command *cobra.Command, o runOptions, arguments []string) error {
 	if err != nil {
 		return err
 	}
-	progress := newProgress(command.ErrOrStderr(), o)
+	progress := newProgress(command.ErrOrStderr(), o.verbose, o.quiet)
 	target, err := newTarget(command.Context(), o, progress.say)
 	if err != nil {
 		unclaim(dir)
