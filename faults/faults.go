@@ -3,7 +3,10 @@
 // alike.
 //
 //	(Kill taskmanager)                       at once
+//	(Kill jobmanager (After 130ms))          that long after the step before
 //	(Kill taskmanager (During checkpoint))   while a checkpoint is in progress
+//	(Pause taskmanager)                      it stands still, as by SIGSTOP
+//	(Resume taskmanager)                     what stood still goes on
 //
 // It says what is to happen; whoever runs a cluster makes it happen. Whether a
 // fault did what it says is not for this package either: the history of the run
@@ -15,6 +18,7 @@ package faults
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Fault is one thing that goes wrong.
@@ -22,19 +26,27 @@ type Fault struct {
 	Action  Action
 	Process Process
 	When    When
+	After   time.Duration // with [AtOnce]: how long after the step before
 }
 
 // Action is what is done.
 type Action string
 
-// Kill ends a process at once, as SIGKILL does.
-const Kill Action = "Kill"
+// The actions.
+const (
+	Kill   Action = "Kill"   // ends a process at once, as SIGKILL does
+	Pause  Action = "Pause"  // makes it stand still, as SIGSTOP does
+	Resume Action = "Resume" // makes all of its kind that stand still go on
+)
 
-// Process is a kind of process.
+// Process is a kind of process. Of several, chance says which.
 type Process string
 
-// TaskManager is one of the processes that run subtasks; chance says which.
-const TaskManager Process = "taskmanager"
+// The processes.
+const (
+	TaskManager Process = "taskmanager" // runs subtasks
+	JobManager  Process = "jobmanager"  // of several, the one that leads
+)
 
 // When is the moment at which a fault fires.
 type When string
@@ -45,16 +57,25 @@ const (
 	DuringCheckpoint When = "During checkpoint" // begun, and never completed
 )
 
-// Catalogue lists every fault.
+// Catalogue lists every fault; each may also be some time after the step before.
 func Catalogue() []Fault {
 	return []Fault{
-		{Kill, TaskManager, AtOnce},
-		{Kill, TaskManager, DuringCheckpoint},
+		{Action: Kill, Process: TaskManager},
+		{Action: Kill, Process: TaskManager, When: DuringCheckpoint},
+		{Action: Kill, Process: JobManager},
+		{Action: Kill, Process: JobManager, When: DuringCheckpoint},
+		{Action: Pause, Process: TaskManager},
+		{Action: Pause, Process: JobManager},
+		{Action: Resume, Process: TaskManager},
+		{Action: Resume, Process: JobManager},
 	}
 }
 
 func (f Fault) String() string {
-	if f.When == AtOnce {
+	switch {
+	case f.After > 0:
+		return fmt.Sprintf("(%s %s (After %s))", f.Action, f.Process, f.After)
+	case f.When == AtOnce:
 		return fmt.Sprintf("(%s %s)", f.Action, f.Process)
 	}
 	return fmt.Sprintf("(%s %s (%s))", f.Action, f.Process, f.When)
@@ -69,6 +90,14 @@ func Parse(text string) (Fault, error) {
 			return fault, nil
 		}
 		known = append(known, fault.String())
+		if later, ok := strings.CutPrefix(want, fmt.Sprintf("(%s %s (After ", fault.Action, fault.Process)); ok && fault.When == AtOnce {
+			after, err := time.ParseDuration(strings.TrimSuffix(later, "))"))
+			if err != nil || after <= 0 {
+				return Fault{}, fmt.Errorf("fault: After: want a time such as 130ms, got %q", text)
+			}
+			fault.After = after
+			return fault, nil
+		}
 	}
 	return Fault{}, fmt.Errorf("fault: want one of %s, got %q", strings.Join(known, ", "), text)
 }
@@ -91,9 +120,17 @@ func (f *Fault) UnmarshalText(text []byte) error {
 
 // Describe says in words what the fault does.
 func (f Fault) Describe() string {
-	text := "ends one of the TaskManagers, as SIGKILL does"
-	if f.When == DuringCheckpoint {
-		text += ", while a checkpoint is in progress that then never completes"
+	of := "one of the TaskManagers"
+	if f.Process == JobManager {
+		of = "the JobManager that leads"
 	}
-	return text
+	switch {
+	case f.Action == Pause:
+		return "makes " + of + " stand still, as SIGSTOP does"
+	case f.Action == Resume:
+		return "makes every " + string(f.Process) + " that stands still go on"
+	case f.When == DuringCheckpoint:
+		return "ends " + of + ", as SIGKILL does, while a checkpoint is in progress that then never completes"
+	}
+	return "ends " + of + ", as SIGKILL does"
 }

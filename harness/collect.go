@@ -5,13 +5,17 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/scenarios/workload"
+	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
@@ -55,6 +59,51 @@ func (r *run) settle(ctx context.Context, label string) error {
 		}
 	}
 	r.record(history.Event{Kind: history.Storage, Label: label, Tree: last})
+	return r.audit(label, last)
+}
+
+// audit looks at which files the checkpoints on storage refer to. With a tree of what
+// there is it also finds those that none refers to.
+func (r *run) audit(label string, tree []history.Entry) error {
+	event := history.Event{Kind: history.Audit, Label: label}
+	files, root := r.cluster.Files(), r.cluster.Root()
+	used := map[string]bool{}
+	err := filesystem.Walk(files, root, func(name string, e filesystem.Entry) error {
+		if path.Base(name) != storage.MetadataName {
+			return nil
+		}
+		found, err := storage.PointerTo(filesystem.Join(root, path.Dir(name))).Read(files)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // deleted meanwhile
+		}
+		if err != nil {
+			event.Dangling = append(event.Dangling, fmt.Sprintf("%s cannot be read: %v", name, err))
+			return nil
+		}
+		used[filesystem.Join(root, name)] = true
+		for reference := range found.Checkpoint.References() {
+			file, _, err := storage.FileOf(found.Location, reference.Stream)
+			if err != nil || file == "" {
+				continue
+			}
+			used[file] = true
+			if _, err := files.Stat(file); err != nil {
+				event.Dangling = append(event.Dangling, fmt.Sprintf("%s refers to %s: %v", name, file, err))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, e := range tree {
+		if name := filesystem.Join(root, e.Path); !e.Directory && !used[name] && storage.ValidJobID(strings.SplitN(e.Path, "/", 2)[0]) {
+			event.Orphans = append(event.Orphans, e.Path)
+		}
+	}
+	if label != "" || len(event.Dangling) > 0 {
+		r.record(event)
+	}
 	return nil
 }
 

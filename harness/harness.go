@@ -18,6 +18,7 @@ import (
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/scenarios/workload"
+	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
@@ -71,8 +72,8 @@ type Cluster interface {
 	// TaskManagers names those that run.
 	TaskManagers() []string
 
-	// Kill ends a TaskManager as SIGKILL does.
-	Kill(ctx context.Context, taskManager string) error
+	// Kill ends a process as SIGKILL does.
+	Kill(ctx context.Context, process string) error
 
 	// StartTaskManagers starts as many as are missing.
 	StartTaskManagers(ctx context.Context) error
@@ -91,11 +92,33 @@ type Cluster interface {
 
 // Submission is a job to run.
 type Submission struct {
-	Name     string // the scenario's name for it
-	Job      scenarios.Job
-	Workload workload.Counts
-	Dir      string // path of the workload's directory
-	Restore  string // path of the checkpoint to resume from, if any
+	Name      string // the scenario's name for it
+	Job       scenarios.Job
+	Workload  workload.Workload
+	Dir       string            // path of the workload's directory
+	Restore   string            // path of the checkpoint to resume from, if any
+	ClaimMode storage.ClaimMode // of that
+}
+
+// Controls are what only some clusters can do; the features of a target say whether its
+// clusters have them.
+type Controls interface {
+	// Savepoint takes a savepoint of a job, which may stop with it, and returns its path
+	// once it is complete. The error is a [RefusedError] if it was not taken.
+	Savepoint(ctx context.Context, id string, stop scenarios.Stop) (path string, err error)
+
+	// Suspend gives a job up without ending it for good.
+	Suspend(ctx context.Context, id string) error
+
+	// JobManager names the one that leads; it is empty if none does. Kill ends it too.
+	JobManager() string
+
+	// StartJobManagers starts as many as are missing.
+	StartJobManagers(ctx context.Context) error
+
+	// Pause makes a process stand still, Resume all that do go on.
+	Pause(ctx context.Context, process string) error
+	Resume(ctx context.Context) error
 }
 
 // RefusedError is returned when an implementation would not do what it was asked.

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,19 +76,41 @@ func (r *run) step(ctx context.Context, step scenarios.Step) error {
 	case step.Fault != nil:
 		return r.fire(ctx, *step.Fault)
 	case step.Start != "":
-		return r.start(ctx)
+		return r.start(ctx, faults.Process(step.Start))
 	case step.Checkpoint != "":
 		return r.checkpoint(ctx, step.Checkpoint)
 	case step.Cancel != "":
 		return r.cancel(ctx, step.Cancel)
 	case step.Fail != "":
 		return r.fail(step.Fail)
+	case step.Savepoint != nil:
+		return r.savepoint(ctx, *step.Savepoint)
+	case step.Suspend != "":
+		return r.suspend(ctx, step.Suspend)
 	default:
 		return r.settle(ctx, step.Record)
 	}
 }
 
-func (r *run) start(ctx context.Context) error {
+// controls are what the target claims to have beyond the common.
+func (r *run) controls() (Controls, error) {
+	controls, ok := r.cluster.(Controls)
+	if !ok {
+		return nil, errors.New("the target claims a feature for which its clusters have no controls")
+	}
+	return controls, nil
+}
+
+func (r *run) start(ctx context.Context, kind faults.Process) error {
+	if kind == faults.JobManager {
+		controls, err := r.controls()
+		if err != nil {
+			return err
+		}
+		r.progress("starting a JobManager")
+		r.record(history.Event{Kind: history.Started, Process: string(kind)})
+		return controls.StartJobManagers(ctx)
+	}
 	r.progress("starting a TaskManager")
 	before := slices.Clone(r.cluster.TaskManagers())
 	if err := r.cluster.StartTaskManagers(ctx); err != nil {
@@ -103,7 +126,10 @@ func (r *run) start(ctx context.Context) error {
 
 func (r *run) submit(ctx context.Context, submit scenarios.Submit) error {
 	submission := Submission{
-		Name: submit.Job, Job: r.scenario.Job, Workload: r.scenario.Workload, Dir: r.dir(submit.Job),
+		Name: submit.Job, Job: r.scenario.Job, Workload: r.scenario.Workload, Dir: r.dir(submit.Job), ClaimMode: submit.ClaimMode,
+	}
+	if submit.Parallelism > 0 {
+		submission.Job.Parallelism = submit.Parallelism
 	}
 	var checkpoint int64
 	if submit.Restore != "" {
@@ -147,6 +173,9 @@ func (r *run) submit(ctx context.Context, submit scenarios.Submit) error {
 // pointer finds what a job is to resume from.
 func (r *run) pointer(submit scenarios.Submit) (checkpoint int64, location string, err error) {
 	from, _ := r.history.Job(submit.Restore)
+	if submit.From == scenarios.ToSavepoint {
+		return r.savepointOf(submit.Restore)
+	}
 	dir := filesystem.Join(r.cluster.Root(), from.ID)
 	completed, err := storage.CheckpointIDs(r.cluster.Files(), dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -169,6 +198,18 @@ func (r *run) pointer(submit scenarios.Submit) (checkpoint int64, location strin
 	return newest + 1, location, err
 }
 
+// savepointOf finds the newest savepoint that was taken of a job.
+func (r *run) savepointOf(job string) (checkpoint int64, location string, err error) {
+	for _, e := range slices.Backward(r.history.Events) {
+		if e.Kind == history.Savepoint && e.Job == job && e.Error == "" {
+			found, err := storage.Resolve(r.cluster.Files(), e.Path)
+			return found.Checkpoint.ID, found.Location, err
+		}
+	}
+	from, _ := r.history.Job(job)
+	return 0, "", r.giveUp(fmt.Sprintf("a savepoint of job %s to resume from", job), from)
+}
+
 func (r *run) await(ctx context.Context, await scenarios.Await) error {
 	job, _ := r.history.Job(await.Job)
 	if await.Completed > 0 {
@@ -180,10 +221,13 @@ func (r *run) await(ctx context.Context, await scenarios.Await) error {
 	if err := r.until(ctx, what, func() bool { return reached() || r.status(job).Terminal() }); err != nil {
 		return err
 	}
-	if !reached() {
-		return r.giveUp(what, job)
+	switch {
+	case reached():
+		return nil
+	case !await.Status.Terminal() && r.status(job) == storage.Finished:
+		return r.missed(fmt.Sprintf("job %s was %s too soon for %s", job.Name, storage.Finished, what))
 	}
-	return nil
+	return r.giveUp(what, job)
 }
 
 // status is the job's when last observed.
@@ -201,9 +245,13 @@ func (r *run) untilOrEnd(ctx context.Context, what string, job history.Job, hold
 	if r.status(job) != storage.Finished {
 		return r.giveUp(what, job)
 	}
-	missed := fmt.Sprintf("job %s was %s too soon for %s", job.Name, storage.Finished, what)
-	r.record(history.Event{Kind: history.Missed, Error: missed})
-	r.progress(missed)
+	return r.missed(fmt.Sprintf("job %s was %s too soon for %s", job.Name, storage.Finished, what))
+}
+
+// missed ends a run that proves nothing, though nobody is at fault.
+func (r *run) missed(why string) error {
+	r.record(history.Event{Kind: history.Missed, Error: why})
+	r.progress(why)
 	return errGaveUp
 }
 
@@ -266,13 +314,121 @@ func (r *run) fire(ctx context.Context, fault faults.Fault) error {
 			}
 		}
 	}
-	running := r.cluster.TaskManagers()
-	victim := running[r.rand.IntN(len(running))]
+	if fault.After > 0 {
+		if err := r.pass(ctx, fault.After); err != nil {
+			return err
+		}
+		jobs := r.history.Jobs()
+		if last := jobs[len(jobs)-1]; fault.Action != faults.Resume && r.status(last).Terminal() {
+			return r.missed(fmt.Sprintf("job %s was %s too soon for %s", last.Name, r.status(last), fault))
+		}
+	}
+	if fault.Action == faults.Kill && fault.Process == faults.TaskManager {
+		running := r.cluster.TaskManagers()
+		if len(running) == 0 {
+			return r.missed("no TaskManager was left to kill")
+		}
+		return r.kill(ctx, fault, running[r.rand.IntN(len(running))])
+	}
+	return r.control(ctx, fault)
+}
+
+// pass lets time go by.
+func (r *run) pass(ctx context.Context, d time.Duration) error {
+	for at := r.cluster.Now() + d; r.cluster.Now() < at; {
+		if err := r.cluster.Step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) kill(ctx context.Context, fault faults.Fault, victim string) error {
 	r.progress("killing " + victim)
 	if err := r.cluster.Kill(ctx, victim); err != nil {
 		return err
 	}
 	r.record(history.Event{Kind: history.Fault, Fault: fault.String(), Process: victim})
+	return r.audit("", nil)
+}
+
+// control makes a fault happen that takes a cluster's controls.
+func (r *run) control(ctx context.Context, fault faults.Fault) error {
+	controls, err := r.controls()
+	if err != nil {
+		return err
+	}
+	if fault.Action == faults.Resume {
+		r.progress("letting go on what stood still")
+		r.record(history.Event{Kind: history.Fault, Fault: fault.String()})
+		return controls.Resume(ctx)
+	}
+	running := r.cluster.TaskManagers()
+	if fault.Process == faults.JobManager {
+		running = []string{controls.JobManager()}
+	}
+	victim := ""
+	if len(running) > 0 {
+		victim = running[r.rand.IntN(len(running))]
+	}
+	if victim == "" {
+		return r.missed(fmt.Sprintf("there was no %s for %s", fault.Process, fault))
+	}
+	if fault.Action == faults.Kill {
+		return r.kill(ctx, fault, victim)
+	}
+	r.progress("making " + victim + " stand still")
+	r.record(history.Event{Kind: history.Fault, Fault: fault.String(), Process: victim})
+	return controls.Pause(ctx, victim)
+}
+
+func (r *run) savepoint(ctx context.Context, take scenarios.TakeSavepoint) error {
+	controls, err := r.controls()
+	if err != nil {
+		return err
+	}
+	job, _ := r.history.Job(take.Job)
+	r.progress("taking a savepoint of job " + take.Job)
+	path, err := controls.Savepoint(ctx, job.ID, take.Stop)
+	event := history.Event{Kind: history.Savepoint, Job: take.Job, Label: string(take.Stop), Path: path}
+	var refused *RefusedError
+	if errors.As(err, &refused) {
+		event.Error, err = refused.Why, nil
+	}
+	if err != nil {
+		return err
+	}
+	r.record(event)
+	if event.Error != "" {
+		if finished, err := r.finishedMeanwhile(ctx, job); err != nil || finished {
+			return cmp.Or(err, r.missed(fmt.Sprintf("job %s was %s too soon for a savepoint", take.Job, storage.Finished)))
+		}
+	}
+	if event.Error != "" && take.Stop != scenarios.GoOn {
+		return errGaveUp // what comes next builds upon it
+	}
+	return nil
+}
+
+// finishedMeanwhile says whether a job has finished, once there was time for that to be
+// seen: then a refusal is nobody's fault.
+func (r *run) finishedMeanwhile(ctx context.Context, job history.Job) (bool, error) {
+	err := r.pass(ctx, settleEvery)
+	return r.status(job) == storage.Finished, err
+}
+
+func (r *run) suspend(ctx context.Context, name string) error {
+	controls, err := r.controls()
+	if err != nil {
+		return err
+	}
+	job, _ := r.history.Job(name)
+	r.progress("suspending job " + name)
+	r.record(history.Event{Kind: history.Suspend, Job: name})
+	var refused *RefusedError
+	if err := controls.Suspend(ctx, job.ID); !errors.As(err, &refused) {
+		return err
+	}
 	return nil
 }
 
@@ -283,6 +439,9 @@ func (r *run) checkpoint(ctx context.Context, name string) error {
 	var refused *RefusedError
 	switch {
 	case errors.As(err, &refused):
+		if finished, err := r.finishedMeanwhile(ctx, job); err != nil || finished {
+			return cmp.Or(err, r.missed(fmt.Sprintf("job %s was %s too soon for a checkpoint", name, storage.Finished)))
+		}
 		r.record(history.Event{Kind: history.Trigger, Job: name, Error: refused.Why})
 		return errGaveUp
 	case err != nil:
@@ -302,7 +461,9 @@ func (r *run) cancel(ctx context.Context, name string) error {
 	if !errors.As(err, &refused) {
 		return err
 	}
-	// It may have ended of itself meanwhile; what comes next tells.
+	if finished, err := r.finishedMeanwhile(ctx, job); err != nil || finished {
+		return cmp.Or(err, r.missed(fmt.Sprintf("job %s was %s too soon to be canceled", name, storage.Finished)))
+	}
 	r.progress("the cancellation was refused: " + refused.Why)
 	return nil
 }

@@ -1,10 +1,14 @@
 package harness
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -42,14 +46,16 @@ type Result struct {
 	Numbers      oracle.Numbers              `json:"numbers"`
 	Took         time.Duration               `json:"took_ns"` // by the wall clock
 	Dir          string                      `json:"dir,omitempty"`
+	History      string                      `json:"history_sha256,omitempty"` // digest of the history file
 }
 
 // Runner runs scenarios on one target.
 type Runner struct {
 	Target   Target
 	Seed     uint64
-	Dir      string        // the run directory
+	Dir      string        // the run directory; empty: nothing is written
 	Parallel int           // scenarios at a time
+	Tries    int           // of one scenario, until it proves something; 0: [TriesMax]
 	Timeout  time.Duration // on one try of one scenario, by the wall clock
 
 	// Progress is told what happens, for people; it may be called from several
@@ -84,10 +90,13 @@ func (r *Runner) runScenario(ctx context.Context, s scenarios.Scenario) Result {
 		result.Reason = fmt.Sprintf("the target does not claim %s", unclaimed[0])
 		return result
 	}
-	for try := 1; try <= TriesMax; try++ {
+	tries := cmp.Or(r.Tries, TriesMax)
+	for try := 1; try <= tries; try++ {
 		result.Tries = try
 		result.Dir = filepath.Join(r.Dir, filepath.FromSlash(s.Name), fmt.Sprintf("try-%d", try))
-		h, err := r.try(ctx, s, try, result.Dir)
+		digest := sha256.New()
+		h, err := r.try(ctx, s, try, result.Dir, digest)
+		result.History = hex.EncodeToString(digest.Sum(nil))
 		if h == nil {
 			result.Verdict, result.Reason = oracle.Error, err.Error()
 			break
@@ -105,15 +114,16 @@ func (r *Runner) runScenario(ctx context.Context, s scenarios.Scenario) Result {
 		if judged.Verdict != oracle.Void {
 			break
 		}
-		r.progress(s.Name, fmt.Sprintf("try %d of %d proved nothing: %s", try, TriesMax, judged.Void))
+		r.progress(s.Name, fmt.Sprintf("try %d of %d proved nothing: %s", try, tries, judged.Void))
 	}
 	result.Took = time.Since(began)
 	return result
 }
 
 // try runs a scenario once, on a cluster of its own. It returns a history that can
-// be judged, an error that kept the run from its end, or both.
-func (r *Runner) try(ctx context.Context, s scenarios.Scenario, try int, dir string) (recorded *history.History, err error) {
+// be judged, an error that kept the run from its end, or both. What is written to the
+// history file goes to out, too.
+func (r *Runner) try(ctx context.Context, s scenarios.Scenario, try int, dir string, out io.Writer) (recorded *history.History, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
 	defer func() {
@@ -121,18 +131,21 @@ func (r *Runner) try(ctx context.Context, s scenarios.Scenario, try int, dir str
 			recorded, err = nil, fmt.Errorf("a mistake in this program: %v\n%s", cause, debug.Stack())
 		}
 	}()
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
+	if r.Dir != "" {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, err
+		}
+		file, failed := os.Create(filepath.Join(dir, HistoryName))
+		if failed != nil {
+			return nil, failed
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+		out = io.MultiWriter(out, file)
 	}
-	file, err := os.Create(filepath.Join(dir, HistoryName))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
 
 	seed := deriveSeed(r.Seed, s.Name, try)
 	s.Workload.Seed = int64(seed >> 33)
-	recorder, err := history.NewRecorder(file, history.Header{Scenario: s, Target: r.Target.Describe(), Seed: r.Seed, Try: try})
+	recorder, err := history.NewRecorder(out, history.Header{Scenario: s, Target: r.Target.Describe(), Seed: r.Seed, Try: try})
 	if err != nil {
 		return nil, err
 	}

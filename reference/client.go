@@ -54,12 +54,17 @@ func (c Client) Suspend(id string) error {
 	return err
 }
 
-// StopWithSavepoint takes a savepoint below a directory, a URL, and returns its path
-// once it is complete; the job then finishes. It waits no longer than the given
-// timeout.
-func (c Client) StopWithSavepoint(id, dir string, timeout time.Duration) (string, error) {
-	answer, err := c.ask(protocol.StopWithSavepoint{Job: id, Dir: dir}, timeout)
+// Savepoint takes a savepoint below a directory, a URL, and returns its path once it is
+// complete; the job may stop with it. It waits no longer than the given timeout.
+func (c Client) Savepoint(id, dir string, stop protocol.Stop, timeout time.Duration) (string, error) {
+	answer, err := c.ask(protocol.TakeSavepoint{Job: id, Dir: dir, Stop: stop}, timeout)
 	return answer.Path, err
+}
+
+// Checkpoints returns the statistics of a job's checkpoints.
+func (c Client) Checkpoints(id string) (protocol.Statistics, error) {
+	answer, err := c.ask(protocol.QueryCheckpoints{Job: id}, answerTimeout)
+	return answer.Statistics, err
 }
 
 // Checkpoint takes a checkpoint and returns its id once it is complete. It waits
@@ -69,18 +74,44 @@ func (c Client) Checkpoint(id string, timeout time.Duration) (int64, error) {
 	return answer.Checkpoint, err
 }
 
+// ask asks the JobManager or, if that one does not lead, the one that does, as soon as
+// there is one.
 func (c Client) ask(request environment.Message, timeout time.Duration) (protocol.Answer, error) {
-	c.Env.Send(c.JobManager, request)
+	deadline := c.Env.Now() + timeout
+	to := c.JobManager
+	for {
+		answer, err := c.askOne(to, request, deadline-c.Env.Now())
+		_, harmless := request.(protocol.Query)
+		switch {
+		case err != nil && to != c.JobManager && harmless && c.Env.Now() < deadline:
+			to = c.JobManager // that one does not lead any more
+		case err != nil:
+			return protocol.Answer{}, err
+		case answer.Refused != "":
+			return protocol.Answer{}, &RefusedError{answer.Refused}
+		case !answer.Elsewhere:
+			return answer, nil
+		case answer.Leader != "":
+			to = environment.Address{Process: answer.Leader, Task: JobManagerTask}
+		default:
+			to = c.JobManager
+		}
+		c.Env.Sleep(campaignPause)
+	}
+}
+
+func (c Client) askOne(to environment.Address, request environment.Message, timeout time.Duration) (protocol.Answer, error) {
+	c.Env.Watch(to.Process)
+	c.Env.Send(to, request)
 	envelope, ok := c.Env.Receive(timeout)
 	if !ok {
-		return protocol.Answer{}, fmt.Errorf("the JobManager at %s did not answer within %s", c.JobManager.Process, timeout)
+		return protocol.Answer{}, fmt.Errorf("the JobManager at %s did not answer within %s", to.Process, timeout)
 	}
-	answer, ok := envelope.Message.(protocol.Answer)
-	if !ok {
-		return protocol.Answer{}, fmt.Errorf("the JobManager at %s answered with a %T", c.JobManager.Process, envelope.Message)
+	switch message := envelope.Message.(type) {
+	case protocol.Answer:
+		return message, nil
+	case environment.Unreachable:
+		return protocol.Answer{}, fmt.Errorf("the JobManager at %s cannot be reached; what it was asked for may have been done", to.Process)
 	}
-	if answer.Refused != "" {
-		return protocol.Answer{}, &RefusedError{answer.Refused}
-	}
-	return answer, nil
+	return protocol.Answer{}, fmt.Errorf("the JobManager at %s answered with a %T", to.Process, envelope.Message)
 }

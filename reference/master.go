@@ -4,199 +4,263 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/snapback/snapback/reference/coordinator"
 	"github.com/snapback/snapback/reference/environment"
+	"github.com/snapback/snapback/reference/highavailability"
 	"github.com/snapback/snapback/reference/job"
 	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/configuration"
-	"github.com/snapback/snapback/storage/metadata"
 )
 
 // Bounds on what a master waits for.
 const (
 	slotsTimeout  = 5 * time.Minute
 	deployTimeout = 30 * time.Second
-	finishTimeout = 30 * time.Second
 	cancelTimeout = 5 * time.Second
 )
 
-// errEnding ends an attempt of a job that somebody canceled or suspended.
-var errEnding = errors.New("the job is being ended")
+// What ends the life of a job's master before the job's own end.
+var (
+	errEnding  = errors.New("the job is being ended") // somebody canceled or suspended it
+	errDeposed = errors.New("another JobManager leads")
+)
 
 // master takes one job through its life.
 type master struct {
+	masterStart
 	env         environment.Environment
-	jobManager  environment.Address
-	cluster     configuration.Configuration
-	job         job.Job
+	leadership  *highavailability.Leadership // nil: there is one JobManager only
 	coordinator *coordinator.Coordinator
-
-	nextTrigger time.Duration     // of the periodic checkpoints
-	requests    []request         // for checkpoints and savepoints
-	served      []request         // whose checkpoint is in progress
+	restarts    *job.Restarts
+	groups      int               // key groups
 	ending      storage.JobStatus // Canceled or Suspended, once somebody asked for it
-	savepoint   string            // that the job stops with, once it is complete
+	deposed     bool              // another JobManager leads, or may
 }
 
-// request is a client's for a checkpoint or, with a directory, for a savepoint to
-// stop with.
-type request struct {
-	client       environment.Address
-	savepointDir string
+// masterStart is what the JobManager gives a master.
+type masterStart struct {
+	jobManager environment.Address
+	client     environment.Address // who submitted the job; nobody if an earlier leader accepted it
+	cluster    configuration.Configuration
+	job        job.Job
+	term       int64
+	ended      *highavailability.Result // how it ended, if all that is left is to clean up
 }
 
-// runMaster runs a submitted job, or refuses it. A refusal has changed nothing.
-func runMaster(env environment.Environment, jobManager, client environment.Address, submitted job.Job, cluster configuration.Configuration) {
-	m := &master{env: env, jobManager: jobManager, cluster: cluster, job: submitted}
+func (s masterStart) recovered() bool { return s.client == environment.Address{} }
+
+// runMaster runs a job, or refuses it. A refusal has changed nothing.
+func runMaster(env environment.Environment, start masterStart) {
+	m := &master{masterStart: start, env: env, restarts: job.NewRestarts(start.job.Restart)}
+	if env.Store() != nil {
+		m.leadership = &highavailability.Leadership{Env: env, Term: start.term}
+	}
 	origin, err := m.accept()
-	if err != nil {
-		env.Send(jobManager, protocol.JobRefused{Job: submitted.ID})
-		env.Send(client, protocol.Answer{Refused: err.Error()})
+	switch {
+	case errors.Is(err, errDeposed):
+		return
+	case err != nil && m.recovered():
+		m.setStatus(storage.Failed, fmt.Sprintf("recover job %s: %v", m.job.ID, err)) // everything stays as it is
+		return
+	case err != nil:
+		env.Send(m.jobManager, protocol.JobRefused{Job: m.job.ID})
+		env.Send(m.client, protocol.Answer{Refused: err.Error()})
+		return
+	}
+	if m.ended != nil {
+		if err := m.end(m.ended.Status, m.ended.Error); err != nil {
+			m.depose()
+		}
 		return
 	}
 	m.setStatus(storage.Created, "")
-	env.Send(client, protocol.Answer{Status: storage.Created})
+	if !m.recovered() {
+		env.Send(m.client, protocol.Answer{Status: storage.Created})
+	}
 	if origin != nil {
 		m.logRestored(*origin)
 	}
-	ended, cause := m.execute()
-	// A crash from here on leaves checkpoints that should be gone.
-	if err := m.coordinator.ShutDown(ended); err != nil {
-		cause = fmt.Sprintf("%s; clean up: %v", cause, err)
+	ended, cause, err := m.execute()
+	if err != nil {
+		return
 	}
-	m.setStatus(ended, cause)
-	env.Send(jobManager, protocol.ReleaseSlots{})
+	if err := m.end(ended, cause); err != nil {
+		m.depose()
+		return
+	}
 	m.refuseLate(fmt.Sprintf("job %s is %s", m.job.ID, ended))
-	m.refuseRequests(fmt.Sprintf("job %s is %s", m.job.ID, ended))
 }
 
-// accept validates the job, finds the checkpoint it resumes from and, last of all,
-// makes the job's directories.
+// end cleans up after the job, and says how it ended.
+func (m *master) end(ended storage.JobStatus, cause string) error {
+	switch {
+	case m.leadership == nil:
+		cause = m.cleanUp(ended, cause)
+	case ended == storage.Suspended:
+		m.coordinator.GiveUp(ended) // all else is the next leader's
+	default:
+		if err := m.endForGood(ended, cause); err != nil {
+			return err
+		}
+	}
+	m.setStatus(ended, cause)
+	m.env.Send(m.jobManager, protocol.ReleaseSlots{})
+	m.coordinator.Refuse(fmt.Sprintf("job %s is %s", m.job.ID, ended))
+	return nil
+}
+
+func (m *master) cleanUp(ended storage.JobStatus, cause string) string {
+	if err := m.coordinator.ShutDown(ended); err != nil {
+		return fmt.Sprintf("%s; clean up: %v", cause, err)
+	}
+	return cause
+}
+
+// endForGood notes how the job ended, cleans up, and forgets the job.
+func (m *master) endForGood(ended storage.JobStatus, cause string) error {
+	if err := m.leadership.SetResult(m.job.ID, highavailability.Result{Status: ended, Error: cause}); err != nil {
+		return err
+	}
+	// A crash from here on leaves checkpoints that should be gone. The next leader finds
+	// the result, and goes on with this.
+	cause = m.cleanUp(ended, cause)
+	// FLINK-11813: the result stays, so that the job is not run again.
+	if err := m.leadership.SetResult(m.job.ID, highavailability.Result{Status: ended, Error: cause, Cleaned: true}); err != nil {
+		return err
+	}
+	return m.leadership.RemoveJob(m.job.ID)
+}
+
+// localRegistry is the registry of a job that dies with its JobManager.
+type localRegistry struct{ last int64 }
+
+func (r *localRegistry) NextID() (int64, error) {
+	r.last++
+	return r.last, nil
+}
+
+func (*localRegistry) Leads() error { return nil }
+
+func (*localRegistry) Keep([]storage.Completed) error { return nil }
+
+// accept validates the job, finds what it resumes from and, last of all, notes it and
+// makes its directories.
 func (m *master) accept() (*storage.Completed, error) {
 	if err := m.job.Validate(); err != nil {
 		return nil, err
 	}
-	var origin *storage.Completed
-	if m.job.Restore != "" {
-		found, err := storage.Resolve(m.env.Files(), m.job.Restore)
-		if err != nil {
-			return nil, err
-		}
-		if err := compatible(m.job, found.Checkpoint); err != nil {
-			return nil, fmt.Errorf("resume from %s: %w", m.job.Restore, err)
-		}
-		origin = &found
+	m.groups = m.job.KeyGroups()
+	local := &localRegistry{}
+	var registry coordinator.Registry = local
+	var checkpoints highavailability.Checkpoints
+	if m.leadership != nil {
+		checkpoints = highavailability.Checkpoints{Leadership: *m.leadership, JobID: m.job.ID}
+		registry = checkpoints
 	}
+	var kept []storage.Completed
+	noted := false
 	var err error
-	if m.coordinator, err = coordinator.New(m.env, m.job, m.cluster, origin); err != nil {
+	switch {
+	case m.ended != nil:
+		noted = true
+		kept, err = checkpoints.Left(m.env.Files())
+	case m.recovered():
+		kept, noted, err = checkpoints.Kept(m.env.Files())
+	}
+	if err != nil {
 		return nil, err
 	}
-	return origin, m.coordinator.Prepare()
-}
-
-// compatible says whether a checkpoint's state is this job's, subtask by subtask.
-func compatible(j job.Job, checkpoint metadata.Checkpoint) error {
-	for _, operator := range checkpoint.Operators {
-		if !slices.ContainsFunc(job.Vertices(), func(v job.Vertex) bool { return metadata.NewOperatorID(v.UID) == operator.ID }) {
-			return fmt.Errorf("the checkpoint has state of operator %s, which workload %s has not", operator.Label(), job.WorkloadName)
+	origin, err := m.origin(noted)
+	if err != nil {
+		return nil, err
+	}
+	if len(kept) > 0 {
+		m.groups = int(kept[0].Checkpoint.Operators[0].MaxParallelism)
+	}
+	if m.coordinator, err = coordinator.New(m.env, m.job, m.groups, m.cluster, registry); err != nil {
+		return nil, err
+	}
+	if origin != nil {
+		local.last = origin.Checkpoint.ID // ids go on where the origin's ended
+		if err := m.coordinator.Resume(*origin); err != nil {
+			return nil, err
 		}
 	}
-	for _, vertex := range job.Vertices() {
-		operator, err := checkpoint.Operator(vertex.UID)
-		if err != nil {
-			return err
-		}
-		if int(operator.Parallelism) != j.Parallelism {
-			return fmt.Errorf("operator %s: the checkpoint has parallelism %d, the job %d; rescaling is not supported",
-				vertex.UID, operator.Parallelism, j.Parallelism)
-		}
+	if noted {
+		return nil, m.coordinator.Recover(kept)
 	}
-	return nil
+	if err := m.begin(checkpoints, origin); err != nil {
+		return nil, err
+	}
+	return origin, nil
 }
 
-// execute runs the job until it ends for good, with a new attempt after each
-// failure as long as there are restarts left.
-func (m *master) execute() (ended storage.JobStatus, cause string) {
-	for attempt := 1; ; attempt++ {
-		if attempt > 1 {
-			m.setStatus(storage.Restarting, cause)
-		}
-		ended, cause = m.attempt(attempt)
-		switch {
-		case ended == storage.Finished:
-			return ended, ""
-		case m.ending != "":
-			return m.ending, ""
-		case m.savepoint != "":
-			// FLINK-26783: restarted from an older checkpoint, it would put out again what
-			// was committed with the savepoint.
-			return storage.Failed, fmt.Sprintf("%s, while it stopped with savepoint %s, which is complete", cause, m.savepoint)
-		case attempt > m.job.Restarts:
-			return storage.Failed, cause
+// begin notes a new job, and makes its directories.
+func (m *master) begin(checkpoints highavailability.Checkpoints, origin *storage.Completed) error {
+	if m.leadership == nil {
+		return m.coordinator.Prepare()
+	}
+	if !m.recovered() {
+		// A crash after this leaves a job that the next leader accepts.
+		if err := m.leadership.AddJob(m.job); err != nil {
+			return fmt.Errorf("%w: %w", errDeposed, err)
 		}
 	}
-}
-
-// acquire waits for as many slots as the job is parallel.
-func (m *master) acquire() ([]environment.Address, error) {
-	m.env.Send(m.jobManager, protocol.RequestSlots{Slots: m.job.Parallelism})
-	deadline := m.env.Now() + slotsTimeout
-	for m.ending == "" {
-		envelope, ok := m.env.Receive(max(0, deadline-m.env.Now()))
-		if !ok {
-			return nil, fmt.Errorf("wanted %d slots and did not get them within %s", m.job.Parallelism, slotsTimeout)
-		}
-		switch message := envelope.Message.(type) {
-		case protocol.Slots:
-			return message.TaskManagers, nil
-		case protocol.Forwarded:
-			m.request(message, false)
+	if origin != nil {
+		if err := checkpoints.Start(origin.Checkpoint.ID); err != nil {
+			return fmt.Errorf("%w: %w", errDeposed, err)
 		}
 	}
-	return nil, errEnding
+	err := m.coordinator.Prepare()
+	if err != nil && !m.recovered() {
+		return errors.Join(err, m.leadership.RemoveJob(m.job.ID))
+	}
+	return err
 }
 
-// request handles what a client asks for. A checkpoint is only to be had while
-// the job can take one, and is answered when it has ended.
-func (m *master) request(forwarded protocol.Forwarded, canCheckpoint bool) {
-	wanted := request{client: forwarded.Client}
+// origin finds the checkpoint that the job resumes from. Once the job has noted
+// checkpoints of its own it may be gone: it belongs to somebody else.
+func (m *master) origin(noted bool) (*storage.Completed, error) {
+	if m.job.Restore.Path == "" {
+		return nil, nil
+	}
+	found, err := storage.Resolve(m.env.Files(), m.job.Restore.Path)
+	if err != nil {
+		if noted {
+			return nil, nil
+		}
+		return nil, err
+	}
+	if m.groups, err = coordinator.Compatible(m.job, found.Checkpoint); err != nil {
+		return nil, fmt.Errorf("resume from %s: %w", m.job.Restore.Path, err)
+	}
+	return &found, nil
+}
+
+// request handles what a client asks for.
+func (m *master) request(forwarded protocol.Forwarded) {
 	switch message := forwarded.Request.(type) {
 	case protocol.CancelJob:
 		m.ending = storage.Canceled
 		m.env.Send(forwarded.Client, protocol.Answer{Status: storage.Cancelling})
-		return
 	case protocol.SuspendJob:
 		m.ending = storage.Suspended
 		m.env.Send(forwarded.Client, protocol.Answer{Status: m.ending})
-		return
-	case protocol.StopWithSavepoint:
-		wanted.savepointDir = cmp.Or(message.Dir, m.cluster.Text(configuration.SavepointDir))
-		if wanted.savepointDir == "" {
-			m.refuse([]request{wanted}, "there is no directory for a savepoint: give one, or set "+configuration.SavepointDir.Key+" in the cluster's configuration")
+	case protocol.QueryCheckpoints:
+		m.env.Send(forwarded.Client, protocol.Answer{Statistics: m.coordinator.Statistics()})
+	case protocol.TriggerCheckpoint:
+		m.coordinator.Ask(coordinator.Request{Client: forwarded.Client})
+	case protocol.TakeSavepoint:
+		dir := cmp.Or(message.Dir, m.cluster.Text(configuration.SavepointDir))
+		if dir == "" {
+			m.env.Send(forwarded.Client, protocol.Answer{Refused: "there is no directory for a savepoint: give one, or set " + configuration.SavepointDir.Key + " in the cluster's configuration"})
 			return
 		}
+		m.coordinator.Ask(coordinator.Request{Client: forwarded.Client, SavepointDir: dir, Stop: message.Stop})
 	}
-	if !canCheckpoint {
-		m.refuse([]request{wanted}, fmt.Sprintf("not all subtasks of job %s are running", m.job.ID))
-		return
-	}
-	m.requests = append(m.requests, wanted)
-}
-
-func (m *master) refuse(requests []request, why string) {
-	for _, r := range requests {
-		m.env.Send(r.client, protocol.Answer{Refused: why})
-	}
-}
-
-func (m *master) refuseRequests(why string) {
-	m.refuse(m.served, why)
-	m.refuse(m.requests, why)
-	m.served, m.requests = nil, nil
 }
 
 // refuseLate answers the requests that came while the job was ending, until the
@@ -219,7 +283,11 @@ func (m *master) refuseLate(why string) {
 
 func (m *master) setStatus(status storage.JobStatus, cause string) {
 	m.env.Log(environment.Record{Event: protocol.EventJob, Job: m.job.ID, Status: string(status), Error: cause})
-	m.env.Send(m.jobManager, protocol.JobStatus{Job: m.job.ID, Status: status, Error: cause})
+	message := protocol.JobStatus{Job: m.job.ID, Status: status, Error: cause}
+	if status.Terminal() && m.coordinator != nil {
+		message.Kept = m.coordinator.Outlived()
+	}
+	m.env.Send(m.jobManager, message)
 }
 
 func (m *master) logRestored(from storage.Completed) {

@@ -12,6 +12,7 @@ import (
 	"github.com/snapback/snapback/reference/job"
 	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/reference/simulation"
+	"github.com/snapback/snapback/reference/workloads"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/configuration"
 	"github.com/snapback/snapback/storage/filesystem"
@@ -84,12 +85,13 @@ func (c *cluster) until(t *testing.T, want string) {
 }
 
 func aJob(id byte) job.Job {
-	return job.Job{
-		ID: strings.Repeat(string(id), 32), Parallelism: 2, ClaimMode: storage.NoClaim,
-		Configuration: configuration.Configuration{configuration.Dir.Key: "file:///checkpoints", configuration.InlineMax.Key: "0"},
-		Interval:      100 * time.Millisecond, Timeout: time.Minute, Retention: storage.RetainOnCancellation, Restarts: 1,
-		Counts: job.Counts{Splits: 2, Records: 500, Keys: 8, Pause: time.Millisecond, Dir: "/jobs"},
-	}
+	j := job.Defaults()
+	j.ID, j.Parallelism = strings.Repeat(string(id), 32), 2
+	j.Configuration = configuration.Configuration{configuration.Dir.Key: "file:///checkpoints", configuration.InlineMax.Key: "0"}
+	j.Checkpoints.Interval, j.Checkpoints.Timeout = 100*time.Millisecond, time.Minute
+	j.Restart = job.RestartStrategy{Kind: job.FixedDelay, Attempts: 1}
+	j.Workload = workloads.Parameters{Name: "counts", Splits: 2, Records: 500, Keys: 8, Pause: time.Millisecond, Dir: "/jobs"}
+	return j
 }
 
 func TestBadSubmissionsAreRefusedAndChangeNothing(t *testing.T) {
@@ -105,14 +107,18 @@ func TestBadSubmissionsAreRefusedAndChangeNothing(t *testing.T) {
 	for want, change := range map[string]func(*job.Job){
 		"was submitted before":                                         func(j *job.Job) { j.ID = aJob('a').ID },
 		"parallelism: want 1 to 128, got 0":                            func(j *job.Job) { j.Parallelism = 0 },
-		"cannot find checkpoint \"/nowhere\"":                          func(j *job.Job) { j.Restore = "/nowhere" },
-		"cannot find meta data file '_metadata'":                       func(j *job.Job) { j.Restore = retained + "/../shared" },
+		"cannot find checkpoint \"/nowhere\"":                          func(j *job.Job) { j.Restore.Path = "/nowhere" },
+		"cannot find meta data file '_metadata'":                       func(j *job.Job) { j.Restore.Path = retained + "/../shared" },
 		`checkpoint directory "/x": the scheme is mi`:                  func(j *job.Job) { j.Configuration = configuration.Configuration{configuration.Dir.Key: "/x"} },
 		`state.backend.type: the reference has hashmap, got "rocksdb"`: func(j *job.Job) { j.Configuration = configuration.Configuration{"state.backend": "rocksdb"} },
 		"execution.checkpointing.storage is filesyst": func(j *job.Job) {
 			j.Configuration = configuration.Configuration{configuration.Storage.Key: "filesystem"}
 		},
-		"the checkpoint has parallelism 2, the job 1": func(j *job.Job) { j.Restore, j.Parallelism = retained, 1 },
+		"maximum parallelism 128, the job 64":               func(j *job.Job) { j.Restore.Path, j.ParallelismMax = retained, 64 },
+		"above the checkpoint's maximum parallelism of 128": func(j *job.Job) { j.Restore.Path, j.Parallelism = retained, 129 },
+		"state of operator counter, which":                  func(j *job.Job) { j.Restore.Path, j.Workload.Name = retained, "windows" },
+		"the checkpoint is of another input":                func(j *job.Job) { j.Restore.Path, j.Workload.Seed = retained, 7 },
+		"there is no workload \"x\"":                        func(j *job.Job) { j.Workload.Name = "x" },
 	} {
 		bad := aJob('b')
 		bad.ID = fmt.Sprintf("%032x", id)
@@ -156,7 +162,7 @@ func TestAJobThatNobodyCanRunWaitsAndCanBeCanceled(t *testing.T) {
 func TestAnExpiredCheckpointDoesNotComplete(t *testing.T) {
 	c := newCluster(1)
 	j := aJob('a')
-	j.Timeout, j.Counts.Snapshot = time.Millisecond, 50*time.Millisecond
+	j.Checkpoints.Timeout, j.Workload.Snapshot = time.Millisecond, 50*time.Millisecond
 	must(t, c.submit(j))
 	c.until(t, "FAILED")
 	if log := strings.Join(c.log, ","); strings.Contains(log, "completed") || strings.Contains(log, "restored") {
@@ -177,7 +183,7 @@ func TestACheckpointThatCannotBeTakenIsRefusedAtOnce(t *testing.T) {
 		return err
 	}
 	// Asked for before the loss is noticed, it is aborted with the attempt.
-	if err := c.ask(checkpoint); err == nil || err.Error() != "the checkpoint was aborted: TaskManager taskmanager-1 is lost" {
+	if err := c.ask(checkpoint); err == nil || err.Error() != "the checkpoint was aborted: attempt ended: TaskManager taskmanager-1 is lost" {
 		t.Errorf("got %v", err)
 	}
 	c.until(t, "RESTARTING")
@@ -196,7 +202,7 @@ func TestTaskManagersOfADeadJobManagerCancelAndOfferAgain(t *testing.T) {
 	c.Kill("jobmanager")
 	c.Start("jobmanager", func(env environment.Environment) { reference.JobManager(env, c.cluster) })
 	next := aJob('b')
-	next.Counts.Dir = "/jobs2"
+	next.Workload.Dir = "/jobs2"
 	must(t, c.submit(next))
 	c.until(t, "FINISHED")
 }
@@ -206,8 +212,8 @@ func TestACheckpointThatIsDeclinedIsTriedAgain(t *testing.T) {
 	c := newCluster(1)
 	j := aJob('a')
 	j.Configuration = configuration.Configuration{configuration.Storage.Key: storage.JobManagerName}
-	j.Counts.Records = 200
-	c.aborted = nil
+	j.Workload.Records = 200
+	c.aborted, j.Checkpoints.TolerableFailures = nil, 100
 	c.cluster[configuration.Heap.Key] = "1 b"
 	must(t, c.submit(j))
 	for c.Now() < 3*time.Second { // its input has ended long before
@@ -230,7 +236,7 @@ func TestAJobStopsWithASavepointOrGoesOn(t *testing.T) {
 	c.until(t, "checkpoint completed 1")
 	stop := func(dir string) (path string, err error) {
 		err = c.ask(func(client reference.Client) error {
-			path, err = client.StopWithSavepoint(j.ID, dir, time.Minute)
+			path, err = client.Savepoint(j.ID, dir, protocol.Suspend, time.Minute)
 			return err
 		})
 		return path, err
@@ -258,7 +264,7 @@ func TestASuspendedJobKeepsWhatACanceledOneDoes(t *testing.T) {
 	for _, retention := range storage.Retentions() {
 		c := newCluster(1)
 		j := aJob('a')
-		j.Retention = retention
+		j.Checkpoints.Retention = retention
 		must(t, c.submit(j))
 		c.until(t, "checkpoint completed 2")
 		must(t, c.ask(func(client reference.Client) error { return client.Suspend(j.ID) }))
@@ -272,7 +278,7 @@ func TestASuspendedJobKeepsWhatACanceledOneDoes(t *testing.T) {
 func TestAJobThatWasRefusedCanBeSubmittedAgain(t *testing.T) {
 	c := newCluster(1)
 	bad := aJob('a')
-	bad.Restore = "/nowhere"
+	bad.Restore.Path = "/nowhere"
 	var refused *reference.RefusedError
 	for range 2 {
 		if err := c.submit(bad); !errors.As(err, &refused) || !strings.Contains(refused.Why, "cannot find checkpoint") {
@@ -289,7 +295,7 @@ func TestAnUnknownJobManagerIsSaidSo(t *testing.T) {
 	c := newCluster(1)
 	c.Kill("jobmanager")
 	err := c.submit(aJob('a'))
-	if err == nil || err.Error() != "the JobManager at jobmanager did not answer within 30s" {
+	if err == nil || err.Error() != "the JobManager at jobmanager cannot be reached; what it was asked for may have been done" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -333,10 +339,10 @@ func Example() {
 	// RESTARTING
 	// restored 2
 	// RUNNING
+	// checkpoint completed 3
 	// checkpoint completed 4
 	// checkpoint completed 5
 	// checkpoint completed 6
 	// checkpoint completed 7
-	// checkpoint completed 8
 	// FINISHED
 }

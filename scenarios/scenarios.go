@@ -32,17 +32,17 @@ var catalogue embed.FS
 
 // Scenario is one thing to try on a cluster.
 type Scenario struct {
-	Name         string          `json:"name" yaml:"name"`
-	File         string          `json:"file,omitempty" yaml:"-"` // it was read from; empty for the catalogue's
-	Title        string          `json:"title" yaml:"title"`
-	Requirements []string        `json:"requirements" yaml:"requirements"` // what it checks
-	Features     []Feature       `json:"features" yaml:"features"`         // what it needs of a target
-	Variants     []Variant       `json:"-" yaml:"variants"`
-	Workload     workload.Counts `json:"workload" yaml:"workload"`
-	Cluster      Cluster         `json:"cluster" yaml:"cluster"`
-	Job          Job             `json:"job" yaml:"job"`
-	Bound        time.Duration   `json:"bound_ns" yaml:"bound"` // on each wait
-	Steps        []Step          `json:"steps" yaml:"steps"`
+	Name         string            `json:"name" yaml:"name"`
+	File         string            `json:"file,omitempty" yaml:"-"` // it was read from; empty for the catalogue's
+	Title        string            `json:"title" yaml:"title"`
+	Requirements []string          `json:"requirements" yaml:"requirements"` // what it checks
+	Features     []Feature         `json:"features" yaml:"features"`         // what it needs of a target
+	Variants     []Variant         `json:"-" yaml:"variants,omitempty"`
+	Workload     workload.Workload `json:"workload" yaml:"workload"`
+	Cluster      Cluster           `json:"cluster" yaml:"cluster"`
+	Job          Job               `json:"job" yaml:"job"`
+	Bound        time.Duration     `json:"bound_ns" yaml:"bound"` // on each wait
+	Steps        []Step            `json:"steps" yaml:"steps"`
 }
 
 // Variant makes of a scenario in a file one of its own.
@@ -53,17 +53,27 @@ type Variant struct {
 
 // Cluster is what the job runs on.
 type Cluster struct {
-	TaskManagers int `json:"taskManagers" yaml:"taskManagers"` // of one slot each
-	Retained     int `json:"retained" yaml:"retained"`         // completed checkpoints to keep
+	TaskManagers int `json:"taskManagers" yaml:"taskManagers"`                   // of one slot each
+	JobManagers  int `json:"jobManagers,omitempty" yaml:"jobManagers,omitempty"` // 0: one, without high availability; else that many, with it
+	Retained     int `json:"retained" yaml:"retained"`                           // completed checkpoints to keep
 }
 
 // Job is how every job of the scenario is configured.
 type Job struct {
-	Parallelism int               `json:"parallelism" yaml:"parallelism"`
-	Interval    time.Duration     `json:"interval_ns" yaml:"interval"` // between checkpoints
-	Timeout     time.Duration     `json:"timeout_ns" yaml:"timeout"`   // of one checkpoint
-	Retention   storage.Retention `json:"retention" yaml:"retention"`
-	Restarts    int               `json:"restarts" yaml:"restarts"`
+	Parallelism    int               `json:"parallelism" yaml:"parallelism"`
+	ParallelismMax int               `json:"maxParallelism,omitempty" yaml:"maxParallelism,omitempty"`
+	Interval       time.Duration     `json:"interval_ns" yaml:"interval"`                            // between checkpoints
+	MinPause       time.Duration     `json:"minPause_ns,omitempty" yaml:"minPause,omitempty"`        // after one, before the next
+	Timeout        time.Duration     `json:"timeout_ns" yaml:"timeout"`                              // of one checkpoint
+	MaxConcurrent  int               `json:"maxConcurrent,omitempty" yaml:"maxConcurrent,omitempty"` // checkpoints in progress; 0: one
+	Tolerable      int               `json:"tolerable,omitempty" yaml:"tolerable,omitempty"`         // checkpoint failures in a row
+	Retention      storage.Retention `json:"retention" yaml:"retention"`
+	Restarts       int               `json:"restarts" yaml:"restarts"`
+	AtLeastOnce    bool              `json:"atLeastOnce,omitempty" yaml:"atLeastOnce,omitempty"`
+	Unaligned      bool              `json:"unaligned,omitempty" yaml:"unaligned,omitempty"`
+	// AlignmentTimeout is after how long an aligned barrier begins to overtake.
+	AlignmentTimeout time.Duration `json:"alignmentTimeout_ns,omitempty" yaml:"alignmentTimeout,omitempty"`
+	Backend          string        `json:"backend,omitempty" yaml:"backend,omitempty"` // full, incremental or changelog; empty: full
 }
 
 // Feature is something that not every target can do.
@@ -76,28 +86,39 @@ const (
 	Trigger   Feature = "trigger"   // takes a checkpoint when asked
 	Retention Feature = "retention" // has Flink's three cleanup modes
 	Kill      Feature = "kill"      // its TaskManagers can be killed, and others started
+	Pause     Feature = "pause"     // its processes can be made to stand still
+	HA        Feature = "ha"        // several JobManagers, one of which leads
+	Savepoint Feature = "savepoint" // takes savepoints, and stops with one
+	Rescale   Feature = "rescale"   // resumes with another parallelism
+	Claim     Feature = "claim"     // has Flink's claim modes
+	Modes     Feature = "modes"     // unaligned and at-least-once checkpoints, state backends, failures tolerated
+	Workloads Feature = "workloads" // runs workloads other than counts
 )
 
-var features = []Feature{Restart, Resume, Trigger, Retention, Kill}
+var features = []Feature{Restart, Resume, Trigger, Retention, Kill, Pause, HA, Savepoint, Rescale, Claim, Modes, Workloads}
 
 // Step is one thing to do. Exactly one of its fields is set.
 type Step struct {
-	Submit     *Submit       `json:"submit,omitempty" yaml:"submit"`
-	Await      *Await        `json:"await,omitempty" yaml:"await"`
-	Fault      *faults.Fault `json:"fault,omitempty" yaml:"fault"`
-	Start      string        `json:"start,omitempty" yaml:"start"`           // taskmanager: as many as are missing
-	Checkpoint string        `json:"checkpoint,omitempty" yaml:"checkpoint"` // of this job, taken and awaited
-	Cancel     string        `json:"cancel,omitempty" yaml:"cancel"`         // this job
-	Fail       string        `json:"fail,omitempty" yaml:"fail"`             // this job, by an error in its code
-	Record     string        `json:"record,omitempty" yaml:"record"`         // what is on storage, under this label
+	Submit     *Submit        `json:"submit,omitempty" yaml:"submit,omitempty"`
+	Await      *Await         `json:"await,omitempty" yaml:"await,omitempty"`
+	Fault      *faults.Fault  `json:"fault,omitempty" yaml:"fault,omitempty"`
+	Start      string         `json:"start,omitempty" yaml:"start,omitempty"`           // taskmanager or jobmanager: as many as are missing
+	Savepoint  *TakeSavepoint `json:"savepoint,omitempty" yaml:"savepoint,omitempty"`   // taken and awaited
+	Suspend    string         `json:"suspend,omitempty" yaml:"suspend,omitempty"`       // this job
+	Checkpoint string         `json:"checkpoint,omitempty" yaml:"checkpoint,omitempty"` // of this job, taken and awaited
+	Cancel     string         `json:"cancel,omitempty" yaml:"cancel,omitempty"`         // this job
+	Fail       string         `json:"fail,omitempty" yaml:"fail,omitempty"`             // this job, by an error in its code
+	Record     string         `json:"record,omitempty" yaml:"record,omitempty"`         // what is on storage, under this label
 }
 
 // Submit submits a job.
 type Submit struct {
-	Job     string  `json:"job" yaml:"job"`
-	Restore string  `json:"restore,omitempty" yaml:"restore"` // the job whose newest retained checkpoint to resume from
-	From    Pointer `json:"from,omitempty" yaml:"from"`
-	Refused bool    `json:"refused,omitempty" yaml:"refused"` // whether it is expected to be
+	Job         string            `json:"job" yaml:"job"`
+	Restore     string            `json:"restore,omitempty" yaml:"restore,omitempty"` // the job whose newest retained checkpoint to resume from
+	From        Pointer           `json:"from,omitempty" yaml:"from,omitempty"`
+	ClaimMode   storage.ClaimMode `json:"claimMode,omitempty" yaml:"claimMode,omitempty"`     // of what it resumes from
+	Parallelism int               `json:"parallelism,omitempty" yaml:"parallelism,omitempty"` // other than the scenario's
+	Refused     bool              `json:"refused,omitempty" yaml:"refused,omitempty"`         // whether it is expected to be
 }
 
 // Pointer is where a resumed job is pointed to.
@@ -107,14 +128,31 @@ type Pointer string
 const (
 	ToCheckpoint Pointer = ""           // a completed checkpoint
 	ToIncomplete Pointer = "incomplete" // what a crash leaves of one: state, and no _metadata
+	ToSavepoint  Pointer = "savepoint"  // the newest that the scenario took
+)
+
+// TakeSavepoint takes a savepoint of a job.
+type TakeSavepoint struct {
+	Job  string `json:"job" yaml:"job"`
+	Stop Stop   `json:"stop,omitempty" yaml:"stop,omitempty"`
+}
+
+// Stop says whether a job ends with a savepoint.
+type Stop string
+
+// The ways to stop.
+const (
+	GoOn    Stop = ""
+	Suspend Stop = "suspend" // its state is as if it went on
+	Drain   Stop = "drain"   // as if its input ended there
 )
 
 // Await waits until a job has completed so many checkpoints since it was
 // submitted, or reached a status.
 type Await struct {
 	Job       string            `json:"job" yaml:"job"`
-	Completed int               `json:"completed,omitempty" yaml:"completed"`
-	Status    storage.JobStatus `json:"status,omitempty" yaml:"status"`
+	Completed int               `json:"completed,omitempty" yaml:"completed,omitempty"`
+	Status    storage.JobStatus `json:"status,omitempty" yaml:"status,omitempty"`
 }
 
 // Catalogue returns the scenarios that come with Snapback, by name.
@@ -168,6 +206,9 @@ func (s Scenario) spread() []Scenario {
 	if s.Bound == 0 {
 		s.Bound = time.Minute
 	}
+	if s.Workload.Name == "" {
+		s.Workload.Name = workload.Counts
+	}
 	if s.Job.Timeout == 0 {
 		s.Job.Timeout = 10 * time.Minute // Flink's default
 	}
@@ -211,14 +252,23 @@ func Select(all []Scenario, patterns []string) ([]Scenario, error) {
 	return slices.DeleteFunc(slices.Clone(all), func(s Scenario) bool { return !chosen[s.Name] }), nil
 }
 
-// nearest suggests a scenario whose name holds a part of what was asked for.
+// nearest suggests the scenario whose name holds most parts of what was asked for.
 func nearest(all []Scenario, pattern string) string {
+	words := strings.FieldsFunc(pattern, func(r rune) bool { return strings.ContainsRune("/*-", r) })
+	best, most := "", 0
 	for _, s := range all {
-		for _, word := range strings.FieldsFunc(pattern, func(r rune) bool { return strings.ContainsRune("/*-", r) }) {
+		held := 0
+		for _, word := range words {
 			if len(word) > 3 && strings.Contains(s.Name, word) {
-				return fmt.Sprintf(" (did you mean %s?)", s.Name)
+				held++
 			}
 		}
+		if held > most {
+			best, most = s.Name, held
+		}
 	}
-	return ""
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %s?)", best)
 }

@@ -57,7 +57,7 @@ func TestSelect(t *testing.T) {
 	all := catalogue(t)
 	for pattern, want := range map[string]int{
 		"recovery/kill-cancel-resume": 1,
-		"recovery/*":                  5,
+		"recovery/*":                  10,
 		"cleanup":                     9,
 		"cleanup/cancel":              3,
 		"cleanup/*/retention=DELETE_ON_CANCELLATION":       3,
@@ -104,12 +104,18 @@ func TestBadFilesAreRefusedWithTheReason(t *testing.T) {
 		{"interval: 50ms", "interval: 5ms", "job.interval: want 10ms or more, got 5ms"},
 		{"interval: 50ms", "interval: soon", "soon"},
 		{"RETAIN_ON_CANCELLATION", "RETAIN", "job.retention: want one of"},
-		{"- submit: {job: first}", "- submit: {job: first}\n  - submit: {job: second, restore: first, from: nowhere}", "step 2: from: want incomplete or nothing"},
-		{"- submit: {job: first}", "- start: jobmanager", "step 1: start: want taskmanager"},
+		{"- submit: {job: first}", "- submit: {job: first}\n  - submit: {job: second, restore: first, from: nowhere}", "step 2: from: want savepoint, incomplete or nothing"},
+		{"workload:", "features: [kill]\nworkload:@- start: everything", "step 1: start: want taskmanager or jobmanager"},
 		{"- submit: {job: first}", "- fault: (Kill all)", "fault: want one of (Kill taskmanager)"},
 		{"- submit: {job: first}", "- {cancel: first, fail: first}", "step 1: want one thing to do, got 2"},
 		{"- submit: {job: first}", "- cancel: first", `step 1: job "first" was not submitted before`},
-		{"- submit: {job: first}", "- fault: (Kill taskmanager)", "step 1: fault: want a job submitted"},
+		{"workload:", "features: [kill]\nworkload:@- fault: (Kill taskmanager)", "step 1: fault: want a job submitted"},
+		{"- submit: {job: first}", "- submit: {job: first}\n  - savepoint: {job: first, stop: now}", "features: want savepoint among them"},
+		{"workload:", "features: [savepoint]\nworkload:@- submit: {job: first}\n  - savepoint: {job: first, stop: now}", "step 2: savepoint: stop: want suspend, drain or nothing"},
+		{"interval: 50ms", "interval: 50ms, unaligned: true", "features: want modes among them"},
+		{"taskManagers: 1", "taskManagers: 1, jobManagers: 2", "features: want ha among them"},
+		{"splits: 1", "name: windows, splits: 1", "features: want workloads among them"},
+		{"splits: 1", "name: nothing, splits: 1", "features: want workloads among them"},
 		{"requirements: [REC-02]", "requirements: [REC-02]\nfeatures: [kill]\n# fault twice", "step 3: fault: want a job submitted and a TaskManager left to kill"},
 		{"status: FINISHED", "status: CANCELLED", "step 2: await: status: want one of [CREATED RUNNING"},
 		{"status: FINISHED", "completed: 1, status: FINISHED", "step 2: await: want a job, and completed or status"},
@@ -121,10 +127,14 @@ func TestBadFilesAreRefusedWithTheReason(t *testing.T) {
 		{"workload:", "features: [flying]\nworkload:", `features: want some of`},
 		{"status: FINISHED}", "status: FINISHED}\n---\nname: another", "want one scenario, got more than one document"},
 		{"steps:\n  - submit: {job: first}\n  - await: {job: first, status: FINISHED}", "steps: [{record: x}]", "steps: want at least one that submits a job"},
-		{"- submit: {job: first}", "- start: taskmanager", "step 1: features: want kill among them"},
+		{"- submit: {job: first}", "- start: taskmanager", "features: want kill among them"},
 		{"steps:", "steps: [", "scenario file mine.yaml: "},
 	} {
-		text := strings.Replace(valid, bad.old, bad.replacement, 1)
+		replacement, submit, twice := strings.Cut(bad.replacement, "@") // for the step that submits
+		text := strings.Replace(valid, bad.old, replacement, 1)
+		if twice {
+			text = strings.Replace(text, "- submit: {job: first}", submit, 1)
+		}
 		if strings.Contains(text, "# fault twice") {
 			text = strings.Replace(text, "  - await", "  - fault: (Kill taskmanager)\n  - fault: (Kill taskmanager)\n  - await", 1)
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/scenarios/workload"
 	"github.com/snapback/snapback/storage"
 )
 
@@ -23,6 +24,8 @@ func (s Scenario) validate() error {
 		return errors.New("requirements: want at least one: a scenario that checks nothing proves nothing")
 	case s.Cluster.TaskManagers < 1 || s.Cluster.TaskManagers > 16:
 		return fmt.Errorf("cluster.taskManagers: want 1 to 16, got %d", s.Cluster.TaskManagers)
+	case s.Cluster.JobManagers < 0 || s.Cluster.JobManagers > 4:
+		return fmt.Errorf("cluster.jobManagers: want 0 to 4, got %d", s.Cluster.JobManagers)
 	case s.Cluster.Retained < 1 || s.Cluster.Retained > 100:
 		return fmt.Errorf("cluster.retained: want 1 to 100, got %d", s.Cluster.Retained)
 	case s.Job.Parallelism < 1 || s.Job.Parallelism > s.Cluster.TaskManagers:
@@ -41,6 +44,11 @@ func (s Scenario) validate() error {
 			return fmt.Errorf("features: want some of %v, got %q", features, feature)
 		}
 	}
+	for _, feature := range s.Needed() {
+		if !slices.Contains(s.Features, feature) {
+			return fmt.Errorf("features: want %s among them, got %v", feature, s.Features)
+		}
+	}
 	if _, err := storage.ParseRetention(string(s.Job.Retention)); err != nil {
 		return fmt.Errorf("job.%w", err)
 	}
@@ -53,10 +61,10 @@ func (s Scenario) validate() error {
 			return fmt.Errorf("requirements: there is no %q; see: snapback list requirements", id)
 		}
 	}
-	if err := s.validateSteps(); err != nil {
+	if err := s.Workload.Validate(); err != nil {
 		return err
 	}
-	return s.Workload.Validate()
+	return s.validateSteps()
 }
 
 // validateSteps checks each step by itself, and against those before it.
@@ -90,31 +98,72 @@ func (p *progress) take(s Scenario, step Step) error {
 	}
 	switch {
 	case step.Submit != nil:
-		return p.submit(*step.Submit)
+		return p.submit(*step.Submit, s.Cluster.TaskManagers)
 	case step.Await != nil:
 		return step.Await.validate()
-	case step.Start != "" && step.Start != string(faults.TaskManager):
-		return fmt.Errorf("start: want %s, got %q", faults.TaskManager, step.Start)
-	case step.Fault != nil && (len(p.jobs) == 0 || p.taskManagers == 0):
-		return errors.New("fault: want a job submitted and a TaskManager left to kill")
-	case (step.Fault != nil || step.Start != "") && !slices.Contains(s.Features, Kill):
-		return fmt.Errorf("features: want %s among them, got %v", Kill, s.Features)
-	case step.Start != "":
+	case step.Start != "" && step.Start != string(faults.TaskManager) && step.Start != string(faults.JobManager):
+		return fmt.Errorf("start: want %s or %s, got %q", faults.TaskManager, faults.JobManager, step.Start)
+	case step.Start == string(faults.TaskManager):
 		p.taskManagers = s.Cluster.TaskManagers
 	case step.Fault != nil:
+		return p.fault(*step.Fault)
+	case step.Savepoint != nil && step.Savepoint.Stop != GoOn && step.Savepoint.Stop != Suspend && step.Savepoint.Stop != Drain:
+		return fmt.Errorf("savepoint: stop: want %s, %s or nothing, got %q", Suspend, Drain, step.Savepoint.Stop)
+	}
+	return nil
+}
+
+func (p *progress) fault(fault faults.Fault) error {
+	if len(p.jobs) == 0 || (fault.Process == faults.TaskManager && fault.Action == faults.Kill && p.taskManagers == 0) {
+		return errors.New("fault: want a job submitted and a TaskManager left to kill")
+	}
+	if fault.Process == faults.TaskManager && fault.Action == faults.Kill {
 		p.taskManagers--
 	}
 	return nil
 }
 
-func (p *progress) submit(submit Submit) error {
+// Needed lists the features that the scenario takes of a target, by what it says.
+func (s Scenario) Needed() []Feature {
+	var all []Feature
+	need := func(f Feature, needed bool) {
+		if needed && !slices.Contains(all, f) {
+			all = append(all, f)
+		}
+	}
+	need(HA, s.Cluster.JobManagers > 0)
+	need(Workloads, s.Workload.Name != workload.Counts)
+	j := s.Job
+	need(Modes, j.AtLeastOnce || j.Unaligned || j.Backend != "" || j.MinPause > 0 || j.MaxConcurrent > 1 || j.Tolerable > 0 || j.ParallelismMax > 0)
+	for _, step := range s.Steps {
+		need(Savepoint, step.Savepoint != nil || step.Suspend != "")
+		if step.Fault != nil || step.Start != "" {
+			need(Kill, true)
+		}
+		need(Pause, step.Fault != nil && step.Fault.Action != faults.Kill)
+		if step.Submit != nil {
+			need(Rescale, step.Submit.Parallelism > 0)
+			need(Claim, step.Submit.ClaimMode != "")
+		}
+	}
+	return all
+}
+
+func (p *progress) submit(submit Submit, slots int) error {
 	switch {
 	case !scenarioName.MatchString(submit.Job) || slices.Contains(p.jobs, submit.Job):
 		return fmt.Errorf("submit: want a new name for the job, got %q", submit.Job)
 	case submit.Restore == "" && (submit.Refused || submit.From != ToCheckpoint):
 		return errors.New("submit: refused and from are for a job to restore")
-	case submit.From != ToCheckpoint && submit.From != ToIncomplete:
-		return fmt.Errorf("from: want %s or nothing, got %q", ToIncomplete, submit.From)
+	case submit.From != ToCheckpoint && submit.From != ToIncomplete && submit.From != ToSavepoint:
+		return fmt.Errorf("from: want %s, %s or nothing, got %q", ToSavepoint, ToIncomplete, submit.From)
+	case submit.Parallelism < 0 || submit.Parallelism > slots:
+		return fmt.Errorf("submit: parallelism: want 1 to %d, one slot for each TaskManager, got %d", slots, submit.Parallelism)
+	}
+	if submit.ClaimMode != "" {
+		if _, err := storage.ParseClaimMode(string(submit.ClaimMode)); err != nil {
+			return fmt.Errorf("submit: %w", err)
+		}
 	}
 	p.jobs = append(p.jobs, submit.Job)
 	return nil
@@ -134,7 +183,7 @@ func (s Step) fields() int {
 	n := 0
 	for _, set := range []bool{
 		s.Submit != nil, s.Await != nil, s.Fault != nil, s.Start != "",
-		s.Checkpoint != "", s.Cancel != "", s.Fail != "", s.Record != "",
+		s.Checkpoint != "", s.Cancel != "", s.Fail != "", s.Record != "", s.Savepoint != nil, s.Suspend != "",
 	} {
 		if set {
 			n++
@@ -145,7 +194,10 @@ func (s Step) fields() int {
 
 // jobs returns the jobs that must exist before the step.
 func (s Step) jobs() []string {
-	named := []string{s.Checkpoint, s.Cancel, s.Fail}
+	named := []string{s.Checkpoint, s.Cancel, s.Fail, s.Suspend}
+	if s.Savepoint != nil {
+		named = append(named, s.Savepoint.Job)
+	}
 	if s.Await != nil {
 		named = append(named, s.Await.Job)
 	}

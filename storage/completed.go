@@ -66,6 +66,22 @@ func (s *CompletedCheckpoints) Restore(from Completed, mode ClaimMode) error {
 	return s.leave(from)
 }
 
+// Recover notes the checkpoints that another JobManager kept of the same job, oldest
+// first. It comes after [CompletedCheckpoints.Restore], if the job was restored.
+func (s *CompletedCheckpoints) Recover(kept []Completed) error {
+	s.kept = nil
+	for _, c := range kept {
+		s.kept = append(s.kept, c)
+		if err := s.register(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Kept returns the checkpoints that are kept, oldest first.
+func (s *CompletedCheckpoints) Kept() []Completed { return slices.Clone(s.kept) }
+
 // leave notes that the files of a checkpoint are not ours to delete.
 func (s *CompletedCheckpoints) leave(c Completed) error {
 	names, err := filesOf(c)
@@ -75,14 +91,35 @@ func (s *CompletedCheckpoints) leave(c Completed) error {
 	return err
 }
 
-// leaveToSiblings leaves the files that other checkpoints of the earlier run refer to,
-// which nobody has claimed. (Flink deletes them, and the others cannot be restored from
-// any more.)
+// leaveToSiblings leaves the files that other checkpoints refer to, which nobody has
+// claimed: those of the earlier run and, if that did not own all its files either
+// (LEGACY), those of the runs that do. (Flink deletes them, and the others cannot be
+// restored from any more.)
 func (s *CompletedCheckpoints) leaveToSiblings(claimed Completed) error {
-	job := filesystem.Dir(claimed.Location)
-	ids, err := CheckpointIDs(s.files, job)
+	jobs := []string{filesystem.Dir(claimed.Location)}
+	names, err := filesOf(claimed)
 	if err != nil {
 		return err
+	}
+	for _, name := range names {
+		if job := filesystem.Dir(filesystem.Dir(name)); !slices.Contains(jobs, job) {
+			jobs = append(jobs, job)
+		}
+	}
+	for _, job := range jobs {
+		if err := s.leaveTo(job, claimed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leaveTo leaves the files that the checkpoints in a job's directory refer to, but for
+// the one that is claimed.
+func (s *CompletedCheckpoints) leaveTo(job string, claimed Completed) error {
+	ids, err := CheckpointIDs(s.files, job)
+	if err != nil {
+		return filesystem.IgnoreNotExist(err)
 	}
 	for _, id := range ids {
 		sibling := PointerTo(filesystem.Join(job, CheckpointName(id)))

@@ -136,3 +136,14 @@ func (s *FileSystemCheckpointStorage) Complete(target Target, attempt string, ch
 	}
 	return Completed{Location: target.Location, Checkpoint: checkpoint}, nil
 }
+
+// Find implements [CheckpointStorage].
+func (s *FileSystemCheckpointStorage) Find() ([]Completed, error) { return s.directory.find() }
+
+// Sweep implements [CheckpointStorage].
+func (s *FileSystemCheckpointStorage) Sweep(kept []Completed) error {
+	if s.options.EntropyKey != "" {
+		return nil // its files may be anywhere
+	}
+	return s.directory.sweep(kept)
+}

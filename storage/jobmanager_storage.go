@@ -109,6 +109,22 @@ func (s *JobManagerCheckpointStorage) Complete(target Target, attempt string, ch
 	return Completed{Location: target.Location, Checkpoint: checkpoint}, nil
 }
 
+// Find implements [CheckpointStorage].
+func (s *JobManagerCheckpointStorage) Find() ([]Completed, error) {
+	if s.directory == nil {
+		return nil, nil
+	}
+	return s.directory.find()
+}
+
+// Sweep implements [CheckpointStorage].
+func (s *JobManagerCheckpointStorage) Sweep(kept []Completed) error {
+	if s.directory == nil {
+		return nil
+	}
+	return s.directory.sweep(kept)
+}
+
 // LimitError is returned for state that is larger than where it is to go.
 type LimitError struct {
 	Of    string // which state

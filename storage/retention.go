@@ -66,11 +66,18 @@ func (r Retention) Properties() *metadata.Properties {
 	}
 }
 
-// SavepointProperties are those of a savepoint that the job stops with: nothing but
-// its owner ever deletes it.
-func SavepointProperties() *metadata.Properties {
+// SavepointProperties are those of a savepoint: nothing but its owner ever deletes it.
+// The job may stop with it, and may be drained before.
+func SavepointProperties(stop, drain bool) *metadata.Properties {
+	name, action := "Savepoint", "NONE"
+	switch {
+	case drain:
+		name, action = "Terminate Savepoint", "TERMINATE"
+	case stop:
+		name, action = "Suspend Savepoint", "SUSPEND"
+	}
 	return &metadata.Properties{
-		Name: "Suspend Savepoint", Savepoint: true, Sharing: "NO_SHARING", Format: "NATIVE", PostAction: "SUSPEND", Forced: true,
+		Name: name, Savepoint: true, Sharing: "NO_SHARING", Format: "NATIVE", PostAction: action, Forced: true,
 	}
 }
 

@@ -25,6 +25,13 @@ type CheckpointStorage interface {
 	// Complete makes a checkpoint of what was written to the target. The attempt is
 	// a name for temporary files that no other attempt uses.
 	Complete(target Target, attempt string, checkpoint metadata.Checkpoint) (Completed, error)
+
+	// Find returns the completed checkpoints of the job that are there.
+	Find() ([]Completed, error)
+
+	// Sweep deletes what lies among the job's checkpoints and none of those that are kept
+	// refers to: what a process left that was killed. Nobody may be writing any more.
+	Sweep(kept []Completed) error
 }
 
 // Completed is a checkpoint that can be restored from.
@@ -65,6 +72,7 @@ type Target struct {
 type jobDirectory struct {
 	files filesystem.FileSystem
 	name  string // {dir}/{job-id} or, flat, {dir}
+	flat  bool
 }
 
 func newJobDirectory(files filesystem.FileSystem, dir, job string, flat bool) (jobDirectory, error) {
@@ -76,7 +84,7 @@ func newJobDirectory(files filesystem.FileSystem, dir, job string, flat bool) (j
 		return jobDirectory{}, fmt.Errorf("job id: want 32 hexadecimal digits, got %q", job)
 	}
 	if flat {
-		return jobDirectory{files: files, name: root}, nil
+		return jobDirectory{files: files, name: root, flat: true}, nil
 	}
 	return jobDirectory{files: files, name: filesystem.Join(root, job)}, nil
 }
@@ -91,6 +99,87 @@ func (d jobDirectory) begin(id int64) (location string, err error) {
 		return "", fmt.Errorf("begin %s: %w", CheckpointName(id), err)
 	}
 	return location, nil
+}
+
+// find reads the checkpoints that have `_metadata`.
+func (d jobDirectory) find() ([]Completed, error) {
+	ids, err := CheckpointIDs(d.files, d.name)
+	if err != nil {
+		return nil, filesystem.IgnoreNotExist(err)
+	}
+	var found []Completed
+	for _, id := range ids {
+		read, err := PointerTo(filesystem.Join(d.name, CheckpointName(id))).Read(d.files)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, read)
+	}
+	return found, nil
+}
+
+// sweep deletes what no kept checkpoint refers to. In a flat directory there is no
+// telling whose a file is, and all stays.
+func (d jobDirectory) sweep(kept []Completed) error {
+	if d.flat {
+		return nil
+	}
+	used := map[string]bool{}
+	for _, c := range kept {
+		names, err := filesOf(c)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			used[name] = true
+		}
+		used[filesystem.Join(c.Location, MetadataName)] = true
+	}
+	entries, err := d.files.List(d.name)
+	if err != nil {
+		return filesystem.IgnoreNotExist(err)
+	}
+	for _, entry := range entries {
+		_, checkpoint := ParseCheckpointName(entry.Name)
+		if !entry.Directory || (!checkpoint && entry.Name != SharedName) {
+			continue // a seal, or nothing of ours
+		}
+		directory := filesystem.Join(d.name, entry.Name)
+		if err := d.sweepState(directory, used, checkpoint); err != nil {
+			return fmt.Errorf("sweep %s: %w", filesystem.URL(directory), err)
+		}
+	}
+	return nil
+}
+
+// sweepState deletes the unused files of one directory and, if it is a checkpoint's and
+// empty then, the directory. `_metadata` goes first, so that at no time a checkpoint is
+// found whose files are gone.
+func (d jobDirectory) sweepState(directory string, used map[string]bool, checkpoint bool) error {
+	if checkpoint && !used[filesystem.Join(directory, MetadataName)] {
+		if err := unpublish(d.files, directory); err != nil {
+			return err
+		}
+	}
+	entries, err := d.files.List(directory)
+	if err != nil {
+		return filesystem.IgnoreNotExist(err)
+	}
+	left := 0
+	for _, entry := range entries {
+		name := filesystem.Join(directory, entry.Name)
+		if used[name] || entry.Directory {
+			left++
+			continue
+		}
+		if err := filesystem.IgnoreNotExist(d.files.Remove(name)); err != nil {
+			return err
+		}
+	}
+	if checkpoint && left == 0 {
+		return filesystem.IgnoreNotExist(d.files.Remove(directory))
+	}
+	return nil
 }
 
 // mustNotExist refuses a directory of an earlier run with the same job id. Flink goes

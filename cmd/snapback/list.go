@@ -33,7 +33,11 @@ var lists = map[string]func() ([]listed, error){
 	"requirements": listRequirements,
 	"faults":       listFaults,
 	"workloads": func() ([]listed, error) {
-		return []listed{{Name: workload.CountsName, Text: "counts and sums per key of numbered records; see docs/workloads.md"}}, nil
+		var all []listed
+		for _, name := range workload.Names() {
+			all = append(all, listed{Name: name, Text: workload.Describe(name) + "; see docs/workloads.md"})
+		}
+		return all, nil
 	},
 	"targets": func() ([]listed, error) {
 		return []listed{

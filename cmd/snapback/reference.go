@@ -1,11 +1,14 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,7 +21,9 @@ import (
 	"github.com/snapback/snapback/reference/environment"
 	"github.com/snapback/snapback/reference/job"
 	"github.com/snapback/snapback/reference/live"
+	"github.com/snapback/snapback/reference/live/etcd"
 	"github.com/snapback/snapback/reference/protocol"
+	"github.com/snapback/snapback/reference/workloads"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/configuration"
 	"github.com/snapback/snapback/storage/filesystem/schemes"
@@ -41,7 +46,8 @@ func referenceCommand() *cobra.Command {
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
-	command.AddCommand(jobManagerCommand(), taskManagerCommand(), referenceRunCommand(), stopCommand(), suspendCommand())
+	command.AddCommand(jobManagerCommand(), taskManagerCommand(), etcdCommand(), referenceRunCommand(), stopCommand(), savepointCommand(), checkpointCommand(),
+		checkpointsCommand(), suspendCommand())
 	return command
 }
 
@@ -67,16 +73,63 @@ func serve(command *cobra.Command, process *live.Process, task string, main func
 	return nil
 }
 
+func haFlag(command *cobra.Command) *[]string {
+	return command.Flags().StringSlice("ha", nil, "endpoint `URLs` of the etcd that keeps what must outlive a JobManager, as in http://127.0.0.1:2379; see: snapback reference etcd")
+}
+
+// useStore connects a process to the highly available store, if one is given.
+func useStore(process *live.Process, endpoints []string) error {
+	if len(endpoints) == 0 {
+		return nil
+	}
+	store, err := etcd.Connect(endpoints)
+	if err != nil {
+		return harness.Usagef("--ha: %w", err)
+	}
+	process.UseStore(store)
+	return nil
+}
+
+func etcdCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use:     "etcd",
+		Short:   "Run an etcd of one member for JobManagers that take turns, where there is no other",
+		Example: "  snapback reference etcd --listen 127.0.0.1:2379 --dir /tmp/etcd",
+		Args:    noArguments,
+	}
+	address := command.Flags().String("listen", "127.0.0.1:2379", "`host:port` to listen at; port 0 takes a free one")
+	dir := command.Flags().String("dir", "", "`path` of a directory for its data")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		if *dir == "" {
+			return harness.Usagef("--dir: want a directory for the data of etcd, got nothing")
+		}
+		server, err := etcd.Serve(*address, *dir)
+		if err != nil {
+			return harness.Usagef("listen at %s: %w", *address, err)
+		}
+		defer server.Close()
+		listening := environment.Record{Event: protocol.EventListening, Path: server.Clients[0].Addr().String()}
+		if err := json.NewEncoder(command.OutOrStdout()).Encode(listening); err != nil {
+			return err
+		}
+		<-command.Context().Done()
+		return nil
+	}
+	return command
+}
+
 func jobManagerCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "jobmanager",
 		Short: "Run a JobManager until it is killed",
 		Example: "  snapback reference jobmanager --listen 127.0.0.1:6123 --retained 3\n" +
+			"  snapback reference jobmanager --listen 127.0.0.1:6124 --ha http://127.0.0.1:2379\n" +
 			"  snapback reference jobmanager --config /opt/flink/conf -D execution.checkpointing.dir=hdfs://namenode:8020/checkpoints",
 		Args: noArguments,
 	}
 	address := listenFlag(command)
 	config := configFlag(command)
+	ha := haFlag(command)
 	retained := command.Flags().Int("retained", 1, "completed checkpoints to keep of each job; short for -D "+configuration.NumRetained.Key)
 	own := keysFlag(command, "of the cluster")
 	command.RunE = func(command *cobra.Command, _ []string) error {
@@ -95,6 +148,9 @@ func jobManagerCommand() *cobra.Command {
 		}
 		process, err := listen(*address, os.Stdout)
 		if err != nil {
+			return err
+		}
+		if err := useStore(process, *ha); err != nil {
 			return err
 		}
 		return serve(command, process, reference.JobManagerTask, func(env environment.Environment) {
@@ -154,17 +210,25 @@ func taskManagerCommand() *cobra.Command {
 		Args:    noArguments,
 	}
 	address, jobManager := listenFlag(command), jobManagerFlag(command)
+	ha := haFlag(command)
 	slots := command.Flags().Int("slots", 1, "slots to offer")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if *slots < 1 {
 			return harness.Usagef("--slots: want 1 or more, got %d", *slots)
 		}
-		to, err := jobManagerAt(*jobManager)
+		var to environment.Address
+		var err error
+		if len(*ha) == 0 {
+			to, err = jobManagerAt(*jobManager)
+		}
 		if err != nil {
 			return err
 		}
 		process, err := listen(*address, os.Stdout)
 		if err != nil {
+			return err
+		}
+		if err := useStore(process, *ha); err != nil {
 			return err
 		}
 		return serve(command, process, "taskmanager", func(env environment.Environment) {
@@ -178,43 +242,52 @@ func referenceRunCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "run [flags] WORKLOAD",
 		Short: "Submit a job, from the beginning or from a checkpoint, and wait for its end",
-		Long:  "Submits a job and waits for its end. Ctrl-C cancels it.\nThe only workload so far is counts; see docs/workloads.md.",
+		Long: "Submits a job and waits for its end. Ctrl-C cancels it.\nThe workloads are " + strings.Join(workloads.Names(), ", ") +
+			"; see docs/workloads.md.\nEverything about checkpoints, restarts and recovery can be given as Flink's keys, with -D or in --config.",
 		Example: "  snapback reference run --jobmanager 127.0.0.1:6123 --checkpoint-dir file:///tmp/checkpoints --dir /tmp/out counts\n" +
-			"  snapback reference run -s /tmp/checkpoints/JOB/chk-7 --jobmanager 127.0.0.1:6123 --checkpoint-dir file:///tmp/checkpoints --dir /tmp/out2 counts",
+			"  snapback reference run -s /tmp/checkpoints/JOB/chk-7 -p 3 --jobmanager 127.0.0.1:6123 --checkpoint-dir file:///tmp/checkpoints --dir /tmp/out2 counts\n" +
+			"  snapback reference run -D execution.checkpointing.unaligned.enabled=true -D execution.checkpointing.incremental=true … growing",
 		Args: func(_ *cobra.Command, arguments []string) error {
-			if len(arguments) != 1 || arguments[0] != job.WorkloadName {
-				return harness.Usagef("want one workload, %s, got %q", job.WorkloadName, arguments)
+			if len(arguments) != 1 || !slices.Contains(workloads.Names(), arguments[0]) {
+				return harness.Usagef("want one workload of %v, got %q", workloads.Names(), arguments)
 			}
 			return nil
 		},
 	}
 	flags := command.Flags()
 	jobManager := jobManagerFlag(command)
-	var j job.Job
-	retention := flags.String("retention", string(storage.RetainOnCancellation), fmt.Sprintf("what becomes of checkpoints at the end: one of %v", storage.Retentions()))
-	claimMode := flags.String("claim-mode", string(storage.NoClaim), fmt.Sprintf("who owns the checkpoint that is resumed from: one of %v", storage.ClaimModes()))
+	j := job.Defaults()
+	retention := flags.String("retention", string(j.Checkpoints.Retention), fmt.Sprintf("what becomes of checkpoints at the end: one of %v", storage.Retentions()))
+	claimMode := flags.String("claim-mode", string(j.Restore.ClaimMode), fmt.Sprintf("who owns the checkpoint that is resumed from: one of %v", storage.ClaimModes()))
 	config := configFlag(command)
 	checkpointDir := flags.String("checkpoint-dir", "", "`URL` of the checkpoint directory, as in file:///tmp/checkpoints; short for -D "+configuration.Dir.Key)
 	own := keysFlag(command, "of this job")
 	flags.StringVar(&j.ID, "job-id", "", "32 hexadecimal digits; random if not given")
-	flags.StringVarP(&j.Restore, "from-savepoint", "s", "", "`path` or URL of the checkpoint to resume from: a chk-N directory or its _metadata")
+	flags.StringVarP(&j.Restore.Path, "from-savepoint", "s", "", "`path` or URL of the checkpoint or savepoint to resume from: a chk-N directory or its _metadata")
+	flags.BoolVarP(&j.Restore.AllowNonRestored, "allow-non-restored-state", "n", false, "leave behind state of operators that the job has not")
 	flags.IntVarP(&j.Parallelism, "parallelism", "p", 2, "subtasks of each operator, and slots needed")
-	flags.DurationVar(&j.Interval, "interval", time.Second, "time between checkpoints")
-	flags.DurationVar(&j.Timeout, "checkpoint-timeout", 10*time.Minute, "time after which a checkpoint is given up")
-	flags.IntVar(&j.Restarts, "restarts", 3, "how often a failed job is restarted")
-	flags.StringVar(&j.Counts.Dir, "dir", "", "`path` of a directory for the output; absolute")
-	flags.Int64Var(&j.Counts.Seed, "workload-seed", 42, "what the input is computed from")
-	flags.IntVar(&j.Counts.Splits, "splits", 2, "splits of the input")
-	flags.IntVar(&j.Counts.Records, "records", 10000, "records of each split")
-	flags.IntVar(&j.Counts.Keys, "keys", 32, "keys")
-	flags.DurationVar(&j.Counts.Pause, "pause", time.Millisecond, "pause of a source after each record")
-	flags.DurationVar(&j.Counts.Snapshot, "snapshot", 0, "time that a snapshot of the counter takes at least")
-	command.RunE = func(command *cobra.Command, _ []string) error {
+	flags.IntVar(&j.ParallelismMax, "max-parallelism", 0, "key groups; what the checkpoint has, else Flink's default, if not given")
+	flags.DurationVar(&j.Checkpoints.Interval, "interval", time.Second, "time between checkpoints")
+	flags.DurationVar(&j.Checkpoints.Timeout, "checkpoint-timeout", 10*time.Minute, "time after which a checkpoint is given up")
+	restarts := flags.Int("restarts", 3, "how often a failed job is restarted; other strategies with -D "+configuration.RestartKind.Key)
+	w := &j.Workload
+	flags.StringVar(&w.Dir, "dir", "", "`path` of a directory for the output; absolute")
+	flags.Int64Var(&w.Seed, "workload-seed", 42, "what the input is computed from")
+	flags.IntVar(&w.Splits, "splits", 2, "splits of the input")
+	flags.IntVar(&w.Records, "records", 10000, "records of each split")
+	flags.IntVar(&w.Keys, "keys", 32, "keys")
+	flags.DurationVar(&w.Pause, "pause", time.Millisecond, "pause of a source after each record")
+	flags.DurationVar(&w.Snapshot, "snapshot", 0, "time that a snapshot of the stateful operator takes at least")
+	flags.DurationVar(&w.Slow, "slow", time.Millisecond, "time that workload backpressure takes for a record")
+	flags.IntVar(&w.Payload, "payload", 1000, "bytes that a record adds to the state of workload growing")
+	command.RunE = func(command *cobra.Command, arguments []string) error {
 		to, err := jobManagerAt(*jobManager)
 		if err != nil {
 			return err
 		}
-		j.Retention, j.ClaimMode = storage.Retention(*retention), storage.ClaimMode(*claimMode)
+		w.Name = arguments[0]
+		j.Restart = job.RestartStrategy{Kind: job.FixedDelay, Attempts: *restarts}
+		given := j // flags count more than keys
 		if j.Configuration, err = loadConfiguration(*config); err != nil {
 			return err
 		}
@@ -224,8 +297,22 @@ func referenceRunCommand() *cobra.Command {
 		if err := setKeys(j.Configuration, *own); err != nil {
 			return err
 		}
-		if err := configured(&j, flags.Changed); err != nil {
+		if err := j.Configure(); err != nil {
 			return &harness.UsageError{Err: err}
+		}
+		for flag, take := range map[string]func(){
+			"interval":                 func() { j.Checkpoints.Interval = given.Checkpoints.Interval },
+			"checkpoint-timeout":       func() { j.Checkpoints.Timeout = given.Checkpoints.Timeout },
+			"retention":                func() { j.Checkpoints.Retention = storage.Retention(*retention) },
+			"claim-mode":               func() { j.Restore.ClaimMode = storage.ClaimMode(*claimMode) },
+			"from-savepoint":           func() { j.Restore.Path = given.Restore.Path },
+			"allow-non-restored-state": func() { j.Restore.AllowNonRestored = given.Restore.AllowNonRestored },
+			"max-parallelism":          func() { j.ParallelismMax = given.ParallelismMax },
+			"restarts":                 func() { j.Restart = given.Restart },
+		} {
+			if flags.Changed(flag) {
+				take()
+			}
 		}
 		for _, key := range configuration.Ignored(j.Configuration) {
 			_, _ = fmt.Fprintf(command.ErrOrStderr(), "snapback: %s counts only in the configuration of the cluster; here it is ignored\n", key)
@@ -235,42 +322,69 @@ func referenceRunCommand() *cobra.Command {
 	return command
 }
 
-// configured takes what was given as a key, and not as a flag, into the job.
-func configured(j *job.Job, given func(flag string) bool) (err error) {
-	text := func(o configuration.Option, flag string, take func(value string)) {
-		if value, _, ok := j.Configuration.Find(o); ok && !given(flag) {
-			take(value)
-		}
-	}
-	duration := func(o configuration.Option, flag string, into *time.Duration) {
-		text(o, flag, func(string) {
-			value, bad := j.Configuration.Duration(o)
-			if bad != nil && err == nil {
-				err = bad
-			}
-			*into = value
-		})
-	}
-	duration(configuration.Interval, "interval", &j.Interval)
-	duration(configuration.Timeout, "checkpoint-timeout", &j.Timeout)
-	text(configuration.RetentionOf, "retention", func(value string) { j.Retention = storage.Retention(strings.ToUpper(value)) })
-	text(configuration.ClaimMode, "claim-mode", func(value string) { j.ClaimMode = storage.ClaimMode(strings.ToUpper(value)) })
-	text(configuration.RestorePath, "from-savepoint", func(value string) { j.Restore = value })
-	if mode := j.Configuration.Text(configuration.Mode); err == nil && !strings.EqualFold(mode, configuration.Mode.Default) {
-		return fmt.Errorf("%s: the reference has %s, got %q", configuration.Mode.Key, configuration.Mode.Default, mode)
-	}
-	return err
-}
-
 func stopCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:     "stop [flags] JOB",
 		Short:   "Stop a job with a savepoint, and print its path",
 		Example: "  snapback reference stop --jobmanager 127.0.0.1:6123 --savepoint-dir file:///tmp/savepoints JOB",
 	}
-	dir := command.Flags().String("savepoint-dir", "", "`URL` of the directory for the savepoint; "+configuration.SavepointDir.Key+" of the cluster if not given")
+	dir := savepointDirFlag(command)
+	drain := command.Flags().Bool("drain", false, "end the input first: event time comes to its end, and what is open is put out")
 	return asking(command, func(client reference.Client, id string) (string, error) {
-		return client.StopWithSavepoint(id, *dir, savepointTimeout)
+		stop := protocol.Suspend
+		if *drain {
+			stop = protocol.Drain
+		}
+		return client.Savepoint(id, *dir, stop, savepointTimeout)
+	})
+}
+
+func savepointCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use:     "savepoint [flags] JOB",
+		Short:   "Take a savepoint of a job that goes on, and print its path",
+		Example: "  snapback reference savepoint --jobmanager 127.0.0.1:6123 --savepoint-dir file:///tmp/savepoints JOB",
+	}
+	dir := savepointDirFlag(command)
+	return asking(command, func(client reference.Client, id string) (string, error) {
+		return client.Savepoint(id, *dir, protocol.GoOn, savepointTimeout)
+	})
+}
+
+func savepointDirFlag(command *cobra.Command) *string {
+	return command.Flags().String("savepoint-dir", "", "`URL` of the directory for the savepoint; "+configuration.SavepointDir.Key+" of the cluster if not given")
+}
+
+func checkpointCommand() *cobra.Command {
+	return asking(&cobra.Command{
+		Use:     "checkpoint [flags] JOB",
+		Short:   "Take a checkpoint of a job now, and print its id",
+		Example: "  snapback reference checkpoint --jobmanager 127.0.0.1:6123 JOB",
+	}, func(client reference.Client, id string) (string, error) {
+		taken, err := client.Checkpoint(id, savepointTimeout)
+		return strconv.FormatInt(taken, 10), err
+	})
+}
+
+func checkpointsCommand() *cobra.Command {
+	return asking(&cobra.Command{
+		Use:     "checkpoints [flags] JOB",
+		Short:   "Print what became of a job's checkpoints",
+		Example: "  snapback reference checkpoints --jobmanager 127.0.0.1:6123 JOB",
+	}, func(client reference.Client, id string) (string, error) {
+		s, err := client.Checkpoints(id)
+		if err != nil {
+			return "", err
+		}
+		text := &strings.Builder{}
+		_, _ = fmt.Fprintf(text, "triggered %d, completed %d, failed %d, in progress %d, last restored %d", s.Triggered, s.Completed, s.Failed, s.InProgress, s.Restored)
+		for _, reason := range slices.Sorted(maps.Keys(s.Reasons)) {
+			_, _ = fmt.Fprintf(text, "\n  failed %d times: %s", s.Reasons[reason], reason)
+		}
+		for _, c := range s.Latest {
+			_, _ = fmt.Fprintf(text, "\n  %d: %s, %d bytes, of which %d in flight: %s", c.ID, c.Took.Round(time.Microsecond), c.Bytes, c.InFlight, c.Path)
+		}
+		return text.String(), nil
 	})
 }
 

@@ -67,6 +67,9 @@ const (
 	// NoOrphans: once a job has ended and things are quiet, its directory holds
 	// nothing of a checkpoint that is not kept.
 	NoOrphans Promise = "no-orphans"
+	// Intact: at every instant, a _metadata that can be read refers only to files that
+	// exist.
+	Intact Promise = "intact"
 	// NoTrace: a refused resume leaves not even an empty directory.
 	NoTrace Promise = "no-trace"
 )
@@ -76,25 +79,28 @@ type Kind string
 
 // What was asked and answered.
 const (
-	Submit   Kind = "submit"   // job, from, path and checkpoint to resume from
-	Accepted Kind = "accepted" // job, id
-	Refused  Kind = "refused"  // job, error
-	Cancel   Kind = "cancel"   // job
-	Fail     Kind = "fail"     // job
-	Trigger  Kind = "trigger"  // job; error if it was not taken
-	Fault    Kind = "fault"    // fault, process
-	Started  Kind = "started"  // process
-	Missed   Kind = "missed"   // error: what can no longer come, though nobody is at fault
-	GaveUp   Kind = "gave-up"  // label: what was waited for in vain; error: what is stuck
+	Submit    Kind = "submit"    // job, from, path and checkpoint to resume from
+	Accepted  Kind = "accepted"  // job, id
+	Refused   Kind = "refused"   // job, error
+	Cancel    Kind = "cancel"    // job
+	Fail      Kind = "fail"      // job
+	Trigger   Kind = "trigger"   // job; error if it was not taken
+	Fault     Kind = "fault"     // fault, process
+	Started   Kind = "started"   // process
+	Savepoint Kind = "savepoint" // job, label: how it stops; path, or error if it was not taken
+	Suspend   Kind = "suspend"   // job
+	Missed    Kind = "missed"    // error: what can no longer come, though nobody is at fault
+	GaveUp    Kind = "gave-up"   // label: what was waited for in vain; error: what is stuck
 )
 
 // What was observed. The job is named by its id.
 const (
-	Status    Kind = "status"    // id, status, error
-	Restored  Kind = "restored"  // id, checkpoint, path
-	Triggered Kind = "triggered" // id, checkpoint
-	Completed Kind = "completed" // id, checkpoint
-	Aborted   Kind = "aborted"   // id, checkpoint, error
+	Status      Kind = "status"      // id, status, error
+	Restored    Kind = "restored"    // id, checkpoint, path
+	Triggered   Kind = "triggered"   // id, checkpoint
+	Completed   Kind = "completed"   // id, checkpoint
+	Aborted     Kind = "aborted"     // id, checkpoint, error
+	Savepointed Kind = "savepointed" // id, checkpoint, path
 )
 
 // What was found.
@@ -102,6 +108,7 @@ const (
 	Storage  Kind = "storage"  // label, tree
 	Output   Kind = "output"   // job, path, lines
 	Progress Kind = "progress" // job, path, size
+	Audit    Kind = "audit"    // label; dangling; orphans, if the label is that of a storage event
 )
 
 // Event is one thing that happened. Fields that do not apply are empty.
@@ -122,6 +129,8 @@ type Event struct {
 	Error      string            `json:"error,omitempty"`
 	Tree       []Entry           `json:"tree,omitempty"`
 	Lines      []string          `json:"lines,omitempty"`
+	Dangling   []string          `json:"dangling,omitempty"` // files that a _metadata refers to and that are not there
+	Orphans    []string          `json:"orphans,omitempty"`  // files below a job's directory that no _metadata refers to
 }
 
 // At is when the event happened, since the run began.

@@ -83,11 +83,19 @@ func (h *History) InProgress(before int) (id string, checkpoint int64, ok bool) 
 		switch {
 		case e.Kind == Triggered:
 			id, checkpoint, ok = e.ID, e.Checkpoint, true
-		case (e.Kind == Completed || e.Kind == Aborted) && e.ID == id && e.Checkpoint == checkpoint:
+		case (e.Kind == Completed || e.Kind == Aborted || e.Kind == Savepointed) && e.ID == id && e.Checkpoint == checkpoint:
 			ok = false
 		}
 	}
 	return id, checkpoint, ok
+}
+
+// Stopped says whether the job with the given name stopped with a savepoint: its input
+// did not come to its end then.
+func (h *History) Stopped(name string) bool {
+	return slices.ContainsFunc(h.Events, func(e Event) bool {
+		return e.Kind == Savepoint && e.Job == name && e.Label != "" && e.Error == ""
+	})
 }
 
 // Status returns the status of the job with the given id when last observed, and

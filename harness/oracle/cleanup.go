@@ -53,7 +53,7 @@ func retention(h *history.History, judge *evidence) {
 		}
 		earlier := lastTree(h, ended)
 		for _, e := range h.Events {
-			if e.Kind != history.Storage || e.Number < ended {
+			if e.Kind != history.Storage || e.Number < ended || e.Number > claimed(h, j.Name) {
 				continue
 			}
 			judge.examine(promised.requirement)
@@ -64,6 +64,85 @@ func retention(h *history.History, judge *evidence) {
 			}
 		}
 	}
+}
+
+// claimed is the number of the event from which on the checkpoints of a job may be
+// another's: that one claimed the one it resumed from.
+func claimed(h *history.History, job string) int {
+	for _, j := range h.Jobs() {
+		if j.From == job && claimModeOf(h, j.Name) == storage.Claim {
+			return j.Submitted
+		}
+	}
+	return h.End()
+}
+
+// claimModeOf is how a job owns what it resumes from.
+func claimModeOf(h *history.History, job string) storage.ClaimMode {
+	for _, step := range h.Header.Scenario.Steps {
+		if step.Submit != nil && step.Submit.Job == job && step.Submit.ClaimMode != "" {
+			return step.Submit.ClaimMode
+		}
+	}
+	return storage.NoClaim
+}
+
+// references checks SHR-01, that no checkpoint refers to a file that is not there, and
+// SHR-02, that nothing is left that none refers to once the jobs have ended.
+func references(h *history.History, judge *evidence) {
+	for _, e := range h.Events {
+		if e.Kind != history.Audit {
+			continue
+		}
+		if !h.Promises(history.Intact) && (e.Label == "" || !quiet(h, e.Number)) {
+			continue
+		}
+		judge.examine("SHR-01")
+		for _, dangling := range e.Dangling {
+			if e.Label == "" && ofAWokenLeader(h, dangling) {
+				continue
+			}
+			judge.find(Finding{
+				Requirement: "SHR-01", Problem: "a checkpoint that can be found cannot be restored from",
+				Expected: "every file that _metadata refers to", Found: dangling,
+			})
+		}
+		if e.Label == "" || !h.Promises(history.NoOrphans) || !quiet(h, e.Number) {
+			continue
+		}
+		judge.examine("SHR-02")
+		if len(e.Orphans) > 0 {
+			judge.find(Finding{
+				Requirement: "SHR-02", Problem: fmt.Sprintf("%s on storage belong to nobody", count1(len(e.Orphans), "file")),
+				Expected: "no file that no _metadata refers to", Found: name(e.Orphans),
+			})
+		}
+	}
+}
+
+// ofAWokenLeader says whether what refers to nothing is a checkpoint that nobody saw
+// complete, in a run in which a JobManager stood still. It may have been about to put
+// `_metadata` in place, and no storage can keep it from doing so when it wakes up; it
+// has to take that back, as soon as it hears that another leads.
+func ofAWokenLeader(h *history.History, dangling string) bool {
+	paused := slices.ContainsFunc(h.Events, func(e history.Event) bool {
+		return e.Kind == history.Fault && strings.HasPrefix(e.Fault, "(Pause jobmanager")
+	})
+	id, rest, _ := strings.Cut(dangling, "/")
+	name, _, _ := strings.Cut(rest, "/")
+	checkpoint, ok := storage.ParseCheckpointName(name)
+	return paused && ok && !slices.Contains(h.Completed(id, h.End()), checkpoint)
+}
+
+// quiet says whether all jobs that were submitted before the given event had ended by
+// then.
+func quiet(h *history.History, number int) bool {
+	for _, j := range accepted(h) {
+		if status, ended := h.Status(j.ID); j.Submitted < number && (!status.Terminal() || ended > number) {
+			return false
+		}
+	}
+	return true
 }
 
 // residue compares what there is of a job's checkpoints with those to be kept.
@@ -172,7 +251,7 @@ func layout(h *history.History, judge *evidence) {
 // claim checks MOD-01: a checkpoint that was resumed from stays as it was.
 func claim(h *history.History, judge *evidence) {
 	for _, j := range accepted(h) {
-		if j.Path == "" {
+		if j.Path == "" || claimModeOf(h, j.Name) == storage.Claim {
 			continue
 		}
 		before := lastTree(h, j.Submitted)

@@ -47,8 +47,9 @@ func count(h *history.History) Numbers {
 			n.Recoveries = append(n.Recoveries, recoveryFrom(h, e))
 		}
 	}
+	model := h.Header.Scenario.Workload.Model()
 	for _, r := range runs(h) {
-		lost, doubled, _ := compare(h.Header.Scenario.Workload, r)
+		lost, doubled := compare(model, r)
 		n.Lost += len(lost)
 		n.Doubled += len(doubled)
 		if r.finished {

@@ -85,7 +85,7 @@ func (e *evidence) find(f Finding) {
 
 // oracles are all that are asked.
 var oracles = []func(*history.History, *evidence){
-	output, state, recovery, resume, refusal, claim, retention, layout, triggering, aborting, liveness,
+	output, state, recovery, resume, refusal, claim, references, retention, layout, triggering, aborting, liveness,
 }
 
 // Judge asks every oracle. A finding counts even where the run is void: a

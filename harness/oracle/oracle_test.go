@@ -72,8 +72,11 @@ var planted = []violation{
 	{"a resumed job doubles a record", twice, outputOf("third", func(lines []string) []string { return append(lines, lines[0]) }), "REC-02", "the output of job third has 1 doubled record"},
 	{"a record comes from nowhere", killed, output(func(lines []string) []string { return append(lines, "9 9 0 0 1 0") }), "REC-02", "1 record that is not in the input"},
 	{"a line is torn", killed, output(func(lines []string) []string { return append(lines, "0 1 2") }), "REC-02", "1 record that is not in the input"},
-	{"a count is reached twice", killed, output(repeatCount), "REC-03", "the state of job first is wrong for"},
-	{"a sum is off", killed, output(wrongSum), "REC-03", "the state of job first is wrong for"},
+	{"a count is reached twice", killed, output(repeatCount), "REC-03", "the state of job first is wrong in 1 place"},
+	{"a sum is off", killed, output(wrongSum), "REC-03", "the state of job first is wrong in 1 place"},
+	{"a record is lost at least once", killed, both(atLeastOnce, output(func(lines []string) []string { return lines[1:] })), "REC-08", "the output of job first has 1 lost record"},
+	{"a checkpoint refers to what is not there", retain, eachAudit(func(e *history.Event) { e.Dangling = []string{"chk-2/_metadata refers to x"} }), "SHR-01", "cannot be restored from"},
+	{"a file is left that belongs to nobody", retain, eachAudit(func(e *history.Event) { e.Orphans = []string{"x/shared/y"} }), "SHR-02", "1 file on storage belong to nobody"},
 	{"the job comes back from an older checkpoint", killed, each(history.Restored, func(e *history.Event) { e.Checkpoint-- }), "REC-01", "job first was not restored from its newest completed checkpoint"},
 	{"the job comes back from nothing", killed, without(history.Restored), "REC-01", "job first was not restored from its newest completed checkpoint"},
 	{"a resumed job starts from another checkpoint", canceled, each(history.Restored, func(e *history.Event) { e.Checkpoint = 1 }), "REC-04", "job second did not resume from"},
@@ -322,6 +325,10 @@ const (
 )
 
 // repeatCount gives a record the count that an earlier one of its key had.
+func atLeastOnce(h *history.History) { h.Header.Scenario.Job.AtLeastOnce = true }
+
+func eachAudit(change func(*history.Event)) plant { return each(history.Audit, change) }
+
 func repeatCount(lines []string) []string {
 	first := strings.Fields(lines[0])
 	for i, line := range lines[1:] {

@@ -1,7 +1,6 @@
 package oracle
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,35 +13,31 @@ import (
 // namedMax bounds how many records or files a finding names one by one.
 const namedMax = 3
 
-// position is the place of a record in the input.
-type position struct{ split, index int64 }
-
-func (p position) String() string { return fmt.Sprintf("%d of split %d", p.index, p.split) }
-
 // run is a line of jobs, each resumed from the one before, and what they
 // committed.
 type run struct {
 	last     history.Job
 	finished bool
 	lines    []workload.Line
-	bad      []string // lines that are none
+	foreign  []string // what is no line of the workload, and what does not come of its input
 }
 
 // runs returns one for each job that nobody resumed from, or that finished.
 func runs(h *history.History) []run {
+	model := h.Header.Scenario.Workload.Model()
 	jobs := h.Jobs()
 	var all []run
 	for _, j := range jobs {
 		status, _ := h.Status(j.ID)
 		resumed := slices.ContainsFunc(jobs, func(other history.Job) bool { return other.From == j.Name && !other.Refused })
-		if j.Refused || (resumed && status != storage.Finished) {
+		if j.Refused || (resumed && (status != storage.Finished || h.Stopped(j.Name))) {
 			continue
 		}
-		r := run{last: j, finished: status == storage.Finished}
+		r := run{last: j, finished: status == storage.Finished && !h.Stopped(j.Name)}
 		for _, member := range h.Lineage(j) {
 			for _, e := range h.Events {
 				if e.Kind == history.Output && e.Job == member.Name {
-					r.read(e.Lines)
+					r.read(model, e.Lines)
 				}
 			}
 		}
@@ -51,151 +46,103 @@ func runs(h *history.History) []run {
 	return all
 }
 
-func (r *run) read(lines []string) {
+func (r *run) read(model workload.Model, lines []string) {
 	for _, text := range lines {
-		line, err := workload.ParseLine(text)
+		line, err := model.Parse(text)
 		if err != nil {
-			r.bad = append(r.bad, text)
+			r.foreign = append(r.foreign, err.Error())
 			continue
 		}
 		r.lines = append(r.lines, line)
 	}
 }
 
-// output checks REC-02: each input record is in the committed output exactly once.
-// Of a job that did not finish, records may be missing.
+// output checks REC-02: each output that the input leads to is committed exactly once,
+// and REC-08: of a job that promises no more than that, at least once. Of a job that
+// did not finish, output may be missing.
 func output(h *history.History, judge *evidence) {
+	requirement, expected := "REC-02", "every output once"
+	if h.Header.Scenario.Job.AtLeastOnce {
+		requirement, expected = "REC-08", "every output at least once"
+	}
 	for _, r := range runs(h) {
 		if r.finished {
-			judge.examine("REC-02")
+			judge.examine(requirement)
 		}
-		lost, doubled, foreign := compare(h.Header.Scenario.Workload, r)
+		lost, doubled := compare(h.Header.Scenario.Workload.Model(), r)
 		report := func(what string, records []string, expected string) {
 			if len(records) > 0 {
 				judge.find(Finding{
-					Requirement: "REC-02",
+					Requirement: requirement,
 					Problem:     fmt.Sprintf("the output of job %s has %s", r.last.Name, count1(len(records), what)),
 					Expected:    expected,
 					Found:       name(records),
 				})
 			}
 		}
-		report("lost record", lost, "every input record once")
-		report("doubled record", doubled, "every input record once")
-		report("record that is not in the input", foreign, "nothing but input records")
+		report("lost record", lost, expected)
+		if !h.Header.Scenario.Job.AtLeastOnce {
+			report("doubled record", doubled, expected)
+		}
+		report("record that is not in the input", r.foreign, "nothing but what the input leads to")
 	}
 }
 
-func compare(model workload.Counts, r run) (lost, doubled, foreign []string) {
-	times := map[position]int{}
-	var order []position // in which they first appear
+func compare(model workload.Model, r run) (lost, doubled []string) {
+	times := map[workload.ID]int{}
+	var order []workload.ID // in which they first appear
 	for _, line := range r.lines {
-		at := position{line.Split, line.Index}
-		key, value := model.Input(line.Split, line.Index)
-		inside := line.Split >= 0 && line.Split < int64(model.Splits) && line.Index >= 0 && line.Index < int64(model.Records)
-		if !inside || key != line.Key || value != line.Value {
-			foreign = append(foreign, fmt.Sprintf("record %s with key %d and value %d", at, line.Key, line.Value))
-			continue
-		}
-		if times[at]++; times[at] == 1 {
-			order = append(order, at)
+		if times[line.ID]++; times[line.ID] == 1 {
+			order = append(order, line.ID)
 		}
 	}
-	for _, at := range order {
-		if times[at] > 1 {
-			doubled = append(doubled, fmt.Sprintf("record %s is there %d times", at, times[at]))
+	for _, id := range order {
+		if times[id] > 1 {
+			doubled = append(doubled, fmt.Sprintf("%s is there %d times", model.Name(id), times[id]))
 		}
 	}
-	foreign = append(foreign, r.bad...)
 	if !r.finished {
-		return nil, doubled, foreign
+		return nil, doubled
 	}
-	for split := range int64(model.Splits) {
-		for index := range int64(model.Records) {
-			if at := (position{split, index}); times[at] == 0 {
-				lost = append(lost, fmt.Sprintf("record %s is missing", at))
-			}
+	for _, id := range model.Outputs {
+		if times[id] == 0 {
+			lost = append(lost, model.Name(id)+" is missing")
 		}
 	}
-	return lost, doubled, foreign
+	return lost, doubled
 }
 
-// state checks REC-03: each count and sum is what the records so far make of it.
+// state checks REC-03: what the output shows of the state is what the records so far
+// make of it. Where records may be applied twice there is nothing to check.
 func state(h *history.History, judge *evidence) {
+	if h.Header.Scenario.Job.AtLeastOnce {
+		return
+	}
+	model := h.Header.Scenario.Workload.Model()
 	for _, r := range runs(h) {
 		if len(r.lines) > 0 {
 			judge.examine("REC-03")
 		}
-		if wrong := wrongState(h.Header.Scenario.Workload, r); len(wrong) > 0 {
+		lost, _ := compare(model, r)
+		if wrong := model.Wrong(distinct(r.lines), r.finished && len(lost) == 0); len(wrong) > 0 {
 			judge.find(Finding{
 				Requirement: "REC-03",
-				Problem:     fmt.Sprintf("the state of job %s is wrong for %s", r.last.Name, count1(len(wrong), "key")),
-				Expected:    "each record applied to its key once",
+				Problem:     fmt.Sprintf("the state of job %s is wrong in %s", r.last.Name, count1(len(wrong), "place")),
+				Expected:    "each record applied once",
 				Found:       name(wrong),
 			})
 		}
 	}
 }
 
-func wrongState(model workload.Counts, r run) []string {
-	byKey := make([][]workload.Line, model.Keys)
-	for _, line := range r.lines {
-		if line.Key >= 0 && line.Key < int64(model.Keys) {
-			byKey[line.Key] = append(byKey[line.Key], line)
-		}
-	}
-	var totals []workload.Line
-	if r.finished {
-		totals = inputTotals(model)
-	}
-	var wrong []string
-	for key, lines := range byKey {
-		slices.SortFunc(lines, func(a, b workload.Line) int { return cmp.Compare(a.Count, b.Count) })
-		lines = slices.Compact(lines) // a doubled line is REC-02's
-		if why := wrongSteps(lines); why != "" {
-			wrong = append(wrong, fmt.Sprintf("key %d: %s", key, why))
-			continue
-		}
-		if !r.finished || len(lines) == 0 {
-			continue
-		}
-		last := lines[len(lines)-1]
-		if total := totals[key]; last.Count > total.Count || (last.Count == total.Count && last.Sum != total.Sum) {
-			wrong = append(wrong, fmt.Sprintf("key %d: ended with count %d and sum %d, its input has %d and %d",
-				key, last.Count, last.Sum, total.Count, total.Sum))
-		}
-	}
-	return wrong
-}
-
-// wrongSteps says where one key's count or sum does not follow from the one
-// before.
-func wrongSteps(lines []workload.Line) string {
-	for i, line := range lines {
-		before := workload.Line{}
-		if i > 0 {
-			before = lines[i-1]
-		}
-		switch {
-		case line.Count == before.Count:
-			return fmt.Sprintf("count %d was reached by two records", line.Count)
-		case line.Count == before.Count+1 && line.Sum != before.Sum+line.Value:
-			return fmt.Sprintf("at count %d the sum is %d, not %d + %d", line.Count, line.Sum, before.Sum, line.Value)
-		}
-	}
-	return ""
-}
-
-func inputTotals(model workload.Counts) []workload.Line {
-	totals := make([]workload.Line, model.Keys)
-	for split := range int64(model.Splits) {
-		for index := range int64(model.Records) {
-			key, value := model.Input(split, index)
-			totals[key].Count++
-			totals[key].Sum += value
-		}
-	}
-	return totals
+// distinct leaves lines that are doubled to REC-02.
+func distinct(lines []workload.Line) []workload.Line {
+	seen := map[workload.Line]bool{}
+	return slices.DeleteFunc(slices.Clone(lines), func(line workload.Line) bool {
+		again := seen[line]
+		seen[line] = true
+		return again
+	})
 }
 
 // name lists the first few of a long list.

@@ -1,6 +1,7 @@
 package coordinator_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,49 +12,75 @@ import (
 	"github.com/snapback/snapback/reference/job"
 	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/reference/simulation"
+	"github.com/snapback/snapback/reference/workloads"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/configuration"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-var testJob = job.Job{
-	ID: strings.Repeat("0a", 16), Parallelism: 1, Timeout: time.Minute, Retention: storage.RetainOnCancellation, ClaimMode: storage.NoClaim,
-	Configuration: configuration.Configuration{configuration.Dir.Key: "file:///checkpoints", configuration.InlineMax.Key: "0"},
+func testJob() job.Job {
+	j := job.Defaults()
+	j.ID, j.Checkpoints.Timeout, j.Checkpoints.Interval = strings.Repeat("0a", 16), time.Minute, time.Second
+	j.Workload = workloads.Parameters{Name: "counts", Splits: 1, Records: 10, Keys: 1, Dir: "/jobs"}
+	j.Configuration = configuration.Configuration{configuration.Dir.Key: "file:///checkpoints", configuration.InlineMax.Key: "0"}
+	return j
 }
 
-func retaining(n int) configuration.Configuration {
-	return configuration.Configuration{configuration.NumRetained.Key: fmt.Sprint(n)}
+// bench is a coordinator of a job with one subtask of each operator, in the place of the
+// job's master. At the subtasks' addresses nobody listens.
+type bench struct {
+	*coordinator.Coordinator
+	t     *testing.T
+	env   environment.Environment
+	pause time.Duration
 }
 
-// subtasks are a source, a counter and a sink, all at one address that nobody
-// listens to.
-func subtasks() []coordinator.Task {
-	var tasks []coordinator.Task
-	for _, vertex := range job.Vertices() {
-		tasks = append(tasks, coordinator.Task{Subtask: protocol.Subtask{UID: vertex.UID}})
-	}
-	return tasks
+// registry counts ids, and fails when it is told to.
+type registry struct {
+	last int64
+	err  error
 }
 
-// coordinate runs a test as the master of a job would, and returns what is on
-// storage afterwards.
-func coordinate(t *testing.T, j job.Job, retained int, origin *storage.Completed, body func(environment.Environment, *coordinator.Coordinator)) string {
+func (r *registry) NextID() (int64, error) {
+	r.last++
+	return r.last, nil
+}
+
+func (r *registry) Leads() error { return nil }
+
+func (r *registry) Keep([]storage.Completed) error { return r.err }
+
+var uids = []string{"source", "counter", "sink"}
+
+func subtask(uid string) protocol.Subtask { return protocol.Subtask{UID: uid} }
+
+type setting struct {
+	job      job.Job
+	retained int
+	origin   *storage.Completed
+	registry *registry
+	log      func(environment.Record)
+	files    *filesystem.Memory
+}
+
+// coordinate runs a test as the master of a job would, and returns what is on storage
+// afterwards.
+func coordinate(t *testing.T, s setting, body func(bench)) string {
 	t.Helper()
-	files := filesystem.NewMemory()
-	world := simulation.New(1, files, func(time.Duration, environment.Address, environment.Record) {})
-	world.Start("master", func(env environment.Environment) {
-		c, err := coordinator.New(env, j, retaining(retained), origin)
-		must(t, err)
-		must(t, c.Prepare())
-		c.Begin(subtasks())
-		body(env, c)
-	})
+	if s.log == nil {
+		s.log = func(environment.Record) {}
+	}
+	if s.files == nil {
+		s.files = filesystem.NewMemory()
+	}
+	world := simulation.New(1, s.files, func(_ time.Duration, _ environment.Address, r environment.Record) { s.log(r) })
+	world.Start("master", func(env environment.Environment) { body(newBench(t, env, s)) })
 	for world.Step() {
 		continue
 	}
 	var names []string
-	must(t, filesystem.Walk(files, "/checkpoints/"+j.ID, func(name string, e filesystem.Entry) error {
+	must(t, filesystem.Walk(s.files, "/checkpoints/"+s.job.ID, func(name string, e filesystem.Entry) error {
 		if e.Directory || strings.HasSuffix(name, storage.MetadataName) {
 			names = append(names, name)
 		}
@@ -62,47 +89,74 @@ func coordinate(t *testing.T, j job.Job, retained int, origin *storage.Completed
 	return strings.Join(names, " ")
 }
 
-// acknowledge writes a subtask's state and acknowledges it.
-func acknowledge(t *testing.T, env environment.Environment, c *coordinator.Coordinator, id int64, subtask protocol.Subtask) bool {
+func newBench(t *testing.T, env environment.Environment, s setting) bench {
 	t.Helper()
-	outcome, err := c.Acknowledge(protocol.Acknowledge{Subtask: subtask, Checkpoint: id, State: state(t, env, id)})
+	if s.registry == nil {
+		s.registry = &registry{}
+	}
+	cluster := configuration.Configuration{configuration.NumRetained.Key: fmt.Sprint(max(1, s.retained))}
+	c, err := coordinator.New(env, s.job, 128, cluster, s.registry)
 	must(t, err)
-	return outcome.Ended && outcome.Declined == ""
+	if s.origin != nil {
+		s.registry.last = s.origin.Checkpoint.ID
+		must(t, c.Resume(*s.origin))
+	}
+	must(t, c.Prepare())
+	for _, uid := range uids {
+		c.Deployed(subtask(uid), environment.Address{Process: "taskmanager", Task: uid})
+	}
+	c.Run()
+	return bench{c, t, env, s.job.Checkpoints.Interval}
+}
+
+// trigger has a checkpoint begun, as a client asks for it, and returns its id.
+func (b bench) trigger() int64 {
+	b.t.Helper()
+	b.env.Sleep(b.pause) // a checkpoint that failed is not followed by another at once
+	before := b.Statistics().Triggered
+	b.Ask(coordinator.Request{Client: environment.Address{Process: "client"}})
+	_, err := b.Act()
+	must(b.t, err)
+	if b.Statistics().Triggered != before+1 {
+		b.t.Fatal("no checkpoint was begun")
+	}
+	return int64(b.Statistics().Triggered)
+}
+
+// acknowledge writes a subtask's state and acknowledges it.
+func (b bench) acknowledge(id int64, uid string) error {
+	b.t.Helper()
+	return b.Acknowledge(protocol.Acknowledge{Subtask: subtask(uid), Checkpoint: id, State: b.state(id)})
 }
 
 // state writes a subtask's state as its task would.
-func state(t *testing.T, env environment.Environment, id int64) metadata.Subtask {
-	t.Helper()
-	target := storage.Target{Exclusive: fmt.Sprintf("/checkpoints/%s/chk-%d", testJob.ID, id)}
-	stream := target.Create(env.Files(), storage.Exclusive, func() string { return environment.NewID(env) })
+func (b bench) state(id int64) metadata.Subtask {
+	b.t.Helper()
+	target := storage.Target{Exclusive: fmt.Sprintf("/checkpoints/%s/chk-%d", testJob().ID, id)}
+	stream := target.Create(b.env.Files(), storage.Exclusive, func() string { return environment.NewID(b.env) })
 	_, err := stream.Write([]byte("state"))
-	must(t, err)
+	must(b.t, err)
 	handle, err := stream.Close()
-	must(t, err)
+	must(b.t, err)
 	return metadata.Subtask{ManagedOperator: &metadata.OperatorList{Stream: handle}}
 }
 
-func take(t *testing.T, env environment.Environment, c *coordinator.Coordinator) int64 {
-	t.Helper()
-	id, err := c.Trigger(coordinator.Request{})
-	must(t, err)
-	for i, task := range subtasks() {
-		if completed := acknowledge(t, env, c, id, task.Subtask); completed != (i == 2) {
-			t.Errorf("checkpoint %d is complete = %v after %d acknowledgements", id, completed, i+1)
+// take takes a checkpoint; what is on storage has the id that is given.
+func (b bench) take(id int64) {
+	b.t.Helper()
+	b.trigger()
+	for i, uid := range uids {
+		must(b.t, b.acknowledge(id, uid))
+		if latest, ok := b.Latest(); (ok && latest.Checkpoint.ID == id) != (i == len(uids)-1) {
+			b.t.Errorf("after %d acknowledgements the latest checkpoint is %d", i+1, latest.Checkpoint.ID)
 		}
 	}
-	return id
 }
 
 func TestTheNewestCheckpointsAreKept(t *testing.T) {
-	left := coordinate(t, testJob, 2, nil, func(env environment.Environment, c *coordinator.Coordinator) {
-		for want := range int64(4) {
-			if id := take(t, env, c); id != want+1 {
-				t.Errorf("want checkpoint %d, got %d", want+1, id)
-			}
-		}
-		if latest, ok := c.Latest(); !ok || latest.Checkpoint.ID != 4 {
-			t.Errorf("want to come back from 4, got %+v", latest)
+	left := coordinate(t, setting{job: testJob(), retained: 2}, func(b bench) {
+		for id := range int64(4) {
+			b.take(id + 1)
 		}
 	})
 	if left != "chk-3 chk-3/_metadata chk-4 chk-4/_metadata shared taskowned" {
@@ -110,26 +164,32 @@ func TestTheNewestCheckpointsAreKept(t *testing.T) {
 	}
 }
 
+// What was given up is deleted once nobody writes into it any more; its id is used up,
+// and what comes for it late is of no use to anybody.
 func TestAnAbortedCheckpointLeavesTheOneBefore(t *testing.T) {
-	left := coordinate(t, testJob, 1, nil, func(env environment.Environment, c *coordinator.Coordinator) {
-		take(t, env, c)
-		id, err := c.Trigger(coordinator.Request{})
-		must(t, err)
-		acknowledge(t, env, c, id, protocol.Subtask{UID: job.SourceUID})
-		c.Abort("a test")
-		c.Abandon()
-		if latest, _ := c.Latest(); latest.Checkpoint.ID != 1 {
+	left := coordinate(t, setting{job: testJob()}, func(b bench) {
+		b.take(1)
+		id := b.trigger()
+		must(t, b.acknowledge(id, "source"))
+		b.Failover("a test")
+		b.Run()
+		if latest, _ := b.Latest(); latest.Checkpoint.ID != 1 {
 			t.Errorf("want to come back from 1, got %d", latest.Checkpoint.ID)
 		}
-		// Its id is used up, and what was on its way for it is of no use any more.
-		outcome, err := c.Acknowledge(protocol.Acknowledge{Subtask: protocol.Subtask{UID: job.SinkUID}, Checkpoint: id})
-		must(t, err)
-		if outcome.Ended {
-			t.Error("a late acknowledgement completed an aborted checkpoint")
+		there := func() bool {
+			_, err := b.env.Files().Stat(fmt.Sprintf("/checkpoints/%s/chk-%d", testJob().ID, id))
+			return err == nil
 		}
-		if id := take(t, env, c); id != 3 {
-			t.Errorf("want checkpoint 3, got %d", id)
+		must(t, b.acknowledge(id, "counter"))
+		if !there() {
+			t.Error("the directory is gone, and the sink may be writing into it")
 		}
+		b.Gone(subtask("sink"))
+		if there() {
+			t.Error("the directory is still there")
+		}
+		must(t, b.Acknowledge(protocol.Acknowledge{Subtask: subtask("sink"), Checkpoint: id}))
+		b.take(3)
 	})
 	if left != "chk-3 chk-3/_metadata shared taskowned" {
 		t.Errorf("got %s", left)
@@ -137,12 +197,30 @@ func TestAnAbortedCheckpointLeavesTheOneBefore(t *testing.T) {
 }
 
 func TestARepeatedAcknowledgementCountsOnce(t *testing.T) {
-	coordinate(t, testJob, 1, nil, func(env environment.Environment, c *coordinator.Coordinator) {
-		id, err := c.Trigger(coordinator.Request{})
-		must(t, err)
+	coordinate(t, setting{job: testJob()}, func(b bench) {
+		id := b.trigger()
 		for range 3 {
-			if acknowledge(t, env, c, id, protocol.Subtask{UID: job.SourceUID}) {
-				t.Error("three acknowledgements of one subtask completed the checkpoint")
+			must(t, b.acknowledge(id, "source"))
+		}
+		if _, completed := b.Latest(); completed {
+			t.Error("three acknowledgements of one subtask completed the checkpoint")
+		}
+	})
+}
+
+// An acknowledgement that comes again after the completion takes nothing away.
+func TestAnAcknowledgementAfterCompletionDeletesNothing(t *testing.T) {
+	coordinate(t, setting{job: testJob()}, func(b bench) {
+		id := b.trigger()
+		last := protocol.Acknowledge{Subtask: subtask("sink"), Checkpoint: id, State: b.state(id)}
+		must(t, b.acknowledge(id, "source"))
+		must(t, b.acknowledge(id, "counter"))
+		must(t, b.Acknowledge(last))
+		must(t, b.Acknowledge(last))
+		latest, _ := b.Latest()
+		for reference := range latest.Checkpoint.References() {
+			if _, err := storage.ReadState(b.env.Files(), latest.Location, reference.Stream); err != nil {
+				t.Error(err)
 			}
 		}
 	})
@@ -150,18 +228,16 @@ func TestARepeatedAcknowledgementCountsOnce(t *testing.T) {
 
 func TestAResumedJobGoesOnAfterItsOriginAndLeavesItAlone(t *testing.T) {
 	origin := &storage.Completed{Location: "/elsewhere/chk-7", Checkpoint: metadata.Checkpoint{ID: 7}}
-	ended := testJob
-	ended.Retention = storage.NoExternalizedCheckpoint
-	left := coordinate(t, ended, 1, origin, func(env environment.Environment, c *coordinator.Coordinator) {
-		must(t, env.Files().MkdirAll("/elsewhere/chk-7"))
-		if latest, _ := c.Latest(); latest.Location != "/elsewhere/chk-7" {
+	ended := testJob()
+	ended.Checkpoints.Retention = storage.NoExternalizedCheckpoint
+	left := coordinate(t, setting{job: ended, origin: origin}, func(b bench) {
+		must(t, b.env.Files().MkdirAll("/elsewhere/chk-7"))
+		if latest, _ := b.Latest(); latest.Location != "/elsewhere/chk-7" {
 			t.Errorf("want to come back from the origin, got %+v", latest)
 		}
-		if id := take(t, env, c); id != 8 {
-			t.Errorf("want checkpoint 8, got %d", id)
-		}
-		must(t, c.ShutDown(storage.Canceled))
-		if _, err := env.Files().Stat("/elsewhere/chk-7"); err != nil {
+		b.take(8)
+		must(t, b.ShutDown(storage.Canceled))
+		if _, err := b.env.Files().Stat("/elsewhere/chk-7"); err != nil {
 			t.Errorf("the origin is gone: %v", err)
 		}
 	})
@@ -170,18 +246,125 @@ func TestAResumedJobGoesOnAfterItsOriginAndLeavesItAlone(t *testing.T) {
 	}
 }
 
-func TestARetainedCheckpointOfTheSameJobIDIsNotTouched(t *testing.T) {
-	left := coordinate(t, testJob, 1, nil, func(env environment.Environment, c *coordinator.Coordinator) {
-		earlier := "/checkpoints/" + testJob.ID + "/chk-1"
-		must(t, env.Files().MkdirAll(earlier))
-		must(t, filesystem.WriteFile(env.Files(), earlier+"/_metadata", []byte("retained")))
-		if _, err := c.Trigger(coordinator.Request{}); err == nil || !strings.Contains(err.Error(), "belongs to an earlier run") {
+func TestARetainedCheckpointOfTheSameJobIDIsRefused(t *testing.T) {
+	files := filesystem.NewMemory()
+	coordinate(t, setting{job: testJob(), files: files}, func(b bench) {
+		b.take(1)
+		must(t, b.ShutDown(storage.Canceled))
+	})
+	coordinate(t, setting{job: testJob(), files: filesystem.NewMemory()}, func(b bench) {
+		c, err := coordinator.New(b.env, testJob(), 128, configuration.Configuration{}, &registry{})
+		must(t, err)
+		b.take(1)
+		if err := c.Prepare(); err == nil || !strings.Contains(err.Error(), "belongs to an earlier run") {
 			t.Errorf("got %v", err)
 		}
-		must(t, c.ShutDown(storage.Finished))
 	})
-	if left != "chk-1 chk-1/_metadata shared taskowned" {
-		t.Errorf("got %s", left)
+}
+
+// Failures are counted as Flink counts them: those of a kind that counts, in a row.
+func TestMoreFailuresThanTolerableAreAnError(t *testing.T) {
+	j := testJob()
+	j.Checkpoints.TolerableFailures = 2
+	coordinate(t, setting{job: j}, func(b bench) {
+		decline := func() error {
+			id := b.trigger()
+			return b.Decline(protocol.Decline{Subtask: subtask("sink"), Checkpoint: id, Reason: "no room"})
+		}
+		must(t, decline())
+		must(t, decline())
+		b.take(3) // which begins the row anew
+		must(t, decline())
+		b.trigger()
+		b.Failover("of a kind that does not count")
+		b.Run()
+		must(t, decline())
+		var intolerable *coordinator.IntolerableError
+		if err := decline(); !errors.As(err, &intolerable) || intolerable.Failures != 3 || intolerable.Last != "no room" {
+			t.Errorf("got %v", err)
+		}
+		s := b.Statistics()
+		if s.Completed != 1 || s.Failed != 6 || s.Reasons["CHECKPOINT_ASYNC_EXCEPTION"] != 5 || s.Reasons["JOB_FAILOVER_REGION"] != 1 {
+			t.Errorf("got %+v", s)
+		}
+	})
+}
+
+func TestACheckpointExpires(t *testing.T) {
+	j := testJob()
+	j.Checkpoints.TolerableFailures = 1
+	var aborted string
+	coordinate(t, setting{job: j, log: func(r environment.Record) {
+		if r.Event == protocol.EventCheckpointAborted {
+			aborted = r.Error
+		}
+	}}, func(b bench) {
+		b.trigger()
+		b.env.Sleep(j.Checkpoints.Timeout)
+		_, err := b.Act()
+		must(t, err)
+	})
+	if aborted != "checkpoint 1 expired after 1m0s" {
+		t.Errorf("got %q", aborted)
+	}
+}
+
+// Periodic checkpoints keep the interval and the minimum pause; no more are in progress
+// than may be.
+func TestWhenCheckpointsBegin(t *testing.T) {
+	j := testJob()
+	j.Checkpoints.MaxConcurrent, j.Checkpoints.MinPause = 2, 1500*time.Millisecond
+	coordinate(t, setting{job: j}, func(b bench) {
+		act := func(triggered int) time.Duration {
+			t.Helper()
+			wait, err := b.Act()
+			must(t, err)
+			if got := b.Statistics().Triggered; got != triggered {
+				t.Errorf("at %s: want %d triggered, got %d", b.env.Now(), triggered, got)
+			}
+			return wait
+		}
+		b.env.Sleep(act(0)) // the interval
+		b.env.Sleep(act(1))
+		act(2)
+		b.env.Sleep(5 * time.Second)
+		act(2) // two are in progress
+		for _, uid := range uids {
+			must(t, b.acknowledge(2, uid)) // and subsumes 1
+		}
+		before := b.env.Now()
+		b.env.Sleep(act(2))
+		if paused := b.env.Now() - before; paused != j.Checkpoints.MinPause {
+			t.Errorf("want a pause of %s, got %s", j.Checkpoints.MinPause, paused)
+		}
+		act(3)
+		if got := b.Statistics().Reasons["CHECKPOINT_SUBSUMED"]; got != 1 {
+			t.Errorf("want 1 subsumed in progress, got %d", got)
+		}
+	})
+}
+
+// FLINK-22494: if nobody knows whether a checkpoint was noted, nothing is deleted and
+// nobody told.
+func TestACheckpointThatCannotBeNotedIsNotComplete(t *testing.T) {
+	r := &registry{}
+	completed := 0
+	left := coordinate(t, setting{job: testJob(), registry: r, log: func(record environment.Record) {
+		if record.Event == protocol.EventCheckpointCompleted {
+			completed++
+		}
+	}}, func(b bench) {
+		b.take(1)
+		b.trigger()
+		r.err = environment.ErrUnknown
+		must(t, b.acknowledge(2, "source"))
+		must(t, b.acknowledge(2, "counter"))
+		if err := b.acknowledge(2, "sink"); !errors.Is(err, environment.ErrUnknown) {
+			t.Errorf("got %v", err)
+		}
+	})
+	if completed != 1 || left != "chk-1 chk-1/_metadata chk-2 chk-2/_metadata shared taskowned" {
+		t.Errorf("%d completed; left %s", completed, left)
 	}
 }
 
@@ -194,13 +377,10 @@ func TestACrashAnywhereLeavesACompleteCheckpoint(t *testing.T) {
 		world := simulation.New(1, files, func(time.Duration, environment.Address, environment.Record) {})
 		first, done := false, false
 		world.Start("master", func(env environment.Environment) {
-			c, err := coordinator.New(env, testJob, retaining(1), nil)
-			must(t, err)
-			must(t, c.Prepare())
-			c.Begin(subtasks())
-			take(t, env, c)
+			b := newBench(t, env, setting{job: testJob()})
+			b.take(1)
 			first = true
-			take(t, env, c)
+			b.take(2)
 			done = true
 		})
 		for !first {
@@ -214,13 +394,13 @@ func TestACrashAnywhereLeavesACompleteCheckpoint(t *testing.T) {
 		}
 		world.Kill("master")
 		points++
-		newest, err := storage.CheckpointIDs(files, "/checkpoints/"+testJob.ID)
+		newest, err := storage.CheckpointIDs(files, "/checkpoints/"+testJob().ID)
 		must(t, err)
 		if len(newest) == 0 {
 			t.Fatalf("crash point %d leaves nothing to come back from", crash)
 		}
 		for _, id := range newest {
-			found, err := storage.Resolve(files, fmt.Sprintf("/checkpoints/%s/chk-%d", testJob.ID, id))
+			found, err := storage.Resolve(files, fmt.Sprintf("/checkpoints/%s/chk-%d", testJob().ID, id))
 			must(t, err)
 			for reference := range found.Checkpoint.References() {
 				if _, err := storage.ReadState(files, found.Location, reference.Stream); err != nil {
@@ -246,12 +426,16 @@ func ExampleCoordinator() {
 		fmt.Println(r.Event, r.Checkpoint)
 	})
 	world.Start("master", func(env environment.Environment) {
-		c, _ := coordinator.New(env, testJob, retaining(1), nil)
+		c, _ := coordinator.New(env, testJob(), 128, configuration.Configuration{}, &registry{})
 		_ = c.Prepare()
-		c.Begin(subtasks())
-		id, _ := c.Trigger(coordinator.Request{})
-		for _, task := range subtasks() {
-			_, _ = c.Acknowledge(protocol.Acknowledge{Subtask: task.Subtask, Checkpoint: id})
+		for _, uid := range uids {
+			c.Deployed(subtask(uid), environment.Address{Process: "taskmanager", Task: uid})
+		}
+		c.Run()
+		env.Sleep(time.Second)
+		_, _ = c.Act()
+		for _, uid := range uids {
+			_ = c.Acknowledge(protocol.Acknowledge{Subtask: subtask(uid), Checkpoint: 1})
 		}
 	})
 	for world.Step() {

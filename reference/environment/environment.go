@@ -34,6 +34,10 @@ func (a Address) String() string { return a.Process + "/" + a.Task }
 // sent.
 type Message any
 
+// Unreachable is the message that a process that was watched cannot be reached: it is
+// dead, or the way to it is.
+type Unreachable struct{ Process string }
+
 // Envelope is a message and who sent it.
 type Envelope struct {
 	From    Address
@@ -68,8 +72,16 @@ type Environment interface {
 	// the task that had it has returned.
 	Spawn(task string, body func(Environment)) Address
 
+	// Watch has this task told, by [Unreachable], when the connection to another process
+	// breaks. A process that only stands still is not unreachable.
+	Watch(process string)
+
 	// Files is the storage that all processes share.
 	Files() filesystem.FileSystem
+
+	// Store is the highly available store that all JobManagers share; nil if there is
+	// none.
+	Store() Store
 
 	// Rand is this task's source of chance.
 	Rand() *rand.Rand

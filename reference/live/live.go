@@ -15,6 +15,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,6 +49,7 @@ type Process struct {
 	address  string
 	listener net.Listener
 	files    filesystem.FileSystem
+	store    environment.Store // nil if there is none
 	began    time.Time
 
 	logging sync.Mutex
@@ -57,6 +59,7 @@ type Process struct {
 	inboxes  map[string]*inbox
 	links    map[string]chan packet
 	accepted map[net.Conn]bool
+	watchers map[string][]string // tasks that watch a process
 	closed   chan struct{}
 }
 
@@ -83,11 +86,16 @@ func Listen(address string, files filesystem.FileSystem, log io.Writer) (*Proces
 		inboxes:  map[string]*inbox{},
 		links:    map[string]chan packet{},
 		accepted: map[net.Conn]bool{},
+		watchers: map[string][]string{},
 		closed:   make(chan struct{}),
 	}
 	go p.accept()
 	return p, nil
 }
+
+// UseStore gives the process's tasks a highly available store. It comes before any task
+// is run.
+func (p *Process) UseStore(store environment.Store) { p.store = store }
 
 // Address is the host:port at which the process listens.
 func (p *Process) Address() string { return p.address }
@@ -162,38 +170,90 @@ func (p *Process) send(from, to environment.Address, message environment.Message
 	}
 }
 
-// forward writes the messages of one link to a connection. What a broken
-// connection held is lost, and so is what comes before the next one is made.
+// forward writes the messages of one link to a connection. What a broken connection
+// held is lost, and so is what comes before the next one is made.
 func (p *Process) forward(address string, link <-chan packet) {
-	var connection net.Conn
-	var encoder *gob.Encoder
+	var to *dialed
 	var refusedAt time.Time
 	for {
 		var next packet
 		select {
 		case next = <-link:
 		case <-p.closed:
-			if connection != nil {
-				_ = connection.Close()
+			if to != nil {
+				_ = to.connection.Close()
 			}
 			return
 		}
-		if connection == nil {
-			if time.Since(refusedAt) < redialPause {
-				continue
-			}
-			dialed, err := net.DialTimeout("tcp", address, dialTimeout)
-			if err != nil {
+		if to != nil && to.broken() {
+			to = nil
+		}
+		if to == nil && time.Since(refusedAt) >= redialPause {
+			if to = p.dial(address); to == nil {
 				refusedAt = time.Now()
-				continue
 			}
-			connection, encoder = dialed, gob.NewEncoder(dialed)
 		}
-		_ = connection.SetWriteDeadline(time.Now().Add(writeTimeout)) // a failure shows at the write
-		if err := encoder.Encode(next); err != nil {
-			_ = connection.Close()
-			connection = nil
+		if to == nil {
+			p.unreachable(address)
+			continue
 		}
+		_ = to.connection.SetWriteDeadline(time.Now().Add(writeTimeout)) // a failure shows at the write
+		if err := to.encoder.Encode(next); err != nil {
+			_ = to.connection.Close()
+			to = nil
+		}
+	}
+}
+
+// dialed is a connection that messages are written to.
+type dialed struct {
+	connection net.Conn
+	encoder    *gob.Encoder
+	gone       chan struct{} // closed when the peer is
+}
+
+func (d *dialed) broken() bool {
+	select {
+	case <-d.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// dial makes a connection; nil if it is refused. Nothing is ever read from it but that
+// the peer is gone.
+func (p *Process) dial(address string) *dialed {
+	connection, err := net.DialTimeout("tcp", address, dialTimeout)
+	if err != nil {
+		return nil
+	}
+	made := &dialed{connection: connection, encoder: gob.NewEncoder(connection), gone: make(chan struct{})}
+	go func() {
+		_, _ = io.Copy(io.Discard, connection) // whatever ends it
+		_ = connection.Close()
+		close(made.gone)
+		p.unreachable(address)
+	}()
+	return made
+}
+
+// unreachable tells the tasks that watch a process that the connection to it broke.
+func (p *Process) unreachable(process string) {
+	p.mu.Lock()
+	watchers := p.watchers[process]
+	delete(p.watchers, process)
+	p.mu.Unlock()
+	for _, watcher := range watchers {
+		p.deliver(packet{From: environment.Address{Process: process}, To: watcher, Message: environment.Unreachable{Process: process}})
+	}
+}
+
+func (p *Process) watch(task, process string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !slices.Contains(p.watchers[process], task) {
+		p.watchers[process] = append(p.watchers[process], task)
 	}
 }
 
@@ -222,11 +282,14 @@ func (p *Process) read(connection net.Conn) {
 		_ = connection.Close() // only read from
 	}()
 	decoder := gob.NewDecoder(connection)
+	var peer string
+	defer func() { p.unreachable(peer) }()
 	for {
 		var received packet
 		if err := decoder.Decode(&received); err != nil {
 			return
 		}
+		peer = received.From.Process
 		p.deliver(received)
 	}
 }

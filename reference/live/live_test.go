@@ -14,7 +14,6 @@ import (
 	"github.com/snapback/snapback/reference/environment"
 	"github.com/snapback/snapback/reference/live"
 	"github.com/snapback/snapback/reference/protocol"
-	"github.com/snapback/snapback/storage/configuration"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/metadata"
 )
@@ -158,7 +157,15 @@ func fill(v reflect.Value) {
 	case reflect.Interface:
 		v.Set(reflect.ValueOf(protocol.CancelJob{Job: "text"}))
 	case reflect.Map:
-		v.Set(reflect.ValueOf(configuration.Configuration{"key": "value"}))
+		v.Set(reflect.MakeMap(v.Type()))
+		value := reflect.New(v.Type().Elem()).Elem()
+		fill(value)
+		v.SetMapIndex(reflect.ValueOf("text"), value)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem())
+	case reflect.Float64:
+		v.SetFloat(1.5)
 	case reflect.Int8: // a mode
 		v.SetInt(1)
 	case reflect.Uint64:

@@ -22,6 +22,8 @@ func (t *task) Self() environment.Address     { return t.address }
 func (t *task) Now() time.Duration            { return time.Since(t.process.began) }
 func (t *task) Sleep(d time.Duration)         { time.Sleep(d) }
 func (t *task) Files() filesystem.FileSystem  { return t.process.files }
+func (t *task) Store() environment.Store      { return t.process.store }
+func (t *task) Watch(process string)          { t.process.watch(t.address.Task, process) }
 func (t *task) Rand() *rand.Rand              { return t.rand }
 func (t *task) Log(record environment.Record) { t.process.write(record) }
 

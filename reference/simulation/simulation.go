@@ -29,6 +29,7 @@ var (
 	remoteLatency  = [2]time.Duration{50 * time.Microsecond, 500 * time.Microsecond}
 	localLatency   = [2]time.Duration{time.Microsecond, 20 * time.Microsecond}
 	storageLatency = [2]time.Duration{20 * time.Microsecond, 300 * time.Microsecond}
+	storeLatency   = [2]time.Duration{200 * time.Microsecond, 2 * time.Millisecond}
 )
 
 // World is a set of simulated processes, their network, their shared storage and
@@ -43,6 +44,11 @@ type World struct {
 	tasks     map[environment.Address]*task
 	processes map[string][]*task     // in the order spawned
 	arrivals  map[link]time.Duration // of the last message on each link
+
+	watchers    map[string][]environment.Address // of a process, in the order in which they asked
+	paused      map[string][]event               // what waits for a process that stands still
+	store       *store                           // nil if there is none
+	loseAnswers int                              // to writes to the store
 }
 
 type link struct{ from, to environment.Address }
@@ -57,8 +63,17 @@ func New(seed uint64, files *filesystem.Memory, log func(time.Duration, environm
 		tasks:     map[environment.Address]*task{},
 		processes: map[string][]*task{},
 		arrivals:  map[link]time.Duration{},
+		watchers:  map[string][]environment.Address{},
+		paused:    map[string][]event{},
 	}
 }
+
+// AddStore gives the world a highly available store.
+func (w *World) AddStore() { w.store = &store{} }
+
+// LoseAnswers has the answers to the next n writes to the store lost, whether or not
+// those were done.
+func (w *World) LoseAnswers(n int) { w.loseAnswers = n }
 
 // Now is the virtual time since the world began.
 func (w *World) Now() time.Duration { return w.now }
@@ -66,6 +81,11 @@ func (w *World) Now() time.Duration { return w.now }
 // Start starts a process whose first task has the process's name.
 func (w *World) Start(process string, main func(environment.Environment)) {
 	w.spawn(environment.Address{Process: process, Task: process}, main)
+}
+
+// StartTask starts a process whose first task has a name of its own.
+func (w *World) StartTask(address environment.Address, main func(environment.Environment)) {
+	w.spawn(address, main)
 }
 
 // Kill ends a process at once: its tasks run no further, messages to it are lost,
@@ -76,6 +96,32 @@ func (w *World) Kill(process string) {
 		t.abandon()
 	}
 	delete(w.processes, process)
+	delete(w.paused, process)
+	w.unreachable(process)
+}
+
+// unreachable tells those who watched a process that it is gone.
+func (w *World) unreachable(process string) {
+	for _, watcher := range w.watchers[process] {
+		w.send(environment.Address{Process: process}, watcher, environment.Unreachable{Process: process})
+	}
+	delete(w.watchers, process)
+}
+
+// Pause makes a process stand still, as SIGSTOP does: what happens to it waits.
+func (w *World) Pause(process string) {
+	if w.processes[process] != nil && w.paused[process] == nil {
+		w.paused[process] = []event{}
+	}
+}
+
+// Resume makes a process go on. It does not know that time has passed until it looks.
+func (w *World) Resume(process string) {
+	for _, e := range w.paused[process] {
+		e.at = w.now
+		heap.Push(&w.queue, e)
+	}
+	delete(w.paused, process)
 }
 
 // Step runs the next event. It returns false if there is none: nothing will ever
@@ -86,6 +132,10 @@ func (w *World) Step() bool {
 	}
 	next := heap.Pop(&w.queue).(event)
 	w.now = next.at
+	if waiting, paused := w.paused[next.to.Process]; paused {
+		w.paused[next.to.Process] = append(waiting, next)
+		return true
+	}
 	receiver := w.tasks[next.to]
 	if receiver == nil || (next.envelope == nil && receiver.wait != next.wait) {
 		return true // killed, returned, or woken by something else before

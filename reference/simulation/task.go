@@ -4,6 +4,7 @@ import (
 	"errors"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/snapback/snapback/reference/environment"
@@ -109,7 +110,25 @@ func (t *task) Spawn(name string, body func(environment.Environment)) environmen
 	return address
 }
 
+func (t *task) Watch(process string) {
+	t.refuseIfKilled()
+	w := t.world
+	if !slices.Contains(w.watchers[process], t.address) {
+		w.watchers[process] = append(w.watchers[process], t.address)
+	}
+	if w.processes[process] == nil {
+		w.unreachable(process)
+	}
+}
+
 func (t *task) Files() filesystem.FileSystem { return slowFiles{t} }
+
+func (t *task) Store() environment.Store {
+	if t.world.store == nil {
+		return nil
+	}
+	return remoteStore{t}
+}
 
 func (t *task) Log(record environment.Record) {
 	t.refuseIfKilled()

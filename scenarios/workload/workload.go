@@ -1,19 +1,48 @@
-// Package workload holds the deterministic inputs that scenarios feed to a job,
-// and the models that say what must come out. docs/workloads.md specifies them for
-// whoever implements a job.
+// Package workload holds the deterministic inputs that scenarios feed to a job, and
+// the models that say what must come out. docs/workloads.md specifies them for whoever
+// implements a job.
 //
 // It runs nothing, and shares no code with any implementation.
 //
-// Start with [Counts].
+// Start with [Workload] and [Model].
 package workload
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
-// CountsName is how the counts workload is called where it is asked for by name.
-const CountsName = "counts"
+// The workloads.
+const (
+	Counts       = "counts"       // count and sum per key
+	Transfers    = "transfers"    // between accounts; the sum stays
+	Windows      = "windows"      // of event time, with timers
+	Rules        = "rules"        // broadcast, and applied to records
+	Growing      = "growing"      // state that is never dropped
+	Backpressure = "backpressure" // counts, by a slow operator
+	Splits       = "splits"       // without keys: state is how far splits were read
+)
+
+// Names lists the workloads; the first is the default.
+func Names() []string {
+	return []string{Counts, Transfers, Windows, Rules, Growing, Backpressure, Splits}
+}
+
+// Describe says what a workload does.
+func Describe(name string) string {
+	return map[string]string{
+		Counts:       "counts and sums per key of numbered records",
+		Transfers:    "transfers between accounts; the sum stays",
+		Windows:      "counts and sums per key and window of event time, with timers",
+		Rules:        "rules that are broadcast, and applied to records",
+		Growing:      "state that grows, and is read back",
+		Backpressure: "counts, by an operator slower than its source",
+		Splits:       "records by split alone, without keys: regions, and splits that move",
+	}[name]
+}
 
 // Names of directories and files in the directory of a job.
 const (
@@ -22,60 +51,68 @@ const (
 	FailName      = "fail" // its existence asks the job to fail
 )
 
-// Counts is the workload that counts and sums per key.
-type Counts struct {
+// Workload is one of the workloads, and its input.
+type Workload struct {
+	Name     string        `json:"name" yaml:"name"` // empty: counts
 	Seed     int64         `json:"seed" yaml:"-"`
 	Splits   int           `json:"splits" yaml:"splits"`
 	Records  int           `json:"records" yaml:"records"` // of each split
 	Keys     int           `json:"keys" yaml:"keys"`
-	Pause    time.Duration `json:"pause_ns" yaml:"pause"`       // of a source after each record
-	Snapshot time.Duration `json:"snapshot_ns" yaml:"snapshot"` // that the counter's snapshot takes at least
-}
-
-// Line is one line of committed output: an input record, and the count and sum of
-// its key with this record included.
-type Line struct {
-	Split, Index int64
-	Key          int64
-	Value        int64
-	Count, Sum   int64
+	Pause    time.Duration `json:"pause_ns" yaml:"pause"`                      // of a source after each record
+	Snapshot time.Duration `json:"snapshot_ns" yaml:"snapshot"`                // that the stateful operator's snapshot takes at least
+	Slow     time.Duration `json:"slow_ns,omitempty" yaml:"slow,omitempty"`    // that workload backpressure takes for a record
+	Payload  int           `json:"payload,omitempty" yaml:"payload,omitempty"` // bytes that a record adds to the state of workload growing
 }
 
 // Total is the number of input records.
-func (c Counts) Total() int { return c.Splits * c.Records }
+func (w Workload) Total() int { return w.Splits * w.Records }
 
-// Input returns the key and the value of an input record.
-func (c Counts) Input(split, index int64) (key, value int64) {
-	x := uint64(c.Seed + split*1_000_003 + index)
+// hash is what input is computed from.
+func (w Workload) hash(split, index int64) uint64 {
+	x := uint64(w.Seed + split*1_000_003 + index)
 	x ^= x >> 33
 	x *= 0xff51afd7ed558ccd
 	x ^= x >> 33
-	return int64(x % uint64(c.Keys)), int64(x >> 40 % 1000)
+	return x
 }
 
-// ParseLine reads a line of committed output.
-func ParseLine(text string) (Line, error) {
-	var line Line
-	var rest string
-	n, _ := fmt.Sscan(text, &line.Split, &line.Index, &line.Key, &line.Value, &line.Count, &line.Sum, &rest)
-	if n != 6 {
-		return Line{}, fmt.Errorf("committed output: want 6 numbers in a line, got %q", text)
-	}
-	return line, nil
+// Input returns the key and the value of an input record.
+func (w Workload) Input(split, index int64) (key, value int64) {
+	x := w.hash(split, index)
+	return int64(x % uint64(w.Keys)), int64(x >> 40 % 1000)
 }
 
 // Validate returns the first thing wrong with the parameters.
-func (c Counts) Validate() error {
+func (w Workload) Validate() error {
+	if !slices.Contains(Names(), w.Name) {
+		return fmt.Errorf("workload: want one of %v, got %q", Names(), w.Name)
+	}
 	for _, field := range []struct {
-		name       string
-		value, max int
-	}{{"splits", c.Splits, 1 << 10}, {"records", c.Records, 1 << 24}, {"keys", c.Keys, 1 << 20}} {
-		if field.value < 1 || field.value > field.max {
-			return fmt.Errorf("workload: %s: want 1 to %d, got %d", field.name, field.max, field.value)
+		name            string
+		value, min, max int
+	}{{"splits", w.Splits, 1, 1 << 10}, {"records", w.Records, 1, 1 << 24}, {"keys", w.Keys, 1, 1 << 20}, {"payload", w.Payload, 0, 1 << 20}} {
+		if field.value < field.min || field.value > field.max {
+			return fmt.Errorf("workload: %s: want %d to %d, got %d", field.name, field.min, field.max, field.value)
 		}
 	}
-	if c.Pause < 0 || c.Snapshot < 0 {
-		return fmt.Errorf("workload: pause and snapshot: want 0 or more, got %s and %s", c.Pause, c.Snapshot)
+	if w.Pause < 0 || w.Snapshot < 0 || w.Slow < 0 {
+		return fmt.Errorf("workload: pause, snapshot and slow: want 0 or more, got %s, %s and %s", w.Pause, w.Snapshot, w.Slow)
 	}
 	return nil
+}
+
+// numbers reads a line of so many integers.
+func numbers(text string, n int) ([]int64, error) {
+	fields := strings.Fields(text)
+	if len(fields) != n {
+		return nil, fmt.Errorf("want %d numbers in a line, got %q", n, text)
+	}
+	read := make([]int64, n)
+	for i, field := range fields {
+		var err error
+		if read[i], err = strconv.ParseInt(field, 10, 64); err != nil {
+			return nil, fmt.Errorf("want %d numbers in a line, got %q", n, text)
+		}
+	}
+	return read, nil
 }

@@ -47,6 +47,28 @@ var (
 	RestorePath = Option{Key: "execution.state-recovery.path", Old: []string{"execution.savepoint.path"}}
 	ClaimMode   = Option{Key: "execution.state-recovery.claim-mode", Old: []string{"execution.savepoint-restore-mode"}, Default: "NO_CLAIM"}
 
+	MinPause         = Option{Key: "execution.checkpointing.min-pause", Default: "0 ms", Renewed: true}
+	MaxConcurrent    = Option{Key: "execution.checkpointing.max-concurrent-checkpoints", Default: "1", Renewed: true}
+	Tolerable        = Option{Key: "execution.checkpointing.tolerable-failed-checkpoints", Default: "0", Renewed: true}
+	Unaligned        = Option{Key: "execution.checkpointing.unaligned.enabled", Old: []string{"execution.checkpointing.unaligned"}, Default: "false", Renewed: true}
+	AlignmentTimeout = Option{Key: "execution.checkpointing.aligned-checkpoint-timeout", Old: []string{"execution.checkpointing.alignment-timeout"}, Default: "0 ms", Renewed: true}
+	Incremental      = Option{Key: "execution.checkpointing.incremental", Old: []string{"state.backend.incremental"}, Default: "false"}
+	Changelog        = Option{Key: "state.changelog.enabled", Old: []string{"state.backend.changelog.enabled"}, Default: "false"}
+	AllowNonRestored = Option{Key: "execution.state-recovery.ignore-unclaimed-state", Old: []string{"execution.savepoint.ignore-unclaimed-state"}, Default: "false"}
+	MaxParallelism   = Option{Key: "pipeline.max-parallelism", Default: "-1"}
+
+	RestartKind         = Option{Key: "restart-strategy.type", Old: []string{"restart-strategy"}, Default: "none"}
+	FixedDelayAttempts  = Option{Key: "restart-strategy.fixed-delay.attempts", Default: "1"}
+	FixedDelayDelay     = Option{Key: "restart-strategy.fixed-delay.delay", Default: "1 s"}
+	ExponentialInitial  = Option{Key: "restart-strategy.exponential-delay.initial-backoff", Default: "1 s"}
+	ExponentialMax      = Option{Key: "restart-strategy.exponential-delay.max-backoff", Default: "1 min"}
+	ExponentialFactor   = Option{Key: "restart-strategy.exponential-delay.backoff-multiplier", Default: "1.5"}
+	ExponentialReset    = Option{Key: "restart-strategy.exponential-delay.reset-backoff-threshold", Default: "1 h"}
+	ExponentialAttempts = Option{Key: "restart-strategy.exponential-delay.attempts-before-reset-backoff", Default: "0"}
+	FailureRateMax      = Option{Key: "restart-strategy.failure-rate.max-failures-per-interval", Default: "1"}
+	FailureRateInterval = Option{Key: "restart-strategy.failure-rate.failure-rate-interval", Default: "1 min"}
+	FailureRateDelay    = Option{Key: "restart-strategy.failure-rate.delay", Default: "1 s"}
+
 	NumRetained = Option{Key: "execution.checkpointing.num-retained", Old: []string{"state.checkpoints.num-retained"}, Default: "1", Scope: Cluster}
 	FrameSize   = Option{Key: "pekko.framesize", Old: []string{"akka.framesize"}, Default: "10485760b", Scope: Cluster}
 	Heap        = Option{Key: "jobmanager.memory.heap.size", Default: "1 gb", Scope: Cluster}
@@ -59,6 +81,9 @@ func Options() []Option {
 	return []Option{
 		Storage, Dir, SavepointDir, CreateSubdir, InlineMax, WriteBuffer, StateBackend,
 		Interval, Timeout, Mode, RetentionOf, RestorePath, ClaimMode,
+		MinPause, MaxConcurrent, Tolerable, Unaligned, AlignmentTimeout, Incremental, Changelog, AllowNonRestored, MaxParallelism,
+		RestartKind, FixedDelayAttempts, FixedDelayDelay, ExponentialInitial, ExponentialMax, ExponentialFactor, ExponentialReset,
+		ExponentialAttempts, FailureRateMax, FailureRateInterval, FailureRateDelay,
 		NumRetained, FrameSize, Heap, EntropyKey, EntropySize,
 	}
 }
@@ -101,6 +126,15 @@ func (c Configuration) Int(o Option) (int, error) {
 		return 0, c.fail(o, "a whole number")
 	}
 	return int(value), nil
+}
+
+// Float returns a number.
+func (c Configuration) Float(o Option) (float64, error) {
+	value, err := strconv.ParseFloat(c.Text(o), 64)
+	if err != nil {
+		return 0, c.fail(o, "a number")
+	}
+	return value, nil
 }
 
 // Bytes returns a size in bytes: a number with a unit of 1024, or with none.

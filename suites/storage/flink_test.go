@@ -14,6 +14,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/snapback/snapback/reference"
+	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/audit"
 	"github.com/snapback/snapback/storage/configuration"
@@ -249,7 +250,7 @@ var _ = Describe("Checkpoints that the reference writes", func() {
 			Expect(e.ask(func(client reference.Client) error { return client.Submit(j) })).To(Succeed())
 			Eventually(func() int { return len(e.completed(id)) }).WithTimeout(time.Minute).Should(BeNumerically(">=", 2), e.explain)
 			Expect(e.ask(func(client reference.Client) error {
-				path, err := client.StopWithSavepoint(id, filesystem.URL(root)+"/savepoints", time.Minute)
+				path, err := client.Savepoint(id, filesystem.URL(root)+"/savepoints", protocol.Suspend, time.Minute)
 				metadataFiles = append(metadataFiles, path+"/"+storage.MetadataName)
 				return err
 			})).To(Succeed())

@@ -16,6 +16,7 @@ import (
 	"github.com/snapback/snapback/reference/job"
 	"github.com/snapback/snapback/reference/live"
 	"github.com/snapback/snapback/reference/protocol"
+	"github.com/snapback/snapback/reference/workloads"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/configuration"
 )
@@ -102,11 +103,12 @@ func (e *engine) status(id string) (status storage.JobStatus, cause string) {
 
 // newJob is a job that goes on until it is ended.
 func newJob(id, dir, work string) job.Job {
-	return job.Job{
-		ID: id, Parallelism: 1, Interval: 20 * time.Millisecond, Timeout: time.Minute, ClaimMode: storage.NoClaim, Retention: storage.RetainOnCancellation,
-		Configuration: configuration.Configuration{configuration.Dir.Key: dir, configuration.InlineMax.Key: "0"},
-		Counts:        job.Counts{Seed: 1, Splits: 1, Records: 1_000_000, Keys: 8, Pause: time.Millisecond, Dir: work},
-	}
+	j := job.Defaults()
+	j.ID, j.Checkpoints.Interval, j.Checkpoints.Timeout = id, 20*time.Millisecond, time.Minute
+	j.Checkpoints.TolerableFailures = 1_000_000 // what has no room is to cost checkpoints, and not the job
+	j.Configuration = configuration.Configuration{configuration.Dir.Key: dir, configuration.InlineMax.Key: "0"}
+	j.Workload = workloads.Parameters{Name: "counts", Seed: 1, Splits: 1, Records: 1_000_000, Keys: 8, Pause: time.Millisecond, Dir: work}
+	return j
 }
 
 // aborted is why the last checkpoint that was given up was, of a job.

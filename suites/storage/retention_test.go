@@ -16,6 +16,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/snapback/snapback/reference"
+	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/audit"
 	"github.com/snapback/snapback/storage/configuration"
@@ -138,9 +139,9 @@ func referenceCell(e *engine, root, id, end string, retention storage.Retention,
 	Expect(err).NotTo(HaveOccurred())
 	defer func() { _ = os.RemoveAll(work) }()
 	j := newJob(id, root, work)
-	j.Retention = retention
+	j.Checkpoints.Retention = retention
 	if end == "finish" {
-		j.Counts.Records = 300
+		j.Workload.Records = 300
 	}
 	Expect(e.ask(func(client reference.Client) error { return client.Submit(j) })).To(Succeed())
 	const enough = 4
@@ -156,7 +157,7 @@ func referenceCell(e *engine, root, id, end string, retention storage.Retention,
 			return os.WriteFile(filepath.Join(work, "fail"), nil, 0o600)
 		case "stop-with-savepoint":
 			var err error
-			savepoint, err = client.StopWithSavepoint(id, root+"/savepoints", time.Minute)
+			savepoint, err = client.Savepoint(id, root+"/savepoints", protocol.Suspend, time.Minute)
 			return err
 		}
 		return nil

@@ -80,7 +80,7 @@ var _ = Describe("State that has no room in the JobManager", func() {
 			e := startEngine(1, configuration.Configuration{key: "3 kb"})
 			j := newJob(fmt.Sprintf("%032x", 1), "", GinkgoT().TempDir())
 			j.Configuration = configuration.Configuration{configuration.Storage.Key: storage.JobManagerName}
-			j.Counts.Keys = 1000 // the state grows with those that were seen
+			j.Workload.Keys = 1000 // the state grows with those that were seen
 			Expect(e.ask(func(client reference.Client) error { return client.Submit(j) })).To(Succeed())
 			Eventually(func() string { return e.aborted(j.ID) }).WithTimeout(time.Minute).Should(And(ContainSubstring(want), ContainSubstring("counter-0")))
 			Expect(e.completed(j.ID)).NotTo(BeEmpty(), "small state had room")

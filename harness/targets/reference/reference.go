@@ -6,6 +6,7 @@
 package reference
 
 import (
+	"cmp"
 	"errors"
 	"strconv"
 
@@ -15,6 +16,8 @@ import (
 	"github.com/snapback/snapback/reference/environment"
 	"github.com/snapback/snapback/reference/job"
 	"github.com/snapback/snapback/reference/protocol"
+	"github.com/snapback/snapback/reference/state"
+	"github.com/snapback/snapback/reference/workloads"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/configuration"
@@ -44,11 +47,14 @@ func ParseStorage(text string) (Storage, error) {
 }
 
 func describe(runtime string, s Storage) history.Target {
-	return history.Target{Name: Name, Runtime: runtime, Storage: s.text, Promises: []history.Promise{history.NoOrphans, history.NoTrace}}
+	return history.Target{Name: Name, Runtime: runtime, Storage: s.text, Promises: []history.Promise{history.NoOrphans, history.Intact, history.NoTrace}}
 }
 
 func features() []scenarios.Feature {
-	return []scenarios.Feature{scenarios.Kill, scenarios.Restart, scenarios.Resume, scenarios.Trigger, scenarios.Retention}
+	return []scenarios.Feature{
+		scenarios.Kill, scenarios.Restart, scenarios.Resume, scenarios.Trigger, scenarios.Retention, scenarios.Pause, scenarios.HA,
+		scenarios.Savepoint, scenarios.Rescale, scenarios.Claim, scenarios.Modes, scenarios.Workloads,
+	}
 }
 
 // clusterOf makes the configuration of a cluster.
@@ -65,22 +71,24 @@ func clusterOf(spec harness.ClusterSpec, s Storage) configuration.Configuration 
 
 // jobOf makes a job for the engine of what a scenario submits.
 func jobOf(submission harness.Submission, id, root string) job.Job {
-	w := submission.Workload
-	return job.Job{
-		ID: id,
-		Counts: job.Counts{
-			Seed: w.Seed, Splits: w.Splits, Records: w.Records, Keys: w.Keys,
-			Pause: w.Pause, Snapshot: w.Snapshot, Dir: submission.Dir,
-		},
-		Parallelism:   submission.Job.Parallelism,
-		Configuration: configuration.Configuration{configuration.Dir.Key: filesystem.URL(root)},
-		Interval:      submission.Job.Interval,
-		Timeout:       submission.Job.Timeout,
-		Retention:     submission.Job.Retention,
-		Restarts:      submission.Job.Restarts,
-		Restore:       submission.Restore,
-		ClaimMode:     storage.NoClaim,
+	w, wanted := submission.Workload, submission.Job
+	j := job.Defaults()
+	j.ID = id
+	j.Workload = workloads.Parameters{
+		Name: w.Name, Seed: w.Seed, Splits: w.Splits, Records: w.Records, Keys: w.Keys,
+		Pause: w.Pause, Snapshot: w.Snapshot, Slow: w.Slow, Payload: w.Payload, Dir: submission.Dir,
 	}
+	j.Parallelism, j.ParallelismMax = wanted.Parallelism, wanted.ParallelismMax
+	j.Configuration = configuration.Configuration{configuration.Dir.Key: filesystem.URL(root)}
+	j.Checkpoints = job.Checkpoints{
+		Interval: wanted.Interval, MinPause: wanted.MinPause, Timeout: wanted.Timeout, MaxConcurrent: max(1, wanted.MaxConcurrent),
+		TolerableFailures: wanted.Tolerable, Retention: wanted.Retention, AtLeastOnce: wanted.AtLeastOnce,
+		Unaligned: wanted.Unaligned, AlignmentTimeout: wanted.AlignmentTimeout,
+		Backend: state.Backend(cmp.Or(wanted.Backend, string(state.Full))),
+	}
+	j.Restart = job.RestartStrategy{Kind: job.FixedDelay, Attempts: wanted.Restarts}
+	j.Restore = job.Restore{Path: submission.Restore, ClaimMode: cmp.Or(submission.ClaimMode, storage.NoClaim)}
+	return j
 }
 
 // observed translates what the engine logs; ok is false for what is of no
@@ -96,6 +104,8 @@ func observed(r environment.Record) (event history.Event, ok bool) {
 		event.Kind = history.Triggered
 	case protocol.EventCheckpointCompleted:
 		event.Kind = history.Completed
+	case protocol.EventSavepointCompleted:
+		event.Kind, event.Path = history.Savepointed, r.Path
 	case protocol.EventCheckpointAborted:
 		event.Kind = history.Aborted
 	default:
@@ -111,4 +121,22 @@ func refused(err error) error {
 		return &harness.RefusedError{Why: refusal.Why}
 	}
 	return err
+}
+
+// stopOf translates how a job is to stop.
+func stopOf(stop scenarios.Stop) protocol.Stop {
+	switch stop {
+	case scenarios.Suspend:
+		return protocol.Suspend
+	case scenarios.Drain:
+		return protocol.Drain
+	}
+	return protocol.GoOn
+}
+
+// savepointsName is the directory of savepoints: beside that of the checkpoints.
+const savepointsName = "savepoints"
+
+func savepointDir(root string) string {
+	return filesystem.URL(filesystem.Join(filesystem.Dir(root), savepointsName))
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,8 +13,10 @@ import (
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/reference"
 	"github.com/snapback/snapback/reference/environment"
+	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/reference/simulation"
 	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/storage/configuration"
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
@@ -45,31 +48,44 @@ func (s Simulated) Start(ctx context.Context, spec harness.ClusterSpec) (harness
 		}
 	}
 	c := &simulated{
-		files:      files,
-		root:       root,
-		jobManager: environment.Address{Process: simulatedJobManager, Task: simulatedJobManager},
-		wanted:     spec.TaskManagers,
+		files:  files,
+		root:   root,
+		wanted: spec.TaskManagers,
+		paused: map[string]bool{},
 	}
-	c.world = simulation.New(spec.Seed, files, func(_ time.Duration, _ environment.Address, r environment.Record) {
-		if event, ok := observed(r); ok {
+	c.world = simulation.New(spec.Seed, files, func(_ time.Duration, from environment.Address, r environment.Record) {
+		if r.Event == protocol.EventLeader && r.Status == "elected" {
+			c.leader = from.Process
+		}
+		// What an earlier leader still says when it wakes up counts no more.
+		if event, ok := observed(r); ok && (spec.JobManagers == 0 || from.Process == c.leader) {
 			spec.Observe(event)
 		}
 	})
-	c.world.Start(simulatedJobManager, func(env environment.Environment) {
-		reference.JobManager(env, clusterOf(spec, s.Storage))
-	})
+	c.configuration = clusterOf(spec, s.Storage)
+	c.jobManagersWanted = max(1, spec.JobManagers)
+	if spec.JobManagers > 0 {
+		c.world.AddStore()
+	}
+	if err := c.StartJobManagers(ctx); err != nil {
+		return nil, err
+	}
 	return c, c.StartTaskManagers(ctx)
 }
 
 type simulated struct {
-	world        *simulation.World
-	files        *filesystem.Memory
-	root         string
-	jobManager   environment.Address
-	wanted       int
-	taskManagers []string
-	started      int // TaskManagers ever
-	calls        int
+	world             *simulation.World
+	files             *filesystem.Memory
+	root              string
+	configuration     configuration.Configuration
+	wanted            int // TaskManagers
+	jobManagersWanted int
+	jobManagers       []string
+	leader            string // that was elected last
+	paused            map[string]bool
+	taskManagers      []string
+	started           int // TaskManagers ever
+	calls             int
 }
 
 func (c *simulated) Now() time.Duration           { return c.world.Now() }
@@ -114,7 +130,7 @@ func (c *simulated) ask(ctx context.Context, question func(reference.Client) err
 	answered := false
 	c.calls++
 	c.world.Start(fmt.Sprintf("client-%d", c.calls), func(env environment.Environment) {
-		answer = question(reference.Client{Env: env, JobManager: c.jobManager})
+		answer = question(reference.Client{Env: env, JobManager: environment.Address{Process: c.JobManager(), Task: simulatedJobManager}})
 		answered = true
 	})
 	for !answered {
@@ -125,9 +141,12 @@ func (c *simulated) ask(ctx context.Context, question func(reference.Client) err
 	return refused(answer)
 }
 
-func (c *simulated) Kill(_ context.Context, taskManager string) error {
-	c.world.Kill(taskManager)
-	c.taskManagers = slices.DeleteFunc(c.taskManagers, func(name string) bool { return name == taskManager })
+func (c *simulated) Kill(_ context.Context, process string) error {
+	c.world.Kill(process)
+	same := func(name string) bool { return name == process }
+	c.taskManagers = slices.DeleteFunc(c.taskManagers, same)
+	c.jobManagers = slices.DeleteFunc(c.jobManagers, same)
+	delete(c.paused, process)
 	return nil
 }
 
@@ -135,14 +154,75 @@ func (c *simulated) StartTaskManagers(context.Context) error {
 	for len(c.taskManagers) < c.wanted {
 		c.started++
 		name := fmt.Sprintf("taskmanager-%d", c.started)
-		c.world.Start(name, func(env environment.Environment) { reference.TaskManager(env, c.jobManager, 1) })
+		jobManager := environment.Address{Process: simulatedJobManager, Task: simulatedJobManager}
+		c.world.Start(name, func(env environment.Environment) { reference.TaskManager(env, jobManager, 1) })
 		c.taskManagers = append(c.taskManagers, name)
 	}
 	return nil
 }
 
+// StartJobManagers implements [harness.Controls]. A single one comes back under its
+// name: the TaskManagers know no other.
+func (c *simulated) StartJobManagers(context.Context) error {
+	for i := 1; len(c.jobManagers) < c.jobManagersWanted; i++ {
+		name := simulatedJobManager
+		if c.jobManagersWanted > 1 {
+			name = fmt.Sprintf("%s-%d", simulatedJobManager, i)
+		}
+		if slices.Contains(c.jobManagers, name) {
+			continue
+		}
+		c.world.StartTask(environment.Address{Process: name, Task: simulatedJobManager}, func(env environment.Environment) {
+			reference.JobManager(env, c.configuration)
+		})
+		c.jobManagers = append(c.jobManagers, name)
+	}
+	return nil
+}
+
+// JobManager implements [harness.Controls].
+func (c *simulated) JobManager() string {
+	if slices.Contains(c.jobManagers, c.leader) {
+		return c.leader
+	}
+	if len(c.jobManagers) > 0 {
+		return c.jobManagers[0]
+	}
+	return ""
+}
+
+// Pause implements [harness.Controls].
+func (c *simulated) Pause(_ context.Context, process string) error {
+	c.world.Pause(process)
+	c.paused[process] = true
+	return nil
+}
+
+// Resume implements [harness.Controls].
+func (c *simulated) Resume(context.Context) error {
+	for _, process := range slices.Sorted(maps.Keys(c.paused)) {
+		c.world.Resume(process)
+	}
+	clear(c.paused)
+	return nil
+}
+
+// Savepoint implements [harness.Controls].
+func (c *simulated) Savepoint(ctx context.Context, id string, stop scenarios.Stop) (path string, err error) {
+	err = c.ask(ctx, func(client reference.Client) error {
+		path, err = client.Savepoint(id, savepointDir(c.root), stopOf(stop), checkpointTimeout)
+		return err
+	})
+	return path, err
+}
+
+// Suspend implements [harness.Controls].
+func (c *simulated) Suspend(ctx context.Context, id string) error {
+	return c.ask(ctx, func(client reference.Client) error { return client.Suspend(id) })
+}
+
 func (c *simulated) Close() error {
-	for _, name := range append(c.taskManagers, simulatedJobManager) {
+	for _, name := range append(c.taskManagers, c.jobManagers...) {
 		c.world.Kill(name)
 	}
 	return nil

@@ -1,0 +1,259 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/cobra"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/targets/reference"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/scenarios/exploration"
+)
+
+// How often a campaign says how far it is, and how often it tries to make a scenario
+// that failed smaller.
+const (
+	exploreSays = time.Second
+	minimizeMax = 400
+)
+
+type exploreOptions struct {
+	runs     int
+	time     time.Duration
+	seed     uint64
+	shard    string
+	parallel int
+	timeout  time.Duration
+	storage  string
+	cases    string
+	twice    bool
+	quiet    bool
+}
+
+func exploreCommand() *cobra.Command {
+	var o exploreOptions
+	command := &cobra.Command{
+		Use:   "explore [flags]",
+		Short: "Run scenarios that chance draws on the simulated reference, until one fails",
+		Long: "Draws a scenario from each seed: workload, configuration, steps and faults, with whole features\n" +
+			"left out of each; runs it in the simulator, and judges it. What fails is made smaller and saved.",
+		Example: "  snapback explore --runs 100000\n" +
+			"  snapback explore --time 10m --shard 2/4\n" +
+			"  snapback explore --runs 1000 --twice",
+		Args: noArguments,
+		RunE: func(command *cobra.Command, _ []string) error {
+			if !command.Flags().Changed("seed") {
+				o.seed = rand.Uint64N(1e6)
+			}
+			return explore(command, o)
+		},
+	}
+	flags := command.Flags()
+	flags.IntVar(&o.runs, "runs", 0, "how many scenarios to run (default: 10000, unless --time says how long)")
+	flags.DurationVar(&o.time, "time", 0, "for how long to run scenarios")
+	flags.Uint64Var(&o.seed, "seed", 0, "the first seed; the others follow it. Random and printed if absent")
+	flags.StringVar(&o.shard, "shard", "1/1", "`i/n`: of all seeds, every n-th from the i-th on")
+	flags.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "runs at a time")
+	flags.DurationVar(&o.timeout, "timeout", time.Minute, "limit on one run, by the wall clock")
+	flags.StringVar(&o.storage, "storage", "", "what storage to simulate: jobmanager, or a `URL`; any scheme but file stands for an object store")
+	flags.StringVar(&o.cases, "cases", filepath.Join(runsDir, "cases"), "`path` of a directory for what fails")
+	flags.BoolVar(&o.twice, "twice", false, "run each seed twice; the histories must be the same, byte for byte")
+	flags.BoolVar(&o.quiet, "quiet", false, "print no progress")
+	return command
+}
+
+func (o exploreOptions) validate() (first, stride uint64, err error) {
+	var i, n uint64
+	if got, _ := fmt.Sscanf(o.shard+" ", "%d/%d ", &i, &n); got != 2 || i < 1 || i > n {
+		return 0, 0, harness.Usagef("--shard: want i/n, with i from 1 to n, got %q", o.shard)
+	}
+	switch {
+	case o.runs < 0:
+		return 0, 0, harness.Usagef("--runs: want 0 or more, got %d", o.runs)
+	case o.time < 0 || o.timeout <= 0:
+		return 0, 0, harness.Usagef("--time and --timeout: want more than 0, got %s and %s", o.time, o.timeout)
+	case o.parallel < 1:
+		return 0, 0, harness.Usagef("--parallel: want 1 or more, got %d", o.parallel)
+	}
+	return o.seed + i - 1, n, nil
+}
+
+// exploredName is the name of the scenario of a seed.
+func exploredName(seed uint64) string { return fmt.Sprintf("explored/seed-%d", seed) }
+
+func explore(command *cobra.Command, o exploreOptions) error {
+	first, stride, err := o.validate()
+	if err != nil {
+		return err
+	}
+	place, err := reference.ParseStorage(o.storage)
+	if err != nil {
+		return harness.Usagef("--storage: %w", err)
+	}
+	if o.runs == 0 && o.time == 0 {
+		o.runs = 10000
+	}
+	ctx := command.Context()
+	if o.time > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.time)
+		defer cancel()
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	campaign := harness.Campaign{
+		Target: reference.Simulated{Storage: place}, First: first, Stride: stride, Runs: o.runs, Parallel: o.parallel,
+		Timeout: o.timeout, Twice: o.twice,
+		Draw: func(seed uint64) scenarios.Scenario {
+			return exploration.Draw(exploredName(seed), exploration.Seeded(seed))
+		},
+	}
+	seen := newExplored(o)
+	progress := command.ErrOrStderr()
+	if o.quiet {
+		progress = io.Discard
+	}
+	_, _ = fmt.Fprintf(progress, "snapback %s on %s; target %s; seeds from %d; %d at a time\n",
+		version(), runtime.Version(), campaign.Target.Describe(), first, o.parallel)
+	var failed *harness.Result
+	campaign.Run(ctx, func(seed uint64, result harness.Result) {
+		seen.add(result, campaign.Draw(seed))
+		if result.Verdict == oracle.Fail || result.Verdict == oracle.Error {
+			if failed == nil {
+				failed = &result
+			}
+			stop()
+		}
+		if time.Since(seen.said) > exploreSays {
+			seen.said = time.Now()
+			_, _ = fmt.Fprintln(progress, seen.line())
+		}
+	})
+	out := command.OutOrStdout()
+	if failed != nil {
+		if err := explain(command.Context(), out, progress, campaign, *failed, o.cases); err != nil {
+			return err
+		}
+	}
+	_, _ = fmt.Fprint(out, seen.covered())
+	_, _ = fmt.Fprintf(out, "DONE %s (seeds from %d)\n", seen.line(), first)
+	switch {
+	case failed != nil:
+		return &verdictError{failed.Verdict}
+	case seen.verdicts[oracle.Pass] == 0:
+		return &verdictError{oracle.Void}
+	}
+	return nil
+}
+
+// explain makes a scenario that failed smaller, saves it, and says how to run it again.
+func explain(ctx context.Context, out, progress io.Writer, campaign harness.Campaign, failed harness.Result, cases string) error {
+	seed := failed.Seed
+	name := exploredName(seed)
+	_, recorded := exploration.Record(name, exploration.Seeded(seed))
+	_, _ = fmt.Fprintln(progress, "making it smaller")
+	smallest := exploration.Minimize(name, recorded, minimizeMax, func(s scenarios.Scenario) bool {
+		again := campaign.RunOne(ctx, seed, s)
+		return again.Verdict == failed.Verdict && sameRequirement(again.Findings, failed.Findings)
+	})
+	result := campaign.RunOne(ctx, seed, smallest)
+	text, err := yaml.Marshal(smallest)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(cases, fmt.Sprintf("seed-%d.yaml", seed))
+	if err := os.MkdirAll(cases, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(out, "%s %s %s\n%s", strings.ToUpper(string(result.Verdict)), name, result.Reason, text)
+	for _, f := range result.Findings {
+		_, _ = fmt.Fprintf(out, "  %s: %s\n    expected: %s\n    found: %s\n", f.Requirement, f.Problem, f.Expected, f.Found)
+	}
+	_, _ = fmt.Fprintf(out, "again: snapback run --seed %d %s\n", seed, file)
+	return nil
+}
+
+func sameRequirement(a, b []oracle.Finding) bool {
+	if len(a) == 0 || len(b) == 0 {
+		return len(a) == len(b)
+	}
+	return slices.ContainsFunc(a, func(f oracle.Finding) bool { return f.Requirement == b[0].Requirement })
+}
+
+// explored is what a campaign came to.
+type explored struct {
+	began, said time.Time
+	runs        int
+	twice       bool
+	verdicts    map[oracle.Verdict]int
+	faults      map[string]int
+	features    map[string]int
+}
+
+func newExplored(o exploreOptions) *explored {
+	return &explored{began: time.Now(), said: time.Now(), twice: o.twice, verdicts: map[oracle.Verdict]int{}, faults: map[string]int{}, features: map[string]int{}}
+}
+
+func (e *explored) add(result harness.Result, s scenarios.Scenario) {
+	e.runs++
+	e.verdicts[result.Verdict]++
+	for _, r := range result.Numbers.Recoveries {
+		if fault, err := faults.Parse(r.Fault); err == nil {
+			fault.After = 0
+			e.faults[fault.String()]++
+		}
+	}
+	for _, feature := range []string{"workload " + s.Workload.Name, "backend " + s.Job.Backend} {
+		e.features[feature]++
+	}
+	for feature, used := range map[string]bool{
+		"high availability": s.Cluster.JobManagers > 0, "unaligned": s.Job.Unaligned, "at least once": s.Job.AtLeastOnce, "concurrent": s.Job.MaxConcurrent > 1,
+		"resumed": len(s.Steps) > 0 && slices.ContainsFunc(s.Steps, func(step scenarios.Step) bool { return step.Submit != nil && step.Submit.Restore != "" }),
+	} {
+		if used {
+			e.features[feature]++
+		}
+	}
+}
+
+func (e *explored) line() string {
+	took := time.Since(e.began)
+	text := fmt.Sprintf("%d runs: %d pass, %d fail, %d void", e.runs, e.verdicts[oracle.Pass], e.verdicts[oracle.Fail], e.verdicts[oracle.Void])
+	if n := e.verdicts[oracle.Error]; n > 0 {
+		text += fmt.Sprintf(", %d error", n)
+	}
+	if e.twice {
+		text += ", each twice and alike"
+	}
+	return fmt.Sprintf("%s in %s, %.0f runs/s", text, took.Round(time.Second), float64(e.runs)/took.Seconds())
+}
+
+// covered says how often what was explored.
+func (e *explored) covered() string {
+	var text strings.Builder
+	for _, counts := range []map[string]int{e.features, e.faults} {
+		var parts []string
+		for _, name := range slices.Sorted(maps.Keys(counts)) {
+			parts = append(parts, fmt.Sprintf("%s %d", name, counts[name]))
+		}
+		_, _ = fmt.Fprintln(&text, "  "+strings.Join(parts, ", "))
+	}
+	return text.String()
+}

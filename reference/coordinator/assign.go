@@ -1,0 +1,224 @@
+package coordinator
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/snapback/snapback/reference/dataflow"
+	"github.com/snapback/snapback/reference/job"
+	"github.com/snapback/snapback/reference/protocol"
+	"github.com/snapback/snapback/reference/state"
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/metadata"
+)
+
+// Compatible says whether a job can be restored from a checkpoint, and what its number
+// of key groups then is: once it was chosen it stays.
+func Compatible(j job.Job, checkpoint metadata.Checkpoint) (groups int, err error) {
+	graph, err := j.Workload.Graph()
+	if err != nil {
+		return 0, err
+	}
+	for _, operator := range checkpoint.Operators {
+		known := slices.ContainsFunc(graph, func(v dataflow.Vertex) bool { return metadata.NewOperatorID(v.UID) == operator.ID })
+		if !known && !j.Restore.AllowNonRestored && holdsState(operator) {
+			return 0, fmt.Errorf("the checkpoint has state of operator %s, which workload %s has not; to leave it behind, allow non-restored state",
+				operator.Label(), j.Workload.Name)
+		}
+		if !known {
+			continue
+		}
+		recorded := int(operator.MaxParallelism)
+		if j.ParallelismMax != 0 && j.ParallelismMax != recorded {
+			return 0, fmt.Errorf("operator %s: the checkpoint has maximum parallelism %d, the job %d; it cannot change", operator.Label(), recorded, j.ParallelismMax)
+		}
+		if j.Parallelism > recorded {
+			return 0, fmt.Errorf("operator %s: parallelism %d is above the checkpoint's maximum parallelism of %d", operator.Label(), j.Parallelism, recorded)
+		}
+		groups = recorded
+	}
+	if groups == 0 {
+		return 0, fmt.Errorf("the checkpoint has no state of any operator of workload %s", j.Workload.Name)
+	}
+	for _, master := range checkpoint.MasterStates {
+		if master.Name == inputState && string(master.Data) != j.Workload.Input() {
+			return 0, fmt.Errorf("the checkpoint is of another input: %s; the job's is %s", master.Data, j.Workload.Input())
+		}
+	}
+	return groups, nil
+}
+
+func holdsState(operator metadata.Operator) bool {
+	return operator.Coordinator != nil || slices.ContainsFunc(operator.Subtasks, func(s metadata.Subtask) bool {
+		return s.ManagedOperator != nil || s.RawOperator != nil || s.ManagedKeyed != nil || s.RawKeyed != nil || len(s.Inputs)+len(s.Outputs) > 0
+	})
+}
+
+// Assign says what a subtask is restored from in the latest checkpoint, whatever the
+// parallelism was when that was taken.
+func (c *Coordinator) Assign(subtask protocol.Subtask) (state.Restore, error) {
+	latest, ok := c.completed.Latest()
+	if !ok {
+		return state.Restore{}, nil
+	}
+	a := assignment{checkpoint: latest.Checkpoint, graph: c.graph, parallelism: c.job.Parallelism, index: subtask.Index}
+	operator, err := latest.Checkpoint.Operator(subtask.UID)
+	if err != nil {
+		return state.Restore{}, nil // new in this job: it starts from nothing
+	}
+	restore := state.Restore{Restored: true, Location: latest.Location, Exact: c.owns(latest) && int(operator.Parallelism) == c.job.Parallelism}
+	if restore.Operator, err = a.lists(operator); err != nil {
+		return state.Restore{}, fmt.Errorf("operator %s: %w", subtask.UID, err)
+	}
+	first, last := dataflow.KeyGroups(subtask.Index, c.job.Parallelism, c.groups)
+	for _, old := range operator.Subtasks {
+		if old.ManagedKeyed != nil && overlaps(old.Index, operator, first, last) {
+			restore.Keyed = append(restore.Keyed, old.ManagedKeyed)
+		}
+	}
+	restore.InFlight, err = a.inFlight(subtask.UID, operator)
+	return restore, err
+}
+
+// owns says whether checkpoints to come may refer to files of the one restored from:
+// not under NO_CLAIM, where the job never depends on it again.
+func (c *Coordinator) owns(latest storage.Completed) bool {
+	return c.job.Restore.ClaimMode != storage.NoClaim || slices.ContainsFunc(c.completed.Kept(), func(k storage.Completed) bool {
+		return k.Location == latest.Location && k.Checkpoint.ID == latest.Checkpoint.ID
+	})
+}
+
+func overlaps(index int32, operator *metadata.Operator, first, last int) bool {
+	from, to := dataflow.KeyGroups(int(index), int(operator.Parallelism), int(operator.MaxParallelism))
+	return from <= last && first <= to
+}
+
+// assignment spreads the state of a checkpoint over another number of subtasks.
+type assignment struct {
+	checkpoint  metadata.Checkpoint
+	graph       dataflow.Graph
+	parallelism int // of the job
+	index       int // of the subtask that is asked about
+}
+
+// lists returns the elements of operator lists that are the subtask's. Of a list to be
+// split, each element goes to one; as long as the parallelism stays, to the one that had
+// it. A union goes to everybody whole, what was broadcast to each from one.
+func (a assignment) lists(operator *metadata.Operator) ([]metadata.OperatorHandle, error) {
+	var handles []metadata.OperatorHandle
+	turns := map[string]int{} // elements of a list so far
+	for _, old := range operator.Subtasks {
+		if old.ManagedOperator == nil {
+			continue
+		}
+		list, ok := old.ManagedOperator.(*metadata.OperatorList)
+		if !ok {
+			return nil, fmt.Errorf("operator state as %T is not this engine's", old.ManagedOperator)
+		}
+		var ours []metadata.NamedState
+		for _, named := range list.States {
+			if offsets := a.offsets(operator, old, named, turns); len(offsets) > 0 {
+				ours = append(ours, metadata.NamedState{Name: named.Name, Mode: named.Mode, Offsets: offsets})
+			}
+		}
+		if len(ours) > 0 {
+			handles = append(handles, &metadata.OperatorList{States: ours, Stream: list.Stream})
+		}
+	}
+	return handles, nil
+}
+
+func (a assignment) offsets(operator *metadata.Operator, old metadata.Subtask, named metadata.NamedState, turns map[string]int) []int64 {
+	same := int(operator.Parallelism) == a.parallelism
+	switch {
+	case named.Mode == metadata.Union:
+		return named.Offsets
+	case named.Mode == metadata.Broadcast:
+		if int(old.Index) == a.index%int(operator.Parallelism) {
+			return named.Offsets
+		}
+		return nil
+	case same && int(old.Index) == a.index:
+		return named.Offsets
+	case same:
+		return nil
+	}
+	var ours []int64
+	for _, offset := range named.Offsets {
+		if turns[named.Name]%a.parallelism == a.index {
+			ours = append(ours, offset)
+		}
+		turns[named.Name]++
+	}
+	return ours
+}
+
+// inFlight returns what was on its way to the subtask: what it had taken in itself, and
+// behind that what was held back upstream. What belongs to a key it sorts out itself.
+func (a assignment) inFlight(uid string, operator *metadata.Operator) ([]state.InFlight, error) {
+	vertex, _ := a.graph.Vertex(uid)
+	var all []state.InFlight
+	for i, edge := range vertex.Inputs {
+		for _, old := range operator.Subtasks {
+			if a.takes(int(old.Index), edge, operator) {
+				all = append(all, parts(old.Inputs, i, func(part metadata.ChannelPart) bool { return int(part.Gate) == i })...)
+			}
+		}
+		upstream, err := a.checkpoint.Operator(edge.From)
+		if err != nil {
+			continue // it is new
+		}
+		out := a.outputOf(edge.From, uid, i)
+		for _, old := range upstream.Subtasks {
+			all = append(all, parts(old.Outputs, i, func(part metadata.ChannelPart) bool {
+				to := int(part.Channel)
+				if edge.Partitioning == dataflow.Forward {
+					to = int(old.Index) // the one channel there is
+				}
+				return int(part.Gate) == out && a.takes(to, edge, operator)
+			})...)
+		}
+	}
+	return all, nil
+}
+
+// takes says whether the subtask takes what was on its way to an old one.
+func (a assignment) takes(old int, edge dataflow.Edge, operator *metadata.Operator) bool {
+	switch {
+	case int(operator.Parallelism) == a.parallelism:
+		return old == a.index
+	case edge.Partitioning == dataflow.ByKey:
+		return true
+	case edge.Partitioning == dataflow.Broadcast:
+		return old == a.index%int(operator.Parallelism)
+	}
+	return old%a.parallelism == a.index
+}
+
+// outputOf is the number of an edge among those that leave an operator.
+func (a assignment) outputOf(from, to string, input int) int {
+	number := 0
+	for _, vertex := range a.graph {
+		for i, edge := range vertex.Inputs {
+			if vertex.UID == to && i == input {
+				return number
+			}
+			if edge.From == from {
+				number++
+			}
+		}
+	}
+	return number
+}
+
+func parts(channels []metadata.Channel, edge int, ours func(metadata.ChannelPart) bool) []state.InFlight {
+	var all []state.InFlight
+	for _, channel := range channels {
+		for _, part := range channel.Channels {
+			if ours(part) && len(part.Offsets) > 0 {
+				all = append(all, state.InFlight{Edge: edge, Stream: channel.Stream, Offset: part.Offsets[0], Size: part.Size})
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,87 @@
+package job
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// RestartKind is a way to decide whether a job that failed is restarted. The names are
+// Flink's.
+type RestartKind string
+
+// The kinds.
+const (
+	NoRestart        RestartKind = "none"
+	FixedDelay       RestartKind = "fixed-delay"       // so many times in all
+	ExponentialDelay RestartKind = "exponential-delay" // ever longer waits
+	FailureRate      RestartKind = "failure-rate"      // so many times in an interval
+)
+
+// RestartKinds lists the kinds; the first is the default.
+func RestartKinds() []RestartKind {
+	return []RestartKind{NoRestart, FixedDelay, ExponentialDelay, FailureRate}
+}
+
+// RestartStrategy says whether and when a job that failed is restarted. Which of the
+// fields count is the kind's matter.
+type RestartStrategy struct {
+	Kind     RestartKind
+	Attempts int           // fixed-delay; exponential-delay: 0 for no limit; failure-rate: in the interval
+	Delay    time.Duration // before a restart; exponential-delay: before the first
+
+	DelayMax   time.Duration // exponential-delay
+	Multiplier float64       // exponential-delay
+	ResetAfter time.Duration // exponential-delay: without a failure for so long, it begins anew
+	Interval   time.Duration // failure-rate
+}
+
+func (s RestartStrategy) validate() error {
+	switch {
+	case !slices.Contains(RestartKinds(), s.Kind):
+		return fmt.Errorf("restart strategy: want one of %v, got %q", RestartKinds(), s.Kind)
+	case s.Attempts < 0:
+		return fmt.Errorf("restarts: want 0 or more, got %d", s.Attempts)
+	case s.Delay < 0 || s.DelayMax < 0 || s.ResetAfter < 0 || s.Interval < 0:
+		return fmt.Errorf("restart strategy %s: times: want 0 or more", s.Kind)
+	case s.Kind == ExponentialDelay && (s.Multiplier < 1 || s.DelayMax < s.Delay):
+		return fmt.Errorf("restart strategy %s: want a multiplier of 1 or more and a maximum of at least the first delay, got %g and %s", s.Kind, s.Multiplier, s.DelayMax)
+	case s.Kind == FailureRate && s.Interval == 0:
+		return fmt.Errorf("restart strategy %s: want an interval of more than 0", s.Kind)
+	}
+	return nil
+}
+
+// Restarts decides, for one job, what each of its failures leads to.
+type Restarts struct {
+	strategy RestartStrategy
+	failures []time.Duration // when they were
+	streak   int             // exponential-delay: failures since it last began anew
+}
+
+// NewRestarts returns the decisions of a strategy.
+func NewRestarts(strategy RestartStrategy) *Restarts { return &Restarts{strategy: strategy} }
+
+// Failed notes a failure, and says how long to wait before the restart, or that there
+// is none.
+func (r *Restarts) Failed(now time.Duration) (wait time.Duration, restart bool) {
+	s := r.strategy
+	calm := len(r.failures) == 0 || now-r.failures[len(r.failures)-1] > s.ResetAfter
+	r.failures = append(r.failures, now)
+	switch s.Kind {
+	case FixedDelay:
+		return s.Delay, len(r.failures) <= s.Attempts
+	case FailureRate:
+		r.failures = slices.DeleteFunc(r.failures, func(at time.Duration) bool { return now-at > s.Interval })
+		return s.Delay, len(r.failures) <= s.Attempts
+	case ExponentialDelay:
+		if calm && s.ResetAfter > 0 {
+			r.streak = 0
+		}
+		wait = min(s.DelayMax, time.Duration(float64(s.Delay)*math.Pow(s.Multiplier, float64(r.streak))))
+		r.streak++
+		return wait, s.Attempts == 0 || r.streak <= s.Attempts
+	}
+	return 0, false
+}

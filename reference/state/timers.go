@@ -1,0 +1,66 @@
+package state
+
+import (
+	"cmp"
+	"slices"
+)
+
+// timersName is the map of each key's timers. No state of an operator has this name.
+const timersName = "timers"
+
+// timers are the event times at which keys asked to be called. They are keyed state
+// like any other; this is their index by time.
+type timers struct{ order []timer }
+
+type timer struct {
+	time  int64
+	key   int32
+	group int
+}
+
+func (a timer) compare(b timer) int {
+	return cmp.Or(cmp.Compare(a.time, b.time), cmp.Compare(a.group, b.group), cmp.Compare(a.key, b.key))
+}
+
+// present is the value of a timer; it has none of interest.
+var present = []byte{1}
+
+// RegisterTimer asks for the current key to be called at an event time.
+func (k *Keyed) RegisterTimer(time int64) {
+	wanted := timer{time, k.key, k.group}
+	at, found := slices.BinarySearchFunc(k.timers.order, wanted, timer.compare)
+	if found {
+		return
+	}
+	k.timers.order = slices.Insert(k.timers.order, at, wanted)
+	k.Map(timersName).Put(time, present)
+}
+
+// NextTimer takes the earliest timer that is due at the watermark, and makes its key
+// the current one.
+func (k *Keyed) NextTimer(watermark int64) (time int64, due bool) {
+	if len(k.timers.order) == 0 || k.timers.order[0].time > watermark {
+		return 0, false
+	}
+	first := k.timers.order[0]
+	k.timers.order = k.timers.order[1:]
+	k.SetKey(first.key, first.group)
+	k.Map(timersName).Remove(first.time)
+	return first.time, true
+}
+
+// restore makes the index anew.
+func (t *timers) restore(k *Keyed) {
+	t.order = nil
+	for i, group := range k.cells {
+		for at, c := range group { // sorted below
+			if at.name != timersName {
+				continue
+			}
+			for member := range c.members {
+				t.order = append(t.order, timer{memberNumber(member), at.key, k.first + i})
+			}
+		}
+	}
+	slices.SortFunc(t.order, timer.compare)
+}

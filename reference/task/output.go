@@ -1,0 +1,115 @@
+package task
+
+import (
+	"github.com/snapback/snapback/reference/dataflow"
+	"github.com/snapback/snapback/reference/environment"
+	"github.com/snapback/snapback/reference/protocol"
+)
+
+// output is the sending end of an edge: a channel to each subtask downstream.
+type output struct {
+	env          environment.Environment
+	partitioning dataflow.Partitioning
+	groups       int
+	channels     []outChannel
+}
+
+// outChannel holds back what there is no credit for, in order. To add to it never
+// waits: a subtask takes no more records in while something is held back.
+type outChannel struct {
+	to     environment.Address
+	number int // at the receiver
+	sent   uint64
+	credit int
+	held   []protocol.Element
+}
+
+func newOutput(env environment.Environment, o protocol.Output, groups int) *output {
+	made := &output{env: env, partitioning: o.Partitioning, groups: groups}
+	for _, to := range o.To {
+		made.channels = append(made.channels, outChannel{to: to, number: o.Channel, credit: creditMax})
+	}
+	return made
+}
+
+// emit sends a record to the subtask downstream that it belongs to.
+func (o *output) emit(record dataflow.Record) {
+	element := protocol.Element{Record: record}
+	switch o.partitioning {
+	case dataflow.ByKey:
+		o.put(&o.channels[dataflow.SubtaskOf(record.Key, len(o.channels), o.groups)], element)
+	default: // one channel only, or all of them
+		o.all(element)
+	}
+}
+
+// all sends an element on every channel, in its turn.
+func (o *output) all(element protocol.Element) {
+	for i := range o.channels {
+		o.put(&o.channels[i], element)
+	}
+}
+
+func (o *output) put(c *outChannel, element protocol.Element) {
+	c.held = append(c.held, element)
+	o.flush(c)
+}
+
+// flush sends what is held back, as far as there is credit; only records need it.
+func (o *output) flush(c *outChannel) {
+	for len(c.held) > 0 {
+		first := c.held[0]
+		if first.IsRecord() {
+			if c.credit == 0 {
+				return
+			}
+			c.credit--
+		}
+		c.held = c.held[1:]
+		o.send(c, first)
+	}
+	c.held = nil
+}
+
+func (o *output) send(c *outChannel, element protocol.Element) {
+	c.sent++
+	o.env.Send(c.to, protocol.Data{Channel: c.number, Number: c.sent, Element: element})
+}
+
+// overtake sends a barrier ahead of everything that is held back, and returns the
+// records among that, by channel.
+func (o *output) overtake(barrier protocol.Barrier) [][]dataflow.Record {
+	overtaken := make([][]dataflow.Record, len(o.channels))
+	for i := range o.channels {
+		c := &o.channels[i]
+		for _, element := range c.held {
+			if element.IsRecord() {
+				overtaken[i] = append(overtaken[i], element.Record)
+			}
+		}
+		o.send(c, protocol.Element{Barrier: &barrier})
+	}
+	return overtaken
+}
+
+// room says whether nothing is held back.
+func (o *output) room() bool {
+	for i := range o.channels {
+		if len(o.channels[i].held) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// credited notes that the receiver has room, if this edge has a channel to it.
+func (o *output) credited(from environment.Address, records int) bool {
+	for i := range o.channels {
+		if c := &o.channels[i]; c.to == from {
+			c.credit += records
+			o.flush(c)
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,69 @@
+package workloads
+
+import (
+	"fmt"
+
+	"github.com/snapback/snapback/reference/dataflow"
+	"github.com/snapback/snapback/reference/state"
+	"github.com/snapback/snapback/storage/metadata"
+)
+
+// rules applies rules that change while records flow: each rule goes to every subtask,
+// and is broadcast state there.
+func rules(p Parameters) dataflow.Graph {
+	control := p
+	control.Splits, control.Records = 1, max(1, p.Records/recordsPerRule)
+	control.Pause = p.Pause * recordsPerRule
+	return dataflow.Graph{
+		{UID: SourceUID, New: func() dataflow.Operator { return &source{parameters: p, records: p.record} }},
+		{UID: "control", New: func() dataflow.Operator { return &source{parameters: control, records: control.rule, untraced: true} }},
+		{UID: "apply", Keyed: true, New: func() dataflow.Operator {
+			return &slowly{Operator: &apply{}, snapshot: p.Snapshot}
+		}, Inputs: []dataflow.Edge{{From: SourceUID, Partitioning: dataflow.ByKey}, {From: "control", Partitioning: dataflow.Broadcast}}},
+		{UID: SinkUID, New: sinkOf(p, func(r dataflow.Record) string {
+			return fmt.Sprintf("%d %d %d %d %d %d %d %d", r.Split, r.Index, r.Key, r.Value, r.Count, r.Time, r.Kind, r.Sum)
+		}), Inputs: []dataflow.Edge{{From: "apply", Partitioning: dataflow.Forward}}},
+	}
+}
+
+// recordsPerRule is how many records of a split come to one rule.
+const recordsPerRule = 20
+
+// controlSplit is the number of the split that rules are read from: no other's.
+const controlSplit = 1 << 20
+
+// rule computes a rule: Index+1 is its version, Value what it multiplies with.
+func (p Parameters) rule(_, index int64) dataflow.Record {
+	return dataflow.Record{Split: controlSplit, Index: index, Value: 1 + int64(p.hash(controlSplit, index)>>40%9)}
+}
+
+// apply multiplies each record's value with what the newest rule says.
+type apply struct {
+	dataflow.Context
+	held  *state.List   // the rules, oldest first
+	count state.Numbers // of each key's records
+}
+
+func (a *apply) Open(c dataflow.Context) error {
+	a.Context, a.held, a.count = c, c.State.List("rules", metadata.Broadcast), c.State.Keyed.Numbers("count", 1)
+	return nil
+}
+
+func (a *apply) Process(input int, r dataflow.Record) error {
+	if input == 1 {
+		held := append([][]byte{}, a.held.Elements()...)
+		a.held.Set(append(held, state.EncodeNumbers(r.Index+1, r.Value)))
+		return nil
+	}
+	version, factor := int64(0), int64(1)
+	held := a.held.Elements()
+	if len(held) > 0 {
+		newest := state.DecodeNumbers(held[len(held)-1], 2)
+		version, factor = newest[0], newest[1]
+	}
+	r.Count = a.count.Get()[0] + 1
+	a.count.Set(r.Count)
+	r.Time, r.Kind, r.Sum = version, int64(len(held)), r.Value*factor
+	a.Emit(r)
+	return nil
+}

@@ -1,0 +1,147 @@
+package workloads
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"path"
+	"time"
+
+	"github.com/snapback/snapback/reference/dataflow"
+	"github.com/snapback/snapback/reference/environment"
+	"github.com/snapback/snapback/reference/state"
+	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/metadata"
+)
+
+// watermarkEvery is after how many records a source says how far it has come.
+const watermarkEvery = 8
+
+// source reads its share of the splits, a record of each in turn. Its state is how far
+// it has come in each; after a change of parallelism others read some of them.
+type source struct {
+	dataflow.Unprocessed
+	parameters Parameters
+	records    func(split, index int64) dataflow.Record
+	watermark  func(index int64) int64 // of a split read up to there; nil without event time
+	untraced   bool                    // its records are not the input that is followed
+
+	dataflow.Context
+	splits   *state.List
+	reading  []*position
+	turn     int
+	produced int
+}
+
+// position is how far a split was read.
+type position struct {
+	Split    int64           `json:"split"`
+	Next     int64           `json:"next"`
+	progress filesystem.File // leaves a trace of each record; nil before the first
+}
+
+func (s *source) Open(c dataflow.Context) error {
+	s.Context = c
+	s.splits = c.State.List("splits", metadata.SplitDistribute)
+	if !c.Restored {
+		for split := s.Index; split < s.parameters.Splits; split += s.Parallelism {
+			s.reading = append(s.reading, &position{Split: int64(split)})
+		}
+	}
+	for _, element := range s.splits.Elements() {
+		at := &position{}
+		if err := json.Unmarshal(element, at); err != nil {
+			return fmt.Errorf("a split's position: %w", err)
+		}
+		if at.Split < 0 || at.Next < 0 || at.Next > int64(s.parameters.Records) {
+			return fmt.Errorf("the state is at record %d of split %d; a split has %d records", at.Next, at.Split, s.parameters.Records)
+		}
+		s.reading = append(s.reading, at)
+	}
+	return nil
+}
+
+func (s *source) Pause() time.Duration { return s.parameters.Pause }
+
+func (s *source) Next() (bool, error) {
+	for range s.reading {
+		at := s.reading[s.turn%len(s.reading)]
+		s.turn++
+		if at.Next == int64(s.parameters.Records) {
+			continue
+		}
+		if !s.untraced {
+			if err := s.follow(at); err != nil {
+				return false, err
+			}
+		}
+		s.Emit(s.records(at.Split, at.Next))
+		at.Next++
+		s.sayHowFar()
+		return true, nil
+	}
+	return false, nil
+}
+
+// sayHowFar emits a watermark now and then: the earliest of its splits.
+func (s *source) sayHowFar() {
+	if s.produced++; s.watermark == nil || s.produced%watermarkEvery != 0 {
+		return
+	}
+	earliest := int64(math.MaxInt64)
+	for _, at := range s.reading {
+		if at.Next < int64(s.parameters.Records) {
+			earliest = min(earliest, s.watermark(at.Next))
+		}
+	}
+	if earliest < math.MaxInt64 {
+		s.Watermark(earliest)
+	}
+}
+
+// follow leaves a trace of the record about to be emitted, and fails if the workload
+// was asked to.
+func (s *source) follow(at *position) error {
+	if at.progress == nil {
+		if err := s.openProgress(at); err != nil {
+			return err
+		}
+	}
+	if _, err := at.progress.Write([]byte{'.'}); err != nil {
+		return err
+	}
+	asked := path.Join(s.parameters.Dir, "fail")
+	_, err := s.Env.Files().Stat(asked)
+	if err == nil {
+		return fmt.Errorf("asked to fail by %s", asked)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (s *source) openProgress(at *position) (err error) {
+	dir := path.Join(s.parameters.Dir, "progress")
+	if err := s.Env.Files().MkdirAll(dir); err != nil {
+		return err
+	}
+	name := fmt.Sprintf("split-%d-from-%d-%s", at.Split, at.Next, environment.NewID(s.Env))
+	at.progress, err = s.Env.Files().Create(path.Join(dir, name))
+	return err
+}
+
+func (s *source) Snapshot(int64) error {
+	var elements [][]byte
+	for _, at := range s.reading {
+		element, err := json.Marshal(at)
+		if err != nil {
+			return err
+		}
+		elements = append(elements, element)
+	}
+	s.splits.Set(elements)
+	return nil
+}

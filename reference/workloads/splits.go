@@ -1,0 +1,75 @@
+package workloads
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/snapback/snapback/reference/dataflow"
+	"github.com/snapback/snapback/reference/state"
+	"github.com/snapback/snapback/storage/metadata"
+)
+
+// splits passes records on by their subtask's index alone: no key, so each index is a
+// region of its own, and rescaling is a matter of the splits.
+func splits(p Parameters) dataflow.Graph {
+	return dataflow.Graph{
+		{UID: SourceUID, New: func() dataflow.Operator { return &source{parameters: p, records: p.record} }},
+		{UID: "marks", New: func() dataflow.Operator {
+			return &slowly{Operator: &marks{}, snapshot: p.Snapshot}
+		}, Inputs: []dataflow.Edge{{From: SourceUID, Partitioning: dataflow.Forward}}},
+		{UID: SinkUID, New: sinkOf(p, func(r dataflow.Record) string {
+			return fmt.Sprintf("%d %d %d %d", r.Split, r.Index, r.Value, r.Count)
+		}), Inputs: []dataflow.Edge{{From: "marks", Partitioning: dataflow.Forward}}},
+	}
+}
+
+// marks knows how far each split has come, in union list state: after a restore every
+// subtask has all marks, whichever splits it now sees.
+type marks struct {
+	dataflow.Context
+	list *state.List
+	last map[int64]mark
+}
+
+type mark struct {
+	Split int64 `json:"split"`
+	Count int64 `json:"count"` // of its records
+}
+
+func (m *marks) Open(c dataflow.Context) error {
+	m.Context, m.list, m.last = c, c.State.List("marks", metadata.Union), map[int64]mark{}
+	for _, element := range m.list.Elements() {
+		var restored mark
+		if err := json.Unmarshal(element, &restored); err != nil {
+			return fmt.Errorf("a mark: %w", err)
+		}
+		if restored.Count > m.last[restored.Split].Count { // others have old marks of splits that moved
+			m.last[restored.Split] = restored
+		}
+	}
+	return nil
+}
+
+func (m *marks) Process(_ int, r dataflow.Record) error {
+	of := m.last[r.Split]
+	of.Split, of.Count = r.Split, of.Count+1
+	m.last[r.Split] = of
+	r.Count = of.Count
+	m.Emit(r)
+	return nil
+}
+
+func (m *marks) Snapshot(int64) error {
+	var elements [][]byte
+	for _, split := range slices.Sorted(maps.Keys(m.last)) {
+		element, err := json.Marshal(m.last[split])
+		if err != nil {
+			return err
+		}
+		elements = append(elements, element)
+	}
+	m.list.Set(elements)
+	return nil
+}

@@ -1,0 +1,67 @@
+package workloads
+
+import (
+	"fmt"
+
+	"github.com/snapback/snapback/reference/dataflow"
+	"github.com/snapback/snapback/reference/state"
+)
+
+// transfers moves money between accounts: each record takes from one what it gives to
+// another, so that the sum stays what it was.
+func transfers(p Parameters) dataflow.Graph {
+	return dataflow.Graph{
+		{UID: SourceUID, New: func() dataflow.Operator { return &source{parameters: p, records: p.transfer} }},
+		{UID: "legs", New: func() dataflow.Operator { return &legs{} }, Inputs: []dataflow.Edge{{From: SourceUID, Partitioning: dataflow.Forward}}},
+		{UID: "accounts", Keyed: true, New: func() dataflow.Operator {
+			return &slowly{Operator: &accounts{}, snapshot: p.Snapshot}
+		}, Inputs: []dataflow.Edge{{From: "legs", Partitioning: dataflow.ByKey}}},
+		{UID: SinkUID, New: sinkOf(p, func(r dataflow.Record) string {
+			return fmt.Sprintf("%d %d %d %d %d %d", r.Split, r.Index, r.Key, r.Value, r.Count, r.Sum)
+		}), Inputs: []dataflow.Edge{{From: "accounts", Partitioning: dataflow.Forward}}},
+	}
+}
+
+// transfer computes an input record: from Key to Sum, Value.
+func (p Parameters) transfer(split, index int64) dataflow.Record {
+	r := p.record(split, index)
+	r.Value++ // so that what is taken differs from what is given
+	r.Sum = int64((p.hash(split, index) >> 20) % uint64(p.Keys))
+	return r
+}
+
+// legs makes two records of each: what is taken, and what is given.
+type legs struct{ dataflow.Context }
+
+func (l *legs) Open(c dataflow.Context) error {
+	l.Context = c
+	return nil
+}
+
+func (l *legs) Process(_ int, r dataflow.Record) error {
+	taken, given := r, r
+	taken.Value, taken.Sum = -r.Value, 0
+	given.Key, given.Sum = int32(r.Sum), 0
+	l.Emit(taken)
+	l.Emit(given)
+	return nil
+}
+
+// accounts keeps the balance of each account, and the number of its movements.
+type accounts struct {
+	dataflow.Context
+	balance   state.Reducing
+	movements state.Reducing
+}
+
+func (a *accounts) Open(c dataflow.Context) error {
+	add := func(a, b int64) int64 { return a + b }
+	a.Context, a.balance, a.movements = c, c.State.Keyed.Reducing("balance", add), c.State.Keyed.Reducing("movements", add)
+	return nil
+}
+
+func (a *accounts) Process(_ int, r dataflow.Record) error {
+	r.Count, r.Sum = a.movements.Add(1), a.balance.Add(r.Value)
+	a.Emit(r)
+	return nil
+}

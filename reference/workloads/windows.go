@@ -1,0 +1,65 @@
+package workloads
+
+import (
+	"fmt"
+
+	"github.com/snapback/snapback/reference/dataflow"
+	"github.com/snapback/snapback/reference/state"
+)
+
+// Event time, in milliseconds: how far apart the records of a split are, how late one
+// may be, and how long a window is.
+const (
+	eventStep  = 10
+	eventDelay = 50
+	windowSize = 100
+)
+
+// windows counts and sums per key and tumbling window of event time. Records come out
+// of order; timers say when a window is over.
+func windows(p Parameters) dataflow.Graph {
+	graph := pipeline(p, "window", func() dataflow.Operator {
+		return &slowly{Operator: &window{}, snapshot: p.Snapshot}
+	}, func(r dataflow.Record) string {
+		return fmt.Sprintf("%d %d %d %d", r.Key, r.Time, r.Count, r.Sum)
+	})
+	graph[0].New = func() dataflow.Operator {
+		return &source{parameters: p, records: p.event, watermark: func(index int64) int64 { return index*eventStep - eventDelay }}
+	}
+	return graph
+}
+
+// event computes an input record with its time.
+func (p Parameters) event(split, index int64) dataflow.Record {
+	r := p.record(split, index)
+	r.Time = max(0, index*eventStep-int64((p.hash(split, index)>>10)%eventDelay))
+	return r
+}
+
+// window keeps, for each key and window that is not over, count and sum.
+type window struct {
+	dataflow.Context
+	open state.Map // from the time when it begins to count and sum
+}
+
+func (w *window) Open(c dataflow.Context) error {
+	w.Context, w.open = c, c.State.Keyed.Map("open")
+	return nil
+}
+
+func (w *window) Process(_ int, r dataflow.Record) error {
+	begin := r.Time - r.Time%windowSize
+	total := state.DecodeNumbers(w.open.Get(begin), 2)
+	w.open.Put(begin, state.EncodeNumbers(total[0]+1, total[1]+r.Value))
+	w.RegisterTime(begin + windowSize)
+	return nil
+}
+
+// OnTime puts out the window that ends then.
+func (w *window) OnTime(time int64) error {
+	begin := time - windowSize
+	total := state.DecodeNumbers(w.open.Get(begin), 2)
+	w.open.Remove(begin)
+	w.Emit(dataflow.Record{Key: w.State.Keyed.Key(), Time: begin, Count: total[0], Sum: total[1]})
+	return nil
+}

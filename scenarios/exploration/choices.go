@@ -1,0 +1,75 @@
+package exploration
+
+import "github.com/snapback/snapback/scenarios"
+
+// Recorded are the choices that made a scenario, so that it can be made again, and
+// smaller.
+type Recorded struct {
+	choices []choice
+	taken   int
+	source  Choices // of what is not recorded; nil: the lowest
+}
+
+type choice struct{ value, low, high int }
+
+// Record draws a scenario and records its choices.
+func Record(name string, from Choices) (scenarios.Scenario, *Recorded) {
+	r := &Recorded{source: from}
+	return Draw(name, r), r
+}
+
+// Int implements [Choices].
+func (r *Recorded) Int(label string, low, high int) int {
+	r.taken++
+	if r.taken <= len(r.choices) {
+		c := &r.choices[r.taken-1]
+		c.low, c.high = low, high
+		c.value = min(max(c.value, low), high)
+		return c.value
+	}
+	value := low
+	if r.source != nil {
+		value = r.source.Int(label, low, high)
+	}
+	r.choices = append(r.choices, choice{value, low, high})
+	return value
+}
+
+// with returns the choices with one of them changed.
+func (r *Recorded) with(at, value int) *Recorded {
+	changed := &Recorded{choices: append([]choice{}, r.choices...)}
+	changed.choices[at].value = value
+	return changed
+}
+
+// Minimize makes a scenario smaller for as long as it fails: each choice in turn becomes
+// the simplest, or goes half of the way. It asks no more than so many times.
+func Minimize(name string, from *Recorded, asks int, fails func(scenarios.Scenario) bool) scenarios.Scenario {
+	smallest := replay(name, from)
+	for smaller := true; smaller && asks > 0; {
+		smaller = false
+		for at := 0; at < len(from.choices) && asks > 0; at++ {
+			c := from.choices[at]
+			for _, value := range []int{c.low, c.low + (c.value-c.low)/2} {
+				if value >= c.value || asks == 0 {
+					continue
+				}
+				asks--
+				tried := from.with(at, value)
+				scenario := replay(name, tried)
+				if fails(scenario) {
+					from, smallest, smaller = tried, scenario, true
+					break
+				}
+			}
+		}
+	}
+	return smallest
+}
+
+func replay(name string, r *Recorded) scenarios.Scenario {
+	r.taken = 0
+	drawn := Draw(name, r)
+	r.choices = r.choices[:min(r.taken, len(r.choices))]
+	return drawn
+}

@@ -1,0 +1,227 @@
+// Package exploration draws scenarios at random: configuration, workload, steps and
+// faults, each as a small choice, so that whoever makes the choices can make them
+// smaller when a scenario fails.
+//
+// Each scenario leaves whole features out: what hides a bug in the company of all others
+// may show it alone.
+//
+// It runs nothing. Start with [Draw].
+package exploration
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/scenarios/workload"
+	"github.com/snapback/snapback/storage"
+)
+
+// Choices makes the choices of a scenario. Of all values the lowest is the simplest.
+type Choices interface {
+	// Int returns a number from low to high; the label says what for.
+	Int(label string, low, high int) int
+}
+
+// Seeded makes choices by chance: the same for the same seed.
+func Seeded(seed uint64) Choices { return seeded{rand.New(rand.NewPCG(seed, 0xd1ce))} }
+
+type seeded struct{ rand *rand.Rand }
+
+func (s seeded) Int(_ string, low, high int) int { return low + s.rand.IntN(high-low+1) }
+
+// stepsMax is how many things happen to a job, at most.
+const stepsMax = 4
+
+// Draw draws a scenario with the given name. It is always a valid one.
+func Draw(name string, c Choices) scenarios.Scenario {
+	d := &drawing{Choices: c}
+	d.scenario = scenarios.Scenario{
+		Name: name, Title: "A job lives through what chance does to it, and nothing is lost or doubled",
+		Requirements: []string{"REC-02", "LIV-01"}, Bound: time.Minute,
+		Cluster: scenarios.Cluster{TaskManagers: d.Int("taskManagers", 1, 3), Retained: d.Int("retained", 1, 3)},
+	}
+	if d.some("high availability") {
+		d.scenario.Cluster.JobManagers = 2
+	}
+	d.workload()
+	d.job()
+	d.steps()
+	d.scenario.Features = d.scenario.Needed()
+	return d.scenario
+}
+
+type drawing struct {
+	Choices
+	scenario scenarios.Scenario
+	jobs     int    // submitted
+	current  string // name of the last
+	faulted  bool   // a fault was among the steps
+}
+
+// some is true in half of the cases.
+func (d *drawing) some(label string) bool { return d.Int(label, 0, 1) == 1 }
+
+func (d *drawing) one(label string, of ...string) string { return of[d.Int(label, 0, len(of)-1)] }
+
+func (d *drawing) millis(label string, low, high int) time.Duration {
+	return time.Duration(d.Int(label+", ms", low, high)) * time.Millisecond
+}
+
+func (d *drawing) workload() {
+	w := &d.scenario.Workload
+	w.Name = d.one("workload", workload.Names()...)
+	w.Splits, w.Records, w.Keys = d.Int("splits", 1, 4), d.Int("records", 20, 80), d.Int("keys", 1, 8)
+	w.Pause = d.millis("pause", 1, 4)
+	w.Snapshot = d.millis("snapshot", 0, 10)
+	switch w.Name {
+	case workload.Backpressure:
+		w.Slow = d.millis("slow", 1, 4)
+	case workload.Growing:
+		w.Payload = d.Int("payload", 0, 100)
+	}
+}
+
+func (d *drawing) job() {
+	j := &d.scenario.Job
+	j.Parallelism = d.Int("parallelism", 1, d.scenario.Cluster.TaskManagers)
+	j.Interval = d.millis("interval", 10, 60)
+	j.Timeout = 10 * time.Second
+	j.Restarts, j.Tolerable = 50, 50
+	j.Retention = storage.Retentions()[d.Int("retention", 0, len(storage.Retentions())-1)]
+	j.Backend = d.one("backend", "full", "incremental", "changelog")
+	switch d.one("barriers", "aligned", "unaligned", "aligned with a timeout", "at least once", "concurrent") {
+	case "unaligned":
+		j.Unaligned = true
+	case "aligned with a timeout":
+		j.Unaligned, j.AlignmentTimeout = true, d.millis("alignment timeout", 1, 10)
+	case "at least once":
+		j.AtLeastOnce = true
+		d.scenario.Requirements[0] = "REC-08"
+	case "concurrent":
+		j.MaxConcurrent = 2
+	}
+	if d.some("minimum pause") {
+		j.MinPause = d.millis("minimum pause", 1, 40)
+	}
+	if d.some("short timeout") {
+		j.Timeout = d.millis("timeout", 200, 400)
+	}
+}
+
+func (d *drawing) add(steps ...scenarios.Step) {
+	d.scenario.Steps = append(d.scenario.Steps, steps...)
+}
+
+func (d *drawing) steps() {
+	d.submit(scenarios.Submit{})
+	for range d.Int("things that happen", 1, stepsMax) {
+		d.happen()
+	}
+	d.add(
+		scenarios.Step{Await: &scenarios.Await{Job: d.current, Status: storage.Finished}},
+		scenarios.Step{Record: "after"},
+	)
+}
+
+func (d *drawing) submit(s scenarios.Submit) {
+	s.Job = []string{"first", "second", "third", "fourth", "fifth"}[d.jobs]
+	d.jobs++
+	d.current = s.Job
+	d.add(scenarios.Step{Submit: &s})
+}
+
+// happen draws one thing that happens to the job, and what mends it.
+func (d *drawing) happen() {
+	highlyAvailable := d.scenario.Cluster.JobManagers > 0
+	things := []string{"kill a TaskManager", "kill a TaskManager mid-checkpoint", "pause a TaskManager", "checkpoint", "savepoint", "stop and resume", "cancel and resume"}
+	if highlyAvailable {
+		things = append(things, "kill the JobManager", "kill the JobManager mid-checkpoint", "pause the JobManager")
+	}
+	switch thing := d.one("thing", things...); thing {
+	case "kill a TaskManager", "kill a TaskManager mid-checkpoint":
+		d.kill(faults.TaskManager, thing != "kill a TaskManager")
+	case "kill the JobManager", "kill the JobManager mid-checkpoint":
+		d.kill(faults.JobManager, thing != "kill the JobManager")
+	case "pause a TaskManager":
+		d.pause(faults.TaskManager)
+	case "pause the JobManager":
+		d.pause(faults.JobManager)
+	case "checkpoint":
+		if d.scenario.Job.Timeout > time.Second && !d.faulted { // one that expires, or is cut off, is no violation
+			d.add(scenarios.Step{Await: &scenarios.Await{Job: d.current, Status: storage.Running}}, scenarios.Step{Checkpoint: d.current})
+		}
+	case "savepoint":
+		d.add(scenarios.Step{Await: &scenarios.Await{Job: d.current, Status: storage.Running}},
+			scenarios.Step{Savepoint: &scenarios.TakeSavepoint{Job: d.current}})
+	case "stop and resume":
+		d.stopAndResume()
+	case "cancel and resume":
+		d.cancelAndResume()
+	}
+}
+
+func (d *drawing) kill(kind faults.Process, midCheckpoint bool) {
+	d.faulted = true
+	fault := faults.Fault{Action: faults.Kill, Process: kind}
+	if midCheckpoint {
+		fault.When = faults.DuringCheckpoint
+	} else {
+		fault.After = d.millis("kill after", 1, 60)
+	}
+	d.add(scenarios.Step{Fault: &fault})
+	if d.some("another dies, too") && kind == faults.TaskManager && d.scenario.Cluster.TaskManagers > 1 {
+		again := faults.Fault{Action: faults.Kill, Process: kind, After: d.millis("and another after", 1, 30)}
+		d.add(scenarios.Step{Fault: &again})
+	}
+	d.add(scenarios.Step{Start: string(kind)})
+}
+
+func (d *drawing) pause(kind faults.Process) {
+	d.faulted = true
+	d.add(
+		scenarios.Step{Fault: &faults.Fault{Action: faults.Pause, Process: kind, After: d.millis("pause after", 1, 60)}},
+		scenarios.Step{Fault: &faults.Fault{Action: faults.Resume, Process: kind, After: d.millis("resume after", 1, 3000)}},
+	)
+}
+
+// stopAndResume stops the job with a savepoint and resumes from that. Windows that a
+// drain closes too early are another output, so those are not drained.
+func (d *drawing) stopAndResume() {
+	stop := scenarios.Suspend
+	if d.some("drain") && d.scenario.Workload.Name != workload.Windows {
+		stop = scenarios.Drain
+	}
+	if d.scenario.Job.Timeout < time.Second {
+		return // one that expires is no violation
+	}
+	d.add(
+		scenarios.Step{Await: &scenarios.Await{Job: d.current, Status: storage.Running}},
+		scenarios.Step{Savepoint: &scenarios.TakeSavepoint{Job: d.current, Stop: stop}},
+		scenarios.Step{Await: &scenarios.Await{Job: d.current, Status: storage.Finished}},
+	)
+	d.submit(scenarios.Submit{Restore: d.current, From: scenarios.ToSavepoint, Parallelism: d.parallelism(), ClaimMode: d.claimMode()})
+}
+
+func (d *drawing) cancelAndResume() {
+	if d.scenario.Job.Retention != storage.RetainOnCancellation {
+		return // nothing is left to resume from
+	}
+	d.add(
+		scenarios.Step{Await: &scenarios.Await{Job: d.current, Completed: d.Int("completed", 1, 3)}},
+		scenarios.Step{Cancel: d.current},
+		scenarios.Step{Await: &scenarios.Await{Job: d.current, Status: storage.Canceled}},
+		scenarios.Step{Record: fmt.Sprintf("before job %d", d.jobs+1)},
+	)
+	d.submit(scenarios.Submit{Restore: d.current, Parallelism: d.parallelism(), ClaimMode: d.claimMode()})
+}
+
+func (d *drawing) parallelism() int {
+	return d.Int("new parallelism", 1, d.scenario.Cluster.TaskManagers)
+}
+
+func (d *drawing) claimMode() storage.ClaimMode {
+	return storage.ClaimModes()[d.Int("claim mode", 0, len(storage.ClaimModes())-1)]
+}

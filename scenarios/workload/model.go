@@ -1,0 +1,179 @@
+package workload
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// ID tells a line of output from every other.
+type ID struct{ A, B, C int64 }
+
+// Line is a line of committed output.
+type Line struct {
+	ID         ID
+	Key        int64
+	Value      int64
+	Count, Sum int64 // of the key, this record included
+	Version    int64 // of the rule that was applied
+	Held       int64 // rules
+}
+
+// Model says what a workload puts out.
+type Model struct {
+	// Outputs holds the id of each line that the whole input leads to, in order.
+	Outputs []ID
+	// Parse reads a line. What no state could lead to is an error.
+	Parse func(text string) (Line, error)
+	// Wrong says what the lines, each of them once, show to be wrong in the job's state.
+	// They may be all of the output, or a part of it.
+	Wrong func(lines []Line, all bool) []string
+	// Name is what people call the line with an id.
+	Name func(ID) string
+}
+
+// Model returns the workload's.
+func (w Workload) Model() Model {
+	m := Model{Outputs: w.records(), Name: recordName}
+	switch w.Name {
+	case Transfers:
+		m.Outputs, m.Parse, m.Wrong, m.Name = w.legs(), w.parseTransfer, w.wrongAccounts, legName
+	case Windows:
+		windows := w.windows()
+		m.Outputs, m.Name = windowIDs(windows), windowName
+		m.Parse = func(text string) (Line, error) { return parseWindow(windows, text) }
+		m.Wrong = func(lines []Line, _ bool) []string { return wrongWindows(windows, lines) }
+	case Rules:
+		m.Parse, m.Wrong = w.parseRule, w.wrongRules
+	case Growing:
+		m.Parse, m.Wrong = w.parseCount, w.wrongArchive
+	case Splits:
+		m.Parse, m.Wrong = w.parseSplit, wrongSplits
+	default:
+		m.Parse, m.Wrong = w.parseCount, w.wrongCounts
+	}
+	return m
+}
+
+// records are the ids of workloads that put out a line for each input record.
+func (w Workload) records() []ID {
+	ids := make([]ID, 0, w.Total())
+	for split := range int64(w.Splits) {
+		for index := range int64(w.Records) {
+			ids = append(ids, ID{A: split, B: index})
+		}
+	}
+	return ids
+}
+
+func recordName(id ID) string { return fmt.Sprintf("record %d of split %d", id.B, id.A) }
+
+func (w Workload) inside(split, index int64) bool {
+	return split >= 0 && split < int64(w.Splits) && index >= 0 && index < int64(w.Records)
+}
+
+// parseCount reads: split index key value count sum.
+func (w Workload) parseCount(text string) (Line, error) {
+	n, err := numbers(text, 6)
+	if err != nil {
+		return Line{}, err
+	}
+	line := Line{ID: ID{A: n[0], B: n[1]}, Key: n[2], Value: n[3], Count: n[4], Sum: n[5]}
+	return line, w.isInput(line)
+}
+
+// isInput says whether a line is of a record of the input.
+func (w Workload) isInput(line Line) error {
+	key, value := int64(0), int64(0)
+	if w.inside(line.ID.A, line.ID.B) {
+		key, value = w.Input(line.ID.A, line.ID.B)
+	}
+	if !w.inside(line.ID.A, line.ID.B) || key != line.Key || value != line.Value {
+		return fmt.Errorf("record %d of split %d with key %d and value %d", line.ID.B, line.ID.A, line.Key, line.Value)
+	}
+	return nil
+}
+
+// byKey groups lines by key and sorts each group by count.
+func byKey(lines []Line) (keys []int64, grouped map[int64][]Line) {
+	grouped = map[int64][]Line{}
+	for _, line := range lines {
+		grouped[line.Key] = append(grouped[line.Key], line)
+	}
+	for key, group := range grouped { // each by itself
+		keys = append(keys, key)
+		slices.SortFunc(group, func(a, b Line) int {
+			return cmp.Or(cmp.Compare(a.Count, b.Count), cmp.Compare(a.ID.A, b.ID.A), cmp.Compare(a.ID.B, b.ID.B), cmp.Compare(a.ID.C, b.ID.C))
+		})
+	}
+	slices.Sort(keys)
+	return keys, grouped
+}
+
+// wrongCounts checks that each count and sum of a key is what the records so far make
+// of it.
+func (w Workload) wrongCounts(lines []Line, all bool) []string {
+	var wrong []string
+	keys, grouped := byKey(lines)
+	for _, key := range keys {
+		if why := wrongSteps(grouped[key], true); why != "" {
+			wrong = append(wrong, fmt.Sprintf("key %d: %s", key, why))
+			continue
+		}
+		if all {
+			if why := w.wrongTotal(key, grouped[key]); why != "" {
+				wrong = append(wrong, why)
+			}
+		}
+	}
+	return wrong
+}
+
+func (w Workload) wrongTotal(key int64, lines []Line) string {
+	last := lines[len(lines)-1]
+	var sum int64
+	for _, line := range lines {
+		sum += line.Value
+	}
+	if count := int64(len(lines)); last.Count > count || (last.Count == count && last.Sum != sum) {
+		return fmt.Sprintf("key %d: ended with count %d and sum %d, its input has %d and %d", key, last.Count, last.Sum, count, sum)
+	}
+	return ""
+}
+
+// wrongSteps says where one key's count, or sum, does not follow from the one before.
+func wrongSteps(lines []Line, sums bool) string {
+	var before Line
+	for _, line := range lines {
+		switch {
+		case line.Count == before.Count:
+			return fmt.Sprintf("count %d was reached by two records", line.Count)
+		case sums && line.Count == before.Count+1 && line.Sum != before.Sum+line.Value:
+			return fmt.Sprintf("at count %d the sum is %d, not %d + %d", line.Count, line.Sum, before.Sum, line.Value)
+		}
+		before = line
+	}
+	return ""
+}
+
+// Each record of workload growing reads back one that its key had before.
+func (w Workload) wrongArchive(lines []Line, _ bool) []string {
+	var wrong []string
+	keys, grouped := byKey(lines)
+	for _, key := range keys {
+		if why := wrongSteps(grouped[key], false); why != "" {
+			wrong = append(wrong, fmt.Sprintf("key %d: %s", key, why))
+			continue
+		}
+		values := map[int64]int64{}
+		for _, line := range grouped[key] {
+			values[line.Count] = line.Value
+			probed := 1 + int64(w.hash(line.ID.A, line.ID.B)>>32)%line.Count
+			if value, known := values[probed]; known && value != line.Sum {
+				wrong = append(wrong, fmt.Sprintf("key %d: at count %d its value %d was read as %d, it is %d", key, line.Count, probed, line.Sum, value))
+				break
+			}
+		}
+	}
+	return wrong
+}
