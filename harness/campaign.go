@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/oracle"
 	"github.com/snapback/snapback/scenarios"
 )
@@ -56,6 +57,12 @@ func (c Campaign) Run(ctx context.Context, done func(seed uint64, result Result)
 
 // RunOne runs one scenario, once.
 func (c Campaign) RunOne(ctx context.Context, seed uint64, s scenarios.Scenario) Result {
+	result, _ := c.RunHistory(ctx, seed, s)
+	return result
+}
+
+// RunHistory runs one scenario, once, and returns the history too; nil if there is none.
+func (c Campaign) RunHistory(ctx context.Context, seed uint64, s scenarios.Scenario) (Result, *history.History) {
 	runner := Runner{Target: c.Target, Seed: seed, Timeout: c.Timeout, Tries: 1}
-	return runner.Run(ctx, []scenarios.Scenario{s}, func(Result) {})[0]
+	return runner.runScenario(ctx, s)
 }

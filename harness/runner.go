@@ -71,7 +71,7 @@ func (r *Runner) Run(ctx context.Context, chosen []scenarios.Scenario, done func
 	group.SetLimit(max(1, r.Parallel))
 	for i, s := range chosen {
 		group.Go(func() error {
-			results[i] = r.runScenario(ctx, s)
+			results[i], _ = r.runScenario(ctx, s)
 			done(results[i])
 			return nil
 		})
@@ -80,15 +80,16 @@ func (r *Runner) Run(ctx context.Context, chosen []scenarios.Scenario, done func
 	return results
 }
 
-func (r *Runner) runScenario(ctx context.Context, s scenarios.Scenario) Result {
+// runScenario runs a scenario, and returns the history of its last try.
+func (r *Runner) runScenario(ctx context.Context, s scenarios.Scenario) (result Result, last *history.History) {
 	began := time.Now()
-	result := Result{
+	result = Result{
 		Schema: ResultSchema, Scenario: s.Name, File: s.File, Title: s.Title, Target: r.Target.Describe(), Seed: r.Seed,
 		Verdict: oracle.Skip,
 	}
 	if unclaimed := Unclaimed(r.Target, s); len(unclaimed) > 0 {
 		result.Reason = fmt.Sprintf("the target does not claim %s", unclaimed[0])
-		return result
+		return result, nil
 	}
 	tries := cmp.Or(r.Tries, TriesMax)
 	for try := 1; try <= tries; try++ {
@@ -96,6 +97,7 @@ func (r *Runner) runScenario(ctx context.Context, s scenarios.Scenario) Result {
 		result.Dir = filepath.Join(r.Dir, filepath.FromSlash(s.Name), fmt.Sprintf("try-%d", try))
 		digest := sha256.New()
 		h, err := r.try(ctx, s, try, result.Dir, digest)
+		last = h
 		result.History = hex.EncodeToString(digest.Sum(nil))
 		if h == nil {
 			result.Verdict, result.Reason = oracle.Error, err.Error()
@@ -117,7 +119,7 @@ func (r *Runner) runScenario(ctx context.Context, s scenarios.Scenario) Result {
 		r.progress(s.Name, fmt.Sprintf("try %d of %d proved nothing: %s", try, tries, judged.Void))
 	}
 	result.Took = time.Since(began)
-	return result
+	return result, last
 }
 
 // try runs a scenario once, on a cluster of its own. It returns a history that can

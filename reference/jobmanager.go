@@ -112,7 +112,7 @@ func (j *jobManager) recover(left highavailability.Known) {
 	j.start(masterStart{job: *left.Job, ended: left.Result})
 }
 
-// deposeMasters stops the masters of all jobs; they leave everything as it is.
+// deposeMasters stops the masters of all jobs.
 func (j *jobManager) deposeMasters() {
 	for _, id := range slices.Sorted(maps.Keys(j.jobs)) {
 		if master := j.jobs[id].master; master != (environment.Address{}) {

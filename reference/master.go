@@ -85,6 +85,7 @@ func runMaster(env environment.Environment, start masterStart) {
 	}
 	ended, cause, err := m.execute()
 	if err != nil {
+		m.coordinator.TakeBack()
 		return
 	}
 	if err := m.end(ended, cause); err != nil {

@@ -57,7 +57,7 @@ func NewCompletedCheckpoints(files filesystem.FileSystem, retained int) *Complet
 func (s *CompletedCheckpoints) Restore(from Completed, mode ClaimMode) error {
 	if mode == Claim {
 		s.kept = append(s.kept, from)
-		if err := s.leaveToSiblings(from); err != nil {
+		if err := s.leaveToSiblings(from, []Completed{from}); err != nil {
 			return err
 		}
 		return s.register(from)
@@ -69,9 +69,12 @@ func (s *CompletedCheckpoints) Restore(from Completed, mode ClaimMode) error {
 // Recover notes the checkpoints that another JobManager kept of the same job, oldest
 // first. It comes after [CompletedCheckpoints.Restore], if the job was restored.
 func (s *CompletedCheckpoints) Recover(kept []Completed) error {
-	s.kept = nil
+	s.kept = slices.Clone(kept)
 	for _, c := range kept {
-		s.kept = append(s.kept, c)
+		// One may have been claimed, and what it came from be gone since.
+		if err := s.leaveToSiblings(c, kept); err != nil {
+			return err
+		}
 		if err := s.register(c); err != nil {
 			return err
 		}
@@ -93,9 +96,9 @@ func (s *CompletedCheckpoints) leave(c Completed) error {
 
 // leaveToSiblings leaves the files that other checkpoints refer to, which nobody has
 // claimed: those of the earlier run and, if that did not own all its files either
-// (LEGACY), those of the runs that do. (Flink deletes them, and the others cannot be
+// (LEGACY), those of the runs that do. Ours are to be claimed. (Flink deletes them, and the others cannot be
 // restored from any more.)
-func (s *CompletedCheckpoints) leaveToSiblings(claimed Completed) error {
+func (s *CompletedCheckpoints) leaveToSiblings(claimed Completed, ours []Completed) error {
 	jobs := []string{filesystem.Dir(claimed.Location)}
 	names, err := filesOf(claimed)
 	if err != nil {
@@ -107,7 +110,7 @@ func (s *CompletedCheckpoints) leaveToSiblings(claimed Completed) error {
 		}
 	}
 	for _, job := range jobs {
-		if err := s.leaveTo(job, claimed); err != nil {
+		if err := s.leaveTo(job, ours); err != nil {
 			return err
 		}
 	}
@@ -115,20 +118,20 @@ func (s *CompletedCheckpoints) leaveToSiblings(claimed Completed) error {
 }
 
 // leaveTo leaves the files that the checkpoints in a job's directory refer to, but for
-// the one that is claimed.
-func (s *CompletedCheckpoints) leaveTo(job string, claimed Completed) error {
+// ours.
+func (s *CompletedCheckpoints) leaveTo(job string, ours []Completed) error {
 	ids, err := CheckpointIDs(s.files, job)
 	if err != nil {
 		return filesystem.IgnoreNotExist(err)
 	}
 	for _, id := range ids {
 		sibling := PointerTo(filesystem.Join(job, CheckpointName(id)))
-		if sibling.Location == claimed.Location {
+		if slices.ContainsFunc(ours, func(c Completed) bool { return c.Location == sibling.Location }) {
 			continue
 		}
 		read, err := sibling.Read(s.files)
 		if err != nil {
-			return fmt.Errorf("claim %s: %w; what that one refers to nobody knows", CheckpointName(claimed.Checkpoint.ID), err)
+			return fmt.Errorf("claim: %s: %w; what that one refers to nobody knows", filesystem.URL(sibling.Location), err)
 		}
 		if err := s.leave(read); err != nil {
 			return err

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/storage"
 )
@@ -31,6 +33,9 @@ type Recovery struct {
 
 func (r Recovery) String() string {
 	hit := fmt.Sprintf("killed %s", r.Process)
+	if strings.HasPrefix(r.Fault, "("+string(faults.Pause)) {
+		hit = fmt.Sprintf("%s stood still", r.Process)
+	}
 	if r.Checkpoint > 0 {
 		hit += fmt.Sprintf(" during checkpoint %d", r.Checkpoint)
 	}
@@ -43,7 +48,7 @@ func (r Recovery) String() string {
 func count(h *history.History) Numbers {
 	var n Numbers
 	for _, e := range h.Events {
-		if e.Kind == history.Fault {
+		if e.Kind == history.Fault && e.Process != "" {
 			n.Recoveries = append(n.Recoveries, recoveryFrom(h, e))
 		}
 	}

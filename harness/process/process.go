@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 // Starter starts processes. Close it to kill what still runs.
@@ -117,6 +118,19 @@ func (p *Process) Kill() error {
 	return nil
 }
 
+// Pause makes the process stand still, Resume makes it go on.
+func (p *Process) Pause() error { return p.signal(syscall.SIGSTOP) }
+
+// Resume is the inverse of [Process.Pause].
+func (p *Process) Resume() error { return p.signal(syscall.SIGCONT) }
+
+func (p *Process) signal(signal os.Signal) error {
+	if err := p.command.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("%s to %s: %w", signal, p.Name, err)
+	}
+	return nil
+}
+
 // Workers are the processes of one kind, of which a cluster has a number.
 type Workers struct {
 	Kind    string // what their names begin with
@@ -144,6 +158,16 @@ func (w *Workers) Names() []string {
 		names = append(names, p.Name)
 	}
 	return names
+}
+
+// Find returns the one with the given name; nil if there is none.
+func (w *Workers) Find(name string) *Process {
+	for _, p := range w.running {
+		if p.Name == name {
+			return p
+		}
+	}
+	return nil
 }
 
 // Kill kills the one with the given name.

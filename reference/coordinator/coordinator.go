@@ -530,6 +530,7 @@ func (c *Coordinator) complete(p *pending) error {
 	// JobManager knows: it comes back from the one before. So nothing is deleted and
 	// nobody told until it is noted. FLINK-22494: nor if nobody knows whether it was.
 	if err := c.registry.Keep(c.completed.Kept()); err != nil {
+		c.pending = slices.DeleteFunc(c.pending, func(other *pending) bool { return other == p }) // it is not ours to take back
 		if errors.Is(err, environment.ErrDeposed) {
 			// Nobody knows of it, and what it refers to may be gone by now.
 			err = errors.Join(err, storage.Abandon(c.env.Files(), p.target))
@@ -703,10 +704,16 @@ func (c *Coordinator) GiveUp(ended storage.JobStatus) {
 	for len(c.pending) > 0 {
 		_ = c.fail(c.pending[0], ShutDown, fmt.Sprintf("the job is %s", ended)) // it does not count
 	}
-	for _, p := range c.givenUp {
+	c.TakeBack()
+}
+
+// TakeBack deletes what was in progress when another JobManager took over: it knows
+// nothing of that, and never will.
+func (c *Coordinator) TakeBack() {
+	for _, p := range slices.Concat(c.pending, c.givenUp) {
 		c.delete(p)
 	}
-	c.givenUp = nil
+	c.pending, c.givenUp = nil, nil
 }
 
 // ShutDown cleans up when the job has ended in the given terminal state: the newest

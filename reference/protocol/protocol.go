@@ -78,8 +78,8 @@ type (
 		Error  string
 		Kept   []string // locations of the checkpoints that outlive the job, once it has ended
 	}
-	// Deposed says that another JobManager leads. Who hears it stops, and leaves
-	// everything as it is.
+	// Deposed says that another JobManager leads. Who hears it stops, and takes back no
+	// more than what nobody else knows of.
 	Deposed struct{}
 )
 

@@ -65,6 +65,7 @@ type subtask struct {
 	started    bool
 	nextRecord time.Duration // when the source may emit again
 	suspended  int64         // the checkpoint after which the source emits no more
+	drained    int64         // the checkpoint for which it ended its input
 	end        bool          // nothing comes out any more
 	finished   bool
 	watermark  int64
@@ -327,7 +328,7 @@ func (s *subtask) handle(envelope environment.Envelope) error {
 	case protocol.Complete:
 		return s.complete(message.Checkpoint)
 	case protocol.Aborted:
-		s.abort(message.Checkpoint)
+		return s.abort(message.Checkpoint)
 	case protocol.Finish:
 		s.finished = true
 	case protocol.Cancel:
@@ -350,6 +351,7 @@ func (s *subtask) begin(barrier protocol.Barrier) {
 	}
 	switch barrier.Stop {
 	case protocol.Drain:
+		s.drained = barrier.Checkpoint
 		s.endOfInput()
 	case protocol.Suspend:
 		s.suspended = barrier.Checkpoint
@@ -479,8 +481,12 @@ func (s *subtask) decline(checkpoint int64, reason string, written metadata.Subt
 }
 
 // abort forgets a checkpoint, and answers for it unless that was done: when nobody
-// writes into it any more, it can be deleted.
-func (s *subtask) abort(checkpoint int64) {
+// writes into it any more, it can be deleted. A source that ended its input for it
+// cannot go on from there: it has to come back from an earlier one.
+func (s *subtask) abort(checkpoint int64) error {
+	if s.drained == checkpoint {
+		return fmt.Errorf("%s was drained for savepoint %d, which was given up", s.deploy.Subtask, checkpoint)
+	}
 	s.gate.abort(checkpoint)
 	if s.trigger != nil && s.trigger.barrier.Checkpoint == checkpoint {
 		s.trigger = nil
@@ -490,10 +496,11 @@ func (s *subtask) abort(checkpoint int64) {
 	}
 	if taken := s.snapshots[checkpoint]; taken != nil && taken.writing {
 		taken.canceled = true
-		return
+		return nil
 	}
 	delete(s.snapshots, checkpoint)
 	s.decline(checkpoint, "it was given up", metadata.Subtask{})
+	return nil
 }
 
 // complete commits what the checkpoint holds.

@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/snapback/snapback/harness"
@@ -49,7 +51,7 @@ func (p Processes) Start(ctx context.Context, spec harness.ClusterSpec) (_ harne
 	}
 	c := &processes{
 		binary: p.Binary, spec: spec, dir: dir, began: time.Now(),
-		starter: process.NewStarter(), cluster: process.Cluster{Workers: process.Workers{Kind: "taskmanager"}},
+		starter: process.NewStarter(), taskManagers: process.Workers{Kind: "taskmanager"}, jobManagers: process.Workers{Kind: "jobmanager"},
 		files: schemes.New(), root: filepath.Join(dir, "checkpoints"), work: filepath.Join(dir, "work"),
 	}
 	defer func() {
@@ -68,16 +70,14 @@ func (p Processes) Start(ctx context.Context, spec harness.ClusterSpec) (_ harne
 	if c.client, err = live.Listen(loopback, c.files, io.Discard); err != nil {
 		return nil, err
 	}
-	arguments := []string{"jobmanager", "--listen", loopback}
 	for key, value := range clusterOf(spec, p.Storage) {
-		arguments = append(arguments, "-D", key+"="+value)
+		c.configuration = append(c.configuration, "-D="+key+"="+value)
 	}
-	jobManager := c.command(arguments...)
-	if c.cluster.Master, err = c.starter.Start(dir, "jobmanager", jobManager); err != nil {
+	slices.Sort(c.configuration)
+	if err := c.startStore(ctx); err != nil {
 		return nil, err
 	}
-	c.cluster.Log = process.NewTail(c.cluster.Master.Log)
-	if err := c.until(ctx, "the JobManager to listen", func() bool { return c.address != "" }); err != nil {
+	if err := c.StartJobManagers(ctx); err != nil {
 		return nil, err
 	}
 	return c, c.StartTaskManagers(ctx)
@@ -95,9 +95,36 @@ type processes struct {
 	client  *live.Process
 	calls   int
 
-	cluster    process.Cluster
-	address    string // of the JobManager
-	registered int    // TaskManagers ever
+	configuration []string // flags of the JobManagers
+	store         *process.Process
+	storeLog      *process.Tail
+	endpoint      string // of the highly available store; empty if there is none
+	jobManagers   process.Workers
+	taskManagers  process.Workers
+	logs          []*jobManagerLog
+	leader        *jobManagerLog // that was elected last or, without high availability, the one there is
+	paused        []*process.Process
+	registered    int // TaskManagers ever
+}
+
+// jobManagerLog is what a JobManager said, and where it listens.
+type jobManagerLog struct {
+	name    string
+	tail    *process.Tail
+	address string
+}
+
+// startStore starts an etcd, if there are to be several JobManagers.
+func (c *processes) startStore(ctx context.Context) (err error) {
+	if c.spec.JobManagers == 0 {
+		return nil
+	}
+	etcd := c.command("etcd", "--listen", loopback, "--dir", filepath.Join(c.dir, "etcd"))
+	if c.store, err = c.starter.Start(c.dir, "etcd", etcd); err != nil {
+		return err
+	}
+	c.storeLog = process.NewTail(c.store.Log)
+	return c.until(ctx, "etcd to listen", func() bool { return c.endpoint != "" })
 }
 
 func (c *processes) Now() time.Duration           { return time.Since(c.began) }
@@ -105,36 +132,62 @@ func (c *processes) Files() filesystem.FileSystem { return c.files }
 func (c *processes) Root() string                 { return c.root }
 func (c *processes) Work() string                 { return c.work }
 
-func (c *processes) TaskManagers() []string { return c.cluster.Workers.Names() }
+func (c *processes) TaskManagers() []string { return c.taskManagers.Names() }
 
 func (c *processes) command(arguments ...string) *exec.Cmd {
 	return exec.Command(c.binary, append([]string{"reference"}, arguments...)...)
 }
 
-// Step waits a little, and reads what the JobManager logged.
+// Step waits a little, and reads what the JobManagers logged.
 func (c *processes) Step(ctx context.Context) error {
-	lines, err := c.cluster.Lines(ctx, pollEvery)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(pollEvery):
+	}
+	if err := cmp.Or(c.jobManagers.Ended(), c.taskManagers.Ended()); err != nil {
+		return err
+	}
+	if c.storeLog != nil && c.endpoint == "" {
+		if err := cmp.Or(c.store.Ended(), c.read(c.storeLog, func(r environment.Record) { c.endpoint = "http://" + r.Path })); err != nil {
+			return err
+		}
+	}
+	for _, log := range c.logs {
+		if err := c.read(log.tail, func(r environment.Record) { c.observe(log, r) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *processes) read(tail *process.Tail, observe func(environment.Record)) error {
+	lines, err := tail.Lines()
 	if err != nil {
 		return err
 	}
 	for _, line := range lines {
 		var record environment.Record
 		if err := json.Unmarshal([]byte(line), &record); err != nil {
-			return fmt.Errorf("the JobManager logged %q: %w", line, err)
+			return fmt.Errorf("a process logged %q: %w", line, err)
 		}
-		c.observe(record)
+		observe(record)
 	}
 	return nil
 }
 
-func (c *processes) observe(record environment.Record) {
+// observe takes in what a JobManager logged. What an earlier leader still says when it
+// wakes up counts no more.
+func (c *processes) observe(log *jobManagerLog, record environment.Record) {
 	switch {
 	case record.Event == protocol.EventListening:
-		c.address = record.Path
+		log.address = record.Path
+	case record.Event == protocol.EventLeader && record.Status == "elected":
+		c.leader = log
 	case record.Event == protocol.EventTaskManager && record.Status == "registered":
 		c.registered++
 	}
-	if event, ok := observed(record); ok {
+	if event, ok := observed(record); ok && log == c.leader {
 		c.spec.Observe(event)
 	}
 }
@@ -174,25 +227,107 @@ func (c *processes) ask(question func(reference.Client) error) error {
 	var answer error
 	c.calls++
 	c.client.Run(fmt.Sprintf("client-%d", c.calls), func(env environment.Environment) {
-		to := environment.Address{Process: c.address, Task: reference.JobManagerTask}
+		to := environment.Address{Process: c.leader.address, Task: reference.JobManagerTask}
 		answer = question(reference.Client{Env: env, JobManager: to})
 	})
 	return refused(answer)
 }
 
-func (c *processes) Kill(_ context.Context, taskManager string) error {
-	return c.cluster.Workers.Kill(taskManager)
+func (c *processes) Kill(_ context.Context, name string) error {
+	if c.jobManagers.Find(name) != nil {
+		return c.jobManagers.Kill(name)
+	}
+	return c.taskManagers.Kill(name)
 }
 
 func (c *processes) StartTaskManagers(ctx context.Context) error {
 	wanted := c.registered + c.spec.TaskManagers - len(c.TaskManagers())
-	err := c.cluster.Workers.Fill(c.spec.TaskManagers, func(name string) (*process.Process, error) {
-		return c.starter.Start(c.dir, name, c.command("taskmanager", "--listen", loopback, "--jobmanager", c.address))
+	err := c.taskManagers.Fill(c.spec.TaskManagers, func(name string) (*process.Process, error) {
+		to := []string{"--jobmanager", c.leader.address}
+		if c.endpoint != "" {
+			to = []string{"--ha", c.endpoint}
+		}
+		return c.starter.Start(c.dir, name, c.command(append([]string{"taskmanager", "--listen", loopback}, to...)...))
 	})
 	if err != nil {
 		return err
 	}
 	return c.until(ctx, "the TaskManagers to register", func() bool { return c.registered >= wanted })
+}
+
+// StartJobManagers implements [harness.Controls]. A single one comes back at its
+// address: the TaskManagers know no other.
+func (c *processes) StartJobManagers(ctx context.Context) error {
+	listenAt := loopback
+	if c.spec.JobManagers == 0 && c.leader != nil {
+		listenAt = c.leader.address
+	}
+	var started []*jobManagerLog
+	err := c.jobManagers.Fill(max(1, c.spec.JobManagers), func(name string) (*process.Process, error) {
+		arguments := append([]string{"jobmanager", "--listen", listenAt}, c.configuration...)
+		if c.endpoint != "" {
+			arguments = append(arguments, "--ha", c.endpoint)
+		}
+		p, err := c.starter.Start(c.dir, name, c.command(arguments...))
+		if err != nil {
+			return nil, err
+		}
+		log := &jobManagerLog{name: name, tail: process.NewTail(p.Log)}
+		c.logs = append(c.logs, log)
+		started = append(started, log)
+		if c.endpoint == "" {
+			c.leader = log
+		}
+		return p, nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.until(ctx, "the JobManagers to listen, and one to lead", func() bool {
+		return c.leader != nil && !slices.ContainsFunc(started, func(log *jobManagerLog) bool { return log.address == "" })
+	})
+}
+
+// JobManager implements [harness.Controls].
+func (c *processes) JobManager() string {
+	if names := c.jobManagers.Names(); !slices.Contains(names, c.leader.name) {
+		return ""
+	}
+	return c.leader.name
+}
+
+// Pause implements [harness.Controls].
+func (c *processes) Pause(_ context.Context, name string) error {
+	p := cmp.Or(c.jobManagers.Find(name), c.taskManagers.Find(name))
+	if p == nil {
+		return fmt.Errorf("pause %s: there is no such process", name)
+	}
+	c.paused = append(c.paused, p)
+	return p.Pause()
+}
+
+// Resume implements [harness.Controls].
+func (c *processes) Resume(context.Context) error {
+	var failed error
+	for _, p := range c.paused {
+		failed = errors.Join(failed, p.Resume())
+	}
+	c.paused = nil
+	return failed
+}
+
+// Savepoint implements [harness.Controls].
+func (c *processes) Savepoint(_ context.Context, id string, stop scenarios.Stop) (path string, err error) {
+	err = c.ask(func(client reference.Client) error {
+		path, err = client.Savepoint(id, savepointDir(c.root), stopOf(stop), checkpointTimeout)
+		return err
+	})
+	return path, err
+}
+
+// Suspend implements [harness.Controls].
+func (c *processes) Suspend(_ context.Context, id string) error {
+	return c.ask(func(client reference.Client) error { return client.Suspend(id) })
 }
 
 func (c *processes) Close() error {
