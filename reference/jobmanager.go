@@ -177,9 +177,7 @@ func (j *jobManager) handle(envelope environment.Envelope) {
 	case protocol.Heartbeat:
 		j.heard(envelope.From)
 	case protocol.RequestSlots:
-		j.waiting = slices.DeleteFunc(j.waiting, func(r slotRequest) bool { return r.master == envelope.From })
-		j.waiting = append(j.waiting, slotRequest{envelope.From, message.Slots})
-		j.grant()
+		j.request(envelope.From, message.Slots)
 	case protocol.ReleaseSlots:
 		j.release(envelope.From)
 	case protocol.JobStatus:
@@ -282,6 +280,20 @@ func (j *jobManager) lost(which func(*taskManager) bool) {
 		}
 	}
 	j.taskManagers = alive
+}
+
+// request notes a master's wish for slots. One of an earlier term has none any more.
+func (j *jobManager) request(master environment.Address, slots int) {
+	known := false
+	for _, job := range j.jobs { // the order does not matter
+		known = known || job.master == master
+	}
+	if !known {
+		return
+	}
+	j.waiting = slices.DeleteFunc(j.waiting, func(r slotRequest) bool { return r.master == master })
+	j.waiting = append(j.waiting, slotRequest{master, slots})
+	j.grant()
 }
 
 // grant serves the requests for slots, in turn, as long as there are enough.

@@ -14,7 +14,6 @@
 package simulation
 
 import (
-	"container/heap"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -42,16 +41,13 @@ type World struct {
 	queue     queue
 	events    uint64 // ever scheduled
 	tasks     map[environment.Address]*task
-	processes map[string][]*task     // in the order spawned
-	arrivals  map[link]time.Duration // of the last message on each link
+	processes map[string][]*task // in the order spawned
 
 	watchers    map[string][]environment.Address // of a process, in the order in which they asked
 	paused      map[string][]event               // what waits for a process that stands still
 	store       *store                           // nil if there is none
 	loseAnswers int                              // to writes to the store
 }
-
-type link struct{ from, to environment.Address }
 
 // New returns a world without processes. The log receives what tasks log, at the
 // moment they do.
@@ -62,7 +58,6 @@ func New(seed uint64, files *filesystem.Memory, log func(time.Duration, environm
 		log:       log,
 		tasks:     map[environment.Address]*task{},
 		processes: map[string][]*task{},
-		arrivals:  map[link]time.Duration{},
 		watchers:  map[string][]environment.Address{},
 		paused:    map[string][]event{},
 	}
@@ -119,7 +114,7 @@ func (w *World) Pause(process string) {
 func (w *World) Resume(process string) {
 	for _, e := range w.paused[process] {
 		e.at = w.now
-		heap.Push(&w.queue, e)
+		w.queue.push(e)
 	}
 	delete(w.paused, process)
 }
@@ -127,10 +122,10 @@ func (w *World) Resume(process string) {
 // Step runs the next event. It returns false if there is none: nothing will ever
 // happen again.
 func (w *World) Step() bool {
-	if len(w.queue) == 0 {
+	if len(w.queue.heap) == 0 {
 		return false
 	}
-	next := heap.Pop(&w.queue).(event)
+	next := w.queue.pop()
 	w.now = next.at
 	if waiting, paused := w.paused[next.to.Process]; paused {
 		w.paused[next.to.Process] = append(waiting, next)
@@ -180,9 +175,11 @@ func (w *World) send(from, to environment.Address, message environment.Message) 
 		latency = localLatency
 	}
 	// In order between two tasks, as on one connection.
-	on := link{from, to}
-	at := max(w.now+w.between(latency), w.arrivals[on])
-	w.arrivals[on] = at
+	at := w.now + w.between(latency)
+	if sender := w.tasks[from]; sender != nil {
+		at = max(at, sender.arrivals[to])
+		sender.arrivals[to] = at
+	}
 	w.schedule(event{at: at, to: to, envelope: &environment.Envelope{From: from, Message: message}})
 }
 
@@ -192,7 +189,7 @@ func (w *World) schedule(e event) {
 	if e.envelope == nil {
 		e.tie = w.rand.Uint32()
 	}
-	heap.Push(&w.queue, e)
+	w.queue.push(e)
 }
 
 func (w *World) between(bounds [2]time.Duration) time.Duration {
@@ -210,14 +207,22 @@ type event struct {
 	wait     uint64
 }
 
-type queue []event
+// queue is a heap of events. What is moved about in it is small; the events themselves
+// stay where they are until they are taken.
+type queue struct {
+	heap   []place
+	events []event
+	free   []int32 // places in events that can be used again
+}
 
-func (q queue) Len() int      { return len(q) }
-func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *queue) Push(e any)   { *q = append(*q, e.(event)) }
+type place struct {
+	at    time.Duration
+	order uint64
+	tie   uint32
+	event int32
+}
 
-func (q queue) Less(i, j int) bool {
-	a, b := q[i], q[j]
+func (a place) before(b place) bool {
 	if a.at != b.at {
 		return a.at < b.at
 	}
@@ -227,9 +232,45 @@ func (q queue) Less(i, j int) bool {
 	return a.order < b.order
 }
 
-func (q *queue) Pop() any {
-	last := len(*q) - 1
-	popped := (*q)[last]
-	*q = (*q)[:last]
-	return popped
+func (q *queue) push(e event) {
+	at := int32(len(q.events))
+	if n := len(q.free); n > 0 {
+		at, q.free = q.free[n-1], q.free[:n-1]
+		q.events[at] = e
+	} else {
+		q.events = append(q.events, e)
+	}
+	q.heap = append(q.heap, place{e.at, e.order, e.tie, at})
+	for child := len(q.heap) - 1; child > 0; {
+		parent := (child - 1) / 2
+		if !q.heap[child].before(q.heap[parent]) {
+			break
+		}
+		q.heap[child], q.heap[parent] = q.heap[parent], q.heap[child]
+		child = parent
+	}
+}
+
+func (q *queue) pop() event {
+	first := q.heap[0]
+	last := len(q.heap) - 1
+	q.heap[0] = q.heap[last]
+	q.heap = q.heap[:last]
+	for parent := 0; ; {
+		least := parent
+		for child := 2*parent + 1; child <= 2*parent+2 && child < last; child++ {
+			if q.heap[child].before(q.heap[least]) {
+				least = child
+			}
+		}
+		if least == parent {
+			break
+		}
+		q.heap[least], q.heap[parent] = q.heap[parent], q.heap[least]
+		parent = least
+	}
+	taken := q.events[first.event]
+	q.events[first.event] = event{}
+	q.free = append(q.free, first.event)
+	return taken
 }

@@ -18,6 +18,7 @@ type task struct {
 	rand    *rand.Rand
 
 	inbox     []environment.Envelope
+	arrivals  map[environment.Address]time.Duration // of the last message to each task
 	receiving bool
 	wait      uint64 // number of the wait the task is in
 
@@ -32,7 +33,7 @@ type task struct {
 var errKilled = errors.New("simulation: the process was killed")
 
 func newTask(w *World, address environment.Address, body func(environment.Environment)) *task {
-	t := &task{world: w, address: address, rand: rand.New(rand.NewPCG(w.rand.Uint64(), w.rand.Uint64()))}
+	t := &task{world: w, address: address, arrivals: map[environment.Address]time.Duration{}, rand: rand.New(rand.NewPCG(w.rand.Uint64(), w.rand.Uint64()))}
 	t.next, t.stop = iter.Pull(func(yield func(struct{}) bool) {
 		defer t.unwind()
 		t.yield = yield

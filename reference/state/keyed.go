@@ -21,7 +21,6 @@ type Keyed struct {
 	cells               []map[cellKey]*cell
 	changes             tracker
 	timers              timers
-	backend             Backend
 
 	key   int32
 	group int
@@ -48,10 +47,7 @@ type entry struct {
 // NewKeyed returns the empty keyed state of a subtask that owns the key groups from
 // first to last, out of groups. The id names the subtask's backend.
 func NewKeyed(backend Backend, id string, first, last, groups int) *Keyed {
-	k := &Keyed{first: first, last: last, groups: groups, backend: backend}
-	for range last - first + 1 {
-		k.cells = append(k.cells, map[cellKey]*cell{})
-	}
+	k := &Keyed{first: first, last: last, groups: groups, cells: make([]map[cellKey]*cell, max(0, last-first+1))}
 	switch backend {
 	case Incremental:
 		k.changes = newSorted(k, id)
@@ -76,6 +72,10 @@ func (k *Keyed) cellToChange(name string) *cell {
 	found := group[cellKey{k.key, name}]
 	if found == nil {
 		found = &cell{}
+		if group == nil {
+			group = map[cellKey]*cell{}
+			k.cells[k.group-k.first] = group
+		}
 		group[cellKey{k.key, name}] = found
 	}
 	return found
@@ -276,7 +276,7 @@ func (k *Keyed) read(files filesystem.FileSystem, location string, stream metada
 	}
 	defer func() { _ = opened.Close() }() // only read from
 	counted := &countingReader{reader: opened}
-	in := bufio.NewReaderSize(counted, readBuffer)
+	in := bufio.NewReaderSize(counted, int(min(readBuffer, max(16, storage.SizeOf(stream)))))
 	for {
 		e, err := readEntry(in, storage.SizeOf(stream))
 		if err == io.EOF {
