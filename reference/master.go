@@ -145,7 +145,7 @@ func (r *localRegistry) NextID() (int64, error) {
 
 func (*localRegistry) Leads() error { return nil }
 
-func (*localRegistry) Keep([]storage.Completed) error { return nil }
+func (*localRegistry) Keep([]storage.Completed, []string) error { return nil }
 
 // accept validates the job, finds what it resumes from and, last of all, notes it and
 // makes its directories.

@@ -232,6 +232,54 @@ func (s *CompletedCheckpoints) discard(c Completed) error {
 	return s.sweep()
 }
 
+// Doomed lists what discarding checkpoints will delete, in that order: so it can be
+// noted, and done by somebody else.
+func (s *CompletedCheckpoints) Doomed(discarded []Completed) ([]string, error) {
+	var doomed []string
+	ids := map[int64]bool{}
+	for _, c := range discarded {
+		ids[c.Checkpoint.ID] = true
+		if c.Location != "" {
+			doomed = append(doomed, filesystem.Join(c.Location, MetadataName))
+		}
+	}
+	for _, c := range discarded {
+		names, err := filesOf(c)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			used := false
+			for id := range s.users[name] { // whichever
+				used = used || !ids[id]
+			}
+			if !used && !s.unclaimed[name] && !slices.Contains(doomed, name) {
+				doomed = append(doomed, name)
+			}
+		}
+	}
+	for _, c := range discarded {
+		if c.Location != "" {
+			doomed = append(doomed, c.Location)
+		}
+	}
+	return doomed, nil
+}
+
+// Finish deletes what somebody else had noted and may not have come to delete. A
+// directory in which something is left stays.
+func Finish(files filesystem.FileSystem, doomed []string) error {
+	for _, name := range doomed {
+		if held, err := files.List(name); err == nil && len(held) > 0 {
+			continue
+		}
+		if err := filesystem.IgnoreNotExist(files.Remove(name)); err != nil {
+			return fmt.Errorf("finish discarding: %w", err)
+		}
+	}
+	return nil
+}
+
 // release gives up a checkpoint's claim to its files.
 func (s *CompletedCheckpoints) release(id int64) {
 	for _, name := range slices.Sorted(maps.Keys(s.users)) {

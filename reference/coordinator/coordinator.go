@@ -40,8 +40,9 @@ type Registry interface {
 	// Leads says whether this JobManager leads still.
 	Leads() error
 
-	// Keep notes which checkpoints are kept from now on, oldest first.
-	Keep([]storage.Completed) error
+	// Keep notes which checkpoints are kept from now on, oldest first, and which files
+	// are to be deleted.
+	Keep(kept []storage.Completed, doomed []string) error
 }
 
 // Task is a subtask that takes part in checkpoints.
@@ -165,7 +166,7 @@ func (c *Coordinator) Prepare() error {
 	if err := c.storage.Prepare(); err != nil {
 		return err
 	}
-	return c.registry.Keep(c.completed.Kept())
+	return c.registry.Keep(c.completed.Kept(), nil)
 }
 
 // Latest is the checkpoint to come back from, if there is one.
@@ -529,7 +530,7 @@ func (c *Coordinator) complete(p *pending) error {
 	// A crash here leaves a checkpoint that can be resumed from, and that no other
 	// JobManager knows: it comes back from the one before. So nothing is deleted and
 	// nobody told until it is noted. FLINK-22494: nor if nobody knows whether it was.
-	if err := c.registry.Keep(c.completed.Kept()); err != nil {
+	if err := c.keep(old); err != nil {
 		c.pending = slices.DeleteFunc(c.pending, func(other *pending) bool { return other == p }) // it is not ours to take back
 		if errors.Is(err, environment.ErrDeposed) {
 			// Nobody knows of it, and what it refers to may be gone by now.
@@ -559,6 +560,19 @@ func (c *Coordinator) complete(p *pending) error {
 	}
 	c.finish()
 	return nil
+}
+
+// keep notes which checkpoints are kept from now on, and what is to be deleted with
+// those that are not: who takes over when this one dies in the midst of it goes on.
+func (c *Coordinator) keep(old []storage.Completed) error {
+	for _, earlier := range c.subsumed {
+		old = append(slices.Clone(old), earlier.checkpoint)
+	}
+	doomed, err := c.completed.Doomed(old)
+	if err != nil {
+		return err
+	}
+	return c.registry.Keep(c.completed.Kept(), doomed)
 }
 
 // completeSavepoint ends a savepoint.

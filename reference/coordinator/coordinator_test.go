@@ -49,7 +49,7 @@ func (r *registry) NextID() (int64, error) {
 
 func (r *registry) Leads() error { return nil }
 
-func (r *registry) Keep([]storage.Completed) error { return r.err }
+func (r *registry) Keep([]storage.Completed, []string) error { return r.err }
 
 var uids = []string{"source", "counter", "sink"}
 

@@ -177,6 +177,12 @@ type Checkpoints struct {
 	JobID string
 }
 
+// noted is what is noted of a job's checkpoints.
+type noted struct {
+	Kept   []pointer // oldest first
+	Doomed []string  // files and directories to be deleted, in this order
+}
+
 // pointer says where a checkpoint is.
 type pointer struct {
 	ID       int64
@@ -203,48 +209,48 @@ func (c Checkpoints) Start(after int64) error {
 }
 
 // Keep implements coordinator.Registry.
-func (c Checkpoints) Keep(kept []storage.Completed) error {
-	pointers := []pointer{}
+func (c Checkpoints) Keep(kept []storage.Completed, doomed []string) error {
+	n := noted{Doomed: doomed}
 	for _, checkpoint := range kept {
-		pointers = append(pointers, pointer{checkpoint.Checkpoint.ID, checkpoint.Location})
+		n.Kept = append(n.Kept, pointer{checkpoint.Checkpoint.ID, checkpoint.Location})
 	}
-	data, err := json.Marshal(pointers)
+	data, err := json.Marshal(n)
 	if err != nil {
 		return err
 	}
 	return c.update(key(c.JobID, checkpointName), func([]byte) []byte { return data })
 }
 
-// Kept reads the checkpoints that an earlier leader kept, oldest first; noted is false if
-// it did not come to note any.
+// Kept reads the checkpoints that an earlier leader kept, oldest first, and deletes what
+// it did not come to delete; found is false if it did not come to note any.
 //
 // FLINK-22502: one that cannot be read is an error. To pass over it would be to come
 // back from an older one.
-func (c Checkpoints) Kept(files filesystem.FileSystem) (kept []storage.Completed, noted bool, err error) {
-	pointers, noted, err := c.pointers()
+func (c Checkpoints) Kept(files filesystem.FileSystem) (kept []storage.Completed, found bool, err error) {
+	n, found, err := c.noted(files)
 	if err != nil {
 		return nil, false, err
 	}
-	for _, p := range pointers {
+	for _, p := range n.Kept {
 		checkpoint, err := storage.PointerTo(p.Location).Read(files)
 		if err != nil {
 			return nil, false, fmt.Errorf("recover checkpoint %d: %w", p.ID, err)
 		}
 		kept = append(kept, checkpoint)
 	}
-	return kept, noted, nil
+	return kept, found, nil
 }
 
 // Left returns what is left of the checkpoints that were kept, of a job that has ended.
 // Whoever was deleting them may not have come to the end; what it did with one that is
 // none any more is done first.
 func (c Checkpoints) Left(files filesystem.FileSystem) ([]storage.Completed, error) {
-	pointers, _, err := c.pointers()
+	n, _, err := c.noted(files)
 	if err != nil {
 		return nil, err
 	}
 	var left []storage.Completed
-	for _, p := range pointers {
+	for _, p := range n.Kept {
 		checkpoint, err := storage.PointerTo(p.Location).Read(files)
 		if errors.Is(err, fs.ErrNotExist) {
 			if err := storage.Abandon(files, storage.Target{Location: p.Location}); err != nil {
@@ -260,13 +266,14 @@ func (c Checkpoints) Left(files filesystem.FileSystem) ([]storage.Completed, err
 	return left, nil
 }
 
-func (c Checkpoints) pointers() (pointers []pointer, noted bool, err error) {
+// noted reads what is noted, and finishes the deletion of what is doomed.
+func (c Checkpoints) noted(files filesystem.FileSystem) (n noted, found bool, err error) {
 	data, revision, err := c.Env.Store().Get(key(c.JobID, checkpointName))
 	if err != nil || revision == 0 {
-		return nil, false, err
+		return noted{}, false, err
 	}
-	if err := json.Unmarshal(data, &pointers); err != nil {
-		return nil, false, fmt.Errorf("%s: %w", key(c.JobID, checkpointName), err)
+	if err := json.Unmarshal(data, &n); err != nil {
+		return noted{}, false, fmt.Errorf("%s: %w", key(c.JobID, checkpointName), err)
 	}
-	return pointers, true, nil
+	return n, true, storage.Finish(files, n.Doomed)
 }
