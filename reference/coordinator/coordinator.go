@@ -201,6 +201,7 @@ func (c *Coordinator) Restored(checkpoint int64) { c.statistics.Restored = check
 // Run lets checkpoints begin: all subtasks run.
 func (c *Coordinator) Run() {
 	c.running, c.nextPeriodic = true, c.env.Now()+c.job.Checkpoints.Interval
+	c.finish() // those that were to when something failed
 }
 
 // Failover gives up all checkpoints in progress, and lets none begin until the

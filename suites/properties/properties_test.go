@@ -9,6 +9,7 @@ package properties_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"sort"
 	"strings"
@@ -61,6 +62,35 @@ func TestWhateverHappens(t *testing.T) {
 		result, _ := run(reference.Simulated{}, s, seed)
 		judge(t, s, seed, result)
 	})
+}
+
+// What chance draws holds, and the same seed gives the same history, byte for byte.
+func TestCampaign(t *testing.T) {
+	campaign := harness.Campaign{
+		Target: reference.Simulated{}, Stride: 1, Parallel: runtime.NumCPU(), Timeout: time.Minute,
+		Draw: func(seed uint64) scenarios.Scenario {
+			return exploration.Draw(fmt.Sprintf("explored/seed-%d", seed), exploration.Seeded(seed))
+		},
+	}
+	for _, c := range []struct {
+		first uint64
+		runs  int
+		twice bool
+	}{{0, 1000, true}, {1000, 5000, false}} {
+		campaign.First, campaign.Runs, campaign.Twice = c.first, c.runs, c.twice
+		passed := 0
+		campaign.Run(context.Background(), func(seed uint64, result harness.Result) {
+			switch result.Verdict {
+			case oracle.Pass:
+				passed++
+			case oracle.Fail, oracle.Error:
+				t.Errorf("seed %d: %s %s %+v; see: snapback explore --seed %d --runs 1", seed, result.Verdict, result.Reason, result.Findings, seed)
+			}
+		})
+		if passed < c.runs/2 {
+			t.Errorf("only %d of %d runs proved something", passed, c.runs)
+		}
+	}
 }
 
 // How barriers travel, how state is written and where it lies make no difference to
