@@ -64,6 +64,7 @@ func runMaster(env environment.Environment, start masterStart) {
 		return
 	case err != nil && m.recovered():
 		m.setStatus(storage.Failed, fmt.Sprintf("recover job %s: %v", m.job.ID, err)) // everything stays as it is
+		m.refuseLate(storage.Failed)
 		return
 	case err != nil:
 		env.Send(m.jobManager, protocol.JobRefused{Job: m.job.ID})
@@ -71,9 +72,7 @@ func runMaster(env environment.Environment, start masterStart) {
 		return
 	}
 	if m.ended != nil {
-		if err := m.end(m.ended.Status, m.ended.Error); err != nil {
-			m.depose()
-		}
+		m.finish(m.ended.Status, m.ended.Error)
 		return
 	}
 	m.setStatus(storage.Created, "")
@@ -88,11 +87,16 @@ func runMaster(env environment.Environment, start masterStart) {
 		m.coordinator.TakeBack()
 		return
 	}
+	m.finish(ended, cause)
+}
+
+// finish ends the job, and answers those who still want something of it.
+func (m *master) finish(ended storage.JobStatus, cause string) {
 	if err := m.end(ended, cause); err != nil {
 		m.depose()
 		return
 	}
-	m.refuseLate(fmt.Sprintf("job %s is %s", m.job.ID, ended))
+	m.refuseLate(ended)
 }
 
 // end cleans up after the job, and says how it ended.
@@ -266,7 +270,8 @@ func (m *master) request(forwarded protocol.Forwarded) {
 
 // refuseLate answers the requests that came while the job was ending, until the
 // JobManager sends no more of them.
-func (m *master) refuseLate(why string) {
+func (m *master) refuseLate(ended storage.JobStatus) {
+	why := fmt.Sprintf("job %s is %s", m.job.ID, ended)
 	deadline := m.env.Now() + cancelTimeout
 	for {
 		envelope, ok := m.env.Receive(deadline - m.env.Now())

@@ -193,7 +193,7 @@ func TestBadPlacesAreOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"reference", "jobmanager", "--config", "/nowhere"}, "--config: configuration: want config.yaml or flink-conf.yaml in the directory /nowhere, found neither"},
 		{[]string{"reference", "jobmanager", "-D", "novalue"}, `-D: want key=value, got "novalue"`},
 		{[]string{"reference", "run", "--jobmanager", dead, "-D", "execution.checkpointing.interval=soon", "counts"}, `configuration key execution.checkpointing.interval: want a time such as 500 ms, 10 s or 5 min, got "soon"`},
-		{[]string{"reference", "run", "--jobmanager", dead, "-D", "execution.checkpointing.mode=AT_LEAST_ONCE", "counts"}, `execution.checkpointing.mode: the reference has EXACTLY_ONCE, got "AT_LEAST_ONCE"`},
+		{[]string{"reference", "run", "--jobmanager", dead, "-D", "execution.checkpointing.mode=TWICE", "counts"}, `execution.checkpointing.mode: want EXACTLY_ONCE or AT_LEAST_ONCE, got "TWICE"`},
 		{[]string{"reference", "stop", "--jobmanager", "127.0.0.1:1"}, "want the id of one job"},
 	} {
 		began := time.Now()

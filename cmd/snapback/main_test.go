@@ -118,7 +118,12 @@ func TestBadInputIsOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"reference", "jobmanager", "--retained", "0"}, `--retained: want 1 or more, got 0`},
 		{[]string{"reference", "taskmanager"}, `--jobmanager: want host:port, got ""`},
 		{[]string{"reference", "taskmanager", "--jobmanager", "x:1", "--slots", "0"}, `--slots: want 1 or more, got 0`},
-		{[]string{"reference", "run", "transfers"}, `want one workload, counts, got ["transfers"]`},
+		{[]string{"explore", "--shard", "3/2"}, `--shard: want i/n, with i from 1 to n, got "3/2"`},
+		{[]string{"explore", "--runs", "-1"}, "--runs: want 0 or more, got -1"},
+		{[]string{"explore", "--storage", "ftp:x"}, "--storage: "},
+		{[]string{"reference", "etcd"}, "--dir: want a directory"},
+		{[]string{"reference", "jobmanager", "--ha", "http://127.0.0.1:1"}, "--ha: no etcd answers at [http://127.0.0.1:1]"},
+		{[]string{"reference", "run", "nothing"}, `want one workload of [counts transfers windows rules growing backpressure splits], got ["nothing"]`},
 		{append([]string{"reference", "run", "--records", "some"}, counts...), `invalid argument "some" for "--records" flag`},
 	} {
 		got := snapback(t, c.arguments...)

@@ -76,13 +76,13 @@ type subtask struct {
 
 func (s *subtask) run() error {
 	if err := s.open(); err != nil {
-		return fmt.Errorf("restore %s: %w", s.deploy.Subtask, err)
+		return fmt.Errorf("restore: %w", err)
 	}
 	s.env.Send(s.deploy.Master, protocol.TaskRunning{Subtask: s.deploy.Subtask, Attempt: s.deploy.Attempt})
 	for !s.finished {
 		acted, err := s.act()
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.deploy.Subtask, err)
+			return err
 		}
 		wait := time.Duration(0) // only what has come already
 		if !acted {
@@ -322,7 +322,7 @@ func (s *subtask) handle(envelope environment.Envelope) error {
 				return nil
 			}
 		}
-		return fmt.Errorf("%s got credit from %s, to which it has no channel", s.deploy.Subtask, envelope.From)
+		return fmt.Errorf("got credit from %s, to which it has no channel", envelope.From)
 	case protocol.Written:
 		s.written(message)
 	case protocol.Complete:
@@ -334,7 +334,7 @@ func (s *subtask) handle(envelope environment.Envelope) error {
 	case protocol.Cancel:
 		return errCanceled
 	default:
-		return fmt.Errorf("%s got a %T, which is not for a subtask", s.deploy.Subtask, message)
+		return fmt.Errorf("got a %T, which is not for a subtask", message)
 	}
 	return nil
 }
@@ -485,7 +485,7 @@ func (s *subtask) decline(checkpoint int64, reason string, written metadata.Subt
 // cannot go on from there: it has to come back from an earlier one.
 func (s *subtask) abort(checkpoint int64) error {
 	if s.drained == checkpoint {
-		return fmt.Errorf("%s was drained for savepoint %d, which was given up", s.deploy.Subtask, checkpoint)
+		return fmt.Errorf("drained for savepoint %d, which was given up", checkpoint)
 	}
 	s.gate.abort(checkpoint)
 	if s.trigger != nil && s.trigger.barrier.Checkpoint == checkpoint {
@@ -507,9 +507,7 @@ func (s *subtask) abort(checkpoint int64) error {
 func (s *subtask) complete(checkpoint int64) error {
 	s.state.Completed(checkpoint)
 	if committer, ok := s.operator.(dataflow.Committer); ok {
-		if err := committer.Commit(checkpoint); err != nil {
-			return fmt.Errorf("%s: %w", s.deploy.Subtask, err)
-		}
+		return committer.Commit(checkpoint)
 	}
 	return nil
 }
