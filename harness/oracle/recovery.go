@@ -33,7 +33,7 @@ func recovery(h *history.History, judge *evidence) {
 					judge.examine("REC-01")
 				}
 				// One that was complete and that nobody came to say so is newer, and as good.
-				if ran && restored != newest && !(restored > newest && inDoubt(h, j.ID, restored, e.Number)) {
+				if ran && restored != newest && (restored < newest || !inDoubt(h, j.ID, restored, e.Number)) {
 					judge.find(Finding{
 						Requirement: "REC-01",
 						Problem:     fmt.Sprintf("job %s was not restored from its newest completed checkpoint", j.Name),

@@ -76,8 +76,8 @@ func (c *Coordinator) Assign(subtask protocol.Subtask) (state.Restore, error) {
 			restore.Keyed = append(restore.Keyed, old.ManagedKeyed)
 		}
 	}
-	restore.InFlight, err = a.inFlight(subtask.UID, operator)
-	return restore, err
+	restore.InFlight = a.inFlight(subtask.UID, operator)
+	return restore, nil
 }
 
 // owns says whether checkpoints to come may refer to files of the one restored from:
@@ -155,7 +155,7 @@ func (a assignment) offsets(operator *metadata.Operator, old metadata.Subtask, n
 
 // inFlight returns what was on its way to the subtask: what it had taken in itself, and
 // behind that what was held back upstream. What belongs to a key it sorts out itself.
-func (a assignment) inFlight(uid string, operator *metadata.Operator) ([]state.InFlight, error) {
+func (a assignment) inFlight(uid string, operator *metadata.Operator) []state.InFlight {
 	vertex, _ := a.graph.Vertex(uid)
 	var all []state.InFlight
 	for i, edge := range vertex.Inputs {
@@ -179,7 +179,7 @@ func (a assignment) inFlight(uid string, operator *metadata.Operator) ([]state.I
 			})...)
 		}
 	}
-	return all, nil
+	return all
 }
 
 // takes says whether the subtask takes what was on its way to an old one.

@@ -211,7 +211,7 @@ func (c *Coordinator) Failover(why string) {
 	for len(c.pending) > 0 {
 		_ = c.fail(c.pending[0], Failover, why) // it does not count
 	}
-	c.refuse(c.requests, NotAllTasksRunning, why)
+	c.answer(c.requests, protocol.Answer{Refused: why})
 	c.requests = nil
 }
 
@@ -242,9 +242,9 @@ func (c *Coordinator) Ended(subtask protocol.Subtask) {
 func (c *Coordinator) Ask(request Request) {
 	switch {
 	case !c.running:
-		c.refuse([]Request{request}, NotAllTasksRunning, fmt.Sprintf("not all subtasks of job %s are running", c.job.ID))
+		c.answer([]Request{request}, protocol.Answer{Refused: fmt.Sprintf("not all subtasks of job %s are running", c.job.ID)})
 	case len(c.requests) >= requestsMax:
-		c.refuse([]Request{request}, TooManyRequests, fmt.Sprintf("%d requests wait already", requestsMax))
+		c.answer([]Request{request}, protocol.Answer{Refused: fmt.Sprintf("%d requests wait already", requestsMax)})
 	default:
 		c.requests = append(c.requests, request)
 	}
@@ -252,16 +252,8 @@ func (c *Coordinator) Ask(request Request) {
 
 // Refuse tells everybody who waits for a checkpoint that there will be none.
 func (c *Coordinator) Refuse(why string) {
-	c.refuse(c.requests, ShutDown, why)
+	c.answer(c.requests, protocol.Answer{Refused: why})
 	c.requests = nil
-}
-
-func (c *Coordinator) refuse(requests []Request, _ Reason, why string) {
-	for _, r := range requests {
-		if r.Client != (environment.Address{}) {
-			c.env.Send(r.Client, protocol.Answer{Refused: why})
-		}
-	}
 }
 
 // Act does what is due: gives up what took too long, and begins what is wanted. It
@@ -463,7 +455,7 @@ func (c *Coordinator) fail(p *pending, reason Reason, why string) error {
 	for _, t := range p.asked {
 		c.env.Send(t.Address, protocol.Aborted{Checkpoint: p.id})
 	}
-	c.refuse(p.requests, reason, "the checkpoint was aborted: "+why)
+	c.answer(p.requests, protocol.Answer{Refused: "the checkpoint was aborted: " + why})
 	c.statistics.Failed++
 	c.statistics.Reasons[string(reason)]++
 	c.retryAt = c.env.Now() + c.job.Checkpoints.Interval // not at once
@@ -555,7 +547,7 @@ func (c *Coordinator) complete(p *pending) error {
 	for _, t := range p.asked {
 		c.env.Send(t.Address, protocol.Complete{Checkpoint: p.id})
 	}
-	c.answer(p, "")
+	c.answer(p.requests, protocol.Answer{Checkpoint: p.id})
 	for _, t := range p.asked {
 		t.final = t.final || p.ended[t.Subtask]
 	}
@@ -594,13 +586,13 @@ func (c *Coordinator) completeSavepoint(p *pending, done storage.Completed) {
 			t.finished = true
 		}
 	}
-	c.answer(p, done.Location)
+	c.answer(p.requests, protocol.Answer{Checkpoint: p.id, Path: done.Location})
 }
 
-func (c *Coordinator) answer(p *pending, path string) {
-	for _, r := range p.requests {
+func (c *Coordinator) answer(requests []Request, answer protocol.Answer) {
+	for _, r := range requests {
 		if r.Client != (environment.Address{}) {
-			c.env.Send(r.Client, protocol.Answer{Checkpoint: p.id, Path: path})
+			c.env.Send(r.Client, answer)
 		}
 	}
 }
@@ -625,10 +617,12 @@ func (c *Coordinator) finishing() bool {
 }
 
 // dropEarlier gives up what is in progress and older than a checkpoint that is
-// complete. Savepoints go on: they are somebody's.
+// complete; who asked for it has that one. Savepoints go on: they are somebody's.
 func (c *Coordinator) dropEarlier(id int64) {
 	for _, p := range slices.Clone(c.pending) {
 		if p.id < id && !p.kind().savepoint() {
+			c.answer(p.requests, protocol.Answer{Checkpoint: id})
+			p.requests = []Request{{}}
 			_ = c.fail(p, Subsumed, fmt.Sprintf("checkpoint %d was complete first", id)) // it does not count
 		}
 	}

@@ -5,28 +5,28 @@ import "fmt"
 // Reason is why a checkpoint failed. The names are Flink's.
 type Reason string
 
-// The reasons. The first five count towards the failures that a job tolerates.
+// The reasons. The first four count towards the failures that a job tolerates.
 const (
-	IOException        Reason = "IO_EXCEPTION"               // it could not be begun
-	AsyncException     Reason = "CHECKPOINT_ASYNC_EXCEPTION" // a subtask could not write its state
-	Expired            Reason = "CHECKPOINT_EXPIRED"
-	FinalizeFailure    Reason = "FINALIZE_CHECKPOINT_FAILURE"
-	Declined           Reason = "CHECKPOINT_DECLINED"
-	Subsumed           Reason = "CHECKPOINT_SUBSUMED" // a later one was complete first
-	Failover           Reason = "JOB_FAILOVER_REGION"
-	Suspended          Reason = "CHECKPOINT_COORDINATOR_SUSPEND"
-	ShutDown           Reason = "CHECKPOINT_COORDINATOR_SHUTDOWN"
-	TooManyRequests    Reason = "TOO_MANY_CHECKPOINT_REQUESTS"
-	NotAllTasksRunning Reason = "NOT_ALL_REQUIRED_TASKS_RUNNING"
-	TaskClosing        Reason = "CHECKPOINT_DECLINED_TASK_CLOSING"
-	requestsMax               = 1000
-	statisticsMax             = 10
+	IOException     Reason = "IO_EXCEPTION"               // it could not be begun
+	AsyncException  Reason = "CHECKPOINT_ASYNC_EXCEPTION" // a subtask could not write its state
+	Expired         Reason = "CHECKPOINT_EXPIRED"
+	FinalizeFailure Reason = "FINALIZE_CHECKPOINT_FAILURE"
+	Subsumed        Reason = "CHECKPOINT_SUBSUMED" // a later one was complete first
+	Failover        Reason = "JOB_FAILOVER_REGION"
+	ShutDown        Reason = "CHECKPOINT_COORDINATOR_SHUTDOWN"
+)
+
+// Bounds of what a coordinator holds: requests that wait, and checkpoints of which it
+// keeps statistics.
+const (
+	requestsMax   = 1000
+	statisticsMax = 10
 )
 
 // Counted says whether a failure for this reason counts.
 func (r Reason) Counted() bool {
 	switch r {
-	case IOException, AsyncException, Expired, FinalizeFailure, Declined:
+	case IOException, AsyncException, Expired, FinalizeFailure:
 		return true
 	}
 	return false

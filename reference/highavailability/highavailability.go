@@ -82,10 +82,21 @@ func (l Leadership) update(name string, change func(old []byte) []byte) error {
 		}
 		doubt = doubt || !errors.Is(err, environment.ErrConflict)
 		if errors.Is(err, environment.ErrDeposed) || l.Env.Now() >= deadline {
-			return fmt.Errorf("write %s: nobody knows whether it was done: %v", name, err)
+			return &UnknownError{Key: name, Last: err.Error()}
 		}
 		l.Env.Sleep(writePause)
 	}
+}
+
+// UnknownError says that nobody knows whether a write was done: it is not known that this
+// JobManager was deposed before.
+type UnknownError struct {
+	Key  string
+	Last string // what the last try to find out came to
+}
+
+func (e *UnknownError) Error() string {
+	return fmt.Sprintf("write %s: nobody knows whether it was done: %s", e.Key, e.Last)
 }
 
 func (l Leadership) remove(name string) error {

@@ -104,7 +104,8 @@ func TestRestartStrategies(t *testing.T) {
 		{job.RestartStrategy{Kind: job.FailureRate, Attempts: 1, Interval: time.Minute}, []time.Duration{0, 2 * time.Minute, 2*time.Minute + 1}, "0s 0s no"},
 		{
 			job.RestartStrategy{Kind: job.ExponentialDelay, Delay: time.Second, DelayMax: 5 * time.Second, Multiplier: 2, ResetAfter: time.Hour},
-			[]time.Duration{0, 1, 2, 3, 2 * time.Hour}, "1s 2s 4s 5s 1s",
+			[]time.Duration{0, 1, 2, 3, 2 * time.Hour},
+			"1s 2s 4s 5s 1s",
 		},
 		{job.RestartStrategy{Kind: job.ExponentialDelay, Attempts: 1, Delay: time.Second, DelayMax: time.Second, Multiplier: 1}, []time.Duration{0, 1}, "1s no"},
 	} {

@@ -279,7 +279,7 @@ func (k *Keyed) read(files filesystem.FileSystem, location string, stream metada
 	in := bufio.NewReaderSize(counted, int(min(readBuffer, max(16, storage.SizeOf(stream)))))
 	for {
 		e, err := readEntry(in, storage.SizeOf(stream))
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err == nil {
@@ -343,7 +343,7 @@ func readBytes(in *bufio.Reader, length uint64, limit int64) ([]byte, error) {
 
 // torn tells the end of a stream within an entry from one after it.
 func torn(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

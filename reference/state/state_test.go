@@ -52,7 +52,7 @@ func keyed(backend state.Backend, first, last int) *state.Subtask {
 	return state.New(state.NewKeyed(backend, "backend", first, last, groups))
 }
 
-func restored(t *testing.T, s *store, backend state.Backend, first, last int, exact bool, handles ...metadata.Subtask) *state.Subtask {
+func restored(t *testing.T, s *store, backend state.Backend, first int, exact bool, handles ...metadata.Subtask) *state.Subtask {
 	t.Helper()
 	from := state.Restore{Restored: true, Location: "/chk", Exact: exact}
 	for _, h := range handles {
@@ -63,7 +63,7 @@ func restored(t *testing.T, s *store, backend state.Backend, first, last int, ex
 			from.Operator = append(from.Operator, h.ManagedOperator)
 		}
 	}
-	made := keyed(backend, first, last)
+	made := keyed(backend, first, groups-1)
 	must(t, made.Restore(s.files, from))
 	return made
 }
@@ -123,34 +123,42 @@ func TestKeyedStateComesBack(t *testing.T) {
 			s := newStore(t)
 			live := keyed(backend, 0, groups-1)
 			for checkpoint := int64(1); checkpoint < 12; checkpoint++ {
-				for range r.IntN(20) {
-					change(live, r, int32(r.IntN(20)))
-				}
-				want := content(live, 0, groups-1)
-				kind := state.Checkpoint
-				if r.IntN(5) == 0 {
-					kind = state.Savepoint
-				}
-				handles := s.take(live, checkpoint, kind)
-				change(live, r, 3) // what comes later is not in it
-				if got := content(restored(t, s, backend, 0, groups-1, true, handles), 0, groups-1); got != want {
-					t.Fatalf("%s, seed %d, checkpoint %d: want\n%s\ngot\n%s", backend, seed, checkpoint, want, got)
-				}
-				half := content(restored(t, s, backend, groups/2, groups-1, false, handles), groups/2, groups-1)
-				if !contains(want, half) {
-					t.Fatalf("%s, seed %d, checkpoint %d: want a part of\n%s\ngot\n%s", backend, seed, checkpoint, want, half)
-				}
-				switch {
-				case kind == state.Savepoint:
-				case r.IntN(3) > 0:
-					live.Completed(checkpoint)
-				}
-				if r.IntN(6) == 0 { // it fails, and goes on from here
-					live = restored(t, s, backend, 0, groups-1, r.IntN(2) == 0, handles)
-				}
+				live = takeAndRestore(t, s, r, live, backend, checkpoint)
+			}
+			if t.Failed() {
+				t.Fatalf("%s, seed %d", backend, seed)
 			}
 		}
 	}
+}
+
+// takeAndRestore changes state, takes a checkpoint of it and compares what comes back.
+// It returns the state to go on with.
+func takeAndRestore(t *testing.T, s *store, r *rand.Rand, live *state.Subtask, backend state.Backend, checkpoint int64) *state.Subtask {
+	t.Helper()
+	for range r.IntN(20) {
+		change(live, r, int32(r.IntN(20)))
+	}
+	want := content(live, 0, groups-1)
+	kind := state.Checkpoint
+	if r.IntN(5) == 0 {
+		kind = state.Savepoint
+	}
+	handles := s.take(live, checkpoint, kind)
+	change(live, r, 3) // what comes later is not in it
+	if got := content(restored(t, s, backend, 0, true, handles), 0, groups-1); got != want {
+		t.Errorf("checkpoint %d: want\n%s\ngot\n%s", checkpoint, want, got)
+	}
+	if half := content(restored(t, s, backend, groups/2, false, handles), groups/2, groups-1); !contains(want, half) {
+		t.Errorf("checkpoint %d: want a part of\n%s\ngot\n%s", checkpoint, want, half)
+	}
+	if kind == state.Checkpoint && r.IntN(3) > 0 {
+		live.Completed(checkpoint)
+	}
+	if r.IntN(6) == 0 { // it fails, and goes on from here
+		return restored(t, s, backend, 0, r.IntN(2) == 0, handles)
+	}
+	return live
 }
 
 func contains(all, part string) bool {
@@ -212,7 +220,7 @@ func TestTimersComeBackAndFireInOrder(t *testing.T) {
 		at(live, key).RegisterTimer(time)
 		at(live, key).RegisterTimer(time) // once
 	}
-	again := restored(t, s, state.Full, 0, groups-1, true, s.take(live, 1, state.Checkpoint))
+	again := restored(t, s, state.Full, 0, true, s.take(live, 1, state.Checkpoint))
 	var fired []string
 	for time, due := again.Keyed.NextTimer(20); due; time, due = again.Keyed.NextTimer(20) {
 		fired = append(fired, fmt.Sprintf("%d at %d", again.Keyed.Key(), time))

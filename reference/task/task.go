@@ -151,7 +151,8 @@ func (s *subtask) act() (bool, error) {
 	case s.overtakes(now):
 		return true, s.overtake()
 	case s.gate.aligning != nil && s.gate.aligning.overtaken && s.gate.aligned():
-		return true, s.captured()
+		s.captured()
+		return true, nil
 	case !s.room():
 		return false, nil
 	case len(s.replay) > 0:
@@ -376,7 +377,7 @@ func (s *subtask) overtakes(now time.Duration) bool {
 // that were restored and not processed yet, those held back at outputs, and those
 // that come before the barrier on other channels.
 func (s *subtask) overtake() error {
-	barrier := protocol.Barrier{}
+	var barrier protocol.Barrier
 	if s.trigger != nil {
 		barrier = s.trigger.barrier
 		s.trigger = nil
@@ -399,18 +400,17 @@ func (s *subtask) overtake() error {
 }
 
 // captured ends an overtaking: the barrier has come on every channel.
-func (s *subtask) captured() error {
+func (s *subtask) captured() {
 	a := s.gate.aligning
 	s.gate.done()
 	taken := s.snapshots[a.barrier.Checkpoint]
 	if taken == nil {
-		return nil
+		return
 	}
 	for i, records := range a.inFlight {
 		taken.inputs = append(taken.inputs, inFlight{s.gate.channels[i].edge, i, records})
 	}
 	s.write(taken)
-	return nil
 }
 
 // checkpoint takes this subtask's part in a checkpoint: all records before the barrier

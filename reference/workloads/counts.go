@@ -7,7 +7,7 @@ import (
 	"github.com/snapback/snapback/reference/state"
 )
 
-// counts counts and sums per key.
+// counts is the workload of that name: how many records of each key, and their sum.
 func counts(p Parameters) dataflow.Graph {
 	return pipeline(p, "counter", func() dataflow.Operator {
 		return &slowly{Operator: &counter{}, snapshot: p.Snapshot}

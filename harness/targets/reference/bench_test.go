@@ -39,7 +39,7 @@ const noticedWithin = 6 * time.Millisecond
 // until the job has come back on another one and completed a checkpoint. The dead are
 // replaced by new processes, two at a time: as many as the job needs, so that whoever is
 // killed next runs part of it.
-func BenchmarkProcessCrashAndRecover(b *testing.B) {
+func BenchmarkProcessCrashAndRecover(b *testing.B) { //nolint:gocognit // one cycle, in the order in which it happens
 	binary := filepath.Join(b.TempDir(), "snapback")
 	if out, err := exec.Command("go", "build", "-o", binary, "github.com/snapback/snapback/cmd/snapback").CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, out)
