@@ -129,6 +129,9 @@ func (m *master) endForGood(ended storage.JobStatus, cause string) error {
 	if err := m.leadership.SetResult(m.job.ID, highavailability.Result{Status: ended, Error: cause}); err != nil {
 		return err
 	}
+	if err := m.coordinator.Doom(ended); err != nil {
+		return err
+	}
 	// A crash from here on leaves checkpoints that should be gone. The next leader finds
 	// the result, and goes on with this.
 	cause = m.cleanUp(ended, cause)

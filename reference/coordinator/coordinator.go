@@ -558,14 +558,27 @@ func (c *Coordinator) complete(p *pending) error {
 // keep notes which checkpoints are kept from now on, and what is to be deleted with
 // those that are not: who takes over when this one dies in the midst of it goes on.
 func (c *Coordinator) keep(old []storage.Completed) error {
+	return c.note(c.completed.Kept(), old)
+}
+
+func (c *Coordinator) note(kept, discarded []storage.Completed) error {
 	for _, earlier := range c.subsumed {
-		old = append(slices.Clone(old), earlier.checkpoint)
+		discarded = append(slices.Clone(discarded), earlier.checkpoint)
 	}
-	doomed, err := c.completed.Doomed(old)
+	doomed, err := c.completed.Doomed(discarded)
 	if err != nil {
 		return err
 	}
-	return c.registry.Keep(c.completed.Kept(), doomed)
+	return c.registry.Keep(kept, doomed)
+}
+
+// Doom notes what [Coordinator.ShutDown] will keep and delete, for whoever has to finish
+// it.
+func (c *Coordinator) Doom(ended storage.JobStatus) error {
+	if c.job.Checkpoints.Retention.Keeps(ended) {
+		return c.note(c.completed.Kept(), nil)
+	}
+	return c.note(nil, c.completed.Kept())
 }
 
 // completeSavepoint ends a savepoint.
