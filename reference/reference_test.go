@@ -134,6 +134,77 @@ func TestBadSubmissionsAreRefusedAndChangeNothing(t *testing.T) {
 	}
 }
 
+func TestTwoJobsOnOneDirectoryAreRefused(t *testing.T) {
+	c := newCluster(1)
+	must(t, c.submit(aJob('a')))
+	c.until(t, "checkpoint completed 1")
+	output := aJob('b') // the same directory for its output
+	if err := c.submit(output); err == nil || err.Error() != fmt.Sprintf("job %s puts its output into /jobs already", aJob('a').ID) {
+		t.Errorf("got %v", err)
+	}
+	flat := aJob('c')
+	flat.Workload.Dir = "/jobs2"
+	flat.Configuration = configuration.Configuration{configuration.Dir.Key: "file:///checkpoints/" + aJob('a').ID, configuration.CreateSubdir.Key: "false"}
+	if err := c.submit(flat); err == nil || !strings.Contains(err.Error(), "belongs to an earlier run of the job, or to another") {
+		t.Errorf("got %v", err)
+	}
+	if after := tree(t, c.files); strings.Contains(after, output.ID) || strings.Contains(after, "jobs2") {
+		t.Errorf("something was made:\n%s", after)
+	}
+}
+
+// Whichever region fails, the others go on; the job is as exact as if all had restarted.
+func TestOnlyTheRegionThatFailedRestarts(t *testing.T) {
+	c := newCluster(1)
+	j := aJob('a')
+	j.Workload.Name = "splits"
+	must(t, c.submit(j))
+	c.until(t, "checkpoint completed 2")
+	c.Kill("taskmanager-2")
+	c.startTaskManager("taskmanager-3")
+	c.until(t, "FINISHED")
+	begun := map[string]int{} // times that a split was read from somewhere
+	must(t, filesystem.Walk(c.files, "/jobs/progress", func(name string, _ filesystem.Entry) error {
+		begun[name[:len("split-0")]]++
+		return nil
+	}))
+	if begun["split-0"]+begun["split-1"] != 3 {
+		t.Errorf("want one split read once and the other twice, got %v", begun)
+	}
+}
+
+func TestAHighlyAvailableJobOutlivesItsJobManager(t *testing.T) {
+	log := []string{}
+	files := filesystem.NewMemory()
+	world := simulation.New(1, files, func(_ time.Duration, from environment.Address, r environment.Record) {
+		if r.Event == protocol.EventJob || r.Event == protocol.EventRestored {
+			log = append(log, fmt.Sprintf("%s %s%d", from.Process, r.Status, r.Checkpoint))
+		}
+	})
+	world.AddStore()
+	for _, name := range []string{"jobmanager-1", "jobmanager-2"} {
+		world.StartTask(environment.Address{Process: name, Task: reference.JobManagerTask}, func(env environment.Environment) {
+			reference.JobManager(env, configuration.Configuration{})
+		})
+	}
+	for i := range 2 {
+		world.Start(fmt.Sprintf("taskmanager-%d", i+1), func(env environment.Environment) { reference.TaskManager(env, environment.Address{}, 1) })
+	}
+	world.Start("client", func(env environment.Environment) {
+		must(t, reference.Client{Env: env, JobManager: environment.Address{Process: "jobmanager-2", Task: reference.JobManagerTask}}.Submit(aJob('a')))
+	})
+	for world.Now() < 700*time.Millisecond {
+		world.Step()
+	}
+	world.Kill(strings.Fields(log[0])[0]) // the leader
+	for world.Now() < 10*time.Second {
+		world.Step()
+	}
+	if last := log[len(log)-1]; !strings.Contains(strings.Join(log, ","), "CREATED") || !strings.HasSuffix(last, "FINISHED0") || strings.Fields(last)[0] == strings.Fields(log[0])[0] {
+		t.Errorf("got %q", log)
+	}
+}
+
 func TestRequestsForWhatIsNotThereAreRefused(t *testing.T) {
 	c := newCluster(1)
 	for what, ask := range map[string]func(reference.Client) error{
