@@ -88,6 +88,9 @@ func (r *run) audit(label string, tree []history.Entry) error {
 			}
 			used[file] = true
 			if _, err := files.Stat(file); err != nil {
+				if _, gone := files.Stat(filesystem.Join(root, name)); gone != nil {
+					return nil // it was deleted meanwhile, and `_metadata` before the file
+				}
 				event.Dangling = append(event.Dangling, fmt.Sprintf("%s refers to %s: %v", name, file, err))
 			}
 		}

@@ -181,7 +181,7 @@ func TestAHighlyAvailableJobOutlivesItsJobManager(t *testing.T) {
 			log = append(log, fmt.Sprintf("%s %s%d", from.Process, r.Status, r.Checkpoint))
 		}
 	})
-	world.AddStore()
+	world.AddStore(0)
 	for _, name := range []string{"jobmanager-1", "jobmanager-2"} {
 		world.StartTask(environment.Address{Process: name, Task: reference.JobManagerTask}, func(env environment.Environment) {
 			reference.JobManager(env, configuration.Configuration{})

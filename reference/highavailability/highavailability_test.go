@@ -19,7 +19,7 @@ import (
 func asLeader(t *testing.T, files *filesystem.Memory, body func(*simulation.World, highavailability.Leadership)) {
 	t.Helper()
 	world := simulation.New(1, files, nil)
-	world.AddStore()
+	world.AddStore(0)
 	world.Start("jobmanager", func(env environment.Environment) {
 		term, err := env.Store().Campaign("jobmanager", time.Hour)
 		must(t, err)

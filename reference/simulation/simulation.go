@@ -63,8 +63,9 @@ func New(seed uint64, files *filesystem.Memory, log func(time.Duration, environm
 	}
 }
 
-// AddStore gives the world a highly available store.
-func (w *World) AddStore() { w.store = &store{} }
+// AddStore gives the world a highly available store. The answer to one write in so many
+// is lost, by chance, whether or not that was done; 0: to none.
+func (w *World) AddStore(loseOneIn int) { w.store = &store{loseOneIn: loseOneIn} }
 
 // LoseAnswers has the answers to the next n writes to the store lost, whether or not
 // those were done.

@@ -11,12 +11,13 @@ import (
 // store is the highly available store of a world: values, and who leads. Nothing
 // happens to it but one operation after the other.
 type store struct {
-	entries  []storeEntry // by key
-	revision int64
-	leader   string
-	term     int64
-	lease    time.Duration
-	expires  time.Duration
+	loseOneIn int          // writes, of which the answer is lost; 0: none
+	entries   []storeEntry // by key
+	revision  int64
+	leader    string
+	term      int64
+	lease     time.Duration
+	expires   time.Duration
 }
 
 type storeEntry struct {
@@ -65,14 +66,16 @@ func (r remoteStore) wait() *store {
 	return r.task.world.store
 }
 
-// answer loses the answer to an operation if the world was told to: then it was done,
-// or it was not, and nobody here knows.
+// lost says whether the answer to a write is lost: then it was done, or it was not, and
+// nobody here knows.
 func (r remoteStore) lost() (lose, do bool) {
 	w := r.task.world
-	if w.loseAnswers == 0 {
+	switch {
+	case w.loseAnswers > 0:
+		w.loseAnswers--
+	case w.store.loseOneIn == 0 || w.rand.IntN(w.store.loseOneIn) > 0:
 		return false, true
 	}
-	w.loseAnswers--
 	return true, w.rand.IntN(2) == 0
 }
 

@@ -15,7 +15,7 @@ import (
 func inStore(t *testing.T, body func(*simulation.World, environment.Environment)) {
 	t.Helper()
 	world := simulation.New(1, filesystem.NewMemory(), nil)
-	world.AddStore()
+	world.AddStore(0)
 	done := false
 	world.Start("process", func(env environment.Environment) {
 		body(world, env)

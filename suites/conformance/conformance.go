@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,6 +67,27 @@ func Specs(name string, target func(context.Context) (harness.Target, error), pa
 			})
 		})
 	}
+}
+
+// Claimed returns the names of the scenarios that match one of the patterns and take no
+// feature but the given ones: for a target that does not claim all, so that its specs are
+// those that it can pass, and none is skipped.
+func Claimed(features []scenarios.Feature, patterns ...string) []string {
+	all, err := scenarios.Catalogue()
+	if err != nil {
+		panic(err) // it comes with this program
+	}
+	matching, err := scenarios.Select(all, patterns)
+	if err != nil {
+		panic(err) // a mistake in the suite
+	}
+	var names []string
+	for _, s := range matching {
+		if !slices.ContainsFunc(s.Features, func(f scenarios.Feature) bool { return !slices.Contains(features, f) }) {
+			names = append(names, s.Name)
+		}
+	}
+	return names
 }
 
 func run(ctx context.Context, target harness.Target, s scenarios.Scenario) harness.Result {

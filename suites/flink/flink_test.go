@@ -63,8 +63,10 @@ func running(ctx context.Context) (harness.Target, error) {
 }
 
 var _ = func() bool {
-	conformance.Specs("Flink "+flink.DefaultVersion, release(flink.DefaultVersion), "**")
-	conformance.Specs("Flink 1.20.5", release("1.20.5"), "recovery/**", "cleanup/cancel", "cleanup/fail/retention=DELETE_ON_CANCELLATION")
+	claimed := flink.Target{}.Features()
+	conformance.Specs("Flink "+flink.DefaultVersion, release(flink.DefaultVersion), conformance.Claimed(claimed, "**")...)
+	conformance.Specs("Flink 1.20.5", release("1.20.5"),
+		conformance.Claimed(claimed, "recovery/**", "cleanup/cancel", "cleanup/fail/retention=DELETE_ON_CANCELLATION")...)
 	conformance.Specs("a running Flink", running, "cleanup/cancel", "recovery/resume-*")
 	return true
 }()

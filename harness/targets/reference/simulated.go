@@ -38,6 +38,10 @@ const (
 	simulatedJobManager = reference.JobManagerTask
 )
 
+// lostAnswers is how many writes to the highly available store come to one of which the
+// answer is lost.
+const lostAnswers = 20
+
 // Start implements [harness.Target].
 func (s Simulated) Start(ctx context.Context, spec harness.ClusterSpec) (harness.Cluster, error) {
 	files := filesystem.NewMemory()
@@ -65,7 +69,7 @@ func (s Simulated) Start(ctx context.Context, spec harness.ClusterSpec) (harness
 	c.configuration = clusterOf(spec, s.Storage)
 	c.jobManagersWanted = max(1, spec.JobManagers)
 	if spec.JobManagers > 0 {
-		c.world.AddStore()
+		c.world.AddStore(lostAnswers)
 	}
 	if err := c.StartJobManagers(ctx); err != nil {
 		return nil, err
