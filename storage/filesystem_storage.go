@@ -140,6 +140,9 @@ func (s *FileSystemCheckpointStorage) Complete(target Target, attempt string, ch
 // Find implements [CheckpointStorage].
 func (s *FileSystemCheckpointStorage) Find() ([]Completed, error) { return s.directory.find() }
 
+// Forget implements [CheckpointStorage].
+func (s *FileSystemCheckpointStorage) Forget(kept []Completed) error { return s.directory.forget(kept) }
+
 // Sweep implements [CheckpointStorage].
 func (s *FileSystemCheckpointStorage) Sweep(kept []Completed) error {
 	if s.options.EntropyKey != "" {

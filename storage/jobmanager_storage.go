@@ -117,6 +117,14 @@ func (s *JobManagerCheckpointStorage) Find() ([]Completed, error) {
 	return s.directory.find()
 }
 
+// Forget implements [CheckpointStorage].
+func (s *JobManagerCheckpointStorage) Forget(kept []Completed) error {
+	if s.directory == nil {
+		return nil
+	}
+	return s.directory.forget(kept)
+}
+
 // Sweep implements [CheckpointStorage].
 func (s *JobManagerCheckpointStorage) Sweep(kept []Completed) error {
 	if s.directory == nil {

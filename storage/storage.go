@@ -2,6 +2,7 @@ package storage
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/metadata"
@@ -28,6 +29,10 @@ type CheckpointStorage interface {
 
 	// Find returns the completed checkpoints of the job that are there.
 	Find() ([]Completed, error)
+
+	// Forget deletes the completed checkpoints of the job that are not among those kept: a
+	// JobManager died, or was deposed, before it could note them, and nobody ever will.
+	Forget(kept []Completed) error
 
 	// Sweep deletes what lies among the job's checkpoints and none of those that are kept
 	// refers to: what a process left that was killed. Nobody may be writing any more.
@@ -116,6 +121,27 @@ func (d jobDirectory) find() ([]Completed, error) {
 		found = append(found, read)
 	}
 	return found, nil
+}
+
+// forget deletes the completed checkpoints that are not kept. In a flat directory there
+// is no telling whose one is, and all stay.
+func (d jobDirectory) forget(kept []Completed) error {
+	if d.flat {
+		return nil
+	}
+	found, err := d.find()
+	if err != nil {
+		return err
+	}
+	for _, c := range found {
+		if slices.ContainsFunc(kept, func(k Completed) bool { return k.Location == c.Location }) {
+			continue
+		}
+		if err := Abandon(d.files, Target{Location: c.Location}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sweep deletes what no kept checkpoint refers to. In a flat directory there is no

@@ -145,8 +145,12 @@ func (c *Coordinator) Resume(from storage.Completed) error {
 	return nil
 }
 
-// Recover notes the checkpoints that another JobManager kept, oldest first.
+// Recover notes the checkpoints that another JobManager kept, oldest first. One that it
+// did not come to note is deleted: it must not pass for somebody else's.
 func (c *Coordinator) Recover(kept []storage.Completed) error {
+	if err := c.storage.Forget(kept); err != nil {
+		return err
+	}
 	for _, checkpoint := range kept {
 		c.newest = max(c.newest, checkpoint.Checkpoint.ID)
 	}
