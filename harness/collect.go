@@ -66,33 +66,11 @@ func (r *run) settle(ctx context.Context, label string) error {
 // there is it also finds those that none refers to.
 func (r *run) audit(label string, tree []history.Entry) error {
 	event := history.Event{Kind: history.Audit, Label: label}
-	files, root := r.cluster.Files(), r.cluster.Root()
+	root := r.cluster.Root()
 	used := map[string]bool{}
-	err := filesystem.Walk(files, root, func(name string, e filesystem.Entry) error {
-		if path.Base(name) != storage.MetadataName {
-			return nil
-		}
-		found, err := storage.PointerTo(filesystem.Join(root, path.Dir(name))).Read(files)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil // deleted meanwhile
-		}
-		if err != nil {
-			event.Dangling = append(event.Dangling, fmt.Sprintf("%s cannot be read: %v", name, err))
-			return nil
-		}
-		used[filesystem.Join(root, name)] = true
-		for reference := range found.Checkpoint.References() {
-			file, _, err := storage.FileOf(found.Location, reference.Stream)
-			if err != nil || file == "" {
-				continue
-			}
-			used[file] = true
-			if _, err := files.Stat(file); err != nil {
-				if _, gone := files.Stat(filesystem.Join(root, name)); gone != nil {
-					return nil // it was deleted meanwhile, and `_metadata` before the file
-				}
-				event.Dangling = append(event.Dangling, fmt.Sprintf("%s refers to %s: %v", name, file, err))
-			}
+	err := filesystem.Walk(r.cluster.Files(), root, func(name string, _ filesystem.Entry) error {
+		if path.Base(name) == storage.MetadataName {
+			event.Dangling = append(event.Dangling, r.dangling(name, used)...)
 		}
 		return nil
 	})
@@ -108,6 +86,35 @@ func (r *run) audit(label string, tree []history.Entry) error {
 		r.record(event)
 	}
 	return nil
+}
+
+// dangling notes the files that a checkpoint refers to, and returns what is wrong with
+// them. A checkpoint that is deleted meanwhile has nothing wrong: `_metadata` goes before
+// the files.
+func (r *run) dangling(name string, used map[string]bool) (wrong []string) {
+	files, root := r.cluster.Files(), r.cluster.Root()
+	found, err := storage.PointerTo(filesystem.Join(root, path.Dir(name))).Read(files)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return []string{fmt.Sprintf("%s cannot be read: %v", name, err)}
+	}
+	used[filesystem.Join(root, name)] = true
+	for reference := range found.Checkpoint.References() {
+		file, _, err := storage.FileOf(found.Location, reference.Stream)
+		if err != nil || file == "" {
+			continue
+		}
+		used[file] = true
+		if _, err := files.Stat(file); err != nil {
+			wrong = append(wrong, fmt.Sprintf("%s refers to %s: %v", name, file, err))
+		}
+	}
+	if _, gone := files.Stat(filesystem.Join(root, name)); gone != nil {
+		return nil
+	}
+	return wrong
 }
 
 // tree lists everything below the checkpoint directory.
