@@ -2,110 +2,139 @@
 // themselves and parse back, so that a scenario, a report and a replay name them
 // alike.
 //
-//	(Kill taskmanager)                       at once
-//	(Kill jobmanager (After 130ms))          that long after the step before
-//	(Kill taskmanager (During checkpoint))   while a checkpoint is in progress
-//	(Pause taskmanager)                      it stands still, as by SIGSTOP
-//	(Resume taskmanager)                     what stood still goes on
+//	(Kill taskmanager)                                   at once
+//	(Kill jobmanager (After 130ms))                      that long after the step before
+//	(Kill taskmanager (During checkpoint))               while a checkpoint is in progress
+//	(Kill taskmanager (Before (Rename "*/_metadata")))   at an operation on storage
+//	(Fail ENOSPC (On (Write "*/chk-*" (Byte 4096))))     in place of one
+//	(PowerLoss posix 17 (After (Sync "*" (Nth 3))))      the 17th of the states that it may leave
 //
-// It says what is to happen; whoever runs a cluster makes it happen. Whether a
-// fault did what it says is not for this package either: the history of the run
-// proves it, or the run is void.
+// It says what is to happen; whoever runs a cluster makes it happen, and package tap is
+// where operations on storage meet their faults. Whether a fault did what it says is not
+// for this package either: the history of the run proves it, or the run is void.
 //
-// Start with [Parse].
+// Start with [Parse]; [Catalogue] has every fault.
 package faults
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
-// Fault is one thing that goes wrong.
+// Fault is one thing that goes wrong. What of it means something depends on the action.
 type Fault struct {
 	Action  Action
-	Process Process
-	When    When
-	After   time.Duration // with [AtOnce]: how long after the step before
+	Process Process // to whom it is done
+	Detail  string  // an error's name; the level of a power loss
+	Amount  int64   // bytes, times, percent, nanoseconds; which of the states a power loss may leave
+	Moment  Moment
 }
 
 // Action is what is done.
 type Action string
 
-// The actions.
+// What is done to processes.
 const (
-	Kill   Action = "Kill"   // ends a process at once, as SIGKILL does
-	Pause  Action = "Pause"  // makes it stand still, as SIGSTOP does
-	Resume Action = "Resume" // makes all of its kind that stand still go on
+	Kill   Action = "Kill"
+	Pause  Action = "Pause"
+	Resume Action = "Resume"
+	Slow   Action = "Slow"
+	Jump   Action = "Jump"
+	Drift  Action = "Drift"
 )
 
-// Process is a kind of process. Of several, chance says which.
+// What is done to storage.
+const (
+	PowerLoss Action = "PowerLoss"
+	Fail      Action = "Fail"
+	Drop      Action = "Drop"
+	Short     Action = "Short"
+	Flip      Action = "Flip"
+	Truncate  Action = "Truncate"
+	Delay     Action = "Delay"
+	Lose      Action = "Lose"
+	Throttle  Action = "Throttle"
+	Stale     Action = "Stale"
+	Refuse    Action = "Refuse"
+	Leave     Action = "Leave"
+)
+
+// What is done to connections.
+const (
+	Cut   Action = "Cut"
+	Break Action = "Break"
+	Lag   Action = "Lag"
+	Heal  Action = "Heal"
+)
+
+// Process is a kind of process. Of several, chance says which; at an operation on
+// storage it is the one that does it, if that is of the kind.
 type Process string
 
-// The processes.
+// The processes, and what they are connected to.
 const (
 	TaskManager Process = "taskmanager" // runs subtasks
 	JobManager  Process = "jobmanager"  // of several, the one that leads
+	Cluster     Process = "cluster"     // all of them at once
+	Storage     Process = "storage"     // of connections: those to it
 )
 
-// When is the moment at which a fault fires.
-type When string
+// OfProcess says whether the fault is done to processes.
+func (f Fault) OfProcess() bool { return f.rule().family == processes }
 
-// The moments.
-const (
-	AtOnce           When = ""
-	DuringCheckpoint When = "During checkpoint" // begun, and never completed
-)
+// OfConnection says whether the fault is done to connections.
+func (f Fault) OfConnection() bool { return f.rule().family == connections }
 
-// Catalogue lists every fault; each may also be some time after the step before.
-func Catalogue() []Fault {
-	return []Fault{
-		{Action: Kill, Process: TaskManager},
-		{Action: Kill, Process: TaskManager, When: DuringCheckpoint},
-		{Action: Kill, Process: JobManager},
-		{Action: Kill, Process: JobManager, When: DuringCheckpoint},
-		{Action: Pause, Process: TaskManager},
-		{Action: Pause, Process: JobManager},
-		{Action: Resume, Process: TaskManager},
-		{Action: Resume, Process: JobManager},
-	}
+// OfOperation says whether the fault is done to an operation on storage itself.
+func (f Fault) OfOperation() bool { return f.rule().family == operations }
+
+func (f Fault) rule() rule {
+	return rules[slices.IndexFunc(rules, func(r rule) bool { return r.action == f.Action })]
 }
 
 func (f Fault) String() string {
-	switch {
-	case f.After > 0:
-		return fmt.Sprintf("(%s %s (After %s))", f.Action, f.Process, f.After)
-	case f.When == AtOnce:
-		return fmt.Sprintf("(%s %s)", f.Action, f.Process)
+	parts := []string{string(f.Action)}
+	for _, takes := range f.rule().takes {
+		parts = append(parts, f.argument(takes))
 	}
-	return fmt.Sprintf("(%s %s (%s))", f.Action, f.Process, f.When)
+	if f.Moment.When != AtOnce {
+		parts = append(parts, f.Moment.String())
+	}
+	return "(" + strings.Join(parts, " ") + ")"
 }
 
-// Parse reads a fault as [Fault.String] writes it; spaces may differ.
-func Parse(text string) (Fault, error) {
-	want := normal(text)
-	var known []string
-	for _, fault := range Catalogue() {
-		if fault.String() == want {
-			return fault, nil
-		}
-		known = append(known, fault.String())
-		if later, ok := strings.CutPrefix(want, fmt.Sprintf("(%s %s (After ", fault.Action, fault.Process)); ok && fault.When == AtOnce {
-			after, err := time.ParseDuration(strings.TrimSuffix(later, "))"))
-			if err != nil || after <= 0 {
-				return Fault{}, fmt.Errorf("fault: After: want a time such as 130ms, got %q", text)
-			}
-			fault.After = after
-			return fault, nil
-		}
+func (f Fault) argument(takes argument) string {
+	switch takes {
+	case process, link:
+		return string(f.Process)
+	case errorName, level:
+		return f.Detail
+	case length:
+		return time.Duration(f.Amount).String()
+	case share:
+		return strconv.FormatInt(f.Amount, 10) + "%"
+	default:
+		return strconv.FormatInt(f.Amount, 10)
 	}
-	return Fault{}, fmt.Errorf("fault: want one of %s, got %q", strings.Join(known, ", "), text)
 }
 
-func normal(text string) string {
-	text = strings.NewReplacer("(", " ( ", ")", " ) ").Replace(text)
-	text = strings.Join(strings.Fields(text), " ")
-	return strings.NewReplacer("( ", "(", " )", ")").Replace(text)
+// Describe says in words what the fault does.
+func (f Fault) Describe() string {
+	text := f.rule().describe
+	for _, takes := range f.rule().takes {
+		word := f.argument(takes)
+		if takes == process {
+			word = map[Process]string{TaskManager: "one of the TaskManagers", JobManager: "the JobManager that leads", Cluster: "every process"}[f.Process]
+		}
+		text = strings.Replace(text, "{}", word, 1)
+	}
+	if when := f.Moment.describe(); when != "" {
+		text += ", " + when
+	}
+	return text
 }
 
 // MarshalText implements [encoding.TextMarshaler].
@@ -118,19 +147,10 @@ func (f *Fault) UnmarshalText(text []byte) error {
 	return err
 }
 
-// Describe says in words what the fault does.
-func (f Fault) Describe() string {
-	of := "one of the TaskManagers"
-	if f.Process == JobManager {
-		of = "the JobManager that leads"
+// Error returns the text of an error's name, as in ENOSPC.
+func Error(name string) error {
+	if at := slices.IndexFunc(errorNames, func(e namedError) bool { return e.name == name }); at >= 0 {
+		return errorNames[at].errno
 	}
-	switch {
-	case f.Action == Pause:
-		return "makes " + of + " stand still, as SIGSTOP does"
-	case f.Action == Resume:
-		return "makes every " + string(f.Process) + " that stands still go on"
-	case f.When == DuringCheckpoint:
-		return "ends " + of + ", as SIGKILL does, while a checkpoint is in progress that then never completes"
-	}
-	return "ends " + of + ", as SIGKILL does"
+	return fmt.Errorf("no error is called %s", name)
 }

@@ -43,7 +43,7 @@ func (r *run) settle(ctx context.Context, label string) error {
 			r.record(history.Event{Kind: history.GaveUp, Label: "storage to settle", Error: "it keeps changing"})
 			return errGaveUp
 		}
-		if err := r.cluster.Step(ctx); err != nil {
+		if err := r.tick(ctx); err != nil {
 			return err
 		}
 		if r.cluster.Now() < lookAt {
@@ -156,6 +156,9 @@ func (r *run) collect(name string) error {
 	files, dir := r.cluster.Files(), r.dir(name)
 	committed := filesystem.Join(dir, workload.CommittedName)
 	err := filesystem.Walk(files, committed, func(file string, _ filesystem.Entry) error {
+		if strings.HasPrefix(file, ".") {
+			return nil // pending
+		}
 		data, err := filesystem.ReadFile(files, filesystem.Join(committed, file), fileMax)
 		if err != nil {
 			return err

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/faults/tap"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/scenarios/workload"
@@ -113,12 +115,37 @@ type Controls interface {
 	// JobManager names the one that leads; it is empty if none does. Kill ends it too.
 	JobManager() string
 
+	// JobManagers names those that run.
+	JobManagers() []string
+
 	// StartJobManagers starts as many as are missing.
 	StartJobManagers(ctx context.Context) error
 
 	// Pause makes a process stand still, Resume all that do go on.
 	Pause(ctx context.Context, process string) error
 	Resume(ctx context.Context) error
+}
+
+// Tapped is a cluster whose processes' operations on storage come by a tap. What the tap
+// sets off is called within the cluster's methods only, while the operation waits.
+type Tapped interface {
+	Tap() *tap.Tap
+}
+
+// Durable is a cluster of which it is known what a power loss would leave.
+type Durable interface {
+	// Disk is the cluster's storage.
+	Disk() *filesystem.Memory
+
+	// AfterPowerLoss returns a target whose next cluster finds this on storage. Its clock
+	// goes on, and so do the names of its processes. The cluster itself stays as it is.
+	AfterPowerLoss(left *filesystem.Memory) Target
+}
+
+// Perturbed is a cluster to which can be done what no other method does: to the clock or
+// the processor of a process, to its connections or to those to storage.
+type Perturbed interface {
+	Perturb(ctx context.Context, fault faults.Fault, process string) error
 }
 
 // RefusedError is returned when an implementation would not do what it was asked.

@@ -28,19 +28,29 @@ type run struct {
 	seed     uint64
 	rand     *rand.Rand
 	progress func(string)
+	spec     ClusterSpec
 	cluster  Cluster
-	failed   error // of writing the history
+	lost     *faults.Fault // a power loss that fired and is still to be followed
+	failed   error         // of writing the history, or of a fault in the middle of an operation
 }
 
 func newRun(s scenarios.Scenario, recorder *history.Recorder, seed uint64, progress func(string)) *run {
 	return &run{scenario: s, history: recorder, seed: seed, rand: rand.New(rand.NewPCG(seed, 0xfa17)), progress: progress}
 }
 
-// steps takes the scenario's steps, as far as that makes sense.
-func (r *run) steps(ctx context.Context) error {
-	for i, step := range r.scenario.Steps {
+// steps takes the scenario's steps, as far as that makes sense. After a power loss that
+// was armed before, those go on that bring the jobs back.
+func (r *run) steps(ctx context.Context, from int) error {
+	for i := from; i < len(r.scenario.Steps); i++ {
+		step := r.scenario.Steps[i]
 		err := r.step(ctx, step)
-		if errors.Is(err, errGaveUp) {
+		switch {
+		case r.lost != nil:
+			if step.Fault == nil || *step.Fault != *r.lost {
+				i = r.comingBack(i) - 1
+			}
+			err = r.restorePower(ctx)
+		case errors.Is(err, errGaveUp):
 			return nil // the history says so, and what comes next cannot be judged
 		}
 		if err != nil {
@@ -48,6 +58,19 @@ func (r *run) steps(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// comingBack is the index of the first step from the given one on that brings a job back,
+// or arms a fault for that time.
+func (r *run) comingBack(from int) int {
+	steps, at := r.scenario.Steps, from
+	for at < len(steps) && steps[at].Recover == "" {
+		at++
+	}
+	for at-1 > from && at < len(steps) && steps[at-1].Arm != nil {
+		at--
+	}
+	return at
 }
 
 // finish writes down what the jobs put out, and removes what the harness made on
@@ -75,6 +98,10 @@ func (r *run) step(ctx context.Context, step scenarios.Step) error {
 		return r.await(ctx, *step.Await)
 	case step.Fault != nil:
 		return r.fire(ctx, *step.Fault)
+	case step.Arm != nil:
+		return r.arm(ctx, *step.Arm)
+	case step.Recover != "":
+		return r.comeBack(ctx, step.Recover)
 	case step.Start != "":
 		return r.start(ctx, faults.Process(step.Start))
 	case step.Checkpoint != "":
@@ -132,7 +159,7 @@ func (r *run) submit(ctx context.Context, submit scenarios.Submit) error {
 		submission.Job.Parallelism = submit.Parallelism
 	}
 	var checkpoint int64
-	if submit.Restore != "" {
+	if submit.Restore != "" && submit.From != scenarios.ToNothing {
 		var err error
 		if checkpoint, submission.Restore, err = r.pointer(submit); err != nil {
 			return err
@@ -271,10 +298,21 @@ func (r *run) until(ctx context.Context, what string, holds func() bool) error {
 			jobs := r.history.Jobs()
 			return r.giveUp(what, jobs[len(jobs)-1])
 		}
-		if err := r.cluster.Step(ctx); err != nil {
+		if err := r.tick(ctx); err != nil {
 			return err
 		}
 	}
+}
+
+// tick lets a moment pass. It is an error if the power is lost meanwhile.
+func (r *run) tick(ctx context.Context) error {
+	if err := r.cluster.Step(ctx); err != nil {
+		return err
+	}
+	if r.lost != nil {
+		return errPowerLost
+	}
+	return nil
 }
 
 // giveUp writes down what was waited for in vain, and what is stuck.
@@ -292,94 +330,6 @@ func (r *run) giveUp(what string, job history.Job) error {
 	r.record(history.Event{Kind: history.GaveUp, Label: what, Error: stuck})
 	r.progress("gave up waiting for " + what + ": " + stuck)
 	return errGaveUp
-}
-
-// fire makes a fault happen, at its moment and where chance says.
-func (r *run) fire(ctx context.Context, fault faults.Fault) error {
-	if fault.When == faults.DuringCheckpoint {
-		since := r.history.End()
-		begun := func() bool {
-			_, _, ok := r.history.InProgress(r.history.End())
-			return ok && slices.ContainsFunc(r.history.Events[since-1:], func(e history.Event) bool { return e.Kind == history.Triggered })
-		}
-		jobs := r.history.Jobs()
-		if err := r.untilOrEnd(ctx, "a checkpoint to begin", jobs[len(jobs)-1], begun); err != nil {
-			return err
-		}
-		// Somewhere in the time that the snapshot takes at least.
-		at := r.cluster.Now() + time.Duration(r.rand.Int64N(int64(r.scenario.Workload.Snapshot/2)+1))
-		for r.cluster.Now() < at {
-			if err := r.cluster.Step(ctx); err != nil {
-				return err
-			}
-		}
-	}
-	if fault.After > 0 {
-		if err := r.pass(ctx, fault.After); err != nil {
-			return err
-		}
-		jobs := r.history.Jobs()
-		if last := jobs[len(jobs)-1]; fault.Action != faults.Resume && r.status(last).Terminal() {
-			return r.missed(fmt.Sprintf("job %s was %s too soon for %s", last.Name, r.status(last), fault))
-		}
-	}
-	if fault.Action == faults.Kill && fault.Process == faults.TaskManager {
-		running := r.cluster.TaskManagers()
-		if len(running) == 0 {
-			return r.missed("no TaskManager was left to kill")
-		}
-		return r.kill(ctx, fault, running[r.rand.IntN(len(running))])
-	}
-	return r.control(ctx, fault)
-}
-
-// pass lets time go by.
-func (r *run) pass(ctx context.Context, d time.Duration) error {
-	for at := r.cluster.Now() + d; r.cluster.Now() < at; {
-		if err := r.cluster.Step(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *run) kill(ctx context.Context, fault faults.Fault, victim string) error {
-	r.progress("killing " + victim)
-	if err := r.cluster.Kill(ctx, victim); err != nil {
-		return err
-	}
-	r.record(history.Event{Kind: history.Fault, Fault: fault.String(), Process: victim})
-	return r.audit("", nil)
-}
-
-// control makes a fault happen that takes a cluster's controls.
-func (r *run) control(ctx context.Context, fault faults.Fault) error {
-	controls, err := r.controls()
-	if err != nil {
-		return err
-	}
-	if fault.Action == faults.Resume {
-		r.progress("letting go on what stood still")
-		r.record(history.Event{Kind: history.Fault, Fault: fault.String()})
-		return controls.Resume(ctx)
-	}
-	running := r.cluster.TaskManagers()
-	if fault.Process == faults.JobManager {
-		running = []string{controls.JobManager()}
-	}
-	victim := ""
-	if len(running) > 0 {
-		victim = running[r.rand.IntN(len(running))]
-	}
-	if victim == "" {
-		return r.missed(fmt.Sprintf("there was no %s for %s", fault.Process, fault))
-	}
-	if fault.Action == faults.Kill {
-		return r.kill(ctx, fault, victim)
-	}
-	r.progress("making " + victim + " stand still")
-	r.record(history.Event{Kind: history.Fault, Fault: fault.String(), Process: victim})
-	return controls.Pause(ctx, victim)
 }
 
 func (r *run) savepoint(ctx context.Context, take scenarios.TakeSavepoint) error {

@@ -103,23 +103,32 @@ func (r *Runner) runScenario(ctx context.Context, s scenarios.Scenario) (result 
 			result.Verdict, result.Reason = oracle.Error, err.Error()
 			break
 		}
-		judged := oracle.Judge(h)
-		result.Verdict, result.Reason, result.Findings = judged.Verdict, judged.Void, judged.Findings
-		result.Requirements, result.Numbers = judged.Requirements, judged.Numbers
-		if err != nil {
-			result.Reason = err.Error()
-			if judged.Verdict != oracle.Fail { // a violation is one, whatever went wrong after it
-				result.Verdict, result.Requirements = oracle.Error, nil
-			}
+		void := result.judge(h, err)
+		if err != nil || void == "" {
 			break
 		}
-		if judged.Verdict != oracle.Void {
-			break
-		}
-		r.progress(s.Name, fmt.Sprintf("try %d of %d proved nothing: %s", try, tries, judged.Void))
+		r.progress(s.Name, fmt.Sprintf("try %d of %d proved nothing: %s", try, tries, void))
 	}
 	result.Took = time.Since(began)
 	return result, last
+}
+
+// judge asks the oracles what a history, and the error that ended it, come to. It returns
+// why nothing was proven, if that is so.
+func (result *Result) judge(h *history.History, err error) (void string) {
+	judged := oracle.Judge(h)
+	result.Verdict, result.Reason, result.Findings = judged.Verdict, judged.Void, judged.Findings
+	result.Requirements, result.Numbers = judged.Requirements, judged.Numbers
+	if err != nil {
+		result.Reason = err.Error()
+		if judged.Verdict != oracle.Fail { // a violation is one, whatever went wrong after it
+			result.Verdict, result.Requirements = oracle.Error, nil
+		}
+	}
+	if judged.Verdict != oracle.Void {
+		return ""
+	}
+	return judged.Void
 }
 
 // try runs a scenario once, on a cluster of its own. It returns a history that can
@@ -152,13 +161,12 @@ func (r *Runner) try(ctx context.Context, s scenarios.Scenario, try int, dir str
 		return nil, err
 	}
 	run := newRun(s, recorder, seed, func(what string) { r.progress(s.Name, what) })
-	cluster, err := r.Target.Start(ctx, ClusterSpec{Cluster: s.Cluster, Dir: dir, Seed: seed, Observe: run.observe})
-	if err != nil {
+	run.spec = ClusterSpec{Cluster: s.Cluster, Dir: dir, Seed: seed, Observe: run.observe}
+	if run.cluster, err = r.Target.Start(ctx, run.spec); err != nil {
 		return nil, fmt.Errorf("start a cluster: %w", err)
 	}
-	run.cluster = cluster
-	defer func() { err = errors.Join(err, cluster.Close()) }()
-	err = r.explain(ctx, run.steps(ctx))
+	defer func() { err = errors.Join(err, run.cluster.Close()) }()
+	err = r.explain(ctx, run.steps(ctx, 0))
 	if collected := run.finish(); collected != nil {
 		return nil, errors.Join(err, collected)
 	}

@@ -99,19 +99,22 @@ func (m *master) finish(ended storage.JobStatus, cause string) {
 	m.refuseLate(ended)
 }
 
-// end cleans up after the job, and says how it ended.
+// end says how the job ended, and cleans up after it. In this order: a crash in between
+// would leave a job that runs, for all that is known, and has nothing to come back from.
 func (m *master) end(ended storage.JobStatus, cause string) error {
 	switch {
 	case m.leadership == nil:
+		m.logStatus(ended, cause)
 		cause = m.cleanUp(ended, cause)
 	case ended == storage.Suspended:
+		m.logStatus(ended, cause)
 		m.coordinator.GiveUp(ended) // all else is the next leader's
 	default:
 		if err := m.endForGood(ended, cause); err != nil {
 			return err
 		}
 	}
-	m.setStatus(ended, cause)
+	m.tellStatus(ended, cause)
 	m.env.Send(m.jobManager, protocol.ReleaseSlots{})
 	m.coordinator.Refuse(fmt.Sprintf("job %s is %s", m.job.ID, ended))
 	return nil
@@ -119,7 +122,8 @@ func (m *master) end(ended storage.JobStatus, cause string) error {
 
 func (m *master) cleanUp(ended storage.JobStatus, cause string) string {
 	if err := m.coordinator.ShutDown(ended); err != nil {
-		return fmt.Sprintf("%s; clean up: %v", cause, err)
+		cause = fmt.Sprintf("%s; clean up: %v", cause, err)
+		m.logStatus(ended, cause)
 	}
 	return cause
 }
@@ -129,6 +133,7 @@ func (m *master) endForGood(ended storage.JobStatus, cause string) error {
 	if err := m.leadership.SetResult(m.job.ID, highavailability.Result{Status: ended, Error: cause}); err != nil {
 		return err
 	}
+	m.logStatus(ended, cause)
 	if err := m.coordinator.Doom(ended); err != nil {
 		return err
 	}
@@ -291,7 +296,15 @@ func (m *master) refuseLate(ended storage.JobStatus) {
 }
 
 func (m *master) setStatus(status storage.JobStatus, cause string) {
+	m.logStatus(status, cause)
+	m.tellStatus(status, cause)
+}
+
+func (m *master) logStatus(status storage.JobStatus, cause string) {
 	m.env.Log(environment.Record{Event: protocol.EventJob, Job: m.job.ID, Status: string(status), Error: cause})
+}
+
+func (m *master) tellStatus(status storage.JobStatus, cause string) {
 	message := protocol.JobStatus{Job: m.job.ID, Status: status, Error: cause}
 	if status.Terminal() && m.coordinator != nil {
 		message.Kept = m.coordinator.Outlived()

@@ -54,6 +54,13 @@ func (c *cluster) startTaskManager(name string) {
 	c.Start(name, func(env environment.Environment) { reference.TaskManager(env, jobManager, 1) })
 }
 
+// cleanUp lets a job that has ended clean up.
+func (c *cluster) cleanUp() {
+	for until := c.Now() + time.Second; c.Now() < until; {
+		c.Step()
+	}
+}
+
 // ask runs a client until it has its answer.
 func (c *cluster) ask(question func(reference.Client) error) error {
 	var answer error
@@ -100,6 +107,7 @@ func TestBadSubmissionsAreRefusedAndChangeNothing(t *testing.T) {
 	c.until(t, "checkpoint completed 1")
 	must(t, c.ask(func(client reference.Client) error { return client.Cancel(aJob('a').ID) }))
 	c.until(t, "CANCELED")
+	c.cleanUp()
 	before := tree(t, c.files)
 	retained := "/checkpoints/" + aJob('a').ID + "/chk-1"
 
@@ -323,6 +331,7 @@ func TestAJobStopsWithASavepointOrGoesOn(t *testing.T) {
 	path, err := stop("file:///savepoints")
 	must(t, err)
 	c.until(t, "FINISHED")
+	c.cleanUp()
 	if _, err := storage.Resolve(c.files, path); err != nil {
 		t.Error(err)
 	}
@@ -340,6 +349,7 @@ func TestASuspendedJobKeepsWhatACanceledOneDoes(t *testing.T) {
 		c.until(t, "checkpoint completed 2")
 		must(t, c.ask(func(client reference.Client) error { return client.Suspend(j.ID) }))
 		c.until(t, "SUSPENDED")
+		c.cleanUp()
 		if kept := strings.Contains(tree(t, c.files), "_metadata"); kept != (retention == storage.RetainOnCancellation) {
 			t.Errorf("%s: kept is %v", retention, kept)
 		}

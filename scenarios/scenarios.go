@@ -93,15 +93,22 @@ const (
 	Claim     Feature = "claim"     // has Flink's claim modes
 	Modes     Feature = "modes"     // unaligned and at-least-once checkpoints, state backends, failures tolerated
 	Workloads Feature = "workloads" // runs workloads other than counts
+	Tap       Feature = "tap"       // its operations on storage can be seen, stopped and broken
+	PowerLoss Feature = "powerloss" // it is known what a power loss would leave
+	Network   Feature = "network"   // its connections can be cut, broken and delayed
+	Clock     Feature = "clock"     // its clocks can be put wrong
+	Processor Feature = "processor" // its processes can be slowed down
 )
 
-var features = []Feature{Restart, Resume, Trigger, Retention, Kill, Pause, HA, Savepoint, Rescale, Claim, Modes, Workloads}
+var features = []Feature{Restart, Resume, Trigger, Retention, Kill, Pause, HA, Savepoint, Rescale, Claim, Modes, Workloads, Tap, PowerLoss, Network, Clock, Processor}
 
 // Step is one thing to do. Exactly one of its fields is set.
 type Step struct {
 	Submit     *Submit        `json:"submit,omitempty" yaml:"submit,omitempty"`
 	Await      *Await         `json:"await,omitempty" yaml:"await,omitempty"`
 	Fault      *faults.Fault  `json:"fault,omitempty" yaml:"fault,omitempty"`
+	Arm        *faults.Fault  `json:"arm,omitempty" yaml:"arm,omitempty"`               // fires at its operation, while the steps go on
+	Recover    string         `json:"recover,omitempty" yaml:"recover,omitempty"`       // this job comes back after a power loss, and ends
 	Start      string         `json:"start,omitempty" yaml:"start,omitempty"`           // taskmanager or jobmanager: as many as are missing
 	Savepoint  *TakeSavepoint `json:"savepoint,omitempty" yaml:"savepoint,omitempty"`   // taken and awaited
 	Suspend    string         `json:"suspend,omitempty" yaml:"suspend,omitempty"`       // this job
@@ -129,6 +136,7 @@ const (
 	ToCheckpoint Pointer = ""           // a completed checkpoint
 	ToIncomplete Pointer = "incomplete" // what a crash leaves of one: state, and no _metadata
 	ToSavepoint  Pointer = "savepoint"  // the newest that the scenario took
+	ToNothing    Pointer = "nothing"    // it starts anew, in place of the other
 )
 
 // TakeSavepoint takes a savepoint of a job.
@@ -195,7 +203,7 @@ func Parse(name string, data []byte) ([]Scenario, error) {
 	read.File = name
 	spread := read.spread()
 	for _, s := range spread {
-		if err := s.validate(); err != nil {
+		if err := s.Validate(); err != nil {
 			return nil, fmt.Errorf("scenario file %s: %w", name, err)
 		}
 	}

@@ -14,7 +14,8 @@ import (
 
 var scenarioName = regexp.MustCompile(`^[a-z0-9-]+(/[a-z0-9-]+)*(/[a-z]+=[A-Za-z0-9_]+)*$`)
 
-func (s Scenario) validate() error {
+// Validate says what is wrong with the scenario.
+func (s Scenario) Validate() error {
 	switch {
 	case !scenarioName.MatchString(s.Name):
 		return fmt.Errorf("name: want words of a-z, 0-9 and - with / between, got %q", s.Name)
@@ -107,6 +108,10 @@ func (p *progress) take(s Scenario, step Step) error {
 		p.taskManagers = s.Cluster.TaskManagers
 	case step.Fault != nil:
 		return p.fault(*step.Fault)
+	case step.Arm != nil && !step.Arm.Moment.AtOperation():
+		return fmt.Errorf("arm: want a fault at an operation on storage, as in (Kill taskmanager (Before (Rename \"*/_metadata\"))), got %s", step.Arm)
+	case step.Arm != nil && step.Arm.Action == faults.PowerLoss && !slices.ContainsFunc(s.Steps, func(s Step) bool { return s.Recover != "" }):
+		return errors.New("arm: want a step that says which job is to recover after the power loss")
 	case step.Savepoint != nil && step.Savepoint.Stop != GoOn && step.Savepoint.Stop != Suspend && step.Savepoint.Stop != Drain:
 		return fmt.Errorf("savepoint: stop: want %s, %s or nothing, got %q", Suspend, Drain, step.Savepoint.Stop)
 	}
@@ -137,10 +142,13 @@ func (s Scenario) Needed() []Feature {
 	need(Modes, j.AtLeastOnce || j.Unaligned || j.Backend != "" || j.MinPause > 0 || j.MaxConcurrent > 1 || j.Tolerable > 0 || j.ParallelismMax > 0)
 	for _, step := range s.Steps {
 		need(Savepoint, step.Savepoint != nil || step.Suspend != "")
-		if step.Fault != nil || step.Start != "" {
-			need(Kill, true)
+		need(Kill, step.Start != "")
+		for _, fault := range []*faults.Fault{step.Fault, step.Arm} {
+			if fault != nil {
+				need(Tap, fault.Moment.AtOperation())
+				need(featureOf(*fault), true)
+			}
 		}
-		need(Pause, step.Fault != nil && step.Fault.Action != faults.Kill)
 		if step.Submit != nil {
 			need(Rescale, step.Submit.Parallelism > 0)
 			need(Claim, step.Submit.ClaimMode != "")
@@ -149,14 +157,35 @@ func (s Scenario) Needed() []Feature {
 	return all
 }
 
+// featureOf is what a fault takes of a target.
+func featureOf(fault faults.Fault) Feature {
+	switch {
+	case fault.OfOperation():
+		return Tap
+	case fault.OfConnection():
+		return Network
+	}
+	switch fault.Action {
+	case faults.PowerLoss:
+		return PowerLoss
+	case faults.Pause, faults.Resume:
+		return Pause
+	case faults.Jump, faults.Drift:
+		return Clock
+	case faults.Slow:
+		return Processor
+	}
+	return Kill
+}
+
 func (p *progress) submit(submit Submit, slots int) error {
 	switch {
 	case !scenarioName.MatchString(submit.Job) || slices.Contains(p.jobs, submit.Job):
 		return fmt.Errorf("submit: want a new name for the job, got %q", submit.Job)
 	case submit.Restore == "" && (submit.Refused || submit.From != ToCheckpoint):
 		return errors.New("submit: refused and from are for a job to restore")
-	case submit.From != ToCheckpoint && submit.From != ToIncomplete && submit.From != ToSavepoint:
-		return fmt.Errorf("from: want %s, %s or nothing, got %q", ToSavepoint, ToIncomplete, submit.From)
+	case !slices.Contains([]Pointer{ToCheckpoint, ToIncomplete, ToSavepoint, ToNothing}, submit.From):
+		return fmt.Errorf("from: want %s, %s, %s or none, got %q", ToSavepoint, ToIncomplete, ToNothing, submit.From)
 	case submit.Parallelism < 0 || submit.Parallelism > slots:
 		return fmt.Errorf("submit: parallelism: want 1 to %d, one slot for each TaskManager, got %d", slots, submit.Parallelism)
 	}
@@ -183,7 +212,7 @@ func (s Step) fields() int {
 	n := 0
 	for _, set := range []bool{
 		s.Submit != nil, s.Await != nil, s.Fault != nil, s.Start != "",
-		s.Checkpoint != "", s.Cancel != "", s.Fail != "", s.Record != "", s.Savepoint != nil, s.Suspend != "",
+		s.Arm != nil, s.Recover != "", s.Checkpoint != "", s.Cancel != "", s.Fail != "", s.Record != "", s.Savepoint != nil, s.Suspend != "",
 	} {
 		if set {
 			n++
@@ -194,7 +223,7 @@ func (s Step) fields() int {
 
 // jobs returns the jobs that must exist before the step.
 func (s Step) jobs() []string {
-	named := []string{s.Checkpoint, s.Cancel, s.Fail, s.Suspend}
+	named := []string{s.Checkpoint, s.Cancel, s.Fail, s.Suspend, s.Recover}
 	if s.Savepoint != nil {
 		named = append(named, s.Savepoint.Job)
 	}

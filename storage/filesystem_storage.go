@@ -90,7 +90,7 @@ func removeEntropy(dir, key string) string {
 // Prepare implements [CheckpointStorage].
 func (s *FileSystemCheckpointStorage) Prepare() error {
 	for _, name := range []string{SharedName, TaskOwnedName} {
-		if err := mkdirDurably(s.directory.files, filesystem.Join(s.directory.name, name)); err != nil {
+		if err := filesystem.MkdirDurably(s.directory.files, filesystem.Join(s.directory.name, name)); err != nil {
 			return fmt.Errorf("prepare checkpoint storage: %w", err)
 		}
 	}

@@ -63,7 +63,7 @@ func (s *JobManagerCheckpointStorage) Prepare() error {
 	if s.directory == nil {
 		return nil
 	}
-	if err := mkdirDurably(s.files, s.directory.name); err != nil {
+	if err := filesystem.MkdirDurably(s.files, s.directory.name); err != nil {
 		return fmt.Errorf("prepare checkpoint storage: %w", err)
 	}
 	return nil

@@ -227,32 +227,8 @@ func beginSavepoint(files filesystem.FileSystem, dir, job, name string) (locatio
 	if err := mustNotExist(files, location); err != nil {
 		return "", fmt.Errorf("savepoint: %w", err)
 	}
-	if err := mkdirDurably(files, location); err != nil {
+	if err := filesystem.MkdirDurably(files, location); err != nil {
 		return "", fmt.Errorf("savepoint: %w", err)
 	}
 	return location, nil
-}
-
-// mkdirDurably makes a directory and its missing parents, and their names durable.
-func mkdirDurably(files filesystem.FileSystem, dir string) error {
-	var made []string
-	for missing := dir; !filesystem.IsRoot(missing); missing = filesystem.Dir(missing) {
-		_, err := files.Stat(missing)
-		if err == nil {
-			break
-		}
-		if err := filesystem.IgnoreNotExist(err); err != nil {
-			return err
-		}
-		made = append(made, missing)
-	}
-	if err := files.MkdirAll(dir); err != nil {
-		return err
-	}
-	for _, name := range made {
-		if err := files.SyncDir(filesystem.Dir(name)); err != nil {
-			return err
-		}
-	}
-	return nil
 }

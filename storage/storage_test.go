@@ -395,6 +395,8 @@ func lifeOfACheckpoint(t *testing.T, files filesystem.FileSystem, states int, pr
 	}
 }
 
+var powerLoss = filesystem.Model{Level: filesystem.POSIX, TearsMax: 1}
+
 // Whatever a power loss leaves after whichever operation, no `_metadata` refers to
 // what is not there, and a checkpoint that was completed is.
 func TestNoPowerLossLeavesABadState(t *testing.T) {
@@ -403,7 +405,7 @@ func TestNoPowerLossLeavesABadState(t *testing.T) {
 		newest, crashes, operations := int64(0), 0, 0
 		files.Observe(func(o filesystem.Operation) {
 			operations++
-			files.EveryCrash(func(after *filesystem.Memory) bool {
+			files.EveryCrash(powerLoss, func(_ uint64, after *filesystem.Memory) bool {
 				crashes++
 				when := fmt.Sprintf("%d states, power loss after operation %d, %s %s", states, operations, o.Kind, o.Name)
 				if got := mustBeRestorable(t, after, when); got < newest {
@@ -446,7 +448,7 @@ func TestEachSyncOfADirectoryIsNeeded(t *testing.T) {
 		files := filesystem.NewMemory()
 		newest, bad := int64(0), 0
 		files.Observe(func(filesystem.Operation) {
-			files.EveryCrash(func(after *filesystem.Memory) bool {
+			files.EveryCrash(powerLoss, func(_ uint64, after *filesystem.Memory) bool {
 				found, _ := storage.CheckpointIDs(after, "/checkpoints/"+job)
 				if newest > 0 && (len(found) == 0 || found[0] < newest) {
 					bad++

@@ -216,7 +216,7 @@ func (e *explored) add(result harness.Result, s scenarios.Scenario) {
 	e.verdicts[result.Verdict]++
 	for _, r := range result.Numbers.Recoveries {
 		if fault, err := faults.Parse(r.Fault); err == nil {
-			fault.After = 0
+			fault.Moment.Later = 0
 			e.faults[fault.String()]++
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,7 +86,7 @@ const (
 	Cancel    Kind = "cancel"    // job
 	Fail      Kind = "fail"      // job
 	Trigger   Kind = "trigger"   // job; error if it was not taken
-	Fault     Kind = "fault"     // fault, process
+	Fault     Kind = "fault"     // fault, process; operation and phase, if it fired at one on storage
 	Started   Kind = "started"   // process
 	Savepoint Kind = "savepoint" // job, label: how it stops; path, or error if it was not taken
 	Suspend   Kind = "suspend"   // job
@@ -111,6 +112,10 @@ const (
 	Audit    Kind = "audit"    // label; dangling; orphans, if the label is that of a storage event
 )
 
+// AfterPowerLoss is the label of what was found on storage after a power loss, before
+// anything ran again.
+const AfterPowerLoss = "after the power loss"
+
 // Event is one thing that happened. Fields that do not apply are empty.
 type Event struct {
 	Number     int               `json:"n"`
@@ -121,6 +126,8 @@ type Event struct {
 	Label      string            `json:"label,omitempty"`
 	Process    string            `json:"process,omitempty"`
 	Fault      string            `json:"fault,omitempty"`
+	Operation  string            `json:"operation,omitempty"`
+	Phase      string            `json:"phase,omitempty"`
 	Checkpoint int64             `json:"checkpoint,omitempty"`
 	Status     storage.JobStatus `json:"status,omitempty"`
 	From       string            `json:"from,omitempty"` // the scenario's name for the job resumed from
@@ -163,6 +170,13 @@ func NewRecorder(w io.Writer, header Header) (*Recorder, error) {
 	r := &Recorder{History: History{Header: header}, encoder: json.NewEncoder(w)}
 	r.encoder.SetEscapeHTML(false)
 	return r, r.encoder.Encode(header)
+}
+
+// Fork returns a recorder that goes on by itself from what was recorded so far, and writes
+// nothing.
+func (r *Recorder) Fork(header Header) *Recorder {
+	header.Schema = Schema
+	return &Recorder{History: History{Header: header, Events: slices.Clone(r.Events)}, encoder: json.NewEncoder(io.Discard)}
 }
 
 // Record appends an event at the given time of the cluster's clock.

@@ -53,7 +53,7 @@ func retention(h *history.History, judge *evidence) {
 		}
 		earlier := lastTree(h, ended)
 		for _, e := range h.Events {
-			if e.Kind != history.Storage || e.Number < ended || e.Number > claimed(h, j.Name) {
+			if e.Kind != history.Storage || e.Number < ended || e.Number > claimed(h, j.Name) || powerLost(h, e.Number+1) {
 				continue
 			}
 			judge.examine(promised.requirement)
@@ -107,7 +107,7 @@ func references(h *history.History, judge *evidence) {
 				Expected: "every file that _metadata refers to", Found: dangling,
 			})
 		}
-		if e.Label == "" || !h.Promises(history.NoOrphans) || !quiet(h, e.Number) {
+		if e.Label == "" || !h.Promises(history.NoOrphans) || !quiet(h, e.Number) || powerLost(h, e.Number+1) {
 			continue
 		}
 		judge.examine("SHR-02")
@@ -234,7 +234,9 @@ func layout(h *history.History, judge *evidence) {
 			}
 			judge.examine("LAY-01")
 			for _, name := range missingDirectories(h, e.Tree, j.ID) {
-				problem(j.ID, "has no "+name, e.Tree)
+				if !powerLost(h, e.Number+1) {
+					problem(j.ID, "has no "+name, e.Tree)
+				}
 			}
 			for _, entry := range e.Tree {
 				parent, name := path.Split(entry.Path)

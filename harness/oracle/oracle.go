@@ -85,7 +85,7 @@ func (e *evidence) find(f Finding) {
 
 // oracles are all that are asked.
 var oracles = []func(*history.History, *evidence){
-	output, state, recovery, resume, refusal, claim, references, retention, layout, triggering, aborting, liveness,
+	output, state, recovery, resume, refusal, claim, references, durability, retention, layout, triggering, aborting, liveness,
 }
 
 // Judge asks every oracle. A finding counts even where the run is void: a
@@ -143,12 +143,13 @@ func unexamined(h *history.History, e *evidence) string {
 func void(h *history.History) string {
 	var wanted, fired int
 	for _, step := range h.Header.Scenario.Steps {
-		if step.Fault != nil {
+		if step.Fault != nil || step.Arm != nil {
 			wanted++
 		}
 	}
-	completed := false
+	completed, lost := false, false
 	for _, e := range h.Events {
+		lost = lost || e.Label == history.AfterPowerLoss
 		switch e.Kind {
 		case history.Completed:
 			completed = true
@@ -162,6 +163,8 @@ func void(h *history.History) string {
 		}
 	}
 	switch {
+	case lost:
+		return "" // at whatever moment: it proves something, and other faults need not have come yet
 	case !completed:
 		return "no checkpoint was ever seen to complete"
 	case fired < wanted:
@@ -177,7 +180,7 @@ func voidFault(h *history.History, fired history.Event) string {
 	if err != nil {
 		return err.Error()
 	}
-	if fault.When != faults.DuringCheckpoint {
+	if fault.Moment.When != faults.DuringCheckpoint {
 		return ""
 	}
 	id, checkpoint, ok := h.InProgress(fired.Number)

@@ -24,6 +24,7 @@ const (
 	refused  = "recovery-resume-without-metadata"
 	retain   = "cleanup-cancel-retention=RETAIN_ON_CANCELLATION"
 	drop     = "cleanup-cancel-retention=DELETE_ON_CANCELLATION"
+	dark     = "durability-power-loss-after-publish"
 )
 
 func good(t *testing.T, name string) *history.History {
@@ -41,7 +42,7 @@ func good(t *testing.T, name string) *history.History {
 }
 
 func TestGoodHistoriesPass(t *testing.T) {
-	for _, name := range []string{killed, canceled, twice, refused, retain, drop} {
+	for _, name := range []string{killed, canceled, twice, refused, retain, drop, dark} {
 		j := oracle.Judge(good(t, name))
 		if j.Verdict != oracle.Pass || len(j.Findings) > 0 {
 			t.Errorf("%s: %s %s %v", name, j.Verdict, j.Void, j.Findings)
@@ -119,9 +120,15 @@ var planted = []violation{
 		h.Events = slices.Insert(h.Events, at+1, late)
 		renumber(h)
 	}, "TRG-03", "checkpoint 3 was completed although it had been aborted"},
+	{"a power loss takes a complete checkpoint", dark, eachTree(removeCheckpoints), "DUR-01", "a power loss took a complete checkpoint of job first"},
+	{"a power loss leaves a checkpoint without its files", dark, eachAudit(func(e *history.Event) { e.Dangling = []string{"chk-3/_metadata refers to x"} }), "DUR-02", "cannot be restored from"},
 	{"a job never comes back", killed, func(h *history.History) {
 		h.Events = append(h.Events, history.Event{Number: h.End(), Kind: history.GaveUp, Label: "job first to be FINISHED", Error: "job first is RESTARTING"})
 	}, "LIV-01", "what the scenario waited for did not come within 1m0s"},
+}
+
+func eachTree(change func([]history.Entry) []history.Entry) plant {
+	return each(history.Storage, func(e *history.Event) { e.Tree = change(e.Tree) })
 }
 
 func TestEveryPlantedViolationIsFoundAndNamed(t *testing.T) {

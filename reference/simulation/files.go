@@ -11,27 +11,61 @@ import (
 // meanwhile, never.
 type slowFiles struct{ task *task }
 
-func (s slowFiles) wait() filesystem.FileSystem {
-	s.task.block(s.task.world.between(storageLatency))
-	return s.task.world.files
+// do waits, and does an operation. Whatever it gives, a process that was killed by what
+// stands before its storage never sees it.
+func do[T any](s slowFiles, operation func(filesystem.FileSystem) (T, error)) (T, error) {
+	t := s.task
+	t.block(t.world.between(storageLatency))
+	for t.world.network.cut[StorageLink] {
+		t.block(cutRetry)
+	}
+	result, err := operation(t.files)
+	t.refuseIfKilled()
+	return result, err
 }
 
+func done(s slowFiles, operation func(filesystem.FileSystem) error) error {
+	_, err := do(s, func(files filesystem.FileSystem) (struct{}, error) { return struct{}{}, operation(files) })
+	return err
+}
+
+func (s slowFiles) CreatesWhole(name string) bool { return s.task.files.CreatesWhole(name) }
+
 func (s slowFiles) Create(name string) (filesystem.File, error) {
-	file, err := s.wait().Create(name)
+	file, err := do(s, func(files filesystem.FileSystem) (filesystem.File, error) { return files.Create(name) })
 	if err != nil {
 		return nil, err
 	}
 	return slowFile{s, file}, nil
 }
 
-func (s slowFiles) CreatesWhole(name string) bool                { return s.task.world.files.CreatesWhole(name) }
-func (s slowFiles) Open(name string) (io.ReadCloser, error)      { return s.wait().Open(name) }
-func (s slowFiles) Rename(oldName, newName string) error         { return s.wait().Rename(oldName, newName) }
-func (s slowFiles) Remove(name string) error                     { return s.wait().Remove(name) }
-func (s slowFiles) MkdirAll(name string) error                   { return s.wait().MkdirAll(name) }
-func (s slowFiles) List(name string) ([]filesystem.Entry, error) { return s.wait().List(name) }
-func (s slowFiles) Stat(name string) (filesystem.Entry, error)   { return s.wait().Stat(name) }
-func (s slowFiles) SyncDir(name string) error                    { return s.wait().SyncDir(name) }
+func (s slowFiles) Open(name string) (io.ReadCloser, error) {
+	return do(s, func(files filesystem.FileSystem) (io.ReadCloser, error) { return files.Open(name) })
+}
+
+func (s slowFiles) Rename(oldName, newName string) error {
+	return done(s, func(files filesystem.FileSystem) error { return files.Rename(oldName, newName) })
+}
+
+func (s slowFiles) Remove(name string) error {
+	return done(s, func(files filesystem.FileSystem) error { return files.Remove(name) })
+}
+
+func (s slowFiles) MkdirAll(name string) error {
+	return done(s, func(files filesystem.FileSystem) error { return files.MkdirAll(name) })
+}
+
+func (s slowFiles) List(name string) ([]filesystem.Entry, error) {
+	return do(s, func(files filesystem.FileSystem) ([]filesystem.Entry, error) { return files.List(name) })
+}
+
+func (s slowFiles) Stat(name string) (filesystem.Entry, error) {
+	return do(s, func(files filesystem.FileSystem) (filesystem.Entry, error) { return files.Stat(name) })
+}
+
+func (s slowFiles) SyncDir(name string) error {
+	return done(s, func(files filesystem.FileSystem) error { return files.SyncDir(name) })
+}
 
 type slowFile struct {
 	slowFiles
@@ -39,18 +73,15 @@ type slowFile struct {
 }
 
 func (f slowFile) Write(data []byte) (int, error) {
-	f.wait()
-	return f.file.Write(data)
+	return do(f.slowFiles, func(filesystem.FileSystem) (int, error) { return f.file.Write(data) })
 }
 
 func (f slowFile) Sync() error {
-	f.wait()
-	return f.file.Sync()
+	return done(f.slowFiles, func(filesystem.FileSystem) error { return f.file.Sync() })
 }
 
 func (f slowFile) Close() error {
-	f.wait()
-	return f.file.Close()
+	return done(f.slowFiles, func(filesystem.FileSystem) error { return f.file.Close() })
 }
 
 func (f slowFile) Abort() {

@@ -8,7 +8,9 @@
 // among those who could go at once. A killed process's coroutines are abandoned
 // where they stand.
 //
-// It is not a model of power loss: what a killed process wrote, stays.
+// What a killed process wrote, stays; what a power loss would leave of it, storage knows:
+// see package filesystem. Faults of storage come with the storage that processes are
+// given: see [World.Mount].
 //
 // Start with [World].
 package simulation
@@ -36,12 +38,17 @@ var (
 type World struct {
 	now       time.Duration
 	rand      *rand.Rand
-	files     *filesystem.Memory
+	mount     func(process string, wait func(time.Duration)) filesystem.FileSystem
 	log       func(time.Duration, environment.Address, environment.Record)
 	queue     queue
 	events    uint64 // ever scheduled
 	tasks     map[environment.Address]*task
 	processes map[string][]*task // in the order spawned
+
+	running *task // whose coroutine runs now
+
+	clocks  map[string]clock // of processes whose clock is not the world's
+	network network
 
 	watchers    map[string][]environment.Address // of a process, in the order in which they asked
 	paused      map[string][]event               // what waits for a process that stands still
@@ -51,16 +58,36 @@ type World struct {
 
 // New returns a world without processes. The log receives what tasks log, at the
 // moment they do.
-func New(seed uint64, files *filesystem.Memory, log func(time.Duration, environment.Address, environment.Record)) *World {
+func New(seed uint64, files filesystem.FileSystem, log func(time.Duration, environment.Address, environment.Record)) *World {
 	return &World{
 		rand:      rand.New(rand.NewPCG(seed, 0x5eed)),
-		files:     files,
+		mount:     func(string, func(time.Duration)) filesystem.FileSystem { return files },
 		log:       log,
+		clocks:    map[string]clock{},
+		network:   network{cut: map[string]bool{}, lag: map[string]time.Duration{}},
 		tasks:     map[environment.Address]*task{},
 		processes: map[string][]*task{},
 		watchers:  map[string][]environment.Address{},
 		paused:    map[string][]event{},
 	}
+}
+
+// Successor returns a world without processes in which time, and the highly available
+// store, go on where this one's are. It stays as it is, and may go on, too.
+func (w *World) Successor(seed uint64, files filesystem.FileSystem, log func(time.Duration, environment.Address, environment.Record)) *World {
+	next := New(seed, files, log)
+	next.now = w.now
+	if w.store != nil {
+		next.store = w.store.clone()
+	}
+	return next
+}
+
+// Mount gives each process that is started from now on a storage of its own making; an
+// operation may be made to wait. An operation of a process that is killed by what stands
+// before its storage never returns.
+func (w *World) Mount(mount func(process string, wait func(time.Duration)) filesystem.FileSystem) {
+	w.mount = mount
 }
 
 // AddStore gives the world a highly available store. The answer to one write in so many
@@ -89,10 +116,16 @@ func (w *World) StartTask(address environment.Address, main func(environment.Env
 func (w *World) Kill(process string) {
 	for _, t := range w.processes[process] {
 		delete(w.tasks, t.address)
+		if t == w.running { // by an operation of its own, which unwinds it
+			t.killed = true
+			continue
+		}
 		t.abandon()
 	}
 	delete(w.processes, process)
 	delete(w.paused, process)
+	delete(w.clocks, process)
+	w.network.heal(w, process)
 	w.unreachable(process)
 }
 
@@ -142,8 +175,10 @@ func (w *World) Step() bool {
 			return true
 		}
 	}
+	w.running = receiver
 	receiver.resume()
-	if receiver.returned {
+	w.running = nil
+	if receiver.returned && !receiver.killed {
 		w.forget(receiver)
 	}
 	return true
@@ -174,9 +209,11 @@ func (w *World) send(from, to environment.Address, message environment.Message) 
 	latency := remoteLatency
 	if from.Process == to.Process {
 		latency = localLatency
+	} else if w.network.holds(from, to, message) {
+		return
 	}
 	// In order between two tasks, as on one connection.
-	at := w.now + w.between(latency)
+	at := w.now + w.between(latency) + w.network.lagOf(from, to)
 	if sender := w.tasks[from]; sender != nil {
 		at = max(at, sender.arrivals[to])
 		sender.arrivals[to] = at

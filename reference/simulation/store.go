@@ -26,6 +26,12 @@ type storeEntry struct {
 	revision int64
 }
 
+func (s *store) clone() *store {
+	other := *s
+	other.entries = slices.Clone(s.entries)
+	return &other
+}
+
 func (s *store) find(key string) (int, bool) {
 	return slices.BinarySearchFunc(s.entries, key, func(e storeEntry, key string) int { return strings.Compare(e.key, key) })
 }
@@ -62,8 +68,12 @@ func (s *store) put(term int64, now time.Duration, key string, revision int64, v
 type remoteStore struct{ task *task }
 
 func (r remoteStore) wait() *store {
-	r.task.block(r.task.world.between(storeLatency))
-	return r.task.world.store
+	t := r.task
+	t.block(t.world.between(storeLatency))
+	for t.world.network.cut[t.address.Process] {
+		t.block(cutRetry)
+	}
+	return t.world.store
 }
 
 // lost says whether the answer to a write is lost: then it was done, or it was not, and

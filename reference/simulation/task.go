@@ -16,6 +16,7 @@ type task struct {
 	world   *World
 	address environment.Address
 	rand    *rand.Rand
+	files   filesystem.FileSystem
 
 	inbox     []environment.Envelope
 	arrivals  map[environment.Address]time.Duration // of the last message to each task
@@ -34,6 +35,7 @@ var errKilled = errors.New("simulation: the process was killed")
 
 func newTask(w *World, address environment.Address, body func(environment.Environment)) *task {
 	t := &task{world: w, address: address, arrivals: map[environment.Address]time.Duration{}, rand: rand.New(rand.NewPCG(w.rand.Uint64(), w.rand.Uint64()))}
+	t.files = w.mount(address.Process, t.block)
 	t.next, t.stop = iter.Pull(func(yield func(struct{}) bool) {
 		defer t.unwind()
 		t.yield = yield
@@ -64,7 +66,7 @@ func (t *task) block(d time.Duration) {
 	t.refuseIfKilled()
 	t.wait++
 	if d != environment.Forever {
-		t.world.schedule(event{at: t.world.now + max(d, 0), to: t.address, wait: t.wait})
+		t.world.schedule(event{at: t.world.now + t.world.clocks[t.address.Process].real(max(d, 0)), to: t.address, wait: t.wait})
 	}
 	if !t.yield(struct{}{}) {
 		panic(errKilled)
@@ -80,7 +82,7 @@ func (t *task) refuseIfKilled() {
 }
 
 func (t *task) Self() environment.Address { return t.address }
-func (t *task) Now() time.Duration        { return t.world.now }
+func (t *task) Now() time.Duration        { return t.world.clocks[t.address.Process].read(t.world.now) }
 func (t *task) Rand() *rand.Rand          { return t.rand }
 func (t *task) Sleep(d time.Duration)     { t.block(d) }
 

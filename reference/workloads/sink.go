@@ -40,10 +40,9 @@ func sinkOf(p Parameters, format func(dataflow.Record) string) func() dataflow.O
 
 func (s *sink) Open(c dataflow.Context) error {
 	s.Context = c
-	for _, name := range []string{"pending", "committed"} {
-		if err := s.Env.Files().MkdirAll(path.Join(s.dir, name)); err != nil {
-			return err
-		}
+	// Durably: a power loss that takes the directory takes what was committed into it.
+	if err := filesystem.MkdirDurably(s.Env.Files(), path.Join(s.dir, "committed")); err != nil {
+		return err
 	}
 	s.committables = c.State.List("committables", metadata.SplitDistribute)
 	// What the restored checkpoint holds is committed, whether or not the
@@ -86,7 +85,9 @@ func (s *sink) Snapshot(checkpoint int64) error {
 // prepare makes the lines durable, under a name that says that they are not committed.
 func (s *sink) prepare(checkpoint int64) error {
 	name := fmt.Sprintf("part-%d-%d-%s", s.Index, checkpoint, environment.NewID(s.Env))
-	c := committable{checkpoint, path.Join(s.dir, "pending", name), path.Join(s.dir, "committed", name)}
+	// In one directory: a rename from one to another is two changes, and a power loss may
+	// keep the one that takes the old name away and lose the other.
+	c := committable{checkpoint, path.Join(s.dir, "committed", "."+name), path.Join(s.dir, "committed", name)}
 	if err := filesystem.WriteFile(s.Env.Files(), c.Pending, s.lines); err != nil {
 		return err
 	}

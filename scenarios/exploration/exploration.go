@@ -163,17 +163,19 @@ func (d *drawing) happen() {
 	}
 }
 
+func after(d time.Duration) faults.Moment { return faults.Moment{When: faults.Later, Later: d} }
+
 func (d *drawing) kill(kind faults.Process, midCheckpoint bool) {
 	d.faulted = true
 	fault := faults.Fault{Action: faults.Kill, Process: kind}
 	if midCheckpoint {
-		fault.When = faults.DuringCheckpoint
+		fault.Moment.When = faults.DuringCheckpoint
 	} else {
-		fault.After = d.millis("kill after", 1, 60)
+		fault.Moment = after(d.millis("kill after", 1, 60))
 	}
 	d.add(scenarios.Step{Fault: &fault})
 	if d.some("another dies, too") && kind == faults.TaskManager && d.scenario.Cluster.TaskManagers > 1 {
-		again := faults.Fault{Action: faults.Kill, Process: kind, After: d.millis("and another after", 1, 30)}
+		again := faults.Fault{Action: faults.Kill, Process: kind, Moment: after(d.millis("and another after", 1, 30))}
 		d.add(scenarios.Step{Fault: &again})
 	}
 	d.add(scenarios.Step{Start: string(kind)})
@@ -182,8 +184,8 @@ func (d *drawing) kill(kind faults.Process, midCheckpoint bool) {
 func (d *drawing) pause(kind faults.Process) {
 	d.faulted = true
 	d.add(
-		scenarios.Step{Fault: &faults.Fault{Action: faults.Pause, Process: kind, After: d.millis("pause after", 1, 60)}},
-		scenarios.Step{Fault: &faults.Fault{Action: faults.Resume, Process: kind, After: d.millis("resume after", 1, 3000)}},
+		scenarios.Step{Fault: &faults.Fault{Action: faults.Pause, Process: kind, Moment: after(d.millis("pause after", 1, 60))}},
+		scenarios.Step{Fault: &faults.Fault{Action: faults.Resume, Process: kind, Moment: after(d.millis("resume after", 1, 3000))}},
 	)
 }
 

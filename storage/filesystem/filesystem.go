@@ -135,6 +135,30 @@ func WriteWhole(files FileSystem, name, temporary string, data []byte) error {
 	return files.SyncDir(Dir(name))
 }
 
+// MkdirDurably makes a directory and its missing parents, and their names durable.
+func MkdirDurably(files FileSystem, dir string) error {
+	var made []string
+	for missing := dir; !IsRoot(missing); missing = Dir(missing) {
+		_, err := files.Stat(missing)
+		if err == nil {
+			break
+		}
+		if err := IgnoreNotExist(err); err != nil {
+			return err
+		}
+		made = append(made, missing)
+	}
+	if err := files.MkdirAll(dir); err != nil {
+		return err
+	}
+	for _, name := range made {
+		if err := files.SyncDir(Dir(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // RemoveAll deletes a file or a directory with all that it holds. A name that
 // does not exist is no error, so an interrupted removal can be repeated.
 func RemoveAll(files FileSystem, name string) error {

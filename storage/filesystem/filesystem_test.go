@@ -56,10 +56,10 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// after lists the trees that a power loss may leave, each once.
-func after(m *filesystem.Memory) []string {
+// after lists the trees that a power loss may leave, each once, by level.
+func after(m *filesystem.Memory, level filesystem.Level) []string {
 	seen := map[string]bool{}
-	m.EveryCrash(func(after *filesystem.Memory) bool {
+	m.EveryCrash(filesystem.Model{Level: level}, func(_ uint64, after *filesystem.Memory) bool {
 		var tree []string
 		_ = filesystem.Walk(after, "/", func(name string, e filesystem.Entry) error {
 			if !e.Directory {
@@ -79,7 +79,7 @@ func TestWhatAPowerLossLeaves(t *testing.T) {
 	expect := func(what string, want ...string) {
 		t.Helper()
 		slices.Sort(want)
-		if got := after(m); !slices.Equal(got, want) {
+		if got := after(m, filesystem.POSIX); !slices.Equal(got, want) {
 			t.Errorf("%s: want %q, got %q", what, want, got)
 		}
 	}
@@ -87,14 +87,14 @@ func TestWhatAPowerLossLeaves(t *testing.T) {
 	must(t, err)
 	_, err = file.Write([]byte("four"))
 	must(t, err)
-	expect("written", "", "a=0", "a=2", "a=4")
+	expect("written", "", "a=0", "a=1", "a=2", "a=3", "a=4")
 	must(t, file.Sync())
 	expect("synced", "", "a=4")
 	must(t, m.SyncDir("/"))
 	expect("its name too", "a=4")
 
 	must(t, m.Rename("/a", "/b"))
-	expect("renamed", "a=4", "b=4")
+	expect("renamed", "a=4", "b=4", "a=4 b=4")
 	must(t, m.SyncDir("/"))
 	must(t, m.MkdirAll("/d"))
 	must(t, m.Rename("/b", "/d/b"))
@@ -107,12 +107,104 @@ func TestWhatAPowerLossLeaves(t *testing.T) {
 	expect("removed for good", "d")
 
 	must(t, filesystem.WriteFile(m, "s3://bucket/x", []byte("object")))
-	m.EveryCrash(func(after *filesystem.Memory) bool {
+	m.EveryCrash(filesystem.Model{Level: filesystem.POSIX}, func(_ uint64, after *filesystem.Memory) bool {
 		if _, err := after.Stat("s3://bucket/x"); err != nil {
 			t.Errorf("an object was lost: %v", err)
 		}
 		return true
 	})
+}
+
+func TestAJournalKeepsTheOrder(t *testing.T) {
+	m := filesystem.NewMemory()
+	expect := func(what string, want ...string) {
+		t.Helper()
+		slices.Sort(want)
+		if got := after(m, filesystem.Ordered); !slices.Equal(got, want) {
+			t.Errorf("%s: want %q, got %q", what, want, got)
+		}
+	}
+	must(t, m.MkdirAll("/d"))
+	must(t, filesystem.WriteFile(m, "/d/a", []byte("four")))
+	expect("a file is synced, and all names with it", "d d/a=4")
+	must(t, m.Rename("/d/a", "/d/b"))
+	must(t, m.MkdirAll("/e"))
+	expect("one after the other", "d d/a=4", "d d/b=4", "d d/b=4 e")
+	must(t, m.Rename("/d/b", "/e/b"))
+	expect("a move is one change", "d d/a=4", "d d/b=4", "d d/b=4 e", "d e e/b=4")
+	must(t, m.SyncDir("/"))
+	expect("any sync of a directory commits all", "d e e/b=4")
+	must(t, m.Remove("/e/b"))
+	expect("a removal is lost, or not", "d e", "d e e/b=4")
+	must(t, filesystem.WriteFile(m, "/e/b", []byte("new")))
+	must(t, filesystem.WriteFile(m, "/e/c", []byte("new")))
+	must(t, m.Rename("/e/c", "/e/b"))
+	expect("what a rename replaced comes back", "d e e/b=3", "d e e/b=3 e/c=3")
+}
+
+// What is left of a file's bytes, for each of the states.
+func TestWhatAPowerLossLeavesOfBytes(t *testing.T) {
+	contents := func(m *filesystem.Memory) []string {
+		seen := map[string]bool{}
+		m.EveryCrash(filesystem.Model{Level: filesystem.Ordered}, func(_ uint64, after *filesystem.Memory) bool {
+			data, err := filesystem.ReadFile(after, "/a", 1<<20)
+			must(t, err)
+			seen[fmt.Sprintf("%q", data)] = true
+			return true
+		})
+		return slices.Sorted(maps.Keys(seen))
+	}
+	m := filesystem.NewMemory()
+	must(t, filesystem.WriteFile(m, "/a", []byte("abc")))
+	file, err := m.OpenFile("/a")
+	must(t, err)
+	_, err = file.WriteAt([]byte("BCDE"), 1)
+	must(t, err)
+	want := []string{`"abc"`, `"aBCDE"`, `"aBc"`, `"aBC"`, `"aBCD"`, `"abc\x00\x00"`, `"abcDE"`}
+	slices.Sort(want)
+	if got := contents(m); !slices.Equal(got, want) {
+		t.Errorf("want %s, got %s", want, got)
+	}
+	file.Drop()
+	if got := contents(m); !slices.Equal(got, []string{`"abc"`}) {
+		t.Errorf("dropped, got %s", got)
+	}
+	file.Truncate(1)
+	if got := contents(m); !slices.Equal(got, []string{`"a"`, `"abc"`}) {
+		t.Errorf("truncated, got %s", got)
+	}
+
+	// Blocks survive in any order.
+	big := filesystem.NewMemory()
+	must(t, filesystem.WriteFile(big, "/a", nil))
+	file, err = big.OpenFile("/a")
+	must(t, err)
+	_, err = file.Write([]byte(strings.Repeat("x", 8<<10)))
+	must(t, err)
+	hole := strings.Repeat("\x00", 4<<10) + strings.Repeat("x", 4<<10)
+	if got := contents(big); !slices.Contains(got, fmt.Sprintf("%q", hole)) {
+		t.Errorf("of %d states none has the second block without the first", len(got))
+	}
+}
+
+func TestAStateHasANumber(t *testing.T) {
+	m := filesystem.NewMemory()
+	must(t, m.MkdirAll("/d"))
+	for _, name := range []string{"/d/a", "/b"} {
+		must(t, filesystem.WriteFile(m, name, []byte("12")))
+	}
+	must(t, m.Rename("/b", "/c"))
+	for _, level := range filesystem.Levels() {
+		model := filesystem.Model{Level: level}
+		numbers := map[uint64]bool{}
+		m.EveryCrash(model, func(number uint64, after *filesystem.Memory) bool {
+			if again := m.Crash(model, filesystem.State(number)); again.Digest() != after.Digest() || numbers[number] {
+				t.Errorf("%s: state %d is another, or not the only one with that number", level, number)
+			}
+			numbers[number] = true
+			return true
+		})
+	}
 }
 
 func TestOperationsAreObserved(t *testing.T) {

@@ -22,6 +22,8 @@ import (
 // It is not safe for concurrent use: the simulator runs one task at a time.
 type Memory struct {
 	trees   map[string]*node // by what [Split] says a name is on
+	journal []change         // of all directories, since anything was made durable
+	changes uint64           // ever
 	observe func(Operation)
 }
 
@@ -37,17 +39,10 @@ type Operation struct {
 type node struct {
 	directory bool
 	data      []byte
-	synced    int              // bytes that a power loss spares
+	synced    []byte           // what a power loss spares of a file, whatever else it does
 	children  map[string]*node // of a directory, as it is
 	durable   map[string]*node // as it was when last synced
 	pending   []change         // since then
-}
-
-// change is one of a directory's names: a name gets a node, or loses it. A rename
-// within a directory does both at once.
-type change struct {
-	unlink, link string // either may be empty
-	node         *node
 }
 
 // NewMemory returns a file system that holds an empty root directory.
@@ -100,7 +95,7 @@ func (m *Memory) CreatesWhole(name string) bool {
 // Create implements [FileSystem].
 func (m *Memory) Create(name string) (File, error) {
 	if m.CreatesWhole(name) {
-		return &memoryFile{memory: m, name: name, node: &node{}, whole: true}, nil
+		return &MemoryFile{memory: m, name: name, node: &node{}, whole: true}, nil
 	}
 	if m.find(name) != nil {
 		return nil, Failure("create", name, fs.ErrExist)
@@ -110,7 +105,7 @@ func (m *Memory) Create(name string) (File, error) {
 		return nil, err
 	}
 	m.did("create", name)
-	return &memoryFile{memory: m, name: name, node: created}, nil
+	return &MemoryFile{memory: m, name: name, node: created}, nil
 }
 
 // Open implements [FileSystem].
@@ -229,6 +224,7 @@ func (m *Memory) SyncDir(name string) error {
 		c.apply(found.durable)
 	}
 	found.pending = nil
+	m.journal = nil
 	m.did("syncdir", name)
 	return nil
 }
@@ -243,14 +239,15 @@ func (m *Memory) link(operation, name string, linked *node, oldName string) erro
 	case !parent.directory:
 		return Failure(operation, name, syscall.ENOTDIR)
 	}
-	made := change{link: path.Base(name), node: linked}
+	m.changes++
+	made := change{directory: parent, link: path.Base(name), linked: linked}
 	if oldName != "" && m.find(Dir(oldName)) == parent {
 		made.unlink = path.Base(oldName)
 		oldName = ""
 	}
-	parent.change(made)
+	m.change(made)
 	if oldName != "" {
-		m.unlink(oldName)
+		m.change(change{directory: m.find(Dir(oldName)), unlink: path.Base(oldName)})
 	}
 	return nil
 }
@@ -261,7 +258,8 @@ func (m *Memory) unlink(name string) {
 		m.prune(Dir(name))
 		return
 	}
-	m.find(Dir(name)).change(change{unlink: path.Base(name)})
+	m.changes++
+	m.change(change{directory: m.find(Dir(name)), unlink: path.Base(name)})
 }
 
 // prune forgets the directories of an object store that hold nothing: they were
@@ -270,20 +268,6 @@ func (m *Memory) prune(dir string) {
 	for !IsRoot(dir) && len(m.find(dir).children) == 0 {
 		delete(m.find(Dir(dir)).children, path.Base(dir))
 		dir = Dir(dir)
-	}
-}
-
-func (n *node) change(c change) {
-	c.apply(n.children)
-	n.pending = append(n.pending, c)
-}
-
-func (c change) apply(names map[string]*node) {
-	if c.unlink != "" {
-		delete(names, c.unlink)
-	}
-	if c.link != "" {
-		names[c.link] = c.node
 	}
 }
 
@@ -306,45 +290,3 @@ func (m *Memory) put(name string, object *node) error {
 	parent.children[path.Base(at)] = object
 	return nil
 }
-
-type memoryFile struct {
-	memory *Memory
-	name   string
-	node   *node
-	whole  bool // appears at Close
-	closed bool
-}
-
-func (f *memoryFile) Write(data []byte) (int, error) {
-	if f.closed {
-		return 0, Failure("write", f.name, fs.ErrClosed)
-	}
-	f.node.data = append(f.node.data, data...)
-	f.memory.didOperation(Operation{Kind: "write", Name: f.name, Size: len(data)})
-	return len(data), nil
-}
-
-func (f *memoryFile) Sync() error {
-	if f.closed {
-		return Failure("sync", f.name, fs.ErrClosed)
-	}
-	f.node.synced = len(f.node.data)
-	f.memory.did("sync", f.name)
-	return nil
-}
-
-func (f *memoryFile) Close() error {
-	if f.closed {
-		return Failure("close", f.name, fs.ErrClosed)
-	}
-	f.closed = true
-	if f.whole {
-		if err := f.memory.put(f.name, f.node); err != nil {
-			return err
-		}
-	}
-	f.memory.did("close", f.name)
-	return nil
-}
-
-func (f *memoryFile) Abort() { f.closed = true }

@@ -288,6 +288,9 @@ func (c *processes) StartJobManagers(ctx context.Context) error {
 	})
 }
 
+// JobManagers implements [harness.Controls].
+func (c *processes) JobManagers() []string { return c.jobManagers.Names() }
+
 // JobManager implements [harness.Controls].
 func (c *processes) JobManager() string {
 	if names := c.jobManagers.Names(); !slices.Contains(names, c.leader.name) {

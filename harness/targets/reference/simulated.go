@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/faults/tap"
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/reference"
@@ -24,13 +26,24 @@ import (
 // everything, and time is virtual.
 type Simulated struct {
 	Storage Storage // in memory too: another scheme than file stands for an object store
+
+	survived *survived // of an earlier cluster that lost its power
+}
+
+// survived is what a power loss left.
+type survived struct {
+	files          *filesystem.Memory
+	world          *simulation.World // the time, and the highly available store, which is on other machines
+	started, calls int
 }
 
 // Describe implements [harness.Target].
 func (s Simulated) Describe() history.Target { return describe("simulated", s.Storage) }
 
 // Features implements [harness.Target].
-func (Simulated) Features() []scenarios.Feature { return features() }
+func (Simulated) Features() []scenarios.Feature {
+	return append(features(), scenarios.Tap, scenarios.PowerLoss, scenarios.Network, scenarios.Clock, scenarios.Processor)
+}
 
 const (
 	simulatedRoot       = "/checkpoints"
@@ -44,20 +57,19 @@ const lostAnswers = 20
 
 // Start implements [harness.Target].
 func (s Simulated) Start(ctx context.Context, spec harness.ClusterSpec) (harness.Cluster, error) {
-	files := filesystem.NewMemory()
-	root := cmp.Or(s.Storage.root, simulatedRoot)
-	for _, dir := range []string{root, simulatedWork} {
-		if err := files.MkdirAll(dir); err != nil {
+	c := &simulated{
+		target: s, files: filesystem.NewMemory(), root: cmp.Or(s.Storage.root, simulatedRoot), wanted: spec.TaskManagers,
+		paused: map[string]bool{}, slowed: map[string]int64{}, tap: &tap.Tap{},
+	}
+	if s.survived != nil {
+		c.files, c.started, c.calls = s.survived.files, s.survived.started, s.survived.calls
+	}
+	for _, dir := range []string{c.root, simulatedWork} { // they were there before any engine
+		if err := filesystem.MkdirDurably(c.files, dir); err != nil {
 			return nil, err
 		}
 	}
-	c := &simulated{
-		files:  files,
-		root:   root,
-		wanted: spec.TaskManagers,
-		paused: map[string]bool{},
-	}
-	c.world = simulation.New(spec.Seed, files, func(_ time.Duration, from environment.Address, r environment.Record) {
+	log := func(_ time.Duration, from environment.Address, r environment.Record) {
 		if r.Event == protocol.EventLeader && r.Status == "elected" {
 			c.leader = from.Process
 		}
@@ -65,12 +77,20 @@ func (s Simulated) Start(ctx context.Context, spec harness.ClusterSpec) (harness
 		if event, ok := observed(r); ok && (spec.JobManagers == 0 || from.Process == c.leader) {
 			spec.Observe(event)
 		}
+	}
+	if s.survived != nil {
+		c.world = s.survived.world.Successor(spec.Seed, c.files, log)
+	} else {
+		c.world = simulation.New(spec.Seed, c.files, log)
+		if spec.JobManagers > 0 {
+			c.world.AddStore(lostAnswers)
+		}
+	}
+	c.world.Mount(func(process string, wait func(time.Duration)) filesystem.FileSystem {
+		return c.tap.Files(c.files, process, wait)
 	})
 	c.configuration = clusterOf(spec, s.Storage)
 	c.jobManagersWanted = max(1, spec.JobManagers)
-	if spec.JobManagers > 0 {
-		c.world.AddStore(lostAnswers)
-	}
 	if err := c.StartJobManagers(ctx); err != nil {
 		return nil, err
 	}
@@ -78,7 +98,9 @@ func (s Simulated) Start(ctx context.Context, spec harness.ClusterSpec) (harness
 }
 
 type simulated struct {
+	target            Simulated
 	world             *simulation.World
+	tap               *tap.Tap
 	files             *filesystem.Memory
 	root              string
 	configuration     configuration.Configuration
@@ -87,6 +109,7 @@ type simulated struct {
 	jobManagers       []string
 	leader            string // that was elected last
 	paused            map[string]bool
+	slowed            map[string]int64 // share of their time that processes are left, in percent
 	taskManagers      []string
 	started           int // TaskManagers ever
 	calls             int
@@ -102,10 +125,28 @@ func (c *simulated) Step(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	c.throttle()
 	if !c.world.Step() {
 		return errors.New("simulation: nothing will ever happen again")
 	}
 	return nil
+}
+
+// slice is how long a slowed process runs and stands still together.
+const slice = 10 * time.Millisecond
+
+// throttle makes those that were slowed stand still for their part of each slice.
+func (c *simulated) throttle() {
+	for _, process := range slices.Sorted(maps.Keys(c.slowed)) {
+		if c.paused[process] {
+			continue
+		}
+		if c.world.Now()%slice < slice*time.Duration(c.slowed[process])/100 {
+			c.world.Resume(process)
+		} else {
+			c.world.Pause(process)
+		}
+	}
 }
 
 func (c *simulated) Submit(ctx context.Context, submission harness.Submission) (id string, err error) {
@@ -140,6 +181,9 @@ func (c *simulated) ask(ctx context.Context, question func(reference.Client) err
 	for !answered {
 		if err := c.Step(ctx); err != nil {
 			return err
+		}
+		if len(c.jobManagers)+len(c.taskManagers) == 0 {
+			return errors.New("every process was killed meanwhile")
 		}
 	}
 	return refused(answer)
@@ -183,6 +227,45 @@ func (c *simulated) StartJobManagers(context.Context) error {
 	}
 	return nil
 }
+
+// Tap implements [harness.Tapped].
+func (c *simulated) Tap() *tap.Tap { return c.tap }
+
+// Disk implements [harness.Durable].
+func (c *simulated) Disk() *filesystem.Memory { return c.files }
+
+// AfterPowerLoss implements [harness.Durable].
+func (c *simulated) AfterPowerLoss(left *filesystem.Memory) harness.Target {
+	after := c.target
+	after.survived = &survived{files: left, world: c.world.Successor(0, nil, nil), started: c.started, calls: c.calls}
+	return after
+}
+
+// Perturb implements [harness.Perturbed].
+func (c *simulated) Perturb(_ context.Context, fault faults.Fault, process string) error {
+	switch fault.Action {
+	case faults.Jump:
+		c.world.Jump(process, time.Duration(fault.Amount))
+	case faults.Drift:
+		c.world.Drift(process, fault.Amount)
+	case faults.Slow:
+		c.slowed[process] = fault.Amount
+	case faults.Cut:
+		c.world.Cut(process)
+	case faults.Lag:
+		c.world.Lag(process, time.Duration(fault.Amount))
+	case faults.Break:
+		c.world.Break(process)
+	case faults.Heal:
+		c.world.Heal()
+	default:
+		return fmt.Errorf("%s: the simulator has no such fault", fault)
+	}
+	return nil
+}
+
+// JobManagers implements [harness.Controls].
+func (c *simulated) JobManagers() []string { return c.jobManagers }
 
 // JobManager implements [harness.Controls].
 func (c *simulated) JobManager() string {

@@ -52,7 +52,7 @@ import org.apache.flink.util.Collector;
  *   <li>{@code keys}: number of keys
  *   <li>{@code pause-us}: pause of the source after each record, per subtask, in microseconds
  *   <li>{@code snapshot-ms}: how long the counter's synchronous snapshot takes at least
- *   <li>{@code dir}: local directory for {@code progress/}, {@code pending/}, {@code committed/};
+ *   <li>{@code dir}: local directory for {@code progress/} and {@code committed/};
  *       the job fails as long as a file {@code fail} exists in it
  * </ul>
  *
@@ -315,7 +315,7 @@ public final class Counts {
             if (lines.length() > 0) {
                 int subtask = getRuntimeContext().getTaskInfo().getIndexOfThisSubtask();
                 String name = "part-" + subtask + "-" + checkpoint + "-" + randomHex();
-                Path pending = Files.createDirectories(Paths.get(dir, "pending")).resolve(name);
+                Path pending = Files.createDirectories(Paths.get(dir, "committed")).resolve("." + name);
                 write(pending, lines.toString());
                 lines.setLength(0);
                 Path committed = Paths.get(dir, "committed", name);

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// crashScenario is what is visited unless the user says otherwise.
+const crashScenario = "durability/checkpoints"
+
+type crashOptions struct {
+	level    string
+	states   int
+	again    int
+	time     time.Duration
+	seed     uint64
+	parallel int
+	timeout  time.Duration
+	storage  string
+	cases    string
+	format   string
+	quiet    bool
+}
+
+func crashCommand() *cobra.Command {
+	var o crashOptions
+	command := &cobra.Command{
+		Use:   "crash [flags] [SCENARIO]",
+		Short: "Lose the power after every operation on storage, in every way",
+		Long: "Runs a scenario on the simulated reference and, after each operation that changes storage, visits the\n" +
+			"states in which a power loss may leave it: all, or so many at random. From each that is new the jobs\n" +
+			"are brought back, run to their end, and judged. What fails is made smaller and saved.",
+		Example: "  snapback crash\n" +
+			"  snapback crash --level ordered --states 1000 recovery/stop-and-resume\n" +
+			"  snapback crash --again 50 --time 10m my-scenario.yaml",
+		ValidArgsFunction: completeScenarios,
+		RunE: func(command *cobra.Command, arguments []string) error {
+			return crash(command, o, arguments)
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&o.level, "level", string(filesystem.POSIX), "how much order storage keeps: posix (none), or ordered (as a journal)")
+	flags.IntVar(&o.states, "states", 32, "how many states are visited at a crash point; of more, as many at random")
+	flags.IntVar(&o.again, "again", 0, "in one recovery of so `many`, the power is lost again after each operation (0: in none)")
+	flags.DurationVar(&o.time, "time", 0, "for how long (default: until all is visited)")
+	flags.Uint64Var(&o.seed, "seed", 5, "the integer that decides everything left to chance")
+	flags.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "recoveries at a time")
+	flags.DurationVar(&o.timeout, "timeout", time.Minute, "limit on one recovery, by the wall clock")
+	flags.StringVar(&o.storage, "storage", "", "what storage to simulate: jobmanager, or a `URL`; any scheme but file stands for an object store")
+	flags.StringVar(&o.cases, "cases", filepath.Join(runsDir, "cases"), "`path` of a directory for what fails")
+	flags.StringVar(&o.format, "format", "human", "human or json")
+	flags.BoolVar(&o.quiet, "quiet", false, "print no progress")
+	registerCompletion(command, "level", "posix", "ordered")
+	registerCompletion(command, "format", "human", "json")
+	return command
+}
+
+func (o crashOptions) validate() error {
+	switch {
+	case !slices.Contains(filesystem.Levels(), filesystem.Level(o.level)):
+		return harness.Usagef("--level: want posix or ordered, got %q", o.level)
+	case o.states < 1 || o.again < 0 || o.parallel < 1:
+		return harness.Usagef("--states, --again and --parallel: want 1, 0, 1 or more, got %d, %d, %d", o.states, o.again, o.parallel)
+	case o.time < 0 || o.timeout <= 0:
+		return harness.Usagef("--time and --timeout: want more than 0, got %s and %s", o.time, o.timeout)
+	}
+	return checkFormat(o.format)
+}
+
+func crash(command *cobra.Command, o crashOptions, arguments []string) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	if len(arguments) == 0 {
+		arguments = []string{crashScenario}
+	}
+	chosen, err := choose(arguments)
+	if err != nil {
+		return err
+	}
+	if len(chosen) != 1 {
+		return harness.Usagef("crash: want one scenario, got %d", len(chosen))
+	}
+	target, err := simulatedOn(o.storage)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(command.Context())
+	defer stop()
+	if o.time > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, o.time)
+		defer cancel()
+	}
+	progress := command.ErrOrStderr()
+	if o.quiet {
+		progress = io.Discard
+	}
+	_, _ = fmt.Fprintf(progress, "snapback %s on %s; target %s; %s; level %s; seed %d\n", version(), runtime.Version(), target.Describe(), chosen[0].Name, o.level, o.seed)
+
+	crashes := harness.Crashes{
+		Target: target, Seed: o.seed, Model: harness.PowerLossModel(filesystem.Level(o.level)), StatesMax: o.states, AgainIn: o.again,
+		Timeout: o.timeout, Parallel: o.parallel,
+	}
+	began, said, recoveries := time.Now(), time.Now(), 0
+	var failed *harness.Case
+	points, err := crashes.Run(ctx, chosen[0], func(result harness.Result, s scenarios.Scenario) {
+		recoveries++
+		if failing(result.Verdict) && failed == nil {
+			this := failure(result, s)
+			failed = &this
+			stop()
+		}
+		if time.Since(said) > exploreSays {
+			said = time.Now()
+			_, _ = fmt.Fprintf(progress, "%d recoveries, %.0f/s\n", recoveries, float64(recoveries)/time.Since(began).Seconds())
+		}
+	})
+	if err != nil {
+		return err
+	}
+	visited := visitedOf(o, chosen[0].Name, points, recoveries, time.Since(began))
+	visited.Interrupted = ctx.Err() != nil && failed == nil
+	out := command.OutOrStdout()
+	if failed != nil {
+		if err := save(command.Context(), out, progress, target, *failed, o.cases, o.timeout); err != nil {
+			return err
+		}
+	}
+	if o.format == "json" {
+		if err := writeJSON(out, visited); err != nil {
+			return err
+		}
+	} else if err := visited.print(out); err != nil {
+		return err
+	}
+	return visited.verdict(failed)
+}
+
+// visitedPhase is what was visited of one phase of checkpoints.
+type visitedPhase struct {
+	Phase    string  `json:"phase"`
+	Points   int     `json:"points"`
+	Whole    int     `json:"whole"`    // points of which every state was visited
+	States   float64 `json:"states"`   // in which a power loss may fall out, estimated where not all were visited
+	Visited  int     `json:"visited"`  // of those
+	Distinct int     `json:"distinct"` // and different, each of which was come back from
+	Bad      int     `json:"bad"`
+}
+
+func (v *visitedPhase) add(p *harness.Point) {
+	v.Points++
+	if p.All {
+		v.Whole++
+	}
+	v.States += p.States
+	v.Visited += p.Visited
+	v.Distinct += p.Distinct
+	v.Bad += p.Bad
+}
+
+type visited struct {
+	Schema      string         `json:"schema"`
+	Scenario    string         `json:"scenario"`
+	Level       string         `json:"level"`
+	Seed        uint64         `json:"seed"`
+	Interrupted bool           `json:"interrupted,omitempty"`
+	Recoveries  int            `json:"recoveries"`
+	Took        time.Duration  `json:"took_ns"`
+	Phases      []visitedPhase `json:"phases"`
+	All         visitedPhase   `json:"all"`
+}
+
+func visitedOf(o crashOptions, scenario string, points []*harness.Point, recoveries int, took time.Duration) *visited {
+	v := &visited{Schema: "snapback/crash/1", Scenario: scenario, Level: o.level, Seed: o.seed, Recoveries: recoveries, Took: took, All: visitedPhase{Phase: "all"}}
+	phases := map[faults.Phase]*visitedPhase{}
+	for _, p := range points {
+		if phases[p.Phase] == nil {
+			phases[p.Phase] = &visitedPhase{Phase: string(p.Phase)}
+		}
+		phases[p.Phase].add(p)
+		v.All.add(p)
+	}
+	for _, phase := range slices.Sorted(maps.Keys(phases)) {
+		if phase == "" {
+			phases[phase].Phase = "(other)"
+		}
+		v.Phases = append(v.Phases, *phases[phase])
+	}
+	return v
+}
+
+func (v *visited) print(out io.Writer) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, _ = fmt.Fprintln(table, "phase\tcrash points\twhole\tstates\tvisited\tdistinct\tbad\t") // Flush reports errors
+	for _, p := range append(slices.Clone(v.Phases), v.All) {
+		_, _ = fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%d\t%d\t%d\t\n", p.Phase, p.Points, p.Whole, about(p), p.Visited, p.Distinct, p.Bad)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	end := "DONE"
+	if v.Interrupted {
+		end = "INTERRUPTED"
+	}
+	_, err := fmt.Fprintf(out, "%s %d crash points, %d of them whole; %d distinct states visited, %d bad; %d recoveries in %.1fs (level %s, seed %d)\n",
+		end, v.All.Points, v.All.Whole, v.All.Distinct, v.All.Bad, v.Recoveries, v.Took.Seconds(), v.Level, v.Seed)
+	return err
+}
+
+// about is how many states there are, marked where that is an estimate.
+func about(p visitedPhase) string {
+	text := strings.TrimSuffix(fmt.Sprintf("%.4g", p.States), ".")
+	if p.Whole < p.Points {
+		return "~" + text
+	}
+	return text
+}
+
+func (v *visited) verdict(failed *harness.Case) error {
+	switch {
+	case failed != nil:
+		return &verdictError{failed.Verdict}
+	case v.All.Distinct == 0:
+		return &verdictError{oracle.Void}
+	}
+	return nil
+}

@@ -1,0 +1,208 @@
+package tap_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/faults/tap"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// bench is a tapped file system, with faults armed.
+type bench struct {
+	memory *filesystem.Memory
+	tap    *tap.Tap
+	files  filesystem.FileSystem
+	fired  []string
+	waited time.Duration
+	stops  bool // a fault that fires stops the process
+}
+
+func newBench(t *testing.T, armed ...string) *bench {
+	t.Helper()
+	b := &bench{memory: filesystem.NewMemory(), tap: &tap.Tap{}}
+	b.files = b.tap.Files(b.memory, "taskmanager-1", func(d time.Duration) { b.waited += d })
+	must(t, b.memory.MkdirAll("/c/chk-1"))
+	for _, text := range armed {
+		fault, err := faults.Parse(text)
+		must(t, err)
+		b.tap.Arm(fault, func(c faults.Condition) bool { return c.Count < 5 }, func(o tap.Operation) bool {
+			b.fired = append(b.fired, fmt.Sprint(o.Number, " ", o))
+			return b.stops
+		})
+	}
+	return b
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkpoint writes a small checkpoint, as far as that goes.
+func (b *bench) checkpoint(dir string) error {
+	if err := filesystem.WriteFile(b.files, dir+"/state", []byte("state")); err != nil {
+		return err
+	}
+	return filesystem.WriteWhole(b.files, dir+"/_metadata", dir+"/._metadata.inprogress.x", []byte("metadata"))
+}
+
+func (b *bench) read(name string) string {
+	data, err := filesystem.ReadFile(b.files, name, 1<<20)
+	if err != nil {
+		return err.Error()
+	}
+	return string(data)
+}
+
+// Every fault on operations fires, does what it claims, and is over.
+func TestEveryFaultOfOperations(t *testing.T) {
+	seen := map[faults.Action]bool{}
+	for text, effect := range map[string]func(b *bench) string{
+		`(Fail EIO (On (Any "*/chk-1/*")))`: func(b *bench) string {
+			err := b.checkpoint("/c/chk-1")
+			return want(errors.Is(err, syscall.EIO) && b.checkpoint("/c/chk-1") == nil, "EIO, then nothing", err)
+		},
+		`(Fail ENOSPC (On (Write "*/state" (Byte 3))))`: func(b *bench) string {
+			err := b.checkpoint("/c/chk-1")
+			return want(errors.Is(err, syscall.ENOSPC) && size(b, "/c/chk-1/state") == 0, "a full disk, and nothing written", err)
+		},
+		`(Drop (On (Sync "*/state")))`: func(b *bench) string {
+			err := b.checkpoint("/c/chk-1")
+			return want(errors.Is(err, syscall.EIO) && size(b, "/c/chk-1/state") == 0, "EIO, and nothing left", err)
+		},
+		`(Short 3 (On (Write "*/state")))`: func(b *bench) string {
+			err := b.checkpoint("/c/chk-1")
+			return want(errors.Is(err, syscall.ENOSPC) && size(b, "/c/chk-1/state") == 3, "a full disk after 3 bytes", err)
+		},
+		`(Flip 2 (On (Read "*/_metadata")))`: func(b *bench) string {
+			err := b.checkpoint("/c/chk-1")
+			first, second := b.read("/c/chk-1/_metadata"), b.read("/c/chk-1/_metadata")
+			return want(err == nil && first == "meuadata" && second == "metadata", "one bit, once", err, first, second)
+		},
+		`(Truncate 4 (On (Get "*/_metadata")))`: func(b *bench) string {
+			err := b.checkpoint("s3://b/chk-1")
+			first, second := b.read("s3://b/chk-1/_metadata"), b.read("s3://b/chk-1/_metadata")
+			return want(err == nil && first == "meta" && second == "metadata", "4 bytes, once", err, first, second)
+		},
+		`(Delay 50ms (On (Sync "*/chk-1/*")))`: func(b *bench) string {
+			err := b.checkpoint("/c/chk-1")
+			return want(err == nil && b.waited == 50*time.Millisecond, "50ms more", err, b.waited)
+		},
+		`(Lose (On (Put "*/_metadata")))`: func(b *bench) string {
+			err := b.checkpoint("s3://b/chk-1")
+			return want(errors.Is(err, tap.ErrLost) && size(b, "s3://b/chk-1/_metadata") == 8, "a lost answer, and the object", err)
+		},
+		`(Throttle 2 (On (Put "*")))`: func(b *bench) string {
+			first, second, third := b.checkpoint("s3://b/chk-1"), b.checkpoint("s3://b/chk-1"), b.checkpoint("s3://b/chk-1")
+			return want(errors.Is(first, tap.ErrThrottled) && errors.Is(second, tap.ErrThrottled) && third == nil, "503 twice", first, second, third)
+		},
+		`(Stale (On (List "*")))`: func(b *bench) string {
+			err := b.checkpoint("/c/chk-1")
+			first, _ := b.files.List("/c/chk-1")
+			second, _ := b.files.List("/c/chk-1")
+			return want(err == nil && len(first) == 1 && len(second) == 2, "a list without the newest, once", err, first, second)
+		},
+		`(Refuse (On (Put "*/_metadata")))`: func(b *bench) string {
+			err := b.checkpoint("s3://b/chk-1")
+			return want(errors.Is(err, fs.ErrExist) && size(b, "s3://b/chk-1/_metadata") < 0, "a refusal, and no object", err)
+		},
+		`(Leave (On (Put "*/chk-1/state")))`: func(b *bench) string {
+			err := b.checkpoint("s3://b/chk-1")
+			return want(errors.Is(err, syscall.EIO) && size(b, "s3://b/chk-1/state") < 0, "a failure, and no object", err)
+		},
+	} {
+		fault, err := faults.Parse(text)
+		must(t, err)
+		seen[fault.Action] = true
+		b := newBench(t, text)
+		if wrong := effect(b); wrong != "" {
+			t.Errorf("%s: %s", text, wrong)
+		}
+		if len(b.fired) != 1 {
+			t.Errorf("%s: fired at %q", text, b.fired)
+		}
+	}
+	for _, fault := range faults.Catalogue() {
+		if fault.OfOperation() && !seen[fault.Action] {
+			t.Errorf("%s is not tested", fault)
+		}
+	}
+}
+
+func want(holds bool, what string, got ...any) string {
+	if holds {
+		return ""
+	}
+	return fmt.Sprintf("want %s, got %v", what, got)
+}
+
+func size(b *bench, name string) int64 {
+	entry, err := b.memory.Stat(name)
+	if err != nil {
+		return -1
+	}
+	return entry.Size
+}
+
+// A process that is stopped before an operation never does it; after it, it did.
+func TestAStoppedProcessDoesNothingMore(t *testing.T) {
+	for text, there := range map[string]bool{
+		`(Kill taskmanager (Before (Rename "*/_metadata")))`: false,
+		`(Kill taskmanager (After (Rename "*/_metadata")))`:  true,
+	} {
+		b := newBench(t, text)
+		b.stops = true
+		err := b.checkpoint("/c/chk-1")
+		if !errors.Is(err, tap.ErrStopped) || (size(b, "/c/chk-1/_metadata") >= 0) != there {
+			t.Errorf("%s: got %v, and a _metadata of %d bytes", text, err, size(b, "/c/chk-1/_metadata"))
+		}
+	}
+}
+
+func TestChangesAreNumberedAndWatched(t *testing.T) {
+	b := newBench(t, `(Kill taskmanager (Before (Change (Nth 3))))`, `(Kill taskmanager (Before (Write "*" (Given (Completed 9)))))`)
+	var watched []string
+	b.tap.Watch = func(o tap.Operation) {
+		watched = append(watched, fmt.Sprintf("%d %s %s", o.Number, o.Kind, o.Phase()))
+	}
+	must(t, b.checkpoint("/c/chk-1"))
+	b.read("/c/chk-1/_metadata")
+	got := strings.Join(watched, "; ")
+	if want := "1 Create state; 2 Write state; 3 Sync state; 4 Close state; 5 Create metadata; 6 Write metadata; 7 Sync metadata; 8 Close metadata; 9 Rename publish; 10 SyncDir "; got != want {
+		t.Errorf("want %s\ngot  %s", want, got)
+	}
+	if fmt.Sprint(b.fired) != "[3 Sync /c/chk-1/state]" {
+		t.Errorf("fired at %q", b.fired)
+	}
+}
+
+func Example() {
+	taps := &tap.Tap{}
+	files := taps.Files(filesystem.NewMemory(), "taskmanager-1", time.Sleep)
+	fault, _ := faults.Parse(`(Fail ENOSPC (On (Write "*/state" (Nth 2))))`)
+	taps.Arm(fault, nil, func(o tap.Operation) bool {
+		fmt.Println("fired at", o)
+		return false
+	})
+	fmt.Println(filesystem.WriteFile(files, "/a/state", nil))
+	_ = files.MkdirAll("/a")
+	fmt.Println(filesystem.WriteFile(files, "/a/state", []byte("first")))
+	fmt.Println(filesystem.WriteFile(files, "/b/state", []byte("second")))
+	_ = files.MkdirAll("/b")
+	fmt.Println(filesystem.WriteFile(files, "/b/state", []byte("second")))
+	// Output:
+	// create /a/state: file does not exist
+	// <nil>
+	// create /b/state: file does not exist
+	// fired at Write /b/state
+	// Write /b/state: no space left on device
+}

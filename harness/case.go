@@ -1,0 +1,74 @@
+package harness
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/scenarios"
+)
+
+// CaseSchema names the format of a case.
+const CaseSchema = "snapback/case/1"
+
+// Case is a run that can be run again exactly: of the simulated reference, for which one
+// integer decides everything.
+type Case struct {
+	Schema   string             `json:"schema"`
+	Seed     uint64             `json:"seed"`
+	Storage  string             `json:"storage,omitempty"` // that is simulated, if not a local one
+	Verdict  oracle.Verdict     `json:"verdict"`           // that it had
+	Findings []oracle.Finding   `json:"findings,omitempty"`
+	Scenario scenarios.Scenario `json:"scenario"`
+}
+
+// Write writes the case into a directory, and returns the file's name.
+func (c Case) Write(dir string) (string, error) {
+	c.Schema = CaseSchema
+	data, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	name := filepath.Join(dir, fmt.Sprintf("%s-%d.json", strings.ReplaceAll(c.Scenario.Name, "/", "-"), c.Seed))
+	return name, os.WriteFile(name, append(data, '\n'), 0o644)
+}
+
+// ReadCase reads a case.
+func ReadCase(name string) (Case, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return Case{}, Usagef("case: %w", err)
+	}
+	var c Case
+	if err := json.Unmarshal(data, &c); err != nil {
+		return Case{}, Usagef("case %s: %w", name, err)
+	}
+	if c.Schema != CaseSchema {
+		return Case{}, Usagef("case %s: want schema %q, got %q", name, CaseSchema, c.Schema)
+	}
+	if err := c.Scenario.Validate(); err != nil {
+		return Case{}, Usagef("case %s: %w", name, err)
+	}
+	return c, nil
+}
+
+// SameFailure says whether a result fails as the case did.
+func (c Case) SameFailure(result Result) bool {
+	if result.Verdict != c.Verdict {
+		return false
+	}
+	for _, f := range result.Findings {
+		for _, known := range c.Findings {
+			if f.Requirement == known.Requirement {
+				return true
+			}
+		}
+	}
+	return len(c.Findings) == 0
+}

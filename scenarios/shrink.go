@@ -1,0 +1,114 @@
+package scenarios
+
+import (
+	"slices"
+	"time"
+
+	"github.com/snapback/snapback/faults"
+)
+
+// seedsMax is how many seeds are tried for the simplest schedule that still fails.
+const seedsMax = 8
+
+// Shrink makes a scenario smaller for as long as it fails: fewer steps and faults, a
+// smaller cluster and input, a plainer configuration, an earlier operation, a simpler
+// state after a power loss, a smaller seed. It asks no more than so many times.
+func Shrink(s Scenario, seed uint64, asks int, fails func(Scenario, uint64) bool) (Scenario, uint64) {
+	ask := func(smaller Scenario, seed uint64) bool {
+		if asks == 0 || smaller.Validate() != nil {
+			return false
+		}
+		asks--
+		return fails(smaller, seed)
+	}
+	for smaller := true; smaller && asks > 0; {
+		smaller = false
+		for _, candidate := range candidates(s) {
+			if ask(candidate, seed) {
+				s, smaller = candidate, true
+				break // candidates of what is smaller now
+			}
+		}
+	}
+	for other := range min(seed, seedsMax) {
+		if ask(s, other) {
+			return s, other
+		}
+	}
+	return s, seed
+}
+
+// candidates are the scenarios that are one change smaller, those that change most first.
+func candidates(s Scenario) []Scenario {
+	var all []Scenario
+	try := func(change func(*Scenario)) {
+		smaller := s
+		smaller.Steps = slices.Clone(s.Steps)
+		change(&smaller)
+		smaller.Features = smaller.Needed()
+		all = append(all, smaller)
+	}
+	for i := range s.Steps {
+		try(func(s *Scenario) { s.Steps = slices.Delete(s.Steps, i, i+1) })
+	}
+	plain := Job{Parallelism: s.Job.Parallelism, Interval: s.Job.Interval, Timeout: s.Job.Timeout, Retention: s.Job.Retention, Restarts: s.Job.Restarts}
+	if s.Job != plain {
+		try(func(s *Scenario) { s.Job = plain })
+		try(func(s *Scenario) { s.Job.Unaligned, s.Job.AlignmentTimeout = false, 0 })
+		try(func(s *Scenario) { s.Job.Backend = "" })
+	}
+	number := func(field func(*Scenario) *int, least int) {
+		for _, value := range smallerNumbers(int64(*field(&s)), int64(least)) {
+			try(func(s *Scenario) { *field(s) = int(value) })
+		}
+	}
+	number(func(s *Scenario) *int { return &s.Cluster.JobManagers }, 0)
+	number(func(s *Scenario) *int { return &s.Job.Parallelism }, 1)
+	number(func(s *Scenario) *int { return &s.Cluster.TaskManagers }, 1)
+	number(func(s *Scenario) *int { return &s.Cluster.Retained }, 1)
+	number(func(s *Scenario) *int { return &s.Workload.Records }, 1)
+	number(func(s *Scenario) *int { return &s.Workload.Splits }, 1)
+	number(func(s *Scenario) *int { return &s.Workload.Keys }, 1)
+	length := func(field func(*Scenario) *time.Duration, least time.Duration) {
+		for _, value := range smallerNumbers(int64(*field(&s)), int64(least)) {
+			try(func(s *Scenario) { *field(s) = time.Duration(value).Round(time.Millisecond) })
+		}
+	}
+	length(func(s *Scenario) *time.Duration { return &s.Workload.Snapshot }, 0)
+	length(func(s *Scenario) *time.Duration { return &s.Job.Interval }, 10*time.Millisecond)
+	for i := range s.Steps {
+		for _, fault := range smallerFaults(s.Steps[i].Fault) {
+			try(func(s *Scenario) { s.Steps[i].Fault = &fault })
+		}
+		for _, fault := range smallerFaults(s.Steps[i].Arm) {
+			try(func(s *Scenario) { s.Steps[i].Arm = &fault })
+		}
+	}
+	return all
+}
+
+// smallerFaults are faults that come earlier, and do less.
+func smallerFaults(fault *faults.Fault) (all []faults.Fault) {
+	if fault == nil {
+		return nil
+	}
+	for _, nth := range smallerNumbers(int64(fault.Moment.Operation.Nth), 1) {
+		smaller := *fault
+		smaller.Moment.Operation.Nth = int(nth)
+		all = append(all, smaller)
+	}
+	if fault.Action == faults.PowerLoss {
+		for _, state := range smallerNumbers(fault.Amount, 0) {
+			smaller := *fault
+			smaller.Amount = state
+			all = append(all, smaller)
+		}
+	}
+	return all
+}
+
+// smallerNumbers are those to try: the least, half of the way, and one less.
+func smallerNumbers(from, least int64) []int64 {
+	all := []int64{least, least + (from-least)/2, from - 1}
+	return slices.Compact(slices.DeleteFunc(all, func(n int64) bool { return n >= from || n < least }))
+}
