@@ -37,6 +37,7 @@ type Operation struct {
 	Kind  Kind
 	Path  string // a pattern in which * stands for anything; empty: any. Of a rename either name fits
 	Nth   int    // 0: the first
+	Step  int    // the change with this number since a checkpoint's directory was made, which is 1; 0: any
 	Byte  int64  // of a write: the one that writes this byte of the file; 0: any
 	Phase Phase
 	Given Condition
@@ -156,6 +157,9 @@ func (o Operation) String() string {
 	}
 	if o.Nth > 0 {
 		parts = append(parts, fmt.Sprintf("(Nth %d)", o.Nth))
+	}
+	if o.Step > 0 {
+		parts = append(parts, fmt.Sprintf("(Step %d)", o.Step))
 	}
 	if o.Byte > 0 {
 		parts = append(parts, fmt.Sprintf("(Byte %d)", o.Byte))

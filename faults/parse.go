@@ -145,12 +145,12 @@ func (p *parser) operation(r rule) (o Operation, err error) {
 			return o, err
 		}
 	}
-	return o, p.expect(")", "a pattern in quotes, (Nth n), (Byte n), (Phase p), (Given …) or )")
+	return o, p.expect(")", "a pattern in quotes, (Nth n), (Step n), (Byte n), (Phase p), (Given …) or )")
 }
 
 func (p *parser) qualifier(o *Operation) (err error) {
 	p.next()
-	word, err := choose(p, "a qualifier", []string{"Nth", "Byte", "Phase", "Given"}, func(w string) string { return w })
+	word, err := choose(p, "a qualifier", []string{"Nth", "Step", "Byte", "Phase", "Given"}, func(w string) string { return w })
 	if err != nil {
 		return err
 	}
@@ -159,6 +159,9 @@ func (p *parser) qualifier(o *Operation) (err error) {
 	case "Nth":
 		n, err = p.number("a number from 1 on", "", 1)
 		o.Nth = int(n)
+	case "Step":
+		n, err = p.number("a number from 1 on", "", 1)
+		o.Step = int(n)
 	case "Byte":
 		o.Byte, err = p.number("a number from 1 on", "", 1)
 	case "Phase":

@@ -117,7 +117,7 @@ func (r *run) hit(ctx context.Context, fault faults.Fault, o tap.Operation) (sto
 		return true, r.killAll(ctx)
 	}
 	victim := o.Process
-	if !strings.HasPrefix(victim, string(fault.Process)) {
+	if !slices.Contains(r.running(fault.Process), victim) {
 		victim = r.victim(fault.Process)
 	}
 	if victim == "" {
@@ -126,19 +126,25 @@ func (r *run) hit(ctx context.Context, fault faults.Fault, o tap.Operation) (sto
 	}
 	event.Process = victim
 	r.record(event)
-	return victim == o.Process && fault.Action == faults.Kill, r.strikeAt(ctx, fault, victim)
+	// Where a mount knows the kind of a process and not which one it is, it is this one.
+	return fault.Action == faults.Kill && strings.HasPrefix(o.Process, string(fault.Process)), r.strikeAt(ctx, fault, victim)
+}
+
+// running names the processes of a kind; of the JobManagers, the one that leads.
+func (r *run) running(kind faults.Process) []string {
+	if kind == faults.TaskManager {
+		return r.cluster.TaskManagers()
+	}
+	controls, err := r.controls()
+	if err != nil || controls.JobManager() == "" {
+		return nil
+	}
+	return []string{controls.JobManager()}
 }
 
 // victim chooses a process of a kind; empty if there is none.
 func (r *run) victim(kind faults.Process) string {
-	running := r.cluster.TaskManagers()
-	if kind == faults.JobManager {
-		controls, err := r.controls()
-		if err != nil {
-			return ""
-		}
-		running = []string{controls.JobManager()}
-	}
+	running := r.running(kind)
 	if len(running) == 0 {
 		return ""
 	}

@@ -239,9 +239,13 @@ func (r *run) savepointOf(job string) (checkpoint int64, location string, err er
 
 func (r *run) await(ctx context.Context, await scenarios.Await) error {
 	job, _ := r.history.Job(await.Job)
-	if await.Completed > 0 {
-		what := fmt.Sprintf("job %s to complete %d checkpoints", await.Job, await.Completed)
-		return r.untilOrEnd(ctx, what, job, func() bool { return len(r.history.Completed(job.ID, r.history.End())) >= await.Completed })
+	if await.Status == "" {
+		wanted := await.Completed
+		if await.More > 0 {
+			wanted = await.More + len(r.history.Completed(job.ID, r.history.End()))
+		}
+		what := fmt.Sprintf("job %s to complete %d checkpoints", await.Job, wanted)
+		return r.untilOrEnd(ctx, what, job, func() bool { return len(r.history.Completed(job.ID, r.history.End())) >= wanted })
 	}
 	what := fmt.Sprintf("job %s to be %s", await.Job, await.Status)
 	reached := func() bool { return r.status(job) == await.Status }

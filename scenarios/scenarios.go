@@ -156,10 +156,11 @@ const (
 )
 
 // Await waits until a job has completed so many checkpoints since it was
-// submitted, or reached a status.
+// submitted, or so many more, or reached a status.
 type Await struct {
 	Job       string            `json:"job" yaml:"job"`
 	Completed int               `json:"completed,omitempty" yaml:"completed,omitempty"`
+	More      int               `json:"more,omitempty" yaml:"more,omitempty"` // checkpoints, from now on
 	Status    storage.JobStatus `json:"status,omitempty" yaml:"status,omitempty"`
 }
 

@@ -199,8 +199,14 @@ func (p *progress) submit(submit Submit, slots int) error {
 }
 
 func (a Await) validate() error {
-	if a.Job == "" || a.Completed < 0 || (a.Completed > 0) == (a.Status != "") {
-		return errors.New("await: want a job, and completed or status, not both")
+	set := 0
+	for _, one := range []bool{a.Completed > 0, a.More > 0, a.Status != ""} {
+		if one {
+			set++
+		}
+	}
+	if a.Job == "" || a.Completed < 0 || a.More < 0 || set != 1 {
+		return errors.New("await: want a job, and one of completed, more and status")
 	}
 	if a.Status != "" && !slices.Contains(storage.JobStatuses(), a.Status) {
 		return fmt.Errorf("await: status: want one of %v, got %q", storage.JobStatuses(), a.Status)

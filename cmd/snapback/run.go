@@ -72,7 +72,7 @@ func runCommand() *cobra.Command {
 	}
 	flags := command.Flags()
 	flags.StringVar(&o.target, "target", reference.Name, "what to test: reference or flink")
-	flags.StringVar(&o.runtime, "runtime", "", "how it runs: simulated (reference only), processes, or running (flink only, with --rest); default: the first that the target has")
+	flags.StringVar(&o.runtime, "runtime", "", "how it runs: simulated (reference only), processes, minicluster (flink in one JVM), or running (flink only, with --rest); default: the first that the target has")
 	flags.StringVar(&o.flinkVersion, "flink-version", flink.DefaultVersion, "the Apache Flink to install and test")
 	flags.StringVar(&o.flinkHome, "flink-home", "", "`path` of an Apache Flink distribution to test instead (FLINK_HOME, unless a version is given)")
 	flags.StringVar(&o.rest, "rest", "", "`URL` of the REST API of a Flink that runs already, as in http://localhost:8081")
@@ -87,7 +87,7 @@ func runCommand() *cobra.Command {
 	flags.BoolVar(&o.quiet, "quiet", false, "print no progress")
 	flags.BoolVar(&o.noColor, "no-color", false, "print no colors (also NO_COLOR)")
 	registerCompletion(command, "target", reference.Name, flink.Name)
-	registerCompletion(command, "runtime", "simulated", "processes", flink.RunningRuntime)
+	registerCompletion(command, "runtime", "simulated", "processes", flink.MiniclusterRuntime, flink.RunningRuntime)
 	registerCompletion(command, "format", "human", "json", "jsonl")
 	return command
 }
@@ -186,7 +186,7 @@ func finish(command *cobra.Command, o runOptions, dir string, finished report.Ru
 }
 
 func (o runOptions) validate() error {
-	known := map[string][]string{reference.Name: {"", "simulated", "processes"}, flink.Name: {"", "processes", flink.RunningRuntime}}
+	known := map[string][]string{reference.Name: {"", "simulated", "processes"}, flink.Name: {"", "processes", flink.MiniclusterRuntime, flink.RunningRuntime}}
 	runtimes, ok := known[o.target]
 	switch {
 	case !ok:
@@ -239,7 +239,11 @@ func newTarget(ctx context.Context, o runOptions, say func(string)) (harness.Tar
 		if home == "" && !o.versionGiven {
 			home = os.Getenv("FLINK_HOME")
 		}
-		return flink.Provision(ctx, flink.Options{Version: o.flinkVersion, Home: home}, say)
+		target, err := flink.Provision(ctx, flink.Options{Version: o.flinkVersion, Home: home}, say)
+		if err == nil && o.runtime == flink.MiniclusterRuntime {
+			return flink.Minicluster{Target: target}, nil
+		}
+		return target, err
 	case o.simulated():
 		return reference.Simulated{Storage: o.place}, nil
 	default:

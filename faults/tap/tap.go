@@ -21,6 +21,7 @@ import (
 // Operation is one on storage.
 type Operation struct {
 	Number   int // from 1, of those that change something; of others, that of the last one
+	Step     int // the same, counted from the last time that a checkpoint's directory was made
 	Kind     faults.Kind
 	Name     string
 	NewName  string // of a rename
@@ -45,8 +46,14 @@ type Tap struct {
 	// it is nil. It is set before there are any operations.
 	Watch func(Operation)
 
+	// Run runs what a fault sets off, before it returns, unless it is nil: for mounts whose
+	// operations come from elsewhere than whoever armed the fault. It is set before there are
+	// any operations.
+	Run func(func())
+
 	mu      sync.Mutex
 	changes int
+	step    int
 	newest  string // name that was made last
 	armed   []*armed
 }
@@ -88,11 +95,14 @@ func (t *Tap) Before(o *Operation) *Intervention {
 	t.mu.Lock()
 	if o.Kind.Changes() {
 		t.changes++
+		if t.step++; o.Phase() == faults.Begin {
+			t.step = 1
+		}
 	}
-	o.Number = t.changes
+	o.Number, o.Step = t.changes, t.step
 	hits := t.hits(*o, faults.Before, faults.On)
 	t.mu.Unlock()
-	return fire(hits, *o)
+	return t.fire(hits, *o)
 }
 
 // After is called by a mount with an operation that was done. It returns whether whoever
@@ -110,7 +120,7 @@ func (t *Tap) After(o Operation) (stopped bool) {
 	if t.Watch != nil && o.Kind.Changes() {
 		t.Watch(o)
 	}
-	intervention := fire(hits, o)
+	intervention := t.fire(hits, o)
 	return intervention != nil && intervention.Stopped
 }
 
@@ -120,6 +130,9 @@ func (t *Tap) hits(o Operation, moments ...faults.When) (hits []*armed) {
 	t.armed = slices.DeleteFunc(t.armed, func(a *armed) bool {
 		wanted := a.fault.Moment.Operation
 		if !slices.Contains(moments, a.fault.Moment.When) || !wanted.Matches(o.Kind, o.Name, o.NewName, o.From, o.To) {
+			return false
+		}
+		if wanted.Step > 0 && (wanted.Step != o.Step || !o.Kind.Changes()) {
 			return false
 		}
 		if wanted.Given != (faults.Condition{}) && !a.holds(wanted.Given) {
@@ -139,16 +152,24 @@ func (t *Tap) hits(o Operation, moments ...faults.When) (hits []*armed) {
 }
 
 // fire fires outside the lock: what it does may take operations of its own.
+func (t *Tap) fire(hits []*armed, o Operation) (all *Intervention) {
+	if len(hits) == 0 {
+		return nil
+	}
+	if t.Run == nil {
+		return fire(hits, o)
+	}
+	t.Run(func() { all = fire(hits, o) })
+	return all
+}
+
 func fire(hits []*armed, o Operation) *Intervention {
-	var all *Intervention
+	all := &Intervention{}
 	for _, a := range hits {
 		first := a.fault.Action != faults.Throttle || a.left == a.fault.Amount-1
 		stopped := false
 		if first {
 			stopped = a.fire(o)
-		}
-		if all == nil {
-			all = &Intervention{}
 		}
 		if a.fault.OfOperation() {
 			all.Fault = a.fault

@@ -106,6 +106,9 @@ var submittedLine = regexp.MustCompile(`Job has been submitted with JobID ([0-9a
 
 func (c *client) runFrom(ctx context.Context, submission harness.Submission) (string, error) {
 	run := []string{"run", "-d", "-s", submission.Restore, "-p", strconv.Itoa(submission.Job.Parallelism), "-c", mainClass}
+	if submission.ClaimMode != "" {
+		run = append(run, "-claimMode", string(submission.ClaimMode))
+	}
 	for key, value := range configuration(submission) {
 		run = append(run, "-D"+key+"="+value)
 	}
@@ -189,7 +192,7 @@ func arguments(submission harness.Submission) []string {
 // configuration is what Flink reads from a job and not from its cluster.
 func configuration(submission harness.Submission) map[string]string {
 	j := submission.Job
-	return map[string]string{
+	c := map[string]string{
 		"execution.checkpointing.interval":                          millis(j.Interval),
 		"execution.checkpointing.timeout":                           millis(j.Timeout),
 		"execution.checkpointing.externalized-checkpoint-retention": string(j.Retention),
@@ -197,6 +200,21 @@ func configuration(submission harness.Submission) map[string]string {
 		"restart-strategy.fixed-delay.attempts":                     strconv.Itoa(j.Restarts),
 		"restart-strategy.fixed-delay.delay":                        "100ms",
 	}
+	set := func(key, value string, wanted bool) {
+		if wanted {
+			c[key] = value
+		}
+	}
+	set("execution.checkpointing.min-pause", millis(j.MinPause), j.MinPause > 0)
+	set("execution.checkpointing.max-concurrent-checkpoints", strconv.Itoa(j.MaxConcurrent), j.MaxConcurrent > 0)
+	set("execution.checkpointing.tolerable-failed-checkpoints", strconv.Itoa(j.Tolerable), j.Tolerable > 0)
+	set("execution.checkpointing.mode", "AT_LEAST_ONCE", j.AtLeastOnce)
+	set("execution.checkpointing.unaligned.enabled", "true", j.Unaligned)
+	set("execution.checkpointing.aligned-checkpoint-timeout", millis(j.AlignmentTimeout), j.AlignmentTimeout > 0)
+	set("state.backend.type", "rocksdb", j.Backend == "incremental")
+	set("execution.checkpointing.incremental", "true", j.Backend == "incremental")
+	set("state.changelog.enabled", "true", j.Backend == "changelog")
+	return c
 }
 
 func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + "ms" }

@@ -10,7 +10,7 @@ package flink
 
 import (
 	"context"
-	_ "embed" // for the files of the cluster
+	"embed"
 	"text/template"
 
 	"github.com/snapback/snapback/harness"
@@ -30,8 +30,10 @@ var configText string
 //go:embed files/log4j.properties
 var log4j []byte
 
-//go:embed files/Counts.java
-var countsSource []byte
+// sources are those of the workload, and of the host of a cluster in one JVM.
+//
+//go:embed files/*.java
+var sources embed.FS
 
 var configTemplate = template.Must(template.New("config.yaml").Parse(configText))
 

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -163,14 +164,28 @@ func (t Target) classPath() (string, error) {
 		}
 		all = append(all, found...)
 	}
+	if t.jar != "" { // for the host
+		all = append(all, t.jar)
+	}
 	return strings.Join(all, string(os.PathListSeparator)), nil
 }
 
 // compile makes the workload's jar; one for each Flink and each state of the
 // source.
 func compile(ctx context.Context, cache string, t Target, say func(string)) (string, error) {
-	digest := sha256.Sum256(countsSource)
-	jar := filepath.Join(cache, fmt.Sprintf("counts-%s-%x.jar", t.version, digest[:8]))
+	names, err := fs.Glob(sources, "files/*.java")
+	if err != nil {
+		return "", err
+	}
+	hash := sha256.New()
+	for _, name := range names {
+		source, err := sources.ReadFile(name)
+		if err != nil {
+			return "", err
+		}
+		hash.Write(source)
+	}
+	jar := filepath.Join(cache, fmt.Sprintf("workload-%s-%x.jar", t.version, hash.Sum(nil)[:8]))
 	if _, err := os.Stat(jar); err == nil {
 		return jar, nil
 	}
@@ -184,12 +199,15 @@ func compile(ctx context.Context, cache string, t Target, say func(string)) (str
 		return "", err
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // only a cache's litter
-	source := filepath.Join(dir, "Counts.java")
-	if err := os.WriteFile(source, countsSource, 0o644); err != nil {
+	if err := os.CopyFS(dir, sources); err != nil {
 		return "", err
 	}
 	classes := filepath.Join(dir, "classes")
-	output, err := run(ctx, cache, "compile", "javac", "--release", "11", "-Xlint:-options", "-cp", classPath, "-d", classes, source)
+	command := []string{"javac", "--release", "11", "-Xlint:-options", "-nowarn", "-cp", classPath, "-d", classes}
+	for _, name := range names {
+		command = append(command, filepath.Join(dir, name))
+	}
+	output, err := run(ctx, cache, "compile", command...)
 	if err != nil {
 		return "", fmt.Errorf("compile the workload for Flink %s: %w\n%s", t.version, err, output)
 	}

@@ -24,6 +24,7 @@ const (
 type rest struct {
 	url    string
 	client http.Client
+	sets   chan func() // what is to be run while an answer is awaited; nil: nothing
 }
 
 func newREST(url string) *rest { return &rest{url: url, client: http.Client{Timeout: restTimeout}} }
@@ -61,6 +62,22 @@ func (r *rest) send(ctx context.Context, method, path, contentType string, body 
 	return json.NewDecoder(io.LimitReader(response, answerMax)).Decode(answer)
 }
 
+func (r *rest) do(request *http.Request) (response *http.Response, err error) {
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		response, err = r.client.Do(request)
+	}()
+	for {
+		select {
+		case set := <-r.sets:
+			set()
+		case <-answered:
+			return response, err
+		}
+	}
+}
+
 // open sends a request and returns the body of an answer that says yes.
 func (r *rest) open(ctx context.Context, method, path, contentType string, body io.Reader) (io.ReadCloser, error) {
 	request, err := http.NewRequestWithContext(ctx, method, r.url+path, body)
@@ -70,7 +87,7 @@ func (r *rest) open(ctx context.Context, method, path, contentType string, body 
 	if body != nil {
 		request.Header.Set("Content-Type", contentType)
 	}
-	response, err := r.client.Do(request)
+	response, err := r.do(request)
 	if err != nil {
 		return nil, err
 	}

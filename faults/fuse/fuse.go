@@ -1,0 +1,449 @@
+// Package fuse mounts a directory whose operations come by a tap, and of which it is known
+// what a power loss would leave: for engines that we did not write, and that keep their
+// checkpoints in files.
+//
+// What is in the directory is in this process's memory, and gone with the mount. It has
+// what checkpoints need of a file system and no more: no links, no permissions, no times.
+//
+// Start with [New]. It takes /dev/fuse, and root.
+package fuse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	fusefs "github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/faults/tap"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// Device is what it takes.
+const Device = "/dev/fuse"
+
+// Mount is a mounted directory.
+type Mount struct {
+	Dir string // absolute; names in it are the same outside, on the disk and to the tap
+
+	tap    *tap.Tap
+	who    func(pid int) string
+	server *fuse.Server
+	mu     sync.Mutex
+	disk   *filesystem.Memory
+}
+
+// New mounts a directory, which is made if it is not there. Who names the process with a
+// thread's id.
+func New(dir string, taps *tap.Tap, who func(thread int) string) (*Mount, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	m := &Mount{Dir: dir, tap: taps, who: who, disk: filesystem.NewMemory()}
+	if err := filesystem.MkdirDurably(m.disk, dir); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	never := time.Duration(0) // is anything taken for granted: a power loss changes it
+	options := &fusefs.Options{EntryTimeout: &never, AttrTimeout: &never, NegativeTimeout: &never}
+	options.DirectMountStrict, options.FsName, options.Name = true, "snapback", "snapback"
+	if m.server, err = fusefs.Mount(dir, &node{mount: m}, options); err != nil {
+		return nil, fmt.Errorf("mount %s: %w (it takes %s, and root)", dir, err, Device)
+	}
+	return m, nil
+}
+
+// Close takes the directory away. What still uses it fails from then on.
+func (m *Mount) Close() error {
+	if err := syscall.Unmount(m.Dir, syscall.MNT_DETACH); err != nil {
+		return fmt.Errorf("unmount %s: %w", m.Dir, err)
+	}
+	m.server.Wait()
+	return nil
+}
+
+// Disk is what is in the directory. Nobody may be using that.
+func (m *Mount) Disk() *filesystem.Memory { return m.disk }
+
+// Replace puts something else in the place of all that is in the directory.
+func (m *Mount) Replace(disk *filesystem.Memory) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.disk = disk
+}
+
+// Tap has operations come by another tap from now on.
+func (m *Mount) Tap(taps *tap.Tap) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.tap = taps
+}
+
+// Files is the directory as it is, past the kernel and the tap.
+func (m *Mount) Files() filesystem.FileSystem { return past{m} }
+
+// do lets an operation come by the tap.
+func (m *Mount) do(ctx context.Context, o tap.Operation, operation func() error) syscall.Errno {
+	return m.doOr(ctx, o, operation, func(*tap.Intervention) (error, bool) { return nil, false })
+}
+
+// doOr is do for operations to which more can be done: special does it, and says whether
+// it did.
+func (m *Mount) doOr(ctx context.Context, o tap.Operation, operation func() error, special func(*tap.Intervention) (error, bool)) syscall.Errno {
+	if caller, ok := fuse.FromContext(ctx); ok {
+		o.Process = m.who(int(caller.Pid))
+	}
+	locked := func() error {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return operation()
+	}
+	m.mu.Lock()
+	taps := m.tap
+	m.mu.Unlock()
+	if i := taps.Before(&o); i != nil {
+		if i.Stopped {
+			return syscall.EIO
+		}
+		if err, instead := special(i); instead {
+			return errno(err)
+		}
+		switch i.Action {
+		case faults.Fail:
+			return errno(faults.Error(i.Detail))
+		case faults.Lose:
+			_ = locked() // nobody is told
+			return syscall.EIO
+		case faults.Delay:
+			time.Sleep(time.Duration(i.Amount))
+		}
+	}
+	if err := locked(); err != nil {
+		return errno(err)
+	}
+	if taps.After(o) {
+		return syscall.EIO
+	}
+	return 0
+}
+
+func errno(err error) syscall.Errno {
+	var number syscall.Errno
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &number):
+		return number
+	case errors.Is(err, fs.ErrNotExist):
+		return syscall.ENOENT
+	case errors.Is(err, fs.ErrExist):
+		return syscall.EEXIST
+	}
+	return syscall.EIO
+}
+
+// node is a file or a directory that the kernel knows.
+type node struct {
+	fusefs.Inode
+	mount *Mount
+}
+
+var (
+	_ fusefs.NodeLookuper  = (*node)(nil)
+	_ fusefs.NodeGetattrer = (*node)(nil)
+	_ fusefs.NodeSetattrer = (*node)(nil)
+	_ fusefs.NodeCreater   = (*node)(nil)
+	_ fusefs.NodeOpener    = (*node)(nil)
+	_ fusefs.NodeReaddirer = (*node)(nil)
+	_ fusefs.NodeMkdirer   = (*node)(nil)
+	_ fusefs.NodeUnlinker  = (*node)(nil)
+	_ fusefs.NodeRmdirer   = (*node)(nil)
+	_ fusefs.NodeRenamer   = (*node)(nil)
+	_ fusefs.NodeFsyncer   = (*node)(nil)
+)
+
+func (n *node) name(child ...string) string {
+	return filesystem.Join(n.mount.Dir, append([]string{n.Path(nil)}, child...)...)
+}
+
+func (n *node) stat(name string, attr *fuse.Attr) (fusefs.StableAttr, error) {
+	n.mount.mu.Lock()
+	defer n.mount.mu.Unlock()
+	entry, err := n.mount.disk.Stat(name)
+	if err != nil {
+		return fusefs.StableAttr{}, err
+	}
+	stable := fusefs.StableAttr{Mode: fuse.S_IFREG}
+	attr.Mode, attr.Size, attr.Nlink = fuse.S_IFREG|0o644, uint64(entry.Size), 1
+	if entry.Directory {
+		stable.Mode, attr.Mode = fuse.S_IFDIR, fuse.S_IFDIR|0o755
+	}
+	return stable, nil
+}
+
+func (n *node) child(ctx context.Context, name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+	stable, err := n.stat(n.name(name), &out.Attr)
+	if err != nil {
+		return nil, errno(err)
+	}
+	return n.NewInode(ctx, &node{mount: n.mount}, stable), 0
+}
+
+// Lookup implements [fusefs.NodeLookuper].
+func (n *node) Lookup(ctx context.Context, name string, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+	return n.child(ctx, name, out)
+}
+
+// Getattr implements [fusefs.NodeGetattrer].
+func (n *node) Getattr(_ context.Context, _ fusefs.FileHandle, out *fuse.AttrOut) syscall.Errno {
+	_, err := n.stat(n.name(), &out.Attr)
+	return errno(err)
+}
+
+// Setattr implements [fusefs.NodeSetattrer], for the size alone.
+func (n *node) Setattr(ctx context.Context, _ fusefs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
+	if size, ok := in.GetSize(); ok {
+		o := tap.Operation{Kind: faults.Write, Name: n.name(), From: int64(size), To: int64(size)}
+		failed := n.mount.do(ctx, o, func() error {
+			file, err := n.mount.disk.OpenFile(o.Name)
+			if err == nil {
+				file.Truncate(int64(size))
+			}
+			return err
+		})
+		if failed != 0 {
+			return failed
+		}
+	}
+	_, err := n.stat(n.name(), &out.Attr)
+	return errno(err)
+}
+
+// Create implements [fusefs.NodeCreater].
+func (n *node) Create(ctx context.Context, name string, _, _ uint32, out *fuse.EntryOut) (*fusefs.Inode, fusefs.FileHandle, uint32, syscall.Errno) {
+	h := &handle{mount: n.mount, name: n.name(name)}
+	failed := n.mount.do(ctx, tap.Operation{Kind: faults.Create, Name: h.name}, func() error {
+		_, err := n.mount.disk.Create(h.name)
+		if err != nil {
+			return err
+		}
+		h.file, err = n.mount.disk.OpenFile(h.name)
+		return err
+	})
+	if failed != 0 {
+		return nil, nil, 0, failed
+	}
+	child, failed := n.child(ctx, name, out)
+	return child, h, fuse.FOPEN_DIRECT_IO, failed
+}
+
+// Open implements [fusefs.NodeOpener]. (The kernel empties a file by itself before.)
+func (n *node) Open(ctx context.Context, _ uint32) (fusefs.FileHandle, uint32, syscall.Errno) {
+	h := &handle{mount: n.mount, name: n.name()}
+	failed := n.mount.do(ctx, tap.Operation{Kind: faults.Open, Name: h.name}, func() (err error) {
+		h.file, err = n.mount.disk.OpenFile(h.name)
+		return err
+	})
+	return h, fuse.FOPEN_DIRECT_IO, failed
+}
+
+// Readdir implements [fusefs.NodeReaddirer].
+func (n *node) Readdir(ctx context.Context) (fusefs.DirStream, syscall.Errno) {
+	var listed []fuse.DirEntry
+	failed := n.mount.do(ctx, tap.Operation{Kind: faults.List, Name: n.name()}, func() error {
+		entries, err := n.mount.disk.List(n.name())
+		for _, e := range entries {
+			mode := uint32(fuse.S_IFREG)
+			if e.Directory {
+				mode = fuse.S_IFDIR
+			}
+			listed = append(listed, fuse.DirEntry{Name: e.Name, Mode: mode})
+		}
+		return err
+	})
+	return fusefs.NewListDirStream(listed), failed
+}
+
+// Mkdir implements [fusefs.NodeMkdirer].
+func (n *node) Mkdir(ctx context.Context, name string, _ uint32, out *fuse.EntryOut) (*fusefs.Inode, syscall.Errno) {
+	o := tap.Operation{Kind: faults.Mkdir, Name: n.name(name)}
+	if failed := n.mount.do(ctx, o, func() error { return n.mount.disk.MkdirAll(o.Name) }); failed != 0 {
+		return nil, failed
+	}
+	return n.child(ctx, name, out)
+}
+
+// Unlink implements [fusefs.NodeUnlinker].
+func (n *node) Unlink(ctx context.Context, name string) syscall.Errno {
+	o := tap.Operation{Kind: faults.Remove, Name: n.name(name)}
+	return n.mount.do(ctx, o, func() error { return n.mount.disk.Remove(o.Name) })
+}
+
+// Rmdir implements [fusefs.NodeRmdirer].
+func (n *node) Rmdir(ctx context.Context, name string) syscall.Errno { return n.Unlink(ctx, name) }
+
+// Rename implements [fusefs.NodeRenamer]. Directories cannot be renamed.
+func (n *node) Rename(ctx context.Context, name string, newParent fusefs.InodeEmbedder, newName string, _ uint32) syscall.Errno {
+	parent, ok := newParent.(*node)
+	if !ok {
+		return syscall.EXDEV
+	}
+	o := tap.Operation{Kind: faults.Rename, Name: n.name(name), NewName: parent.name(newName)}
+	return n.mount.do(ctx, o, func() error { return n.mount.disk.Rename(o.Name, o.NewName) })
+}
+
+// Fsync implements [fusefs.NodeFsyncer]: of a file, or of a directory.
+func (n *node) Fsync(ctx context.Context, open fusefs.FileHandle, _ uint32) syscall.Errno {
+	h, ok := open.(*handle)
+	if !ok {
+		o := tap.Operation{Kind: faults.SyncDir, Name: n.name()}
+		return n.mount.do(ctx, o, func() error { return n.mount.disk.SyncDir(o.Name) })
+	}
+	return n.mount.doOr(ctx, tap.Operation{Kind: faults.Sync, Name: n.name()}, h.file.Sync, func(i *tap.Intervention) (error, bool) {
+		if i.Action != faults.Drop {
+			return nil, false
+		}
+		n.mount.mu.Lock()
+		defer n.mount.mu.Unlock()
+		h.file.Drop()
+		return syscall.EIO, true
+	})
+}
+
+// handle is an open file.
+type handle struct {
+	mount   *Mount
+	name    string // when it was opened
+	file    *filesystem.MemoryFile
+	written bool
+	ends    int64 // where it ends for this reader, after a fault; 0: where it does
+}
+
+var (
+	_ fusefs.FileReader   = (*handle)(nil)
+	_ fusefs.FileWriter   = (*handle)(nil)
+	_ fusefs.FileFlusher  = (*handle)(nil)
+	_ fusefs.FileReleaser = (*handle)(nil)
+)
+
+// Read implements [fusefs.FileReader].
+func (h *handle) Read(ctx context.Context, into []byte, offset int64) (fuse.ReadResult, syscall.Errno) {
+	n := 0
+	read := func() (err error) {
+		n, err = h.file.ReadAt(into, offset)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		return err
+	}
+	o := tap.Operation{Kind: faults.Read, Name: h.name, From: offset, To: offset + int64(len(into))}
+	failed := h.mount.doOr(ctx, o, read, func(i *tap.Intervention) (error, bool) {
+		if i.Action != faults.Flip && i.Action != faults.Truncate {
+			return nil, false
+		}
+		h.mount.mu.Lock()
+		defer h.mount.mu.Unlock()
+		err := read()
+		if at := int(i.Amount - offset); i.Action == faults.Flip && at >= 0 && at < n {
+			into[at] ^= 1
+		}
+		if i.Action == faults.Truncate {
+			h.ends = max(1, i.Amount)
+		}
+		return err, true
+	})
+	if h.ends > 0 {
+		n = max(0, min(n, int(h.ends-offset)))
+	}
+	return fuse.ReadResultData(into[:n]), failed
+}
+
+// Write implements [fusefs.FileWriter].
+func (h *handle) Write(ctx context.Context, data []byte, offset int64) (uint32, syscall.Errno) {
+	h.written = true
+	write := func() error {
+		_, err := h.file.WriteAt(data, offset)
+		return err
+	}
+	o := tap.Operation{Kind: faults.Write, Name: h.name, From: offset, To: offset + int64(len(data))}
+	failed := h.mount.doOr(ctx, o, write, func(i *tap.Intervention) (error, bool) {
+		if i.Action != faults.Short {
+			return nil, false
+		}
+		h.mount.mu.Lock()
+		defer h.mount.mu.Unlock()
+		data = data[:min(int64(len(data)), i.Amount)]
+		return errors.Join(write(), syscall.ENOSPC), true
+	})
+	return uint32(len(data)), failed
+}
+
+// Flush implements [fusefs.FileFlusher]: a file that was written to is closed.
+func (h *handle) Flush(ctx context.Context) syscall.Errno {
+	if !h.written {
+		return 0
+	}
+	return h.mount.do(ctx, tap.Operation{Kind: faults.Close, Name: h.name}, func() error { return nil })
+}
+
+// Release implements [fusefs.FileReleaser].
+func (h *handle) Release(context.Context) syscall.Errno { return 0 }
+
+// past is the directory for whoever looks into it from this process.
+type past struct{ mount *Mount }
+
+func locked[T any](p past, operation func(*filesystem.Memory) (T, error)) (T, error) {
+	p.mount.mu.Lock()
+	defer p.mount.mu.Unlock()
+	return operation(p.mount.disk)
+}
+
+func (p past) CreatesWhole(string) bool { return false }
+
+func (p past) Create(name string) (filesystem.File, error) {
+	return locked(p, func(disk *filesystem.Memory) (filesystem.File, error) { return disk.Create(name) })
+}
+
+func (p past) Open(name string) (io.ReadCloser, error) {
+	return locked(p, func(disk *filesystem.Memory) (io.ReadCloser, error) { return disk.Open(name) })
+}
+
+func (p past) Rename(oldName, newName string) error {
+	_, err := locked(p, func(disk *filesystem.Memory) (any, error) { return nil, disk.Rename(oldName, newName) })
+	return err
+}
+
+func (p past) Remove(name string) error {
+	_, err := locked(p, func(disk *filesystem.Memory) (any, error) { return nil, disk.Remove(name) })
+	return err
+}
+
+func (p past) MkdirAll(name string) error {
+	_, err := locked(p, func(disk *filesystem.Memory) (any, error) { return nil, disk.MkdirAll(name) })
+	return err
+}
+
+func (p past) List(name string) ([]filesystem.Entry, error) {
+	return locked(p, func(disk *filesystem.Memory) ([]filesystem.Entry, error) { return disk.List(name) })
+}
+
+func (p past) Stat(name string) (filesystem.Entry, error) {
+	return locked(p, func(disk *filesystem.Memory) (filesystem.Entry, error) { return disk.Stat(name) })
+}
+
+func (p past) SyncDir(name string) error {
+	_, err := locked(p, func(disk *filesystem.Memory) (any, error) { return nil, disk.SyncDir(name) })
+	return err
+}

@@ -1,0 +1,151 @@
+package fuse_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/faults/fuse"
+	"github.com/snapback/snapback/faults/tap"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mounted(t *testing.T, armed ...string) (*fuse.Mount, *tap.Tap, *int) {
+	t.Helper()
+	taps, fired := &tap.Tap{}, 0
+	for _, text := range armed {
+		fault, err := faults.Parse(text)
+		must(t, err)
+		taps.Arm(fault, nil, func(tap.Operation) bool {
+			fired++
+			return false
+		})
+	}
+	m, err := fuse.New(filepath.Join(t.TempDir(), "mount"), taps, func(int) string { return "me" })
+	must(t, err)
+	t.Cleanup(func() { must(t, m.Close()) })
+	return m, taps, &fired
+}
+
+// The mount does what the machine's own file system does.
+func TestItIsAFileSystem(t *testing.T) {
+	m, _, _ := mounted(t)
+	files := filesystem.Local{}
+	dir := m.Dir + "/job/chk-1"
+	must(t, files.MkdirAll(dir))
+	must(t, filesystem.WriteWhole(files, dir+"/_metadata", dir+"/._metadata.inprogress.x", []byte("metadata")))
+	must(t, os.WriteFile(dir+"/state", []byte("state"), 0o600))
+	must(t, os.WriteFile(dir+"/state", []byte("st"), 0o600)) // emptied, and written again
+	data, err := os.ReadFile(dir + "/state")
+	if string(data) != "st" || err != nil {
+		t.Errorf("read %q, %v", data, err)
+	}
+	entries, err := files.List(dir)
+	if err != nil || len(entries) != 2 || entries[0].Size != 8 {
+		t.Errorf("listed %+v, %v", entries, err)
+	}
+	if err := os.Remove(dir); !errors.Is(err, syscall.ENOTEMPTY) {
+		t.Errorf("removed a directory with something in it: %v", err)
+	}
+	must(t, filesystem.RemoveAll(files, m.Dir+"/job"))
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("removed, and still there: %v", err)
+	}
+	if _, err := os.ReadFile(m.Dir + "/nothing"); !os.IsNotExist(err) {
+		t.Errorf("want no file, got %v", err)
+	}
+}
+
+func TestFaultsAreSeenThroughTheKernel(t *testing.T) {
+	for text, holds := range map[string]func(m *fuse.Mount) bool{
+		`(Fail ENOSPC (On (Write "*/state")))`: func(m *fuse.Mount) bool {
+			return errors.Is(os.WriteFile(m.Dir+"/state", []byte("x"), 0o600), syscall.ENOSPC)
+		},
+		`(Fail EIO (On (Rename "*/b")))`: func(m *fuse.Mount) bool {
+			return os.WriteFile(m.Dir+"/a", nil, 0o600) == nil && errors.Is(os.Rename(m.Dir+"/a", m.Dir+"/b"), syscall.EIO) && os.Rename(m.Dir+"/a", m.Dir+"/b") == nil
+		},
+		`(Short 3 (On (Write "*/state")))`: func(m *fuse.Mount) bool {
+			err := os.WriteFile(m.Dir+"/state", []byte("state"), 0o600)
+			data, _ := os.ReadFile(m.Dir + "/state")
+			return errors.Is(err, syscall.ENOSPC) && string(data) == "sta"
+		},
+		`(Drop (On (Sync "*/state")))`: func(m *fuse.Mount) bool {
+			err := filesystem.WriteFile(filesystem.Local{}, m.Dir+"/state", []byte("state"))
+			data, _ := os.ReadFile(m.Dir + "/state")
+			return errors.Is(err, syscall.EIO) && len(data) == 0
+		},
+		`(Flip 1 (On (Read "*/state")))`: func(m *fuse.Mount) bool {
+			_ = os.WriteFile(m.Dir+"/state", []byte("state"), 0o600)
+			first, _ := os.ReadFile(m.Dir + "/state")
+			second, _ := os.ReadFile(m.Dir + "/state")
+			return string(first) == "suate" && string(second) == "state"
+		},
+		`(Truncate 2 (On (Read "*/state")))`: func(m *fuse.Mount) bool {
+			_ = os.WriteFile(m.Dir+"/state", []byte("state"), 0o600)
+			first, _ := os.ReadFile(m.Dir + "/state")
+			return string(first) == "st"
+		},
+		`(Lose (On (Mkdir "*/d")))`: func(m *fuse.Mount) bool {
+			err := os.Mkdir(m.Dir+"/d", 0o700)
+			_, there := os.Stat(m.Dir + "/d")
+			return errors.Is(err, syscall.EIO) && there == nil
+		},
+	} {
+		m, _, fired := mounted(t, text)
+		if !holds(m) || *fired != 1 {
+			t.Errorf("%s: fired %d times, or does not do what it claims", text, *fired)
+		}
+	}
+}
+
+// What was not made durable is lost with the power, also through the kernel.
+func TestAPowerLoss(t *testing.T) {
+	m, _, _ := mounted(t)
+	must(t, filesystem.WriteFile(filesystem.Local{}, m.Dir+"/a", []byte("a")))
+	must(t, filesystem.Local{}.SyncDir(m.Dir))
+	must(t, filesystem.WriteFile(filesystem.Local{}, m.Dir+"/b", []byte("b")))
+	m.Replace(m.Disk().Crash(filesystem.Model{Level: filesystem.POSIX}, func(int) int { return 0 }))
+	if _, err := os.Stat(m.Dir + "/a"); err != nil {
+		t.Errorf("what was durable is lost: %v", err)
+	}
+	if _, err := os.Stat(m.Dir + "/b"); !os.IsNotExist(err) {
+		t.Errorf("what was not durable is there: %v", err)
+	}
+}
+
+// Beside the machine's own: a small durable file, written through the mount.
+func BenchmarkSmallFile(b *testing.B) {
+	for name, dir := range map[string]func() string{
+		"local": b.TempDir,
+		"mount": func() string {
+			m, err := fuse.New(filepath.Join(b.TempDir(), "mount"), &tap.Tap{}, func(int) string { return "" })
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { _ = m.Close() })
+			return m.Dir
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			at := dir()
+			for b.Loop() {
+				if err := filesystem.WriteFile(filesystem.Local{}, at+"/a", make([]byte, 1<<10)); err != nil {
+					b.Fatal(err)
+				}
+				if err := os.Remove(at + "/a"); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,367 @@
+package flink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/snapback/snapback/faults/fuse"
+	"github.com/snapback/snapback/faults/tap"
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/process"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// MiniclusterRuntime is the runtime of a Flink in one JVM.
+const MiniclusterRuntime = "minicluster"
+
+const hostClass = "snapback.host.Minicluster"
+
+// Minicluster is a Flink in one JVM of ours, whose checkpoints go through a mount that
+// knows every operation, and what a power loss would leave.
+type Minicluster struct {
+	Target
+
+	survived *minicluster // of which the mount is
+}
+
+// Describe implements [harness.Target].
+func (m Minicluster) Describe() history.Target {
+	return history.Target{Name: Name, Runtime: MiniclusterRuntime, Version: m.version}
+}
+
+// Features implements [harness.Target].
+func (Minicluster) Features() []scenarios.Feature {
+	return []scenarios.Feature{
+		scenarios.Kill, scenarios.Restart, scenarios.Resume, scenarios.Trigger, scenarios.Retention, scenarios.Claim, scenarios.Rescale,
+		scenarios.Modes, scenarios.Tap, scenarios.PowerLoss,
+	}
+}
+
+// minicluster is such a cluster. Its one process is called a JobManager, and its
+// TaskManagers are terminated rather than killed.
+type minicluster struct {
+	client
+	target Minicluster
+	spec   harness.ClusterSpec
+	began  time.Time
+	taps   *tap.Tap
+	mount  *fuse.Mount
+	work   string
+
+	jvm          *process.Process
+	log          *process.Tail
+	watcher      watcher
+	commands     string // URL
+	taskManagers []string
+	started      int         // TaskManagers ever
+	handedOver   bool        // the mount is a later cluster's
+	sets         chan func() // what faults set off, for Step to run
+}
+
+// Start implements [harness.Target].
+func (m Minicluster) Start(ctx context.Context, spec harness.ClusterSpec) (_ harness.Cluster, err error) {
+	dir, err := filepath.Abs(spec.Dir)
+	if err != nil {
+		return nil, err
+	}
+	c := &minicluster{
+		client: client{target: m.Target, starter: process.NewStarter(), dir: dir}, target: m,
+		spec: spec, began: time.Now(), taps: &tap.Tap{}, work: filepath.Join(dir, "work"), sets: make(chan func()),
+		watcher: watcher{registered: map[string]bool{}},
+	}
+	c.taps.Run = func(set func()) {
+		done := make(chan struct{})
+		c.sets <- func() {
+			defer close(done)
+			set()
+		}
+		<-done
+	}
+	c.step = c.Step
+	if s := m.survived; s != nil {
+		c.began, c.started, c.mount = s.began, s.started, s.mount
+		c.mount.Tap(c.taps)
+	} else if c.mount, err = fuse.New(filepath.Join(dir, "checkpoints"), c.taps, thread); err != nil {
+		return nil, errors.Join(err, c.starter.Close())
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	return c, c.startJVM(ctx)
+}
+
+// thread names the kind of process that a thread of the JVM would belong to, by its name.
+func thread(id int) string {
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", id))
+	if err == nil && (strings.HasPrefix(string(name), "jobmanager") || strings.HasPrefix(string(name), "flink-pekko") || strings.HasPrefix(string(name), "flink-akka")) {
+		return "jobmanager"
+	}
+	return "taskmanager"
+}
+
+var listeningLine = regexp.MustCompile(`commands (http://\S+) rest (http://\S+)`)
+
+func (c *minicluster) startJVM(ctx context.Context) error {
+	for _, dir := range []string{c.work, filepath.Join(c.dir, "tmp")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	var text strings.Builder
+	if err := configTemplate.Execute(&text, map[string]any{"Dir": c.dir, "Root": c.Root(), "RPCPort": 0, "RESTPort": 0, "Retained": c.spec.Retained}); err != nil {
+		return err
+	}
+	if err := c.writeConfig(text.String()); err != nil {
+		return err
+	}
+	c.calls++
+	name := fmt.Sprintf("minicluster-%d", c.started)
+	command, err := c.java(name, []string{"-Xmx1g", "-XX:MaxDirectMemorySize=512m"}, hostClass, c.configDir(), fmt.Sprint(c.spec.TaskManagers))
+	if err != nil {
+		return err
+	}
+	if c.jvm, err = c.starter.Start(c.dir, name, command); err != nil {
+		return err
+	}
+	c.log = process.NewTail(filepath.Join(c.dir, name+".flink.log"))
+	said := process.NewTail(c.jvm.Log)
+	if err := c.until(ctx, "the cluster to listen", func() (bool, error) {
+		lines, err := said.Lines()
+		for _, line := range lines {
+			if m := listeningLine.FindStringSubmatch(line); m != nil {
+				c.commands, c.rest = m[1], newREST(m[2])
+				c.rest.sets = c.sets
+			}
+		}
+		return c.rest != nil, err
+	}); err != nil {
+		return err
+	}
+	for range c.spec.TaskManagers {
+		c.begin()
+	}
+	return c.upload(ctx)
+}
+
+// until waits, while what faults set off goes on.
+func (c *minicluster) until(ctx context.Context, what string, holds func() (bool, error)) error {
+	limited, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		done, err := holds()
+		if err == nil && !done {
+			err = c.Step(limited)
+		}
+		if err != nil {
+			return fmt.Errorf("wait for %s: %w; see the logs in %s", what, err, c.dir)
+		}
+		if done {
+			return nil
+		}
+	}
+}
+
+// Step implements [harness.Cluster].
+func (c *minicluster) Step(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case set := <-c.sets:
+		set()
+	case <-time.After(pollEvery):
+	}
+	if c.jvm == nil {
+		return nil
+	}
+	if err := c.jvm.Ended(); err != nil {
+		return err
+	}
+	lines, err := c.log.Lines()
+	if err != nil {
+		return err
+	}
+	for _, line := range lines {
+		if event, ok := c.watcher.read(line); ok {
+			c.spec.Observe(event)
+		}
+	}
+	return nil
+}
+
+func (c *minicluster) Now() time.Duration { return time.Since(c.began) }
+func (c *minicluster) Root() string       { return c.mount.Dir }
+func (c *minicluster) Work() string       { return c.work }
+
+// Files implements [harness.Cluster]: what is below the mount is read past the kernel.
+func (c *minicluster) Files() filesystem.FileSystem {
+	return split{FileSystem: filesystem.Local{}, mounted: c.mount.Files(), dir: c.mount.Dir}
+}
+
+// TaskManagers implements [harness.Cluster].
+func (c *minicluster) TaskManagers() []string { return c.taskManagers }
+
+// Kill implements [harness.Cluster].
+func (c *minicluster) Kill(ctx context.Context, name string) error {
+	if name == jvmName {
+		jvm := c.jvm
+		c.jvm, c.taskManagers = nil, nil
+		return jvm.Kill()
+	}
+	var index int
+	if _, err := fmt.Sscanf(name, "taskmanager-%d", &index); err != nil || !slices.Contains(c.taskManagers, name) {
+		return fmt.Errorf("terminate %s: there is no such TaskManager", name)
+	}
+	c.taskManagers = slices.DeleteFunc(c.taskManagers, func(other string) bool { return other == name })
+	return c.command(ctx, fmt.Sprintf("/terminate?%d", index-1))
+}
+
+// jvmName is the JVM as a process of the cluster.
+const jvmName = "jobmanager"
+
+// begin names a TaskManager that was started.
+func (c *minicluster) begin() {
+	c.started++
+	c.taskManagers = append(c.taskManagers, fmt.Sprintf("taskmanager-%d", c.started))
+}
+
+// StartTaskManagers implements [harness.Cluster].
+func (c *minicluster) StartTaskManagers(ctx context.Context) error {
+	for len(c.taskManagers) < c.spec.TaskManagers {
+		if err := c.command(ctx, "/start"); err != nil {
+			return err
+		}
+		c.begin()
+	}
+	return nil
+}
+
+func (c *minicluster) command(ctx context.Context, command string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.commands+command, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", command, text)
+	}
+	return errors.Join(err, response.Body.Close())
+}
+
+// JobManager implements [harness.Controls].
+func (c *minicluster) JobManager() string {
+	if c.jvm == nil {
+		return ""
+	}
+	return jvmName
+}
+
+// JobManagers implements [harness.Controls].
+func (c *minicluster) JobManagers() []string {
+	if c.jvm == nil {
+		return nil
+	}
+	return []string{jvmName}
+}
+
+// StartJobManagers implements [harness.Controls]: another JVM, in which no job runs.
+func (c *minicluster) StartJobManagers(ctx context.Context) error {
+	if c.jvm != nil {
+		return nil
+	}
+	c.rest = nil
+	return c.startJVM(ctx)
+}
+
+var errNoControl = errors.New("a Flink in one JVM has no such control")
+
+// Savepoint implements [harness.Controls].
+func (c *minicluster) Savepoint(context.Context, string, scenarios.Stop) (string, error) {
+	return "", errNoControl
+}
+
+// Suspend implements [harness.Controls].
+func (c *minicluster) Suspend(context.Context, string) error { return errNoControl }
+
+// Pause implements [harness.Controls].
+func (c *minicluster) Pause(context.Context, string) error { return errNoControl }
+
+// Resume implements [harness.Controls].
+func (c *minicluster) Resume(context.Context) error { return errNoControl }
+
+// Tap implements [harness.Tapped].
+func (c *minicluster) Tap() *tap.Tap { return c.taps }
+
+// Disk implements [harness.Durable].
+func (c *minicluster) Disk() *filesystem.Memory { return c.mount.Disk() }
+
+// AfterPowerLoss implements [harness.Durable].
+func (c *minicluster) AfterPowerLoss(left *filesystem.Memory) harness.Target {
+	c.handedOver = true
+	c.mount.Replace(left)
+	after := c.target
+	after.survived = c
+	return after
+}
+
+// Close implements [harness.Cluster].
+func (c *minicluster) Close() error {
+	ended := make(chan error)
+	go func() { ended <- c.starter.Close() }()
+	var failed error
+	for waiting := true; waiting; {
+		select {
+		case set := <-c.sets:
+			set()
+		case failed = <-ended:
+			waiting = false
+		}
+	}
+	c.taps.Disarm()
+	if !c.handedOver {
+		failed = errors.Join(failed, c.mount.Close())
+	}
+	for _, name := range []string{"tmp", "blob", "web", "upload", "process"} {
+		failed = errors.Join(failed, os.RemoveAll(filepath.Join(c.dir, name)))
+	}
+	return failed
+}
+
+// split is the machine's file system, with the mount in its place.
+type split struct {
+	filesystem.FileSystem
+	mounted filesystem.FileSystem
+	dir     string
+}
+
+func (s split) of(name string) filesystem.FileSystem {
+	if _, below := filesystem.Relative(s.dir, name); below || name == s.dir {
+		return s.mounted
+	}
+	return s.FileSystem
+}
+
+func (s split) Create(name string) (filesystem.File, error)  { return s.of(name).Create(name) }
+func (s split) Open(name string) (io.ReadCloser, error)      { return s.of(name).Open(name) }
+func (s split) Rename(oldName, newName string) error         { return s.of(oldName).Rename(oldName, newName) }
+func (s split) Remove(name string) error                     { return s.of(name).Remove(name) }
+func (s split) MkdirAll(name string) error                   { return s.of(name).MkdirAll(name) }
+func (s split) List(name string) ([]filesystem.Entry, error) { return s.of(name).List(name) }
+func (s split) Stat(name string) (filesystem.Entry, error)   { return s.of(name).Stat(name) }
+func (s split) SyncDir(name string) error                    { return s.of(name).SyncDir(name) }
