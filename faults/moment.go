@@ -37,7 +37,7 @@ type Operation struct {
 	Kind  Kind
 	Path  string // a pattern in which * stands for anything; empty: any. Of a rename either name fits
 	Nth   int    // 0: the first
-	Step  int    // the change with this number since a checkpoint's directory was made, which is 1; 0: any
+	Step  int    // the change of checkpoints with this number since a checkpoint's directory was made, which is 1; 0: any
 	Byte  int64  // of a write: the one that writes this byte of the file; 0: any
 	Phase Phase
 	Given Condition
@@ -108,6 +108,8 @@ func PhaseOf(kind Kind, name, newName string) Phase {
 	switch {
 	case isCheckpoint(last) && kind == Mkdir:
 		return Begin
+	case kind == SyncDir && (isCheckpoint(last) || last == storage.SharedName || storage.ValidJobID(last)):
+		return Publish
 	case (inside || shared || isCheckpoint(last)) && (kind == Remove || kind == Delete):
 		return Discard
 	case inside && last == storage.MetadataName && (kind == Rename || kind == Put || kind == Close):

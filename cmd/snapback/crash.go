@@ -17,6 +17,8 @@ import (
 	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/targets/flink"
+	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage/filesystem"
 )
@@ -25,17 +27,22 @@ import (
 const crashScenario = "durability/checkpoints"
 
 type crashOptions struct {
-	level    string
-	states   int
-	again    int
-	time     time.Duration
-	seed     uint64
-	parallel int
-	timeout  time.Duration
-	storage  string
-	cases    string
-	format   string
-	quiet    bool
+	level     string
+	states    int
+	again     int
+	time      time.Duration
+	seed      uint64
+	parallel  int
+	timeout   time.Duration
+	storage   string
+	kill      string
+	every     int
+	backend   string
+	unaligned bool
+	target    runOptions
+	cases     string
+	format    string
+	quiet     bool
 }
 
 func crashCommand() *cobra.Command {
@@ -45,12 +52,19 @@ func crashCommand() *cobra.Command {
 		Short: "Lose the power after every operation on storage, in every way",
 		Long: "Runs a scenario on the simulated reference and, after each operation that changes storage, visits the\n" +
 			"states in which a power loss may leave it: all, or so many at random. From each that is new the jobs\n" +
-			"are brought back, run to their end, and judged. What fails is made smaller and saved.",
+			"are brought back, run to their end, and judged. What fails is made smaller and saved.\n\n" +
+			"With --kill a process is killed instead, before and after each operation of a checkpoint: also of\n" +
+			"real Flink, whose checkpoints go through a mount for that (which takes /dev/fuse, and root).",
 		Example: "  snapback crash\n" +
+			"  snapback crash --kill taskmanager --target flink --runtime minicluster --backend incremental\n" +
 			"  snapback crash --level ordered --states 1000 recovery/stop-and-resume\n" +
 			"  snapback crash --again 50 --time 10m my-scenario.yaml",
 		ValidArgsFunction: completeScenarios,
 		RunE: func(command *cobra.Command, arguments []string) error {
+			o.target.versionGiven = command.Flags().Changed("flink-version")
+			if o.kill != "" {
+				return sweep(command, o, arguments)
+			}
 			return crash(command, o, arguments)
 		},
 	}
@@ -66,6 +80,14 @@ func crashCommand() *cobra.Command {
 	flags.StringVar(&o.cases, "cases", filepath.Join(runsDir, "cases"), "`path` of a directory for what fails")
 	flags.StringVar(&o.format, "format", "human", "human or json")
 	flags.BoolVar(&o.quiet, "quiet", false, "print no progress")
+	flags.StringVar(&o.kill, "kill", "", "kill a `process` at each operation instead: taskmanager or jobmanager")
+	flags.IntVar(&o.every, "every", 1, "with --kill, of so `many` operations one is swept")
+	flags.StringVar(&o.backend, "backend", "", "with --kill, the state backend: full, incremental or changelog")
+	flags.BoolVar(&o.unaligned, "unaligned", false, "with --kill, unaligned checkpoints")
+	flags.StringVar(&o.target.target, "target", reference.Name, "with --kill, what to test: reference or flink")
+	flags.StringVar(&o.target.runtime, "runtime", "", "with --kill, how it runs: simulated (reference) or minicluster (flink)")
+	flags.StringVar(&o.target.flinkVersion, "flink-version", flink.DefaultVersion, "with --kill, the Apache Flink to install and test")
+	registerCompletion(command, "kill", "taskmanager", "jobmanager")
 	registerCompletion(command, "level", "posix", "ordered")
 	registerCompletion(command, "format", "human", "json")
 	return command

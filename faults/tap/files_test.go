@@ -177,7 +177,7 @@ func TestChangesAreNumberedAndWatched(t *testing.T) {
 	must(t, b.checkpoint("/c/chk-1"))
 	b.read("/c/chk-1/_metadata")
 	got := strings.Join(watched, "; ")
-	if want := "1 Create state; 2 Write state; 3 Sync state; 4 Close state; 5 Create metadata; 6 Write metadata; 7 Sync metadata; 8 Close metadata; 9 Rename publish; 10 SyncDir "; got != want {
+	if want := "1 Create state; 2 Write state; 3 Sync state; 4 Close state; 5 Create metadata; 6 Write metadata; 7 Sync metadata; 8 Close metadata; 9 Rename publish; 10 SyncDir publish"; got != want {
 		t.Errorf("want %s\ngot  %s", want, got)
 	}
 	if fmt.Sprint(b.fired) != "[3 Sync /c/chk-1/state]" {

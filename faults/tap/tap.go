@@ -21,7 +21,7 @@ import (
 // Operation is one on storage.
 type Operation struct {
 	Number   int // from 1, of those that change something; of others, that of the last one
-	Step     int // the same, counted from the last time that a checkpoint's directory was made
+	Step     int // of those on checkpoints, since a checkpoint's directory was made, writes that follow each other being one; of others 0
 	Kind     faults.Kind
 	Name     string
 	NewName  string // of a rename
@@ -54,6 +54,7 @@ type Tap struct {
 	mu      sync.Mutex
 	changes int
 	step    int
+	last    Operation // of those on checkpoints
 	newest  string // name that was made last
 	armed   []*armed
 }
@@ -95,11 +96,22 @@ func (t *Tap) Before(o *Operation) *Intervention {
 	t.mu.Lock()
 	if o.Kind.Changes() {
 		t.changes++
-		if t.step++; o.Phase() == faults.Begin {
-			t.step = 1
+		writes := Operation{Kind: o.Kind, Name: o.Name}
+		switch phase := o.Phase(); {
+		case phase == "":
+		case phase == faults.Begin:
+			t.step, o.Step = 1, 1
+		case o.Kind == faults.Write && t.last == writes: // one after the other: the same step
+			o.Step = t.step
+		default:
+			t.step++
+			o.Step = t.step
+		}
+		if o.Step > 0 {
+			t.last = writes
 		}
 	}
-	o.Number, o.Step = t.changes, t.step
+	o.Number = t.changes
 	hits := t.hits(*o, faults.Before, faults.On)
 	t.mu.Unlock()
 	return t.fire(hits, *o)
@@ -132,7 +144,7 @@ func (t *Tap) hits(o Operation, moments ...faults.When) (hits []*armed) {
 		if !slices.Contains(moments, a.fault.Moment.When) || !wanted.Matches(o.Kind, o.Name, o.NewName, o.From, o.To) {
 			return false
 		}
-		if wanted.Step > 0 && (wanted.Step != o.Step || !o.Kind.Changes()) {
+		if wanted.Step > 0 && wanted.Step != o.Step {
 			return false
 		}
 		if wanted.Given != (faults.Condition{}) && !a.holds(wanted.Given) {

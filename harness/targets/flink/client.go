@@ -198,7 +198,7 @@ func configuration(submission harness.Submission) map[string]string {
 		"execution.checkpointing.externalized-checkpoint-retention": string(j.Retention),
 		"restart-strategy.type":                                     "fixed-delay",
 		"restart-strategy.fixed-delay.attempts":                     strconv.Itoa(j.Restarts),
-		"restart-strategy.fixed-delay.delay":                        "100ms",
+		"restart-strategy.fixed-delay.delay":                        "10ms",
 	}
 	set := func(key, value string, wanted bool) {
 		if wanted {

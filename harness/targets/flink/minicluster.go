@@ -129,7 +129,7 @@ func (c *minicluster) startJVM(ctx context.Context) error {
 	}
 	c.calls++
 	name := fmt.Sprintf("minicluster-%d", c.started)
-	command, err := c.java(name, []string{"-Xmx1g", "-XX:MaxDirectMemorySize=512m"}, hostClass, c.configDir(), fmt.Sprint(c.spec.TaskManagers))
+	command, err := c.java(name, []string{"-Xmx1g", "-XX:MaxDirectMemorySize=4g"}, hostClass, c.configDir(), fmt.Sprint(c.spec.TaskManagers))
 	if err != nil {
 		return err
 	}

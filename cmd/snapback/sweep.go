@@ -1,0 +1,143 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/targets/flink"
+	"github.com/snapback/snapback/harness/targets/reference"
+)
+
+// sweepScenario is whose job is swept unless the user says otherwise.
+const sweepScenario = "durability/operations"
+
+// sweepTimeout bounds a whole sweep.
+const sweepTimeout = 30 * time.Minute
+
+// swept is what crash --kill prints as JSON.
+type swept struct {
+	Schema     string          `json:"schema"`
+	Result     harness.Result  `json:"result"`
+	Operations []harness.Swept `json:"operations"`
+}
+
+func sweep(command *cobra.Command, o crashOptions, arguments []string) error {
+	if o.kill != string(faults.TaskManager) && o.kill != string(faults.JobManager) {
+		return harness.Usagef("--kill: want taskmanager or jobmanager, got %q", o.kill)
+	}
+	if o.every < 1 {
+		return harness.Usagef("--every: want 1 or more, got %d", o.every)
+	}
+	switch at := o.target.target + " " + o.target.runtime; at {
+	case reference.Name + " ", reference.Name + " simulated", flink.Name + " " + flink.MiniclusterRuntime:
+	default:
+		return harness.Usagef("--target and --runtime: operations on storage are seen of reference (simulated) and flink (%s), got %s", flink.MiniclusterRuntime, at)
+	}
+	if err := checkFormat(o.format); err != nil {
+		return err
+	}
+	if len(arguments) == 0 {
+		arguments = []string{sweepScenario}
+	}
+	chosen, err := choose(arguments)
+	if err != nil {
+		return err
+	}
+	if len(chosen) != 1 {
+		return harness.Usagef("crash: want one scenario, got %d", len(chosen))
+	}
+	s := chosen[0]
+	s.Job.Backend, s.Job.Unaligned = o.backend, o.unaligned
+	o.target.seed, o.target.timeout = o.seed, o.timeout
+	dir, err := claimRunDir(o.target)
+	if err != nil {
+		return err
+	}
+	progress := newProgress(command.ErrOrStderr(), false, o.quiet)
+	target, err := newTarget(command.Context(), o.target, progress.say)
+	if err != nil {
+		unclaim(dir)
+		return err
+	}
+	progress.line(fmt.Sprintf("snapback %s on %s; target %s; %s; seed %d; %s", version(), runtime.Version(), target.Describe(), s.Name, o.seed, dir))
+	file, err := os.Create(filepath.Join(dir, harness.HistoryName))
+	if err != nil {
+		return err
+	}
+	all := harness.Sweep{
+		Target: target, Seed: o.seed, Dir: dir, History: file, Kill: faults.Process(o.kill), Every: o.every, Timeout: sweepTimeout,
+	}
+	operations, result, err := all.Run(command.Context(), s, func(one harness.Swept) {
+		progress.say(fmt.Sprintf("%s %s: restored from %d in %s", one.Fault, one.Operation, one.Restored, one.Took.Round(time.Millisecond)))
+	})
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	out := command.OutOrStdout()
+	if o.format == "json" {
+		if err := writeJSON(out, swept{"snapback/sweep/1", result, operations}); err != nil {
+			return err
+		}
+	} else if err := printSwept(out, result, operations); err != nil {
+		return err
+	}
+	if result.Verdict != oracle.Pass {
+		return &verdictError{result.Verdict}
+	}
+	return nil
+}
+
+func printSwept(out io.Writer, result harness.Result, operations []harness.Swept) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "phase\tkilled\tin checkpoint\trestored from\tran again after\tverdict") // Flush reports errors
+	count := map[oracle.Verdict]int{}
+	for _, one := range operations {
+		count[one.Verdict]++
+		fault, err := faults.Parse(one.Fault)
+		if err != nil {
+			return err
+		}
+		kind, name, _ := strings.Cut(one.Operation, " ")
+		_, _ = fmt.Fprintf(table, "%s\t%s %s %s\t%d\t%d\t%s\t%s\n", one.Phase, strings.ToLower(string(fault.Moment.When)), kind, shorten(name), one.Checkpoint, one.Restored, one.Took.Round(time.Millisecond), one.Verdict)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, f := range result.Findings {
+		_, _ = fmt.Fprintf(out, "%s: %s\n  expected: %s\n  found:    %s\n", f.Requirement, f.Problem, f.Expected, f.Found)
+	}
+	if result.Reason != "" {
+		_, _ = fmt.Fprintln(out, result.Reason)
+	}
+	_, err := fmt.Fprintf(out, "DONE %d kills: %d pass, %d fail, %d void; %d records, %d lost, %d doubled; all of it %s in %.1fs (seed %d)\n",
+		len(operations), count[oracle.Pass], count[oracle.Fail], count[oracle.Void], result.Numbers.Records, result.Numbers.Lost, result.Numbers.Doubled,
+		result.Verdict, result.Took.Seconds(), result.Seed)
+	return err
+}
+
+// shorten leaves of names what tells them apart.
+func shorten(names string) string {
+	var short []string
+	for name := range strings.SplitSeq(names, " to ") {
+		elements := strings.Split(name, "/")
+		elements = elements[max(0, len(elements)-2):]
+		last := elements[len(elements)-1]
+		if len(last) > len("._metadata.inprogress") {
+			elements[len(elements)-1] = last[:8] + "…"
+		}
+		short = append(short, strings.Join(elements, "/"))
+	}
+	return strings.Join(short, " to ")
+}

@@ -1,0 +1,200 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/storage"
+)
+
+// Sweep kills a process at every operation on storage of a checkpoint, before it and after
+// it, one checkpoint after the other; the job, or one that is submitted in its place when
+// it has finished, comes back each time.
+type Sweep struct {
+	Target  Target // whose clusters are [Tapped]
+	Seed    uint64
+	Dir     string // for the cluster
+	History io.Writer
+	Kill    faults.Process // whom
+	Every   int            // of so many operations one is swept; 0: each
+	Timeout time.Duration  // on all of it
+}
+
+// Swept is what became of one operation.
+type Swept struct {
+	Fault      string         `json:"fault"`
+	Operation  string         `json:"operation"`
+	Phase      faults.Phase   `json:"phase"`
+	Checkpoint int64          `json:"checkpoint"` // in progress
+	Restored   int64          `json:"restored"`   // from which the job came back
+	Took       time.Duration  `json:"took_ns"`    // until it ran again
+	Verdict    oracle.Verdict `json:"verdict"`
+}
+
+// How long is waited for an operation that a checkpoint may not have, and how many in a row
+// that none had are the end.
+const (
+	fireWithin = 3 * time.Second
+	absentMax  = 2
+)
+
+// sweeping is a sweep in progress.
+type sweeping struct {
+	*run
+	ctx     context.Context
+	kill    faults.Process
+	current string // job that runs
+	jobs    int
+	swept   []Swept
+}
+
+// Run sweeps with the scenario's workload, cluster and job; its steps are not taken. Done
+// is called with each operation. The result is that of all of it.
+func (c Sweep) Run(ctx context.Context, s scenarios.Scenario, done func(Swept)) ([]Swept, Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	seed := deriveSeed(c.Seed, s.Name, 1)
+	s.Workload.Seed = int64(seed >> 33)
+	s.Requirements = []string{"REC-01", "REC-02", "REC-03", "LIV-01"}
+	result := Result{Schema: ResultSchema, Scenario: s.Name, Title: s.Title, Target: c.Target.Describe(), Seed: c.Seed, Tries: 1, Dir: c.Dir}
+	recorder, err := history.NewRecorder(c.History, history.Header{Scenario: s, Target: c.Target.Describe(), Seed: c.Seed, Try: 1})
+	if err != nil {
+		return nil, result, err
+	}
+	began := time.Now()
+	sweep := &sweeping{run: newRun(s, recorder, seed, func(string) {}), ctx: ctx, kill: c.Kill}
+	sweep.spec = ClusterSpec{Cluster: s.Cluster, Dir: c.Dir, Seed: seed, Observe: sweep.observe}
+	if sweep.cluster, err = c.Target.Start(ctx, sweep.spec); err != nil {
+		return nil, result, fmt.Errorf("start a cluster: %w", err)
+	}
+	err = sweep.all(max(1, c.Every), done)
+	err = errors.Join(err, sweep.finish(), sweep.cluster.Close())
+	result.judge(&recorder.History, err)
+	result.Took = time.Since(began)
+	return sweep.swept, result, nil
+}
+
+// all sweeps one operation after the other, until checkpoints have no more of them.
+func (s *sweeping) all(every int, done func(Swept)) error {
+	if _, ok := s.cluster.(Tapped); !ok {
+		return errors.New("the operations of the target on storage cannot be seen")
+	}
+	for step, absent := 1, 0; absent < absentMax; step += every {
+		absent++
+		for _, when := range []faults.When{faults.Before, faults.After} {
+			swept, err := s.one(faults.Fault{
+				Action: faults.Kill, Process: s.kill,
+				Moment: faults.Moment{When: when, Operation: faults.Operation{Kind: faults.Change, Step: step}},
+			})
+			if err != nil {
+				return err
+			}
+			if swept.Verdict == oracle.Void {
+				continue
+			}
+			absent = 0
+			s.swept = append(s.swept, swept)
+			done(swept)
+		}
+	}
+	return s.await(s.ctx, scenarios.Await{Job: s.current, Status: storage.Finished})
+}
+
+// next submits another job, unless one runs.
+func (s *sweeping) next() error {
+	if job, ok := s.history.Job(s.current); ok && !s.status(job).Terminal() {
+		return nil
+	}
+	s.jobs++
+	s.current = fmt.Sprintf("job-%d", s.jobs)
+	if err := s.submit(s.ctx, scenarios.Submit{Job: s.current}); err != nil {
+		return err
+	}
+	return s.await(s.ctx, scenarios.Await{Job: s.current, Completed: 1})
+}
+
+// one kills at an operation, and sees to it that the job comes back.
+func (s *sweeping) one(fault faults.Fault) (Swept, error) {
+	swept := Swept{Fault: fault.String(), Verdict: oracle.Void}
+	for finished := true; finished; { // a job that finishes meanwhile has no more checkpoints
+		if err := s.next(); err != nil {
+			return swept, err
+		}
+		if err := s.arm(s.ctx, fault); err != nil {
+			return swept, err
+		}
+		job, _ := s.history.Job(s.current)
+		until := s.cluster.Now() + fireWithin
+		for len(s.fired(fault)) == 0 && !s.status(job).Terminal() && s.cluster.Now() < until {
+			if err := s.tick(s.ctx); err != nil {
+				return swept, err
+			}
+		}
+		s.cluster.(Tapped).Tap().Disarm()
+		if fired := s.fired(fault); len(fired) > 0 {
+			return s.comesBack(swept, fired[0])
+		}
+		finished = s.status(job).Terminal()
+	}
+	return swept, nil
+}
+
+// comesBack waits for the job to run again, and for a checkpoint of it.
+func (s *sweeping) comesBack(swept Swept, fired history.Event) (Swept, error) {
+	job, _ := s.history.Job(s.current)
+	swept.Operation, swept.Phase = fired.Operation, faults.Phase(fired.Phase)
+	_, swept.Checkpoint, _ = s.history.InProgress(fired.Number)
+	if s.kill == faults.TaskManager {
+		if err := s.start(s.ctx, faults.TaskManager); err != nil {
+			return swept, err
+		}
+	} else {
+		if err := s.start(s.ctx, faults.JobManager); err != nil {
+			return swept, err
+		}
+		if err := s.resume(job); err != nil {
+			return swept, err
+		}
+		job, _ = s.history.Job(s.current)
+	}
+	ranAgain := func() bool {
+		for _, e := range s.history.Events[fired.Number:] {
+			switch {
+			case e.Kind == history.Restored:
+				swept.Restored = e.Checkpoint
+			case e.Kind == history.Status && e.Status == storage.Running && e.ID == job.ID:
+				swept.Took = e.At() - fired.At()
+				return true
+			}
+		}
+		return s.status(job).Terminal()
+	}
+	if err := s.until(s.ctx, "job "+s.current+" to run again", ranAgain); err != nil {
+		return swept, err
+	}
+	swept.Verdict = oracle.Pass
+	if swept.Took == 0 && s.status(job) != storage.Finished {
+		swept.Verdict = oracle.Fail
+	}
+	if err := s.untilOrEnd(s.ctx, "another checkpoint", job, func() bool {
+		completed := s.history.Completed(job.ID, s.history.End())
+		return len(completed) > 0 && completed[len(completed)-1] > swept.Restored
+	}); err != nil && !errors.Is(err, errGaveUp) {
+		return swept, err
+	}
+	return swept, nil
+}
+
+// resume resumes a job whose JobManager is no more, as a user would.
+func (s *sweeping) resume(job history.Job) error {
+	s.jobs++
+	s.current = fmt.Sprintf("job-%d", s.jobs)
+	return s.submit(s.ctx, scenarios.Submit{Job: s.current, Restore: job.Name})
+}
