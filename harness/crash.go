@@ -123,8 +123,11 @@ func (c *crashing) visit(r *run, durable Durable, o tap.Operation, earlier []fau
 	} else {
 		most = 1
 	}
-	for _, number := range c.states(durable.Disk(), most, point) {
-		left := durable.Disk().Crash(c.Model, filesystem.State(number))
+	var numbers []uint64
+	durable.Disk(func(disk *filesystem.Memory) { numbers = c.states(disk, most, point) })
+	for _, number := range numbers {
+		var left *filesystem.Memory
+		durable.Disk(func(disk *filesystem.Memory) { left = disk.Crash(c.Model, filesystem.State(number)) })
 		point.Visited++
 		if !c.isNew(left, r) {
 			continue

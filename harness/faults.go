@@ -109,8 +109,7 @@ func (r *run) hit(ctx context.Context, fault faults.Fault, o tap.Operation) (sto
 	case fault.Action == faults.PowerLoss:
 		event.Process = ""
 		r.record(event)
-		r.lost = &fault
-		return true, r.killAll(ctx)
+		return true, r.losePower(ctx, fault)
 	case fault.Process == faults.Cluster:
 		event.Process = string(faults.Cluster)
 		r.record(event)
@@ -157,8 +156,7 @@ func (r *run) strike(ctx context.Context, fault faults.Fault, where string) erro
 	switch {
 	case fault.Action == faults.PowerLoss:
 		r.record(event)
-		r.lost = &fault
-		return r.killAll(ctx)
+		return r.losePower(ctx, fault)
 	case fault.Action == faults.Resume:
 		controls, err := r.controls()
 		if err != nil {
@@ -238,20 +236,35 @@ func PowerLossModel(level filesystem.Level) filesystem.Model {
 	return filesystem.Model{Level: level, TearsMax: 3}
 }
 
-// restorePower follows a power loss: a new cluster finds on storage what is left, and what
-// that is is written down.
-func (r *run) restorePower(ctx context.Context) error {
-	fault := *r.lost
-	r.lost = nil
+// powerLoss is one that fired.
+type powerLoss struct {
+	fault    faults.Fault
+	survivor Target
+}
+
+// losePower ends every process, and keeps of storage what is left in that moment.
+func (r *run) losePower(ctx context.Context, fault faults.Fault) error {
 	durable, ok := r.cluster.(Durable)
 	if !ok {
 		return errors.New("the target claims a feature for which its clusters have no model of power losses")
 	}
-	survivor := durable.AfterPowerLoss(durable.Disk().Crash(PowerLossModel(filesystem.Level(fault.Detail)), filesystem.State(uint64(fault.Amount))))
+	model := PowerLossModel(filesystem.Level(fault.Detail))
+	durable.Disk(func(disk *filesystem.Memory) {
+		left := disk.Crash(model, filesystem.State(uint64(fault.Amount)))
+		r.lost = &powerLoss{fault, durable.AfterPowerLoss(left)}
+	})
+	return r.killAll(ctx)
+}
+
+// restorePower follows a power loss: a new cluster finds on storage what is left, and what
+// that is is written down.
+func (r *run) restorePower(ctx context.Context) error {
+	lost := *r.lost
+	r.lost = nil
 	if err := r.cluster.Close(); err != nil {
 		return err
 	}
-	return r.comeUp(ctx, survivor, uint64(fault.Amount))
+	return r.comeUp(ctx, lost.survivor, uint64(lost.fault.Amount))
 }
 
 // comeUp starts a cluster on what a power loss left.

@@ -134,8 +134,8 @@ type Tapped interface {
 
 // Durable is a cluster of which it is known what a power loss would leave.
 type Durable interface {
-	// Disk is the cluster's storage.
-	Disk() *filesystem.Memory
+	// Disk calls with the cluster's storage, while nothing changes it.
+	Disk(look func(*filesystem.Memory))
 
 	// AfterPowerLoss returns a target whose next cluster finds this on storage. Its clock
 	// goes on, and so do the names of its processes. The cluster itself stays as it is.

@@ -30,8 +30,8 @@ type run struct {
 	progress func(string)
 	spec     ClusterSpec
 	cluster  Cluster
-	lost     *faults.Fault // a power loss that fired and is still to be followed
-	failed   error         // of writing the history, or of a fault in the middle of an operation
+	lost     *powerLoss // that fired, and is still to be followed
+	failed   error      // of writing the history, or of a fault in the middle of an operation
 }
 
 func newRun(s scenarios.Scenario, recorder *history.Recorder, seed uint64, progress func(string)) *run {
@@ -46,7 +46,7 @@ func (r *run) steps(ctx context.Context, from int) error {
 		err := r.step(ctx, step)
 		switch {
 		case r.lost != nil:
-			if step.Fault == nil || *step.Fault != *r.lost {
+			if step.Fault == nil || *step.Fault != r.lost.fault {
 				i = r.comingBack(i) - 1
 			}
 			err = r.restorePower(ctx)

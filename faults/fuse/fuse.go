@@ -74,8 +74,12 @@ func (m *Mount) Close() error {
 	return nil
 }
 
-// Disk is what is in the directory. Nobody may be using that.
-func (m *Mount) Disk() *filesystem.Memory { return m.disk }
+// Disk calls with what is in the directory, while nothing changes it.
+func (m *Mount) Disk(look func(*filesystem.Memory)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	look(m.disk)
+}
 
 // Replace puts something else in the place of all that is in the directory.
 func (m *Mount) Replace(disk *filesystem.Memory) {

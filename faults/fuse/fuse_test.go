@@ -114,7 +114,11 @@ func TestAPowerLoss(t *testing.T) {
 	must(t, filesystem.WriteFile(filesystem.Local{}, m.Dir+"/a", []byte("a")))
 	must(t, filesystem.Local{}.SyncDir(m.Dir))
 	must(t, filesystem.WriteFile(filesystem.Local{}, m.Dir+"/b", []byte("b")))
-	m.Replace(m.Disk().Crash(filesystem.Model{Level: filesystem.POSIX}, func(int) int { return 0 }))
+	var left *filesystem.Memory
+	m.Disk(func(disk *filesystem.Memory) {
+		left = disk.Crash(filesystem.Model{Level: filesystem.POSIX}, func(int) int { return 0 })
+	})
+	m.Replace(left)
 	if _, err := os.Stat(m.Dir + "/a"); err != nil {
 		t.Errorf("what was durable is lost: %v", err)
 	}

@@ -55,7 +55,7 @@ type Tap struct {
 	changes int
 	step    int
 	last    Operation // of those on checkpoints
-	newest  string // name that was made last
+	newest  string    // name that was made last
 	armed   []*armed
 }
 

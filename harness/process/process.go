@@ -119,12 +119,13 @@ func (p *Process) Kill() error {
 }
 
 // Pause makes the process stand still, Resume makes it go on.
-func (p *Process) Pause() error { return p.signal(syscall.SIGSTOP) }
+func (p *Process) Pause() error { return p.Signal(syscall.SIGSTOP) }
 
 // Resume is the inverse of [Process.Pause].
-func (p *Process) Resume() error { return p.signal(syscall.SIGCONT) }
+func (p *Process) Resume() error { return p.Signal(syscall.SIGCONT) }
 
-func (p *Process) signal(signal os.Signal) error {
+// Signal sends a signal, and waits for nothing.
+func (p *Process) Signal(signal os.Signal) error {
 	if err := p.command.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("%s to %s: %w", signal, p.Name, err)
 	}

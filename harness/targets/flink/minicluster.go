@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/snapback/snapback/faults/fuse"
@@ -33,6 +35,7 @@ type Minicluster struct {
 	Target
 
 	survived *minicluster // of which the mount is
+	left     *filesystem.Memory
 }
 
 // Describe implements [harness.Target].
@@ -59,7 +62,7 @@ type minicluster struct {
 	mount  *fuse.Mount
 	work   string
 
-	jvm          *process.Process
+	jvm, dying   *process.Process
 	log          *process.Tail
 	watcher      watcher
 	commands     string // URL
@@ -91,6 +94,7 @@ func (m Minicluster) Start(ctx context.Context, spec harness.ClusterSpec) (_ har
 	c.step = c.Step
 	if s := m.survived; s != nil {
 		c.began, c.started, c.mount = s.began, s.started, s.mount
+		c.mount.Replace(m.left)
 		c.mount.Tap(c.taps)
 	} else if c.mount, err = fuse.New(filepath.Join(dir, "checkpoints"), c.taps, thread); err != nil {
 		return nil, errors.Join(err, c.starter.Close())
@@ -120,11 +124,7 @@ func (c *minicluster) startJVM(ctx context.Context) error {
 			return err
 		}
 	}
-	var text strings.Builder
-	if err := configTemplate.Execute(&text, map[string]any{"Dir": c.dir, "Root": c.Root(), "RPCPort": 0, "RESTPort": 0, "Retained": c.spec.Retained}); err != nil {
-		return err
-	}
-	if err := c.writeConfig(text.String()); err != nil {
+	if err := c.configure("0"); err != nil {
 		return err
 	}
 	c.calls++
@@ -153,7 +153,21 @@ func (c *minicluster) startJVM(ctx context.Context) error {
 	for range c.spec.TaskManagers {
 		c.begin()
 	}
-	return c.upload(ctx)
+	at, err := url.Parse(c.rest.url)
+	if err != nil {
+		return err
+	}
+	// The command line finds the cluster by its configuration.
+	return errors.Join(c.configure(at.Port()), c.upload(ctx))
+}
+
+func (c *minicluster) configure(restPort string) error {
+	var text strings.Builder
+	values := map[string]any{"Dir": c.dir, "Root": c.Root(), "RPCPort": 0, "RESTPort": restPort, "Retained": c.spec.Retained}
+	if err := configTemplate.Execute(&text, values); err != nil {
+		return err
+	}
+	return c.writeConfig(text.String())
 }
 
 // until waits, while what faults set off goes on.
@@ -216,9 +230,9 @@ func (c *minicluster) TaskManagers() []string { return c.taskManagers }
 // Kill implements [harness.Cluster].
 func (c *minicluster) Kill(ctx context.Context, name string) error {
 	if name == jvmName {
-		jvm := c.jvm
-		c.jvm, c.taskManagers = nil, nil
-		return jvm.Kill()
+		// It ends only when the operation that it may be in the middle of does.
+		c.dying, c.jvm, c.taskManagers = c.jvm, nil, nil
+		return c.dying.Signal(syscall.SIGKILL)
 	}
 	var index int
 	if _, err := fmt.Sscanf(name, "taskmanager-%d", &index); err != nil || !slices.Contains(c.taskManagers, name) {
@@ -285,6 +299,9 @@ func (c *minicluster) StartJobManagers(ctx context.Context) error {
 	if c.jvm != nil {
 		return nil
 	}
+	if err := c.dying.Kill(); err != nil {
+		return err
+	}
 	c.rest = nil
 	return c.startJVM(ctx)
 }
@@ -309,14 +326,13 @@ func (c *minicluster) Resume(context.Context) error { return errNoControl }
 func (c *minicluster) Tap() *tap.Tap { return c.taps }
 
 // Disk implements [harness.Durable].
-func (c *minicluster) Disk() *filesystem.Memory { return c.mount.Disk() }
+func (c *minicluster) Disk(look func(*filesystem.Memory)) { c.mount.Disk(look) }
 
 // AfterPowerLoss implements [harness.Durable].
 func (c *minicluster) AfterPowerLoss(left *filesystem.Memory) harness.Target {
 	c.handedOver = true
-	c.mount.Replace(left)
 	after := c.target
-	after.survived = c
+	after.survived, after.left = c, left
 	return after
 }
 

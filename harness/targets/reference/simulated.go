@@ -232,7 +232,7 @@ func (c *simulated) StartJobManagers(context.Context) error {
 func (c *simulated) Tap() *tap.Tap { return c.tap }
 
 // Disk implements [harness.Durable].
-func (c *simulated) Disk() *filesystem.Memory { return c.files }
+func (c *simulated) Disk(look func(*filesystem.Memory)) { look(c.files) }
 
 // AfterPowerLoss implements [harness.Durable].
 func (c *simulated) AfterPowerLoss(left *filesystem.Memory) harness.Target {
