@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/snapback/snapback/faults"
@@ -32,12 +31,19 @@ type Recovery struct {
 }
 
 func (r Recovery) String() string {
-	hit := fmt.Sprintf("killed %s", r.Process)
-	if strings.HasPrefix(r.Fault, "("+string(faults.Pause)) {
+	hit := fmt.Sprintf("%s hit %s", r.Fault, r.Process)
+	killed := false
+	switch fault, err := faults.Parse(r.Fault); {
+	case err == nil && fault.Action == faults.Kill:
+		hit, killed = fmt.Sprintf("killed %s", r.Process), true
+	case err == nil && fault.Action == faults.Pause:
 		hit = fmt.Sprintf("%s stood still", r.Process)
 	}
 	if r.Checkpoint > 0 {
 		hit += fmt.Sprintf(" during checkpoint %d", r.Checkpoint)
+	}
+	if r.Took == 0 && !killed {
+		return hit + "; no job had to come back"
 	}
 	if r.Took == 0 {
 		return hit + "; no job came back"

@@ -22,7 +22,7 @@ func (c clock) real(d time.Duration) time.Duration {
 	if c.percent == 0 {
 		return d
 	}
-	return d * 100 / c.pace()
+	return (d*100 + c.pace() - 1) / c.pace() // not too early: who waits for a moment would wait again, forever
 }
 
 // Jump puts a process's clock forward. Waits that have begun take as long as before.

@@ -290,7 +290,11 @@ func (c *simulated) Resume(context.Context) error {
 	for _, process := range slices.Sorted(maps.Keys(c.paused)) {
 		c.world.Resume(process)
 	}
+	for _, process := range slices.Sorted(maps.Keys(c.slowed)) {
+		c.world.Resume(process)
+	}
 	clear(c.paused)
+	clear(c.slowed)
 	return nil
 }
 
