@@ -52,6 +52,7 @@ type Task struct {
 	ended    bool // nothing comes out of it any more
 	final    bool // and its last state is in a complete checkpoint
 	finished bool // and it was told to finish
+	gone     bool // and it said that it did
 }
 
 // Coordinator is the checkpoint coordinator of one job.
@@ -221,6 +222,9 @@ func (c *Coordinator) Failover(why string) {
 
 // Gone notes that a subtask runs no more: it answers for nothing.
 func (c *Coordinator) Gone(subtask protocol.Subtask) {
+	for _, t := range c.tasks {
+		t.gone = t.gone || (t.finished && t.Subtask == subtask)
+	}
 	for _, p := range c.givenUp {
 		p.answered[subtask] = true
 	}
@@ -628,9 +632,12 @@ func (c *Coordinator) finish() {
 	}
 }
 
-// finishing says whether subtasks are to finish as soon as nothing is in progress.
+// finishing says whether subtasks are to finish as soon as nothing is in progress, or were
+// told to and have not said that they did: that they were told, and with it what to commit,
+// may never arrive, and a checkpoint that takes them for finished would subsume the one
+// that says what they had still to commit.
 func (c *Coordinator) finishing() bool {
-	return slices.ContainsFunc(c.tasks, func(t *Task) bool { return t.final && !t.finished })
+	return slices.ContainsFunc(c.tasks, func(t *Task) bool { return t.final && !t.gone })
 }
 
 // dropEarlier gives up what is in progress and older than a checkpoint that is

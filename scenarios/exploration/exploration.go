@@ -59,6 +59,7 @@ type drawing struct {
 	jobs     int    // submitted
 	current  string // name of the last
 	faulted  bool   // a fault was among the steps
+	late     bool   // one whose effect may come later: it would cut off what is asked for then
 }
 
 // some is true in half of the cases.
@@ -136,7 +137,8 @@ func (d *drawing) submit(s scenarios.Submit) {
 // happen draws one thing that happens to the job, and what mends it.
 func (d *drawing) happen() {
 	highlyAvailable := d.scenario.Cluster.JobManagers > 0
-	things := []string{"kill a TaskManager", "kill a TaskManager mid-checkpoint", "pause a TaskManager", "checkpoint", "savepoint", "stop and resume", "cancel and resume"}
+	things := []string{"kill a TaskManager", "kill a TaskManager mid-checkpoint", "pause a TaskManager", "checkpoint", "savepoint", "stop and resume", "cancel and resume",
+		"kill at an operation", "fail an operation", "cut a TaskManager", "break the connections of a TaskManager", "put a clock forward"}
 	if highlyAvailable {
 		things = append(things, "kill the JobManager", "kill the JobManager mid-checkpoint", "pause the JobManager")
 	}
@@ -154,12 +156,26 @@ func (d *drawing) happen() {
 			d.add(scenarios.Step{Await: &scenarios.Await{Job: d.current, Status: storage.Running}}, scenarios.Step{Checkpoint: d.current})
 		}
 	case "savepoint":
+		if d.late {
+			return
+		}
 		d.add(scenarios.Step{Await: &scenarios.Await{Job: d.current, Status: storage.Running}},
 			scenarios.Step{Savepoint: &scenarios.TakeSavepoint{Job: d.current}})
 	case "stop and resume":
 		d.stopAndResume()
 	case "cancel and resume":
 		d.cancelAndResume()
+	case "kill at an operation":
+		d.killAtOperation()
+	case "fail an operation":
+		d.failOperation()
+	case "cut a TaskManager":
+		d.cut()
+	case "break the connections of a TaskManager":
+		d.strike(faults.Fault{Action: faults.Break, Process: faults.TaskManager, Moment: after(d.millis("break after", 1, 60))})
+	case "put a clock forward":
+		kind := []faults.Process{faults.TaskManager, faults.JobManager}[d.Int("whose clock", 0, 1)]
+		d.strike(faults.Fault{Action: faults.Jump, Process: kind, Amount: int64(d.millis("jump by", 100, 20_000)), Moment: after(d.millis("jump after", 1, 60))})
 	}
 }
 
@@ -181,6 +197,44 @@ func (d *drawing) kill(kind faults.Process, midCheckpoint bool) {
 	d.add(scenarios.Step{Start: string(kind)})
 }
 
+// strike adds a fault.
+func (d *drawing) strike(fault faults.Fault) {
+	d.faulted = true
+	d.late = d.late || fault.OfConnection() || fault.Action == faults.Jump
+	d.add(scenarios.Step{Fault: &fault})
+}
+
+// operation draws one of the changes of storage that come next.
+func (d *drawing) operation(when faults.When) faults.Moment {
+	return faults.Moment{When: when, Operation: faults.Operation{Kind: faults.Change, Nth: d.Int("operation", 1, 60)}}
+}
+
+func (d *drawing) killAtOperation() {
+	kind := faults.TaskManager
+	if d.scenario.Cluster.JobManagers > 0 && d.some("kill the JobManager") {
+		kind = faults.JobManager
+	}
+	d.strike(faults.Fault{Action: faults.Kill, Process: kind, Moment: d.operation([]faults.When{faults.Before, faults.After}[d.Int("before or after", 0, 1)])})
+	d.add(scenarios.Step{Start: string(kind)})
+}
+
+// failOperation makes an operation on a checkpoint fail, or be done without anybody being
+// told.
+func (d *drawing) failOperation() {
+	moment := d.operation(faults.On)
+	moment.Operation.Path = "*/chk-*"
+	if d.some("lose the answer") {
+		d.strike(faults.Fault{Action: faults.Lose, Moment: moment})
+		return
+	}
+	d.strike(faults.Fault{Action: faults.Fail, Detail: d.one("error", "EIO", "ENOSPC"), Moment: moment})
+}
+
+func (d *drawing) cut() {
+	d.strike(faults.Fault{Action: faults.Cut, Process: faults.TaskManager, Moment: after(d.millis("cut after", 1, 60))})
+	d.strike(faults.Fault{Action: faults.Heal, Moment: after(d.millis("heal after", 1, 3000))})
+}
+
 func (d *drawing) pause(kind faults.Process) {
 	d.faulted = true
 	d.add(
@@ -196,7 +250,7 @@ func (d *drawing) stopAndResume() {
 	if d.some("drain") && d.scenario.Workload.Name != workload.Windows {
 		stop = scenarios.Drain
 	}
-	if d.scenario.Job.Timeout < time.Second {
+	if d.scenario.Job.Timeout < time.Second || d.late {
 		return // one that expires is no violation
 	}
 	d.add(
