@@ -286,34 +286,65 @@ func (r *run) comeUp(ctx context.Context, survivor Target, state uint64) (err er
 }
 
 // comeBack sees to it that a job comes back after a power loss, from whatever there is to
-// come back from: with high availability by itself, else resumed as a user would.
+// come back from: with high availability by itself, else resumed as a user would. One that
+// had ended, or in whose place the scenario had submitted another, does not.
 func (r *run) comeBack(ctx context.Context, name string) error {
 	job, submitted := r.history.Job(name)
-	if !submitted || job.ID == "" || r.status(r.youngest(job)).Terminal() {
+	if !submitted || job.ID == "" {
+		return nil
+	}
+	family := []history.Job{job} // and what was brought back of it before
+	for _, j := range r.history.Jobs() {
+		switch {
+		case strings.HasPrefix(j.Name, name+recovered):
+			family = append(family, j)
+		case j.From == name && j.ID != "":
+			return nil
+		}
+	}
+	if slices.ContainsFunc(family, func(j history.Job) bool { return r.status(j).Terminal() }) {
 		return nil
 	}
 	if r.scenario.Cluster.JobManagers > 0 {
 		return r.awaitEnd(ctx, job)
 	}
-	submit := scenarios.Submit{Job: fmt.Sprintf("%s-recovered-%d", name, len(r.history.Jobs()))}
-	newest := int64(-1)
-	for _, j := range r.history.Lineage(r.youngest(job)) { // what was brought back before may have left nothing
-		completed, err := storage.CheckpointIDs(r.cluster.Files(), filesystem.Join(r.cluster.Root(), j.ID))
-		if err := filesystem.IgnoreNotExist(err); err != nil {
-			return err
-		}
-		if len(completed) > 0 && completed[0] >= newest {
-			newest, submit.Restore = completed[0], j.Name
-		}
+	submit, err := r.newestOf(family)
+	if err != nil {
+		return err
 	}
-	if newest < 0 {
-		submit.Restore, submit.From = name, scenarios.ToNothing
-	}
+	submit.Job = fmt.Sprintf("%s%s%d", name, recovered, len(family))
 	if err := r.submit(ctx, submit); err != nil {
 		return err
 	}
 	again, _ := r.history.Job(submit.Job)
 	return r.awaitEnd(ctx, again)
+}
+
+// recovered is added to the name of a job that the harness brings back.
+const recovered = "-recovered-"
+
+// newestOf says what a job is resumed from that has lost its power, perhaps more than
+// once: from the newest checkpoint of all its runs, or from a savepoint that is newer.
+func (r *run) newestOf(family []history.Job) (scenarios.Submit, error) {
+	submit, newest := scenarios.Submit{Restore: family[0].Name, From: scenarios.ToNothing}, family[0].Checkpoint
+	if family[0].Path != "" {
+		submit.From = scenarios.ToOrigin
+	}
+	for _, j := range family {
+		completed, err := storage.CheckpointIDs(r.cluster.Files(), filesystem.Join(r.cluster.Root(), j.ID))
+		if err := filesystem.IgnoreNotExist(err); err != nil {
+			return submit, err
+		}
+		if len(completed) > 0 && completed[0] > newest {
+			submit, newest = scenarios.Submit{Restore: j.Name}, completed[0]
+		}
+		for _, e := range r.history.Events {
+			if e.Kind == history.Savepointed && e.ID == j.ID && e.Checkpoint > newest {
+				submit, newest = scenarios.Submit{Restore: j.Name, From: scenarios.ToSavepoint}, e.Checkpoint
+			}
+		}
+	}
+	return submit, nil
 }
 
 // awaitEnd waits until a job has finished or, if it was asked to end in another way, has
@@ -326,14 +357,4 @@ func (r *run) awaitEnd(ctx context.Context, job history.Job) error {
 		return r.await(ctx, scenarios.Await{Job: job.Name, Status: storage.Finished})
 	}
 	return r.until(ctx, "job "+job.Name+" to end", func() bool { return r.status(job).Terminal() })
-}
-
-// youngest is the job that goes on in place of another, at last.
-func (r *run) youngest(job history.Job) history.Job {
-	for _, j := range r.history.Jobs() {
-		if j.From == job.Name && j.ID != "" {
-			return r.youngest(j)
-		}
-	}
-	return job
 }

@@ -200,8 +200,11 @@ func (r *run) submit(ctx context.Context, submit scenarios.Submit) error {
 // pointer finds what a job is to resume from.
 func (r *run) pointer(submit scenarios.Submit) (checkpoint int64, location string, err error) {
 	from, _ := r.history.Job(submit.Restore)
-	if submit.From == scenarios.ToSavepoint {
+	switch submit.From {
+	case scenarios.ToSavepoint:
 		return r.savepointOf(submit.Restore)
+	case scenarios.ToOrigin:
+		return from.Checkpoint, from.Path, nil
 	}
 	dir := filesystem.Join(r.cluster.Root(), from.ID)
 	completed, err := storage.CheckpointIDs(r.cluster.Files(), dir)
@@ -225,16 +228,16 @@ func (r *run) pointer(submit scenarios.Submit) (checkpoint int64, location strin
 	return newest + 1, location, err
 }
 
-// savepointOf finds the newest savepoint that was taken of a job.
+// savepointOf finds the newest savepoint of a job that is complete.
 func (r *run) savepointOf(job string) (checkpoint int64, location string, err error) {
+	of, _ := r.history.Job(job)
 	for _, e := range slices.Backward(r.history.Events) {
-		if e.Kind == history.Savepoint && e.Job == job && e.Error == "" {
+		if (e.Kind == history.Savepoint && e.Job == job && e.Error == "") || (e.Kind == history.Savepointed && e.ID == of.ID) {
 			found, err := storage.Resolve(r.cluster.Files(), e.Path)
 			return found.Checkpoint.ID, found.Location, err
 		}
 	}
-	from, _ := r.history.Job(job)
-	return 0, "", r.giveUp(fmt.Sprintf("a savepoint of job %s to resume from", job), from)
+	return 0, "", r.giveUp(fmt.Sprintf("a savepoint of job %s to resume from", job), of)
 }
 
 func (r *run) await(ctx context.Context, await scenarios.Await) error {

@@ -137,6 +137,7 @@ const (
 	ToIncomplete Pointer = "incomplete" // what a crash leaves of one: state, and no _metadata
 	ToSavepoint  Pointer = "savepoint"  // the newest that the scenario took
 	ToNothing    Pointer = "nothing"    // it starts anew, in place of the other
+	ToOrigin     Pointer = "origin"     // what the other was resumed from
 )
 
 // TakeSavepoint takes a savepoint of a job.

@@ -104,7 +104,7 @@ func TestBadFilesAreRefusedWithTheReason(t *testing.T) {
 		{"interval: 50ms", "interval: 5ms", "job.interval: want 10ms or more, got 5ms"},
 		{"interval: 50ms", "interval: soon", "soon"},
 		{"RETAIN_ON_CANCELLATION", "RETAIN", "job.retention: want one of"},
-		{"- submit: {job: first}", "- submit: {job: first}\n  - submit: {job: second, restore: first, from: nowhere}", "step 2: from: want savepoint, incomplete, nothing or none"},
+		{"- submit: {job: first}", "- submit: {job: first}\n  - submit: {job: second, restore: first, from: nowhere}", "step 2: from: want savepoint, incomplete, nothing, origin or none"},
 		{"workload:", "features: [kill]\nworkload:@- start: everything", "step 1: start: want taskmanager or jobmanager"},
 		{"- submit: {job: first}", "- fault: (Kill all)", `fault "(Kill all)": at byte 6: want a process`},
 		{"- submit: {job: first}", "- {cancel: first, fail: first}", "step 1: want one thing to do, got 2"},

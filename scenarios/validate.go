@@ -184,8 +184,8 @@ func (p *progress) submit(submit Submit, slots int) error {
 		return fmt.Errorf("submit: want a new name for the job, got %q", submit.Job)
 	case submit.Restore == "" && (submit.Refused || submit.From != ToCheckpoint):
 		return errors.New("submit: refused and from are for a job to restore")
-	case !slices.Contains([]Pointer{ToCheckpoint, ToIncomplete, ToSavepoint, ToNothing}, submit.From):
-		return fmt.Errorf("from: want %s, %s, %s or none, got %q", ToSavepoint, ToIncomplete, ToNothing, submit.From)
+	case !slices.Contains([]Pointer{ToCheckpoint, ToIncomplete, ToSavepoint, ToNothing, ToOrigin}, submit.From):
+		return fmt.Errorf("from: want %s, %s, %s, %s or none, got %q", ToSavepoint, ToIncomplete, ToNothing, ToOrigin, submit.From)
 	case submit.Parallelism < 0 || submit.Parallelism > slots:
 		return fmt.Errorf("submit: parallelism: want 1 to %d, one slot for each TaskManager, got %d", slots, submit.Parallelism)
 	}

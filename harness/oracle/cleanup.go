@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/storage"
 )
@@ -110,6 +111,9 @@ func references(h *history.History, judge *evidence) {
 		if e.Label == "" || !h.Promises(history.NoOrphans) || !quiet(h, e.Number) || powerLost(h, e.Number+1) {
 			continue
 		}
+		if operationFailed(h, e.Number) {
+			continue // perhaps one that was to delete something, which nobody promises to try again
+		}
 		judge.examine("SHR-02")
 		if len(e.Orphans) > 0 {
 			judge.find(Finding{
@@ -118,6 +122,15 @@ func references(h *history.History, judge *evidence) {
 			})
 		}
 	}
+}
+
+// operationFailed says whether a fault made an operation on storage fail before the given
+// event.
+func operationFailed(h *history.History, before int) bool {
+	return slices.ContainsFunc(h.Events[:before-1], func(e history.Event) bool {
+		fault, err := faults.Parse(e.Fault)
+		return e.Kind == history.Fault && err == nil && fault.OfOperation()
+	})
 }
 
 // ofAWokenLeader says whether what refers to nothing is a checkpoint that nobody saw

@@ -80,6 +80,9 @@ func resume(h *history.History, judge *evidence) {
 		if j.Path == "" || expectsRefusal(h, j.Name) {
 			continue
 		}
+		if !j.Refused && powerLostBeforeItRan(h, j) {
+			continue
+		}
 		times[j.Path]++
 		requirement := "REC-04"
 		if times[j.Path] > 1 {
@@ -101,6 +104,19 @@ func resume(h *history.History, judge *evidence) {
 			Found:       found,
 		})
 	}
+}
+
+// powerLostBeforeItRan says whether nobody could see from what a job was restored.
+func powerLostBeforeItRan(h *history.History, j history.Job) bool {
+	for _, e := range h.Events[j.Submitted:] {
+		switch {
+		case e.ID == j.ID && (e.Kind == history.Restored || (e.Kind == history.Status && e.Status == storage.Running)):
+			return false
+		case e.Label == history.AfterPowerLoss:
+			return true
+		}
+	}
+	return false
 }
 
 // samePath says whether a path as an engine logs it, which may be a URL, is the

@@ -1,0 +1,87 @@
+// Package crashpoints_test loses the power after every operation on storage of every
+// protocol of the reference: commit, subsume, discard, savepoint, claim, high
+// availability. It counts what it visits, and shows that it finds what it is there to find.
+package crashpoints_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/targets/reference"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+func TestCrashPoints(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "Crash points of the reference")
+}
+
+// Of one crash point no more states than these are visited, and none of a scenario whose
+// protocol left fewer distinct states than those says anything.
+const (
+	statesMax   = 3
+	distinctMin = 300
+)
+
+// small makes a scenario small enough to be run thousands of times.
+func small(name string) scenarios.Scenario {
+	all, err := scenarios.Catalogue()
+	Expect(err).NotTo(HaveOccurred())
+	chosen, err := scenarios.Select(all, []string{name})
+	Expect(err).NotTo(HaveOccurred())
+	s := chosen[0]
+	s.Workload.Splits, s.Workload.Records, s.Workload.Keys = 2, 80, 4
+	s.Workload.Pause, s.Workload.Snapshot = time.Millisecond, 2*time.Millisecond
+	s.Job.Interval = 15 * time.Millisecond
+	return s
+}
+
+var _ = Describe("Whatever a power loss leaves, after whichever operation, the jobs come back from it", func() {
+	for protocol, name := range map[string]string{
+		"commit, subsume and discard": "durability/checkpoints",
+		"stop with a savepoint":       "recovery/stop-and-resume",
+		"claim":                       "recovery/claim",
+		"rescaling":                   "recovery/rescale-up",
+		"high availability":           "durability/power-loss-highly-available",
+	} {
+		for _, level := range filesystem.Levels() {
+			It(fmt.Sprintf("%s, %s", protocol, level), Label("DUR-01", "DUR-02"), func(ctx context.Context) {
+				crashes := harness.Crashes{
+					Target: reference.Simulated{}, Seed: 5, Model: harness.PowerLossModel(level), StatesMax: statesMax,
+					AgainIn: 500, Timeout: time.Minute, Parallel: runtime.NumCPU(),
+				}
+				began, recoveries, first := time.Now(), 0, ""
+				points, err := crashes.Run(ctx, small(name), func(result harness.Result, s scenarios.Scenario) {
+					recoveries++
+					if result.Verdict == oracle.Pass || first != "" {
+						return
+					}
+					saved := harness.Case{Seed: result.Seed, Verdict: result.Verdict, Findings: result.Findings, Scenario: s}
+					file, err := saved.Write(os.TempDir())
+					first = fmt.Sprintf("%s %s %+v; again: snapback replay %s (%v)", result.Verdict, result.Reason, result.Findings, file, err)
+				})
+				Expect(err).NotTo(HaveOccurred())
+				distinct, bad, whole := 0, 0, 0
+				for _, p := range points {
+					distinct, bad = distinct+p.Distinct, bad+p.Bad
+					if p.All {
+						whole++
+					}
+				}
+				AddReportEntry("visited", fmt.Sprintf("%d crash points (%d whole), %d distinct states, %d recoveries in %s", len(points), whole, distinct, recoveries, time.Since(began).Round(time.Millisecond)))
+				Expect(bad).To(BeZero(), first)
+				Expect(distinct).To(BeNumerically(">", distinctMin))
+			})
+		}
+	}
+})
