@@ -10,7 +10,7 @@ test: ## install what is missing and pass all tests, as CI does
 	.ci/test
 
 fast: ## the tests that need neither Java nor minutes
-	go test $$(go list ./... | grep -v -e suites/flink -e suites/reference -e suites/storage)
+	go test $$(go list ./... | grep -v -e suites/crashpoints -e suites/flink -e suites/reference -e suites/storage)
 
 flink: ## the conformance suite on real Apache Flink
 	go test -timeout 30m ./suites/flink
@@ -22,7 +22,7 @@ lint: ## golangci-lint and actionlint
 	golangci-lint run && actionlint
 
 golden: ## rewrite golden files; look at the difference
-	go test ./harness/targets/reference ./scenarios -run 'Golden|Generated' -update
+	go test ./harness/targets/reference ./scenarios ./faults -run 'Golden|Generated' -update
 
 bench: ## benchmarks
 	go test -run '^$$' -bench . ./...

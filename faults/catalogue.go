@@ -50,106 +50,101 @@ var (
 	anyTime     = []When{AtOnce, Later, DuringCheckpoint, Before, After, Given}
 	byTheClock  = []When{AtOnce, Later, Given}
 	inItsPlace  = []When{On}
-	aroundOne   = []When{Before, After}
 	everyone    = []Process{TaskManager, JobManager, Cluster}
 	oneProcess  = []Process{TaskManager, JobManager}
 	connectable = []Process{TaskManager, JobManager, Storage}
 )
 
-var rules []rule
-
-func init() { // the rules name functions that name the rules
-	rules = []rule{
-		{
-			action: Kill, takes: []argument{process}, whom: everyone, moments: anyTime,
-			describe: "ends {}, as SIGKILL does", example: Fault{Process: TaskManager},
-		},
-		{
-			action: Pause, takes: []argument{process}, whom: oneProcess, moments: anyTime,
-			describe: "makes {} stand still, as SIGSTOP does", example: Fault{Process: TaskManager},
-		},
-		{
-			action: Resume, takes: []argument{process}, whom: oneProcess, moments: byTheClock,
-			describe: "makes what stands still go on: {}, and its like", example: Fault{Process: TaskManager},
-		},
-		{
-			action: Slow, takes: []argument{process, share}, whom: oneProcess, moments: byTheClock,
-			describe: "leaves {} this share of its time: {}", example: Fault{Process: TaskManager, Amount: 10},
-		},
-		{
-			action: Jump, takes: []argument{process, length}, whom: oneProcess, moments: byTheClock,
-			describe: "puts the clock of {} forward by {}", example: Fault{Process: JobManager, Amount: int64(time.Hour)},
-		},
-		{
-			action: Drift, takes: []argument{process, share}, whom: oneProcess, moments: byTheClock,
-			describe: "makes the clock of {} go at {} of its pace", example: Fault{Process: TaskManager, Amount: 150},
-		},
-		{
-			action: PowerLoss, family: power, takes: []argument{level, state}, moments: []When{AtOnce, Later, Before, After, Given},
-			describe: "ends every process, and leaves of storage what is durable and what chance spares, by the {} model: state {}",
-			example:  Fault{Detail: string(filesystem.POSIX), Moment: Moment{When: After, Operation: Operation{Kind: Rename, Path: "*/_metadata"}}},
-		},
-		{
-			action: Fail, family: operations, takes: []argument{errorName}, moments: inItsPlace,
-			describe: "does not do the operation, which fails with {}", example: Fault{Detail: "EIO", Moment: on(Any, "*/chk-*")},
-		},
-		{
-			action: Drop, family: operations, moments: inItsPlace, on: []Kind{Sync},
-			describe: "fails a sync, and forgets what it was to make durable", example: Fault{Moment: on(Sync, "*/chk-*")},
-		},
-		{
-			action: Short, family: operations, takes: []argument{bytes}, moments: inItsPlace, on: []Kind{Write},
-			describe: "writes only the first bytes, {}, and fails as a full disk does", example: Fault{Amount: 3, Moment: on(Write, "*/chk-*")},
-		},
-		{
-			action: Flip, family: operations, takes: []argument{bytes}, moments: inItsPlace, on: []Kind{Read, Get},
-			describe: "flips a bit of what is read, after so many bytes: {}", example: Fault{Amount: 20, Moment: on(Read, "*/_metadata")},
-		},
-		{
-			action: Truncate, family: operations, takes: []argument{bytes}, moments: inItsPlace, on: []Kind{Read, Get},
-			describe: "ends what is read after so many bytes: {}", example: Fault{Amount: 20, Moment: on(Get, "*/_metadata")},
-		},
-		{
-			action: Delay, family: operations, takes: []argument{length}, moments: inItsPlace,
-			describe: "does the operation after {}", example: Fault{Amount: int64(50 * time.Millisecond), Moment: on(Sync, "*/chk-*")},
-		},
-		{
-			action: Lose, family: operations, moments: inItsPlace,
-			describe: "does the operation, and loses the answer", example: Fault{Moment: on(Put, "*/_metadata")},
-		},
-		{
-			action: Throttle, family: operations, takes: []argument{times}, moments: inItsPlace, on: objectKinds,
-			describe: "refuses so many operations as too many, as 503 does: {}", example: Fault{Amount: 3, Moment: on(Put, "*/chk-*")},
-		},
-		{
-			action: Stale, family: operations, moments: inItsPlace, on: []Kind{List},
-			describe: "answers a listing without what was made last", example: Fault{Moment: on(List, "*")},
-		},
-		{
-			action: Refuse, family: operations, moments: inItsPlace, on: []Kind{Put},
-			describe: "refuses a conditional write, though nobody was there before", example: Fault{Moment: on(Put, "*/_metadata")},
-		},
-		{
-			action: Leave, family: operations, moments: inItsPlace, on: []Kind{Put},
-			describe: "leaves an upload uncompleted, and what was uploaded invisible", example: Fault{Moment: on(Put, "*/chk-*")},
-		},
-		{
-			action: Cut, family: connections, takes: []argument{link}, whom: connectable, moments: byTheClock,
-			describe: "lets nothing more through from or to the {}, and tells nobody", example: Fault{Process: TaskManager},
-		},
-		{
-			action: Break, family: connections, takes: []argument{link}, whom: connectable, moments: byTheClock,
-			describe: "resets the connections of the {}", example: Fault{Process: JobManager},
-		},
-		{
-			action: Lag, family: connections, takes: []argument{link, length}, whom: connectable, moments: byTheClock,
-			describe: "delays what goes from or to the {} by {}", example: Fault{Process: Storage, Amount: int64(50 * time.Millisecond)},
-		},
-		{
-			action: Heal, family: connections, moments: byTheClock,
-			describe: "lets everything through again, on all connections",
-		},
-	}
+var rules = []rule{
+	{
+		action: Kill, takes: []argument{process}, whom: everyone, moments: anyTime,
+		describe: "ends {}, as SIGKILL does", example: Fault{Process: TaskManager},
+	},
+	{
+		action: Pause, takes: []argument{process}, whom: oneProcess, moments: anyTime,
+		describe: "makes {} stand still, as SIGSTOP does", example: Fault{Process: TaskManager},
+	},
+	{
+		action: Resume, takes: []argument{process}, whom: oneProcess, moments: byTheClock,
+		describe: "makes what stands still go on: {}, and its like", example: Fault{Process: TaskManager},
+	},
+	{
+		action: Slow, takes: []argument{process, share}, whom: oneProcess, moments: byTheClock,
+		describe: "leaves {} this share of its time: {}", example: Fault{Process: TaskManager, Amount: 10},
+	},
+	{
+		action: Jump, takes: []argument{process, length}, whom: oneProcess, moments: byTheClock,
+		describe: "puts the clock of {} forward by {}", example: Fault{Process: JobManager, Amount: int64(time.Hour)},
+	},
+	{
+		action: Drift, takes: []argument{process, share}, whom: oneProcess, moments: byTheClock,
+		describe: "makes the clock of {} go at {} of its pace", example: Fault{Process: TaskManager, Amount: 150},
+	},
+	{
+		action: PowerLoss, family: power, takes: []argument{level, state}, moments: []When{AtOnce, Later, Before, After, Given},
+		describe: "ends every process, and leaves of storage what is durable and what chance spares, by the {} model: state {}",
+		example:  Fault{Detail: string(filesystem.POSIX), Moment: Moment{When: After, Operation: Operation{Kind: Rename, Path: "*/_metadata"}}},
+	},
+	{
+		action: Fail, family: operations, takes: []argument{errorName}, moments: inItsPlace,
+		describe: "does not do the operation, which fails with {}", example: Fault{Detail: "EIO", Moment: on(Any, "*/chk-*")},
+	},
+	{
+		action: Drop, family: operations, moments: inItsPlace, on: []Kind{Sync},
+		describe: "fails a sync, and forgets what it was to make durable", example: Fault{Moment: on(Sync, "*/chk-*")},
+	},
+	{
+		action: Short, family: operations, takes: []argument{bytes}, moments: inItsPlace, on: []Kind{Write},
+		describe: "writes only the first bytes, {}, and fails as a full disk does", example: Fault{Amount: 3, Moment: on(Write, "*/chk-*")},
+	},
+	{
+		action: Flip, family: operations, takes: []argument{bytes}, moments: inItsPlace, on: []Kind{Read, Get},
+		describe: "flips a bit of what is read, after so many bytes: {}", example: Fault{Amount: 20, Moment: on(Read, "*/_metadata")},
+	},
+	{
+		action: Truncate, family: operations, takes: []argument{bytes}, moments: inItsPlace, on: []Kind{Read, Get},
+		describe: "ends what is read after so many bytes: {}", example: Fault{Amount: 20, Moment: on(Get, "*/_metadata")},
+	},
+	{
+		action: Delay, family: operations, takes: []argument{length}, moments: inItsPlace,
+		describe: "does the operation after {}", example: Fault{Amount: int64(50 * time.Millisecond), Moment: on(Sync, "*/chk-*")},
+	},
+	{
+		action: Lose, family: operations, moments: inItsPlace,
+		describe: "does the operation, and loses the answer", example: Fault{Moment: on(Put, "*/_metadata")},
+	},
+	{
+		action: Throttle, family: operations, takes: []argument{times}, moments: inItsPlace, on: objectKinds,
+		describe: "refuses so many operations as too many, as 503 does: {}", example: Fault{Amount: 3, Moment: on(Put, "*/chk-*")},
+	},
+	{
+		action: Stale, family: operations, moments: inItsPlace, on: []Kind{List},
+		describe: "answers a listing without what was made last", example: Fault{Moment: on(List, "*")},
+	},
+	{
+		action: Refuse, family: operations, moments: inItsPlace, on: []Kind{Put},
+		describe: "refuses a conditional write, though nobody was there before", example: Fault{Moment: on(Put, "*/_metadata")},
+	},
+	{
+		action: Leave, family: operations, moments: inItsPlace, on: []Kind{Put},
+		describe: "leaves an upload uncompleted, and what was uploaded invisible", example: Fault{Moment: on(Put, "*/chk-*")},
+	},
+	{
+		action: Cut, family: connections, takes: []argument{link}, whom: connectable, moments: byTheClock,
+		describe: "lets nothing more through from or to the {}, and tells nobody", example: Fault{Process: TaskManager},
+	},
+	{
+		action: Break, family: connections, takes: []argument{link}, whom: connectable, moments: byTheClock,
+		describe: "resets the connections of the {}", example: Fault{Process: JobManager},
+	},
+	{
+		action: Lag, family: connections, takes: []argument{link, length}, whom: connectable, moments: byTheClock,
+		describe: "delays what goes from or to the {} by {}", example: Fault{Process: Storage, Amount: int64(50 * time.Millisecond)},
+	},
+	{
+		action: Heal, family: connections, moments: byTheClock,
+		describe: "lets everything through again, on all connections",
+	},
 }
 
 func on(kind Kind, path string) Moment {

@@ -227,7 +227,8 @@ func WithPowerLosses(s scenarios.Scenario, armed ...faults.Fault) scenarios.Scen
 			steps = append(steps, scenarios.Step{Recover: step.Submit.Job})
 		}
 	}
-	s.Steps = append(steps, scenarios.Step{Record: "after all"})
+	steps = append(steps, scenarios.Step{Record: "after all"})
+	s.Steps = steps
 	s.Requirements = []string{"DUR-02", "LIV-01"}
 	s.Features = s.Needed()
 	return s

@@ -256,8 +256,8 @@ func (r *run) losePower(ctx context.Context, fault faults.Fault) error {
 	return r.killAll(ctx)
 }
 
-// restorePower follows a power loss: a new cluster finds on storage what is left, and what
-// that is is written down.
+// restorePower follows a power loss: a new cluster finds on storage what is left, which is
+// written down.
 func (r *run) restorePower(ctx context.Context) error {
 	lost := *r.lost
 	r.lost = nil

@@ -50,6 +50,12 @@ type masterStart struct {
 	ended      *highavailability.Result // how it ended, if all that is left is to clean up
 }
 
+// How often, and how soon, a job is tried to be recovered again.
+const (
+	recoverTries = 5
+	recoverRetry = 200 * time.Millisecond
+)
+
 func (s masterStart) recovered() bool { return s.client == environment.Address{} }
 
 // runMaster runs a job, or refuses it. A refusal has changed nothing.
@@ -59,6 +65,10 @@ func runMaster(env environment.Environment, start masterStart) {
 		m.leadership = &highavailability.Leadership{Env: env, Term: start.term}
 	}
 	origin, err := m.accept()
+	for try := 1; err != nil && !errors.Is(err, errDeposed) && m.recovered() && try < recoverTries; try++ {
+		env.Sleep(recoverRetry) // FLINK-7783: storage may only have failed for a moment
+		origin, err = m.accept()
+	}
 	switch {
 	case errors.Is(err, errDeposed):
 		return

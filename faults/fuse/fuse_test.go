@@ -20,7 +20,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func mounted(t *testing.T, armed ...string) (*fuse.Mount, *tap.Tap, *int) {
+func mounted(t *testing.T, armed ...string) (*fuse.Mount, *int) {
 	t.Helper()
 	taps, fired := &tap.Tap{}, 0
 	for _, text := range armed {
@@ -34,12 +34,12 @@ func mounted(t *testing.T, armed ...string) (*fuse.Mount, *tap.Tap, *int) {
 	m, err := fuse.New(filepath.Join(t.TempDir(), "mount"), taps, func(int) string { return "me" })
 	must(t, err)
 	t.Cleanup(func() { must(t, m.Close()) })
-	return m, taps, &fired
+	return m, &fired
 }
 
 // The mount does what the machine's own file system does.
 func TestItIsAFileSystem(t *testing.T) {
-	m, _, _ := mounted(t)
+	m, _ := mounted(t)
 	files := filesystem.Local{}
 	dir := m.Dir + "/job/chk-1"
 	must(t, files.MkdirAll(dir))
@@ -101,7 +101,7 @@ func TestFaultsAreSeenThroughTheKernel(t *testing.T) {
 			return errors.Is(err, syscall.EIO) && there == nil
 		},
 	} {
-		m, _, fired := mounted(t, text)
+		m, fired := mounted(t, text)
 		if !holds(m) || *fired != 1 {
 			t.Errorf("%s: fired %d times, or does not do what it claims", text, *fired)
 		}
@@ -110,7 +110,7 @@ func TestFaultsAreSeenThroughTheKernel(t *testing.T) {
 
 // What was not made durable is lost with the power, also through the kernel.
 func TestAPowerLoss(t *testing.T) {
-	m, _, _ := mounted(t)
+	m, _ := mounted(t)
 	must(t, filesystem.WriteFile(filesystem.Local{}, m.Dir+"/a", []byte("a")))
 	must(t, filesystem.Local{}.SyncDir(m.Dir))
 	must(t, filesystem.WriteFile(filesystem.Local{}, m.Dir+"/b", []byte("b")))

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/snapback/snapback/faults/fuse"
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/storage/filesystem"
 )
@@ -114,14 +115,21 @@ func flinkCheck() Check {
 	return check
 }
 
+// fuseCheck says whether a directory can be mounted whose operations are seen.
 func fuseCheck() Check {
-	check := Check{Name: "fuse", For: "fault mounts, which no scenario needs yet", Remedy: "modprobe fuse, and run as root"}
-	file, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	check := Check{
+		Name: "fuse", For: "--runtime minicluster, and crash --kill on Flink; all else runs without",
+		Remedy: "run as root, on a machine or in a container with " + fuse.Device + " (docker run --device " + fuse.Device + " --cap-add SYS_ADMIN)",
+	}
+	device, err := os.OpenFile(fuse.Device, os.O_RDWR, 0)
 	if err != nil {
 		check.Found = err.Error()
 		return check
 	}
-	check.OK, check.Found = true, "/dev/fuse can be opened"
-	_ = file.Close() // nothing was mounted
+	_ = device.Close() // nothing was written
+	check.OK, check.Found = os.Geteuid() == 0, fuse.Device
+	if !check.OK {
+		check.Found += ", and not root"
+	}
 	return check
 }

@@ -36,7 +36,7 @@ func sample(t *testing.T) report.Run {
 	failed.Dir = dir
 	failed.Findings = []oracle.Finding{{Requirement: "REC-02", Problem: "1 <lost> record", Expected: "every record", Found: "record 3 is missing"}}
 	failed.Numbers = oracle.Numbers{
-		Recoveries: []oracle.Recovery{{Process: "taskmanager-2", Checkpoint: 3, Job: "first", Restored: 2, Took: 1500 * time.Millisecond}},
+		Recoveries: []oracle.Recovery{{Fault: "(Kill taskmanager (During checkpoint))", Process: "taskmanager-2", Checkpoint: 3, Job: "first", Restored: 2, Took: 1500 * time.Millisecond}},
 		Records:    100, Replayed: 7, Lost: 1,
 	}
 	return report.Run{Version: "v1", Seed: 7, Took: 3200 * time.Millisecond, Results: []harness.Result{

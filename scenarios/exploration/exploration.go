@@ -137,8 +137,10 @@ func (d *drawing) submit(s scenarios.Submit) {
 // happen draws one thing that happens to the job, and what mends it.
 func (d *drawing) happen() {
 	highlyAvailable := d.scenario.Cluster.JobManagers > 0
-	things := []string{"kill a TaskManager", "kill a TaskManager mid-checkpoint", "pause a TaskManager", "checkpoint", "savepoint", "stop and resume", "cancel and resume",
-		"kill at an operation", "fail an operation", "cut a TaskManager", "break the connections of a TaskManager", "put a clock forward"}
+	things := []string{
+		"kill a TaskManager", "kill a TaskManager mid-checkpoint", "pause a TaskManager", "checkpoint", "savepoint", "stop and resume", "cancel and resume",
+		"kill at an operation", "fail an operation", "cut a TaskManager", "break the connections of a TaskManager", "put a clock forward",
+	}
 	if highlyAvailable {
 		things = append(things, "kill the JobManager", "kill the JobManager mid-checkpoint", "pause the JobManager")
 	}

@@ -66,7 +66,7 @@ func (r *rest) do(request *http.Request) (response *http.Response, err error) {
 	answered := make(chan struct{})
 	go func() {
 		defer close(answered)
-		response, err = r.client.Do(request)
+		response, err = r.client.Do(request) //nolint:bodyclose // by whoever is given the answer
 	}()
 	for {
 		select {
