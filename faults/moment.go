@@ -2,11 +2,13 @@ package faults
 
 import (
 	"fmt"
+	"path"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/filesystem"
 )
 
 // Moment is when a fault fires.
@@ -120,6 +122,17 @@ func PhaseOf(kind Kind, name, newName string) Phase {
 		return State
 	}
 	return ""
+}
+
+// CheckpointOf returns the directory of a job and the number of its checkpoint that a name
+// is that of, or is in; ok is false for others.
+func CheckpointOf(name string) (job string, checkpoint int64, ok bool) {
+	for at := name; !filesystem.IsRoot(at); at = filesystem.Dir(at) {
+		if id, ok := storage.ParseCheckpointName(path.Base(at)); ok {
+			return filesystem.Dir(at), id, true
+		}
+	}
+	return "", 0, false
 }
 
 func isCheckpoint(name string) bool {

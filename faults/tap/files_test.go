@@ -185,6 +185,27 @@ func TestChangesAreNumberedAndWatched(t *testing.T) {
 	}
 }
 
+// The steps of a checkpoint are counted from its directory on or, where there is none,
+// from its first object.
+func TestStepsOfACheckpoint(t *testing.T) {
+	for _, root := range []string{"/c", "s3://b"} {
+		b := newBench(t, `(Kill taskmanager (After (Change (Step 2))))`)
+		var steps []int
+		b.tap.Watch = func(o tap.Operation) { steps = append(steps, o.Step) }
+		for _, dir := range []string{root + "/0123456789abcdef0123456789abcdef/chk-1", root + "/0123456789abcdef0123456789abcdef/chk-2"} {
+			must(t, b.files.MkdirAll(dir))
+			must(t, b.checkpoint(dir))
+		}
+		want := "[1 2 3 4 5 6 7 8 9 10 11 1 2 3 4 5 6 7 8 9 10 11]"
+		if root != "/c" {
+			want = "[1 2 1 2]"
+		}
+		if fmt.Sprint(steps) != want || len(b.fired) != 1 {
+			t.Errorf("%s: want %s, got %v, fired at %q", root, want, steps, b.fired)
+		}
+	}
+}
+
 func Example() {
 	taps := &tap.Tap{}
 	files := taps.Files(filesystem.NewMemory(), "taskmanager-1", time.Sleep)

@@ -55,8 +55,11 @@ type Tap struct {
 	changes int
 	step    int
 	last    Operation // of those on checkpoints
-	newest  string    // name that was made last
-	armed   []*armed
+
+	job        string // whose checkpoint was begun last
+	checkpoint int64
+	newest     string // name that was made last
+	armed      []*armed
 }
 
 // armed is a fault that waits for its operation.
@@ -97,9 +100,11 @@ func (t *Tap) Before(o *Operation) *Intervention {
 	if o.Kind.Changes() {
 		t.changes++
 		writes := Operation{Kind: o.Kind, Name: o.Name}
-		switch phase := o.Phase(); {
+		phase := o.Phase()
+		first := phase != faults.Discard && t.begins(*o)
+		switch {
 		case phase == "":
-		case phase == faults.Begin:
+		case first || phase == faults.Begin:
 			t.step, o.Step = 1, 1
 		case o.Kind == faults.Write && t.last == writes: // one after the other: the same step
 			o.Step = t.step
@@ -115,6 +120,17 @@ func (t *Tap) Before(o *Operation) *Intervention {
 	hits := t.hits(*o, faults.Before, faults.On)
 	t.mu.Unlock()
 	return t.fire(hits, *o)
+}
+
+// begins says whether an operation is the first on a checkpoint, where none are begun by
+// making a directory.
+func (t *Tap) begins(o Operation) bool {
+	job, checkpoint, ok := faults.CheckpointOf(o.Name)
+	if !ok || (job == t.job && checkpoint <= t.checkpoint) {
+		return false
+	}
+	t.job, t.checkpoint = job, checkpoint
+	return true
 }
 
 // After is called by a mount with an operation that was done. It returns whether whoever

@@ -45,6 +45,7 @@ type client struct {
 	dir     string                      // for the configuration and the logs
 	jarID   string                      // of the workload, once it is uploaded
 	calls   int                         // of the command line
+	plugins string                      // path of a directory of plugins; empty: none
 	step    func(context.Context) error // lets a moment pass
 }
 
@@ -80,6 +81,9 @@ func (c *client) java(name string, options []string, mainClass string, arguments
 	command := exec.Command("java", all...)
 	command.Dir = c.dir
 	command.Env = append(os.Environ(), "FLINK_CONF_DIR="+c.configDir())
+	if c.plugins != "" {
+		command.Env = append(command.Env, "FLINK_PLUGINS_DIR="+c.plugins)
+	}
 	return command, nil
 }
 

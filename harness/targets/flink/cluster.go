@@ -87,7 +87,7 @@ func (c *cluster) configure() error {
 	c.rest = newREST("http://127.0.0.1:" + strconv.Itoa(restPort))
 	var text strings.Builder
 	values := map[string]any{
-		"Dir": c.dir, "Root": c.root, "RPCPort": rpcPort, "RESTPort": restPort, "Retained": c.spec.Retained,
+		"Dir": c.dir, "Root": "file://" + c.root, "RPCPort": rpcPort, "RESTPort": restPort, "Retained": c.spec.Retained,
 	}
 	if err := configTemplate.Execute(&text, values); err != nil {
 		return err

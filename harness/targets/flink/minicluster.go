@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -15,13 +17,16 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/faults/fuse"
+	"github.com/snapback/snapback/faults/s3proxy"
 	"github.com/snapback/snapback/faults/tap"
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/process"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/filesystem/schemes"
 )
 
 // MiniclusterRuntime is the runtime of a Flink in one JVM.
@@ -33,22 +38,40 @@ const hostClass = "snapback.host.Minicluster"
 // knows every operation, and what a power loss would leave.
 type Minicluster struct {
 	Target
+	Objects *Objects // an object store in place of the mount
 
 	survived *minicluster // of which the mount is
 	left     *filesystem.Memory
 }
 
+// Objects is an S3 server for checkpoints. What this process needs to read from it is in
+// its environment, as for every S3.
+type Objects struct {
+	Endpoint       string // URL
+	Bucket         string
+	User, Password string
+	Plugins        string // path of a directory of Flink plugins, one of which knows s3
+}
+
 // Describe implements [harness.Target].
 func (m Minicluster) Describe() history.Target {
-	return history.Target{Name: Name, Runtime: MiniclusterRuntime, Version: m.version}
+	t := history.Target{Name: Name, Runtime: MiniclusterRuntime, Version: m.version}
+	if m.Objects != nil {
+		t.Storage = "s3://" + m.Objects.Bucket
+	}
+	return t
 }
 
 // Features implements [harness.Target].
-func (Minicluster) Features() []scenarios.Feature {
-	return []scenarios.Feature{
+func (m Minicluster) Features() []scenarios.Feature {
+	all := []scenarios.Feature{
 		scenarios.Kill, scenarios.Restart, scenarios.Resume, scenarios.Trigger, scenarios.Retention, scenarios.Claim, scenarios.Rescale,
-		scenarios.Modes, scenarios.Tap, scenarios.PowerLoss,
+		scenarios.Modes, scenarios.Tap,
 	}
+	if m.Objects == nil {
+		all = append(all, scenarios.PowerLoss)
+	}
+	return all
 }
 
 // minicluster is such a cluster. Its one process is called a JobManager, and its
@@ -59,7 +82,10 @@ type minicluster struct {
 	spec   harness.ClusterSpec
 	began  time.Time
 	taps   *tap.Tap
-	mount  *fuse.Mount
+	mount  *fuse.Mount  // nil: checkpoints are objects
+	proxy  *http.Server // before those
+	root   string
+	files  filesystem.FileSystem
 	work   string
 
 	jvm, dying   *process.Process
@@ -67,9 +93,10 @@ type minicluster struct {
 	watcher      watcher
 	commands     string // URL
 	taskManagers []string
-	started      int         // TaskManagers ever
-	handedOver   bool        // the mount is a later cluster's
-	sets         chan func() // what faults set off, for Step to run
+	started      int               // TaskManagers ever
+	handedOver   bool              // the mount is a later cluster's
+	settings     map[string]string // of the configuration besides
+	sets         chan func()       // what faults set off, for Step to run
 }
 
 // Start implements [harness.Target].
@@ -92,11 +119,7 @@ func (m Minicluster) Start(ctx context.Context, spec harness.ClusterSpec) (_ har
 		<-done
 	}
 	c.step = c.Step
-	if s := m.survived; s != nil {
-		c.began, c.started, c.mount = s.began, s.started, s.mount
-		c.mount.Replace(m.left)
-		c.mount.Tap(c.taps)
-	} else if c.mount, err = fuse.New(filepath.Join(dir, "checkpoints"), c.taps, thread); err != nil {
+	if err := c.open(m, dir); err != nil {
 		return nil, errors.Join(err, c.starter.Close())
 	}
 	defer func() {
@@ -105,6 +128,54 @@ func (m Minicluster) Start(ctx context.Context, spec harness.ClusterSpec) (_ har
 		}
 	}()
 	return c, c.startJVM(ctx)
+}
+
+// open sees to a place for checkpoints that comes by the tap.
+func (c *minicluster) open(m Minicluster, dir string) (err error) {
+	switch s := m.survived; {
+	case m.Objects != nil:
+		return c.openProxy(*m.Objects)
+	case s != nil:
+		c.began, c.started, c.mount = s.began, s.started, s.mount
+		c.mount.Replace(m.left)
+		c.mount.Tap(c.taps)
+	default:
+		if c.mount, err = fuse.New(filepath.Join(dir, "checkpoints"), c.taps, thread); err != nil {
+			return err
+		}
+	}
+	c.root = c.mount.Dir
+	// What is below the mount is read past the kernel.
+	c.files = split{FileSystem: filesystem.Local{}, mounted: c.mount.Files(), dir: c.mount.Dir}
+	return nil
+}
+
+// openProxy starts a proxy before an S3 server. Of one JVM nobody can tell whose a request
+// is but by what it is about.
+func (c *minicluster) openProxy(o Objects) error {
+	to, err := url.Parse(o.Endpoint)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	handler := s3proxy.New(to, c.taps, func(operation tap.Operation) string {
+		if operation.Phase() == faults.State {
+			return "taskmanager"
+		}
+		return jvmName
+	})
+	c.proxy = &http.Server{Handler: handler, ReadHeaderTimeout: restTimeout}
+	go func() { _ = c.proxy.Serve(listener) }() // until it is closed
+	c.settings = map[string]string{
+		"s3.endpoint": "http://" + listener.Addr().String(), "s3.access-key": o.User, "s3.secret-key": o.Password, "s3.path.style.access": "true",
+	}
+	c.plugins = o.Plugins
+	c.root = fmt.Sprintf("s3://%s/run-%x", o.Bucket, time.Now().UnixNano())
+	c.files = schemes.New()
+	return nil
 }
 
 // thread names the kind of process that a thread of the JVM would belong to, by its name.
@@ -163,11 +234,14 @@ func (c *minicluster) startJVM(ctx context.Context) error {
 
 func (c *minicluster) configure(restPort string) error {
 	var text strings.Builder
-	values := map[string]any{"Dir": c.dir, "Root": c.Root(), "RPCPort": 0, "RESTPort": restPort, "Retained": c.spec.Retained}
+	values := map[string]any{"Dir": c.dir, "Root": filesystem.URL(c.Root()), "RPCPort": 0, "RESTPort": restPort, "Retained": c.spec.Retained}
 	if err := configTemplate.Execute(&text, values); err != nil {
 		return err
 	}
-	return c.writeConfig(text.String())
+	for _, key := range slices.Sorted(maps.Keys(c.settings)) {
+		fmt.Fprintf(&text, "\n%s: %s", key, c.settings[key])
+	}
+	return c.writeConfig(text.String() + "\n")
 }
 
 // until waits, while what faults set off goes on.
@@ -216,13 +290,11 @@ func (c *minicluster) Step(ctx context.Context) error {
 }
 
 func (c *minicluster) Now() time.Duration { return time.Since(c.began) }
-func (c *minicluster) Root() string       { return c.mount.Dir }
+func (c *minicluster) Root() string       { return c.root }
 func (c *minicluster) Work() string       { return c.work }
 
-// Files implements [harness.Cluster]: what is below the mount is read past the kernel.
-func (c *minicluster) Files() filesystem.FileSystem {
-	return split{FileSystem: filesystem.Local{}, mounted: c.mount.Files(), dir: c.mount.Dir}
-}
+// Files implements [harness.Cluster].
+func (c *minicluster) Files() filesystem.FileSystem { return c.files }
 
 // TaskManagers implements [harness.Cluster].
 func (c *minicluster) TaskManagers() []string { return c.taskManagers }
@@ -350,7 +422,10 @@ func (c *minicluster) Close() error {
 		}
 	}
 	c.taps.Disarm()
-	if !c.handedOver {
+	switch {
+	case c.proxy != nil:
+		failed = errors.Join(failed, c.proxy.Close())
+	case !c.handedOver:
 		failed = errors.Join(failed, c.mount.Close())
 	}
 	for _, name := range []string{"tmp", "blob", "web", "upload", "process"} {
