@@ -82,9 +82,6 @@ const (
 	Storage     Process = "storage"     // of connections: those to it
 )
 
-// OfProcess says whether the fault is done to processes.
-func (f Fault) OfProcess() bool { return f.rule().family == processes }
-
 // OfConnection says whether the fault is done to connections.
 func (f Fault) OfConnection() bool { return f.rule().family == connections }
 

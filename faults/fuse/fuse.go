@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -127,6 +128,8 @@ func (m *Mount) doOr(ctx context.Context, o tap.Operation, operation func() erro
 		switch i.Action {
 		case faults.Fail:
 			return errno(faults.Error(i.Detail))
+		case faults.Throttle:
+			return syscall.EAGAIN
 		case faults.Lose:
 			_ = locked() // nobody is told
 			return syscall.EIO
@@ -266,9 +269,13 @@ func (n *node) Open(ctx context.Context, _ uint32) (fusefs.FileHandle, uint32, s
 // Readdir implements [fusefs.NodeReaddirer].
 func (n *node) Readdir(ctx context.Context) (fusefs.DirStream, syscall.Errno) {
 	var listed []fuse.DirEntry
-	failed := n.mount.do(ctx, tap.Operation{Kind: faults.List, Name: n.name()}, func() error {
-		entries, err := n.mount.disk.List(n.name())
+	dir, unlisted := n.name(), ""
+	list := func() error {
+		entries, err := n.mount.disk.List(dir)
 		for _, e := range entries {
+			if name := filesystem.Join(dir, e.Name); unlisted == name || strings.HasPrefix(unlisted, name+"/") {
+				continue
+			}
 			mode := uint32(fuse.S_IFREG)
 			if e.Directory {
 				mode = fuse.S_IFDIR
@@ -276,6 +283,15 @@ func (n *node) Readdir(ctx context.Context) (fusefs.DirStream, syscall.Errno) {
 			listed = append(listed, fuse.DirEntry{Name: e.Name, Mode: mode})
 		}
 		return err
+	}
+	failed := n.mount.doOr(ctx, tap.Operation{Kind: faults.List, Name: dir}, list, func(i *tap.Intervention) (error, bool) {
+		if i.Action != faults.Stale {
+			return nil, false
+		}
+		n.mount.mu.Lock()
+		defer n.mount.mu.Unlock()
+		unlisted = n.mount.tap.Newest()
+		return list(), true
 	})
 	return fusefs.NewListDirStream(listed), failed
 }

@@ -95,6 +95,17 @@ func TestFaultsAreSeenThroughTheKernel(t *testing.T) {
 			first, _ := os.ReadFile(m.Dir + "/state")
 			return string(first) == "st"
 		},
+		`(Stale (On (List "*")))`: func(m *fuse.Mount) bool {
+			_, _ = os.Create(m.Dir + "/a")
+			_, _ = os.Create(m.Dir + "/b")
+			first, _ := os.ReadDir(m.Dir)
+			second, _ := os.ReadDir(m.Dir)
+			return len(first) == 1 && len(second) == 2
+		},
+		`(Throttle 1 (On (Any "*/d")))`: func(m *fuse.Mount) bool {
+			first, second := os.Mkdir(m.Dir+"/d", 0o700), os.Mkdir(m.Dir+"/d", 0o700)
+			return errors.Is(first, syscall.EAGAIN) && second == nil
+		},
 		`(Lose (On (Mkdir "*/d")))`: func(m *fuse.Mount) bool {
 			err := os.Mkdir(m.Dir+"/d", 0o700)
 			_, there := os.Stat(m.Dir + "/d")

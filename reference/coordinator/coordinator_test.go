@@ -208,6 +208,32 @@ func TestARepeatedAcknowledgementCountsOnce(t *testing.T) {
 	})
 }
 
+// What a subtask that was told to finish has still to commit is in the checkpoint that it
+// was told with. The next one, which takes it for finished, waits for its word: the
+// message may be lost, and the checkpoint would be subsumed.
+func TestNoCheckpointBeginsBeforeWhoWasToldToFinishSaidSo(t *testing.T) {
+	coordinate(t, setting{job: testJob()}, func(b bench) {
+		id := b.trigger()
+		for _, uid := range uids {
+			must(t, b.Acknowledge(protocol.Acknowledge{Subtask: subtask(uid), Checkpoint: id, State: b.state(id), EndOfInput: uid != "sink"}))
+		}
+		next := func() int {
+			b.env.Sleep(2 * b.pause)
+			_, err := b.Act()
+			must(t, err)
+			return b.Statistics().Triggered
+		}
+		if begun := next(); begun != 1 {
+			t.Errorf("%d checkpoints were begun although source and counter may not have heard", begun)
+		}
+		b.Gone(subtask("source"))
+		b.Gone(subtask("counter"))
+		if begun := next(); begun != 2 {
+			t.Errorf("%d checkpoints were begun although all that were told have said that they finished", begun)
+		}
+	})
+}
+
 // An acknowledgement that comes again after the completion takes nothing away.
 func TestAnAcknowledgementAfterCompletionDeletesNothing(t *testing.T) {
 	coordinate(t, setting{job: testJob()}, func(b bench) {
