@@ -162,8 +162,16 @@ func referenceCell(e *engine, root, id, end string, retention storage.Retention,
 		}
 		return nil
 	})).To(Succeed())
-	Eventually(func() bool { status, _ := e.status(id); return status.Terminal() }).WithTimeout(time.Minute).Should(BeTrue(), e.explain)
-	status, cause := e.status(id)
+	// Its master says so when it has cleaned up; the log, before.
+	var status storage.JobStatus
+	var cause string
+	Eventually(func() bool {
+		Expect(e.ask(func(client reference.Client) (err error) {
+			status, cause, err = client.Status(id)
+			return err
+		})).To(Succeed())
+		return status.Terminal()
+	}).WithTimeout(time.Minute).Should(BeTrue(), e.explain)
 	Expect(status).To(Equal(ends[end]), "%s under %s: %s", end, retention, cause)
 
 	var left []int64

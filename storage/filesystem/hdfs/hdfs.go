@@ -121,8 +121,11 @@ func failure(operation, name string, err error) error {
 	if errors.As(err, &inner) {
 		err = inner.Err
 	}
-	if strings.Contains(err.Error(), "AccessControlException") {
+	switch text := err.Error(); {
+	case strings.Contains(text, "AccessControlException"):
 		err = fmt.Errorf("%w: %w", fs.ErrPermission, err)
+	case strings.Contains(text, "FileNotFoundException"):
+		err = fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 	}
 	return filesystem.Failure(operation, name, err)
 }
@@ -149,7 +152,21 @@ func (n *NameNode) Open(name string) (io.ReadCloser, error) {
 		_ = reader.Close() // nothing was read
 		return nil, filesystem.Failure("open", name, syscall.EISDIR)
 	}
-	return reader, nil
+	return fileReader{reader, name}, nil
+}
+
+// fileReader says of a file that is deleted while it is read that it is not there.
+type fileReader struct {
+	io.ReadCloser
+	name string
+}
+
+func (r fileReader) Read(data []byte) (int, error) {
+	n, err := r.ReadCloser.Read(data)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = failure("read", r.name, err)
+	}
+	return n, err
 }
 
 // Rename implements [filesystem.FileSystem].
