@@ -67,8 +67,9 @@ func (r *run) beginCheckpoint(ctx context.Context, last history.Job) error {
 
 // fired are the events of a fault.
 func (r *run) fired(fault faults.Fault) []history.Event {
+	text := fault.String()
 	return slices.DeleteFunc(slices.Clone(r.history.Events), func(e history.Event) bool {
-		return e.Kind != history.Fault || e.Fault != fault.String()
+		return e.Kind != history.Fault || e.Fault != text
 	})
 }
 

@@ -16,7 +16,7 @@ import (
 
 // Sweep kills a process at every operation on storage of a checkpoint, before it and after
 // it, one checkpoint after the other; the job, or one that is submitted in its place when
-// it has finished, comes back each time.
+// it has finished, comes back each time. Of a killed JobManager it is resumed.
 type Sweep struct {
 	Target  Target // whose clusters are [Tapped]
 	Seed    uint64
@@ -63,6 +63,9 @@ func (c Sweep) Run(ctx context.Context, s scenarios.Scenario, done func(Swept)) 
 	seed := deriveSeed(c.Seed, s.Name, 1)
 	s.Workload.Seed = int64(seed >> 33)
 	s.Requirements = []string{"REC-01", "REC-02", "REC-03", "LIV-01"}
+	if c.Kill == faults.JobManager { // then the job is resumed by its user
+		s.Requirements[0] = "REC-04"
+	}
 	result := Result{Schema: ResultSchema, Scenario: s.Name, Title: s.Title, Target: c.Target.Describe(), Seed: c.Seed, Tries: 1, Dir: c.Dir}
 	recorder, err := history.NewRecorder(c.History, history.Header{Scenario: s, Target: c.Target.Describe(), Seed: c.Seed, Try: 1})
 	if err != nil {
@@ -123,7 +126,8 @@ func (s *sweeping) next() error {
 // one kills at an operation, and sees to it that the job comes back.
 func (s *sweeping) one(fault faults.Fault) (Swept, error) {
 	swept := Swept{Fault: fault.String(), Verdict: oracle.Void}
-	for finished := true; finished; { // a job that finishes meanwhile has no more checkpoints
+	until := s.cluster.Now() + fireWithin
+	for s.cluster.Now() < until { // a job that finishes meanwhile has no more checkpoints, another one has
 		if err := s.next(); err != nil {
 			return swept, err
 		}
@@ -131,17 +135,20 @@ func (s *sweeping) one(fault faults.Fault) (Swept, error) {
 			return swept, err
 		}
 		job, _ := s.history.Job(s.current)
-		until := s.cluster.Now() + fireWithin
-		for len(s.fired(fault)) == 0 && !s.status(job).Terminal() && s.cluster.Now() < until {
+		fired, ended := s.fired(fault), false
+		for seen := 0; len(fired) == 0 && !ended && s.cluster.Now() < until; {
 			if err := s.tick(s.ctx); err != nil {
 				return swept, err
 			}
+			if len(s.history.Events) > seen {
+				seen = len(s.history.Events)
+				fired, ended = s.fired(fault), s.status(job).Terminal()
+			}
 		}
 		s.cluster.(Tapped).Tap().Disarm()
-		if fired := s.fired(fault); len(fired) > 0 {
+		if len(fired) > 0 {
 			return s.comesBack(swept, fired[0])
 		}
-		finished = s.status(job).Terminal()
 	}
 	return swept, nil
 }
