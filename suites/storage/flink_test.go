@@ -254,14 +254,14 @@ var _ = Describe("Checkpoints that the reference writes", func() {
 				metadataFiles = append(metadataFiles, path+"/"+storage.MetadataName)
 				return err
 			})).To(Succeed())
-			Eventually(func() bool { status, _ := e.status(id); return status.Terminal() }).WithTimeout(time.Minute).Should(BeTrue())
+			Eventually(func() bool { return e.status(id).Terminal() }).WithTimeout(time.Minute).Should(BeTrue())
 
 			again := newJob(fmt.Sprintf("%032x", i+11), filesystem.URL(root), GinkgoT().TempDir())
 			again.Configuration[configuration.InlineMax.Key] = inline
 			Expect(e.ask(func(client reference.Client) error { return client.Submit(again) })).To(Succeed())
 			Eventually(func() int { return len(e.completed(again.ID)) }).WithTimeout(time.Minute).Should(BeNumerically(">=", 2), e.explain)
 			Expect(e.ask(func(client reference.Client) error { return client.Cancel(again.ID) })).To(Succeed())
-			Eventually(func() bool { status, _ := e.status(again.ID); return status.Terminal() }).WithTimeout(time.Minute).Should(BeTrue())
+			Eventually(func() bool { return e.status(again.ID).Terminal() }).WithTimeout(time.Minute).Should(BeTrue())
 			for _, checkpoint := range newest(e.completed(again.ID), 2) {
 				metadataFiles = append(metadataFiles, filepath.Join(root, again.ID, storage.CheckpointName(checkpoint), storage.MetadataName))
 			}

@@ -90,15 +90,15 @@ func (e *engine) completed(id string) []int64 {
 }
 
 // status is the last of a job, and why.
-func (e *engine) status(id string) (status storage.JobStatus, cause string) {
+func (e *engine) status(id string) (status storage.JobStatus) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, r := range e.records {
 		if r.Event == protocol.EventJob && r.Job == id {
-			status, cause = storage.JobStatus(r.Status), r.Error
+			status = storage.JobStatus(r.Status)
 		}
 	}
-	return status, cause
+	return status
 }
 
 // newJob is a job that goes on until it is ended.
