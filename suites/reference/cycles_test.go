@@ -25,7 +25,7 @@ func grind() scenarios.Scenario {
 	s := scenarios.Scenario{
 		Name: "recovery/grind", Title: fmt.Sprintf("A TaskManager is killed %d times; the job comes back each time, and nothing is lost or doubled", cycles),
 		Requirements: []string{"REC-01", "REC-02", "REC-03", "TRG-01", "SHR-01", "SHR-02", "CLN-07", "LIV-01"}, Bound: time.Minute,
-		Workload: workload.Workload{Name: workload.Counts, Splits: 4, Records: 6000, Keys: 64, Pause: time.Millisecond, Snapshot: 2 * time.Millisecond},
+		Workload: workload.Workload{Name: workload.Counts, Splits: 4, Records: 12000, Keys: 64, Pause: time.Millisecond, Snapshot: 2 * time.Millisecond},
 		Cluster:  scenarios.Cluster{TaskManagers: 3, Retained: 2},
 		Job: scenarios.Job{
 			Parallelism: 2, Interval: 10 * time.Millisecond, Timeout: time.Minute, Retention: "RETAIN_ON_CANCELLATION", Restarts: 10 * cycles, Backend: "incremental",
