@@ -92,7 +92,7 @@ func (c Crashes) Run(ctx context.Context, s scenarios.Scenario, done func(Result
 		return nil, err
 	}
 	err = r.steps(ctx, 0)
-	err = errors.Join(err, visit.group.Wait(), r.failed, r.cluster.Close())
+	err = errors.Join(err, visit.group.Wait(), r.failed, r.close())
 	if ctx.Err() != nil {
 		err = nil // what was visited was
 	}
@@ -240,10 +240,7 @@ func (c *crashing) comeBack(r *run, survivor Target, state uint64, point *Point,
 	ctx, cancel := context.WithTimeout(c.ctx, c.Timeout)
 	defer cancel()
 	r.cluster = nil
-	err := c.steps(ctx, r, survivor, state, armed)
-	if r.cluster != nil {
-		err = errors.Join(err, r.cluster.Close())
-	}
+	err := errors.Join(c.steps(ctx, r, survivor, state, armed), r.close())
 	if c.ctx.Err() != nil {
 		return
 	}

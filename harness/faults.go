@@ -262,22 +262,25 @@ func (r *run) losePower(ctx context.Context, fault faults.Fault) error {
 func (r *run) restorePower(ctx context.Context) error {
 	lost := *r.lost
 	r.lost = nil
-	if err := r.cluster.Close(); err != nil {
-		return err
+	failed := r.cluster.Close()
+	r.cluster = nil
+	if failed != nil {
+		return failed
 	}
 	return r.comeUp(ctx, lost.survivor, uint64(lost.fault.Amount))
 }
 
-// comeUp starts a cluster on what a power loss left.
-//
-// What crashes, and into which state, decides over everything that comes after.
-func (r *run) comeUp(ctx context.Context, survivor Target, state uint64) (err error) {
+// comeUp starts a cluster on what a power loss left. If it does not come up, the run has
+// none.
+func (r *run) comeUp(ctx context.Context, survivor Target, state uint64) error {
 	hash := fnv.New64a()
 	_, _ = fmt.Fprintf(hash, "%d after a power loss, state %d", r.seed, state) // cannot fail
 	r.spec.Seed = hash.Sum64()
-	if r.cluster, err = survivor.Start(ctx, r.spec); err != nil {
+	cluster, err := survivor.Start(ctx, r.spec)
+	if err != nil {
 		return fmt.Errorf("start a cluster after the power loss: %w", err)
 	}
+	r.cluster = cluster
 	tree, err := r.tree()
 	if err != nil {
 		return err

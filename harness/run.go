@@ -38,6 +38,14 @@ func newRun(s scenarios.Scenario, recorder *history.Recorder, seed uint64, progr
 	return &run{scenario: s, history: recorder, seed: seed, rand: rand.New(rand.NewPCG(seed, 0xfa17)), progress: progress}
 }
 
+// close closes the cluster, if there is one.
+func (r *run) close() error {
+	if r.cluster == nil {
+		return nil
+	}
+	return r.cluster.Close()
+}
+
 // steps takes the scenario's steps, as far as that makes sense. After a power loss that
 // was armed before, those go on that bring the jobs back.
 func (r *run) steps(ctx context.Context, from int) error {

@@ -165,8 +165,11 @@ func (r *Runner) try(ctx context.Context, s scenarios.Scenario, try int, dir str
 	if run.cluster, err = r.Target.Start(ctx, run.spec); err != nil {
 		return nil, fmt.Errorf("start a cluster: %w", err)
 	}
-	defer func() { err = errors.Join(err, run.cluster.Close()) }()
+	defer func() { err = errors.Join(err, run.close()) }()
 	err = r.explain(ctx, run.steps(ctx, 0))
+	if run.cluster == nil { // it lost its power, and did not come up again
+		return nil, err
+	}
 	if collected := run.finish(); collected != nil {
 		return nil, errors.Join(err, collected)
 	}

@@ -94,6 +94,7 @@ type minicluster struct {
 	commands     string // URL
 	taskManagers []string
 	started      int               // TaskManagers ever
+	before       int               // those of earlier JVMs: this one counts from 0
 	handedOver   bool              // the mount is a later cluster's
 	settings     map[string]string // of the configuration besides
 	sets         chan func()       // what faults set off, for Step to run
@@ -198,7 +199,7 @@ func (c *minicluster) startJVM(ctx context.Context) error {
 	if err := c.configure("0"); err != nil {
 		return err
 	}
-	c.calls++
+	c.before = c.started
 	name := fmt.Sprintf("minicluster-%d", c.started)
 	command, err := c.java(name, []string{"-Xmx1g", "-XX:MaxDirectMemorySize=4g"}, hostClass, c.configDir(), fmt.Sprint(c.spec.TaskManagers))
 	if err != nil {
@@ -311,7 +312,7 @@ func (c *minicluster) Kill(ctx context.Context, name string) error {
 		return fmt.Errorf("terminate %s: there is no such TaskManager", name)
 	}
 	c.taskManagers = slices.DeleteFunc(c.taskManagers, func(other string) bool { return other == name })
-	return c.command(ctx, fmt.Sprintf("/terminate?%d", index-1))
+	return c.command(ctx, fmt.Sprintf("/terminate?%d", index-1-c.before))
 }
 
 // jvmName is the JVM as a process of the cluster.

@@ -1,0 +1,69 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// dark is a target whose clusters lose their power, and do not come up again.
+type dark struct {
+	Target
+	after bool
+}
+
+var errDark = errors.New("it stays dark")
+
+func (dark) Describe() history.Target      { return history.Target{Name: "dark"} }
+func (dark) Features() []scenarios.Feature { return nil }
+
+func (d dark) Start(context.Context, ClusterSpec) (Cluster, error) {
+	if d.after {
+		return nil, errDark
+	}
+	return &darkCluster{}, nil
+}
+
+type darkCluster struct {
+	Cluster
+	Controls
+	closed int
+}
+
+func (*darkCluster) Now() time.Duration                                 { return 0 }
+func (*darkCluster) Submit(context.Context, Submission) (string, error) { return "id", nil }
+func (*darkCluster) TaskManagers() []string                             { return nil }
+func (*darkCluster) JobManagers() []string                              { return nil }
+func (*darkCluster) Work() string                                       { return "/" }
+func (*darkCluster) Disk(look func(*filesystem.Memory))                 { look(filesystem.NewMemory()) }
+func (*darkCluster) AfterPowerLoss(*filesystem.Memory) Target           { return dark{after: true} }
+func (c *darkCluster) Close() error {
+	if c.closed++; c.closed > 1 {
+		return errors.New("closed twice")
+	}
+	return nil
+}
+
+// A cluster that does not come up again is an error that says so, and nothing else.
+func TestAClusterThatStaysDark(t *testing.T) {
+	s := scenarios.Scenario{Name: "dark", Steps: []scenarios.Step{
+		{Submit: &scenarios.Submit{Job: "first"}},
+		{Fault: &faults.Fault{Action: faults.PowerLoss, Detail: string(filesystem.POSIX)}},
+	}}
+	runner := Runner{Target: dark{}, Timeout: time.Minute, Tries: 1}
+	h, err := runner.try(context.Background(), s, 1, "", io.Discard)
+	if h != nil || !errors.Is(err, errDark) || err.Error() != "step 2: start a cluster after the power loss: it stays dark" {
+		t.Errorf("got %v, %v", h, err)
+	}
+	if result := runner.Run(context.Background(), []scenarios.Scenario{s}, func(Result) {})[0]; result.Verdict != oracle.Error {
+		t.Errorf("got %+v", result)
+	}
+}
