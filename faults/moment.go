@@ -103,10 +103,9 @@ func PhaseOf(kind Kind, name, newName string) Phase {
 	if newName != "" {
 		at = newName
 	}
-	elements := strings.Split(at, "/")
-	last := elements[len(elements)-1]
-	inside := len(elements) > 1 && isCheckpoint(elements[len(elements)-2])
-	shared := len(elements) > 1 && elements[len(elements)-2] == storage.SharedName
+	dir, last := path.Split(at)
+	parent := path.Base(dir)
+	inside, shared := isCheckpoint(parent), parent == storage.SharedName
 	switch {
 	case isCheckpoint(last) && kind == Mkdir:
 		return Begin

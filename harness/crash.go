@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -74,22 +72,16 @@ type crashing struct {
 // that gives it again, one at a time. If the context ends, what was visited until then is
 // returned.
 func (c Crashes) Run(ctx context.Context, s scenarios.Scenario, done func(Result, scenarios.Scenario)) ([]*Point, error) {
-	visit := &crashing{Crashes: c, ctx: ctx, scenario: s, done: done, seen: map[uint64]bool{}, rand: rand.New(rand.NewPCG(c.Seed, 0xcafe))}
-	visit.group.SetLimit(max(1, c.Parallel))
-	seed := deriveSeed(c.Seed, s.Name, 1)
-	s.Workload.Seed = int64(seed >> 33)
-	visit.scenario.Workload.Seed = s.Workload.Seed
-	recorder, err := history.NewRecorder(io.Discard, history.Header{Scenario: s, Target: c.Target.Describe(), Seed: c.Seed, Try: 1})
+	r, err := beginning{c.Target, c.Seed, 1, "", io.Discard, func(string) {}}.begin(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	r := newRun(s, recorder, seed, func(string) {})
-	r.spec = ClusterSpec{Cluster: s.Cluster, Seed: seed, Observe: r.observe}
-	if r.cluster, err = c.Target.Start(ctx, r.spec); err != nil {
-		return nil, fmt.Errorf("start a cluster: %w", err)
+	visit := &crashing{
+		Crashes: c, ctx: ctx, scenario: r.scenario, done: done, seen: map[uint64]bool{}, rand: rand.New(rand.NewPCG(c.Seed, 0xcafe)),
 	}
+	visit.group.SetLimit(max(1, c.Parallel))
 	if err := visit.watch(r, nil); err != nil {
-		return nil, err
+		return nil, errors.Join(err, r.close())
 	}
 	err = r.steps(ctx, 0)
 	err = errors.Join(err, visit.group.Wait(), r.failed, r.close())
@@ -123,23 +115,22 @@ func (c *crashing) visit(r *run, durable Durable, o tap.Operation, earlier []fau
 	} else {
 		most = 1
 	}
-	var numbers []uint64
-	durable.Disk(func(disk *filesystem.Memory) { numbers = c.states(disk, most, point) })
-	for _, number := range numbers {
-		var left *filesystem.Memory
-		durable.Disk(func(disk *filesystem.Memory) { left = disk.Crash(c.Model, filesystem.State(number)) })
+	var states []crashState
+	durable.Disk(func(disk *filesystem.Memory) { states = c.states(disk, most, point) })
+	knowing := knowledge(r)
+	for _, state := range states {
 		point.Visited++
-		if !c.isNew(left, r) {
+		if !c.isNew(state.left, knowing) {
 			continue
 		}
 		point.Distinct++
 		armed := append(slices.Clone(earlier), faults.Fault{
-			Action: faults.PowerLoss, Detail: string(c.Model.Level), Amount: int64(number),
+			Action: faults.PowerLoss, Detail: string(c.Model.Level), Amount: int64(state.number),
 			Moment: faults.Moment{When: faults.After, Operation: faults.Operation{Kind: faults.Change, Nth: o.Number}},
 		})
-		fork, survivor := r.fork(armed, o), durable.AfterPowerLoss(left)
+		fork, survivor := r.fork(c.scenario, armed, o), durable.AfterPowerLoss(state.left)
 		comeBack := func() error {
-			c.comeBack(fork, survivor, number, point, armed)
+			c.comeBack(fork, survivor, state.number, point, armed)
 			return nil
 		}
 		if len(earlier) > 0 {
@@ -150,25 +141,32 @@ func (c *crashing) visit(r *run, durable Durable, o tap.Operation, earlier []fau
 	}
 }
 
-// states returns the numbers of the states to visit: all, or as many at random.
-func (c *crashing) states(disk *filesystem.Memory, most int, point *Point) []uint64 {
-	var numbers []uint64
-	disk.EveryCrash(c.Model, func(number uint64, _ *filesystem.Memory) bool {
-		numbers = append(numbers, number)
-		return len(numbers) <= most
+// crashState is what a power loss may leave.
+type crashState struct {
+	number uint64
+	left   *filesystem.Memory
+}
+
+// states returns the states to visit: all, or as many at random.
+func (c *crashing) states(disk *filesystem.Memory, most int, point *Point) []crashState {
+	var states []crashState
+	disk.EveryCrash(c.Model, func(number uint64, left *filesystem.Memory) bool {
+		states = append(states, crashState{number, left})
+		return len(states) <= most
 	})
-	point.States, point.All = float64(len(numbers)), len(numbers) <= most
+	point.States, point.All = float64(len(states)), len(states) <= most
 	if point.All {
-		return numbers
+		return states
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	point.States = disk.States(c.Model, estimates, c.rand.IntN)
-	numbers = numbers[:most]
-	for i := range numbers {
-		numbers[i] = c.rand.Uint64() >> 1
+	states = states[:most]
+	for i := range states {
+		number := c.rand.Uint64() >> 1
+		states[i] = crashState{number, disk.Crash(c.Model, filesystem.State(number))}
 	}
-	return numbers
+	return states
 }
 
 func (c *crashing) oneIn(n int) bool {
@@ -177,15 +175,20 @@ func (c *crashing) oneIn(n int) bool {
 	return c.rand.IntN(n) == 0
 }
 
-// isNew says whether nobody came back from the same state, knowing the same, before.
-func (c *crashing) isNew(left *filesystem.Memory, r *run) bool {
-	digest := left.Digest()
-	key := binary.LittleEndian.Uint64(digest[:])
+// knowledge is the same for runs of a campaign that have seen the same.
+func knowledge(r *run) (sum uint64) {
 	for _, e := range r.history.Events {
 		if e.Kind != history.Triggered && e.Kind != history.Aborted {
-			key = key*31 + uint64(e.Number)
+			sum = sum*31 + uint64(e.Number)
 		}
 	}
+	return sum
+}
+
+// isNew says whether nobody came back from the same state, knowing the same, before.
+func (c *crashing) isNew(left *filesystem.Memory, knowing uint64) bool {
+	digest := left.Digest()
+	key := binary.LittleEndian.Uint64(digest[:]) + 31*knowing
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.seen[key] {
@@ -198,9 +201,9 @@ func (c *crashing) isNew(left *filesystem.Memory, r *run) bool {
 }
 
 // fork returns a run in which the power is lost now, where the other goes on.
-func (r *run) fork(armed []faults.Fault, o tap.Operation) *run {
+func (r *run) fork(s scenarios.Scenario, armed []faults.Fault, o tap.Operation) *run {
 	header := r.history.Header
-	header.Scenario = WithPowerLosses(r.scenario, armed...)
+	header.Scenario = withPowerLosses(s, armed)
 	fork := newRun(header.Scenario, r.history.Fork(header), r.seed, func(string) {})
 	fork.spec = r.spec
 	fork.spec.Observe = fork.observe
@@ -209,14 +212,14 @@ func (r *run) fork(armed []faults.Fault, o tap.Operation) *run {
 	return fork
 }
 
-// WithPowerLosses returns a scenario in which the power is lost: first during its steps,
-// then, each time, while its jobs come back from the time before.
-func WithPowerLosses(s scenarios.Scenario, armed ...faults.Fault) scenarios.Scenario {
-	for len(s.Steps) > 0 && s.Steps[0].Arm != nil && s.Steps[0].Arm.Action == faults.PowerLoss {
-		s.Steps = s.Steps[1:slices.IndexFunc(s.Steps, func(step scenarios.Step) bool { return step.Recover != "" })]
-		s.Steps = slices.DeleteFunc(slices.Clone(s.Steps), func(step scenarios.Step) bool {
-			return step.Arm != nil && step.Arm.Action == faults.PowerLoss
-		})
+// withPowerLosses returns a scenario in which the power is lost: first during its steps,
+// then, each time, while its jobs come back from the time before. A power loss of its own,
+// and what follows that, is left out.
+func withPowerLosses(s scenarios.Scenario, armed []faults.Fault) scenarios.Scenario {
+	losesPower := func(step scenarios.Step) bool { return step.Arm != nil && step.Arm.Action == faults.PowerLoss }
+	if len(s.Steps) > 0 && losesPower(s.Steps[0]) {
+		recovers := slices.IndexFunc(s.Steps, func(step scenarios.Step) bool { return step.Recover != "" })
+		s.Steps = slices.DeleteFunc(slices.Clone(s.Steps[:recovers]), losesPower)
 	}
 	steps := append([]scenarios.Step{{Arm: &armed[0]}}, s.Steps...)
 	for i := range armed[1:] {
@@ -244,9 +247,8 @@ func (c *crashing) comeBack(r *run, survivor Target, state uint64, point *Point,
 	if c.ctx.Err() != nil {
 		return
 	}
-	result := Result{
-		Schema: ResultSchema, Scenario: r.scenario.Name, Title: r.scenario.Title, Target: c.Target.Describe(), Seed: c.Seed, Tries: 1,
-	}
+	result := newResult(c.Target, c.Seed, r.scenario)
+	result.Tries = 1
 	result.judge(&r.history.History, err)
 	result.Took = time.Since(began)
 	c.mu.Lock()
@@ -258,11 +260,7 @@ func (c *crashing) comeBack(r *run, survivor Target, state uint64, point *Point,
 }
 
 func (c *crashing) steps(ctx context.Context, r *run, survivor Target, state uint64, armed []faults.Fault) (err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			err = fmt.Errorf("a mistake in this program: %v\n%s", cause, debug.Stack())
-		}
-	}()
+	defer asError(&err)
 	if err := r.comeUp(ctx, survivor, state); err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func (r *run) fire(ctx context.Context, fault faults.Fault) error {
 			return r.missed(fmt.Sprintf("job %s was %s too soon for %s", last.Name, r.status(last), fault))
 		}
 	}
-	return r.strike(ctx, fault, "")
+	return r.strike(ctx, fault)
 }
 
 // beginCheckpoint waits until a checkpoint has begun, and for a part of the time that the
@@ -152,8 +152,8 @@ func (r *run) victim(kind faults.Process) string {
 }
 
 // strike makes a fault happen now.
-func (r *run) strike(ctx context.Context, fault faults.Fault, where string) error {
-	event := history.Event{Kind: history.Fault, Fault: fault.String(), Process: where}
+func (r *run) strike(ctx context.Context, fault faults.Fault) error {
+	event := history.Event{Kind: history.Fault, Fault: fault.String()}
 	switch {
 	case fault.Action == faults.PowerLoss:
 		r.record(event)

@@ -83,10 +83,7 @@ func (r *Runner) Run(ctx context.Context, chosen []scenarios.Scenario, done func
 // runScenario runs a scenario, and returns the history of its last try.
 func (r *Runner) runScenario(ctx context.Context, s scenarios.Scenario) (result Result, last *history.History) {
 	began := time.Now()
-	result = Result{
-		Schema: ResultSchema, Scenario: s.Name, File: s.File, Title: s.Title, Target: r.Target.Describe(), Seed: r.Seed,
-		Verdict: oracle.Skip,
-	}
+	result = newResult(r.Target, r.Seed, s)
 	if unclaimed := Unclaimed(r.Target, s); len(unclaimed) > 0 {
 		result.Reason = fmt.Sprintf("the target does not claim %s", unclaimed[0])
 		return result, nil
@@ -137,11 +134,7 @@ func (result *Result) judge(h *history.History, err error) (void string) {
 func (r *Runner) try(ctx context.Context, s scenarios.Scenario, try int, dir string, out io.Writer) (recorded *history.History, err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
-	defer func() {
-		if cause := recover(); cause != nil { // one scenario's, the others go on
-			recorded, err = nil, fmt.Errorf("a mistake in this program: %v\n%s", cause, debug.Stack())
-		}
-	}()
+	defer asError(&err)
 	if r.Dir != "" {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, err
@@ -154,16 +147,9 @@ func (r *Runner) try(ctx context.Context, s scenarios.Scenario, try int, dir str
 		out = io.MultiWriter(out, file)
 	}
 
-	seed := deriveSeed(r.Seed, s.Name, try)
-	s.Workload.Seed = int64(seed >> 33)
-	recorder, err := history.NewRecorder(out, history.Header{Scenario: s, Target: r.Target.Describe(), Seed: r.Seed, Try: try})
+	run, err := beginning{r.Target, r.Seed, try, dir, out, func(what string) { r.progress(s.Name, what) }}.begin(ctx, s)
 	if err != nil {
 		return nil, err
-	}
-	run := newRun(s, recorder, seed, func(what string) { r.progress(s.Name, what) })
-	run.spec = ClusterSpec{Cluster: s.Cluster, Dir: dir, Seed: seed, Observe: run.observe}
-	if run.cluster, err = r.Target.Start(ctx, run.spec); err != nil {
-		return nil, fmt.Errorf("start a cluster: %w", err)
 	}
 	defer func() { err = errors.Join(err, run.close()) }()
 	err = r.explain(ctx, run.steps(ctx, 0))
@@ -173,7 +159,48 @@ func (r *Runner) try(ctx context.Context, s scenarios.Scenario, try int, dir str
 	if collected := run.finish(); collected != nil {
 		return nil, errors.Join(err, collected)
 	}
-	return &recorder.History, err
+	return &run.history.History, err
+}
+
+// beginning is what a run begins with.
+type beginning struct {
+	target   Target
+	seed     uint64 // of all runs; this one's is derived from it
+	try      int
+	dir      string
+	history  io.Writer
+	progress func(string)
+}
+
+// begin brings up a cluster for a run of a scenario.
+func (b beginning) begin(ctx context.Context, s scenarios.Scenario) (*run, error) {
+	seed := deriveSeed(b.seed, s.Name, b.try)
+	s.Workload.Seed = int64(seed >> 33)
+	recorder, err := history.NewRecorder(b.history, history.Header{Scenario: s, Target: b.target.Describe(), Seed: b.seed, Try: b.try})
+	if err != nil {
+		return nil, err
+	}
+	r := newRun(s, recorder, seed, b.progress)
+	r.spec = ClusterSpec{Cluster: s.Cluster, Dir: b.dir, Seed: seed, Observe: r.observe}
+	if r.cluster, err = b.target.Start(ctx, r.spec); err != nil {
+		return nil, fmt.Errorf("start a cluster: %w", err)
+	}
+	return r, nil
+}
+
+// asError makes an error of a mistake in this program: it is one scenario's, and the
+// others go on.
+func asError(err *error) {
+	if cause := recover(); cause != nil {
+		*err = fmt.Errorf("a mistake in this program: %v\n%s", cause, debug.Stack())
+	}
+}
+
+// newResult is what is known of a scenario's result before it runs.
+func newResult(target Target, seed uint64, s scenarios.Scenario) Result {
+	return Result{
+		Schema: ResultSchema, Scenario: s.Name, File: s.File, Title: s.Title, Target: target.Describe(), Seed: seed, Verdict: oracle.Skip,
+	}
 }
 
 // explain says what ended a run before its time.

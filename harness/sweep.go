@@ -60,26 +60,21 @@ type sweeping struct {
 func (c Sweep) Run(ctx context.Context, s scenarios.Scenario, done func(Swept)) ([]Swept, Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
-	seed := deriveSeed(c.Seed, s.Name, 1)
-	s.Workload.Seed = int64(seed >> 33)
 	s.Requirements = []string{"REC-01", "REC-02", "REC-03", "LIV-01"}
 	if c.Kill == faults.JobManager { // then the job is resumed by its user
 		s.Requirements[0] = "REC-04"
 	}
-	result := Result{Schema: ResultSchema, Scenario: s.Name, Title: s.Title, Target: c.Target.Describe(), Seed: c.Seed, Tries: 1, Dir: c.Dir}
-	recorder, err := history.NewRecorder(c.History, history.Header{Scenario: s, Target: c.Target.Describe(), Seed: c.Seed, Try: 1})
+	result := newResult(c.Target, c.Seed, s)
+	result.Tries, result.Dir = 1, c.Dir
+	began := time.Now()
+	r, err := beginning{c.Target, c.Seed, 1, c.Dir, c.History, func(string) {}}.begin(ctx, s)
 	if err != nil {
 		return nil, result, err
 	}
-	began := time.Now()
-	sweep := &sweeping{run: newRun(s, recorder, seed, func(string) {}), ctx: ctx, kill: c.Kill}
-	sweep.spec = ClusterSpec{Cluster: s.Cluster, Dir: c.Dir, Seed: seed, Observe: sweep.observe}
-	if sweep.cluster, err = c.Target.Start(ctx, sweep.spec); err != nil {
-		return nil, result, fmt.Errorf("start a cluster: %w", err)
-	}
+	sweep := &sweeping{run: r, ctx: ctx, kill: c.Kill}
 	err = sweep.all(max(1, c.Every), done)
-	err = errors.Join(err, sweep.finish(), sweep.cluster.Close())
-	result.judge(&recorder.History, err)
+	err = errors.Join(err, sweep.finish(), sweep.close())
+	result.judge(&r.history.History, err)
 	result.Took = time.Since(began)
 	return sweep.swept, result, nil
 }
@@ -115,9 +110,7 @@ func (s *sweeping) next() error {
 	if job, ok := s.history.Job(s.current); ok && !s.status(job).Terminal() {
 		return nil
 	}
-	s.jobs++
-	s.current = fmt.Sprintf("job-%d", s.jobs)
-	if err := s.submit(s.ctx, scenarios.Submit{Job: s.current}); err != nil {
+	if err := s.submitNext(""); err != nil {
 		return err
 	}
 	return s.await(s.ctx, scenarios.Await{Job: s.current, Completed: 1})
@@ -158,15 +151,11 @@ func (s *sweeping) comesBack(swept Swept, fired history.Event) (Swept, error) {
 	job, _ := s.history.Job(s.current)
 	swept.Operation, swept.Phase = fired.Operation, faults.Phase(fired.Phase)
 	_, swept.Checkpoint, _ = s.history.InProgress(fired.Number)
-	if s.kill == faults.TaskManager {
-		if err := s.start(s.ctx, faults.TaskManager); err != nil {
-			return swept, err
-		}
-	} else {
-		if err := s.start(s.ctx, faults.JobManager); err != nil {
-			return swept, err
-		}
-		if err := s.resume(job); err != nil {
+	if err := s.start(s.ctx, s.kill); err != nil {
+		return swept, err
+	}
+	if s.kill == faults.JobManager { // with it the job is gone, which its user resumes
+		if err := s.submitNext(job.Name); err != nil {
 			return swept, err
 		}
 		job, _ = s.history.Job(s.current)
@@ -199,9 +188,9 @@ func (s *sweeping) comesBack(swept Swept, fired history.Event) (Swept, error) {
 	return swept, nil
 }
 
-// resume resumes a job whose JobManager is no more, as a user would.
-func (s *sweeping) resume(job history.Job) error {
+// submitNext submits the next job, which goes on where another was, if one is named.
+func (s *sweeping) submitNext(resumed string) error {
 	s.jobs++
 	s.current = fmt.Sprintf("job-%d", s.jobs)
-	return s.submit(s.ctx, scenarios.Submit{Job: s.current, Restore: job.Name})
+	return s.submit(s.ctx, scenarios.Submit{Job: s.current, Restore: resumed})
 }

@@ -109,15 +109,9 @@ func crash(command *cobra.Command, o crashOptions, arguments []string) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	if len(arguments) == 0 {
-		arguments = []string{crashScenario}
-	}
-	chosen, err := choose(arguments)
+	s, err := chooseOne("crash", arguments, crashScenario)
 	if err != nil {
 		return err
-	}
-	if len(chosen) != 1 {
-		return harness.Usagef("crash: want one scenario, got %d", len(chosen))
 	}
 	target, err := simulatedOn(o.storage)
 	if err != nil {
@@ -134,7 +128,7 @@ func crash(command *cobra.Command, o crashOptions, arguments []string) error {
 	if o.quiet {
 		progress = io.Discard
 	}
-	_, _ = fmt.Fprintf(progress, "snapback %s on %s; target %s; %s; level %s; seed %d\n", version(), runtime.Version(), target.Describe(), chosen[0].Name, o.level, o.seed)
+	_, _ = fmt.Fprintf(progress, "snapback %s on %s; target %s; %s; level %s; seed %d\n", version(), runtime.Version(), target.Describe(), s.Name, o.level, o.seed)
 
 	crashes := harness.Crashes{
 		Target: target, Seed: o.seed, Model: harness.PowerLossModel(filesystem.Level(o.level)), StatesMax: o.states, AgainIn: o.again,
@@ -142,10 +136,10 @@ func crash(command *cobra.Command, o crashOptions, arguments []string) error {
 	}
 	began, said, recoveries := time.Now(), time.Now(), 0
 	var failed *harness.Case
-	points, err := crashes.Run(ctx, chosen[0], func(result harness.Result, s scenarios.Scenario) {
+	points, err := crashes.Run(ctx, s, func(result harness.Result, again scenarios.Scenario) {
 		recoveries++
 		if failing(result.Verdict) && failed == nil {
-			this := failure(result, s)
+			this := failure(result, again)
 			failed = &this
 			stop()
 		}
@@ -157,7 +151,7 @@ func crash(command *cobra.Command, o crashOptions, arguments []string) error {
 	if err != nil {
 		return err
 	}
-	visited := visitedOf(o, chosen[0].Name, points, recoveries, time.Since(began))
+	visited := visitedOf(o, s.Name, points, recoveries, time.Since(began))
 	visited.Interrupted = ctx.Err() != nil && failed == nil
 	out := command.OutOrStdout()
 	if failed != nil {

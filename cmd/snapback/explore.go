@@ -19,7 +19,6 @@ import (
 	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/oracle"
-	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/scenarios/exploration"
 )
@@ -100,9 +99,9 @@ func explore(command *cobra.Command, o exploreOptions) error {
 	if err != nil {
 		return err
 	}
-	place, err := reference.ParseStorage(o.storage)
+	target, err := simulatedOn(o.storage)
 	if err != nil {
-		return harness.Usagef("--storage: %w", err)
+		return err
 	}
 	if o.runs == 0 && o.time == 0 {
 		o.runs = 10000
@@ -116,7 +115,7 @@ func explore(command *cobra.Command, o exploreOptions) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	campaign := harness.Campaign{
-		Target: reference.Simulated{Storage: place}, First: first, Stride: stride, Runs: o.runs, Parallel: o.parallel,
+		Target: target, First: first, Stride: stride, Runs: o.runs, Parallel: o.parallel,
 		Timeout: o.timeout, Twice: o.twice,
 		Draw: func(seed uint64) scenarios.Scenario {
 			return exploration.Draw(exploredName(seed), exploration.Seeded(seed))
@@ -132,7 +131,7 @@ func explore(command *cobra.Command, o exploreOptions) error {
 	var failed *harness.Result
 	campaign.Run(ctx, func(seed uint64, result harness.Result) {
 		seen.add(result, campaign.Draw(seed))
-		if result.Verdict == oracle.Fail || result.Verdict == oracle.Error {
+		if failing(result.Verdict) {
 			if failed == nil {
 				failed = &result
 			}

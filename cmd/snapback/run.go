@@ -255,6 +255,21 @@ func newTarget(ctx context.Context, o runOptions, say func(string)) (harness.Tar
 	}
 }
 
+// chooseOne returns the one scenario that the arguments name; the default, without any.
+func chooseOne(command string, arguments []string, otherwise string) (scenarios.Scenario, error) {
+	if len(arguments) == 0 {
+		arguments = []string{otherwise}
+	}
+	chosen, err := choose(arguments)
+	if err == nil && len(chosen) != 1 {
+		err = harness.Usagef("%s: want one scenario, got %d", command, len(chosen))
+	}
+	if err != nil {
+		return scenarios.Scenario{}, err
+	}
+	return chosen[0], nil
+}
+
 // choose returns the scenarios that the arguments name: all without any.
 func choose(arguments []string) ([]scenarios.Scenario, error) {
 	all, err := scenarios.Catalogue()

@@ -48,17 +48,10 @@ func sweep(command *cobra.Command, o crashOptions, arguments []string) error {
 	if err := checkFormat(o.format); err != nil {
 		return err
 	}
-	if len(arguments) == 0 {
-		arguments = []string{sweepScenario}
-	}
-	chosen, err := choose(arguments)
+	s, err := chooseOne("crash", arguments, sweepScenario)
 	if err != nil {
 		return err
 	}
-	if len(chosen) != 1 {
-		return harness.Usagef("crash: want one scenario, got %d", len(chosen))
-	}
-	s := chosen[0]
 	s.Job.Backend, s.Job.Unaligned = o.backend, o.unaligned
 	o.target.seed, o.target.timeout = o.seed, o.timeout
 	dir, err := claimRunDir(o.target)

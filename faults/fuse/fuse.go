@@ -16,7 +16,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -104,8 +103,8 @@ func (m *Mount) do(ctx context.Context, o tap.Operation, operation func() error)
 	return m.doOr(ctx, o, operation, func(*tap.Intervention) (error, bool) { return nil, false })
 }
 
-// doOr is do for operations to which more can be done: special does it, and says whether
-// it did.
+// doOr is do for operations to which more can be done: special does it, while nothing else
+// is done in the directory, and says whether it did.
 func (m *Mount) doOr(ctx context.Context, o tap.Operation, operation func() error, special func(*tap.Intervention) (error, bool)) syscall.Errno {
 	if caller, ok := fuse.FromContext(ctx); ok {
 		o.Process = m.who(int(caller.Pid))
@@ -122,7 +121,10 @@ func (m *Mount) doOr(ctx context.Context, o tap.Operation, operation func() erro
 		if i.Stopped {
 			return syscall.EIO
 		}
-		if err, instead := special(i); instead {
+		m.mu.Lock()
+		err, instead := special(i)
+		m.mu.Unlock()
+		if instead {
 			return errno(err)
 		}
 		switch i.Action {
@@ -269,11 +271,11 @@ func (n *node) Open(ctx context.Context, _ uint32) (fusefs.FileHandle, uint32, s
 // Readdir implements [fusefs.NodeReaddirer].
 func (n *node) Readdir(ctx context.Context) (fusefs.DirStream, syscall.Errno) {
 	var listed []fuse.DirEntry
-	dir, unlisted := n.name(), ""
+	dir, unlisted := n.name(), func(string) bool { return false }
 	list := func() error {
 		entries, err := n.mount.disk.List(dir)
 		for _, e := range entries {
-			if name := filesystem.Join(dir, e.Name); unlisted == name || strings.HasPrefix(unlisted, name+"/") {
+			if unlisted(filesystem.Join(dir, e.Name)) {
 				continue
 			}
 			mode := uint32(fuse.S_IFREG)
@@ -288,9 +290,7 @@ func (n *node) Readdir(ctx context.Context) (fusefs.DirStream, syscall.Errno) {
 		if i.Action != faults.Stale {
 			return nil, false
 		}
-		n.mount.mu.Lock()
-		defer n.mount.mu.Unlock()
-		unlisted = n.mount.tap.Newest()
+		unlisted = n.mount.tap.Unlisted
 		return list(), true
 	})
 	return fusefs.NewListDirStream(listed), failed
@@ -335,8 +335,6 @@ func (n *node) Fsync(ctx context.Context, open fusefs.FileHandle, _ uint32) sysc
 		if i.Action != faults.Drop {
 			return nil, false
 		}
-		n.mount.mu.Lock()
-		defer n.mount.mu.Unlock()
 		h.file.Drop()
 		return syscall.EIO, true
 	})
@@ -373,8 +371,6 @@ func (h *handle) Read(ctx context.Context, into []byte, offset int64) (fuse.Read
 		if i.Action != faults.Flip && i.Action != faults.Truncate {
 			return nil, false
 		}
-		h.mount.mu.Lock()
-		defer h.mount.mu.Unlock()
 		err := read()
 		if at := int(i.Amount - offset); i.Action == faults.Flip && at >= 0 && at < n {
 			into[at] ^= 1
@@ -402,8 +398,6 @@ func (h *handle) Write(ctx context.Context, data []byte, offset int64) (uint32, 
 		if i.Action != faults.Short {
 			return nil, false
 		}
-		h.mount.mu.Lock()
-		defer h.mount.mu.Unlock()
 		data = data[:min(int64(len(data)), i.Amount)]
 		return errors.Join(write(), syscall.ENOSPC), true
 	})

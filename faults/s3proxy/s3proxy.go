@@ -117,7 +117,11 @@ func refuse(w http.ResponseWriter, status int, code, message string) {
 	_, _ = fmt.Fprintf(w, "<Error><Code>%s</Code><Message>%s</Message></Error>", code, message) // to a client that may be gone
 }
 
-var contents = regexp.MustCompile(`(?s)<Contents>.*?</Contents>`)
+// The entries of a listing, and the key of one.
+var (
+	contents = regexp.MustCompile(`(?s)<Contents>.*?</Contents>`)
+	keyOf    = regexp.MustCompile(`<Key>(.*?)</Key>`)
+)
 
 // answer changes what the server answered, if a fault wants that.
 func (p *proxy) answer(response *http.Response) error {
@@ -127,18 +131,16 @@ func (p *proxy) answer(response *http.Response) error {
 	case faults.Lose:
 		_ = body.Close()
 		panic(http.ErrAbortHandler) // it was done, and nobody is told
-	case faults.Truncate:
-		response.Body = cut{io.LimitReader(body, fault.Amount), body}
-	case faults.Flip:
-		response.Body = cut{&flipped{body, fault.Amount}, body}
+	case faults.Truncate, faults.Flip:
+		response.Body = tap.Spoil(fault, body)
 	case faults.Stale:
 		list, err := io.ReadAll(io.LimitReader(body, listMax))
 		if err != nil {
 			return err
 		}
-		_, newest, _ := strings.Cut(strings.TrimPrefix(p.tap.Newest(), "s3://"), "/")
+		bucket, _, _ := strings.Cut(strings.TrimPrefix(response.Request.URL.Path, "/"), "/")
 		list = contents.ReplaceAllFunc(list, func(entry []byte) []byte {
-			if bytes.Contains(entry, []byte("<Key>"+newest+"</Key>")) {
+			if key := keyOf.FindSubmatch(entry); key != nil && p.tap.Unlisted("s3://"+bucket+"/"+string(key[1])) {
 				return nil
 			}
 			return entry
@@ -154,19 +156,4 @@ func (p *proxy) answer(response *http.Response) error {
 type cut struct {
 	io.Reader
 	io.Closer
-}
-
-// flipped flips a bit of the byte at an offset.
-type flipped struct {
-	io.Reader
-	before int64 // bytes
-}
-
-func (f *flipped) Read(data []byte) (int, error) {
-	n, err := f.Reader.Read(data)
-	if f.before >= 0 && f.before < int64(n) {
-		data[f.before] ^= 1
-	}
-	f.before -= int64(n)
-	return n, err
 }

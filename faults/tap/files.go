@@ -5,7 +5,6 @@ import (
 	"io"
 	"io/fs"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -131,34 +130,10 @@ func (t tapped) Open(name string) (reader io.ReadCloser, err error) {
 		if err := open(); err != nil {
 			return err, true
 		}
-		if i.Action == faults.Truncate {
-			reader = readCloser{io.LimitReader(reader, i.Amount), reader}
-		} else {
-			reader = readCloser{&flipped{reader, i.Amount}, reader}
-		}
+		reader = Spoil(i.Fault, reader)
 		return nil, true
 	})
 	return reader, err
-}
-
-type readCloser struct {
-	io.Reader
-	io.Closer
-}
-
-// flipped flips a bit of the byte at an offset.
-type flipped struct {
-	io.Reader
-	before int64 // bytes
-}
-
-func (f *flipped) Read(data []byte) (int, error) {
-	n, err := f.Reader.Read(data)
-	if f.before >= 0 && f.before < int64(n) {
-		data[f.before] ^= 1
-	}
-	f.before -= int64(n)
-	return n, err
 }
 
 // Rename implements [filesystem.FileSystem].
@@ -190,11 +165,7 @@ func (t tapped) List(name string) (entries []filesystem.Entry, err error) {
 			return nil, false
 		}
 		err := list()
-		made := t.tap.Newest()
-		entries = slices.DeleteFunc(entries, func(e filesystem.Entry) bool {
-			listed := filesystem.Join(name, e.Name)
-			return made == listed || strings.HasPrefix(made, listed+"/")
-		})
+		entries = slices.DeleteFunc(entries, func(e filesystem.Entry) bool { return t.tap.Unlisted(filesystem.Join(name, e.Name)) })
 		return err, true
 	})
 	return entries, err

@@ -13,6 +13,7 @@ package tap
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/snapback/snapback/faults"
@@ -101,7 +102,7 @@ func (t *Tap) Before(o *Operation) *Intervention {
 		t.changes++
 		writes := Operation{Kind: o.Kind, Name: o.Name}
 		phase := o.Phase()
-		first := phase != faults.Discard && t.begins(*o)
+		first := phase != "" && phase != faults.Discard && t.begins(*o)
 		switch {
 		case phase == "":
 		case first || phase == faults.Begin:
@@ -207,9 +208,10 @@ func fire(hits []*armed, o Operation) *Intervention {
 	return all
 }
 
-// Newest is the name of the file or directory that was made last.
-func (t *Tap) Newest() string {
+// Unlisted says whether a listing that is not up to date leaves a name out: that of the file
+// or directory that was made last, or of one that it is in.
+func (t *Tap) Unlisted(name string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.newest
+	return t.newest == name || strings.HasPrefix(t.newest, name+"/")
 }

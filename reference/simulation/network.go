@@ -41,10 +41,15 @@ func (n *network) lagOf(from, to environment.Address) time.Duration {
 	return n.lag[from.Process] + n.lag[to.Process]
 }
 
-// heal sends on what was held for the want of this process's connections.
+// heal takes away what was done to a process's connections.
 func (n *network) heal(w *World, process string) {
 	delete(n.cut, process)
 	delete(n.lag, process)
+	n.release(w)
+}
+
+// release sends on what was held; what still cannot get through is held again.
+func (n *network) release(w *World) {
 	held := n.held
 	n.held = nil
 	for _, h := range held {
@@ -64,7 +69,7 @@ func (w *World) Lag(process string, by time.Duration) { w.network.lag[process] =
 func (w *World) Heal() {
 	clear(w.network.cut)
 	clear(w.network.lag)
-	w.network.heal(w, "")
+	w.network.release(w)
 }
 
 // Break resets the connections of a process: what is under way is lost, and each side is

@@ -63,6 +63,15 @@ func (c *client) writeConfig(text string) error {
 	return os.WriteFile(c.log4j(), log4j, 0o644)
 }
 
+// removeLitter removes what only the processes of a cluster had a use for.
+func (c *client) removeLitter() error {
+	var failed error
+	for _, name := range []string{"tmp", "blob", "web", "upload", "process"} {
+		failed = errors.Join(failed, os.RemoveAll(filepath.Join(c.dir, name)))
+	}
+	return failed
+}
+
 func (c *client) upload(ctx context.Context) (err error) {
 	c.jarID, err = c.rest.upload(ctx, c.target.jar)
 	return err

@@ -129,11 +129,7 @@ func (c *cluster) Step(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, line := range lines {
-		if event, ok := c.watcher.read(line); ok {
-			c.spec.Observe(event)
-		}
-	}
+	c.watcher.observe(lines, c.spec.Observe)
 	return nil
 }
 
@@ -168,9 +164,5 @@ func (c *cluster) Kill(_ context.Context, taskManager string) error {
 
 // Close kills every process, and removes what only they had a use for.
 func (c *cluster) Close() error {
-	failed := c.starter.Close()
-	for _, name := range []string{"tmp", "blob", "web", "upload", "process"} {
-		failed = errors.Join(failed, os.RemoveAll(filepath.Join(c.dir, name)))
-	}
-	return failed
+	return errors.Join(c.starter.Close(), c.removeLitter())
 }

@@ -28,6 +28,15 @@ type watcher struct {
 	registered map[string]bool // TaskManagers ever
 }
 
+// observe tells of the events that lines of the log stand for.
+func (w *watcher) observe(lines []string, tell func(history.Event)) {
+	for _, line := range lines {
+		if event, ok := w.read(line); ok {
+			tell(event)
+		}
+	}
+}
+
 // read returns the event that a line of the log stands for.
 func (w *watcher) read(line string) (history.Event, bool) {
 	if m := triggeredLine.FindStringSubmatch(line); m != nil {

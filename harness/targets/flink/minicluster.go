@@ -164,7 +164,7 @@ func (c *minicluster) openProxy(o Objects) error {
 	}
 	handler := s3proxy.New(to, c.taps, func(operation tap.Operation) string {
 		if operation.Phase() == faults.State {
-			return "taskmanager"
+			return string(faults.TaskManager)
 		}
 		return jvmName
 	})
@@ -183,9 +183,9 @@ func (c *minicluster) openProxy(o Objects) error {
 func thread(id int) string {
 	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", id))
 	if err == nil && (strings.HasPrefix(string(name), "jobmanager") || strings.HasPrefix(string(name), "flink-pekko") || strings.HasPrefix(string(name), "flink-akka")) {
-		return "jobmanager"
+		return jvmName
 	}
-	return "taskmanager"
+	return string(faults.TaskManager)
 }
 
 var listeningLine = regexp.MustCompile(`commands (http://\S+) rest (http://\S+)`)
@@ -282,11 +282,7 @@ func (c *minicluster) Step(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, line := range lines {
-		if event, ok := c.watcher.read(line); ok {
-			c.spec.Observe(event)
-		}
-	}
+	c.watcher.observe(lines, c.spec.Observe)
 	return nil
 }
 
@@ -316,7 +312,7 @@ func (c *minicluster) Kill(ctx context.Context, name string) error {
 }
 
 // jvmName is the JVM as a process of the cluster.
-const jvmName = "jobmanager"
+const jvmName = string(faults.JobManager)
 
 // begin names a TaskManager that was started.
 func (c *minicluster) begin() {
@@ -429,10 +425,7 @@ func (c *minicluster) Close() error {
 	case !c.handedOver:
 		failed = errors.Join(failed, c.mount.Close())
 	}
-	for _, name := range []string{"tmp", "blob", "web", "upload", "process"} {
-		failed = errors.Join(failed, os.RemoveAll(filepath.Join(c.dir, name)))
-	}
-	return failed
+	return errors.Join(failed, c.removeLitter())
 }
 
 // split is the machine's file system, with the mount in its place.

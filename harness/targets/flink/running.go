@@ -218,10 +218,6 @@ func (c *runningCluster) Step(ctx context.Context) error {
 		return err
 	}
 	c.seen = seen
-	for _, line := range lines {
-		if event, ok := c.watcher.read(line); ok {
-			c.spec.Observe(event)
-		}
-	}
+	c.watcher.observe(lines, c.spec.Observe)
 	return nil
 }
