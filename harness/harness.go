@@ -49,6 +49,7 @@ type ClusterSpec struct {
 	scenarios.Cluster
 	Dir     string // for logs and what else the cluster needs; exists
 	Seed    uint64
+	Needs   []scenarios.Feature // of the cluster, by the scenario
 	Observe func(history.Event) // receives what is seen; called within Cluster's methods only
 }
 

@@ -181,7 +181,7 @@ func (b beginning) begin(ctx context.Context, s scenarios.Scenario) (*run, error
 		return nil, err
 	}
 	r := newRun(s, recorder, seed, b.progress)
-	r.spec = ClusterSpec{Cluster: s.Cluster, Dir: b.dir, Seed: seed, Observe: r.observe}
+	r.spec = ClusterSpec{Cluster: s.Cluster, Dir: b.dir, Seed: seed, Needs: s.Features, Observe: r.observe}
 	if r.cluster, err = b.target.Start(ctx, r.spec); err != nil {
 		return nil, fmt.Errorf("start a cluster: %w", err)
 	}

@@ -81,26 +81,29 @@ type Feature string
 
 // The features.
 const (
-	Restart   Feature = "restart"   // restarts a failed job from its latest checkpoint
-	Resume    Feature = "resume"    // starts a job from a checkpoint on storage
-	Trigger   Feature = "trigger"   // takes a checkpoint when asked
-	Retention Feature = "retention" // has Flink's three cleanup modes
-	Kill      Feature = "kill"      // its TaskManagers can be killed, and others started
-	Pause     Feature = "pause"     // its processes can be made to stand still
-	HA        Feature = "ha"        // several JobManagers, one of which leads
-	Savepoint Feature = "savepoint" // takes savepoints, and stops with one
-	Rescale   Feature = "rescale"   // resumes with another parallelism
-	Claim     Feature = "claim"     // has Flink's claim modes
-	Modes     Feature = "modes"     // unaligned and at-least-once checkpoints, state backends, failures tolerated
-	Workloads Feature = "workloads" // runs workloads other than counts
-	Tap       Feature = "tap"       // its operations on storage can be seen, stopped and broken
-	PowerLoss Feature = "powerloss" // it is known what a power loss would leave
-	Network   Feature = "network"   // its connections can be cut, broken and delayed
-	Clock     Feature = "clock"     // its clocks can be put wrong
-	Processor Feature = "processor" // its processes can be slowed down
+	Restart    Feature = "restart"    // restarts a failed job from its latest checkpoint
+	Resume     Feature = "resume"     // starts a job from a checkpoint on storage
+	Trigger    Feature = "trigger"    // takes a checkpoint when asked
+	Retention  Feature = "retention"  // has Flink's three cleanup modes
+	Kill       Feature = "kill"       // its TaskManagers can be killed, and others started
+	JobManager Feature = "jobmanager" // its JobManager can be killed, and another started, in which no job runs unless it is highly available
+	Pause      Feature = "pause"      // its processes can be made to stand still
+	HA         Feature = "ha"         // several JobManagers, one of which leads
+	Savepoint  Feature = "savepoint"  // takes savepoints, and stops with one
+	Rescale    Feature = "rescale"    // resumes with another parallelism
+	Claim      Feature = "claim"      // has Flink's claim modes
+	Modes      Feature = "modes"      // unaligned and at-least-once checkpoints, state backends, failures tolerated
+	Workloads  Feature = "workloads"  // runs workloads other than counts
+	Tap        Feature = "tap"        // its operations on storage can be seen, stopped and broken
+	PowerLoss  Feature = "powerloss"  // it is known what a power loss would leave
+	Partition  Feature = "partition"  // its processes can be cut off from each other
+	Network    Feature = "network"    // their connections can be broken and delayed
+	Remote     Feature = "remote"     // those to storage can be cut, broken and delayed
+	Clock      Feature = "clock"      // its clocks can be put wrong
+	Processor  Feature = "processor"  // its processes can be slowed down
 )
 
-var features = []Feature{Restart, Resume, Trigger, Retention, Kill, Pause, HA, Savepoint, Rescale, Claim, Modes, Workloads, Tap, PowerLoss, Network, Clock, Processor}
+var features = []Feature{Restart, Resume, Trigger, Retention, Kill, JobManager, Pause, HA, Savepoint, Rescale, Claim, Modes, Workloads, Tap, PowerLoss, Partition, Network, Remote, Clock, Processor}
 
 // Step is one thing to do. Exactly one of its fields is set.
 type Step struct {

@@ -57,7 +57,7 @@ func TestSelect(t *testing.T) {
 	all := catalogue(t)
 	for pattern, want := range map[string]int{
 		"recovery/kill-cancel-resume": 1,
-		"recovery/*":                  10,
+		"recovery/*":                  11,
 		"cleanup":                     9,
 		"cleanup/cancel":              3,
 		"cleanup/*/retention=DELETE_ON_CANCELLATION":       3,

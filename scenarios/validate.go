@@ -142,11 +142,13 @@ func (s Scenario) Needed() []Feature {
 	need(Modes, j.AtLeastOnce || j.Unaligned || j.Backend != "" || j.MinPause > 0 || j.MaxConcurrent > 1 || j.Tolerable > 0 || j.ParallelismMax > 0)
 	for _, step := range s.Steps {
 		need(Savepoint, step.Savepoint != nil || step.Suspend != "")
-		need(Kill, step.Start != "")
+		need(Kill, step.Start == string(faults.TaskManager))
+		need(JobManager, step.Start == string(faults.JobManager))
 		for _, fault := range []*faults.Fault{step.Fault, step.Arm} {
 			if fault != nil {
 				need(Tap, fault.Moment.AtOperation())
-				need(featureOf(*fault), true)
+				feature := featureOf(*fault)
+				need(feature, feature != "")
 			}
 		}
 		if step.Submit != nil {
@@ -157,13 +159,21 @@ func (s Scenario) Needed() []Feature {
 	return all
 }
 
-// featureOf is what a fault takes of a target.
+// featureOf is what a fault takes of a target; nothing if it only ends another's effect.
 func featureOf(fault faults.Fault) Feature {
 	switch {
 	case fault.OfOperation():
 		return Tap
+	case fault.Action == faults.Heal:
+		return ""
+	case fault.OfConnection() && fault.Process == faults.Storage:
+		return Remote
+	case fault.Action == faults.Cut:
+		return Partition
 	case fault.OfConnection():
 		return Network
+	case fault.Action == faults.Kill && fault.Process != faults.TaskManager:
+		return JobManager
 	}
 	switch fault.Action {
 	case faults.PowerLoss:

@@ -42,7 +42,7 @@ var lists = map[string]func() ([]listed, error){
 	"targets": func() ([]listed, error) {
 		return []listed{
 			{Name: reference.Name, Text: "the embedded reference engine; runtimes: simulated, processes"},
-			{Name: flink.Name, Text: "Apache Flink " + flink.DefaultVersion + ", or what --flink-version or --flink-home names; runtimes: processes, running"},
+			{Name: flink.Name, Text: "Apache Flink " + flink.DefaultVersion + ", or what --flink-version or --flink-home names; runtimes: processes, minicluster, containers, running"},
 		}, nil
 	},
 }

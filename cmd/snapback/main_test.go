@@ -96,7 +96,7 @@ func TestBadInputIsOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"run", "--target", "flink", "--storage", "s3://b/c"}, `--storage: target flink keeps checkpoints in the run directory`},
 		{[]string{"run", "--target", "spark"}, `--target: want reference or flink, got "spark"`},
 		{[]string{"run", "--runtime", "cloud"}, `--runtime: target reference has simulated and processes, got "cloud"`},
-		{[]string{"run", "--target", "flink", "--runtime", "simulated"}, `--runtime: target flink has processes and minicluster and running, got "simulated"`},
+		{[]string{"run", "--target", "flink", "--runtime", "simulated"}, `--runtime: target flink has processes and minicluster and containers and running, got "simulated"`},
 		{[]string{"run", "--target", "flink", "--rest", "http://" + dead}, `--rest: no Flink answers at http://` + dead + `: Get "http://` + dead + `/config": dial tcp ` + dead + `: connect: connection refused`},
 		{[]string{"run", "--target", "flink", "--rest", "http://" + occupied.Addr().String()}, `--rest: no Flink answers at http://` + occupied.Addr().String()},
 		{[]string{"run", "--target", "flink", "--rest", "localhost"}, `--rest: want a URL such as http://localhost:8081, got "localhost"`},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,6 +21,7 @@ import (
 	"github.com/snapback/snapback/harness/oracle"
 	"github.com/snapback/snapback/harness/report"
 	"github.com/snapback/snapback/harness/targets/flink"
+	"github.com/snapback/snapback/harness/targets/flink/containers"
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"
 )
@@ -33,6 +35,7 @@ const (
 type runOptions struct {
 	target, runtime          string
 	flinkVersion, flinkHome  string
+	image                    string
 	versionGiven             bool
 	rest                     string
 	storage                  string
@@ -72,9 +75,10 @@ func runCommand() *cobra.Command {
 	}
 	flags := command.Flags()
 	flags.StringVar(&o.target, "target", reference.Name, "what to test: reference or flink")
-	flags.StringVar(&o.runtime, "runtime", "", "how it runs: simulated (reference only), processes, minicluster (flink in one JVM), or running (flink only, with --rest); default: the first that the target has")
+	flags.StringVar(&o.runtime, "runtime", "", "how it runs: simulated (reference only), processes, minicluster (flink in one JVM), containers (flink in Docker), or running (flink only, with --rest); default: the first that the target has")
 	flags.StringVar(&o.flinkVersion, "flink-version", flink.DefaultVersion, "the Apache Flink to install and test")
 	flags.StringVar(&o.flinkHome, "flink-home", "", "`path` of an Apache Flink distribution to test instead (FLINK_HOME, unless a version is given)")
+	flags.StringVar(&o.image, "image", "", "Docker `image` of Flink for --runtime containers (default flink:VERSION)")
 	flags.StringVar(&o.rest, "rest", "", "`URL` of the REST API of a Flink that runs already, as in http://localhost:8081")
 	flags.StringVar(&o.storage, "storage", "", "where the reference keeps checkpoints: jobmanager, or a `URL` (file, hdfs, s3, gs, azblob); simulated, it is in memory all the same (default: the run directory)")
 	flags.Uint64Var(&o.seed, "seed", 0, "the integer that decides everything left to chance; random and printed if absent")
@@ -87,7 +91,7 @@ func runCommand() *cobra.Command {
 	flags.BoolVar(&o.quiet, "quiet", false, "print no progress")
 	flags.BoolVar(&o.noColor, "no-color", false, "print no colors (also NO_COLOR)")
 	registerCompletion(command, "target", reference.Name, flink.Name)
-	registerCompletion(command, "runtime", "simulated", "processes", flink.MiniclusterRuntime, flink.RunningRuntime)
+	registerCompletion(command, "runtime", "simulated", "processes", flink.MiniclusterRuntime, containers.Runtime, flink.RunningRuntime)
 	registerCompletion(command, "format", "human", "json", "jsonl")
 	return command
 }
@@ -186,7 +190,7 @@ func finish(command *cobra.Command, o runOptions, dir string, finished report.Ru
 }
 
 func (o runOptions) validate() error {
-	known := map[string][]string{reference.Name: {"", "simulated", "processes"}, flink.Name: {"", "processes", flink.MiniclusterRuntime, flink.RunningRuntime}}
+	known := map[string][]string{reference.Name: {"", "simulated", "processes"}, flink.Name: {"", "processes", flink.MiniclusterRuntime, containers.Runtime, flink.RunningRuntime}}
 	runtimes, ok := known[o.target]
 	switch {
 	case !ok:
@@ -203,6 +207,8 @@ func (o runOptions) validate() error {
 		return harness.Usagef("--flink-version and --flink-home are for --target %s", flink.Name)
 	case o.versionGiven && o.flinkHome != "":
 		return harness.Usagef("--flink-version and --flink-home: give one of them")
+	case o.image != "" && o.runtime != containers.Runtime:
+		return harness.Usagef("--image is for --runtime %s", containers.Runtime)
 	case o.rest != "" && o.parallel > 1:
 		return harness.Usagef("--parallel: a running cluster takes one scenario at a time, got %d", o.parallel)
 	case !slices.Contains([]string{"human", "json", "jsonl"}, o.format):
@@ -240,10 +246,15 @@ func newTarget(ctx context.Context, o runOptions, say func(string)) (harness.Tar
 			home = os.Getenv("FLINK_HOME")
 		}
 		target, err := flink.Provision(ctx, flink.Options{Version: o.flinkVersion, Home: home}, say)
-		if err == nil && o.runtime == flink.MiniclusterRuntime {
+		switch {
+		case err != nil:
+			return nil, err
+		case o.runtime == flink.MiniclusterRuntime:
 			return flink.Minicluster{Target: target}, nil
+		case o.runtime == containers.Runtime:
+			return target.At(containers.Place{Image: cmp.Or(o.image, "flink:"+target.Describe().Version)}), nil
 		}
-		return target, err
+		return target, nil
 	case o.simulated():
 		return reference.Simulated{Storage: o.place}, nil
 	default:

@@ -41,6 +41,7 @@ type Target struct {
 	Name     string    `json:"name"`
 	Runtime  string    `json:"runtime"`
 	Version  string    `json:"version,omitempty"`
+	Image    string    `json:"image,omitempty"`   // of its containers
 	Storage  string    `json:"storage,omitempty"` // where checkpoints go, if not into the run directory
 	Promises []Promise `json:"promises,omitempty"`
 }

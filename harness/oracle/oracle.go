@@ -109,6 +109,8 @@ func Judge(h *history.History) Judgement {
 		switch {
 		case slices.ContainsFunc(j.Findings, func(f Finding) bool { return f.Requirement == id }):
 			verdict = Fail
+		case !promised(h, id):
+			verdict = Skip
 		case nothing != "" || !e.examined[id]:
 			verdict = Void
 		}
@@ -123,12 +125,18 @@ func Judge(h *history.History) Judgement {
 	return j
 }
 
-// unexamined names the requirements that the scenario claims to check and that
-// nothing in the run put to the test.
+// promised says whether a requirement must hold of the target: SHR-02 only of those who
+// promise it.
+func promised(h *history.History, requirement string) bool {
+	return requirement != "SHR-02" || h.Promises(history.NoOrphans)
+}
+
+// unexamined names the requirements that the scenario claims to check, that must hold of
+// the target, and that nothing in the run put to the test.
 func unexamined(h *history.History, e *evidence) string {
 	var ids []string
 	for _, id := range h.Header.Scenario.Requirements {
-		if !e.examined[id] {
+		if !e.examined[id] && promised(h, id) {
 			ids = append(ids, id)
 		}
 	}

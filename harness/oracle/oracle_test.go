@@ -238,8 +238,13 @@ func TestOrphansAreHeldAgainstThoseWhoPromiseNone(t *testing.T) {
 	h := good(t, drop)
 	lastTree(addInJob("chk-3"))(h)
 	h.Header.Target.Promises = nil
-	if j := oracle.Judge(h); j.Verdict != oracle.Pass {
+	h.Header.Scenario.Requirements = append(h.Header.Scenario.Requirements, "SHR-02")
+	j := oracle.Judge(h)
+	if j.Verdict != oracle.Pass {
 		t.Errorf("want pass, got %v", j.Findings)
+	}
+	if !slices.Contains(j.Requirements, oracle.RequirementVerdict{ID: "SHR-02", Verdict: oracle.Skip}) {
+		t.Errorf("want SHR-02 skipped, got %v", j.Requirements)
 	}
 }
 

@@ -15,10 +15,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // Starter starts processes. Close it to kill what still runs.
@@ -30,12 +30,13 @@ type Starter struct {
 
 // Process is one started process.
 type Process struct {
-	Name string
-	Log  string // path of the file with its output
+	Log string // path of the file with its output
 
+	name    string
 	command *exec.Cmd
 	ended   chan struct{}
-	err     error // how it ended; set when ended is closed
+	err     error         // how it ended; set when ended is closed
+	fast    chan struct{} // ends its being slow; nil if it is not
 }
 
 // NewStarter returns a starter.
@@ -55,7 +56,7 @@ func NewStarter() *Starter {
 
 // Start starts a process whose output goes to a new file {name}.log in dir.
 func (s *Starter) Start(dir, name string, command *exec.Cmd) (*Process, error) {
-	p := &Process{Name: name, Log: filepath.Join(dir, name+".log"), command: command, ended: make(chan struct{})}
+	p := &Process{name: name, Log: filepath.Join(dir, name+".log"), command: command, ended: make(chan struct{})}
 	log, err := os.Create(p.Log)
 	if err != nil {
 		return nil, err
@@ -109,10 +110,13 @@ func (s *Starter) Close() error {
 	return failed
 }
 
+// Name returns the process's name.
+func (p *Process) Name() string { return p.name }
+
 // Kill sends SIGKILL, to what the process itself started too (on Linux), and waits for the end. A process that has ended is no error.
 func (p *Process) Kill() error {
 	if err := kill(p.command); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("kill %s: %w", p.Name, err)
+		return fmt.Errorf("kill %s: %w", p.name, err)
 	}
 	<-p.ended
 	return nil
@@ -121,73 +125,54 @@ func (p *Process) Kill() error {
 // Pause makes the process stand still, Resume makes it go on.
 func (p *Process) Pause() error { return p.Signal(syscall.SIGSTOP) }
 
-// Resume is the inverse of [Process.Pause].
-func (p *Process) Resume() error { return p.Signal(syscall.SIGCONT) }
+// Resume is the inverse of [Process.Pause] and of [Process.Slow].
+func (p *Process) Resume() error {
+	if p.fast != nil {
+		select {
+		case p.fast <- struct{}{}: // the last signal is the one below
+		case <-p.ended:
+		}
+		p.fast = nil
+	}
+	return p.Signal(syscall.SIGCONT)
+}
+
+// slowPeriod is how often a slow process stands still.
+const slowPeriod = 20 * time.Millisecond
+
+// Slow leaves the process a share of its time, in percent, until it is resumed: it stands
+// still for the rest of each 20 ms.
+func (p *Process) Slow(percent int64) error {
+	if err := p.Resume(); err != nil {
+		return err
+	}
+	still := slowPeriod * time.Duration(100-percent) / 100
+	fast := make(chan struct{})
+	p.fast = fast
+	go func() {
+		for {
+			for _, phase := range []struct {
+				signal syscall.Signal
+				lasts  time.Duration
+			}{{syscall.SIGSTOP, still}, {syscall.SIGCONT, slowPeriod - still}} {
+				_ = p.Signal(phase.signal) // a process that has ended is slow enough
+				select {
+				case <-fast:
+					return
+				case <-p.ended:
+					return
+				case <-time.After(phase.lasts):
+				}
+			}
+		}
+	}()
+	return nil
+}
 
 // Signal sends a signal, and waits for nothing.
 func (p *Process) Signal(signal os.Signal) error {
 	if err := p.command.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("%s to %s: %w", signal, p.Name, err)
-	}
-	return nil
-}
-
-// Workers are the processes of one kind, of which a cluster has a number.
-type Workers struct {
-	Kind    string // what their names begin with
-	running []*Process
-	started int // ever
-}
-
-// Fill starts as many as are missing to n. Each has a name that none had before.
-func (w *Workers) Fill(n int, start func(name string) (*Process, error)) error {
-	for len(w.running) < n {
-		w.started++
-		p, err := start(fmt.Sprintf("%s-%d", w.Kind, w.started))
-		if err != nil {
-			return err
-		}
-		w.running = append(w.running, p)
-	}
-	return nil
-}
-
-// Names returns the names of those that were not killed.
-func (w *Workers) Names() []string {
-	var names []string
-	for _, p := range w.running {
-		names = append(names, p.Name)
-	}
-	return names
-}
-
-// Find returns the one with the given name; nil if there is none.
-func (w *Workers) Find(name string) *Process {
-	for _, p := range w.running {
-		if p.Name == name {
-			return p
-		}
-	}
-	return nil
-}
-
-// Kill kills the one with the given name.
-func (w *Workers) Kill(name string) error {
-	for i, p := range w.running {
-		if p.Name == name {
-			w.running = slices.Delete(w.running, i, i+1)
-			return p.Kill()
-		}
-	}
-	return fmt.Errorf("kill %s: there is no such process", name)
-}
-
-// Ended returns an error if one of them ended by itself; see [Process.Ended].
-func (w *Workers) Ended() error {
-	for _, p := range w.running {
-		if err := p.Ended(); err != nil {
-			return err
-		}
+		return fmt.Errorf("%s to %s: %w", signal, p.name, err)
 	}
 	return nil
 }
@@ -197,7 +182,7 @@ func (w *Workers) Ended() error {
 func (p *Process) Ended() error {
 	select {
 	case <-p.ended:
-		return fmt.Errorf("%s ended (%w); the end of %s:\n%s", p.Name, cause(p.err), p.Log, lastLines(p.Log))
+		return fmt.Errorf("%s ended (%w); the end of %s:\n%s", p.name, cause(p.err), p.Log, lastLines(p.Log))
 	default:
 		return nil
 	}

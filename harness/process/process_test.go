@@ -56,10 +56,7 @@ func TestWhatWasStartedDiesWithAKilledHarness(t *testing.T) {
 }
 
 // alive says whether a process runs; one that only waits to be reaped does not.
-func alive(pid int) bool {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err == nil && !strings.Contains(string(status), ") Z ")
-}
+func alive(pid int) bool { return !slices.Contains([]string{"", "Z"}, stateOf(pid)) }
 
 func TestAProcessThatEndedSaysHow(t *testing.T) {
 	starter := process.NewStarter()
@@ -140,17 +137,18 @@ func TestRunReturnsOutputAndExitCode(t *testing.T) {
 func TestWorkersAreFilledUpAndKilledByName(t *testing.T) {
 	starter, dir := process.NewStarter(), t.TempDir()
 	defer func() { must(t, starter.Close()) }()
-	workers := process.Workers{Kind: "worker"}
-	start := func(name string) (*process.Process, error) {
+	cluster := process.NewCluster()
+	workers := &cluster.TaskManagers
+	start := func(name string) (process.Worker, error) {
 		return starter.Start(dir, name, exec.Command("sleep", "1000"))
 	}
 	must(t, workers.Fill(2, start))
-	must(t, workers.Kill("worker-1"))
-	if err := workers.Kill("worker-1"); err == nil {
+	must(t, cluster.Kill("taskmanager-1"))
+	if err := cluster.Kill("taskmanager-1"); err == nil {
 		t.Error("a process was killed twice")
 	}
 	must(t, workers.Fill(2, start))
-	if names := workers.Names(); !slices.Equal(names, []string{"worker-2", "worker-3"}) {
+	if names := workers.Names(); !slices.Equal(names, []string{"taskmanager-2", "taskmanager-3"}) {
 		t.Errorf("got %q", names)
 	}
 	if err := workers.Ended(); err != nil { // none by itself
@@ -167,4 +165,46 @@ func ExampleStarter() {
 	fmt.Println(strings.SplitN(p.Ended().Error(), ";", 2)[0])
 	_ = starter.Close()
 	// Output: child ended (signal: killed)
+}
+
+func TestASlowProcessStandsStillForAPartOfItsTime(t *testing.T) {
+	starter := process.NewStarter()
+	defer func() { must(t, starter.Close()) }()
+	command := exec.Command("sh", "-c", "while :; do :; done")
+	p, err := starter.Start(t.TempDir(), "slow", command)
+	must(t, err)
+	stopped := func() bool { return stateOf(command.Process.Pid) == "T" }
+	sees := func(state bool) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); stopped() != state; {
+			if time.Now().After(deadline) {
+				t.Fatalf("never saw it stopped: %v", state)
+			}
+		}
+	}
+	must(t, p.Slow(30))
+	for range 3 {
+		sees(true)
+		sees(false)
+	}
+	must(t, p.Resume())
+	sees(false)
+	for range 10 {
+		if time.Sleep(7 * time.Millisecond); stopped() {
+			t.Fatal("it still stands still")
+		}
+	}
+	must(t, p.Slow(30))
+	must(t, p.Kill())
+	must(t, p.Resume()) // a dead process is no error
+}
+
+// stateOf is the state of a process, as in R, S, T; empty if there is none.
+func stateOf(pid int) string {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return ""
+	}
+	_, after, _ := strings.Cut(string(status), ") ")
+	return after[:1]
 }

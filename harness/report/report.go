@@ -75,6 +75,9 @@ func Replay(r harness.Result) string {
 	if r.Target.Version != "" {
 		command += fmt.Sprintf(" --%s-version %s", r.Target.Name, r.Target.Version)
 	}
+	if r.Target.Image != "" {
+		command += " --image " + r.Target.Image
+	}
 	if r.Target.Storage != "" {
 		command += " --storage " + r.Target.Storage
 	}

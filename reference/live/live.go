@@ -8,6 +8,7 @@
 package live
 
 import (
+	"context"
 	"encoding/gob"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/net/proxy"
 
 	"github.com/snapback/snapback/reference/environment"
 	"github.com/snapback/snapback/reference/protocol"
@@ -221,10 +224,12 @@ func (d *dialed) broken() bool {
 	}
 }
 
-// dial makes a connection; nil if it is refused. Nothing is ever read from it but that
-// the peer is gone.
+// dial makes a connection, through the proxy that the environment (ALL_PROXY) names; nil
+// if it is refused. Nothing is ever read from it but that the peer is gone.
 func (p *Process) dial(address string) *dialed {
-	connection, err := net.DialTimeout("tcp", address, dialTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	defer cancel()
+	connection, err := proxy.Dial(ctx, "tcp", address)
 	if err != nil {
 		return nil
 	}

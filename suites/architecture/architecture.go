@@ -28,10 +28,16 @@ var arrows = map[string][]string{
 // referenceTarget is the only package of the harness that knows the reference.
 const referenceTarget = "harness/targets/reference"
 
+// containers is the only package outside the suites that knows Docker.
+const (
+	containers     = "harness/container"
+	testcontainers = "github.com/testcontainers/testcontainers-go"
+)
+
 // testLibraries are for suites alone, so that a user of the harness inherits none
 // of them.
 var testLibraries = []string{
-	"github.com/onsi/ginkgo", "github.com/onsi/gomega", "pgregory.net/rapid", "github.com/testcontainers/testcontainers-go",
+	"github.com/onsi/ginkgo", "github.com/onsi/gomega", "pgregory.net/rapid", testcontainers,
 }
 
 // Edge is an import: by a package, of another.
@@ -61,7 +67,7 @@ func refusal(edge Edge) string {
 	to, ours := strings.CutPrefix(edge.To, Module+"/")
 	if !ours {
 		for _, library := range testLibraries {
-			if folder != "suites" && strings.HasPrefix(edge.To, library) {
+			if folder != "suites" && strings.HasPrefix(edge.To, library) && (from != containers || library != testcontainers) {
 				return "only suites may import it"
 			}
 		}

@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"text/template"
+
+	"github.com/snapback/snapback/harness/process"
 )
 
 // namenodePort is where the NameNode listens, if nobody else does.
@@ -17,55 +19,92 @@ const namenodePort = "40010"
 // javaOptions keep a server small; it lives for a test.
 var javaOptions = []string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-Djava.net.preferIPv4Stack=true"}
 
-// HDFS starts a NameNode and a DataNode, and returns the URL of the file system, as in
-// hdfs://localhost:40010.
-func (s *Servers) HDFS() (url string, err error) {
+// HDFS is a NameNode and a DataNode.
+type HDFS struct {
+	URL string // as in hdfs://localhost:40010
+
+	servers  *Servers
+	jars     string
+	dir      string
+	state    string // URL of what the NameNode says of itself
+	datanode *process.Process
+}
+
+// HDFS starts a NameNode and a DataNode.
+func (s *Servers) HDFS() (*HDFS, error) {
 	jars, err := s.HadoopJars()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	dir, err := s.makeDir("hdfs")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	ports := map[string]string{"Dir": dir, "NameNode": namenodePort}
 	if listener, err := net.Listen("tcp", "127.0.0.1:"+namenodePort); err == nil {
 		err = listener.Close()
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 	} else if ports["NameNode"], err = FreePort(); err != nil {
-		return "", err
+		return nil, err
 	}
 	for _, name := range []string{"NameNodeHTTP", "DataNode", "DataNodeHTTP", "DataNodeIPC"} {
 		if ports[name], err = FreePort(); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
 	for _, name := range []string{"core-site.xml", "hdfs-site.xml"} {
 		var text bytes.Buffer
 		if err := template.Must(template.New(name).Parse(string(file(name)))).Execute(&text, ports); err != nil {
-			return "", err
+			return nil, err
 		}
 		if err := os.WriteFile(filepath.Join(dir, name), text.Bytes(), 0o600); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
-	java := func(class string, arguments ...string) *exec.Cmd {
-		all := append([]string{"-cp", dir + string(os.PathListSeparator) + filepath.Join(jars, "*")}, javaOptions...)
-		return exec.Command("java", append(append(all, "org.apache.hadoop.hdfs.server."+class), arguments...)...)
+	h := &HDFS{URL: "hdfs://localhost:" + ports["NameNode"], servers: s, jars: jars, dir: dir}
+	h.state = "http://127.0.0.1:" + ports["NameNodeHTTP"] + "/jmx?qry=Hadoop:service=NameNode,name="
+	if err := h.run("format", "server.namenode.NameNode", "-format", "-nonInteractive"); err != nil {
+		return nil, err
 	}
-	format := java("namenode.NameNode", "-format", "-nonInteractive")
-	if output, err := s.starter.Run(s.ctx, s.dir, "format", format); err != nil {
-		return "", fmt.Errorf("format the NameNode: %w\n%s", err, output)
+	if _, err := s.start("namenode", h.java("server.namenode.NameNode"), answers(h.state+"NameNodeInfo", "")); err != nil {
+		return nil, err
 	}
-	state := "http://127.0.0.1:" + ports["NameNodeHTTP"] + "/jmx?qry=Hadoop:service=NameNode,name="
-	if err := s.start("namenode", java("namenode.NameNode"), answers(state+"NameNodeInfo", "")); err != nil {
-		return "", err
+	return h, h.StartDataNode()
+}
+
+// java is the command that runs one of Hadoop's classes.
+func (h *HDFS) java(class string, arguments ...string) *exec.Cmd {
+	all := append([]string{"-cp", h.dir + string(os.PathListSeparator) + filepath.Join(h.jars, "*")}, javaOptions...)
+	return exec.Command("java", append(append(all, "org.apache.hadoop.hdfs."+class), arguments...)...)
+}
+
+// run runs one of Hadoop's classes to its end.
+func (h *HDFS) run(name, class string, arguments ...string) error {
+	if output, err := h.servers.starter.Run(h.servers.ctx, h.servers.dir, name, h.java(class, arguments...)); err != nil {
+		return fmt.Errorf("%s %v: %w\n%s", class, arguments, err, output)
 	}
-	alive, writable := answers(state+"FSNamesystemState", `"NumLiveDataNodes" : 1`), answers(state+"NameNodeInfo", `"Safemode" : ""`)
-	err = s.start("datanode", java("datanode.DataNode"), func() error { return errors.Join(alive(), writable()) })
-	return "hdfs://localhost:" + ports["NameNode"], err
+	return nil
+}
+
+// StartDataNode starts the DataNode, and waits until the NameNode lets files be written.
+func (h *HDFS) StartDataNode() (err error) {
+	alive, writable := answers(h.state+"FSNamesystemState", `"NumLiveDataNodes" : 1`), answers(h.state+"NameNodeInfo", `"Safemode" : ""`)
+	h.datanode, err = h.servers.start("datanode", h.java("server.datanode.DataNode"), func() error { return errors.Join(alive(), writable()) })
+	return err
+}
+
+// KillDataNode ends the DataNode, as SIGKILL does.
+func (h *HDFS) KillDataNode() error { return h.datanode.Kill() }
+
+// SafeMode has the NameNode enter its safe mode, in which nothing is changed, or leave it.
+func (h *HDFS) SafeMode(on bool) error {
+	what := "leave"
+	if on {
+		what = "enter"
+	}
+	return h.run("safemode-"+what, "tools.DFSAdmin", "-safemode", what)
 }
 
 // HadoopJars installs Hadoop's jars, its client's among them, and returns their

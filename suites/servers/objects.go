@@ -37,7 +37,8 @@ func (s *Servers) MinIO() (url string, err error) {
 	command := exec.Command(binary, "server", "--address", "127.0.0.1:"+port, "--quiet", data)
 	command.Env = append(os.Environ(), MinIOEnvironment()...)
 	url = "http://127.0.0.1:" + port
-	return url, s.start("minio", command, answers(url+"/minio/health/ready", ""))
+	_, err = s.start("minio", command, answers(url+"/minio/health/ready", ""))
+	return url, err
 }
 
 // MinIOBinary builds MinIO: one static program.
@@ -67,7 +68,7 @@ func (s *Servers) GCS() (environment map[string]string, err error) {
 	address := "127.0.0.1:" + port
 	command := exec.Command(binary, "-backend", "memory", "-scheme", "http", "-host", "127.0.0.1", "-port", port,
 		"-public-host", address, "-external-url", "http://"+address, "-log-level", "warn")
-	if err := s.start("gcs", command, answers("http://"+address+"/_internal/healthcheck", "")); err != nil {
+	if _, err := s.start("gcs", command, answers("http://"+address+"/_internal/healthcheck", "")); err != nil {
 		return nil, err
 	}
 	request := strings.NewReader(fmt.Sprintf(`{"name":%q}`, Bucket))
@@ -105,7 +106,7 @@ func (s *Servers) Azure() (environment map[string]string, err error) {
 		"--blobHost", "127.0.0.1", "--blobPort", port, "--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--disableTelemetry")
 	command.Dir = s.dir
 	url := "http://127.0.0.1:" + port
-	if err := s.start("azure", command, answers(url, "")); err != nil {
+	if _, err := s.start("azure", command, answers(url, "")); err != nil {
 		return nil, err
 	}
 	return map[string]string{

@@ -117,6 +117,7 @@ func (s *Servers) run(dir, name string, environment []string, command ...string)
 // packages says which of Debian's packages has a program.
 var packages = map[string]string{
 	"go": "golang", "mvn": "maven", "java": "openjdk-17-jdk-headless", "npm": "npm", "node": "nodejs", "dockerd": "docker.io", "docker": "docker.io",
+	"debootstrap": "debootstrap", "tar": "tar",
 }
 
 // buildGo builds a program from a module of its own, of which it is a tool.
@@ -134,23 +135,23 @@ func (s *Servers) buildGo(name, module string) (binary string, err error) {
 }
 
 // start starts a server, and waits until it answers.
-func (s *Servers) start(name string, command *exec.Cmd, ready func() error) error {
+func (s *Servers) start(name string, command *exec.Cmd, ready func() error) (*process.Process, error) {
 	server, err := s.starter.Start(s.dir, name, command)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	limit := time.Now().Add(readyTimeout)
 	for {
 		failed := ready()
 		switch {
 		case failed == nil:
-			return nil
+			return server, nil
 		case server.Ended() != nil:
-			return server.Ended()
+			return nil, server.Ended()
 		case s.ctx.Err() != nil:
-			return context.Cause(s.ctx)
+			return nil, context.Cause(s.ctx)
 		case time.Now().After(limit):
-			return fmt.Errorf("%s is not ready after %s: %w; see %s", name, readyTimeout, failed, server.Log)
+			return nil, fmt.Errorf("%s is not ready after %s: %w; see %s", name, readyTimeout, failed, server.Log)
 		}
 		time.Sleep(readyRetry)
 	}

@@ -36,7 +36,11 @@ var _ = Describe("Scenarios of the reference as processes", Ordered, func() {
 			Expect(err).NotTo(HaveOccurred())
 			all, err := scenarios.Catalogue()
 			Expect(err).NotTo(HaveOccurred())
-			chosen, err := scenarios.Select(all, []string{"recovery/kill-cancel-resume", "recovery/kill-taskmanager-mid-checkpoint", "cleanup/cancel"})
+			names := []string{"recovery/kill-cancel-resume", "recovery/kill-taskmanager-mid-checkpoint", "cleanup/cancel"}
+			if store == "hdfs" || store == "s3" {
+				names = append(names, "faults/cut-storage")
+			}
+			chosen, err := scenarios.Select(all, names)
 			Expect(err).NotTo(HaveOccurred())
 			runner := harness.Runner{
 				Target: reference.Processes{Binary: binary, Storage: place}, Seed: 5, Dir: GinkgoT().TempDir(), Parallel: runtime.NumCPU(), Timeout: 2 * time.Minute,

@@ -25,7 +25,8 @@ import (
 var (
 	started *servers.Servers
 	files   = schemes.New()
-	hdfs    string           // as in hdfs://localhost:40010
+	hadoop  *servers.HDFS
+	hdfs    string           // its URL
 	s3      string           // URL of MinIO
 	local   *realflink.Flink // which knows file:// only
 	onHDFS  *realflink.Flink
@@ -73,9 +74,10 @@ func start() error {
 			}
 		}
 	}
-	if hdfs, err = started.HDFS(); err != nil {
+	if hadoop, err = started.HDFS(); err != nil {
 		return err
 	}
+	hdfs = hadoop.URL
 	jars, err := started.HadoopJars()
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/process"
+	"github.com/snapback/snapback/scenarios"
 )
 
 const (
@@ -63,6 +64,16 @@ func (c *client) writeConfig(text string) error {
 	return os.WriteFile(c.log4j(), log4j, 0o644)
 }
 
+var errNoControl = errors.New("this runtime of Flink has no such control")
+
+// Savepoint implements [harness.Controls].
+func (c *client) Savepoint(context.Context, string, scenarios.Stop) (string, error) {
+	return "", errNoControl
+}
+
+// Suspend implements [harness.Controls].
+func (c *client) Suspend(context.Context, string) error { return errNoControl }
+
 // removeLitter removes what only the processes of a cluster had a use for.
 func (c *client) removeLitter() error {
 	var failed error
@@ -77,8 +88,10 @@ func (c *client) upload(ctx context.Context) (err error) {
 	return err
 }
 
-func (c *client) java(name string, options []string, mainClass string, arguments ...string) (*exec.Cmd, error) {
-	classPath, err := c.target.classPath()
+// java is the command that runs one of Flink's classes, of the jars in lib or, if that is
+// empty, of this machine's.
+func (c *client) java(name, lib string, options []string, mainClass string, arguments ...string) (*exec.Cmd, error) {
+	classPath, err := c.target.classPath(lib)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +141,7 @@ func (c *client) runFrom(ctx context.Context, submission harness.Submission) (st
 	run = append(append(run, c.target.jar), arguments(submission)...)
 	c.calls++
 	name := fmt.Sprintf("client-%d", c.calls)
-	command, err := c.java(name, []string{"-Xmx192m"}, "org.apache.flink.client.cli.CliFrontend", run...)
+	command, err := c.java(name, "", []string{"-Xmx192m"}, "org.apache.flink.client.cli.CliFrontend", run...)
 	if err != nil {
 		return "", err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,8 +13,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/process"
+	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
@@ -26,12 +29,15 @@ const (
 // cluster is one session cluster: a JobManager and TaskManagers of one slot each.
 type cluster struct {
 	client
-	spec  harness.ClusterSpec
-	root  string
-	work  string
-	began time.Time
+	spec     harness.ClusterSpec
+	root     string
+	work     string
+	began    time.Time
+	restPort string
 
+	room      Room
 	processes process.Cluster
+	log       *process.Tail // of the JobManager that was started last
 	watcher   watcher
 }
 
@@ -43,30 +49,24 @@ func start(ctx context.Context, t Target, spec harness.ClusterSpec) (_ harness.C
 	c := &cluster{
 		client: client{target: t, starter: process.NewStarter(), dir: dir},
 		spec:   spec, root: filepath.Join(dir, "checkpoints"), work: filepath.Join(dir, "work"),
-		began: time.Now(), watcher: watcher{registered: map[string]bool{}},
-		processes: process.Cluster{
-			Log:     process.NewTail(filepath.Join(dir, "jobmanager.flink.log")),
-			Workers: process.Workers{Kind: "taskmanager"},
-		},
+		began: time.Now(), watcher: watcher{registered: map[string]bool{}}, processes: process.NewCluster(),
+	}
+	c.step = c.Step
+	if c.room, err = t.place.Open(ctx, dir, t.jar); err != nil {
+		return nil, errors.Join(err, c.starter.Close())
 	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	c.step = c.Step
 	if err := c.configure(); err != nil {
 		return nil, err
 	}
-	c.processes.Master, err = c.start("jobmanager", []string{"-Xmx256m"},
-		"org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint", "--configDir", c.configDir())
-	if err != nil {
+	if err := c.StartJobManagers(ctx); err != nil {
 		return nil, err
 	}
-	if err := c.StartTaskManagers(ctx); err != nil {
-		return nil, err
-	}
-	return c, c.upload(ctx)
+	return c, c.StartTaskManagers(ctx)
 }
 
 // configure makes the cluster's directories and writes its configuration.
@@ -84,15 +84,27 @@ func (c *cluster) configure() error {
 	if err != nil {
 		return err
 	}
-	c.rest = newREST("http://127.0.0.1:" + strconv.Itoa(restPort))
+	c.restPort = strconv.Itoa(restPort)
+	c.rest = newREST("http://" + net.JoinHostPort(loopback, c.restPort))
+	listen, at := c.room.Address(string(faults.JobManager))
 	var text strings.Builder
 	values := map[string]any{
 		"Dir": c.dir, "Root": "file://" + c.root, "RPCPort": rpcPort, "RESTPort": restPort, "Retained": c.spec.Retained,
+		"Listen": listen, "JobManager": at, "Patience": patience(c.spec),
 	}
 	if err := configTemplate.Execute(&text, values); err != nil {
 		return err
 	}
 	return c.writeConfig(text.String())
+}
+
+// patience is after how long a process is given up that says nothing: a while, for it may
+// only be slow, but less than a scenario cuts it off or has it stand still.
+func patience(spec harness.ClusterSpec) time.Duration {
+	if slices.Contains(spec.Needs, scenarios.Partition) || slices.Contains(spec.Needs, scenarios.Pause) {
+		return 2 * time.Second
+	}
+	return 10 * time.Second
 }
 
 // freePort asks the kernel for a port that nobody uses now.
@@ -105,12 +117,13 @@ func freePort() (int, error) {
 	return port, listener.Close()
 }
 
-func (c *cluster) start(name string, options []string, mainClass string, arguments ...string) (*process.Process, error) {
-	command, err := c.java(name, options, mainClass, arguments...)
+// start starts a process of the cluster.
+func (c *cluster) start(ctx context.Context, name, host, port string, options []string, mainClass string, arguments ...string) (process.Worker, error) {
+	command, err := c.java(name, c.room.Lib(), options, mainClass, append([]string{"--configDir", c.configDir()}, arguments...)...)
 	if err != nil {
 		return nil, err
 	}
-	return c.starter.Start(c.dir, name, command)
+	return c.room.Start(ctx, name, host, port, command)
 }
 
 // URL is where the cluster's REST API answers.
@@ -121,11 +134,19 @@ func (c *cluster) Files() filesystem.FileSystem { return filesystem.Local{} }
 func (c *cluster) Root() string                 { return c.root }
 func (c *cluster) Work() string                 { return c.work }
 
-func (c *cluster) TaskManagers() []string { return c.processes.Workers.Names() }
+func (c *cluster) TaskManagers() []string { return c.processes.TaskManagers.Names() }
 
 // Step waits a little, and reads what the JobManager logged.
 func (c *cluster) Step(ctx context.Context) error {
-	lines, err := c.processes.Lines(ctx, pollEvery)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(pollEvery):
+	}
+	if err := c.processes.Ended(); err != nil {
+		return err
+	}
+	lines, err := c.log.Lines()
 	if err != nil {
 		return err
 	}
@@ -144,11 +165,13 @@ func (c *cluster) until(ctx context.Context, what string, limit time.Duration, h
 	return nil
 }
 
+// StartTaskManagers implements [harness.Cluster].
 func (c *cluster) StartTaskManagers(ctx context.Context) error {
-	err := c.processes.Workers.Fill(c.spec.TaskManagers, func(name string) (*process.Process, error) {
-		return c.start(name, []string{"-Xmx224m", "-XX:MaxDirectMemorySize=128m"},
+	err := c.processes.TaskManagers.Fill(c.spec.TaskManagers, func(name string) (process.Worker, error) {
+		listen, at := c.room.Address(name)
+		return c.start(ctx, name, name, "", []string{"-Xmx224m", "-XX:MaxDirectMemorySize=128m"},
 			"org.apache.flink.runtime.taskexecutor.TaskManagerRunner",
-			"--configDir", c.configDir(), "-D", "taskmanager.resource-id="+name)
+			"-D", "taskmanager.resource-id="+name, "-D", "taskmanager.host="+at, "-D", "taskmanager.bind-host="+listen)
 	})
 	if err != nil {
 		return err
@@ -158,11 +181,53 @@ func (c *cluster) StartTaskManagers(ctx context.Context) error {
 	})
 }
 
-func (c *cluster) Kill(_ context.Context, taskManager string) error {
-	return c.processes.Workers.Kill(taskManager)
+// StartJobManagers implements [harness.Controls]. No job runs in a new one.
+func (c *cluster) StartJobManagers(ctx context.Context) error {
+	before := len(c.JobManagers())
+	err := c.processes.JobManagers.Fill(1, func(name string) (process.Worker, error) {
+		c.log = process.NewTail(filepath.Join(c.dir, name+".flink.log"))
+		return c.start(ctx, name, string(faults.JobManager), c.restPort, []string{"-Xmx256m"},
+			"org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint")
+	})
+	if err != nil || before > 0 {
+		return err
+	}
+	clear(c.watcher.registered) // with an earlier one
+	err = c.until(ctx, "the JobManager to listen", startTimeout, func() bool {
+		return c.rest.call(ctx, http.MethodGet, "/config", nil, nil) == nil
+	})
+	return errors.Join(err, c.upload(ctx))
+}
+
+// JobManagers implements [harness.Controls].
+func (c *cluster) JobManagers() []string { return c.processes.JobManagers.Names() }
+
+// JobManager implements [harness.Controls].
+func (c *cluster) JobManager() string {
+	if names := c.JobManagers(); len(names) > 0 {
+		return names[0]
+	}
+	return ""
+}
+
+// Kill implements [harness.Cluster].
+func (c *cluster) Kill(_ context.Context, name string) error { return c.processes.Kill(name) }
+
+// Pause implements [harness.Controls].
+func (c *cluster) Pause(_ context.Context, name string) error { return c.processes.Pause(name) }
+
+// Resume implements [harness.Controls].
+func (c *cluster) Resume(context.Context) error { return c.processes.Resume() }
+
+// Perturb implements [harness.Perturbed].
+func (c *cluster) Perturb(_ context.Context, fault faults.Fault, name string) error {
+	if fault.Action == faults.Slow {
+		return c.processes.Slow(name, fault.Amount)
+	}
+	return c.room.Perturb(fault, name)
 }
 
 // Close kills every process, and removes what only they had a use for.
 func (c *cluster) Close() error {
-	return errors.Join(c.starter.Close(), c.removeLitter())
+	return errors.Join(c.room.Close(), c.starter.Close(), c.removeLitter())
 }

@@ -42,16 +42,27 @@ type Target struct {
 	version string
 	lib     string // path of the distribution's jars
 	jar     string // path of the workload's jar
+	place   Place
+}
+
+// At returns the target with its processes at another place than this machine.
+func (t Target) At(place Place) Target {
+	t.place = place
+	return t
 }
 
 // Describe implements [harness.Target].
 func (t Target) Describe() history.Target {
-	return history.Target{Name: Name, Runtime: "processes", Version: t.version}
+	runtime, image := t.place.Describe()
+	return history.Target{Name: Name, Runtime: runtime, Version: t.version, Image: image}
 }
 
 // Features implements [harness.Target].
-func (Target) Features() []scenarios.Feature {
-	return []scenarios.Feature{scenarios.Kill, scenarios.Restart, scenarios.Resume, scenarios.Trigger, scenarios.Retention}
+func (t Target) Features() []scenarios.Feature {
+	return append([]scenarios.Feature{
+		scenarios.Kill, scenarios.JobManager, scenarios.Restart, scenarios.Resume, scenarios.Trigger, scenarios.Retention, scenarios.Claim, scenarios.Rescale,
+		scenarios.Modes, scenarios.Processor,
+	}, t.place.Features()...)
 }
 
 // Start implements [harness.Target].

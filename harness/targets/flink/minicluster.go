@@ -65,7 +65,7 @@ func (m Minicluster) Describe() history.Target {
 // Features implements [harness.Target].
 func (m Minicluster) Features() []scenarios.Feature {
 	all := []scenarios.Feature{
-		scenarios.Kill, scenarios.Restart, scenarios.Resume, scenarios.Trigger, scenarios.Retention, scenarios.Claim, scenarios.Rescale,
+		scenarios.Kill, scenarios.JobManager, scenarios.Restart, scenarios.Resume, scenarios.Trigger, scenarios.Retention, scenarios.Claim, scenarios.Rescale,
 		scenarios.Modes, scenarios.Tap,
 	}
 	if m.Objects == nil {
@@ -201,7 +201,7 @@ func (c *minicluster) startJVM(ctx context.Context) error {
 	}
 	c.before = c.started
 	name := fmt.Sprintf("minicluster-%d", c.started)
-	command, err := c.java(name, []string{"-Xmx1g", "-XX:MaxDirectMemorySize=4g"}, hostClass, c.configDir(), fmt.Sprint(c.spec.TaskManagers))
+	command, err := c.java(name, "", []string{"-Xmx1g", "-XX:MaxDirectMemorySize=4g"}, hostClass, c.configDir(), fmt.Sprint(c.spec.TaskManagers))
 	if err != nil {
 		return err
 	}
@@ -235,7 +235,10 @@ func (c *minicluster) startJVM(ctx context.Context) error {
 
 func (c *minicluster) configure(restPort string) error {
 	var text strings.Builder
-	values := map[string]any{"Dir": c.dir, "Root": filesystem.URL(c.Root()), "RPCPort": 0, "RESTPort": restPort, "Retained": c.spec.Retained}
+	values := map[string]any{
+		"Dir": c.dir, "Root": filesystem.URL(c.Root()), "RPCPort": 0, "RESTPort": restPort, "Retained": c.spec.Retained,
+		"Listen": loopback, "JobManager": loopback, "Patience": patience(c.spec),
+	}
 	if err := configTemplate.Execute(&text, values); err != nil {
 		return err
 	}
@@ -374,16 +377,6 @@ func (c *minicluster) StartJobManagers(ctx context.Context) error {
 	c.rest = nil
 	return c.startJVM(ctx)
 }
-
-var errNoControl = errors.New("a Flink in one JVM has no such control")
-
-// Savepoint implements [harness.Controls].
-func (c *minicluster) Savepoint(context.Context, string, scenarios.Stop) (string, error) {
-	return "", errNoControl
-}
-
-// Suspend implements [harness.Controls].
-func (c *minicluster) Suspend(context.Context, string) error { return errNoControl }
 
 // Pause implements [harness.Controls].
 func (c *minicluster) Pause(context.Context, string) error { return errNoControl }

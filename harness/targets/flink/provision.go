@@ -88,9 +88,9 @@ func (o Options) target() (Target, error) {
 		if !supported.MatchString(o.Version) {
 			return Target{}, unsupported("--flink-version", o.Version)
 		}
-		return Target{version: o.Version}, nil
+		return Target{version: o.Version, place: here{}}, nil
 	}
-	t := Target{lib: filepath.Join(o.Home, "lib")}
+	t := Target{lib: filepath.Join(o.Home, "lib"), place: here{}}
 	found, err := filepath.Glob(filepath.Join(t.lib, "flink-dist-*.jar"))
 	if err != nil || len(found) != 1 {
 		return Target{}, harness.Usagef("flink home: want a distribution with one lib/flink-dist-VERSION.jar in %s, got %d", o.Home, len(found))
@@ -154,9 +154,13 @@ func jars(environment string) (string, error) {
 	return filepath.Dir(found[0]), nil
 }
 
-// classPath is what Flink's processes and the compiler need of the distribution.
-func (t Target) classPath() (string, error) {
+// classPath is what Flink's processes and the compiler need of the distribution, whose
+// jars may be elsewhere.
+func (t Target) classPath(lib string) (string, error) {
 	var all []string
+	if lib != "" {
+		return filepath.Join(lib, "*") + string(os.PathListSeparator) + t.jar, nil
+	}
 	for _, pattern := range []string{"flink-dist-*.jar", "log4j-*.jar"} {
 		found, err := filepath.Glob(filepath.Join(t.lib, pattern))
 		if err != nil || len(found) == 0 {
@@ -190,7 +194,7 @@ func compile(ctx context.Context, cache string, t Target, say func(string)) (str
 		return jar, nil
 	}
 	say("compiling the workload for Flink " + t.version)
-	classPath, err := t.classPath()
+	classPath, err := t.classPath("")
 	if err != nil {
 		return "", err
 	}

@@ -7,11 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/faults/network"
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/process"
@@ -41,7 +48,16 @@ type Processes struct {
 func (p Processes) Describe() history.Target { return describe("processes", p.Storage) }
 
 // Features implements [harness.Target].
-func (Processes) Features() []scenarios.Feature { return features() }
+func (p Processes) Features() []scenarios.Feature {
+	all := append(features(), scenarios.Processor)
+	if runtime.GOOS == "linux" {
+		all = append(all, scenarios.Partition, scenarios.Network)
+		if p.Storage.remote() {
+			all = append(all, scenarios.Remote)
+		}
+	}
+	return all
+}
 
 // Start implements [harness.Target].
 func (p Processes) Start(ctx context.Context, spec harness.ClusterSpec) (_ harness.Cluster, err error) {
@@ -51,7 +67,7 @@ func (p Processes) Start(ctx context.Context, spec harness.ClusterSpec) (_ harne
 	}
 	c := &processes{
 		binary: p.Binary, spec: spec, dir: dir, began: time.Now(),
-		starter: process.NewStarter(), taskManagers: process.Workers{Kind: "taskmanager"}, jobManagers: process.Workers{Kind: "jobmanager"},
+		starter: process.NewStarter(), processes: process.NewCluster(),
 		files: schemes.New(), root: filepath.Join(dir, "checkpoints"), work: filepath.Join(dir, "work"),
 	}
 	defer func() {
@@ -70,6 +86,13 @@ func (p Processes) Start(ctx context.Context, spec harness.ClusterSpec) (_ harne
 	if c.client, err = live.Listen(loopback, c.files, io.Discard); err != nil {
 		return nil, err
 	}
+	if slices.ContainsFunc(spec.Needs, func(f scenarios.Feature) bool {
+		return slices.Contains([]scenarios.Feature{scenarios.Partition, scenarios.Network, scenarios.Remote}, f)
+	}) {
+		if err := c.connect(p.Storage); err != nil {
+			return nil, err
+		}
+	}
 	for key, value := range clusterOf(spec, p.Storage) {
 		c.configuration = append(c.configuration, "-D="+key+"="+value)
 	}
@@ -83,6 +106,7 @@ func (p Processes) Start(ctx context.Context, spec harness.ClusterSpec) (_ harne
 	return c, c.StartTaskManagers(ctx)
 }
 
+// processes is a running cluster of them.
 type processes struct {
 	binary  string
 	spec    harness.ClusterSpec
@@ -92,6 +116,8 @@ type processes struct {
 	work    string
 	began   time.Time
 	starter *process.Starter
+	network *network.Network // nil: nothing is done to connections
+	objects string           // URL at which processes look for S3, if not where we do
 	client  *live.Process
 	calls   int
 
@@ -99,12 +125,10 @@ type processes struct {
 	store         *process.Process
 	storeLog      *process.Tail
 	endpoint      string // of the highly available store; empty if there is none
-	jobManagers   process.Workers
-	taskManagers  process.Workers
+	processes     process.Cluster
 	logs          []*jobManagerLog
 	leader        *jobManagerLog // that was elected last or, without high availability, the one there is
-	paused        []*process.Process
-	registered    int // TaskManagers ever
+	registered    int            // TaskManagers ever
 }
 
 // jobManagerLog is what a JobManager said, and where it listens.
@@ -119,8 +143,7 @@ func (c *processes) startStore(ctx context.Context) (err error) {
 	if c.spec.JobManagers == 0 {
 		return nil
 	}
-	etcd := c.command("etcd", "--listen", loopback, "--dir", filepath.Join(c.dir, "etcd"))
-	if c.store, err = c.starter.Start(c.dir, "etcd", etcd); err != nil {
+	if c.store, err = c.start("etcd", "", []string{"etcd", "--dir", filepath.Join(c.dir, "etcd")}); err != nil {
 		return err
 	}
 	c.storeLog = process.NewTail(c.store.Log)
@@ -132,10 +155,50 @@ func (c *processes) Files() filesystem.FileSystem { return c.files }
 func (c *processes) Root() string                 { return c.root }
 func (c *processes) Work() string                 { return c.work }
 
-func (c *processes) TaskManagers() []string { return c.taskManagers.Names() }
+func (c *processes) TaskManagers() []string { return c.processes.TaskManagers.Names() }
 
-func (c *processes) command(arguments ...string) *exec.Cmd {
-	return exec.Command(c.binary, append([]string{"reference"}, arguments...)...)
+// connect puts a network between the processes that are started from now on.
+func (c *processes) connect(s Storage) (err error) {
+	c.network = network.New()
+	c.network.Outside(c.client.Address())
+	endpoint := os.Getenv(s3Endpoint)
+	if !strings.HasPrefix(s.root, "s3://") || endpoint == "" {
+		return nil
+	}
+	// A client of S3 takes no proxy to this machine, so it is given another address.
+	at, err := url.Parse(endpoint)
+	if err != nil {
+		return harness.Usagef("%s: %w", s3Endpoint, err)
+	}
+	at.Host, err = c.network.Storage(at.Host)
+	c.objects = at.String()
+	return err
+}
+
+// s3Endpoint is the environment variable that says where S3 is.
+const s3Endpoint = "AWS_ENDPOINT_URL"
+
+// start starts a process that listens at an address; an empty one is any.
+func (c *processes) start(name, address string, arguments []string) (*process.Process, error) {
+	command := exec.Command(c.binary, append([]string{"reference"}, arguments...)...)
+	listenAt := cmp.Or(address, loopback)
+	if c.network != nil {
+		var inPlaceAt string
+		if address != "" {
+			inPlaceAt, _, _ = net.SplitHostPort(address) // it was listened at
+		}
+		host, through, err := c.network.Join(name, inPlaceAt)
+		if err != nil {
+			return nil, err
+		}
+		listenAt = cmp.Or(address, net.JoinHostPort(host, "0"))
+		command.Env = append(os.Environ(), network.Environment+"="+through)
+		if c.objects != "" {
+			command.Env = append(command.Env, s3Endpoint+"="+c.objects)
+		}
+	}
+	command.Args = append(command.Args, "--listen", listenAt)
+	return c.starter.Start(c.dir, name, command)
 }
 
 // Step waits a little, and reads what the JobManagers logged.
@@ -145,7 +208,7 @@ func (c *processes) Step(ctx context.Context) error {
 		return ctx.Err()
 	case <-time.After(pollEvery):
 	}
-	if err := cmp.Or(c.jobManagers.Ended(), c.taskManagers.Ended()); err != nil {
+	if err := c.processes.Ended(); err != nil {
 		return err
 	}
 	if c.storeLog != nil && c.endpoint == "" {
@@ -234,20 +297,17 @@ func (c *processes) ask(question func(reference.Client) error) error {
 }
 
 func (c *processes) Kill(_ context.Context, name string) error {
-	if c.jobManagers.Find(name) != nil {
-		return c.jobManagers.Kill(name)
-	}
-	return c.taskManagers.Kill(name)
+	return c.processes.Kill(name)
 }
 
 func (c *processes) StartTaskManagers(ctx context.Context) error {
 	wanted := c.registered + c.spec.TaskManagers - len(c.TaskManagers())
-	err := c.taskManagers.Fill(c.spec.TaskManagers, func(name string) (*process.Process, error) {
+	err := c.processes.TaskManagers.Fill(c.spec.TaskManagers, func(name string) (process.Worker, error) {
 		to := []string{"--jobmanager", c.leader.address}
 		if c.endpoint != "" {
 			to = []string{"--ha", c.endpoint}
 		}
-		return c.starter.Start(c.dir, name, c.command(append([]string{"taskmanager", "--listen", loopback}, to...)...))
+		return c.start(name, "", append([]string{"taskmanager"}, to...))
 	})
 	if err != nil {
 		return err
@@ -258,17 +318,17 @@ func (c *processes) StartTaskManagers(ctx context.Context) error {
 // StartJobManagers implements [harness.Controls]. A single one comes back at its
 // address: the TaskManagers know no other.
 func (c *processes) StartJobManagers(ctx context.Context) error {
-	listenAt := loopback
+	listenAt := ""
 	if c.spec.JobManagers == 0 && c.leader != nil {
 		listenAt = c.leader.address
 	}
 	var started []*jobManagerLog
-	err := c.jobManagers.Fill(max(1, c.spec.JobManagers), func(name string) (*process.Process, error) {
-		arguments := append([]string{"jobmanager", "--listen", listenAt}, c.configuration...)
+	err := c.processes.JobManagers.Fill(max(1, c.spec.JobManagers), func(name string) (process.Worker, error) {
+		arguments := append([]string{"jobmanager"}, c.configuration...)
 		if c.endpoint != "" {
 			arguments = append(arguments, "--ha", c.endpoint)
 		}
-		p, err := c.starter.Start(c.dir, name, c.command(arguments...))
+		p, err := c.start(name, listenAt, arguments)
 		if err != nil {
 			return nil, err
 		}
@@ -289,35 +349,32 @@ func (c *processes) StartJobManagers(ctx context.Context) error {
 }
 
 // JobManagers implements [harness.Controls].
-func (c *processes) JobManagers() []string { return c.jobManagers.Names() }
+func (c *processes) JobManagers() []string { return c.processes.JobManagers.Names() }
 
 // JobManager implements [harness.Controls].
 func (c *processes) JobManager() string {
-	if names := c.jobManagers.Names(); !slices.Contains(names, c.leader.name) {
+	if names := c.processes.JobManagers.Names(); !slices.Contains(names, c.leader.name) {
 		return ""
 	}
 	return c.leader.name
 }
 
 // Pause implements [harness.Controls].
-func (c *processes) Pause(_ context.Context, name string) error {
-	p := cmp.Or(c.jobManagers.Find(name), c.taskManagers.Find(name))
-	if p == nil {
-		return fmt.Errorf("pause %s: there is no such process", name)
+func (c *processes) Pause(_ context.Context, name string) error { return c.processes.Pause(name) }
+
+// Perturb implements [harness.Perturbed].
+func (c *processes) Perturb(_ context.Context, fault faults.Fault, name string) error {
+	switch {
+	case fault.OfConnection():
+		return c.network.Do(fault, name)
+	case fault.Action == faults.Slow:
+		return c.processes.Slow(name, fault.Amount)
 	}
-	c.paused = append(c.paused, p)
-	return p.Pause()
+	return fmt.Errorf("%s: processes have no such fault", fault)
 }
 
 // Resume implements [harness.Controls].
-func (c *processes) Resume(context.Context) error {
-	var failed error
-	for _, p := range c.paused {
-		failed = errors.Join(failed, p.Resume())
-	}
-	c.paused = nil
-	return failed
-}
+func (c *processes) Resume(context.Context) error { return c.processes.Resume() }
 
 // Savepoint implements [harness.Controls].
 func (c *processes) Savepoint(_ context.Context, id string, stop scenarios.Stop) (path string, err error) {
@@ -337,5 +394,9 @@ func (c *processes) Close() error {
 	if c.client != nil {
 		c.client.Close()
 	}
-	return c.starter.Close()
+	failed := c.starter.Close()
+	if c.network != nil {
+		failed = errors.Join(failed, c.network.Close())
+	}
+	return failed
 }

@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"errors"
 	"strconv"
+	"strings"
 
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
@@ -46,13 +47,18 @@ func ParseStorage(text string) (Storage, error) {
 	return s, err
 }
 
+// remote says whether it is reached by connections that a network can stand between.
+func (s Storage) remote() bool {
+	return strings.HasPrefix(s.root, "hdfs://") || strings.HasPrefix(s.root, "s3://")
+}
+
 func describe(runtime string, s Storage) history.Target {
 	return history.Target{Name: Name, Runtime: runtime, Storage: s.text, Promises: []history.Promise{history.NoOrphans, history.Intact, history.NoTrace}}
 }
 
 func features() []scenarios.Feature {
 	return []scenarios.Feature{
-		scenarios.Kill, scenarios.Restart, scenarios.Resume, scenarios.Trigger, scenarios.Retention, scenarios.Pause, scenarios.HA,
+		scenarios.Kill, scenarios.JobManager, scenarios.Restart, scenarios.Resume, scenarios.Trigger, scenarios.Retention, scenarios.Pause, scenarios.HA,
 		scenarios.Savepoint, scenarios.Rescale, scenarios.Claim, scenarios.Modes, scenarios.Workloads,
 	}
 }

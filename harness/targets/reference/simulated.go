@@ -42,7 +42,7 @@ func (s Simulated) Describe() history.Target { return describe("simulated", s.St
 
 // Features implements [harness.Target].
 func (Simulated) Features() []scenarios.Feature {
-	return append(features(), scenarios.Tap, scenarios.PowerLoss, scenarios.Network, scenarios.Clock, scenarios.Processor)
+	return append(features(), scenarios.Tap, scenarios.PowerLoss, scenarios.Partition, scenarios.Network, scenarios.Remote, scenarios.Clock, scenarios.Processor)
 }
 
 const (

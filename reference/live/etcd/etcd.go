@@ -11,12 +11,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
+	"golang.org/x/net/proxy"
+	"google.golang.org/grpc"
 
 	"github.com/snapback/snapback/reference/environment"
 )
@@ -40,9 +43,15 @@ type Store struct {
 }
 
 // Connect returns the store on the cluster with the given endpoints, and fails if none
-// of them answers.
+// of them answers. They are reached through the proxy that the environment (ALL_PROXY)
+// names.
 func Connect(endpoints []string) (*Store, error) {
-	client, err := clientv3.New(clientv3.Config{Endpoints: endpoints, DialTimeout: dialTimeout, Logger: zap.NewNop()})
+	client, err := clientv3.New(clientv3.Config{
+		Endpoints: endpoints, DialTimeout: dialTimeout, Logger: zap.NewNop(),
+		DialOptions: []grpc.DialOption{grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+			return proxy.Dial(ctx, "tcp", address)
+		})},
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/colinmarc/hdfs/v2"
+	"golang.org/x/net/proxy"
 
 	"github.com/snapback/snapback/storage/filesystem"
 )
@@ -71,9 +72,12 @@ func Open(name string) (*NameNode, error) {
 	return &NameNode{name: name, client: client}, nil
 }
 
-// dial makes a connection on which nothing is waited for without an end.
+// dial makes a connection, through the proxy that the environment (ALL_PROXY) names, on
+// which nothing is waited for without an end.
 func dial(ctx context.Context, network, address string) (net.Conn, error) {
-	connection, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	connection, err := proxy.Dial(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,306 @@
+// Package network stands between the real processes of a cluster: each dials through a
+// SOCKS5 server of its own, and what it dials is reached through a toxiproxy, one for each
+// two that talk. So every connection is known by who is on either side, and can be cut,
+// broken and delayed while the processes know nothing of it.
+//
+// A process listens at a loopback address of its own, which is how it is recognised
+// (Linux has all of 127.0.0.0/8). What is dialed at an address that is no process's is
+// storage. It is no packet filter: a connection that is cut is accepted before nothing
+// comes through it any more, and what was sent meanwhile is lost with it when the cut is
+// healed, as after a time-out of TCP.
+//
+// Start with [New].
+package network
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/Shopify/toxiproxy/v2"
+	"github.com/armon/go-socks5"
+	"github.com/rs/zerolog"
+
+	"github.com/snapback/snapback/faults"
+)
+
+// Environment is the variable by which a process learns through whom it is to dial.
+const Environment = "ALL_PROXY"
+
+const loopback = "127.0.0.1:0"
+
+// hostFormat makes the loopback address of the n-th process.
+const hostFormat = "127.77.%d.%d"
+
+// Network is the connections of one cluster. It may be used by several goroutines.
+type Network struct {
+	server *toxiproxy.ApiServer
+
+	mu        sync.Mutex
+	processes map[string]string // by the host they listen at
+	servers   []net.Listener    // through which they dial
+	outside   map[string]bool   // addresses of those to whom nothing is done
+	links     map[link]*toxiproxy.Proxy
+	cut       map[string]bool
+	lag       map[string]time.Duration
+	healed    chan struct{} // closed when what was cut is healed
+}
+
+// link is the connections that one process, or all, has to an address.
+type link struct {
+	from string // a process; empty: all
+	to   string // a process, or storage
+	at   string // host:port
+}
+
+// New returns a network without processes.
+func New() *Network {
+	return &Network{
+		server:    toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()),
+		processes: map[string]string{}, outside: map[string]bool{},
+		links: map[link]*toxiproxy.Proxy{}, cut: map[string]bool{}, lag: map[string]time.Duration{}, healed: make(chan struct{}),
+	}
+}
+
+// Join lets a process take part. It is to listen at host, which is that of another in
+// whose place it comes unless that is empty, and to dial as through says, which is what
+// [Environment] is to be.
+func (n *Network) Join(process, inPlaceAt string) (host, through string, err error) {
+	listener, err := net.Listen("tcp", loopback)
+	if err != nil {
+		return "", "", err
+	}
+	dialer, err := socks5.New(&socks5.Config{
+		Logger: log.New(io.Discard, "", 0), // a connection that fails is its process's to report
+		Dial:   func(ctx context.Context, _, address string) (net.Conn, error) { return n.dial(ctx, process, address) },
+	})
+	if err != nil {
+		return "", "", errors.Join(err, listener.Close())
+	}
+	go func() { _ = dialer.Serve(listener) }() // until it is closed
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.servers = append(n.servers, listener)
+	number := len(n.servers)
+	host = cmp.Or(inPlaceAt, fmt.Sprintf(hostFormat, number>>8, number&0xff))
+	n.processes[host] = process
+	return host, "socks5://" + listener.Addr().String(), nil
+}
+
+// Outside says that who listens at an address is no part of the cluster: nothing is done
+// to connections to it.
+func (n *Network) Outside(address string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.outside[address] = true
+}
+
+// Storage returns the address at which all processes are to look for storage that
+// listens elsewhere, for those which do not dial as they are told.
+func (n *Network) Storage(address string) (string, error) {
+	return n.through(link{to: string(faults.Storage), at: address})
+}
+
+// dial connects a process with an address.
+func (n *Network) dial(ctx context.Context, process, address string) (net.Conn, error) {
+	to, inside := n.whose(address)
+	if !inside || to == process {
+		return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+	}
+	l := link{process, to, address}
+	if err := n.untilHealed(ctx, l); err != nil {
+		return nil, err
+	}
+	proxy, err := n.through(l)
+	if err != nil {
+		return nil, err
+	}
+	return (&net.Dialer{}).DialContext(ctx, "tcp", proxy)
+}
+
+// whose names the process that listens at an address, or storage.
+func (n *Network) whose(address string) (name string, inside bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.outside[address] {
+		return "", false
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", false
+	}
+	if process, ok := n.processes[host]; ok {
+		return process, true
+	}
+	return string(faults.Storage), true
+}
+
+// untilHealed waits while a link is cut: who dials is not answered.
+func (n *Network) untilHealed(ctx context.Context, l link) error {
+	for {
+		n.mu.Lock()
+		cut, healed := n.isCut(l), n.healed
+		n.mu.Unlock()
+		if !cut {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-healed:
+		}
+	}
+}
+
+// through returns the address of a link's proxy.
+func (n *Network) through(l link) (string, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if proxy := n.links[l]; proxy != nil {
+		return proxy.Listen, nil
+	}
+	proxy := toxiproxy.NewProxy(n.server, l.from+" to "+l.to, loopback, l.at)
+	if err := proxy.Start(); err != nil {
+		return "", fmt.Errorf("a proxy before %s: %w", l.at, err)
+	}
+	n.links[l] = proxy
+	return proxy.Listen, n.apply(l)
+}
+
+// touches says whether a fault of one name meets a link. Of the links to storage only
+// storage's own faults do.
+func (l link) touches(name string) bool {
+	if l.to == string(faults.Storage) {
+		return name == l.to
+	}
+	return name == l.from || name == l.to
+}
+
+func (n *Network) isCut(l link) bool {
+	for name := range n.cut {
+		if l.touches(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// apply does to a link what is done to its ends.
+func (n *Network) apply(l link) error {
+	toxics := n.links[l].Toxics
+	toxics.ResetToxics(context.Background())
+	var late time.Duration
+	for name, by := range n.lag {
+		if l.touches(name) {
+			late += by
+		}
+	}
+	var failed error
+	add := func(kind, attribute string, value int64) {
+		for _, direction := range []string{"upstream", "downstream"} {
+			text := fmt.Sprintf(`{"type":%q,"stream":%q,"attributes":{%q:%d}}`, kind, direction, attribute, value)
+			_, err := toxics.AddToxicJson(strings.NewReader(text))
+			failed = errors.Join(failed, err)
+		}
+	}
+	if late > 0 {
+		add("latency", "latency", late.Milliseconds())
+	}
+	if n.isCut(l) {
+		add("timeout", "timeout", 0) // never: nothing comes through, and nobody is told
+	}
+	return failed
+}
+
+// each does something with every link that a name touches.
+func (n *Network) each(name string, do func(link) error) error {
+	var failed error
+	for l := range n.links {
+		if l.touches(name) {
+			failed = errors.Join(failed, do(l))
+		}
+	}
+	return failed
+}
+
+// Cut lets nothing more through from or to a process, or to storage, and tells nobody.
+func (n *Network) Cut(name string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.cut[name] = true
+	return n.each(name, n.apply)
+}
+
+// Lag delays what goes from or to a process, or to storage, in both directions.
+func (n *Network) Lag(name string, by time.Duration) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.lag[name] = by
+	return n.each(name, n.apply)
+}
+
+// Break closes the connections from and to a process, or to storage. New ones can be made
+// at once.
+func (n *Network) Break(name string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.each(name, func(l link) error {
+		n.links[l].Stop()
+		return n.links[l].Start() // at the same address
+	})
+}
+
+// Heal lets everything through again. Connections that were cut are closed: what was sent
+// on them is lost.
+func (n *Network) Heal() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	touched := slices.Concat(slices.Collect(maps.Keys(n.cut)), slices.Collect(maps.Keys(n.lag)))
+	clear(n.cut)
+	clear(n.lag)
+	close(n.healed)
+	n.healed = make(chan struct{})
+	var failed error
+	for _, name := range touched {
+		failed = errors.Join(failed, n.each(name, n.apply))
+	}
+	return failed
+}
+
+// Do makes a fault of connections happen.
+func (n *Network) Do(fault faults.Fault, name string) error {
+	switch fault.Action {
+	case faults.Cut:
+		return n.Cut(name)
+	case faults.Break:
+		return n.Break(name)
+	case faults.Lag:
+		return n.Lag(name, time.Duration(fault.Amount))
+	case faults.Heal:
+		return n.Heal()
+	}
+	return fmt.Errorf("%s is not done to connections", fault)
+}
+
+// Close ends all connections.
+func (n *Network) Close() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var failed error
+	for _, server := range n.servers {
+		failed = errors.Join(failed, server.Close())
+	}
+	for _, proxy := range n.links {
+		proxy.Stop()
+	}
+	return failed
+}

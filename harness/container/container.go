@@ -1,0 +1,320 @@
+// Package container runs the processes of a cluster in Docker containers on a network of
+// their own, and does to them what Docker can: kill, pause, take the network or the
+// processor away.
+//
+// It is the one package outside the suites that knows Docker. All it starts is taken away
+// when the group is closed or this process ends, however that is: by a lease, a shell that
+// waits for its input to end. It needs the docker command, and pulls no image.
+//
+// Start with [Open].
+package container
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"github.com/google/uuid"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+	"github.com/testcontainers/testcontainers-go/log"
+	dockernetwork "github.com/testcontainers/testcontainers-go/network"
+
+	"github.com/snapback/snapback/faults"
+)
+
+// leaseLabel is on all that is to go with a group.
+const leaseLabel = "com.github.snapback.lease"
+
+// subnetTries is how many subnets are tried until one is free.
+const subnetTries = 20
+
+// cpuPeriod is the period of the quota that makes a container slow, in microseconds.
+const cpuPeriod = 20_000
+
+// Group is the containers of one cluster. It is used by one goroutine.
+type Group struct {
+	docker  *testcontainers.DockerClient
+	lease   *lease
+	inside  *testcontainers.DockerNetwork // between the containers; cut off is who is not on it
+	control *testcontainers.DockerNetwork // on which published ports are reached, whatever is cut
+	members map[string]*Container
+}
+
+// Container is one process in a container of its own. It implements process.Worker.
+type Container struct {
+	group   *Group
+	name    string
+	host    string
+	id      string
+	address netip.Addr // on the inside
+	cut     bool
+	ended   chan struct{}
+	status  int64 // set when ended is closed
+}
+
+// Spec says what is to run.
+type Spec struct {
+	Image       string
+	Host        string   // the name by which others reach it
+	Command     []string // with its arguments
+	Environment []string // NAME=value
+	Dir         string   // where it runs
+	Binds       []string // paths that are the same inside and out
+	Publish     string   // a port that is the same inside and out, on loopback; empty: none
+}
+
+// Open makes a network for containers.
+func Open(ctx context.Context) (_ *Group, err error) {
+	// What ends ours is the lease; the library's own reaper is an image to pull.
+	if err := os.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true"); err != nil {
+		return nil, err
+	}
+	g := &Group{members: map[string]*Container{}}
+	if g.docker, err = testcontainers.NewDockerClientWithOpts(ctx); err != nil {
+		return nil, fmt.Errorf("no Docker daemon answers: %w; install one, as in: apt-get install docker.io, and start dockerd", err)
+	}
+	if g.lease, err = takeLease(); err != nil {
+		return nil, errors.Join(err, g.docker.Close())
+	}
+	if g.inside, err = g.network(ctx); err == nil {
+		g.control, err = g.network(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	return g, nil
+}
+
+// Label is on all that is taken away with the group, as Docker's filters want it.
+func (g *Group) Label() string { return leaseLabel + "=" + g.lease.id }
+
+// network makes a network with a subnet of its own, so that who comes back to it comes
+// back with its address.
+func (g *Group) network(ctx context.Context) (made *testcontainers.DockerNetwork, err error) {
+	for range subnetTries {
+		subnet := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(200 + rand.IntN(50)), byte(rand.IntN(256)), 0}), 24)
+		made, err = dockernetwork.New(ctx, dockernetwork.WithLabels(map[string]string{leaseLabel: g.lease.id}),
+			dockernetwork.WithIPAM(&network.IPAM{Driver: "default", Config: []network.IPAMConfig{{Subnet: subnet}}}))
+		if err == nil || !strings.Contains(err.Error(), "overlaps") {
+			return made, err
+		}
+	}
+	return nil, fmt.Errorf("no subnet is free for a network of containers: %w", err)
+}
+
+// Start starts a container.
+func (g *Group) Start(ctx context.Context, name string, spec Spec) (*Container, error) {
+	request := testcontainers.ContainerRequest{
+		Image: spec.Image, Entrypoint: spec.Command, Labels: map[string]string{leaseLabel: g.lease.id},
+		Networks: []string{g.inside.Name, g.control.Name}, NetworkAliases: map[string][]string{g.inside.Name: {spec.Host}},
+		ConfigModifier: func(c *container.Config) {
+			c.User = fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid()) // what it writes is ours
+			c.WorkingDir, c.Env, c.Hostname = spec.Dir, append(c.Env, spec.Environment...), spec.Host
+		},
+		HostConfigModifier: func(h *container.HostConfig) {
+			for _, path := range spec.Binds {
+				h.Binds = append(h.Binds, path+":"+path)
+			}
+			if port, err := network.ParsePort(spec.Publish + "/tcp"); err == nil {
+				h.PortBindings = network.PortMap{port: {{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1}), HostPort: spec.Publish}}}
+			}
+		},
+	}
+	if spec.Publish != "" {
+		request.ExposedPorts = []string{spec.Publish + "/tcp"}
+	}
+	started, err := testcontainers.GenericContainer(ctx, testcontainers.GenericContainerRequest{ContainerRequest: request, Started: true, Logger: log.NewNoopLogger()})
+	if err != nil {
+		return nil, fmt.Errorf("start container %s of image %s: %w", name, spec.Image, err)
+	}
+	c := &Container{group: g, name: name, host: spec.Host, id: started.GetContainerID(), ended: make(chan struct{})}
+	about, err := g.docker.ContainerInspect(ctx, c.id, client.ContainerInspectOptions{})
+	if err != nil {
+		return nil, err
+	}
+	c.address = about.Container.NetworkSettings.Networks[g.inside.Name].IPAddress
+	go c.wait()
+	g.members[name] = c
+	return c, nil
+}
+
+// wait notes how the container ends.
+func (c *Container) wait() {
+	defer close(c.ended)
+	waiting := c.group.docker.ContainerWait(context.Background(), c.id, client.ContainerWaitOptions{})
+	select {
+	case result := <-waiting.Result:
+		c.status = result.StatusCode
+	case <-waiting.Error: // it is gone, or Docker is
+		c.status = -1
+	}
+}
+
+// Name implements process.Worker.
+func (c *Container) Name() string { return c.name }
+
+// ID is Docker's name for it.
+func (c *Container) ID() string { return c.id }
+
+// Address is the one at which the others reach it.
+func (c *Container) Address() string { return c.address.String() }
+
+// Kill implements process.Worker.
+func (c *Container) Kill() error {
+	_, err := c.group.docker.ContainerRemove(context.Background(), c.id, client.ContainerRemoveOptions{Force: true})
+	if err != nil {
+		return fmt.Errorf("kill container %s: %w", c.name, err)
+	}
+	delete(c.group.members, c.name)
+	<-c.ended
+	return nil
+}
+
+// Pause implements process.Worker.
+func (c *Container) Pause() error {
+	_, err := c.group.docker.ContainerPause(context.Background(), c.id, client.ContainerPauseOptions{})
+	return err
+}
+
+// Slow implements process.Worker.
+func (c *Container) Slow(percent int64) error { return c.quota(cpuPeriod * percent / 100) }
+
+// Resume implements process.Worker.
+func (c *Container) Resume() error {
+	about, err := c.group.docker.ContainerInspect(context.Background(), c.id, client.ContainerInspectOptions{})
+	if err != nil {
+		return err
+	}
+	if about.Container.State.Paused {
+		if _, err := c.group.docker.ContainerUnpause(context.Background(), c.id, client.ContainerUnpauseOptions{}); err != nil {
+			return err
+		}
+	}
+	if about.Container.HostConfig.CPUQuota <= 0 {
+		return nil
+	}
+	return c.quota(-1) // none
+}
+
+func (c *Container) quota(microseconds int64) error {
+	_, err := c.group.docker.ContainerUpdate(context.Background(), c.id, client.ContainerUpdateOptions{
+		Resources: &container.Resources{CPUPeriod: cpuPeriod, CPUQuota: microseconds},
+	})
+	return err
+}
+
+// Ended implements process.Worker.
+func (c *Container) Ended() error {
+	select {
+	case <-c.ended:
+	default:
+		return nil
+	}
+	said := "nothing can be read of what it said"
+	logs, err := c.group.docker.ContainerLogs(context.Background(), c.id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: "5"})
+	if err == nil {
+		data, _ := io.ReadAll(io.LimitReader(logs, 4<<10)) // what there is will do
+		said = string(bytes.ToValidUTF8(data, nil))
+		_ = logs.Close() // only read from
+	}
+	return fmt.Errorf("container %s ended (exit status %d):\n%s", c.name, c.status, said)
+}
+
+// Cut takes a container off the network that it shares with the others. Connections stay,
+// and nobody is told.
+func (g *Group) Cut(name string) error {
+	c := g.members[name]
+	if c == nil || c.cut {
+		return nil
+	}
+	_, err := g.docker.NetworkDisconnect(context.Background(), g.inside.ID, client.NetworkDisconnectOptions{Container: c.id})
+	if err != nil {
+		return fmt.Errorf("cut off container %s: %w", name, err)
+	}
+	c.cut = true
+	return nil
+}
+
+// Heal puts back on the network whoever was cut off, at the address that it had.
+func (g *Group) Heal() error {
+	var failed error
+	for name, c := range g.members {
+		if !c.cut {
+			continue
+		}
+		_, err := g.docker.NetworkConnect(context.Background(), g.inside.ID, client.NetworkConnectOptions{
+			Container:      c.id,
+			EndpointConfig: &network.EndpointSettings{Aliases: []string{c.host}, IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: c.address}},
+		})
+		if err != nil {
+			failed = errors.Join(failed, fmt.Errorf("put container %s back on its network: %w", name, err))
+			continue
+		}
+		c.cut = false
+	}
+	return failed
+}
+
+// Perturb makes a fault happen to a container.
+func (g *Group) Perturb(fault faults.Fault, name string) error {
+	switch {
+	case fault.Action == faults.Cut:
+		return g.Cut(name)
+	case fault.Action == faults.Heal:
+		return g.Heal()
+	}
+	return fmt.Errorf("%s: containers have no such fault", fault)
+}
+
+// Close takes everything away.
+func (g *Group) Close() error { return errors.Join(g.lease.end(), g.docker.Close()) }
+
+// lease is a process that waits for the end of its input, which comes with this process's
+// own end too, and then takes away everything that has its label.
+type lease struct {
+	id      string
+	command *exec.Cmd
+	held    io.WriteCloser
+	said    *bytes.Buffer
+}
+
+const letGo = `cat >/dev/null
+label=label=` + leaseLabel + `=$1
+containers=$(docker ps --all --quiet --filter $label)
+[ -z "$containers" ] || docker rm --force --volumes $containers >/dev/null
+networks=$(docker network ls --quiet --filter $label)
+[ -z "$networks" ] || docker network rm $networks >/dev/null
+`
+
+func takeLease() (*lease, error) {
+	if _, err := exec.LookPath("docker"); err != nil {
+		return nil, errors.New("the command docker is not on the path: apt-get install docker.io")
+	}
+	l := &lease{id: uuid.NewString(), said: &bytes.Buffer{}}
+	l.command = exec.Command("sh", "-c", letGo, "lease", l.id)
+	l.command.Stdout, l.command.Stderr = l.said, l.said
+	l.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // who interrupts us does not interrupt it
+	var err error
+	if l.held, err = l.command.StdinPipe(); err != nil {
+		return nil, err
+	}
+	return l, l.command.Start()
+}
+
+func (l *lease) end() error {
+	if err := errors.Join(l.held.Close(), l.command.Wait()); err != nil {
+		return fmt.Errorf("take containers away: %w\n%s", err, l.said)
+	}
+	return nil
+}

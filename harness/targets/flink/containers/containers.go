@@ -1,0 +1,71 @@
+// Package containers is the place of a Flink cluster whose JobManager and TaskManagers run
+// in Docker containers: killed, paused, slowed and cut off by Docker.
+//
+// Start with [Place].
+package containers
+
+import (
+	"context"
+	"os/exec"
+	"slices"
+	"strings"
+
+	"github.com/snapback/snapback/harness/container"
+	"github.com/snapback/snapback/harness/process"
+	"github.com/snapback/snapback/harness/targets/flink"
+	"github.com/snapback/snapback/scenarios"
+)
+
+// Runtime is the name of this runtime.
+const Runtime = "containers"
+
+// lib is where Flink's images have its jars.
+const lib = "/opt/flink/lib"
+
+// anywhere is what a process listens at that is reached on several networks.
+const anywhere = "0.0.0.0"
+
+// Place is a Docker daemon.
+type Place struct {
+	Image string // with Flink in /opt/flink/lib and java on its path, such as flink:2.3.0
+}
+
+// Describe implements [flink.Place].
+func (p Place) Describe() (runtime, image string) { return Runtime, p.Image }
+
+// Features implements [flink.Place].
+func (Place) Features() []scenarios.Feature {
+	return []scenarios.Feature{scenarios.Pause, scenarios.Partition}
+}
+
+// Open implements [flink.Place].
+func (p Place) Open(ctx context.Context, dir string, files ...string) (flink.Room, error) {
+	group, err := container.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return room{group, p.Image, dir, append(files, dir)}, nil
+}
+
+type room struct {
+	*container.Group
+	image string
+	dir   string
+	binds []string
+}
+
+// Lib implements [flink.Room].
+func (room) Lib() string { return lib }
+
+// Address implements [flink.Room].
+func (room) Address(name string) (listen, at string) { return anywhere, name }
+
+// Start implements [flink.Room].
+func (r room) Start(ctx context.Context, name, host, port string, command *exec.Cmd) (process.Worker, error) {
+	// A JobManager that comes back has another address, so its name is looked up anew.
+	java := append([]string{"java", "-Dsun.net.inetaddr.ttl=1"}, command.Args[1:]...)
+	return r.Group.Start(ctx, name, container.Spec{
+		Image: r.image, Host: host, Command: java, Dir: r.dir, Binds: r.binds, Publish: port,
+		Environment: slices.DeleteFunc(slices.Clone(command.Env), func(pair string) bool { return !strings.HasPrefix(pair, "FLINK_") }),
+	})
+}

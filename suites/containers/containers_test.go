@@ -1,0 +1,171 @@
+// Package containers_test runs real Apache Flink in real Docker containers, and does to
+// them what Docker can. What is missing fails; nothing is skipped.
+package containers_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/container"
+	"github.com/snapback/snapback/harness/targets/flink"
+	"github.com/snapback/snapback/harness/targets/flink/containers"
+	"github.com/snapback/snapback/suites/conformance"
+	"github.com/snapback/snapback/suites/servers"
+)
+
+// harnessVariable is set where this program is the harness that is killed: it names the
+// image to start.
+const harnessVariable = "SNAPBACK_TEST_HARNESS"
+
+func TestMain(m *testing.M) {
+	if image := os.Getenv(harnessVariable); image != "" {
+		beKilled(image)
+	}
+	os.Exit(m.Run())
+}
+
+// beKilled starts a container, says by which label, and waits for the end.
+func beKilled(image string) {
+	ctx := context.Background()
+	group, err := container.Open(ctx)
+	if err == nil {
+		_, err = group.Start(ctx, "sleeper", sleeper(image, "sleeper"))
+	}
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println(group.Label())
+	select {}
+}
+
+// sleeper is a process that does nothing, for long.
+func sleeper(image, host string) container.Spec {
+	return container.Spec{Image: image, Host: host, Command: []string{"sleep", "1000"}, Dir: "/"}
+}
+
+func TestContainers(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "Flink in containers")
+}
+
+// imageVariable is the environment variable that names an image of Flink to use, such as
+// flink:2.3.0, where images can be pulled; else one is built.
+const imageVariable = "SNAPBACK_FLINK_IMAGE"
+
+var (
+	target flink.Target // on this machine
+	image  string
+)
+
+var _ = BeforeSuite(func(ctx context.Context) {
+	docker := servers.Start(context.Background(), GinkgoT().TempDir())
+	DeferCleanup(func() error { return docker.Close() })
+	Expect(docker.Docker()).To(Succeed())
+	var err error
+	target, err = flink.Provision(ctx, flink.Options{Version: flink.DefaultVersion}, func(what string) { GinkgoWriter.Println(what) })
+	Expect(err).NotTo(HaveOccurred())
+	if image = os.Getenv(imageVariable); image == "" {
+		image = "snapback/flink:" + flink.DefaultVersion
+		Expect(docker.JavaImage(image, "/opt/flink/lib", target.Lib(), "flink-dist-*.jar", "log4j-*.jar")).To(Succeed())
+	}
+}, NodeTimeout(10*time.Minute))
+
+// Killed, paused, slowed, cut off: each is a scenario that some other place of Flink's
+// processes does not have, or has in another way.
+var _ = func() bool {
+	conformance.Specs("containers", func(context.Context) (harness.Target, error) {
+		return target.At(containers.Place{Image: image}), nil
+	}, "recovery/kill-cluster", "recovery/pause-taskmanager", "faults/cut-taskmanager", "faults/slow-taskmanager")
+	return true
+}()
+
+var _ = Describe("A container", func() {
+	var group *container.Group
+
+	BeforeEach(func(ctx context.Context) {
+		var err error
+		group, err = container.Open(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(func() error { return group.Close() })
+	})
+
+	start := func(ctx context.Context, name string) *container.Container {
+		GinkgoHelper()
+		c, err := group.Start(ctx, name, sleeper(image, name))
+		Expect(err).NotTo(HaveOccurred())
+		return c
+	}
+
+	It("cannot be reached while it is cut off, and can at the same address afterwards", func(ctx context.Context) {
+		one, other := start(ctx, "one"), start(ctx, "other")
+		// Bash connects by itself: refused is an answer, and silence is none.
+		ask := func() string {
+			output, _ := exec.CommandContext(ctx, "docker", "exec", one.ID(), "timeout", "1", "bash", "-c", "</dev/tcp/"+other.Address()+"/1").CombinedOutput()
+			return string(output)
+		}
+		Expect(ask()).To(ContainSubstring("Connection refused"))
+		Expect(group.Cut("other")).To(Succeed())
+		Expect(ask()).NotTo(ContainSubstring("Connection refused"))
+		Expect(group.Heal()).To(Succeed())
+		Expect(ask()).To(ContainSubstring("Connection refused"))
+	})
+
+	It("stands still while it is paused, and is slow within its quota", func(ctx context.Context) {
+		c := start(ctx, "one")
+		state := func(what string) string {
+			output, err := exec.CommandContext(ctx, "docker", "inspect", "--format", what, c.ID()).Output()
+			Expect(err).NotTo(HaveOccurred())
+			return strings.TrimSpace(string(output))
+		}
+		Expect(c.Pause()).To(Succeed())
+		Expect(state("{{.State.Paused}}")).To(Equal("true"))
+		Expect(c.Resume()).To(Succeed())
+		Expect(state("{{.State.Paused}}")).To(Equal("false"))
+		Expect(c.Slow(10)).To(Succeed())
+		Expect(state("{{.HostConfig.CpuQuota}}/{{.HostConfig.CpuPeriod}}")).To(Equal("2000/20000"))
+		Expect(c.Resume()).To(Succeed())
+		Expect(state("{{.HostConfig.CpuQuota}}")).To(Equal("-1"))
+	})
+
+	It("says how it ended", func(ctx context.Context) {
+		c, err := group.Start(ctx, "failing", container.Spec{
+			Image: image, Host: "failing", Command: []string{"sh", "-c", "echo no luck; exit 7"}, Dir: "/",
+		})
+		Expect(err).NotTo(HaveOccurred())
+		Eventually(c.Ended).WithTimeout(time.Minute).Should(MatchError(And(ContainSubstring("exit status 7"), ContainSubstring("no luck"))))
+	})
+
+	It("goes with the harness, however that ends, and so do its networks", func(ctx context.Context) {
+		killed := exec.Command(os.Args[0])
+		killed.Env = append(os.Environ(), harnessVariable+"="+image)
+		output, err := killed.StdoutPipe()
+		Expect(err).NotTo(HaveOccurred())
+		Expect(killed.Start()).To(Succeed())
+		label, err := bufio.NewReader(output).ReadString('\n')
+		Expect(err).NotTo(HaveOccurred())
+		left := func() string {
+			var all string
+			for _, list := range [][]string{{"ps", "--all"}, {"network", "ls"}} {
+				found, err := exec.CommandContext(ctx, "docker", append(list, "--quiet", "--filter", "label="+strings.TrimSpace(label))...).Output()
+				Expect(err).NotTo(HaveOccurred())
+				all += string(found)
+			}
+			return all
+		}
+		Expect(strings.Fields(left())).To(HaveLen(3))
+		Expect(killed.Process.Kill()).To(Succeed())
+		_ = killed.Wait() // it was killed
+		Eventually(left).WithTimeout(time.Minute).Should(BeEmpty())
+	})
+})

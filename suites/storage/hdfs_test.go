@@ -1,0 +1,53 @@
+package storage_test
+
+import (
+	"fmt"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/snapback/snapback/reference"
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/audit"
+)
+
+// What goes wrong with HDFS itself, while a job runs: its checkpoints fail, and those that
+// were complete are not lost; when it is over, others succeed.
+var _ = Describe("Faults of HDFS", Ordered, func() {
+	for number, fault := range []struct {
+		name       string
+		begin, end func() error
+		aborted    string // what a checkpoint says that is given up
+	}{
+		{
+			"a NameNode in safe mode",
+			func() error { return hadoop.SafeMode(true) }, func() error { return hadoop.SafeMode(false) }, "safe mode",
+		},
+		{
+			"a DataNode that is killed",
+			func() error { return hadoop.KillDataNode() }, func() error { return hadoop.StartDataNode() }, "",
+		},
+	} {
+		It(fault.name+" costs checkpoints, and none that was complete", func() {
+			root := hdfs + "/faults"
+			e := startEngine(1, nil)
+			earlier := retained(e, fmt.Sprintf("%032x", 2*number), root)
+			j := newJob(fmt.Sprintf("%032x", 2*number+1), root, GinkgoT().TempDir())
+			Expect(e.ask(func(client reference.Client) error { return client.Submit(j) })).To(Succeed())
+			Eventually(func() int { return len(e.completed(j.ID)) }).WithTimeout(time.Minute).Should(BeNumerically(">=", 2))
+
+			Expect(fault.begin()).To(Succeed())
+			Eventually(func() string { return e.aborted(j.ID) }).WithTimeout(time.Minute).Should(And(Not(BeEmpty()), ContainSubstring(fault.aborted)), e.explain)
+			Expect(e.status(j.ID)).To(Equal(storage.Running))
+
+			Expect(fault.end()).To(Succeed())
+			before := len(e.completed(j.ID))
+			Eventually(func() int { return len(e.completed(j.ID)) }).WithTimeout(2*time.Minute).Should(BeNumerically(">", before+1), e.explain)
+			Expect(verify(earlier, audit.Deep).Restorable).To(BeTrue())
+			Expect(e.ask(func(client reference.Client) error { return client.Cancel(j.ID) })).To(Succeed())
+			Eventually(func() storage.JobStatus { return e.status(j.ID) }).WithTimeout(time.Minute).Should(Equal(storage.Canceled))
+			Expect(expectKept(root+"/"+j.ID, newest(e.completed(j.ID), 1))).To(BeEmpty())
+		})
+	}
+})
