@@ -24,6 +24,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/faults/lease"
 	"github.com/snapback/snapback/faults/tap"
 	"github.com/snapback/snapback/storage/filesystem"
 )
@@ -38,6 +39,7 @@ type Mount struct {
 	tap    *tap.Tap
 	who    func(pid int) string
 	server *fuse.Server
+	lease  *lease.Lease // by which it goes when this process does
 	mu     sync.Mutex
 	disk   *filesystem.Memory
 }
@@ -62,12 +64,15 @@ func New(dir string, taps *tap.Tap, who func(thread int) string) (*Mount, error)
 	if m.server, err = fusefs.Mount(dir, &node{mount: m}, options); err != nil {
 		return nil, fmt.Errorf("mount %s: %w (it takes %s, and root)", dir, err, Device)
 	}
+	if m.lease, err = lease.Take(`umount --lazy "$1"`, dir); err != nil {
+		return nil, errors.Join(err, syscall.Unmount(dir, syscall.MNT_DETACH))
+	}
 	return m, nil
 }
 
 // Close takes the directory away. What still uses it fails from then on.
 func (m *Mount) Close() error {
-	if err := syscall.Unmount(m.Dir, syscall.MNT_DETACH); err != nil {
+	if err := m.lease.End(); err != nil {
 		return fmt.Errorf("unmount %s: %w", m.Dir, err)
 	}
 	m.server.Wait()

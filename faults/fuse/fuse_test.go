@@ -1,17 +1,61 @@
 package fuse_test
 
 import (
+	"bufio"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/faults/fuse"
 	"github.com/snapback/snapback/faults/tap"
 	"github.com/snapback/snapback/storage/filesystem"
 )
+
+// killedVariable is set where this program is the harness that is killed: it names the
+// directory to mount.
+const killedVariable = "SNAPBACK_TEST_MOUNT"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(killedVariable); dir != "" {
+		_, err := fuse.New(dir, &tap.Tap{}, func(int) string { return "me" })
+		fmt.Println("mounted", err)
+		select {}
+	}
+	os.Exit(m.Run())
+}
+
+func TestTheMountGoesWithTheHarnessHoweverThatEnds(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "mount")
+	killed := exec.Command(os.Args[0])
+	killed.Env = append(os.Environ(), killedVariable+"="+dir)
+	output, err := killed.StdoutPipe()
+	must(t, err)
+	must(t, killed.Start())
+	said, err := bufio.NewReader(output).ReadString('\n')
+	must(t, err)
+	isMounted := func() bool {
+		mounts, err := os.ReadFile("/proc/self/mounts")
+		must(t, err)
+		return strings.Contains(string(mounts), dir)
+	}
+	if !isMounted() {
+		t.Fatalf("there is no mount: %s", said)
+	}
+	must(t, killed.Process.Kill())
+	_ = killed.Wait() // it was killed
+	for deadline := time.Now().Add(10 * time.Second); isMounted(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the mount outlived the harness")
+		}
+	}
+}
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -96,8 +140,8 @@ func TestFaultsAreSeenThroughTheKernel(t *testing.T) {
 			return string(first) == "st"
 		},
 		`(Stale (On (List "*")))`: func(m *fuse.Mount) bool {
-			_, _ = os.Create(m.Dir + "/a")
-			_, _ = os.Create(m.Dir + "/b")
+			_ = os.WriteFile(m.Dir+"/a", nil, 0o600)
+			_ = os.WriteFile(m.Dir+"/b", nil, 0o600)
 			first, _ := os.ReadDir(m.Dir)
 			second, _ := os.ReadDir(m.Dir)
 			return len(first) == 1 && len(second) == 2

@@ -3,8 +3,8 @@
 // processor away.
 //
 // It is the one package outside the suites that knows Docker. All it starts is taken away
-// when the group is closed or this process ends, however that is: by a lease, a shell that
-// waits for its input to end. It needs the docker command, and pulls no image.
+// when the group is closed or this process ends, however that is: by a lease.
+// It needs the docker command, and pulls no image.
 //
 // Start with [Open].
 package container
@@ -20,7 +20,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 
 	"github.com/google/uuid"
 	"github.com/moby/moby/api/types/container"
@@ -31,6 +30,7 @@ import (
 	dockernetwork "github.com/testcontainers/testcontainers-go/network"
 
 	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/faults/lease"
 )
 
 // leaseLabel is on all that is to go with a group.
@@ -45,7 +45,8 @@ const cpuPeriod = 20_000
 // Group is the containers of one cluster. It is used by one goroutine.
 type Group struct {
 	docker  *testcontainers.DockerClient
-	lease   *lease
+	id      string // on all that goes with the lease
+	lease   *lease.Lease
 	inside  *testcontainers.DockerNetwork // between the containers; cut off is who is not on it
 	control *testcontainers.DockerNetwork // on which published ports are reached, whatever is cut
 	members map[string]*Container
@@ -80,11 +81,11 @@ func Open(ctx context.Context) (_ *Group, err error) {
 	if err := os.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true"); err != nil {
 		return nil, err
 	}
-	g := &Group{members: map[string]*Container{}}
+	g := &Group{id: uuid.NewString(), members: map[string]*Container{}}
 	if g.docker, err = testcontainers.NewDockerClientWithOpts(ctx); err != nil {
 		return nil, fmt.Errorf("no Docker daemon answers: %w; install one, as in: apt-get install docker.io, and start dockerd", err)
 	}
-	if g.lease, err = takeLease(); err != nil {
+	if g.lease, err = takeLease(g.Label()); err != nil {
 		return nil, errors.Join(err, g.docker.Close())
 	}
 	if g.inside, err = g.network(ctx); err == nil {
@@ -97,14 +98,14 @@ func Open(ctx context.Context) (_ *Group, err error) {
 }
 
 // Label is on all that is taken away with the group, as Docker's filters want it.
-func (g *Group) Label() string { return leaseLabel + "=" + g.lease.id }
+func (g *Group) Label() string { return leaseLabel + "=" + g.id }
 
 // network makes a network with a subnet of its own, so that who comes back to it comes
 // back with its address.
 func (g *Group) network(ctx context.Context) (made *testcontainers.DockerNetwork, err error) {
 	for range subnetTries {
 		subnet := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(200 + rand.IntN(50)), byte(rand.IntN(256)), 0}), 24)
-		made, err = dockernetwork.New(ctx, dockernetwork.WithLabels(map[string]string{leaseLabel: g.lease.id}),
+		made, err = dockernetwork.New(ctx, dockernetwork.WithLabels(map[string]string{leaseLabel: g.id}),
 			dockernetwork.WithIPAM(&network.IPAM{Driver: "default", Config: []network.IPAMConfig{{Subnet: subnet}}}))
 		if err == nil || !strings.Contains(err.Error(), "overlaps") {
 			return made, err
@@ -116,7 +117,7 @@ func (g *Group) network(ctx context.Context) (made *testcontainers.DockerNetwork
 // Start starts a container.
 func (g *Group) Start(ctx context.Context, name string, spec Spec) (*Container, error) {
 	request := testcontainers.ContainerRequest{
-		Image: spec.Image, Entrypoint: spec.Command, Labels: map[string]string{leaseLabel: g.lease.id},
+		Image: spec.Image, Entrypoint: spec.Command, Labels: map[string]string{leaseLabel: g.id},
 		Networks: []string{g.inside.Name, g.control.Name}, NetworkAliases: map[string][]string{g.inside.Name: {spec.Host}},
 		ConfigModifier: func(c *container.Config) {
 			c.User = fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid()) // what it writes is ours
@@ -278,43 +279,19 @@ func (g *Group) Perturb(fault faults.Fault, name string) error {
 }
 
 // Close takes everything away.
-func (g *Group) Close() error { return errors.Join(g.lease.end(), g.docker.Close()) }
+func (g *Group) Close() error { return errors.Join(g.lease.End(), g.docker.Close()) }
 
-// lease is a process that waits for the end of its input, which comes with this process's
-// own end too, and then takes away everything that has its label.
-type lease struct {
-	id      string
-	command *exec.Cmd
-	held    io.WriteCloser
-	said    *bytes.Buffer
-}
-
-const letGo = `cat >/dev/null
-label=label=` + leaseLabel + `=$1
-containers=$(docker ps --all --quiet --filter $label)
+// letGo takes away everything that has a label.
+const letGo = `
+containers=$(docker ps --all --quiet --filter "label=$1")
 [ -z "$containers" ] || docker rm --force --volumes $containers >/dev/null
-networks=$(docker network ls --quiet --filter $label)
+networks=$(docker network ls --quiet --filter "label=$1")
 [ -z "$networks" ] || docker network rm $networks >/dev/null
 `
 
-func takeLease() (*lease, error) {
+func takeLease(label string) (*lease.Lease, error) {
 	if _, err := exec.LookPath("docker"); err != nil {
 		return nil, errors.New("the command docker is not on the path: apt-get install docker.io")
 	}
-	l := &lease{id: uuid.NewString(), said: &bytes.Buffer{}}
-	l.command = exec.Command("sh", "-c", letGo, "lease", l.id)
-	l.command.Stdout, l.command.Stderr = l.said, l.said
-	l.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // who interrupts us does not interrupt it
-	var err error
-	if l.held, err = l.command.StdinPipe(); err != nil {
-		return nil, err
-	}
-	return l, l.command.Start()
-}
-
-func (l *lease) end() error {
-	if err := errors.Join(l.held.Close(), l.command.Wait()); err != nil {
-		return fmt.Errorf("take containers away: %w\n%s", err, l.said)
-	}
-	return nil
+	return lease.Take(letGo, label)
 }
