@@ -83,6 +83,11 @@ func (k Kind) Changes() bool {
 	return false
 }
 
+// Includes says whether an operation of another kind is one of this kind too.
+func (k Kind) Includes(other Kind) bool {
+	return k == Any || k == other || (k == Change && other.Changes())
+}
+
 // Phase is a part of a checkpoint's life, as storage sees it.
 type Phase string
 
@@ -207,7 +212,7 @@ func (m Moment) describe() string {
 // Matches says whether an operation is such a one, wherever it comes in their order; of a
 // write, from which byte of the file on, and to which.
 func (o Operation) Matches(kind Kind, name, newName string, from, to int64) bool {
-	return (o.Kind == Any || o.Kind == kind || (o.Kind == Change && kind.Changes())) &&
+	return o.Kind.Includes(kind) &&
 		(o.Path == "" || match(o.Path, name) || (newName != "" && match(o.Path, newName))) &&
 		(o.Byte == 0 || (kind == Write && from < o.Byte && o.Byte <= to)) &&
 		(o.Phase == "" || o.Phase == PhaseOf(kind, name, newName))

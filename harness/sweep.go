@@ -38,11 +38,12 @@ type Swept struct {
 	Verdict    oracle.Verdict `json:"verdict"`
 }
 
-// How long is waited for an operation that a checkpoint may not have, and how many in a row
-// that none had are the end.
+// How many checkpoints are waited for an operation that one may not have, for how long, and
+// how many operations in a row that none had are the end.
 const (
-	fireWithin = 3 * time.Second
-	absentMax  = 2
+	checkpointsWithout = 6
+	fireWithin         = 10 * time.Second
+	absentMax          = 2
 )
 
 // sweeping is a sweep in progress.
@@ -119,8 +120,8 @@ func (s *sweeping) next() error {
 // one kills at an operation, and sees to it that the job comes back.
 func (s *sweeping) one(fault faults.Fault) (Swept, error) {
 	swept := Swept{Fault: fault.String(), Verdict: oracle.Void}
-	until := s.cluster.Now() + fireWithin
-	for s.cluster.Now() < until { // a job that finishes meanwhile has no more checkpoints, another one has
+	until, without := s.cluster.Now()+fireWithin, 0
+	for s.cluster.Now() < until && without < checkpointsWithout { // a job that finishes meanwhile has no more checkpoints, another one has
 		if err := s.next(); err != nil {
 			return swept, err
 		}
@@ -129,9 +130,14 @@ func (s *sweeping) one(fault faults.Fault) (Swept, error) {
 		}
 		job, _ := s.history.Job(s.current)
 		fired, ended := s.fired(fault), false
-		for seen := 0; len(fired) == 0 && !ended && s.cluster.Now() < until; {
+		for seen := len(s.history.Events); len(fired) == 0 && !ended && without < checkpointsWithout && s.cluster.Now() < until; {
 			if err := s.tick(s.ctx); err != nil {
 				return swept, err
+			}
+			for _, e := range s.history.Events[seen:] {
+				if e.Kind == history.Completed {
+					without++
+				}
 			}
 			if len(s.history.Events) > seen {
 				seen = len(s.history.Events)

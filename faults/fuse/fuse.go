@@ -60,6 +60,7 @@ func New(dir string, taps *tap.Tap, who func(thread int) string) (*Mount, error)
 	}
 	never := time.Duration(0) // is anything taken for granted: a power loss changes it
 	options := &fusefs.Options{EntryTimeout: &never, AttrTimeout: &never, NegativeTimeout: &never}
+	options.ExplicitDataCacheControl = true // what was read is kept while the file is open
 	options.DirectMountStrict, options.FsName, options.Name = true, "snapback", "snapback"
 	if m.server, err = fusefs.Mount(dir, &node{mount: m}, options); err != nil {
 		return nil, fmt.Errorf("mount %s: %w (it takes %s, and root)", dir, err, Device)
@@ -100,6 +101,12 @@ func (m *Mount) Tap(taps *tap.Tap) {
 	m.tap = taps
 }
 
+func (m *Mount) taps() *tap.Tap {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.tap
+}
+
 // Files is the directory as it is, past the kernel and the tap.
 func (m *Mount) Files() filesystem.FileSystem { return past{m} }
 
@@ -119,9 +126,7 @@ func (m *Mount) doOr(ctx context.Context, o tap.Operation, operation func() erro
 		defer m.mu.Unlock()
 		return operation()
 	}
-	m.mu.Lock()
-	taps := m.tap
-	m.mu.Unlock()
+	taps := m.taps()
 	if i := taps.Before(&o); i != nil {
 		if i.Stopped {
 			return syscall.EIO
@@ -264,12 +269,15 @@ func (n *node) Create(ctx context.Context, name string, _, _ uint32, out *fuse.E
 }
 
 // Open implements [fusefs.NodeOpener]. (The kernel empties a file by itself before.)
-func (n *node) Open(ctx context.Context, _ uint32) (fusefs.FileHandle, uint32, syscall.Errno) {
+func (n *node) Open(ctx context.Context, how uint32) (fusefs.FileHandle, uint32, syscall.Errno) {
 	h := &handle{mount: n.mount, name: n.name()}
 	failed := n.mount.do(ctx, tap.Operation{Kind: faults.Open, Name: h.name}, func() (err error) {
 		h.file, err = n.mount.disk.OpenFile(h.name)
 		return err
 	})
+	if how&syscall.O_ACCMODE == syscall.O_RDONLY && !n.mount.taps().Awaits(faults.Read) {
+		return h, 0, failed // the kernel reads whole pages: Flink reads state four bytes at a time
+	}
 	return h, fuse.FOPEN_DIRECT_IO, failed
 }
 

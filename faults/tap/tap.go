@@ -88,6 +88,13 @@ func (t *Tap) Disarm() {
 	t.armed = nil
 }
 
+// Awaits says whether a fault waits for an operation of a kind.
+func (t *Tap) Awaits(kind faults.Kind) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.ContainsFunc(t.armed, func(a *armed) bool { return a.fault.Moment.Operation.Kind.Includes(kind) })
+}
+
 // Intervention is what is to be done in place of an operation.
 type Intervention struct {
 	faults.Fault
