@@ -96,9 +96,11 @@ type Cluster interface {
 // Submission is a job to run.
 type Submission struct {
 	Name      string // the scenario's name for it
+	ID        string // that it is to have; empty: a new one
 	Job       scenarios.Job
 	Workload  workload.Workload
 	Dir       string            // path of the workload's directory
+	Settings  map[string]string // keys of Flink's configuration, besides what the job says
 	Restore   string            // path of the checkpoint to resume from, if any
 	ClaimMode storage.ClaimMode // of that
 }

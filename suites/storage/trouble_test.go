@@ -92,6 +92,20 @@ var _ = Describe("State that has no room in the JobManager", func() {
 	})
 })
 
+var _ = Describe("A job id that is used again", func() {
+	It("is refused, and costs no checkpoint of the job that had it", func() {
+		root, id := filesystem.URL(GinkgoT().TempDir()), fmt.Sprintf("%032x", 1)
+		kept := retained(startEngine(1, nil), id, root)
+		e := startEngine(1, nil) // which does not know of the first
+		j := newJob(id, root, GinkgoT().TempDir())
+		err := e.ask(func(client reference.Client) error { return client.Submit(j) })
+		var refused *reference.RefusedError
+		Expect(errors.As(err, &refused)).To(BeTrue(), "%v", err)
+		Expect(refused.Why).To(ContainSubstring("belongs to an earlier run of the job"))
+		Expect(verify(kept, audit.Deep).Restorable).To(BeTrue())
+	})
+})
+
 var _ = Describe("A store that refuses", func() {
 	It("is said so when the job is submitted, and nothing has changed", func() {
 		silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and never answers

@@ -1,9 +1,12 @@
 package flink
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -71,6 +74,14 @@ func (c *client) Savepoint(context.Context, string, scenarios.Stop) (string, err
 	return "", errNoControl
 }
 
+// NativeSavepoint takes a savepoint in the state backend's own format, into a directory,
+// and returns its path.
+func (c *client) NativeSavepoint(ctx context.Context, id, dir string) (string, error) {
+	var answer struct{ Location string }
+	err := c.triggered(ctx, "/jobs/"+id+"/savepoints", map[string]any{"target-directory": dir, "formatType": "NATIVE"}, &answer)
+	return strings.TrimPrefix(answer.Location, "file:"), err
+}
+
 // Suspend implements [harness.Controls].
 func (c *client) Suspend(context.Context, string) error { return errNoControl }
 
@@ -123,6 +134,9 @@ func (c *client) Submit(ctx context.Context, submission harness.Submission) (str
 		"parallelism":        submission.Job.Parallelism,
 		"flinkConfiguration": configuration(submission),
 	}
+	if submission.ID != "" {
+		request["jobId"] = submission.ID
+	}
 	var answer struct{ JobID string }
 	err := c.rest.call(ctx, http.MethodPost, "/jars/"+c.jarID+"/run", request, &answer)
 	return answer.JobID, refused(err)
@@ -161,35 +175,49 @@ func (c *client) Cancel(ctx context.Context, id string) error {
 }
 
 func (c *client) Checkpoint(ctx context.Context, id string) (int64, error) {
+	var answer struct{ CheckpointID int64 }
+	err := c.triggered(ctx, "/jobs/"+id+"/checkpoints", struct{}{}, &answer)
+	return answer.CheckpointID, err
+}
+
+// triggered asks for something that takes its time, waits until it is done, and reads what
+// came of it.
+func (c *client) triggered(ctx context.Context, path string, request, answer any) error {
 	var trigger struct {
 		RequestID string `json:"request-id"`
 	}
-	if err := c.rest.call(ctx, http.MethodPost, "/jobs/"+id+"/checkpoints", struct{}{}, &trigger); err != nil {
-		return 0, refused(err)
+	if err := c.rest.call(ctx, http.MethodPost, path, request, &trigger); err != nil {
+		return refused(err)
 	}
-	var answer struct {
+	var status struct {
 		Status    struct{ ID string }
-		Operation struct {
-			CheckpointID int64
-			FailureCause *struct {
-				StackTrace string `json:"stack-trace"`
-			} `json:"failureCause"`
-		}
+		Operation json.RawMessage
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkpointTimeout)
 	defer cancel()
-	for answer.Status.ID != "COMPLETED" {
+	for status.Status.ID != "COMPLETED" {
 		if err := c.step(ctx); err != nil {
-			return 0, fmt.Errorf("wait for the checkpoint: %w", err)
+			return fmt.Errorf("wait for what was triggered: %w", err)
 		}
-		if err := c.rest.call(ctx, http.MethodGet, "/jobs/"+id+"/checkpoints/"+trigger.RequestID, nil, &answer); err != nil {
-			return 0, err
+		if err := c.rest.call(ctx, http.MethodGet, path+"/"+trigger.RequestID, nil, &status); err != nil {
+			return err
 		}
 	}
-	if answer.Operation.FailureCause != nil {
-		return 0, &harness.RefusedError{Why: causes(answer.Operation.FailureCause.StackTrace)}
+	var failure struct {
+		Cause *struct {
+			StackTrace string `json:"stack-trace"`
+		} `json:"failureCause"`
+		Other *struct {
+			StackTrace string `json:"stack-trace"`
+		} `json:"failure-cause"` // of a savepoint
 	}
-	return answer.Operation.CheckpointID, nil
+	if err := json.Unmarshal(status.Operation, &failure); err != nil {
+		return err
+	}
+	if cause := cmp.Or(failure.Cause, failure.Other); cause != nil {
+		return &harness.RefusedError{Why: causes(cause.StackTrace)}
+	}
+	return json.Unmarshal(status.Operation, answer)
 }
 
 // refused tells a request that Flink turned down from one that got no answer.
@@ -231,6 +259,7 @@ func configuration(submission harness.Submission) map[string]string {
 			c[key] = value
 		}
 	}
+	maps.Copy(c, submission.Settings)
 	set("execution.checkpointing.min-pause", millis(j.MinPause), j.MinPause > 0)
 	set("execution.checkpointing.max-concurrent-checkpoints", strconv.Itoa(j.MaxConcurrent), j.MaxConcurrent > 0)
 	set("execution.checkpointing.tolerable-failed-checkpoints", strconv.Itoa(j.Tolerable), j.Tolerable > 0)

@@ -52,7 +52,7 @@ func start(ctx context.Context, t Target, spec harness.ClusterSpec) (_ harness.C
 		began: time.Now(), watcher: watcher{registered: map[string]bool{}}, processes: process.NewCluster(),
 	}
 	c.step = c.Step
-	if c.room, err = t.place.Open(ctx, dir, t.jar); err != nil {
+	if c.room, err = t.where().Open(ctx, dir, t.jar); err != nil {
 		return nil, errors.Join(err, c.starter.Close())
 	}
 	defer func() {

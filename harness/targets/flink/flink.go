@@ -42,7 +42,7 @@ type Target struct {
 	version string
 	lib     string // path of the distribution's jars
 	jar     string // path of the workload's jar
-	place   Place
+	place   Place  // nil: this machine
 }
 
 // At returns the target with its processes at another place than this machine.
@@ -51,9 +51,16 @@ func (t Target) At(place Place) Target {
 	return t
 }
 
+func (t Target) where() Place {
+	if t.place == nil {
+		return here{}
+	}
+	return t.place
+}
+
 // Describe implements [harness.Target].
 func (t Target) Describe() history.Target {
-	runtime, image := t.place.Describe()
+	runtime, image := t.where().Describe()
 	return history.Target{Name: Name, Runtime: runtime, Version: t.version, Image: image}
 }
 
@@ -62,7 +69,7 @@ func (t Target) Features() []scenarios.Feature {
 	return append([]scenarios.Feature{
 		scenarios.Kill, scenarios.JobManager, scenarios.Restart, scenarios.Resume, scenarios.Trigger, scenarios.Retention, scenarios.Claim, scenarios.Rescale,
 		scenarios.Modes, scenarios.Processor,
-	}, t.place.Features()...)
+	}, t.where().Features()...)
 }
 
 // Start implements [harness.Target].

@@ -88,9 +88,9 @@ func (o Options) target() (Target, error) {
 		if !supported.MatchString(o.Version) {
 			return Target{}, unsupported("--flink-version", o.Version)
 		}
-		return Target{version: o.Version, place: here{}}, nil
+		return Target{version: o.Version}, nil
 	}
-	t := Target{lib: filepath.Join(o.Home, "lib"), place: here{}}
+	t := Target{lib: filepath.Join(o.Home, "lib")}
 	found, err := filepath.Glob(filepath.Join(t.lib, "flink-dist-*.jar"))
 	if err != nil || len(found) != 1 {
 		return Target{}, harness.Usagef("flink home: want a distribution with one lib/flink-dist-VERSION.jar in %s, got %d", o.Home, len(found))
@@ -214,6 +214,13 @@ func compile(ctx context.Context, cache string, t Target, say func(string)) (str
 	output, err := run(ctx, cache, "compile", command...)
 	if err != nil {
 		return "", fmt.Errorf("compile the workload for Flink %s: %w\n%s", t.version, err, output)
+	}
+	services := filepath.Join(classes, "META-INF", "services")
+	if err := os.MkdirAll(services, 0o755); err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(filepath.Join(services, "org.apache.flink.core.fs.FileSystemFactory"), []byte("snapback.host.Plain\n"), 0o644); err != nil {
+		return "", err
 	}
 	partial := filepath.Join(dir, "job.jar")
 	if err := pack(classes, partial); err != nil {

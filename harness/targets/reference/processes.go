@@ -268,7 +268,7 @@ func (c *processes) until(ctx context.Context, what string, holds func() bool) e
 
 func (c *processes) Submit(_ context.Context, submission harness.Submission) (id string, err error) {
 	err = c.ask(func(client reference.Client) error {
-		id = environment.NewID(client.Env)
+		id = cmp.Or(submission.ID, environment.NewID(client.Env))
 		return client.Submit(jobOf(submission, id, c.root))
 	})
 	return id, err

@@ -8,6 +8,7 @@ package reference
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -86,6 +87,7 @@ func jobOf(submission harness.Submission, id, root string) job.Job {
 	}
 	j.Parallelism, j.ParallelismMax = wanted.Parallelism, wanted.ParallelismMax
 	j.Configuration = configuration.Configuration{configuration.Dir.Key: filesystem.URL(root)}
+	maps.Copy(j.Configuration, submission.Settings)
 	j.Checkpoints = job.Checkpoints{
 		Interval: wanted.Interval, MinPause: wanted.MinPause, Timeout: wanted.Timeout, MaxConcurrent: max(1, wanted.MaxConcurrent),
 		TolerableFailures: wanted.Tolerable, Retention: wanted.Retention, AtLeastOnce: wanted.AtLeastOnce,

@@ -153,7 +153,7 @@ func (c *simulated) throttle() {
 
 func (c *simulated) Submit(ctx context.Context, submission harness.Submission) (id string, err error) {
 	err = c.ask(ctx, func(client reference.Client) error {
-		id = environment.NewID(client.Env)
+		id = cmp.Or(submission.ID, environment.NewID(client.Env))
 		return client.Submit(jobOf(submission, id, c.root))
 	})
 	return id, err

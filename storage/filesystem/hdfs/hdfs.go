@@ -64,7 +64,9 @@ func Open(name string) (*NameNode, error) {
 		who = current.Username
 	}
 	client, err := hdfs.NewClient(hdfs.ClientOptions{
-		Addresses: []string{address}, User: who, NamenodeDialFunc: dial, DatanodeDialFunc: dial,
+		// Of an address whose connection broke the client wants to know nothing for seconds;
+		// so it has another, at which the same NameNode answers at once.
+		Addresses: []string{address, address}, User: who, NamenodeDialFunc: dial, DatanodeDialFunc: dial,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open %s: no NameNode answers at %s: %w", name, address, err)

@@ -1,0 +1,319 @@
+package flink_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/faults/tap"
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/scenarios/workload"
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/audit"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// driven is a cluster that a test drives by hand, for what no scenario says.
+type driven struct {
+	harness.Cluster
+	ctx    context.Context
+	events []history.Event
+	jobs   int
+}
+
+func drive(ctx context.Context, target harness.Target, dir string) *driven {
+	GinkgoHelper()
+	d := &driven{ctx: ctx}
+	var err error
+	d.Cluster, err = target.Start(ctx, harness.ClusterSpec{
+		Cluster: scenarios.Cluster{TaskManagers: 2, Retained: 1}, Dir: dir, Observe: func(e history.Event) { d.events = append(d.events, e) },
+	})
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(func() error { return d.Close() })
+	return d
+}
+
+// backend is a state backend as scenarios call it, and whether barriers overtake.
+type backend struct {
+	name      string
+	unaligned bool
+}
+
+var incremental = backend{name: "incremental"}
+
+// submit submits a job that goes on for long, and returns its id.
+func (d *driven) submit(as backend, submission harness.Submission) string {
+	GinkgoHelper()
+	id, err := d.trySubmit(as, submission)
+	Expect(err).NotTo(HaveOccurred())
+	return id
+}
+
+func (d *driven) trySubmit(as backend, submission harness.Submission) (string, error) {
+	GinkgoHelper()
+	d.jobs++
+	submission.Job = scenarios.Job{
+		Parallelism: max(1, submission.Job.Parallelism), Interval: 100 * time.Millisecond, Timeout: time.Minute, Retention: storage.RetainOnCancellation,
+		Restarts: submission.Job.Restarts, Backend: as.name, Unaligned: as.unaligned,
+	}
+	submission.Workload = workload.Workload{Name: workload.Counts, Seed: 1, Splits: 2, Records: 1_000_000, Keys: 64, Pause: time.Millisecond}
+	submission.Dir = filepath.Join(d.Work(), fmt.Sprint("job-", d.jobs))
+	Expect(d.Files().MkdirAll(submission.Dir)).To(Succeed())
+	return d.Submit(d.ctx, submission)
+}
+
+// restart kills the JVM, and starts another.
+func (d *driven) restart() {
+	GinkgoHelper()
+	controls := d.Cluster.(harness.Controls)
+	Expect(d.Kill(d.ctx, controls.JobManager())).To(Succeed())
+	Expect(controls.StartJobManagers(d.ctx)).To(Succeed())
+	Expect(d.StartTaskManagers(d.ctx)).To(Succeed())
+}
+
+// until lets time pass until an event has come that holds, of those after the first few.
+func (d *driven) until(what string, after int, holds func(history.Event) bool) history.Event {
+	GinkgoHelper()
+	for limit := time.Now().Add(time.Minute); ; {
+		if i := slices.IndexFunc(d.events[after:], holds); i >= 0 {
+			return d.events[after+i]
+		}
+		Expect(time.Now()).To(BeTemporally("<", limit), "waited for %s; seen: %+v", what, d.events)
+		Expect(d.Step(d.ctx)).To(Succeed())
+	}
+}
+
+func (d *driven) completed(id string, at int64) {
+	GinkgoHelper()
+	d.until(fmt.Sprint("checkpoint ", at), 0, func(e history.Event) bool { return e.Kind == history.Completed && e.ID == id && e.Checkpoint >= at })
+}
+
+func (d *driven) ends(id string, after int) storage.JobStatus {
+	GinkgoHelper()
+	return d.until("the job to end", after, func(e history.Event) bool { return e.Kind == history.Status && e.ID == id && e.Status.Terminal() }).Status
+}
+
+// cancel cancels a job, and returns the path of its newest checkpoint.
+func (d *driven) cancel(id string) string {
+	GinkgoHelper()
+	after := len(d.events)
+	Expect(d.Cancel(d.ctx, id)).To(Succeed())
+	Expect(d.ends(id, after)).To(Equal(storage.Canceled))
+	dir := filesystem.Join(d.Root(), id)
+	ids, err := storage.CheckpointIDs(d.Files(), dir)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(ids).NotTo(BeEmpty())
+	return filesystem.Join(dir, storage.CheckpointName(ids[0]))
+}
+
+// missing lists the files that a checkpoint refers to and that are not there.
+func (d *driven) missing(path string) (files []string) {
+	GinkgoHelper()
+	auditor := audit.Auditor{Files: d.Files()}
+	verification, err := auditor.Verify(d.ctx, path, audit.Shallow)
+	Expect(err).NotTo(HaveOccurred())
+	for _, f := range verification.Findings {
+		files = append(files, f.File)
+	}
+	return files
+}
+
+// What is known of Flink besides, and no scenario says: see docs/findings.md. Each has to
+// be so as long as it is said there.
+var _ = Describe("Flink, where it loses a checkpoint that nobody took from it", func() {
+	It("deletes a retained checkpoint when its job id is used again without it", Label("CLN-01"), func(ctx context.Context) {
+		d := drive(ctx, inOneJVM(ctx), GinkgoT().TempDir())
+		first := d.submit(backend{}, harness.Submission{})
+		d.completed(first, 3)
+		kept := d.cancel(first)
+		Expect(d.missing(kept)).To(BeEmpty())
+
+		d.restart() // one and the same cluster refuses an id that it knows
+		after := len(d.events)
+		Expect(d.submit(backend{}, harness.Submission{ID: first})).To(Equal(first))
+		number, ok := storage.ParseCheckpointName(filepath.Base(kept))
+		Expect(ok).To(BeTrue())
+		d.until("the checkpoint with the id of the retained one", after, func(e history.Event) bool {
+			return e.Checkpoint >= number && (e.Kind == history.Aborted || e.Kind == history.Completed)
+		})
+		Eventually(func() error {
+			Expect(d.Step(ctx)).To(Succeed())
+			_, err := d.Files().Stat(filesystem.Join(kept, storage.MetadataName))
+			return err
+		}).WithTimeout(20*time.Second).Should(MatchError(fs.ErrNotExist), "Flink keeps %s: take the finding away", kept)
+	})
+
+	It("cannot restore the first incremental checkpoint after a native savepoint that was claimed (FLINK-39964)", Label("SHR-01"), func(ctx context.Context) {
+		dir := GinkgoT().TempDir()
+		d := drive(ctx, inOneJVM(ctx), dir)
+		first := d.submit(incremental, harness.Submission{})
+		d.completed(first, 1)
+		savepoint, err := d.Cluster.(interface {
+			NativeSavepoint(ctx context.Context, id, dir string) (string, error)
+		}).NativeSavepoint(ctx, first, "file://"+d.Root()+"/savepoints")
+		Expect(err).NotTo(HaveOccurred())
+		d.cancel(first)
+
+		second := d.submit(incremental, harness.Submission{Restore: savepoint, ClaimMode: storage.Claim})
+		after := len(d.events)
+		d.until("a checkpoint", after, func(e history.Event) bool { return e.Kind == history.Completed && e.ID == second })
+		kept := d.cancel(second)
+		AddReportEntry("missing", strings.Join(d.missing(kept), " "))
+		after = len(d.events)
+		third := d.submit(incremental, harness.Submission{Restore: kept})
+		Expect(d.ends(third, after)).To(Equal(storage.Failed))
+	})
+
+	It("leaves an older checkpoint whose shared files are gone, when it is killed while it subsumes it", Label("SHR-01"), func(ctx context.Context) {
+		d := drive(ctx, inOneJVM(ctx), GinkgoT().TempDir())
+		id := d.submit(incremental, harness.Submission{})
+		d.completed(id, 2)
+		taps, killed := d.Cluster.(harness.Tapped).Tap(), false
+		// Both are under way at the same time; which comes first is left to threads.
+		late, err := faults.Parse(`(Delay 1s (On (Remove "*/_metadata")))`)
+		Expect(err).NotTo(HaveOccurred())
+		taps.Arm(late, nil, func(tap.Operation) bool { return false })
+		kill, err := faults.Parse(`(Kill jobmanager (After (Remove "*/shared/*")))`)
+		Expect(err).NotTo(HaveOccurred())
+		taps.Arm(kill, nil, func(tap.Operation) bool {
+			killed = true
+			Expect(d.Kill(ctx, d.Cluster.(harness.Controls).JobManager())).To(Succeed())
+			return true
+		})
+		for limit := time.Now().Add(time.Minute); !killed; {
+			Expect(time.Now()).To(BeTemporally("<", limit))
+			Expect(d.Step(ctx)).To(Succeed())
+		}
+		ids, err := storage.CheckpointIDs(d.Files(), filesystem.Join(d.Root(), id))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(len(ids)).To(BeNumerically(">=", 2), "nothing was being subsumed")
+		path := func(checkpoint int64) string { return filesystem.Join(d.Root(), id, storage.CheckpointName(checkpoint)) }
+		Expect(d.missing(path(ids[0]))).To(BeEmpty(), "the newest")
+		Expect(d.missing(path(ids[1]))).NotTo(BeEmpty(), "the older one")
+	})
+})
+
+// outcome is what a power loss leaves of a checkpoint that was reported complete.
+type outcome string
+
+const (
+	whole      outcome = "whole"
+	gone       outcome = "no _metadata"
+	torn       outcome = "_metadata that cannot be read"
+	incomplete outcome = "_metadata, and not every file that it refers to"
+)
+
+// afterPowerLoss counts what power losses now leave of a checkpoint, at a level, over so
+// many states at most, and returns a state of each kind.
+func (d *driven) afterPowerLoss(path string, level filesystem.Level, most int) (count map[outcome]int, examples map[outcome]uint64) {
+	GinkgoHelper()
+	count, examples = map[outcome]int{}, map[outcome]uint64{}
+	d.Cluster.(harness.Durable).Disk(func(disk *filesystem.Memory) {
+		seen := 0
+		disk.EveryCrash(harness.PowerLossModel(level), func(number uint64, after *filesystem.Memory) bool {
+			left := d.leftOf(path, after)
+			if count[left]++; count[left] == 1 {
+				examples[left] = number
+			}
+			seen++
+			return seen < most
+		})
+	})
+	return count, examples
+}
+
+func (d *driven) leftOf(path string, after filesystem.FileSystem) outcome {
+	if _, err := after.Stat(filesystem.Join(path, storage.MetadataName)); err != nil {
+		return gone
+	}
+	auditor := audit.Auditor{Files: after}
+	verification, err := auditor.Verify(d.ctx, path, audit.Deep)
+	Expect(err).NotTo(HaveOccurred())
+	switch {
+	case len(verification.Findings) == 0:
+		return whole
+	case slices.ContainsFunc(verification.Findings, func(f audit.Finding) bool { return strings.HasSuffix(f.File, storage.MetadataName) }):
+		return torn
+	}
+	return incomplete
+}
+
+const statesMost = 20_000
+
+// The predictions about power losses that scenarios do not cover. Whatever is left of a
+// checkpoint, Flink must refuse it, and never go on from something else.
+var _ = Describe("Flink, after a power loss", func() {
+	merged := map[string]string{"execution.checkpointing.file-merging.enabled": "true"}
+	plain := map[string]string{"execution.checkpointing.dir": "plain://"}
+	for _, c := range []struct {
+		name     string
+		settings map[string]string
+		level    filesystem.Level
+		possible []outcome // besides whole
+	}{
+		{"a file for each state", nil, filesystem.Ordered, []outcome{gone}},
+		{"a file for each state", nil, filesystem.POSIX, []outcome{gone, incomplete}},
+		{"merged files", merged, filesystem.Ordered, []outcome{gone}},
+		{"merged files", merged, filesystem.POSIX, []outcome{gone, incomplete}},
+		{"a file system that puts no file in place at once", plain, filesystem.Ordered, []outcome{gone, torn}},
+	} {
+		It(fmt.Sprintf("finds of its newest checkpoint, with %s at level %s: %s", c.name, c.level, c.possible), Label("DUR-01"), func(ctx context.Context) {
+			dir := GinkgoT().TempDir()
+			d := drive(ctx, inOneJVM(ctx), dir)
+			settings := maps.Clone(c.settings)
+			if scheme, ok := settings["execution.checkpointing.dir"]; ok {
+				settings["execution.checkpointing.dir"] = scheme + d.Root()
+			}
+			id := d.submit(backend{}, harness.Submission{Settings: settings})
+			d.completed(id, 3)
+			path := filesystem.Join(d.Root(), id, storage.CheckpointName(3))
+			count, examples := d.afterPowerLoss(path, c.level, statesMost)
+			AddReportEntry("states", fmt.Sprint(count))
+			for left := range count {
+				Expect(append(c.possible, whole)).To(ContainElement(left))
+			}
+			for _, left := range c.possible {
+				Expect(count[left]).To(BeNumerically(">", 0), "%s", left)
+			}
+			worst := c.possible[len(c.possible)-1]
+			again := d.losePower(c.level, examples[worst], dir)
+			resumed, err := again.trySubmit(backend{}, harness.Submission{Restore: path})
+			var refused *harness.RefusedError
+			if errors.As(err, &refused) {
+				return
+			}
+			Expect(err).NotTo(HaveOccurred())
+			Expect(again.ends(resumed, 0)).To(Equal(storage.Failed), "resumed from %s: %s", path, worst)
+		})
+	}
+})
+
+// losePower ends the cluster, and starts another on what is left in a state.
+func (d *driven) losePower(level filesystem.Level, state uint64, dir string) *driven {
+	GinkgoHelper()
+	var survivor harness.Target
+	durable := d.Cluster.(harness.Durable)
+	durable.Disk(func(disk *filesystem.Memory) {
+		survivor = durable.AfterPowerLoss(disk.Crash(harness.PowerLossModel(level), filesystem.State(state)))
+	})
+	Expect(d.Close()).To(Succeed())
+	d.Cluster = survived{}
+	return drive(d.ctx, survivor, dir)
+}
+
+// survived is a cluster that was closed already.
+type survived struct{ harness.Cluster }
+
+func (survived) Close() error { return nil }
