@@ -38,10 +38,32 @@ type Mount struct {
 
 	tap    *tap.Tap
 	who    func(pid int) string
+	known  map[int]known // by thread
 	server *fuse.Server
 	lease  *lease.Lease // by which it goes when this process does
 	mu     sync.Mutex
 	disk   *filesystem.Memory
+}
+
+// known is the process of a thread, which is believed for a moment: to ask takes longer
+// than the operation.
+type known struct {
+	process string
+	until   time.Time
+}
+
+const believed = 100 * time.Millisecond
+
+func (m *Mount) process(thread int) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	if k, ok := m.known[thread]; ok && now.Before(k.until) {
+		return k.process
+	}
+	k := known{m.who(thread), now.Add(believed)}
+	m.known[thread] = k
+	return k.process
 }
 
 // New mounts a directory, which is made if it is not there. Who names the process with a
@@ -51,7 +73,7 @@ func New(dir string, taps *tap.Tap, who func(thread int) string) (*Mount, error)
 	if err != nil {
 		return nil, err
 	}
-	m := &Mount{Dir: dir, tap: taps, who: who, disk: filesystem.NewMemory()}
+	m := &Mount{Dir: dir, tap: taps, who: who, known: map[int]known{}, disk: filesystem.NewMemory()}
 	if err := filesystem.MkdirDurably(m.disk, dir); err != nil {
 		return nil, err
 	}
@@ -119,7 +141,7 @@ func (m *Mount) do(ctx context.Context, o tap.Operation, operation func() error)
 // is done in the directory, and says whether it did.
 func (m *Mount) doOr(ctx context.Context, o tap.Operation, operation func() error, special func(*tap.Intervention) (error, bool)) syscall.Errno {
 	if caller, ok := fuse.FromContext(ctx); ok {
-		o.Process = m.who(int(caller.Pid))
+		o.Process = m.process(int(caller.Pid))
 	}
 	locked := func() error {
 		m.mu.Lock()

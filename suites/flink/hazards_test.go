@@ -199,7 +199,9 @@ var _ = Describe("Flink, where it loses a checkpoint that nobody took from it", 
 		ids, err := storage.CheckpointIDs(d.Files(), filesystem.Join(d.Root(), id))
 		Expect(err).NotTo(HaveOccurred())
 		Expect(len(ids)).To(BeNumerically(">=", 2), "nothing was being subsumed")
-		path := func(checkpoint int64) string { return filesystem.Join(d.Root(), id, storage.CheckpointName(checkpoint)) }
+		path := func(checkpoint int64) string {
+			return filesystem.Join(d.Root(), id, storage.CheckpointName(checkpoint))
+		}
 		Expect(d.missing(path(ids[0]))).To(BeEmpty(), "the newest")
 		Expect(d.missing(path(ids[1]))).NotTo(BeEmpty(), "the older one")
 	})

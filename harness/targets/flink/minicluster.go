@@ -51,6 +51,7 @@ type Objects struct {
 	Bucket         string
 	User, Password string
 	Plugins        string // path of a directory of Flink plugins, one of which knows s3
+	Direct         bool   // no proxy stands before the server, and no operation is seen
 }
 
 // Describe implements [harness.Target].
@@ -170,8 +171,12 @@ func (c *minicluster) openProxy(o Objects) error {
 	})
 	c.proxy = &http.Server{Handler: handler, ReadHeaderTimeout: restTimeout}
 	go func() { _ = c.proxy.Serve(listener) }() // until it is closed
+	endpoint := "http://" + listener.Addr().String()
+	if o.Direct {
+		endpoint = o.Endpoint
+	}
 	c.settings = map[string]string{
-		"s3.endpoint": "http://" + listener.Addr().String(), "s3.access-key": o.User, "s3.secret-key": o.Password, "s3.path.style.access": "true",
+		"s3.endpoint": endpoint, "s3.access-key": o.User, "s3.secret-key": o.Password, "s3.path.style.access": "true",
 	}
 	c.plugins = o.Plugins
 	c.root = fmt.Sprintf("s3://%s/run-%x", o.Bucket, time.Now().UnixNano())

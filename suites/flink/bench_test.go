@@ -1,0 +1,140 @@
+package flink_test
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/targets/flink"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/scenarios/workload"
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/suites/servers"
+)
+
+// jobRecords is the size of a job that a benchmark times; it takes a few seconds.
+const jobRecords = 1_500_000
+
+// timed is a cluster whose jobs are timed, with settings of theirs.
+type timed struct {
+	cluster  harness.Cluster
+	settings map[string]string
+	ended    []history.Event
+	jobs     int
+}
+
+func startTimed(b *testing.B, target harness.Target, settings func(root string) map[string]string) *timed {
+	b.Helper()
+	t := &timed{}
+	dir, err := filepath.EvalSymlinks(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	t.cluster, err = target.Start(b.Context(), harness.ClusterSpec{
+		Cluster: scenarios.Cluster{TaskManagers: 2, Retained: 1}, Dir: dir, Observe: func(e history.Event) {
+			if e.Kind == history.Status && e.Status.Terminal() {
+				t.ended = append(t.ended, e)
+			}
+		},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = t.cluster.Close() })
+	if settings != nil {
+		t.settings = settings(dir)
+	}
+	return t
+}
+
+// run runs a job that takes a checkpoint so often, and returns how long it took.
+func (t *timed) run(b *testing.B, interval time.Duration) time.Duration {
+	b.Helper()
+	t.jobs++
+	work := filepath.Join(t.cluster.Work(), fmt.Sprint("job-", t.jobs))
+	if err := t.cluster.Files().MkdirAll(work); err != nil {
+		b.Fatal(err)
+	}
+	began := time.Now()
+	id, err := t.cluster.Submit(b.Context(), harness.Submission{
+		Settings: t.settings, Dir: work, Job: scenarios.Job{Parallelism: 2, Interval: interval, Timeout: time.Minute, Retention: storage.DeleteOnCancellation},
+		Workload: workload.Workload{Name: workload.Counts, Seed: 1, Splits: 2, Records: jobRecords / 2, Keys: 10_000},
+	})
+	for err == nil && !slices.ContainsFunc(t.ended, func(e history.Event) bool { return e.ID == id }) {
+		err = t.cluster.Step(b.Context())
+	}
+	if last := t.ended; err == nil && last[len(last)-1].Status != storage.Finished {
+		err = fmt.Errorf("the job ended %s", last[len(last)-1].Status)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	return time.Since(began)
+}
+
+// compare times jobs with something and without it, by turns, and reports the throughput
+// with it as a share of that without.
+func compare(b *testing.B, with, without *timed) {
+	with.run(b, time.Second)
+	without.run(b, time.Second) // both are warm now
+	for _, interval := range []time.Duration{time.Second, 100 * time.Millisecond} {
+		b.Run(fmt.Sprintf("checkpoints-every=%s", interval), func(b *testing.B) {
+			var a, c time.Duration
+			for b.Loop() {
+				a += with.run(b, interval)
+				c += without.run(b, interval)
+			}
+			b.ReportMetric(c.Seconds()/a.Seconds(), "of-bare-throughput")
+			b.ReportMetric(jobRecords*float64(b.N)/a.Seconds(), "records/s")
+		})
+	}
+}
+
+// BenchmarkMount is what a mount and its tap cost a job when no fault is armed.
+func BenchmarkMount(b *testing.B) {
+	target := provisioned(b)
+	with := startTimed(b, target, nil)
+	without := startTimed(b, target, func(root string) map[string]string {
+		return map[string]string{"execution.checkpointing.dir": filesystem.URL(filepath.Join(root, "bare"))}
+	})
+	compare(b, with, without)
+}
+
+// BenchmarkProxy is what a proxy before S3 and its tap cost a job when no fault is armed.
+func BenchmarkProxy(b *testing.B) {
+	target := provisioned(b)
+	started := servers.Start(context.Background(), b.TempDir())
+	b.Cleanup(func() { _ = started.Close() })
+	url, err := started.MinIO()
+	if err != nil {
+		b.Fatal(err)
+	}
+	plugins, err := started.FlinkS3Plugin(flink.DefaultVersion)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, value := range servers.S3Environment(url) {
+		b.Setenv(name, value)
+	}
+	target.Objects = &flink.Objects{Endpoint: url, Bucket: servers.Bucket, User: servers.MinIOUser, Password: servers.MinIOPassword, Plugins: plugins}
+	with := startTimed(b, target, nil)
+	direct := *target.Objects
+	direct.Direct = true
+	target.Objects = &direct
+	compare(b, with, startTimed(b, target, nil))
+}
+
+func provisioned(b *testing.B) flink.Minicluster {
+	b.Helper()
+	target, err := flink.Provision(b.Context(), flink.Options{Version: flink.DefaultVersion}, func(what string) { b.Log(what) })
+	if err != nil {
+		b.Fatal(err)
+	}
+	return flink.Minicluster{Target: target}
+}
