@@ -206,6 +206,19 @@ type explored struct {
 	features    map[string]int
 }
 
+// kindOf is a fault but for its numbers, so that there are not more kinds the longer a
+// campaign lasts.
+func kindOf(fault faults.Fault) string {
+	kind := strings.Join(strings.Fields(fmt.Sprintf("%s %s", fault.Action, fault.Process)), " ")
+	switch {
+	case fault.Moment.AtOperation():
+		return fmt.Sprintf("(%s (%s …))", kind, fault.Moment.When)
+	case fault.Moment.When == faults.DuringCheckpoint:
+		return fmt.Sprintf("(%s (During checkpoint))", kind)
+	}
+	return fmt.Sprintf("(%s)", kind)
+}
+
 func newExplored(o exploreOptions) *explored {
 	return &explored{began: time.Now(), said: time.Now(), twice: o.twice, verdicts: map[oracle.Verdict]int{}, faults: map[string]int{}, features: map[string]int{}}
 }
@@ -215,8 +228,7 @@ func (e *explored) add(result harness.Result, s scenarios.Scenario) {
 	e.verdicts[result.Verdict]++
 	for _, r := range result.Numbers.Recoveries {
 		if fault, err := faults.Parse(r.Fault); err == nil {
-			fault.Moment.Later = 0
-			e.faults[fault.String()]++
+			e.faults[kindOf(fault)]++
 		}
 	}
 	for _, feature := range []string{"workload " + s.Workload.Name, "backend " + s.Job.Backend} {

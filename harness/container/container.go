@@ -61,7 +61,7 @@ type Container struct {
 	address netip.Addr // on the inside
 	cut     bool
 	ended   chan struct{}
-	status  int64 // set when ended is closed
+	how     string // it ended; set when ended is closed
 }
 
 // Spec says what is to run.
@@ -156,9 +156,9 @@ func (c *Container) wait() {
 	waiting := c.group.docker.ContainerWait(context.Background(), c.id, client.ContainerWaitOptions{})
 	select {
 	case result := <-waiting.Result:
-		c.status = result.StatusCode
-	case <-waiting.Error: // it is gone, or Docker is
-		c.status = -1
+		c.how = fmt.Sprintf("exit status %d", result.StatusCode)
+	case err := <-waiting.Error: // it is gone, or Docker is
+		c.how = err.Error()
 	}
 }
 
@@ -229,7 +229,7 @@ func (c *Container) Ended() error {
 		said = string(bytes.ToValidUTF8(data, nil))
 		_ = logs.Close() // only read from
 	}
-	return fmt.Errorf("container %s ended (exit status %d):\n%s", c.name, c.status, said)
+	return fmt.Errorf("container %s ended (%s):\n%s", c.name, c.how, said)
 }
 
 // Cut takes a container off the network that it shares with the others. Connections stay,
@@ -269,10 +269,10 @@ func (g *Group) Heal() error {
 
 // Perturb makes a fault happen to a container.
 func (g *Group) Perturb(fault faults.Fault, name string) error {
-	switch {
-	case fault.Action == faults.Cut:
+	switch fault.Action {
+	case faults.Cut:
 		return g.Cut(name)
-	case fault.Action == faults.Heal:
+	case faults.Heal:
 		return g.Heal()
 	}
 	return fmt.Errorf("%s: containers have no such fault", fault)

@@ -42,7 +42,7 @@ func Examine(ctx context.Context) []Check {
 		tool(ctx, Check{Name: "python3 venv", For: "--target flink without a FLINK_HOME", Remedy: "apt-get install python3-venv"},
 			"python3", "-c", "import ensurepip, sys; print(sys.version.split()[0])"),
 		flinkCheck(),
-		tool(ctx, Check{Name: "docker", For: "containers, which no scenario needs yet", Remedy: "apt-get install docker.io"},
+		tool(ctx, Check{Name: "docker", For: "--runtime containers; all else runs without", Remedy: "apt-get install docker.io, and start dockerd"},
 			"docker", "version", "--format", "server {{.Server.Version}}"),
 		fuseCheck(),
 	}

@@ -6,8 +6,10 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +21,8 @@ import (
 	"github.com/snapback/snapback/harness/container"
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/harness/targets/flink/containers"
+	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/filesystem/schemes"
 	"github.com/snapback/snapback/suites/conformance"
 	"github.com/snapback/snapback/suites/servers"
 )
@@ -64,12 +68,13 @@ func TestContainers(t *testing.T) {
 const imageVariable = "SNAPBACK_FLINK_IMAGE"
 
 var (
+	docker *servers.Servers
 	target flink.Target // on this machine
 	image  string
 )
 
 var _ = BeforeSuite(func(ctx context.Context) {
-	docker := servers.Start(context.Background(), GinkgoT().TempDir())
+	docker = servers.Start(context.Background(), GinkgoT().TempDir())
 	DeferCleanup(func() error { return docker.Close() })
 	Expect(docker.Docker()).To(Succeed())
 	var err error
@@ -168,4 +173,48 @@ var _ = Describe("A container", func() {
 		_ = killed.Wait() // it was killed
 		Eventually(left).WithTimeout(time.Minute).Should(BeEmpty())
 	})
+})
+
+// minIOImage is the environment variable that names an image of MinIO to use, such as the
+// public one, where images can be pulled; else one is built.
+const minIOImage = "SNAPBACK_MINIO_IMAGE"
+
+var _ = Describe("S3 in a container", func() {
+	It("keeps checkpoints as S3 without one does, also while it stands still", func(ctx SpecContext) {
+		minio := os.Getenv(minIOImage)
+		if minio == "" {
+			minio = "snapback/minio:test"
+			binary, err := docker.MinIOBinary()
+			Expect(err).NotTo(HaveOccurred())
+			Expect(docker.Image(minio, binary)).To(Succeed())
+		}
+		group, err := container.Open(ctx)
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(func() error { return group.Close() })
+		port, err := servers.FreePort()
+		Expect(err).NotTo(HaveOccurred())
+		data := GinkgoT().TempDir()
+		Expect(os.Mkdir(filepath.Join(data, servers.Bucket), 0o755)).To(Succeed())
+		c, err := group.Start(ctx, "minio", container.Spec{
+			Image: minio, Host: "minio", Command: []string{"/program", "server", "--address", ":" + port, data}, Dir: "/",
+			Environment: servers.MinIOEnvironment(), Binds: []string{data}, Publish: port,
+		})
+		Expect(err).NotTo(HaveOccurred())
+		for name, value := range servers.S3Environment("http://127.0.0.1:" + port) {
+			GinkgoT().Setenv(name, value)
+		}
+		const bucket = "s3://" + servers.Bucket
+		files := schemes.New()
+		Eventually(func() error { return filesystem.WriteFile(files, bucket+"/chk-1/_metadata", []byte("x")) }).WithTimeout(time.Minute).
+			Should(Or(Succeed(), MatchError(fs.ErrExist)))
+		Expect(filesystem.WriteFile(files, bucket+"/chk-1/_metadata", []byte("y"))).To(MatchError(fs.ErrExist))
+
+		Expect(c.Pause()).To(Succeed())
+		written := make(chan error, 1)
+		go func() { written <- filesystem.WriteFile(files, bucket+"/chk-2/_metadata", []byte("z")) }()
+		Consistently(written).WithTimeout(time.Second).ShouldNot(Receive())
+		Expect(c.Resume()).To(Succeed())
+		Eventually(written).WithTimeout(time.Minute).Should(Receive(Succeed()))
+		Expect(filesystem.ReadFile(files, bucket+"/chk-2/_metadata", 10)).To(Equal([]byte("z")))
+	}, SpecTimeout(3*time.Minute))
 })

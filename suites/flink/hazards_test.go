@@ -207,6 +207,29 @@ var _ = Describe("Flink, where it loses a checkpoint that nobody took from it", 
 	})
 })
 
+var _ = Describe("Flink, resumed again and again", func() {
+	It("keeps what each claims, whatever the parallelism, with barriers that overtake", Label("SHR-01", "REC-04"), func(ctx context.Context) {
+		d := drive(ctx, inOneJVM(ctx), GinkgoT().TempDir())
+		as := backend{name: "incremental", unaligned: true}
+		kept := ""
+		for _, parallelism := range []int{2, 1, 2, 1} {
+			submission := harness.Submission{Restore: kept, Job: scenarios.Job{Parallelism: parallelism}}
+			if kept != "" {
+				submission.ClaimMode = storage.Claim
+			}
+			id := d.submit(as, submission)
+			if kept != "" {
+				restored := d.until("the job to be restored", 0, func(e history.Event) bool { return e.Kind == history.Restored && e.ID == id })
+				Expect(filepath.Base(restored.Path)).To(Equal(filepath.Base(kept)))
+			}
+			// The first checkpoint of a job is taken while it has hardly come back.
+			d.until("a checkpoint", 0, func(e history.Event) bool { return e.Kind == history.Completed && e.ID == id })
+			kept = d.cancel(id)
+			Expect(d.missing(kept)).To(BeEmpty())
+		}
+	})
+})
+
 // outcome is what a power loss leaves of a checkpoint that was reported complete.
 type outcome string
 

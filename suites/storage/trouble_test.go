@@ -8,14 +8,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"github.com/testcontainers/testcontainers-go"
-	"github.com/testcontainers/testcontainers-go/wait"
 
 	"github.com/snapback/snapback/reference"
 	"github.com/snapback/snapback/storage"
@@ -147,52 +144,4 @@ var _ = Describe("A store that refuses", func() {
 		Expect(errors.As(err, &unreachable)).To(BeTrue(), "%v", err)
 		Expect(err.Error()).To(ContainSubstring("Forbidden"))
 	})
-})
-
-// minIOImage is the environment variable that names an image of MinIO to use, such as
-// the public one, where images can be pulled; else one is built.
-const minIOImage = "SNAPBACK_MINIO_IMAGE"
-
-var _ = Describe("S3 in a container", func() {
-	It("keeps checkpoints as S3 without one does", func(ctx SpecContext) {
-		Expect(started.Docker()).To(Succeed())
-		image := os.Getenv(minIOImage)
-		if image == "" {
-			image = "snapback/minio:test"
-			binary, err := started.MinIOBinary()
-			Expect(err).NotTo(HaveOccurred())
-			Expect(started.Image(image, binary)).To(Succeed())
-		}
-		for name, value := range map[string]string{
-			"TESTCONTAINERS_HOST_OVERRIDE": "127.0.0.1", // else the gateway is taken for this machine
-			"TESTCONTAINERS_RYUK_DISABLED": "true",      // its image cannot be had everywhere; what we start, we end
-		} {
-			GinkgoT().Setenv(name, value)
-		}
-		environment := map[string]string{}
-		for _, pair := range servers.MinIOEnvironment() {
-			name, value, _ := strings.Cut(pair, "=")
-			environment[name] = value
-		}
-		container, err := testcontainers.GenericContainer(ctx, testcontainers.GenericContainerRequest{
-			Started: true,
-			ContainerRequest: testcontainers.ContainerRequest{
-				Image: image, ExposedPorts: []string{"9000/tcp"}, Env: environment, Cmd: []string{"server", "/data"},
-				Tmpfs:      map[string]string{"/tmp": "rw", "/data": "rw"},
-				WaitingFor: wait.ForHTTP("/minio/health/ready").WithPort("9000/tcp"),
-			},
-		})
-		DeferCleanup(func(ctx context.Context) error { return testcontainers.TerminateContainer(container) })
-		Expect(err).NotTo(HaveOccurred())
-		endpoint, err := container.PortEndpoint(ctx, "9000/tcp", "http")
-		Expect(err).NotTo(HaveOccurred())
-
-		GinkgoT().Setenv("AWS_ENDPOINT_URL", endpoint)
-		inside := schemes.New()
-		_, err = inside.List(bucket)
-		Expect(err).To(MatchError(ContainSubstring("there is no bucket " + bucket)))
-		Expect(makeBucket(ctx, bucket)).To(Succeed())
-		Expect(filesystem.WriteFile(inside, bucket+"/chk-1/_metadata", []byte("x"))).To(Succeed())
-		Expect(filesystem.WriteFile(inside, bucket+"/chk-1/_metadata", []byte("y"))).To(MatchError(fs.ErrExist))
-	}, SpecTimeout(3*time.Minute))
 })
