@@ -43,6 +43,7 @@ const (
 	times     argument = "times"
 	length    argument = "a time"
 	share     argument = "a percentage"
+	rate      argument = "kilobytes a second"
 )
 
 // The moments of several rules.
@@ -140,6 +141,10 @@ var rules = []rule{
 	{
 		action: Lag, family: connections, takes: []argument{link, length}, whom: connectable, moments: byTheClock,
 		describe: "delays what goes from or to the {} by {}", example: Fault{Process: Storage, Amount: int64(50 * time.Millisecond)},
+	},
+	{
+		action: Limit, family: connections, takes: []argument{link, rate}, whom: connectable, moments: byTheClock,
+		describe: "lets through from or to the {} so many kilobytes a second: {}", example: Fault{Process: TaskManager, Amount: 64},
 	},
 	{
 		action: Heal, family: connections, moments: byTheClock,

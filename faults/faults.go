@@ -29,7 +29,7 @@ type Fault struct {
 	Action  Action
 	Process Process // to whom it is done
 	Detail  string  // an error's name; the level of a power loss
-	Amount  int64   // bytes, times, percent, nanoseconds; which of the states a power loss may leave
+	Amount  int64   // bytes, times, percent, nanoseconds, kilobytes a second; which of the states a power loss may leave
 	Moment  Moment
 }
 
@@ -67,6 +67,7 @@ const (
 	Cut   Action = "Cut"
 	Break Action = "Break"
 	Lag   Action = "Lag"
+	Limit Action = "Limit"
 	Heal  Action = "Heal"
 )
 

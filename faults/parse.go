@@ -73,6 +73,8 @@ func (p *parser) argument(fault *Fault, r rule, takes argument) (err error) {
 		fault.Amount, err = p.number("a percentage, such as 50%", "%", 1)
 	case times:
 		fault.Amount, err = p.number("how many times", "", 1)
+	case rate:
+		fault.Amount, err = p.number(string(takes), "", 1)
 	case state:
 		fault.Amount, err = p.number(string(takes), "", 0)
 	default:

@@ -152,7 +152,9 @@ func (s *sweeping) one(fault faults.Fault) (Swept, error) {
 	return swept, nil
 }
 
-// comesBack waits for the job to run again, and for a checkpoint of it.
+// comesBack waits for the job to run again, and for a checkpoint of it. After a TaskManager
+// was killed before its operation it does not: the next kill is in the first checkpoint
+// that is taken.
 func (s *sweeping) comesBack(swept Swept, fired history.Event) (Swept, error) {
 	job, _ := s.history.Job(s.current)
 	swept.Operation, swept.Phase = fired.Operation, faults.Phase(fired.Phase)
@@ -184,6 +186,9 @@ func (s *sweeping) comesBack(swept Swept, fired history.Event) (Swept, error) {
 	swept.Verdict = oracle.Pass
 	if swept.Took == 0 && s.status(job) != storage.Finished {
 		swept.Verdict = oracle.Fail
+	}
+	if fault, err := faults.Parse(swept.Fault); err != nil || (s.kill == faults.TaskManager && fault.Moment.When == faults.Before) {
+		return swept, err
 	}
 	if err := s.untilOrEnd(s.ctx, "another checkpoint", job, func() bool {
 		completed := s.history.Completed(job.ID, s.history.End())

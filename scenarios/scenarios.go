@@ -97,13 +97,14 @@ const (
 	Tap        Feature = "tap"        // its operations on storage can be seen, stopped and broken
 	PowerLoss  Feature = "powerloss"  // it is known what a power loss would leave
 	Partition  Feature = "partition"  // its processes can be cut off from each other
+	Bandwidth  Feature = "bandwidth"  // their connections can be made narrow
 	Network    Feature = "network"    // their connections can be broken and delayed
 	Remote     Feature = "remote"     // those to storage can be cut, broken and delayed
 	Clock      Feature = "clock"      // its clocks can be put wrong
 	Processor  Feature = "processor"  // its processes can be slowed down
 )
 
-var features = []Feature{Restart, Resume, Trigger, Retention, Kill, JobManager, Pause, HA, Savepoint, Rescale, Claim, Modes, Workloads, Tap, PowerLoss, Partition, Network, Remote, Clock, Processor}
+var features = []Feature{Restart, Resume, Trigger, Retention, Kill, JobManager, Pause, HA, Savepoint, Rescale, Claim, Modes, Workloads, Tap, PowerLoss, Partition, Bandwidth, Network, Remote, Clock, Processor}
 
 // Step is one thing to do. Exactly one of its fields is set.
 type Step struct {

@@ -170,6 +170,8 @@ func featureOf(fault faults.Fault) Feature {
 		return Remote
 	case fault.Action == faults.Cut:
 		return Partition
+	case fault.Action == faults.Limit:
+		return Bandwidth
 	case fault.OfConnection():
 		return Network
 	case fault.Action == faults.Kill && fault.Process != faults.TaskManager:

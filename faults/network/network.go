@@ -52,7 +52,8 @@ type Network struct {
 	links     map[link]*toxiproxy.Proxy
 	cut       map[string]bool
 	lag       map[string]time.Duration
-	healed    chan struct{} // closed when what was cut is healed
+	limit     map[string]int64 // kilobytes a second
+	healed    chan struct{}    // closed when what was cut is healed
 }
 
 // link is the connections that one process, or all, has to an address.
@@ -67,7 +68,7 @@ func New() *Network {
 	return &Network{
 		server:    toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()),
 		processes: map[string]string{}, outside: map[string]bool{},
-		links: map[link]*toxiproxy.Proxy{}, cut: map[string]bool{}, lag: map[string]time.Duration{}, healed: make(chan struct{}),
+		links: map[link]*toxiproxy.Proxy{}, cut: map[string]bool{}, lag: map[string]time.Duration{}, limit: map[string]int64{}, healed: make(chan struct{}),
 	}
 }
 
@@ -204,6 +205,12 @@ func (n *Network) apply(l link) error {
 			late += by
 		}
 	}
+	var narrowest int64
+	for name, rate := range n.limit {
+		if l.touches(name) && (narrowest == 0 || rate < narrowest) {
+			narrowest = rate
+		}
+	}
 	var failed error
 	add := func(kind, attribute string, value int64) {
 		for _, direction := range []string{"upstream", "downstream"} {
@@ -214,6 +221,9 @@ func (n *Network) apply(l link) error {
 	}
 	if late > 0 {
 		add("latency", "latency", late.Milliseconds())
+	}
+	if narrowest > 0 {
+		add("bandwidth", "rate", narrowest)
 	}
 	if n.isCut(l) {
 		add("timeout", "timeout", 0) // never: nothing comes through, and nobody is told
@@ -248,6 +258,15 @@ func (n *Network) Lag(name string, by time.Duration) error {
 	return n.each(name, n.apply)
 }
 
+// Limit lets through from or to a process, or storage, no more than so many kilobytes a
+// second, in each direction of each connection.
+func (n *Network) Limit(name string, rate int64) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.limit[name] = rate
+	return n.each(name, n.apply)
+}
+
 // Break closes the connections from and to a process, or to storage. New ones can be made
 // at once.
 func (n *Network) Break(name string) error {
@@ -264,9 +283,10 @@ func (n *Network) Break(name string) error {
 func (n *Network) Heal() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	touched := slices.Concat(slices.Collect(maps.Keys(n.cut)), slices.Collect(maps.Keys(n.lag)))
+	touched := slices.Concat(slices.Collect(maps.Keys(n.cut)), slices.Collect(maps.Keys(n.lag)), slices.Collect(maps.Keys(n.limit)))
 	clear(n.cut)
 	clear(n.lag)
+	clear(n.limit)
 	close(n.healed)
 	n.healed = make(chan struct{})
 	var failed error
@@ -285,6 +305,8 @@ func (n *Network) Do(fault faults.Fault, name string) error {
 		return n.Break(name)
 	case faults.Lag:
 		return n.Lag(name, time.Duration(fault.Amount))
+	case faults.Limit:
+		return n.Limit(name, fault.Amount)
 	case faults.Heal:
 		return n.Heal()
 	}

@@ -166,6 +166,28 @@ func TestWhatIsDelayedIsLate(t *testing.T) {
 	mustAnswer(t, connection)
 }
 
+func TestWhatIsNarrowTakesItsTime(t *testing.T) {
+	p := newTwo(t)
+	const kilobytes, rate = 20, 100
+	pass := func(connection net.Conn) time.Duration {
+		began := time.Now()
+		_ = connection.SetDeadline(began.Add(patience))
+		go func() { _, _ = connection.Write(make([]byte, kilobytes<<10)) }()
+		if _, err := io.ReadFull(connection, make([]byte, kilobytes<<10)); err != nil {
+			t.Fatal(err)
+		}
+		return time.Since(began)
+	}
+	p.do(faults.Fault{Action: faults.Limit, Amount: rate}, "jobmanager")
+	connection := p.connect()
+	// There and back: the second direction begins when the first has passed something.
+	if took := pass(connection); took < kilobytes*time.Second/rate {
+		t.Errorf("%d KB at %d KB/s took %s", kilobytes, rate, took)
+	}
+	p.do(faults.Fault{Action: faults.Heal}, "")
+	pass(connection) // as fast as it may
+}
+
 func TestWhatIsBrokenIsClosedAndMadeAnew(t *testing.T) {
 	p := newTwo(t)
 	connection := p.connect()

@@ -18,6 +18,7 @@ func TestConformance(t *testing.T) {
 }
 
 var _ = func() bool {
-	conformance.Specs("simulated", func(context.Context) (harness.Target, error) { return reference.Simulated{}, nil }, "**")
+	conformance.Specs("simulated", func(context.Context) (harness.Target, error) { return reference.Simulated{}, nil },
+		conformance.Claimed(reference.Simulated{}.Features(), "**")...)
 	return true
 }()

@@ -51,7 +51,7 @@ func (p Processes) Describe() history.Target { return describe("processes", p.St
 func (p Processes) Features() []scenarios.Feature {
 	all := append(features(), scenarios.Processor)
 	if runtime.GOOS == "linux" {
-		all = append(all, scenarios.Partition, scenarios.Network)
+		all = append(all, scenarios.Partition, scenarios.Bandwidth, scenarios.Network)
 		if p.Storage.remote() {
 			all = append(all, scenarios.Remote)
 		}
@@ -87,7 +87,7 @@ func (p Processes) Start(ctx context.Context, spec harness.ClusterSpec) (_ harne
 		return nil, err
 	}
 	if slices.ContainsFunc(spec.Needs, func(f scenarios.Feature) bool {
-		return slices.Contains([]scenarios.Feature{scenarios.Partition, scenarios.Network, scenarios.Remote}, f)
+		return slices.Contains([]scenarios.Feature{scenarios.Partition, scenarios.Bandwidth, scenarios.Network, scenarios.Remote}, f)
 	}) {
 		if err := c.connect(p.Storage); err != nil {
 			return nil, err

@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"errors"
 	"maps"
+	"os"
 	"strconv"
 	"strings"
 
@@ -48,9 +49,10 @@ func ParseStorage(text string) (Storage, error) {
 	return s, err
 }
 
-// remote says whether it is reached by connections that a network can stand between.
+// remote says whether it is reached by connections that a network can stand between: those
+// of S3 only where they are not encrypted.
 func (s Storage) remote() bool {
-	return strings.HasPrefix(s.root, "hdfs://") || strings.HasPrefix(s.root, "s3://")
+	return strings.HasPrefix(s.root, "hdfs://") || (strings.HasPrefix(s.root, "s3://") && strings.HasPrefix(os.Getenv(s3Endpoint), "http://"))
 }
 
 func describe(runtime string, s Storage) history.Target {
