@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // dockerSocket is where a daemon listens that nobody has told otherwise.
@@ -39,9 +41,28 @@ func (s *Servers) Docker() error {
 	if err != nil {
 		return err
 	}
-	_, err = s.start("dockerd", exec.Command(daemon, "--data-root", filepath.Join(dir, "root"), "--exec-root", filepath.Join(dir, "exec"),
+	s.docker, err = s.start("dockerd", exec.Command(daemon, "--data-root", filepath.Join(dir, "root"), "--exec-root", filepath.Join(dir, "exec"),
 		"--pidfile", filepath.Join(dir, "pid"), "--host", "unix://"+dockerSocket), ping)
 	return err
+}
+
+// dockerPatience is how long the daemon may take to end.
+const dockerPatience = 30 * time.Second
+
+// endDocker asks the daemon to end, so that it takes back its mounts.
+func (s *Servers) endDocker() error {
+	if s.docker == nil {
+		return nil
+	}
+	if err := s.docker.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	for limit := time.Now().Add(dockerPatience); s.docker.Ended() == nil; time.Sleep(readyRetry) {
+		if time.Now().After(limit) {
+			return fmt.Errorf("dockerd did not end within %s; see %s", dockerPatience, s.docker.Log)
+		}
+	}
+	return nil
 }
 
 // Image makes a Docker image of one static program, and of nothing else.

@@ -45,6 +45,7 @@ type Servers struct {
 	ctx     context.Context
 	dir     string
 	starter *process.Starter
+	docker  *process.Process // nil: none was started here
 }
 
 // Start returns servers that keep their data and logs in a directory. Close ends them.
@@ -53,7 +54,7 @@ func Start(ctx context.Context, dir string) *Servers {
 }
 
 // Close ends all that was started.
-func (s *Servers) Close() error { return s.starter.Close() }
+func (s *Servers) Close() error { return errors.Join(s.endDocker(), s.starter.Close()) }
 
 // file reads one of the files that servers are built or configured with.
 func file(name string) []byte {
