@@ -64,9 +64,13 @@ func running(ctx context.Context) (harness.Target, error) {
 
 var _ = func() bool {
 	claimed := flink.Target{}.Features()
-	conformance.Specs("Flink "+flink.DefaultVersion, release(flink.DefaultVersion), conformance.Claimed(claimed, "**")...)
+	// Processes take seconds to start; what does not need them is in one JVM.
+	conformance.Specs("Flink "+flink.DefaultVersion, release(flink.DefaultVersion),
+		conformance.Claimed(claimed, "cleanup/**", "recovery/kill-*", "recovery/resume-*", "faults/**")...)
+	conformance.Specs("Flink "+flink.DefaultVersion+" in one JVM", func(ctx context.Context) (harness.Target, error) { return inOneJVM(ctx), nil },
+		conformance.Claimed(flink.Minicluster{}.Features(), "modes/**", "recovery/claim", "recovery/rescale-*")...)
 	conformance.Specs("Flink 1.20.5", release("1.20.5"),
-		conformance.Claimed(claimed, "recovery/**", "cleanup/cancel", "cleanup/fail/retention=DELETE_ON_CANCELLATION")...)
+		conformance.Claimed(claimed, "recovery/kill-t*", "recovery/kill-cluster", "recovery/resume-*", "cleanup/cancel", "cleanup/fail/retention=DELETE_ON_CANCELLATION")...)
 	conformance.Specs("a running Flink", running, "cleanup/cancel", "recovery/resume-*")
 	return true
 }()
