@@ -94,6 +94,9 @@ func (c *client) removeLitter() error {
 	return failed
 }
 
+// logOf is the path of a process's log.
+func (c *client) logOf(name string) string { return filepath.Join(c.dir, name+".flink.log") }
+
 func (c *client) upload(ctx context.Context) (err error) {
 	c.jarID, err = c.rest.upload(ctx, c.target.jar)
 	return err
@@ -107,7 +110,7 @@ func (c *client) java(name, lib string, options []string, mainClass string, argu
 		return nil, err
 	}
 	all := slices.Concat(jvmFlags, options, []string{
-		"-Dlog.file=" + filepath.Join(c.dir, name+".flink.log"),
+		"-Dsnapback.log=" + c.logOf(name),
 		"-Dlog4j.configurationFile=file://" + c.log4j(),
 		"-cp", classPath, mainClass,
 	}, arguments)

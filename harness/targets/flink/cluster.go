@@ -66,7 +66,13 @@ func start(ctx context.Context, t Target, spec harness.ClusterSpec) (_ harness.C
 	if err := c.StartJobManagers(ctx); err != nil {
 		return nil, err
 	}
-	return c, c.StartTaskManagers(ctx)
+	if err := c.StartTaskManagers(ctx); err != nil {
+		return nil, err
+	}
+	return c, c.until(ctx, "the slots to be free", startTimeout, func() bool { // they are told of after the TaskManagers
+		free, err := c.rest.freeSlots(ctx)
+		return err == nil && free >= c.spec.TaskManagers
+	})
 }
 
 // configure makes the cluster's directories and writes its configuration.
@@ -185,8 +191,10 @@ func (c *cluster) StartTaskManagers(ctx context.Context) error {
 func (c *cluster) StartJobManagers(ctx context.Context) error {
 	before := len(c.JobManagers())
 	err := c.processes.JobManagers.Fill(1, func(name string) (process.Worker, error) {
-		c.log = process.NewTail(filepath.Join(c.dir, name+".flink.log"))
-		return c.start(ctx, name, string(faults.JobManager), c.restPort, []string{"-Xmx256m"},
+		c.log = process.NewTail(c.logOf(name))
+		// By that property the REST API finds the log; and RocksDB, in a TaskManager, a place
+		// for its own, in a file whose name is too long.
+		return c.start(ctx, name, string(faults.JobManager), c.restPort, []string{"-Xmx256m", "-Dlog.file=" + c.logOf(name)},
 			"org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint")
 	})
 	if err != nil || before > 0 {

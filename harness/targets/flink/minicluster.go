@@ -213,7 +213,7 @@ func (c *minicluster) startJVM(ctx context.Context) error {
 	if c.jvm, err = c.starter.Start(c.dir, name, command); err != nil {
 		return err
 	}
-	c.log = process.NewTail(filepath.Join(c.dir, name+".flink.log"))
+	c.log = process.NewTail(c.logOf(name))
 	said := process.NewTail(c.jvm.Log)
 	if err := c.until(ctx, "the cluster to listen", func() (bool, error) {
 		lines, err := said.Lines()

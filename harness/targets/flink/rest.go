@@ -50,6 +50,15 @@ func (r *rest) call(ctx context.Context, method, path string, request, answer an
 	return r.send(ctx, method, path, "application/json", body, answer)
 }
 
+// freeSlots is how many slots of the cluster nobody uses.
+func (r *rest) freeSlots(ctx context.Context) (int, error) {
+	var overview struct {
+		Available int `json:"slots-available"`
+	}
+	err := r.call(ctx, http.MethodGet, "/overview", nil, &overview)
+	return overview.Available, err
+}
+
 func (r *rest) send(ctx context.Context, method, path, contentType string, body io.Reader, answer any) error {
 	response, err := r.open(ctx, method, path, contentType, body)
 	if err != nil {

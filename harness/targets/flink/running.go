@@ -117,14 +117,12 @@ func (r Running) Start(ctx context.Context, spec harness.ClusterSpec) (harness.C
 	if r.retained != spec.Retained {
 		return nil, fmt.Errorf("the scenario wants a cluster that retains %d checkpoints, this one retains %d (execution.checkpointing.num-retained)", spec.Retained, r.retained)
 	}
-	var overview struct {
-		Available int `json:"slots-available"`
-	}
-	if err := r.rest.call(ctx, http.MethodGet, "/overview", nil, &overview); err != nil {
+	free, err := r.rest.freeSlots(ctx)
+	if err != nil {
 		return nil, err
 	}
-	if overview.Available < spec.TaskManagers {
-		return nil, fmt.Errorf("the scenario wants %d slots, the cluster has %d free", spec.TaskManagers, overview.Available)
+	if free < spec.TaskManagers {
+		return nil, fmt.Errorf("the scenario wants %d slots, the cluster has %d free", spec.TaskManagers, free)
 	}
 	dir, err := filepath.Abs(spec.Dir)
 	if err != nil {
