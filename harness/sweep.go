@@ -22,10 +22,14 @@ type Sweep struct {
 	Seed    uint64
 	Dir     string // for the cluster
 	History io.Writer
-	Kill    faults.Process // whom
+	Kill    faults.Process // whom; of a [Task] the operation fails
 	Every   int            // of so many operations one is swept; 0: each
 	Timeout time.Duration  // on all of it
 }
+
+// Task is the cheapest to kill: the operation fails, and with it the task that does it, or
+// the checkpoint.
+const Task faults.Process = "task"
 
 // Swept is what became of one operation.
 type Swept struct {
@@ -33,7 +37,7 @@ type Swept struct {
 	Operation  string         `json:"operation"`
 	Phase      faults.Phase   `json:"phase"`
 	Checkpoint int64          `json:"checkpoint"` // in progress
-	Restored   int64          `json:"restored"`   // from which the job came back
+	Restored   int64          `json:"restored"`   // from which the job came back; 0: it went on
 	Took       time.Duration  `json:"took_ns"`    // until it ran again
 	Verdict    oracle.Verdict `json:"verdict"`
 }
@@ -87,11 +91,8 @@ func (s *sweeping) all(every int, done func(Swept)) error {
 	}
 	for step, absent := 1, 0; absent < absentMax; step += every {
 		absent++
-		for _, when := range []faults.When{faults.Before, faults.After} {
-			swept, err := s.one(faults.Fault{
-				Action: faults.Kill, Process: s.kill,
-				Moment: faults.Moment{When: when, Operation: faults.Operation{Kind: faults.Change, Step: step}},
-			})
+		for _, fault := range s.faultsAt(step) {
+			swept, err := s.one(fault)
 			if err != nil {
 				return err
 			}
@@ -104,6 +105,18 @@ func (s *sweeping) all(every int, done func(Swept)) error {
 		}
 	}
 	return s.await(s.ctx, scenarios.Await{Job: s.current, Status: storage.Finished})
+}
+
+// faultsAt are those of one operation.
+func (s *sweeping) faultsAt(step int) []faults.Fault {
+	fault := faults.Fault{Action: faults.Kill, Process: s.kill, Moment: faults.Moment{Operation: faults.Operation{Kind: faults.Change, Step: step}}}
+	if s.kill == Task {
+		fault.Action, fault.Process, fault.Detail, fault.Moment.When = faults.Fail, "", "EIO", faults.On
+		return []faults.Fault{fault}
+	}
+	before, after := fault, fault
+	before.Moment.When, after.Moment.When = faults.Before, faults.After
+	return []faults.Fault{before, after}
 }
 
 // next submits another job, unless one runs.
@@ -159,8 +172,10 @@ func (s *sweeping) comesBack(swept Swept, fired history.Event) (Swept, error) {
 	job, _ := s.history.Job(s.current)
 	swept.Operation, swept.Phase = fired.Operation, faults.Phase(fired.Phase)
 	_, swept.Checkpoint, _ = s.history.InProgress(fired.Number)
-	if err := s.start(s.ctx, s.kill); err != nil {
-		return swept, err
+	if s.kill != Task {
+		if err := s.start(s.ctx, s.kill); err != nil {
+			return swept, err
+		}
 	}
 	if s.kill == faults.JobManager { // with it the job is gone, which its user resumes
 		if err := s.submitNext(job.Name); err != nil {
@@ -168,6 +183,7 @@ func (s *sweeping) comesBack(swept Swept, fired history.Event) (Swept, error) {
 		}
 		job, _ = s.history.Job(s.current)
 	}
+	wentOn := false
 	ranAgain := func() bool {
 		for _, e := range s.history.Events[fired.Number:] {
 			switch {
@@ -175,6 +191,9 @@ func (s *sweeping) comesBack(swept Swept, fired history.Event) (Swept, error) {
 				swept.Restored = e.Checkpoint
 			case e.Kind == history.Status && e.Status == storage.Running && e.ID == job.ID:
 				swept.Took = e.At() - fired.At()
+				return true
+			case s.kill == Task && swept.Restored == 0 && e.Kind == history.Completed && e.Checkpoint > swept.Checkpoint:
+				wentOn = true
 				return true
 			}
 		}
@@ -184,7 +203,7 @@ func (s *sweeping) comesBack(swept Swept, fired history.Event) (Swept, error) {
 		return swept, err
 	}
 	swept.Verdict = oracle.Pass
-	if swept.Took == 0 && s.status(job) != storage.Finished {
+	if swept.Took == 0 && !wentOn && s.status(job) != storage.Finished {
 		swept.Verdict = oracle.Fail
 	}
 	if fault, err := faults.Parse(swept.Fault); err != nil || (s.kill == faults.TaskManager && fault.Moment.When == faults.Before) {

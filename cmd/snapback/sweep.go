@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -34,8 +35,8 @@ type swept struct {
 }
 
 func sweep(command *cobra.Command, o crashOptions, arguments []string) error {
-	if o.kill != string(faults.TaskManager) && o.kill != string(faults.JobManager) {
-		return harness.Usagef("--kill: want taskmanager or jobmanager, got %q", o.kill)
+	if !slices.Contains([]string{string(harness.Task), string(faults.TaskManager), string(faults.JobManager)}, o.kill) {
+		return harness.Usagef("--kill: want task, taskmanager or jobmanager, got %q", o.kill)
 	}
 	if o.every < 1 {
 		return harness.Usagef("--every: want 1 or more, got %d", o.every)

@@ -14,16 +14,20 @@ import (
 
 // A process is killed at the operations of checkpoints, and the job comes back.
 func TestSweep(t *testing.T) {
-	for kill, every := range map[faults.Process]int{faults.TaskManager: 3, faults.JobManager: 14} {
+	for _, c := range []struct {
+		kill         faults.Process
+		every, kills int // of one operation
+	}{{harness.Task, 3, 1}, {faults.TaskManager, 3, 2}, {faults.JobManager, 14, 2}} {
+		kill := c.kill
 		s := catalogue(t, "durability/operations")[0]
 		s.Workload.Records = 2000
-		sweep := harness.Sweep{Target: reference.Simulated{}, Seed: 5, History: io.Discard, Kill: kill, Every: every, Timeout: 2 * time.Minute}
+		sweep := harness.Sweep{Target: reference.Simulated{}, Seed: 5, History: io.Discard, Kill: kill, Every: c.every, Timeout: 2 * time.Minute}
 		phases := map[faults.Phase]int{}
 		operations, result, err := sweep.Run(context.Background(), s, func(one harness.Swept) { phases[one.Phase]++ })
 		if err != nil || result.Verdict != oracle.Pass {
 			t.Errorf("%s: %s %s %+v, %v", kill, result.Verdict, result.Reason, result.Findings, err)
 		}
-		if len(operations) < 6 || phases[faults.Begin] != 2 || phases[faults.State] == 0 {
+		if len(operations) < 6 || phases[faults.Begin] != c.kills || phases[faults.State] == 0 {
 			t.Errorf("%s: %d kills: %v", kill, len(operations), phases)
 		}
 		t.Logf("%s: %d kills: %v, %s", kill, len(operations), phases, result.Took)
