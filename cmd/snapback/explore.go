@@ -209,7 +209,7 @@ type explored struct {
 // kindOf is a fault but for its numbers, so that there are not more kinds the longer a
 // campaign lasts.
 func kindOf(fault faults.Fault) string {
-	kind := strings.Join(strings.Fields(fmt.Sprintf("%s %s", fault.Action, fault.Process)), " ")
+	kind := strings.TrimSpace(string(fault.Action) + " " + string(fault.Process))
 	switch {
 	case fault.Moment.AtOperation():
 		return fmt.Sprintf("(%s (%s …))", kind, fault.Moment.When)

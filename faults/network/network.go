@@ -19,9 +19,7 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"maps"
 	"net"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,10 +48,15 @@ type Network struct {
 	servers   []net.Listener    // through which they dial
 	outside   map[string]bool   // addresses of those to whom nothing is done
 	links     map[link]*toxiproxy.Proxy
-	cut       map[string]bool
-	lag       map[string]time.Duration
-	limit     map[string]int64 // kilobytes a second
-	healed    chan struct{}    // closed when what was cut is healed
+	bad       map[string]condition // by process, or storage
+	healed    chan struct{}        // closed when what was cut is healed
+}
+
+// condition is what is done to connections.
+type condition struct {
+	cut   bool
+	lag   time.Duration
+	limit int64 // kilobytes a second; 0: none
 }
 
 // link is the connections that one process, or all, has to an address.
@@ -68,7 +71,7 @@ func New() *Network {
 	return &Network{
 		server:    toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()),
 		processes: map[string]string{}, outside: map[string]bool{},
-		links: map[link]*toxiproxy.Proxy{}, cut: map[string]bool{}, lag: map[string]time.Duration{}, limit: map[string]int64{}, healed: make(chan struct{}),
+		links: map[link]*toxiproxy.Proxy{}, bad: map[string]condition{}, healed: make(chan struct{}),
 	}
 }
 
@@ -149,7 +152,7 @@ func (n *Network) whose(address string) (name string, inside bool) {
 func (n *Network) untilHealed(ctx context.Context, l link) error {
 	for {
 		n.mu.Lock()
-		cut, healed := n.isCut(l), n.healed
+		cut, healed := n.condition(l).cut, n.healed
 		n.mu.Unlock()
 		if !cut {
 			return nil
@@ -186,31 +189,25 @@ func (l link) touches(name string) bool {
 	return name == l.from || name == l.to
 }
 
-func (n *Network) isCut(l link) bool {
-	for name := range n.cut {
-		if l.touches(name) {
-			return true
+// condition is what is done to a link, at either end.
+func (n *Network) condition(l link) (all condition) {
+	for name, c := range n.bad {
+		if !l.touches(name) {
+			continue
+		}
+		all.cut = all.cut || c.cut
+		all.lag += c.lag
+		if all.limit == 0 || (c.limit > 0 && c.limit < all.limit) {
+			all.limit = c.limit
 		}
 	}
-	return false
+	return all
 }
 
-// apply does to a link what is done to its ends.
+// apply brings a link into its condition.
 func (n *Network) apply(l link) error {
-	toxics := n.links[l].Toxics
+	toxics, c := n.links[l].Toxics, n.condition(l)
 	toxics.ResetToxics(context.Background())
-	var late time.Duration
-	for name, by := range n.lag {
-		if l.touches(name) {
-			late += by
-		}
-	}
-	var narrowest int64
-	for name, rate := range n.limit {
-		if l.touches(name) && (narrowest == 0 || rate < narrowest) {
-			narrowest = rate
-		}
-	}
 	var failed error
 	add := func(kind, attribute string, value int64) {
 		for _, direction := range []string{"upstream", "downstream"} {
@@ -219,98 +216,62 @@ func (n *Network) apply(l link) error {
 			failed = errors.Join(failed, err)
 		}
 	}
-	if late > 0 {
-		add("latency", "latency", late.Milliseconds())
+	if c.lag > 0 {
+		add("latency", "latency", c.lag.Milliseconds())
 	}
-	if narrowest > 0 {
-		add("bandwidth", "rate", narrowest)
+	if c.limit > 0 {
+		add("bandwidth", "rate", c.limit)
 	}
-	if n.isCut(l) {
+	if c.cut {
 		add("timeout", "timeout", 0) // never: nothing comes through, and nobody is told
 	}
 	return failed
 }
 
-// each does something with every link that a name touches.
-func (n *Network) each(name string, do func(link) error) error {
+// Do makes a fault of connections happen: to those from and to a process, or to storage.
+// What is cut tells nobody; once it is healed it is closed, and what was sent on it is
+// lost. What is broken is closed, and can be made anew at once.
+func (n *Network) Do(fault faults.Fault, name string) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	c, change := n.bad[name], n.apply
+	switch fault.Action {
+	case faults.Cut:
+		c.cut = true
+	case faults.Lag:
+		c.lag = time.Duration(fault.Amount)
+	case faults.Limit:
+		c.limit = fault.Amount
+	case faults.Break:
+		change = func(l link) error {
+			n.links[l].Stop()
+			return n.links[l].Start() // at the same address
+		}
+	case faults.Heal:
+		return n.heal()
+	default:
+		return fmt.Errorf("%s is not done to connections", fault)
+	}
+	n.bad[name] = c
 	var failed error
 	for l := range n.links {
 		if l.touches(name) {
-			failed = errors.Join(failed, do(l))
+			failed = errors.Join(failed, change(l))
 		}
 	}
 	return failed
 }
 
-// Cut lets nothing more through from or to a process, or to storage, and tells nobody.
-func (n *Network) Cut(name string) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.cut[name] = true
-	return n.each(name, n.apply)
-}
-
-// Lag delays what goes from or to a process, or to storage, in both directions.
-func (n *Network) Lag(name string, by time.Duration) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.lag[name] = by
-	return n.each(name, n.apply)
-}
-
-// Limit lets through from or to a process, or storage, no more than so many kilobytes a
-// second, in each direction of each connection.
-func (n *Network) Limit(name string, rate int64) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.limit[name] = rate
-	return n.each(name, n.apply)
-}
-
-// Break closes the connections from and to a process, or to storage. New ones can be made
-// at once.
-func (n *Network) Break(name string) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.each(name, func(l link) error {
-		n.links[l].Stop()
-		return n.links[l].Start() // at the same address
-	})
-}
-
-// Heal lets everything through again. Connections that were cut are closed: what was sent
-// on them is lost.
-func (n *Network) Heal() error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	touched := slices.Concat(slices.Collect(maps.Keys(n.cut)), slices.Collect(maps.Keys(n.lag)), slices.Collect(maps.Keys(n.limit)))
-	clear(n.cut)
-	clear(n.lag)
-	clear(n.limit)
+// heal lets everything through again.
+func (n *Network) heal() error {
+	clear(n.bad)
 	close(n.healed)
 	n.healed = make(chan struct{})
 	var failed error
-	for _, name := range touched {
-		failed = errors.Join(failed, n.each(name, n.apply))
+	for l := range n.links {
+		failed = errors.Join(failed, n.apply(l))
 	}
 	return failed
-}
-
-// Do makes a fault of connections happen.
-func (n *Network) Do(fault faults.Fault, name string) error {
-	switch fault.Action {
-	case faults.Cut:
-		return n.Cut(name)
-	case faults.Break:
-		return n.Break(name)
-	case faults.Lag:
-		return n.Lag(name, time.Duration(fault.Amount))
-	case faults.Limit:
-		return n.Limit(name, fault.Amount)
-	case faults.Heal:
-		return n.Heal()
-	}
-	return fmt.Errorf("%s is not done to connections", fault)
 }
 
 // Close ends all connections.

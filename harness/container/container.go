@@ -4,7 +4,7 @@
 //
 // It is the one package outside the suites that knows Docker. All it starts is taken away
 // when the group is closed or this process ends, however that is: by a lease.
-// It needs the docker command, and pulls no image.
+// It needs the docker command.
 //
 // Start with [Open].
 package container

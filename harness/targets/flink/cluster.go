@@ -201,10 +201,12 @@ func (c *cluster) StartJobManagers(ctx context.Context) error {
 		return err
 	}
 	clear(c.watcher.registered) // with an earlier one
-	err = c.until(ctx, "the JobManager to listen", startTimeout, func() bool {
+	if err := c.until(ctx, "the JobManager to listen", startTimeout, func() bool {
 		return c.rest.call(ctx, http.MethodGet, "/config", nil, nil) == nil
-	})
-	return errors.Join(err, c.upload(ctx))
+	}); err != nil {
+		return err
+	}
+	return c.upload(ctx)
 }
 
 // JobManagers implements [harness.Controls].
