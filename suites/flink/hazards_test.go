@@ -45,29 +45,21 @@ func drive(ctx context.Context, target harness.Target, dir string) *driven {
 	return d
 }
 
-// backend is a state backend as scenarios call it, and whether barriers overtake.
-type backend struct {
-	name      string
-	unaligned bool
-}
-
-var incremental = backend{name: "incremental"}
+var incremental = scenarios.Job{Backend: "incremental"}
 
 // submit submits a job that goes on for long, and returns its id.
-func (d *driven) submit(as backend, submission harness.Submission) string {
+func (d *driven) submit(submission harness.Submission) string {
 	GinkgoHelper()
-	id, err := d.trySubmit(as, submission)
+	id, err := d.trySubmit(submission)
 	Expect(err).NotTo(HaveOccurred())
 	return id
 }
 
-func (d *driven) trySubmit(as backend, submission harness.Submission) (string, error) {
+func (d *driven) trySubmit(submission harness.Submission) (string, error) {
 	GinkgoHelper()
 	d.jobs++
-	submission.Job = scenarios.Job{
-		Parallelism: max(1, submission.Job.Parallelism), Interval: 100 * time.Millisecond, Timeout: time.Minute, Retention: storage.RetainOnCancellation,
-		Restarts: submission.Job.Restarts, Backend: as.name, Unaligned: as.unaligned,
-	}
+	job := &submission.Job
+	job.Parallelism, job.Interval, job.Timeout, job.Retention = max(1, job.Parallelism), 100*time.Millisecond, time.Minute, storage.RetainOnCancellation
 	submission.Workload = workload.Workload{Name: workload.Counts, Seed: 1, Splits: 2, Records: 1_000_000, Keys: 64, Pause: time.Millisecond}
 	submission.Dir = filepath.Join(d.Work(), fmt.Sprint("job-", d.jobs))
 	Expect(d.Files().MkdirAll(submission.Dir)).To(Succeed())
@@ -135,14 +127,14 @@ func (d *driven) missing(path string) (files []string) {
 var _ = Describe("Flink, where it loses a checkpoint that nobody took from it", func() {
 	It("deletes a retained checkpoint when its job id is used again without it", Label("CLN-01"), func(ctx context.Context) {
 		d := drive(ctx, inOneJVM(ctx), GinkgoT().TempDir())
-		first := d.submit(backend{}, harness.Submission{})
+		first := d.submit(harness.Submission{})
 		d.completed(first, 3)
 		kept := d.cancel(first)
 		Expect(d.missing(kept)).To(BeEmpty())
 
 		d.restart() // one and the same cluster refuses an id that it knows
 		after := len(d.events)
-		Expect(d.submit(backend{}, harness.Submission{ID: first})).To(Equal(first))
+		Expect(d.submit(harness.Submission{ID: first})).To(Equal(first))
 		number, ok := storage.ParseCheckpointName(filepath.Base(kept))
 		Expect(ok).To(BeTrue())
 		d.until("the checkpoint with the id of the retained one", after, func(e history.Event) bool {
@@ -156,9 +148,8 @@ var _ = Describe("Flink, where it loses a checkpoint that nobody took from it", 
 	})
 
 	It("cannot restore the first incremental checkpoint after a native savepoint that was claimed (FLINK-39964)", Label("SHR-01"), func(ctx context.Context) {
-		dir := GinkgoT().TempDir()
-		d := drive(ctx, inOneJVM(ctx), dir)
-		first := d.submit(incremental, harness.Submission{})
+		d := drive(ctx, inOneJVM(ctx), GinkgoT().TempDir())
+		first := d.submit(harness.Submission{Job: incremental})
 		d.completed(first, 1)
 		savepoint, err := d.Cluster.(interface {
 			NativeSavepoint(ctx context.Context, id, dir string) (string, error)
@@ -166,19 +157,18 @@ var _ = Describe("Flink, where it loses a checkpoint that nobody took from it", 
 		Expect(err).NotTo(HaveOccurred())
 		d.cancel(first)
 
-		second := d.submit(incremental, harness.Submission{Restore: savepoint, ClaimMode: storage.Claim})
-		after := len(d.events)
-		d.until("a checkpoint", after, func(e history.Event) bool { return e.Kind == history.Completed && e.ID == second })
+		second := d.submit(harness.Submission{Job: incremental, Restore: savepoint, ClaimMode: storage.Claim})
+		d.completed(second, 1)
 		kept := d.cancel(second)
 		AddReportEntry("missing", strings.Join(d.missing(kept), " "))
-		after = len(d.events)
-		third := d.submit(incremental, harness.Submission{Restore: kept})
+		after := len(d.events)
+		third := d.submit(harness.Submission{Job: incremental, Restore: kept})
 		Expect(d.ends(third, after)).To(Equal(storage.Failed))
 	})
 
 	It("leaves an older checkpoint whose shared files are gone, when it is killed while it subsumes it", Label("SHR-01"), func(ctx context.Context) {
 		d := drive(ctx, inOneJVM(ctx), GinkgoT().TempDir())
-		id := d.submit(incremental, harness.Submission{})
+		id := d.submit(harness.Submission{Job: incremental})
 		d.completed(id, 2)
 		taps, killed := d.Cluster.(harness.Tapped).Tap(), false
 		// Both are under way at the same time; which comes first is left to threads.
@@ -210,20 +200,19 @@ var _ = Describe("Flink, where it loses a checkpoint that nobody took from it", 
 var _ = Describe("Flink, resumed again and again", func() {
 	It("keeps what each claims, whatever the parallelism, with barriers that overtake", Label("SHR-01", "REC-04"), func(ctx context.Context) {
 		d := drive(ctx, inOneJVM(ctx), GinkgoT().TempDir())
-		as := backend{name: "incremental", unaligned: true}
 		kept := ""
 		for _, parallelism := range []int{2, 1, 2, 1} {
-			submission := harness.Submission{Restore: kept, Job: scenarios.Job{Parallelism: parallelism}}
+			submission := harness.Submission{Restore: kept, Job: scenarios.Job{Parallelism: parallelism, Backend: "incremental", Unaligned: true}}
 			if kept != "" {
 				submission.ClaimMode = storage.Claim
 			}
-			id := d.submit(as, submission)
+			id := d.submit(submission)
 			if kept != "" {
 				restored := d.until("the job to be restored", 0, func(e history.Event) bool { return e.Kind == history.Restored && e.ID == id })
 				Expect(filepath.Base(restored.Path)).To(Equal(filepath.Base(kept)))
 			}
 			// The first checkpoint of a job is taken while it has hardly come back.
-			d.until("a checkpoint", 0, func(e history.Event) bool { return e.Kind == history.Completed && e.ID == id })
+			d.completed(id, 1)
 			kept = d.cancel(id)
 			Expect(d.missing(kept)).To(BeEmpty())
 		}
@@ -301,7 +290,7 @@ var _ = Describe("Flink, after a power loss", func() {
 			if scheme, ok := settings["execution.checkpointing.dir"]; ok {
 				settings["execution.checkpointing.dir"] = scheme + d.Root()
 			}
-			id := d.submit(backend{}, harness.Submission{Settings: settings})
+			id := d.submit(harness.Submission{Settings: settings})
 			d.completed(id, 3)
 			path := filesystem.Join(d.Root(), id, storage.CheckpointName(3))
 			count, examples := d.afterPowerLoss(path, c.level, statesMost)
@@ -314,7 +303,7 @@ var _ = Describe("Flink, after a power loss", func() {
 			}
 			worst := c.possible[len(c.possible)-1]
 			again := d.losePower(c.level, examples[worst], dir)
-			resumed, err := again.trySubmit(backend{}, harness.Submission{Restore: path})
+			resumed, err := again.trySubmit(harness.Submission{Restore: path})
 			var refused *harness.RefusedError
 			if errors.As(err, &refused) {
 				return
