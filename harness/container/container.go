@@ -48,7 +48,6 @@ type Group struct {
 	id      string // on all that goes with the lease
 	lease   *lease.Lease
 	inside  *testcontainers.DockerNetwork // between the containers; cut off is who is not on it
-	control *testcontainers.DockerNetwork // on which published ports are reached, whatever is cut
 	members map[string]*Container
 }
 
@@ -88,10 +87,7 @@ func Open(ctx context.Context) (_ *Group, err error) {
 	if g.lease, err = takeLease(g.Label()); err != nil {
 		return nil, errors.Join(err, g.docker.Close())
 	}
-	if g.inside, err = g.network(ctx); err == nil {
-		g.control, err = g.network(ctx)
-	}
-	if err != nil {
+	if g.inside, err = g.network(ctx); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
 	return g, nil
@@ -114,11 +110,20 @@ func (g *Group) network(ctx context.Context) (made *testcontainers.DockerNetwork
 	return nil, fmt.Errorf("no subnet is free for a network of containers: %w", err)
 }
 
-// Start starts a container.
+// Start starts a container. One whose port is published has another network, of its own,
+// so that it is reached there also while it is cut off from the others.
 func (g *Group) Start(ctx context.Context, name string, spec Spec) (*Container, error) {
+	networks := []string{g.inside.Name}
+	if spec.Publish != "" {
+		control, err := g.network(ctx)
+		if err != nil {
+			return nil, err
+		}
+		networks = append(networks, control.Name)
+	}
 	request := testcontainers.ContainerRequest{
 		Image: spec.Image, Entrypoint: spec.Command, Labels: map[string]string{leaseLabel: g.id},
-		Networks: []string{g.inside.Name, g.control.Name}, NetworkAliases: map[string][]string{g.inside.Name: {spec.Host}},
+		Networks: networks, NetworkAliases: map[string][]string{g.inside.Name: {spec.Host}},
 		ConfigModifier: func(c *container.Config) {
 			c.User = fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid()) // what it writes is ours
 			c.WorkingDir, c.Env, c.Hostname = spec.Dir, append(c.Env, spec.Environment...), spec.Host

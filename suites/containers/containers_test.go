@@ -43,7 +43,7 @@ func beKilled(image string) {
 	ctx := context.Background()
 	group, err := container.Open(ctx)
 	if err == nil {
-		_, err = group.Start(ctx, "sleeper", sleeper(image, "sleeper"))
+		_, err = group.Start(ctx, "sleeper", reachable(image, "sleeper"))
 	}
 	if err != nil {
 		fmt.Println(err)
@@ -56,6 +56,17 @@ func beKilled(image string) {
 // sleeper is a process that does nothing, for long.
 func sleeper(image, host string) container.Spec {
 	return container.Spec{Image: image, Host: host, Command: []string{"sleep", "1000"}, Dir: "/"}
+}
+
+// reachable is a sleeper whose port is published, on a network of its own.
+func reachable(image, host string) container.Spec {
+	spec := sleeper(image, host)
+	port, err := servers.FreePort()
+	if err != nil {
+		panic(err) // the machine has none left
+	}
+	spec.Publish = port
+	return spec
 }
 
 func TestContainers(t *testing.T) {
@@ -113,17 +124,26 @@ var _ = Describe("A container", func() {
 	}
 
 	It("cannot be reached while it is cut off, and can at the same address afterwards", func(ctx context.Context) {
-		one, other := start(ctx, "one"), start(ctx, "other")
+		var both []*container.Container
+		for _, name := range []string{"one", "other"} {
+			c, err := group.Start(ctx, name, reachable(image, name))
+			Expect(err).NotTo(HaveOccurred())
+			both = append(both, c)
+		}
+		one, other := both[0], both[1]
 		// Bash connects by itself: refused is an answer, and silence is none.
-		ask := func() string {
-			output, _ := exec.CommandContext(ctx, "docker", "exec", one.ID(), "timeout", "1", "bash", "-c", "</dev/tcp/"+other.Address()+"/1").CombinedOutput()
+		ask := func(at string) string {
+			output, _ := exec.CommandContext(ctx, "docker", "exec", one.ID(), "timeout", "1", "bash", "-c", "</dev/tcp/"+at+"/1").CombinedOutput()
 			return string(output)
 		}
-		Expect(ask()).To(ContainSubstring("Connection refused"))
+		Expect(ask(other.Address())).To(ContainSubstring("Connection refused"))
+		Expect(ask("other")).To(ContainSubstring("Connection refused"))
 		Expect(group.Cut("other")).To(Succeed())
-		Expect(ask()).NotTo(ContainSubstring("Connection refused"))
+		Expect(ask(other.Address())).NotTo(ContainSubstring("Connection refused"))
+		Expect(ask("other")).NotTo(ContainSubstring("Connection refused"), "there is another way")
 		Expect(group.Heal()).To(Succeed())
-		Expect(ask()).To(ContainSubstring("Connection refused"))
+		Expect(ask(other.Address())).To(ContainSubstring("Connection refused"))
+		Expect(ask("other")).To(ContainSubstring("Connection refused"))
 	})
 
 	It("stands still while it is paused, and is slow within its quota", func(ctx context.Context) {
