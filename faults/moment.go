@@ -3,6 +3,7 @@ package faults
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -101,6 +102,9 @@ const (
 )
 
 var phases = []Phase{Begin, State, Metadata, Publish, Discard}
+
+// Phases returns all phases, in their order.
+func Phases() []Phase { return slices.Clone(phases) }
 
 // PhaseOf says of which phase an operation is; of none, nothing.
 func PhaseOf(kind Kind, name, newName string) Phase {

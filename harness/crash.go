@@ -60,7 +60,6 @@ type crashing struct {
 	ctx      context.Context
 	scenario scenarios.Scenario
 	group    errgroup.Group
-	rand     *rand.Rand
 	points   []*Point
 	done     func(Result, scenarios.Scenario)
 
@@ -76,9 +75,7 @@ func (c Crashes) Run(ctx context.Context, s scenarios.Scenario, done func(Result
 	if err != nil {
 		return nil, err
 	}
-	visit := &crashing{
-		Crashes: c, ctx: ctx, scenario: r.scenario, done: done, seen: map[uint64]bool{}, rand: rand.New(rand.NewPCG(c.Seed, 0xcafe)),
-	}
+	visit := &crashing{Crashes: c, ctx: ctx, scenario: r.scenario, done: done, seen: map[uint64]bool{}}
 	visit.group.SetLimit(max(1, c.Parallel))
 	if err := visit.watch(r, nil); err != nil {
 		return nil, errors.Join(err, r.close())
@@ -116,8 +113,8 @@ func (c *crashing) visit(r *run, durable Durable, o tap.Operation, earlier []fau
 		most = 1
 	}
 	var states []crashState
-	durable.Disk(func(disk *filesystem.Memory) { states = c.states(disk, most, point) })
-	knowing := knowledge(r)
+	durable.Disk(func(disk *filesystem.Memory) { states = c.states(disk, most, point, c.random(earlier, o.Number)) })
+	knowing := knowledge(r, earlier)
 	for _, state := range states {
 		point.Visited++
 		if !c.isNew(state.left, knowing) {
@@ -147,8 +144,21 @@ type crashState struct {
 	left   *filesystem.Memory
 }
 
+// random returns what decides at a place, whatever is visited elsewhere meanwhile.
+func (c *crashing) random(earlier []faults.Fault, number int) *rand.Rand {
+	return rand.New(rand.NewPCG(c.Seed, place(earlier)*31+uint64(number)))
+}
+
+// place is another one after other power losses.
+func place(earlier []faults.Fault) (sum uint64) {
+	for _, fault := range earlier {
+		sum = (sum*31+uint64(fault.Moment.Operation.Nth))*31 + uint64(fault.Amount)
+	}
+	return sum
+}
+
 // states returns the states to visit: all, or as many at random.
-func (c *crashing) states(disk *filesystem.Memory, most int, point *Point) []crashState {
+func (c *crashing) states(disk *filesystem.Memory, most int, point *Point, random *rand.Rand) []crashState {
 	var states []crashState
 	disk.EveryCrash(c.Model, func(number uint64, left *filesystem.Memory) bool {
 		states = append(states, crashState{number, left})
@@ -158,25 +168,19 @@ func (c *crashing) states(disk *filesystem.Memory, most int, point *Point) []cra
 	if point.All {
 		return states
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	point.States = disk.States(c.Model, estimates, c.rand.IntN)
+	point.States = disk.States(c.Model, estimates, random.IntN)
 	states = states[:most]
 	for i := range states {
-		number := c.rand.Uint64() >> 1
+		number := random.Uint64() >> 1
 		states[i] = crashState{number, disk.Crash(c.Model, filesystem.State(number))}
 	}
 	return states
 }
 
-func (c *crashing) oneIn(n int) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.rand.IntN(n) == 0
-}
-
-// knowledge is the same for runs of a campaign that have seen the same.
-func knowledge(r *run) (sum uint64) {
+// knowledge is the same for runs of a campaign that have seen the same, after the same
+// power losses.
+func knowledge(r *run, earlier []faults.Fault) (sum uint64) {
+	sum = place(earlier)
 	for _, e := range r.history.Events {
 		if e.Kind != history.Triggered && e.Kind != history.Aborted {
 			sum = sum*31 + uint64(e.Number)
@@ -264,7 +268,7 @@ func (c *crashing) steps(ctx context.Context, r *run, survivor Target, state uin
 	if err := r.comeUp(ctx, survivor, state); err != nil {
 		return err
 	}
-	if c.AgainIn > 0 && len(armed) == 1 && c.oneIn(c.AgainIn) {
+	if c.AgainIn > 0 && len(armed) == 1 && c.random(armed, 0).IntN(c.AgainIn) == 0 {
 		if err := c.watch(r, armed); err != nil {
 			return err
 		}

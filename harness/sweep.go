@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/snapback/snapback/faults"
@@ -40,6 +41,8 @@ type Swept struct {
 	Restored   int64          `json:"restored"`   // from which the job came back; 0: it went on
 	Took       time.Duration  `json:"took_ns"`    // until it ran again
 	Verdict    oracle.Verdict `json:"verdict"`
+
+	when faults.When // the process was killed
 }
 
 // How many checkpoints are waited for an operation that one may not have, for how long, and
@@ -84,32 +87,60 @@ func (c Sweep) Run(ctx context.Context, s scenarios.Scenario, done func(Swept)) 
 	return sweep.swept, result, nil
 }
 
-// all sweeps one operation after the other, until checkpoints have no more of them.
+// all sweeps one operation after the other, until checkpoints have no more of them. Tasks
+// write side by side, so that an operation has another number in each checkpoint, and a
+// phase of a single operation may be passed over: such a phase is swept by its name.
 func (s *sweeping) all(every int, done func(Swept)) error {
 	if _, ok := s.cluster.(Tapped); !ok {
 		return errors.New("the operations of the target on storage cannot be seen")
 	}
 	for step, absent := 1, 0; absent < absentMax; step += every {
+		found, err := s.sweep(s.faultsAt(faults.Operation{Kind: faults.Change, Step: step}), done)
+		if err != nil {
+			return err
+		}
 		absent++
-		for _, fault := range s.faultsAt(step) {
-			swept, err := s.one(fault)
-			if err != nil {
-				return err
-			}
-			if swept.Verdict == oracle.Void {
+		if found {
+			absent = 0
+		}
+	}
+	for _, phase := range faults.Phases() {
+		for _, fault := range s.faultsAt(faults.Operation{Kind: faults.Change, Phase: phase}) {
+			if s.sweptIn(phase, fault.Moment.When) {
 				continue
 			}
-			absent = 0
-			s.swept = append(s.swept, swept)
-			done(swept)
+			if _, err := s.sweep([]faults.Fault{fault}, done); err != nil {
+				return err
+			}
 		}
 	}
 	return s.await(s.ctx, scenarios.Await{Job: s.current, Status: storage.Finished})
 }
 
+// sweep sweeps with the faults, and says whether any checkpoint had their operation.
+func (s *sweeping) sweep(at []faults.Fault, done func(Swept)) (found bool, err error) {
+	for _, fault := range at {
+		swept, err := s.one(fault)
+		if err != nil {
+			return found, err
+		}
+		if swept.Verdict == oracle.Void {
+			continue
+		}
+		found = true
+		s.swept = append(s.swept, swept)
+		done(swept)
+	}
+	return found, nil
+}
+
+func (s *sweeping) sweptIn(phase faults.Phase, when faults.When) bool {
+	return slices.ContainsFunc(s.swept, func(o Swept) bool { return o.Phase == phase && o.when == when })
+}
+
 // faultsAt are those of one operation.
-func (s *sweeping) faultsAt(step int) []faults.Fault {
-	fault := faults.Fault{Action: faults.Kill, Process: s.kill, Moment: faults.Moment{Operation: faults.Operation{Kind: faults.Change, Step: step}}}
+func (s *sweeping) faultsAt(operation faults.Operation) []faults.Fault {
+	fault := faults.Fault{Action: faults.Kill, Process: s.kill, Moment: faults.Moment{Operation: operation}}
 	if s.kill == Task {
 		fault.Action, fault.Process, fault.Detail, fault.Moment.When = faults.Fail, "", "EIO", faults.On
 		return []faults.Fault{fault}
@@ -132,7 +163,7 @@ func (s *sweeping) next() error {
 
 // one kills at an operation, and sees to it that the job comes back.
 func (s *sweeping) one(fault faults.Fault) (Swept, error) {
-	swept := Swept{Fault: fault.String(), Verdict: oracle.Void}
+	swept := Swept{Fault: fault.String(), Verdict: oracle.Void, when: fault.Moment.When}
 	until, without := s.cluster.Now()+fireWithin, 0
 	for s.cluster.Now() < until && without < checkpointsWithout { // a job that finishes meanwhile has no more checkpoints, another one has
 		if err := s.next(); err != nil {
@@ -206,8 +237,8 @@ func (s *sweeping) comesBack(swept Swept, fired history.Event) (Swept, error) {
 	if swept.Took == 0 && !wentOn && s.status(job) != storage.Finished {
 		swept.Verdict = oracle.Fail
 	}
-	if fault, err := faults.Parse(swept.Fault); err != nil || (s.kill == faults.TaskManager && fault.Moment.When == faults.Before) {
-		return swept, err
+	if s.kill == faults.TaskManager && swept.when == faults.Before {
+		return swept, nil
 	}
 	if err := s.untilOrEnd(s.ctx, "another checkpoint", job, func() bool {
 		completed := s.history.Completed(job.ID, s.history.End())

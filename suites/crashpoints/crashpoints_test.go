@@ -30,7 +30,7 @@ func TestCrashPoints(t *testing.T) {
 // protocol left fewer distinct states than those says anything.
 const (
 	statesMax   = 3
-	distinctMin = 300
+	distinctMin = 250
 )
 
 // small makes a scenario small enough to be run thousands of times.
@@ -84,4 +84,19 @@ var _ = Describe("Whatever a power loss leaves, after whichever operation, the j
 			})
 		}
 	}
+})
+
+var _ = Describe("The visit to crash points", func() {
+	It("is the same however many recoveries run side by side", func(ctx context.Context) {
+		visit := func(parallel int) (points []*harness.Point) {
+			crashes := harness.Crashes{
+				Target: reference.Simulated{}, Seed: 5, Model: harness.PowerLossModel(filesystem.POSIX), StatesMax: statesMax,
+				AgainIn: 20, Timeout: time.Minute, Parallel: parallel,
+			}
+			points, err := crashes.Run(ctx, small("durability/checkpoints"), func(harness.Result, scenarios.Scenario) {})
+			Expect(err).NotTo(HaveOccurred())
+			return points
+		}
+		Expect(visit(4)).To(Equal(visit(1)))
+	})
 })

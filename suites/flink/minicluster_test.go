@@ -38,8 +38,8 @@ var _ = Describe("Flink, killed at the operations of its checkpoints on storage"
 		least     int            // kills; fewer prove less than is claimed
 		phases    []faults.Phase // that have to be among them
 	}{
-		{"full", false, 1, 50, []faults.Phase{faults.Begin, faults.State, faults.Metadata, faults.Publish, faults.Discard}},
-		{"incremental", true, 6, 20, []faults.Phase{faults.Begin, faults.State, faults.Discard}},
+		{"full", false, 1, 50, faults.Phases()},
+		{"incremental", true, 6, 20, faults.Phases()},
 	} {
 		It(fmt.Sprintf("comes back each time: %s, unaligned %v", c.backend, c.unaligned), Label("REC-01", "REC-02", "REC-03"), func(ctx context.Context) {
 			s := scenario("durability/operations")
