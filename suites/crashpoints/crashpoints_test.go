@@ -91,9 +91,9 @@ var _ = Describe("The visit to crash points", func() {
 		visit := func(parallel int) (points []*harness.Point) {
 			crashes := harness.Crashes{
 				Target: reference.Simulated{}, Seed: 5, Model: harness.PowerLossModel(filesystem.POSIX), StatesMax: statesMax,
-				AgainIn: 20, Timeout: time.Minute, Parallel: parallel,
+				AgainIn: 500, Timeout: time.Minute, Parallel: parallel,
 			}
-			points, err := crashes.Run(ctx, small("durability/checkpoints"), func(harness.Result, scenarios.Scenario) {})
+			points, err := crashes.Run(ctx, small("durability/power-loss-highly-available"), func(harness.Result, scenarios.Scenario) {})
 			Expect(err).NotTo(HaveOccurred())
 			return points
 		}
