@@ -1,4 +1,4 @@
-.PHONY: help build test fast flink storage lint golden bench
+.PHONY: help build test fast flink storage power lint golden bench
 
 help: ## name the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST)
@@ -10,13 +10,16 @@ test: ## install what is missing and pass all tests, as CI does
 	.ci/test
 
 fast: ## the tests that need neither Java nor minutes
-	go test $$(go list ./... | grep -v -e suites/crashpoints -e suites/flink -e suites/reference -e suites/storage)
+	go test $$(go list ./... | grep -v -e suites/crashpoints -e suites/flink -e suites/power -e suites/reference -e suites/storage)
 
 flink: ## the conformance suite on real Apache Flink
 	go test -timeout 30m ./suites/flink
 
 storage: ## the storages on real HDFS, S3 and Flink
 	go test -timeout 30m ./suites/storage
+
+power: ## plant real bugs in the reference, and have them found
+	go run ./cmd/snapback mutants
 
 lint: ## golangci-lint and actionlint
 	golangci-lint run && actionlint

@@ -27,6 +27,11 @@ type Case struct {
 
 // Write writes the case into a directory, and returns the file's name.
 func (c Case) Write(dir string) (string, error) {
+	return c.WriteAs(dir, fmt.Sprintf("%s-%d", strings.ReplaceAll(c.Scenario.Name, "/", "-"), c.Seed))
+}
+
+// WriteAs writes the case into a directory, under a name.
+func (c Case) WriteAs(dir, name string) (string, error) {
 	c.Schema = CaseSchema
 	data, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
@@ -35,8 +40,8 @@ func (c Case) Write(dir string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	name := filepath.Join(dir, fmt.Sprintf("%s-%d.json", strings.ReplaceAll(c.Scenario.Name, "/", "-"), c.Seed))
-	return name, os.WriteFile(name, append(data, '\n'), 0o644)
+	file := filepath.Join(dir, name+".json")
+	return file, os.WriteFile(file, append(data, '\n'), 0o644)
 }
 
 // ReadCase reads a case.

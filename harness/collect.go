@@ -70,7 +70,11 @@ func (r *run) audit(label string, tree []history.Entry) error {
 	used := map[string]bool{}
 	err := filesystem.Walk(r.cluster.Files(), root, func(name string, _ filesystem.Entry) error {
 		if path.Base(name) == storage.MetadataName {
-			event.Dangling = append(event.Dangling, r.dangling(name, used)...)
+			dangling, foreign := r.references(name, used)
+			event.Dangling = append(event.Dangling, dangling...)
+			if label != "" && foreign {
+				event.Foreign = append(event.Foreign, path.Dir(name))
+			}
 		}
 		return nil
 	})
@@ -82,23 +86,30 @@ func (r *run) audit(label string, tree []history.Entry) error {
 			event.Orphans = append(event.Orphans, e.Path)
 		}
 	}
+	for _, taken := range r.history.Events {
+		if label != "" && taken.Kind == history.Savepointed {
+			if _, err := storage.Find(r.cluster.Files(), taken.Path); err != nil {
+				event.Gone = append(event.Gone, taken.Path)
+			}
+		}
+	}
 	if label != "" || len(event.Dangling) > 0 {
 		r.record(event)
 	}
 	return nil
 }
 
-// dangling notes the files that a checkpoint refers to, and returns what is wrong with
-// them. A checkpoint that is deleted meanwhile has nothing wrong: `_metadata` goes before
+// references notes the files that a checkpoint refers to, and returns what is wrong with
+// them, and whether there are some outside of its job's directory. A checkpoint that is deleted meanwhile has nothing wrong: `_metadata` goes before
 // the files.
-func (r *run) dangling(name string, used map[string]bool) (wrong []string) {
+func (r *run) references(name string, used map[string]bool) (wrong []string, foreign bool) {
 	files, root := r.cluster.Files(), r.cluster.Root()
 	found, err := storage.PointerTo(filesystem.Join(root, path.Dir(name))).Read(files)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil
+		return nil, false
 	case err != nil:
-		return []string{fmt.Sprintf("%s cannot be read: %v", name, err)}
+		return []string{fmt.Sprintf("%s cannot be read: %v", name, err)}, false
 	}
 	used[filesystem.Join(root, name)] = true
 	for reference := range found.Checkpoint.References() {
@@ -107,14 +118,15 @@ func (r *run) dangling(name string, used map[string]bool) (wrong []string) {
 			continue
 		}
 		used[file] = true
+		foreign = foreign || !strings.HasPrefix(file, filesystem.Dir(found.Location)+"/")
 		if _, err := files.Stat(file); err != nil {
 			wrong = append(wrong, fmt.Sprintf("%s refers to %s: %v", name, file, err))
 		}
 	}
 	if _, gone := files.Stat(filesystem.Join(root, name)); gone != nil {
-		return nil
+		return nil, false
 	}
-	return wrong
+	return wrong, foreign
 }
 
 // tree lists everything below the checkpoint directory.

@@ -31,6 +31,7 @@ type Crashes struct {
 	Seed      uint64
 	Model     filesystem.Model
 	StatesMax int
+	Every     int           // of so many crash points one is visited, at random; 0: each
 	AgainIn   int           // in one recovery of so many the power is lost again at each crash point, into a state at random; 0: in none
 	Timeout   time.Duration // on one recovery, by the wall clock
 	Parallel  int           // recoveries at a time
@@ -106,6 +107,9 @@ func (c *crashing) watch(r *run, earlier []faults.Fault) error {
 
 // visit visits the states of a crash point.
 func (c *crashing) visit(r *run, durable Durable, o tap.Operation, earlier []faults.Fault) {
+	if len(earlier) == 0 && c.Every > 1 && c.random(nil, -o.Number).IntN(c.Every) > 0 {
+		return
+	}
 	point, most := &Point{Number: o.Number, Operation: o.String(), Phase: o.Phase()}, c.StatesMax
 	if len(earlier) == 0 {
 		c.points = append(c.points, point)

@@ -44,7 +44,7 @@ func (r *run) fire(ctx context.Context, fault faults.Fault) error {
 		if err := r.pass(ctx, moment.Later); err != nil {
 			return err
 		}
-		if fault.Action != faults.Resume && fault.Action != faults.Heal && r.status(last).Terminal() {
+		if fault.Action != faults.Resume && fault.Action != faults.Heal && r.over(last) {
 			return r.missed(fmt.Sprintf("job %s was %s too soon for %s", last.Name, r.status(last), fault))
 		}
 	}

@@ -30,8 +30,9 @@ type run struct {
 	progress func(string)
 	spec     ClusterSpec
 	cluster  Cluster
-	lost     *powerLoss // that fired, and is still to be followed
-	failed   error      // of writing the history, or of a fault in the middle of an operation
+	armed    []faults.Fault // by steps that do not wait for them
+	lost     *powerLoss     // that fired, and is still to be followed
+	failed   error          // of writing the history, or of a fault in the middle of an operation
 }
 
 func newRun(s scenarios.Scenario, recorder *history.Recorder, seed uint64, progress func(string)) *run {
@@ -107,6 +108,7 @@ func (r *run) step(ctx context.Context, step scenarios.Step) error {
 	case step.Fault != nil:
 		return r.fire(ctx, *step.Fault)
 	case step.Arm != nil:
+		r.armed = append(r.armed, *step.Arm)
 		return r.arm(ctx, *step.Arm)
 	case step.Recover != "":
 		return r.comeBack(ctx, step.Recover)
@@ -250,6 +252,11 @@ func (r *run) savepointOf(job string) (checkpoint int64, location string, err er
 
 func (r *run) await(ctx context.Context, await scenarios.Await) error {
 	job, _ := r.history.Job(await.Job)
+	if await.Aborted > 0 {
+		from := r.history.End() - 1
+		what := fmt.Sprintf("job %s to give up %d more checkpoints", await.Job, await.Aborted)
+		return r.untilOrEnd(ctx, what, job, func() bool { return aborted(r.history.Events[from:], job.ID) >= await.Aborted })
+	}
 	if await.Status == "" {
 		wanted := await.Completed
 		if await.More > 0 {
@@ -260,7 +267,7 @@ func (r *run) await(ctx context.Context, await scenarios.Await) error {
 	}
 	what := fmt.Sprintf("job %s to be %s", await.Job, await.Status)
 	reached := func() bool { return r.status(job) == await.Status }
-	if err := r.until(ctx, what, func() bool { return reached() || r.status(job).Terminal() }); err != nil {
+	if err := r.until(ctx, what, func() bool { return reached() || r.over(job) }); err != nil {
 		return err
 	}
 	switch {
@@ -269,7 +276,37 @@ func (r *run) await(ctx context.Context, await scenarios.Await) error {
 	case !await.Status.Terminal() && r.status(job) == storage.Finished:
 		return r.missed(fmt.Sprintf("job %s was %s too soon for %s", job.Name, storage.Finished, what))
 	}
+	if waiting, armed := r.waiting(); armed {
+		return r.missed(fmt.Sprintf("%s never came, and what is waited for with it: %s", waiting, what))
+	}
 	return r.giveUp(what, job)
+}
+
+// waiting returns a fault that was armed and has not fired.
+func (r *run) waiting() (fault faults.Fault, armed bool) {
+	for _, fault := range r.armed {
+		if len(r.fired(fault)) == 0 {
+			return fault, true
+		}
+	}
+	return faults.Fault{}, false
+}
+
+// aborted counts the checkpoints of a job that were given up.
+func aborted(events []history.Event, id string) (n int) {
+	for _, e := range events {
+		if e.Kind == history.Aborted && e.ID == id {
+			n++
+		}
+	}
+	return n
+}
+
+// over says whether nothing more comes of a job. One that was suspended, another leader
+// goes on with.
+func (r *run) over(job history.Job) bool {
+	status := r.status(job)
+	return status.Terminal() && (status != storage.Suspended || r.scenario.Cluster.JobManagers == 0)
 }
 
 // status is the job's when last observed.
@@ -281,7 +318,7 @@ func (r *run) status(job history.Job) storage.JobStatus {
 // untilOrEnd waits for something that only a job that goes on can do. A job that
 // finished before is not at fault: the scenario came too late.
 func (r *run) untilOrEnd(ctx context.Context, what string, job history.Job, holds func() bool) error {
-	if err := r.until(ctx, what, func() bool { return holds() || r.status(job).Terminal() }); err != nil || holds() {
+	if err := r.until(ctx, what, func() bool { return holds() || r.over(job) }); err != nil || holds() {
 		return err
 	}
 	if r.status(job) != storage.Finished {
@@ -369,7 +406,10 @@ func (r *run) savepoint(ctx context.Context, take scenarios.TakeSavepoint) error
 			return cmp.Or(err, r.missed(fmt.Sprintf("job %s was %s too soon for a savepoint", take.Job, storage.Finished)))
 		}
 	}
-	if event.Error != "" && take.Stop != scenarios.GoOn {
+	switch {
+	case take.Fails && event.Error == "":
+		return r.missed(fmt.Sprintf("the savepoint of job %s was taken, though it was to fail", take.Job))
+	case !take.Fails && event.Error != "" && take.Stop != scenarios.GoOn:
 		return errGaveUp // what comes next builds upon it
 	}
 	return nil

@@ -146,8 +146,9 @@ const (
 
 // TakeSavepoint takes a savepoint of a job.
 type TakeSavepoint struct {
-	Job  string `json:"job" yaml:"job"`
-	Stop Stop   `json:"stop,omitempty" yaml:"stop,omitempty"`
+	Job   string `json:"job" yaml:"job"`
+	Stop  Stop   `json:"stop,omitempty" yaml:"stop,omitempty"`
+	Fails bool   `json:"fails,omitempty" yaml:"fails,omitempty"` // whether a fault is to keep it from being taken; the job goes on
 }
 
 // Stop says whether a job ends with a savepoint.
@@ -161,18 +162,35 @@ const (
 )
 
 // Await waits until a job has completed so many checkpoints since it was
-// submitted, or so many more, or reached a status.
+// submitted, or so many more, or given up so many more, or reached a status.
 type Await struct {
 	Job       string            `json:"job" yaml:"job"`
 	Completed int               `json:"completed,omitempty" yaml:"completed,omitempty"`
-	More      int               `json:"more,omitempty" yaml:"more,omitempty"` // checkpoints, from now on
+	More      int               `json:"more,omitempty" yaml:"more,omitempty"`       // checkpoints, from now on
+	Aborted   int               `json:"aborted,omitempty" yaml:"aborted,omitempty"` // likewise
 	Status    storage.JobStatus `json:"status,omitempty" yaml:"status,omitempty"`
 }
 
 // Catalogue returns the scenarios that come with Snapback, by name.
-func Catalogue() ([]Scenario, error) {
+func Catalogue() ([]Scenario, error) { return Area("") }
+
+// Areas names the parts of the catalogue.
+func Areas() ([]string, error) {
+	folders, err := fs.ReadDir(catalogue, "catalogue")
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, folder := range folders {
+		names = append(names, folder.Name())
+	}
+	return names, nil
+}
+
+// Area returns the scenarios of a part of the catalogue, by name.
+func Area(name string) ([]Scenario, error) {
 	var all []Scenario
-	err := fs.WalkDir(catalogue, "catalogue", func(name string, entry fs.DirEntry, err error) error {
+	err := fs.WalkDir(catalogue, path.Join("catalogue", name), func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}

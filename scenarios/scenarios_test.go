@@ -58,10 +58,10 @@ func TestSelect(t *testing.T) {
 	for pattern, want := range map[string]int{
 		"recovery/kill-cancel-resume": 1,
 		"recovery/*":                  11,
-		"cleanup":                     9,
+		"cleanup":                     13,
 		"cleanup/cancel":              3,
-		"cleanup/*/retention=DELETE_ON_CANCELLATION":       3,
-		"**/retention=DELETE_ON_CANCELLATION":              3,
+		"cleanup/*/retention=DELETE_ON_CANCELLATION":       4,
+		"**/retention=DELETE_ON_CANCELLATION":              4,
 		"cleanup/cancel/retention=RETAIN_ON_CANCELLATION/": 1,
 		"**": len(all),
 	} {

@@ -212,12 +212,12 @@ func (p *progress) submit(submit Submit, slots int) error {
 
 func (a Await) validate() error {
 	set := 0
-	for _, one := range []bool{a.Completed > 0, a.More > 0, a.Status != ""} {
+	for _, one := range []bool{a.Completed > 0, a.More > 0, a.Aborted > 0, a.Status != ""} {
 		if one {
 			set++
 		}
 	}
-	if a.Job == "" || a.Completed < 0 || a.More < 0 || set != 1 {
+	if a.Job == "" || a.Completed < 0 || a.More < 0 || a.Aborted < 0 || set != 1 {
 		return errors.New("await: want a job, and one of completed, more and status")
 	}
 	if a.Status != "" && !slices.Contains(storage.JobStatuses(), a.Status) {

@@ -81,7 +81,7 @@ func crashCommand() *cobra.Command {
 	flags.StringVar(&o.format, "format", "human", "human or json")
 	flags.BoolVar(&o.quiet, "quiet", false, "print no progress")
 	flags.StringVar(&o.kill, "kill", "", "kill a `process` at each operation instead: taskmanager, jobmanager, or task, the cheapest, whose operation fails")
-	flags.IntVar(&o.every, "every", 1, "with --kill, of so `many` operations one is swept")
+	flags.IntVar(&o.every, "every", 1, "of so `many` operations one is swept or, of crash points, visited")
 	flags.StringVar(&o.backend, "backend", "", "with --kill, the state backend: full, incremental or changelog")
 	flags.BoolVar(&o.unaligned, "unaligned", false, "with --kill, unaligned checkpoints")
 	flags.StringVar(&o.target.target, "target", reference.Name, "with --kill, what to test: reference or flink")
@@ -131,7 +131,7 @@ func crash(command *cobra.Command, o crashOptions, arguments []string) error {
 	_, _ = fmt.Fprintf(progress, "snapback %s on %s; target %s; %s; level %s; seed %d\n", version(), runtime.Version(), target.Describe(), s.Name, o.level, o.seed)
 
 	crashes := harness.Crashes{
-		Target: target, Seed: o.seed, Model: harness.PowerLossModel(filesystem.Level(o.level)), StatesMax: o.states, AgainIn: o.again,
+		Target: target, Seed: o.seed, Model: harness.PowerLossModel(filesystem.Level(o.level)), StatesMax: o.states, Every: o.every, AgainIn: o.again,
 		Timeout: o.timeout, Parallel: o.parallel,
 	}
 	began, said, recoveries := time.Now(), time.Now(), 0

@@ -24,6 +24,7 @@ import (
 	"github.com/snapback/snapback/reference/live/etcd"
 	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/reference/workloads"
+	"github.com/snapback/snapback/scenarios/workload"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/configuration"
 	"github.com/snapback/snapback/storage/filesystem/schemes"
@@ -278,7 +279,7 @@ func referenceRunCommand() *cobra.Command {
 	flags.IntVar(&w.Keys, "keys", 32, "keys")
 	flags.DurationVar(&w.Pause, "pause", time.Millisecond, "pause of a source after each record")
 	flags.DurationVar(&w.Snapshot, "snapshot", 0, "time that a snapshot of the stateful operator takes at least")
-	flags.DurationVar(&w.Slow, "slow", time.Millisecond, "time that workload backpressure takes for a record")
+	flags.DurationVar(&w.Slow, "slow", 0, "time that the stateful operator takes for a record; not of workload counts (backpressure: 1ms, if not given)")
 	flags.IntVar(&w.Payload, "payload", 1000, "bytes that a record adds to the state of workload growing")
 	command.RunE = func(command *cobra.Command, arguments []string) error {
 		to, err := jobManagerAt(*jobManager)
@@ -286,6 +287,9 @@ func referenceRunCommand() *cobra.Command {
 			return err
 		}
 		w.Name = arguments[0]
+		if w.Name == workload.Backpressure && !flags.Changed("slow") {
+			w.Slow = time.Millisecond
+		}
 		j.Restart = job.RestartStrategy{Kind: job.FixedDelay, Attempts: *restarts}
 		given := j // flags count more than keys
 		if j.Configuration, err = loadConfiguration(*config); err != nil {

@@ -110,7 +110,7 @@ const (
 	Storage  Kind = "storage"  // label, tree
 	Output   Kind = "output"   // job, path, lines
 	Progress Kind = "progress" // job, path, size
-	Audit    Kind = "audit"    // label; dangling; orphans, if the label is that of a storage event
+	Audit    Kind = "audit"    // label; dangling; orphans, foreign and gone, if the label is that of a storage event
 )
 
 // AfterPowerLoss is the label of what was found on storage after a power loss, before
@@ -139,6 +139,8 @@ type Event struct {
 	Lines      []string          `json:"lines,omitempty"`
 	Dangling   []string          `json:"dangling,omitempty"` // files that a _metadata refers to and that are not there
 	Orphans    []string          `json:"orphans,omitempty"`  // files below a job's directory that no _metadata refers to
+	Foreign    []string          `json:"foreign,omitempty"`  // checkpoints that refer to files outside of their job's directory
+	Gone       []string          `json:"gone,omitempty"`     // savepoints that were taken and cannot be found
 }
 
 // At is when the event happened, since the run began.

@@ -36,6 +36,11 @@ var cleanupTable = map[storage.JobStatus]map[storage.Retention]cell{
 		storage.DeleteOnCancellation:     {"CLN-07", false},
 		storage.NoExternalizedCheckpoint: {"CLN-07", false},
 	},
+	storage.Suspended: {
+		storage.RetainOnCancellation:     {"CLN-08", true},
+		storage.DeleteOnCancellation:     {"CLN-08", false},
+		storage.NoExternalizedCheckpoint: {"CLN-08", false},
+	},
 }
 
 // retention checks CLN-01 to CLN-07: what lies on storage once a job has ended is
@@ -44,8 +49,8 @@ func retention(h *history.History, judge *evidence) {
 	for _, j := range accepted(h) {
 		status, ended := h.Status(j.ID)
 		promised, terminal := cleanupTable[status][h.Header.Scenario.Job.Retention]
-		if !terminal {
-			continue
+		if !terminal || (status == storage.Suspended && h.Header.Scenario.Cluster.JobManagers > 0) {
+			continue // another leader goes on with a suspended job
 		}
 		var kept []int64
 		if completed := h.Completed(j.ID, h.End()); promised.kept {
@@ -111,7 +116,7 @@ func references(h *history.History, judge *evidence) {
 		if e.Label == "" || !h.Promises(history.NoOrphans) || !quiet(h, e.Number) || powerLost(h, e.Number+1) {
 			continue
 		}
-		if operationFailed(h, e.Number) {
+		if operationFailed(h, e.Number, "") {
 			continue // perhaps one that was to delete something, which nobody promises to try again
 		}
 		judge.examine("SHR-02")
@@ -124,12 +129,43 @@ func references(h *history.History, judge *evidence) {
 	}
 }
 
-// operationFailed says whether a fault made an operation on storage fail before the given
-// event.
-func operationFailed(h *history.History, before int) bool {
+// operationFailed says whether a fault made an operation of a kind on storage fail before
+// the given event; no kind: any.
+func operationFailed(h *history.History, before int, kind faults.Kind) bool {
 	return slices.ContainsFunc(h.Events[:before-1], func(e history.Event) bool {
 		fault, err := faults.Parse(e.Fault)
-		return e.Kind == history.Fault && err == nil && fault.OfOperation()
+		return e.Kind == history.Fault && err == nil && fault.OfOperation() && fault.Action != faults.Delay && strings.HasPrefix(e.Operation, string(kind))
+	})
+}
+
+// leaks checks SHR-03: while a job runs, and no checkpoint is in progress, nothing lies on
+// storage that no checkpoint refers to. What a process was writing when it died stays until
+// the job ends.
+func leaks(h *history.History, judge *evidence) {
+	for _, e := range h.Events {
+		if e.Kind != history.Audit || e.Label == "" || !h.Promises(history.NoOrphans) || quiet(h, e.Number) {
+			continue
+		}
+		_, _, inProgress := h.InProgress(e.Number)
+		if inProgress || struck(h, e.Number) || operationFailed(h, e.Number, faults.Remove) || operationFailed(h, e.Number, faults.Delete) {
+			continue
+		}
+		judge.examine("SHR-03")
+		if len(e.Orphans) > 0 {
+			judge.find(Finding{
+				Requirement: "SHR-03", Problem: fmt.Sprintf("%s on storage belong to nobody while the job runs", count1(len(e.Orphans), "file")),
+				Expected: "nothing of checkpoints that failed", Found: name(e.Orphans),
+			})
+		}
+	}
+}
+
+// struck says whether anything happened to a process before the given event, or to what it
+// is connected with.
+func struck(h *history.History, before int) bool {
+	return slices.ContainsFunc(h.Events[:before-1], func(e history.Event) bool {
+		fault, err := faults.Parse(e.Fault)
+		return e.Kind == history.Fault && (err != nil || !fault.OfOperation())
 	})
 }
 
@@ -286,6 +322,80 @@ func claim(h *history.History, judge *evidence) {
 					Expected:    j.Path + " unchanged", Found: change,
 				})
 			}
+		}
+	}
+}
+
+// dependence checks MOD-02: a job that did not claim what it resumed from does not depend on
+// it, once it has a checkpoint of its own.
+func dependence(h *history.History, judge *evidence) {
+	for _, j := range accepted(h) {
+		if j.Path == "" || claimModeOf(h, j.Name) != storage.NoClaim {
+			continue
+		}
+		for _, e := range h.Events {
+			if e.Kind != history.Audit || e.Label == "" || e.Number < j.Submitted || len(h.Completed(j.ID, e.Number)) == 0 {
+				continue
+			}
+			judge.examine("MOD-02")
+			for _, checkpoint := range e.Foreign {
+				if strings.HasPrefix(checkpoint, j.ID+"/") {
+					judge.find(Finding{
+						Requirement: "MOD-02", Problem: fmt.Sprintf("job %s depends on a checkpoint that it did not claim", j.Name),
+						Expected: "files of its own only", Found: checkpoint + " refers to others",
+					})
+				}
+			}
+		}
+	}
+}
+
+// ownership checks MOD-03: a checkpoint that was claimed goes as the job's own do.
+func ownership(h *history.History, judge *evidence) {
+	for _, j := range accepted(h) {
+		if j.Path == "" || claimModeOf(h, j.Name) != storage.Claim {
+			continue
+		}
+		status, ended := h.Status(j.ID)
+		cell, known := cleanupTable[status][h.Header.Scenario.Job.Retention]
+		subsumed := len(h.Completed(j.ID, h.End())) >= h.Header.Scenario.Cluster.Retained
+		if !known || (cell.kept && !subsumed) || (status == storage.Suspended && h.Header.Scenario.Cluster.JobManagers > 0) {
+			continue
+		}
+		dir := dirIn(lastTree(h, j.Submitted), j.Path)
+		for _, e := range h.Events {
+			if e.Kind != history.Storage || e.Number < ended || dir == "" || powerLost(h, e.Number+1) || operationFailed(h, e.Number, "") {
+				continue
+			}
+			judge.examine("MOD-03")
+			if has(e.Tree, path.Join(dir, storage.MetadataName)) {
+				judge.find(Finding{
+					Requirement: "MOD-03", Problem: fmt.Sprintf("the checkpoint that job %s claimed is still there", j.Name),
+					Expected: "no " + dir, Found: listing(e.Tree, dir),
+				})
+			}
+		}
+	}
+}
+
+// savepoints checks CLN-09: a savepoint stays, whatever becomes of its job, unless another
+// job claims it.
+func savepoints(h *history.History, judge *evidence) {
+	for _, e := range h.Events {
+		if e.Kind != history.Audit || e.Label == "" || powerLost(h, e.Number+1) {
+			continue
+		}
+		taken := slices.ContainsFunc(h.Events[:e.Number], func(e history.Event) bool { return e.Kind == history.Savepointed })
+		if taken {
+			judge.examine("CLN-09")
+		}
+		for _, gone := range e.Gone {
+			if slices.ContainsFunc(h.Jobs(), func(j history.Job) bool { return samePath(j.Path, gone) && claimModeOf(h, j.Name) == storage.Claim }) {
+				continue
+			}
+			judge.find(Finding{
+				Requirement: "CLN-09", Problem: "a savepoint is gone that nobody deleted", Expected: gone, Found: "no such savepoint",
+			})
 		}
 	}
 }

@@ -85,7 +85,8 @@ func (e *evidence) find(f Finding) {
 
 // oracles are all that are asked.
 var oracles = []func(*history.History, *evidence){
-	output, state, recovery, resume, refusal, claim, references, durability, retention, layout, triggering, aborting, liveness,
+	output, state, recovery, resume, refusal, claim, dependence, ownership, savepoints, references, leaks, durability, retention, layout, triggering,
+	concurrency, aborting, liveness,
 }
 
 // Judge asks every oracle. A finding counts even where the run is void: a
@@ -125,10 +126,10 @@ func Judge(h *history.History) Judgement {
 	return j
 }
 
-// promised says whether a requirement must hold of the target: SHR-02 only of those who
-// promise it.
+// promised says whether a requirement must hold of the target: SHR-02 and SHR-03 only of
+// those who promise it.
 func promised(h *history.History, requirement string) bool {
-	return requirement != "SHR-02" || h.Promises(history.NoOrphans)
+	return (requirement != "SHR-02" && requirement != "SHR-03") || h.Promises(history.NoOrphans)
 }
 
 // unexamined names the requirements that the scenario claims to check, that must hold of

@@ -120,6 +120,28 @@ var planted = []violation{
 		h.Events = slices.Insert(h.Events, at+1, late)
 		renumber(h)
 	}, "TRG-03", "checkpoint 3 was completed although it had been aborted"},
+	{"a suspended job's checkpoint is deleted under RETAIN", retain, both(lastTree(removeCheckpoints), status(storage.Suspended)), "CLN-08", "SUSPENDED under RETAIN_ON_CANCELLATION, and chk-2 is gone"},
+	{"a suspended job's checkpoint is left under DELETE", drop, both(keepLast, status(storage.Suspended)), "CLN-08", "SUSPENDED under DELETE_ON_CANCELLATION, and chk-2 is still there"},
+	{"a savepoint goes with its job", retain, eachAudit(func(e *history.Event) { e.Gone = []string{"/savepoints/savepoint-1"} }), "CLN-09", "a savepoint is gone that nobody deleted"},
+	{"a job depends on what it did not claim", canceled, func(h *history.History) {
+		second, _ := h.Job("second")
+		eachAudit(func(e *history.Event) { e.Foreign = []string{second.ID + "/chk-12"} })(h)
+	}, "MOD-02", "job second depends on a checkpoint that it did not claim"},
+	{"a claimed checkpoint is never deleted", canceled, func(h *history.History) {
+		for _, step := range h.Header.Scenario.Steps {
+			if step.Submit != nil && step.Submit.Restore != "" {
+				step.Submit.ClaimMode = storage.Claim
+			}
+		}
+	}, "MOD-03", "the checkpoint that job second claimed is still there"},
+	{"a checkpoint that failed leaves a file while the job runs", retain, eachAudit(func(e *history.Event) { e.Orphans = []string{"x/shared/y"} }), "SHR-03", "1 file on storage belong to nobody while the job runs"},
+	{"two checkpoints are in progress", killed, func(h *history.History) {
+		at := slices.IndexFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Triggered })
+		second := h.Events[at]
+		second.Checkpoint = 99
+		h.Events = slices.Insert(h.Events, at+1, second)
+		renumber(h)
+	}, "TRG-04", "job first had more checkpoints in progress than allowed"},
 	{"a power loss takes a complete checkpoint", dark, eachTree(removeCheckpoints), "DUR-01", "a power loss took a complete checkpoint of job first"},
 	{"a power loss leaves a checkpoint without its files", dark, eachAudit(func(e *history.Event) { e.Dangling = []string{"chk-3/_metadata refers to x"} }), "DUR-02", "cannot be restored from"},
 	{"a job never comes back", killed, func(h *history.History) {
@@ -189,6 +211,7 @@ func TestARunThatProvesNothingIsVoid(t *testing.T) {
 			h.Events = append(h.Events, history.Event{Number: h.End(), Kind: history.Missed, Error: "job first was FINISHED"})
 		}, "job first was FINISHED"},
 		"no checkpoint was seen": {func(h *history.History) {
+			without(history.Triggered)(h)
 			without(history.Completed)(h)
 			without(history.Restored)(h)
 			without(history.Fault)(h)

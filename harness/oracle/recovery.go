@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage"
 )
 
@@ -226,6 +227,37 @@ func aborting(h *history.History, judge *evidence) {
 				Problem:     fmt.Sprintf("checkpoint %d was %s although it had been aborted", e.Checkpoint, e.Kind),
 				Expected:    "nothing more of it", Found: fmt.Sprintf("event %d of the history", e.Number),
 			})
+		}
+	}
+}
+
+// concurrency checks TRG-04: no more checkpoints are in progress at a time than allowed.
+// Savepoints are not counted: they may be taken beside them, and one that fails is not known
+// for one.
+func concurrency(h *history.History, judge *evidence) {
+	s := h.Header.Scenario
+	if slices.ContainsFunc(s.Steps, func(step scenarios.Step) bool { return step.Savepoint != nil }) {
+		return
+	}
+	allowed := max(1, s.Job.MaxConcurrent)
+	for _, j := range accepted(h) {
+		inProgress := map[int64]bool{}
+		for _, e := range h.Events {
+			switch {
+			case e.ID != j.ID:
+			case e.Kind == history.Triggered:
+				judge.examine("TRG-04")
+				if inProgress[e.Checkpoint] = true; len(inProgress) > allowed {
+					judge.find(Finding{
+						Requirement: "TRG-04", Problem: fmt.Sprintf("job %s had more checkpoints in progress than allowed", j.Name),
+						Expected: fmt.Sprintf("%d at a time", allowed), Found: fmt.Sprintf("%d when checkpoint %d was triggered", len(inProgress), e.Checkpoint),
+					})
+				}
+			case e.Kind == history.Completed || e.Kind == history.Aborted:
+				delete(inProgress, e.Checkpoint)
+			case e.Kind == history.Restored || e.Kind == history.Status:
+				clear(inProgress) // what was in progress is given up, whether or not anybody says so
+			}
 		}
 	}
 }

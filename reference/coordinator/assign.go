@@ -159,8 +159,11 @@ func (a assignment) inFlight(uid string, operator *metadata.Operator) []state.In
 	vertex, _ := a.graph.Vertex(uid)
 	var all []state.InFlight
 	for i, edge := range vertex.Inputs {
+		if edge.Partitioning != dataflow.ByKey {
+			continue // nothing was overtaken there
+		}
 		for _, old := range operator.Subtasks {
-			if a.takes(int(old.Index), edge, operator) {
+			if a.takes(int(old.Index), operator) {
 				all = append(all, parts(old.Inputs, i, func(part metadata.ChannelPart) bool { return int(part.Gate) == i })...)
 			}
 		}
@@ -171,28 +174,17 @@ func (a assignment) inFlight(uid string, operator *metadata.Operator) []state.In
 		out := a.outputOf(edge.From, uid, i)
 		for _, old := range upstream.Subtasks {
 			all = append(all, parts(old.Outputs, i, func(part metadata.ChannelPart) bool {
-				to := int(part.Channel)
-				if edge.Partitioning == dataflow.Forward {
-					to = int(old.Index) // the one channel there is
-				}
-				return int(part.Gate) == out && a.takes(to, edge, operator)
+				return int(part.Gate) == out && a.takes(int(part.Channel), operator)
 			})...)
 		}
 	}
 	return all
 }
 
-// takes says whether the subtask takes what was on its way to an old one.
-func (a assignment) takes(old int, edge dataflow.Edge, operator *metadata.Operator) bool {
-	switch {
-	case int(operator.Parallelism) == a.parallelism:
-		return old == a.index
-	case edge.Partitioning == dataflow.ByKey:
-		return true
-	case edge.Partitioning == dataflow.Broadcast:
-		return old == a.index%int(operator.Parallelism)
-	}
-	return old%a.parallelism == a.index
+// takes says whether the subtask takes what was on its way to an old one, to sort out what
+// is its own.
+func (a assignment) takes(old int, operator *metadata.Operator) bool {
+	return int(operator.Parallelism) != a.parallelism || old == a.index
 }
 
 // outputOf is the number of an edge among those that leave an operator.

@@ -77,8 +77,12 @@ func (o *output) send(c *outChannel, element protocol.Element) {
 }
 
 // overtake sends a barrier ahead of everything that is held back, and returns the
-// records among that, by channel.
+// records among that, by channel. On an edge that is not by key it takes its turn.
 func (o *output) overtake(barrier protocol.Barrier) [][]dataflow.Record {
+	if o.partitioning != dataflow.ByKey {
+		o.all(protocol.Element{Barrier: &barrier})
+		return nil
+	}
 	overtaken := make([][]dataflow.Record, len(o.channels))
 	for i := range o.channels {
 		c := &o.channels[i]

@@ -60,7 +60,7 @@ type subtask struct {
 	outputs  []*output
 	replay   []replayed // records in flight that were restored, still to be processed
 
-	broadcasts bool // an edge in or out does
+	inOrder bool // no barrier passes anything here: an input is not by key, or an edge is broadcast
 
 	started    bool
 	nextRecord time.Duration // when the source may emit again
@@ -109,10 +109,10 @@ func (s *subtask) open() error {
 	s.gate = newGate(s.deploy.Inputs, s.deploy.Job.Checkpoints.AtLeastOnce)
 	for _, o := range s.deploy.Outputs {
 		s.outputs = append(s.outputs, newOutput(s.env, o, s.deploy.Groups))
-		s.broadcasts = s.broadcasts || o.Partitioning == dataflow.Broadcast
+		s.inOrder = s.inOrder || o.Partitioning == dataflow.Broadcast
 	}
 	for _, edge := range s.vertex.Inputs {
-		s.broadcasts = s.broadcasts || edge.Partitioning == dataflow.Broadcast
+		s.inOrder = s.inOrder || edge.Partitioning != dataflow.ByKey
 	}
 	s.state = state.New(s.keyed())
 	if err := s.state.Restore(s.env.Files(), s.deploy.Restore); err != nil {
@@ -200,7 +200,7 @@ func (s *subtask) idle() time.Duration {
 	if s.trigger != nil {
 		waiting = s.trigger
 	}
-	if waiting != nil && !waiting.overtaken && !s.broadcasts && (s.trigger == nil || s.source != nil) && waiting.barrier.AlignmentTimeout > 0 {
+	if waiting != nil && !waiting.overtaken && !s.inOrder && (s.trigger == nil || s.source != nil) && waiting.barrier.AlignmentTimeout > 0 {
 		until(waiting.since + waiting.barrier.AlignmentTimeout)
 	}
 	return wait
@@ -362,9 +362,11 @@ func (s *subtask) begin(barrier protocol.Barrier) {
 // overtakes says whether a barrier is to pass what waits before it.
 //
 // FLINK-22815: never what is broadcast. All subtasks have the same broadcast state in
-// a checkpoint, and after a change of parallelism any may take any's.
+// a checkpoint, and after a change of parallelism any may take any's. Nor what comes from
+// the subtask with the same index: after a change of parallelism nobody could tell where
+// that is to go on.
 func (s *subtask) overtakes(now time.Duration) bool {
-	if s.broadcasts || (s.trigger != nil && s.source == nil) {
+	if s.inOrder || (s.trigger != nil && s.source == nil) {
 		return false
 	}
 	if t := s.trigger; t != nil {

@@ -11,7 +11,7 @@ import (
 // that only incremental checkpoints can take often.
 func growing(p Parameters) dataflow.Graph {
 	return pipeline(p, "archive", func() dataflow.Operator {
-		return &slowly{Operator: &archive{parameters: p}, snapshot: p.Snapshot}
+		return &slowly{Operator: &archive{parameters: p}, snapshot: p.Snapshot, slow: p.Slow}
 	}, func(r dataflow.Record) string {
 		return fmt.Sprintf("%d %d %d %d %d %d", r.Split, r.Index, r.Key, r.Value, r.Count, r.Sum)
 	})

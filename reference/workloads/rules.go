@@ -18,7 +18,7 @@ func rules(p Parameters) dataflow.Graph {
 		{UID: SourceUID, New: func() dataflow.Operator { return &source{parameters: p, records: p.record} }},
 		{UID: "control", New: func() dataflow.Operator { return &source{parameters: control, records: control.rule, untraced: true} }},
 		{UID: "apply", Keyed: true, New: func() dataflow.Operator {
-			return &slowly{Operator: &apply{}, snapshot: p.Snapshot}
+			return &slowly{Operator: &apply{}, snapshot: p.Snapshot, slow: p.Slow}
 		}, Inputs: []dataflow.Edge{{From: SourceUID, Partitioning: dataflow.ByKey}, {From: "control", Partitioning: dataflow.Broadcast}}},
 		{UID: SinkUID, New: sinkOf(p, func(r dataflow.Record) string {
 			return fmt.Sprintf("%d %d %d %d %d %d %d %d", r.Split, r.Index, r.Key, r.Value, r.Count, r.Time, r.Kind, r.Sum)

@@ -17,7 +17,7 @@ func splits(p Parameters) dataflow.Graph {
 	return dataflow.Graph{
 		{UID: SourceUID, New: func() dataflow.Operator { return &source{parameters: p, records: p.record} }},
 		{UID: "marks", New: func() dataflow.Operator {
-			return &slowly{Operator: &marks{}, snapshot: p.Snapshot}
+			return &slowly{Operator: &marks{}, snapshot: p.Snapshot, slow: p.Slow}
 		}, Inputs: []dataflow.Edge{{From: SourceUID, Partitioning: dataflow.Forward}}},
 		{UID: SinkUID, New: sinkOf(p, func(r dataflow.Record) string {
 			return fmt.Sprintf("%d %d %d %d", r.Split, r.Index, r.Value, r.Count)

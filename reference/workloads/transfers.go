@@ -14,7 +14,7 @@ func transfers(p Parameters) dataflow.Graph {
 		{UID: SourceUID, New: func() dataflow.Operator { return &source{parameters: p, records: p.transfer} }},
 		{UID: "legs", New: func() dataflow.Operator { return &legs{} }, Inputs: []dataflow.Edge{{From: SourceUID, Partitioning: dataflow.Forward}}},
 		{UID: "accounts", Keyed: true, New: func() dataflow.Operator {
-			return &slowly{Operator: &accounts{}, snapshot: p.Snapshot}
+			return &slowly{Operator: &accounts{}, snapshot: p.Snapshot, slow: p.Slow}
 		}, Inputs: []dataflow.Edge{{From: "legs", Partitioning: dataflow.ByKey}}},
 		{UID: SinkUID, New: sinkOf(p, func(r dataflow.Record) string {
 			return fmt.Sprintf("%d %d %d %d %d %d", r.Split, r.Index, r.Key, r.Value, r.Count, r.Sum)

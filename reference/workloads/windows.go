@@ -19,7 +19,7 @@ const (
 // of order; timers say when a window is over.
 func windows(p Parameters) dataflow.Graph {
 	graph := pipeline(p, "window", func() dataflow.Operator {
-		return &slowly{Operator: &window{}, snapshot: p.Snapshot}
+		return &slowly{Operator: &window{}, snapshot: p.Snapshot, slow: p.Slow}
 	}, func(r dataflow.Record) string {
 		return fmt.Sprintf("%d %d %d %d", r.Key, r.Time, r.Count, r.Sum)
 	})

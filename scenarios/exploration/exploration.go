@@ -38,6 +38,13 @@ const stepsMax = 4
 // Draw draws a scenario with the given name. It is always a valid one.
 func Draw(name string, c Choices) scenarios.Scenario {
 	d := &drawing{Choices: c}
+	d.begin(name)
+	d.steps()
+	return d.end()
+}
+
+// begin draws all but the steps.
+func (d *drawing) begin(name string) {
 	d.scenario = scenarios.Scenario{
 		Name: name, Title: "A job lives through what chance does to it, and nothing is lost or doubled",
 		Requirements: []string{"REC-02", "LIV-01"}, Bound: time.Minute,
@@ -48,9 +55,35 @@ func Draw(name string, c Choices) scenarios.Scenario {
 	}
 	d.workload()
 	d.job()
-	d.steps()
+}
+
+// end adds what comes last.
+func (d *drawing) end() scenarios.Scenario {
+	d.add(
+		scenarios.Step{Await: &scenarios.Await{Job: d.current, Status: storage.Finished}},
+		scenarios.Step{Record: "after"},
+	)
 	d.scenario.Features = d.scenario.Needed()
 	return d.scenario
+}
+
+// Kills draws a scenario as [Draw] does, but for what happens: processes are killed, each
+// at a moment of its own, and nothing else. It is what others do, to compare with.
+func Kills(name string, c Choices) scenarios.Scenario {
+	d := &drawing{Choices: c}
+	d.begin(name)
+	d.submit(scenarios.Submit{})
+	for range d.Int("kills", 1, stepsMax) {
+		kind := faults.TaskManager
+		if d.scenario.Cluster.JobManagers > 0 && d.some("kill the JobManager") {
+			kind = faults.JobManager
+		}
+		d.add(
+			scenarios.Step{Fault: &faults.Fault{Action: faults.Kill, Process: kind, Moment: after(d.millis("kill after", 1, 200))}},
+			scenarios.Step{Start: string(kind)},
+		)
+	}
+	return d.end()
 }
 
 type drawing struct {
@@ -77,10 +110,10 @@ func (d *drawing) workload() {
 	w.Splits, w.Records, w.Keys = d.Int("splits", 1, 4), d.Int("records", 20, 80), d.Int("keys", 1, 8)
 	w.Pause = d.millis("pause", 1, 4)
 	w.Snapshot = d.millis("snapshot", 0, 10)
-	switch w.Name {
-	case workload.Backpressure:
+	if w.Name == workload.Backpressure || (w.Name != workload.Counts && d.some("slow")) {
 		w.Slow = d.millis("slow", 1, 4)
-	case workload.Growing:
+	}
+	if w.Name == workload.Growing {
 		w.Payload = d.Int("payload", 0, 100)
 	}
 }
@@ -88,6 +121,9 @@ func (d *drawing) workload() {
 func (d *drawing) job() {
 	j := &d.scenario.Job
 	j.Parallelism = d.Int("parallelism", 1, d.scenario.Cluster.TaskManagers)
+	if d.some("few key groups") {
+		j.ParallelismMax = d.Int("maximum parallelism", d.scenario.Cluster.TaskManagers, 6)
+	}
 	j.Interval = d.millis("interval", 10, 60)
 	j.Timeout = 10 * time.Second
 	j.Restarts, j.Tolerable = 50, 50
@@ -121,10 +157,6 @@ func (d *drawing) steps() {
 	for range d.Int("things that happen", 1, stepsMax) {
 		d.happen()
 	}
-	d.add(
-		scenarios.Step{Await: &scenarios.Await{Job: d.current, Status: storage.Finished}},
-		scenarios.Step{Record: "after"},
-	)
 }
 
 func (d *drawing) submit(s scenarios.Submit) {

@@ -60,7 +60,7 @@ type Workload struct {
 	Keys     int           `json:"keys" yaml:"keys"`
 	Pause    time.Duration `json:"pause_ns" yaml:"pause"`                      // of a source after each record
 	Snapshot time.Duration `json:"snapshot_ns" yaml:"snapshot"`                // that the stateful operator's snapshot takes at least
-	Slow     time.Duration `json:"slow_ns,omitempty" yaml:"slow,omitempty"`    // that workload backpressure takes for a record
+	Slow     time.Duration `json:"slow_ns,omitempty" yaml:"slow,omitempty"`    // that the stateful operator takes for a record; counts takes none
 	Payload  int           `json:"payload,omitempty" yaml:"payload,omitempty"` // bytes that a record adds to the state of workload growing
 }
 

@@ -1,3 +1,5 @@
+//go:build !simulated
+
 package reference
 
 import (
@@ -32,10 +34,9 @@ import (
 )
 
 const (
-	pollEvery         = time.Millisecond
-	startTimeout      = 30 * time.Second
-	checkpointTimeout = time.Minute
-	loopback          = "127.0.0.1:0"
+	pollEvery    = time.Millisecond
+	startTimeout = 30 * time.Second
+	loopback     = "127.0.0.1:0"
 )
 
 // Processes is the reference engine as operating system processes on loopback.
@@ -174,9 +175,6 @@ func (c *processes) connect(s Storage) (err error) {
 	c.objects = at.String()
 	return err
 }
-
-// s3Endpoint is the environment variable that says where S3 is.
-const s3Endpoint = "AWS_ENDPOINT_URL"
 
 // start starts a process that listens at an address; an empty one is any.
 func (c *processes) start(name, address string, arguments []string) (*process.Process, error) {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
@@ -29,6 +30,9 @@ import (
 
 // Name is the target's name.
 const Name = "reference"
+
+// checkpointTimeout bounds what a user waits for a checkpoint.
+const checkpointTimeout = time.Minute
 
 // Storage says where the engine keeps checkpoints.
 type Storage struct {
@@ -48,6 +52,9 @@ func ParseStorage(text string) (Storage, error) {
 	s.root, err = storage.ParseDir(text)
 	return s, err
 }
+
+// s3Endpoint is the environment variable that says where S3 is.
+const s3Endpoint = "AWS_ENDPOINT_URL"
 
 // remote says whether it is reached by connections that a network can stand between: those
 // of S3 only where they are not encrypted.

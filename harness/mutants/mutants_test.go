@@ -1,0 +1,86 @@
+package mutants_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/snapback/snapback/harness/mutants"
+)
+
+const good = "id: X-1\nsymptom: it is gone\nmechanism: a line\nrequirements: REC-02 SHR-01\n--- a/b/c.go\n+++ b/b/c.go\n@@ -1,1 +1,1 @@\n-x\n+id: y\n"
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestAMutantIsRead(t *testing.T) {
+	all, err := mutants.Read(write(t, "X-1.diff", good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(all[0].ID, all[0].Requirements, all[0].Changes); got != "X-1[REC-02 SHR-01] [b/c.go]" {
+		t.Errorf("got %s", got)
+	}
+	if _, err := mutants.Select(all, []string{"X-2"}); err == nil || !strings.Contains(err.Error(), `there is no mutant "X-2"`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestABadMutantIsRefusedByName(t *testing.T) {
+	for want, text := range map[string]string{
+		"want that of its name":              strings.Replace(good, "id: X-1", "id: X-2", 1),
+		"want a symptom and a mechanism":     strings.Replace(good, "symptom: it is gone\n", "", 1),
+		"want requirements such as REC-02":   strings.Replace(good, "SHR-01", "shared", 1),
+		"or an argument why it is":           strings.Replace(good, "requirements: REC-02 SHR-01\n", "", 1),
+		"there is no diff in it":             good[:strings.Index(good, "---")],
+		`then a diff, got "something: else"`: "something: else\n" + good,
+	} {
+		_, err := mutants.Read(write(t, "X-1.diff", text))
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "X-1.diff") {
+			t.Errorf("want …%s…, got %v", want, err)
+		}
+	}
+	if _, err := mutants.Read(t.TempDir()); err == nil {
+		t.Error("want an error for a directory without mutants")
+	}
+}
+
+// What was not found counts as more than anything that was.
+func TestQuantilesOfWhatWasNotFound(t *testing.T) {
+	var m mutants.Matrix
+	hunt := func(id string, found bool, runs int) {
+		m.Rows = append(m.Rows, mutants.Row{Mutant: mutants.Mutant{ID: id}, Hunts: []mutants.Hunt{{Found: found, Runs: runs, CPU: time.Duration(runs)}}})
+	}
+	hunt(mutants.Canary, true, 1)
+	hunt("a", true, 900)
+	hunt("b", false, 10)
+	hunt("c", true, 3)
+	s := m.Summaries()[0]
+	if got := fmt.Sprint(s.Found, s.Of, s.Runs.Median, s.Runs.MedianMore, s.Runs.P95, s.Runs.P95More, s.Runs.Max); got != "2 3 900 false 10 true 900" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func ExampleRead() {
+	all, err := mutants.Read(filepath.Join("..", "..", "reference", "mutants"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	chosen, err := mutants.Select(all, []string{"FLINK-21351"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(chosen[0].Symptom)
+	// Output: incremental checkpoints are lost after a savepoint was taken
+}

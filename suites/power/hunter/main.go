@@ -1,0 +1,107 @@
+// Command hunter is the reference, with or without a mistake in it, and all that looks for
+// one: it reads an order from its standard input, hunts until the first finding, and
+// writes what it found to its standard output. `snapback mutants` builds it, once for each
+// mutant.
+//
+// Start with hunt; where it looks, and in which order, is in strategies.go.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/mutants"
+	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/scenarios"
+)
+
+// timeout is the limit on one run, by the wall clock: a mistake may make it endless.
+const timeout = 10 * time.Second
+
+func main() {
+	var order mutants.Order
+	if err := json.NewDecoder(os.Stdin).Decode(&order); err != nil {
+		fail(err)
+	}
+	hunted, err := hunt(order)
+	if err != nil {
+		fail(err)
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(hunted); err != nil {
+		fail(err)
+	}
+}
+
+func fail(err error) {
+	_, _ = fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+// hunt looks where the strategy does until the first finding that is wanted.
+func hunt(order mutants.Order) (hunted mutants.Hunted, err error) {
+	strategy, known := strategies[order.Strategy]
+	if !known {
+		return hunted, fmt.Errorf("there is no strategy %q", order.Strategy)
+	}
+	for run := range strategy(order.Seed) {
+		if run.err != nil {
+			return hunted, run.err
+		}
+		hunted.Runs++
+		if finding, found := wanted(run.result, order.Wanted); found {
+			hunted.Found, hunted.Stage, hunted.CPU = true, run.stage, cpu()
+			hunted.Finding = mutants.Finding{Requirement: finding.Requirement, Problem: finding.Problem}
+			hunted.Cases = minimize(run, finding.Requirement, order.Minimize)
+			return hunted, nil
+		}
+		if hunted.Runs >= order.RunsMax {
+			break
+		}
+	}
+	hunted.CPU = cpu()
+	return hunted, nil
+}
+
+// wanted returns the first finding of a result that is looked for.
+func wanted(result harness.Result, requirements []string) (oracle.Finding, bool) {
+	at := slices.IndexFunc(result.Findings, func(f oracle.Finding) bool {
+		return len(requirements) == 0 || slices.Contains(requirements, f.Requirement)
+	})
+	if at < 0 {
+		return oracle.Finding{}, false
+	}
+	return result.Findings[at], true
+}
+
+// minimize returns the case of a run, and ever smaller ones that show the same.
+func minimize(found run, requirement string, asks int) []harness.Case {
+	caseOf := func(s scenarios.Scenario, seed uint64, result harness.Result) harness.Case {
+		return harness.Case{Schema: harness.CaseSchema, Seed: seed, Storage: result.Target.Storage, Verdict: result.Verdict, Findings: result.Findings, Scenario: s}
+	}
+	cases := []harness.Case{caseOf(found.scenario, found.seed, found.result)}
+	campaign := harness.Campaign{Target: found.target, Timeout: timeout}
+	scenarios.Shrink(found.scenario, found.seed, asks, func(s scenarios.Scenario, seed uint64) bool {
+		result := campaign.RunOne(context.Background(), seed, s)
+		_, same := wanted(result, []string{requirement})
+		if same {
+			cases = append(cases, caseOf(s, seed, result))
+		}
+		return same
+	})
+	return cases
+}
+
+// cpu is the processor time that this process has used.
+func cpu() time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		fail(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/mutants"
+	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/targets/reference"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/scenarios/exploration"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// run is one run of the reference, and what was found in it.
+type run struct {
+	stage    string
+	target   reference.Simulated
+	scenario scenarios.Scenario
+	seed     uint64
+	result   harness.Result
+	err      error
+}
+
+var strategies = map[mutants.Strategy]func(seed uint64) iter.Seq[run]{
+	mutants.Suites: suites,
+	mutants.Kills: func(seed uint64) iter.Seq[run] {
+		return drawn("kills", seed, func(seed uint64) scenarios.Scenario {
+			return exploration.Kills(fmt.Sprintf("killed/seed-%d", seed), exploration.Seeded(seed))
+		})
+	},
+	mutants.Rapid: func(seed uint64) iter.Seq[run] {
+		generator := rapid.Custom(func(t *rapid.T) scenarios.Scenario { return exploration.Draw("explored/rapid", choices{t}) })
+		return drawn("rapid", seed, func(seed uint64) scenarios.Scenario { return generator.Example(int(seed)) })
+	},
+}
+
+// choices are rapid's.
+type choices struct{ t *rapid.T }
+
+func (c choices) Int(label string, low, high int) int {
+	return rapid.IntRange(low, high).Draw(c.t, label)
+}
+
+// drawn runs what is drawn from one seed after the other.
+func drawn(stage string, first uint64, draw func(seed uint64) scenarios.Scenario) iter.Seq[run] {
+	return func(yield func(run) bool) {
+		for seed := first; yield(once(stage, storageOf(seed), draw(seed), seed)); seed++ {
+			continue
+		}
+	}
+}
+
+// once runs a scenario.
+func once(stage string, target reference.Simulated, s scenarios.Scenario, seed uint64) run {
+	result := harness.Campaign{Target: target, Timeout: timeout}.RunOne(context.Background(), seed, s)
+	return run{stage: stage, target: target, scenario: s, seed: seed, result: result}
+}
+
+// objects is an object store.
+const objects = "s3://bucket/checkpoints"
+
+// storageOf gives each fourth seed an object store.
+func storageOf(seed uint64) reference.Simulated {
+	if seed%4 != 3 {
+		return reference.Simulated{}
+	}
+	place, err := reference.ParseStorage(objects)
+	if err != nil {
+		panic(err) // it is a good one
+	}
+	return reference.Simulated{Storage: place}
+}
+
+// How much of one stage there is before the next.
+const (
+	losses = 60
+	draws  = 120
+)
+
+// areasFirst are the parts of the catalogue whose scenarios cost a few milliseconds.
+var areasFirst = []string{"cleanup", "leaks", "tolerance", "restarts", "claims", "savepoints", "unaligned", "rescale", "state"}
+
+// lossesOf are the scenarios in which the power is lost.
+var lossesOf = []string{"durability/checkpoints", "durability/power-loss-highly-available", "recovery/claim", "recovery/stop-and-resume"}
+
+// suites is what Snapback does: each scenario of the catalogue, smaller than it is there,
+// those that cost little first; then, in turns, power losses and what chance draws.
+func suites(seed uint64) iter.Seq[run] {
+	return func(yield func(run) bool) {
+		var small []scenarios.Scenario
+		for _, area := range areas() {
+			scenarios, err := scenarios.Area(area)
+			if err != nil {
+				yield(run{err: err})
+				return
+			}
+			for _, s := range scenarios {
+				s = smaller(s)
+				if len(harness.Unclaimed(reference.Simulated{}, s)) > 0 {
+					continue
+				}
+				small = append(small, s)
+				if !yield(once(s.Name, reference.Simulated{}, s, seed)) {
+					return
+				}
+			}
+		}
+		durable, err := scenarios.Select(small, lossesOf)
+		if err != nil {
+			yield(run{err: err})
+			return
+		}
+		for round := uint64(0); ; round++ {
+			for _, lost := range powerLosses(durable[round%uint64(len(durable))], seed+round) {
+				if !yield(lost) {
+					return
+				}
+			}
+			for n := range uint64(draws) {
+				at := seed + round*draws + n
+				if !yield(once("exploration", storageOf(at), exploration.Draw(fmt.Sprintf("explored/seed-%d", at), exploration.Seeded(at)), at)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// areas are all parts of the catalogue, in the order in which they are run.
+func areas() []string {
+	all, err := scenarios.Areas()
+	if err != nil {
+		panic(err) // they are part of this program
+	}
+	return append(slices.Clone(areasFirst), slices.DeleteFunc(all, func(name string) bool { return slices.Contains(areasFirst, name) })...)
+}
+
+// recordsMax is how many records a split of a smaller scenario has, at most.
+const recordsMax = 150
+
+// smaller makes a scenario of the catalogue one with fewer records, that takes as long.
+func smaller(s scenarios.Scenario) scenarios.Scenario {
+	w := &s.Workload
+	if w.Records > recordsMax {
+		w.Pause = w.Pause * time.Duration(w.Records) / recordsMax
+		w.Records = recordsMax
+	}
+	return s
+}
+
+// powerLosses brings a scenario back from what the first power losses leave.
+func powerLosses(s scenarios.Scenario, seed uint64) []run {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	target := storageOf(0)
+	crashes := harness.Crashes{
+		Target: target, Seed: seed, Model: harness.PowerLossModel(filesystem.POSIX), StatesMax: 3, Every: 7, Timeout: timeout, Parallel: 1,
+	}
+	var runs []run
+	_, err := crashes.Run(ctx, s, func(result harness.Result, again scenarios.Scenario) {
+		runs = append(runs, run{stage: "power losses", target: target, scenario: again, seed: result.Seed, result: result})
+		if result.Verdict == oracle.Fail || len(runs) >= losses {
+			stop()
+		}
+	})
+	if err != nil {
+		// What a mistake keeps from its end has shown what it has until then.
+		return append(runs, run{stage: "power losses", target: target, scenario: s, seed: seed})
+	}
+	return runs
+}

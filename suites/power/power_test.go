@@ -1,0 +1,164 @@
+// Package power_test plants real bugs in the reference and has the suites find them: all of
+// them, quickly, as the manual says.
+package power_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/mutants"
+	"github.com/snapback/snapback/harness/report"
+	"github.com/snapback/snapback/harness/targets/reference"
+)
+
+func TestPower(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "The suites' power")
+}
+
+// What is promised of the suites: CPU time to the finding, its build not counted, and steps
+// of the smallest cases. Fewer mutants than those prove less than is said.
+const (
+	cpuMedian    = 500 * time.Millisecond
+	cpuMax       = 5 * time.Second
+	eventsMedian = 12
+	mutantsMin   = 60
+)
+
+// runsMax is the default of `snapback mutants`, with which the manual's page was made.
+const runsMax = 1000
+
+const manual = "docs/power.md"
+
+func root() string {
+	source, err := mutants.FindSource(".")
+	Expect(err).NotTo(HaveOccurred())
+	return source
+}
+
+func museum() []mutants.Mutant {
+	all, err := mutants.Read(filepath.Join(root(), "reference", "mutants"))
+	Expect(err).NotTo(HaveOccurred())
+	return all
+}
+
+func one(id string) mutants.Mutant {
+	chosen, err := mutants.Select(museum(), []string{id})
+	Expect(err).NotTo(HaveOccurred())
+	return chosen[0]
+}
+
+func campaign(runs int) mutants.Campaign {
+	return mutants.Campaign{
+		Workshop: mutants.Workshop{Source: root(), Dir: GinkgoT().TempDir()},
+		Clean: func(storage string) (harness.Target, error) {
+			place, err := reference.ParseStorage(storage)
+			return reference.Simulated{Storage: place}, err
+		},
+		Cases: GinkgoT().TempDir(), Strategies: mutants.Strategies()[:1], Seed: 1, RunsMax: runs, Parallel: runtime.NumCPU(),
+		Progress: func(what string) { GinkgoWriter.Println(what) },
+	}
+}
+
+var _ = Describe("The museum of bugs", func() {
+	It("is found, all of it and quickly, as the manual says", func(ctx context.Context) {
+		all := museum()
+		canary, others := one(mutants.Canary), all[:0]
+		for _, m := range all {
+			if m.ID != mutants.Canary {
+				others = append(others, m)
+			}
+		}
+		matrix, err := campaign(runsMax).Run(ctx, canary, others)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(matrix.Wrong()).To(BeEmpty())
+		summary := matrix.Summaries()[0]
+		AddReportEntry("found", summary)
+		Expect(summary.Of).To(BeNumerically(">=", mutantsMin))
+		Expect(summary.CPU.Median).To(BeNumerically("<=", cpuMedian))
+		for _, row := range matrix.Rows {
+			if row.Killed() {
+				Expect(row.Hunts[0].CPU).To(BeNumerically("<=", cpuMax), row.ID)
+			}
+		}
+		Expect(matrix.EventsMedian()).To(BeNumerically("<", eventsMedian))
+		Expect(drift(matrix)).To(BeEmpty(), "%s is out of date; make it anew: snapback mutants --compare --markdown %s", manual, manual)
+	})
+})
+
+// drift lists what of a matrix is not in the manual, and what of the manual is in no matrix.
+func drift(matrix mutants.Matrix) (lines []string) {
+	page, err := os.ReadFile(filepath.Join(root(), filepath.FromSlash(manual)))
+	Expect(err).NotTo(HaveOccurred())
+	said := map[string]bool{}
+	for _, line := range strings.Split(string(page), "\n") {
+		if strings.HasPrefix(line, "| `") {
+			said[line] = true
+		}
+	}
+	for _, row := range matrix.Rows {
+		is := report.PowerRow(row)
+		found := false
+		for line := range said {
+			if strings.HasPrefix(line, is) {
+				found = true
+				delete(said, line)
+			}
+		}
+		if !found {
+			lines = append(lines, "new: "+is)
+		}
+	}
+	for line := range said {
+		lines = append(lines, "old: "+line)
+	}
+	return lines
+}
+
+var _ = Describe("A pipeline that is broken", func() {
+	// mutant writes a mutant of one line in a file of the reference.
+	mutant := func(id, header, old, changed string) mutants.Mutant {
+		dir := GinkgoT().TempDir()
+		text := "id: " + id + "\nsymptom: s\nmechanism: m\n" + header + "\n--- a/storage/retention.go\n+++ b/storage/retention.go\n@@ -90,3 +90,3 @@\n" +
+			" \tcase Finished:\n-" + old + "\n+" + changed + "\n \tdefault:\n"
+		Expect(os.WriteFile(filepath.Join(dir, id+".diff"), []byte(text), 0o600)).To(Succeed())
+		all, err := mutants.Read(dir)
+		Expect(err).NotTo(HaveOccurred())
+		return all[0]
+	}
+	const kept, catches = "\t\treturn false", "requirements: CLN-07"
+
+	It("says which mutant does not apply", func(ctx context.Context) {
+		_, err := campaign(100).Run(ctx, one(mutants.Canary), []mutants.Mutant{mutant("away", catches, "\t\treturn 7", kept)})
+		Expect(err).To(MatchError(ContainSubstring("mutant away no longer applies")))
+		Expect(err).To(BeAssignableToTypeOf(&harness.UsageError{}))
+	})
+	It("says which mutant does not compile", func(ctx context.Context) {
+		_, err := campaign(100).Run(ctx, one(mutants.Canary), []mutants.Mutant{mutant("wrong", catches, kept, "\t\treturn 7")})
+		Expect(err).To(MatchError(And(ContainSubstring("mutant wrong does not compile"), ContainSubstring("retention.go"))))
+		Expect(err).To(BeAssignableToTypeOf(&harness.UsageError{}))
+	})
+	It("is noticed by the canary", func(ctx context.Context) {
+		_, err := campaign(100).Run(ctx, mutant("canary", catches, kept, "\t\treturn r == \"nothing\""), nil)
+		Expect(err).To(MatchError(ContainSubstring("mutant canary was not found")))
+	})
+	It("lets a mutant survive, and says so", func(ctx context.Context) {
+		matrix, err := campaign(100).Run(ctx, one(mutants.Canary), []mutants.Mutant{mutant("survivor", catches, kept, "\t\treturn r == \"nothing\"")})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(matrix.Wrong()).To(ConsistOf("survivor"))
+	})
+	It("does not let one pass for equivalent that is not", func(ctx context.Context) {
+		matrix, err := campaign(100).Run(ctx, one(mutants.Canary), []mutants.Mutant{mutant("seen", "equivalent: they say", kept, "\t\treturn r == RetainOnCancellation")})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(matrix.Wrong()).To(ConsistOf("seen"))
+	})
+})
