@@ -4,6 +4,8 @@ import (
 	"bytes"
 	_ "embed" // for requirements.yaml
 	"fmt"
+	"slices"
+	"sync"
 
 	"github.com/goccy/go-yaml"
 )
@@ -22,9 +24,15 @@ type Requirement struct {
 
 // Requirements returns all requirements, by area and number.
 func Requirements() ([]Requirement, error) {
+	all, err := readRequirements()
+	return slices.Clone(all), err
+}
+
+// readRequirements reads them once: every scenario is validated against them.
+var readRequirements = sync.OnceValues(func() ([]Requirement, error) {
 	var read []Requirement
 	if err := yaml.NewDecoder(bytes.NewReader(requirements), yaml.Strict()).Decode(&read); err != nil {
 		return nil, fmt.Errorf("requirements.yaml: %w", err)
 	}
 	return read, nil
-}
+})
