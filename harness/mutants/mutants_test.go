@@ -11,7 +11,10 @@ import (
 	"github.com/snapback/snapback/harness/mutants"
 )
 
-const good = "id: X-1\nsymptom: it is gone\nmechanism: a line\nrequirements: REC-02 SHR-01\n--- a/b/c.go\n+++ b/b/c.go\n@@ -1,1 +1,1 @@\n-x\n+id: y\n"
+const (
+	header = "id: X-1\nsymptom: it is gone\nmechanism: a line\nrequirements: REC-02 SHR-01\n"
+	good   = header + "--- a/b/c.go\n+++ b/b/c.go\n@@ -1,1 +1,1 @@\n-x\n+id: y\n"
+)
 
 func write(t *testing.T, name, text string) string {
 	t.Helper()
@@ -41,7 +44,7 @@ func TestABadMutantIsRefusedByName(t *testing.T) {
 		"want a symptom and a mechanism":     strings.Replace(good, "symptom: it is gone\n", "", 1),
 		"want requirements such as REC-02":   strings.Replace(good, "SHR-01", "shared", 1),
 		"or an argument why it is":           strings.Replace(good, "requirements: REC-02 SHR-01\n", "", 1),
-		"there is no diff in it":             good[:strings.Index(good, "---")],
+		"there is no diff in it":             header,
 		`then a diff, got "something: else"`: "something: else\n" + good,
 	} {
 		_, err := mutants.Read(write(t, "X-1.diff", text))

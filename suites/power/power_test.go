@@ -51,8 +51,8 @@ func museum() []mutants.Mutant {
 	return all
 }
 
-func one(id string) mutants.Mutant {
-	chosen, err := mutants.Select(museum(), []string{id})
+func canary() mutants.Mutant {
+	chosen, err := mutants.Select(museum(), []string{mutants.Canary})
 	Expect(err).NotTo(HaveOccurred())
 	return chosen[0]
 }
@@ -72,13 +72,13 @@ func campaign(runs int) mutants.Campaign {
 var _ = Describe("The museum of bugs", func() {
 	It("is found, all of it and quickly, as the manual says", func(ctx context.Context) {
 		all := museum()
-		canary, others := one(mutants.Canary), all[:0]
+		var others []mutants.Mutant
 		for _, m := range all {
 			if m.ID != mutants.Canary {
 				others = append(others, m)
 			}
 		}
-		matrix, err := campaign(runsMax).Run(ctx, canary, others)
+		matrix, err := campaign(runsMax).Run(ctx, canary(), others)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(matrix.Wrong()).To(BeEmpty())
 		summary := matrix.Summaries()[0]
@@ -138,12 +138,12 @@ var _ = Describe("A pipeline that is broken", func() {
 	const kept, catches = "\t\treturn false", "requirements: CLN-07"
 
 	It("says which mutant does not apply", func(ctx context.Context) {
-		_, err := campaign(100).Run(ctx, one(mutants.Canary), []mutants.Mutant{mutant("away", catches, "\t\treturn 7", kept)})
+		_, err := campaign(100).Run(ctx, canary(), []mutants.Mutant{mutant("away", catches, "\t\treturn 7", kept)})
 		Expect(err).To(MatchError(ContainSubstring("mutant away no longer applies")))
 		Expect(err).To(BeAssignableToTypeOf(&harness.UsageError{}))
 	})
 	It("says which mutant does not compile", func(ctx context.Context) {
-		_, err := campaign(100).Run(ctx, one(mutants.Canary), []mutants.Mutant{mutant("wrong", catches, kept, "\t\treturn 7")})
+		_, err := campaign(100).Run(ctx, canary(), []mutants.Mutant{mutant("wrong", catches, kept, "\t\treturn 7")})
 		Expect(err).To(MatchError(And(ContainSubstring("mutant wrong does not compile"), ContainSubstring("retention.go"))))
 		Expect(err).To(BeAssignableToTypeOf(&harness.UsageError{}))
 	})
@@ -152,12 +152,12 @@ var _ = Describe("A pipeline that is broken", func() {
 		Expect(err).To(MatchError(ContainSubstring("mutant canary was not found")))
 	})
 	It("lets a mutant survive, and says so", func(ctx context.Context) {
-		matrix, err := campaign(100).Run(ctx, one(mutants.Canary), []mutants.Mutant{mutant("survivor", catches, kept, "\t\treturn r == \"nothing\"")})
+		matrix, err := campaign(100).Run(ctx, canary(), []mutants.Mutant{mutant("survivor", catches, kept, "\t\treturn r == \"nothing\"")})
 		Expect(err).NotTo(HaveOccurred())
 		Expect(matrix.Wrong()).To(ConsistOf("survivor"))
 	})
 	It("does not let one pass for equivalent that is not", func(ctx context.Context) {
-		matrix, err := campaign(100).Run(ctx, one(mutants.Canary), []mutants.Mutant{mutant("seen", "equivalent: they say", kept, "\t\treturn r == RetainOnCancellation")})
+		matrix, err := campaign(100).Run(ctx, canary(), []mutants.Mutant{mutant("seen", "equivalent: they say", kept, "\t\treturn r == RetainOnCancellation")})
 		Expect(err).NotTo(HaveOccurred())
 		Expect(matrix.Wrong()).To(ConsistOf("seen"))
 	})

@@ -50,9 +50,6 @@ func hunt(order mutants.Order) (hunted mutants.Hunted, err error) {
 		return hunted, fmt.Errorf("there is no strategy %q", order.Strategy)
 	}
 	for run := range strategy(order.Seed) {
-		if run.err != nil {
-			return hunted, run.err
-		}
 		hunted.Runs++
 		if finding, found := wanted(run.result, order.Wanted); found {
 			hunted.Found, hunted.Stage, hunted.CPU = true, run.stage, cpu()

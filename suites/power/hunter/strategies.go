@@ -25,7 +25,6 @@ type run struct {
 	scenario scenarios.Scenario
 	seed     uint64
 	result   harness.Result
-	err      error
 }
 
 var strategies = map[mutants.Strategy]func(seed uint64) iter.Seq[run]{
@@ -87,35 +86,44 @@ const (
 // areasFirst are the parts of the catalogue whose scenarios cost a few milliseconds.
 var areasFirst = []string{"cleanup", "leaks", "tolerance", "restarts", "claims", "savepoints", "unaligned", "rescale", "state"}
 
-// lossesOf are the scenarios in which the power is lost.
-var lossesOf = []string{"durability/checkpoints", "durability/power-loss-highly-available", "recovery/claim", "recovery/stop-and-resume"}
+// lossesOf are the scenarios in which the power is lost, and the parts of the catalogue that
+// they are in.
+var (
+	lossesOf    = []string{"durability/checkpoints", "durability/power-loss-highly-available", "recovery/claim", "recovery/stop-and-resume"}
+	lossesAreas = []string{"durability", "recovery"}
+)
 
 // suites is what Snapback does: each scenario of the catalogue, smaller than it is there,
 // those that cost little first; then, in turns, power losses and what chance draws.
 func suites(seed uint64) iter.Seq[run] {
 	return func(yield func(run) bool) {
-		var small []scenarios.Scenario
-		for _, area := range areas() {
-			scenarios, err := scenarios.Area(area)
-			if err != nil {
-				yield(run{err: err})
-				return
-			}
-			for _, s := range scenarios {
-				s = smaller(s)
-				if len(harness.Unclaimed(reference.Simulated{}, s)) > 0 {
-					continue
-				}
-				small = append(small, s)
-				if !yield(once(s.Name, reference.Simulated{}, s, seed)) {
+		for _, part := range []iter.Seq[run]{catalogue(seed), turns(seed)} {
+			for r := range part {
+				if !yield(r) {
 					return
 				}
 			}
 		}
-		durable, err := scenarios.Select(small, lossesOf)
+	}
+}
+
+func catalogue(seed uint64) iter.Seq[run] {
+	return func(yield func(run) bool) {
+		for _, area := range areas() {
+			for _, s := range small(area) {
+				if len(harness.Unclaimed(reference.Simulated{}, s)) == 0 && !yield(once(s.Name, reference.Simulated{}, s, seed)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func turns(seed uint64) iter.Seq[run] {
+	return func(yield func(run) bool) {
+		durable, err := scenarios.Select(small(lossesAreas...), lossesOf)
 		if err != nil {
-			yield(run{err: err})
-			return
+			panic(err) // they are part of this program
 		}
 		for round := uint64(0); ; round++ {
 			for _, lost := range powerLosses(durable[round%uint64(len(durable))], seed+round) {
@@ -131,6 +139,20 @@ func suites(seed uint64) iter.Seq[run] {
 			}
 		}
 	}
+}
+
+// small returns parts of the catalogue, with smaller scenarios.
+func small(areas ...string) (all []scenarios.Scenario) {
+	for _, area := range areas {
+		part, err := scenarios.Area(area)
+		if err != nil {
+			panic(err) // they are part of this program
+		}
+		for _, s := range part {
+			all = append(all, smaller(s))
+		}
+	}
+	return all
 }
 
 // areas are all parts of the catalogue, in the order in which they are run.
