@@ -20,7 +20,7 @@ const minimizeMax = 300
 
 // comparedMax bounds the runs of the strategies that ours is compared with: what they do not
 // find they would look for longest.
-const comparedMax = 400
+const comparedMax = 200
 
 // cleanMax is how many runs are made of the reference as it is, before there is anything
 // in it to be found.
