@@ -100,8 +100,8 @@ func (r *run) audit(label string, tree []history.Entry) error {
 }
 
 // references notes the files that a checkpoint refers to, and returns what is wrong with
-// them, and whether there are some outside of its job's directory. A checkpoint that is deleted meanwhile has nothing wrong: `_metadata` goes before
-// the files.
+// them, and whether there are some outside of its job's directory. A checkpoint that is
+// deleted meanwhile has nothing wrong: `_metadata` goes before the files.
 func (r *run) references(name string, used map[string]bool) (wrong []string, foreign bool) {
 	files, root := r.cluster.Files(), r.cluster.Root()
 	found, err := storage.PointerTo(filesystem.Join(root, path.Dir(name))).Read(files)

@@ -16,11 +16,10 @@ type Summary struct {
 	CPU      Quantiles[time.Duration]
 }
 
-// Quantiles are those of a figure. Median and P95 are exact only where More says that
-// nobody can tell how much more they are.
+// Quantiles are those of a figure.
 type Quantiles[T int | time.Duration] struct {
 	Median, P95, Max    T
-	MedianMore, P95More bool // it is that of a hunt that found nothing
+	MedianMore, P95More bool // it is that of a hunt that found nothing, and might be any more
 }
 
 // Summaries returns that of each strategy, in the order in which they hunted.
