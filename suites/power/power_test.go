@@ -4,6 +4,7 @@ package power_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -18,6 +19,7 @@ import (
 	"github.com/snapback/snapback/harness/mutants"
 	"github.com/snapback/snapback/harness/report"
 	"github.com/snapback/snapback/harness/targets/reference"
+	"github.com/snapback/snapback/suites/conformance"
 )
 
 func TestPower(t *testing.T) {
@@ -80,6 +82,7 @@ var _ = Describe("The museum of bugs", func() {
 		}
 		matrix, err := campaign(runsMax).Run(ctx, canary(), others)
 		Expect(err).NotTo(HaveOccurred())
+		Expect(keep(matrix)).To(Succeed())
 		Expect(matrix.Wrong()).To(BeEmpty())
 		summary := matrix.Summaries()[0]
 		AddReportEntry("found", summary)
@@ -94,6 +97,22 @@ var _ = Describe("The museum of bugs", func() {
 		Expect(drift(matrix)).To(BeEmpty(), "%s is out of date; make it anew: snapback mutants --compare --markdown %s", manual, manual)
 	})
 })
+
+// keep writes the matrix where reports are kept, if they are.
+func keep(matrix mutants.Matrix) error {
+	dir := os.Getenv(conformance.ReportVariable)
+	if dir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	page, err := os.Create(filepath.Join(dir, "power.html"))
+	if err != nil {
+		return err
+	}
+	return errors.Join(report.PowerHTML(page, matrix), page.Close())
+}
 
 // drift lists what of a matrix is not in the manual, and what of the manual is in no matrix.
 func drift(matrix mutants.Matrix) (lines []string) {
