@@ -203,6 +203,9 @@ func TestRescaledEqualsNotRescaled(t *testing.T) {
 func rescaling(t *rapid.T) scenarios.Scenario {
 	s := exploration.Draw("explored/rapid", choices{t})
 	s.Cluster = scenarios.Cluster{TaskManagers: 3, Retained: 1}
+	if s.Job.ParallelismMax > 0 {
+		s.Job.ParallelismMax = max(s.Job.ParallelismMax, s.Cluster.TaskManagers)
+	}
 	s.Job.Retention, s.Job.AtLeastOnce, s.Job.Timeout = "RETAIN_ON_CANCELLATION", false, 10*time.Second
 	s.Requirements = []string{"REC-02"}
 	s.Steps = nil
