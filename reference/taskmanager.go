@@ -114,6 +114,7 @@ func (t *taskManagerProcess) deploy(deploy protocol.Deploy) {
 		env.Send(self, taskGone{env.Self()})
 	})
 	t.running = append(t.running, address)
+	t.offerAt = 0 // this one was not told to end
 	if !slices.Contains(t.ran, deploy.Job.ID) {
 		t.ran = append(t.ran, deploy.Job.ID)
 	}

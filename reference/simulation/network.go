@@ -26,8 +26,9 @@ type heldMessage struct {
 	message  environment.Message
 }
 
+// holds keeps back what cannot get through. Within a process everything does.
 func (n *network) holds(from, to environment.Address, message environment.Message) bool {
-	if !n.cut[from.Process] && !n.cut[to.Process] {
+	if from.Process == to.Process || (!n.cut[from.Process] && !n.cut[to.Process]) {
 		return false
 	}
 	n.held = append(n.held, heldMessage{from, to, message})
