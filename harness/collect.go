@@ -86,17 +86,26 @@ func (r *run) audit(label string, tree []history.Entry) error {
 			event.Orphans = append(event.Orphans, e.Path)
 		}
 	}
-	for _, taken := range r.history.Events {
-		if label != "" && taken.Kind == history.Savepointed {
-			if _, err := storage.Find(r.cluster.Files(), taken.Path); err != nil {
-				event.Gone = append(event.Gone, taken.Path)
-			}
-		}
+	if label != "" {
+		event.Gone = r.gone()
 	}
 	if label != "" || len(event.Dangling) > 0 {
 		r.record(event)
 	}
 	return nil
+}
+
+// gone lists the savepoints that were taken and cannot be found.
+func (r *run) gone() (paths []string) {
+	for _, e := range r.history.Events {
+		if e.Kind != history.Savepointed {
+			continue
+		}
+		if _, err := storage.Find(r.cluster.Files(), e.Path); err != nil {
+			paths = append(paths, e.Path)
+		}
+	}
+	return paths
 }
 
 // references notes the files that a checkpoint refers to, and returns what is wrong with

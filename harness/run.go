@@ -302,12 +302,8 @@ func aborted(events []history.Event, id string) (n int) {
 	return n
 }
 
-// over says whether nothing more comes of a job. One that was suspended, another leader
-// goes on with.
-func (r *run) over(job history.Job) bool {
-	status := r.status(job)
-	return status.Terminal() && (status != storage.Suspended || r.scenario.Cluster.JobManagers == 0)
-}
+// over says whether nothing more comes of a job.
+func (r *run) over(job history.Job) bool { return r.scenario.Over(r.status(job)) }
 
 // status is the job's when last observed.
 func (r *run) status(job history.Job) storage.JobStatus {

@@ -51,6 +51,12 @@ type Variant struct {
 	Requirements []string          `yaml:"requirements"` // checked by this variant besides
 }
 
+// Over says whether nothing more comes of a job in this status. With high availability one
+// that was suspended is gone on with by another leader.
+func (s Scenario) Over(status storage.JobStatus) bool {
+	return status.Terminal() && (status != storage.Suspended || s.Cluster.JobManagers == 0)
+}
+
 // Cluster is what the job runs on.
 type Cluster struct {
 	TaskManagers int `json:"taskManagers" yaml:"taskManagers"`                   // of one slot each

@@ -49,8 +49,8 @@ func retention(h *history.History, judge *evidence) {
 	for _, j := range accepted(h) {
 		status, ended := h.Status(j.ID)
 		promised, terminal := cleanupTable[status][h.Header.Scenario.Job.Retention]
-		if !terminal || (status == storage.Suspended && h.Header.Scenario.Cluster.JobManagers > 0) {
-			continue // another leader goes on with a suspended job
+		if !terminal || !h.Header.Scenario.Over(status) {
+			continue
 		}
 		var kept []int64
 		if completed := h.Completed(j.ID, h.End()); promised.kept {
@@ -359,7 +359,7 @@ func ownership(h *history.History, judge *evidence) {
 		status, ended := h.Status(j.ID)
 		cell, known := cleanupTable[status][h.Header.Scenario.Job.Retention]
 		subsumed := len(h.Completed(j.ID, h.End())) >= h.Header.Scenario.Cluster.Retained
-		if !known || (cell.kept && !subsumed) || (status == storage.Suspended && h.Header.Scenario.Cluster.JobManagers > 0) {
+		if !known || (cell.kept && !subsumed) || !h.Header.Scenario.Over(status) {
 			continue
 		}
 		dir := dirIn(lastTree(h, j.Submitted), j.Path)
