@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -85,7 +84,7 @@ func runMutants(command *cobra.Command, o mutantsOptions, ids []string) (err err
 	if err != nil {
 		return err
 	}
-	museum := filepath.Join(source, "reference", "mutants")
+	museum := mutants.Museum(source)
 	if o.dir == "" {
 		o.dir = museum
 	}
@@ -127,7 +126,6 @@ func runMutants(command *cobra.Command, o mutantsOptions, ids []string) (err err
 	if canaries, err = mutants.Select(canaries, []string{mutants.Canary}); err != nil {
 		return err
 	}
-	chosen = slices.DeleteFunc(chosen, func(m mutants.Mutant) bool { return m.ID == mutants.Canary })
 	matrix, err := campaign.Run(command.Context(), canaries[0], chosen)
 	if err != nil {
 		return err
@@ -202,7 +200,7 @@ func replayMutant(command *cobra.Command, id, source, saved string) error {
 	if err != nil {
 		return err
 	}
-	all, err := mutants.Read(filepath.Join(root, "reference", "mutants"))
+	all, err := mutants.Read(mutants.Museum(root))
 	if err != nil {
 		return err
 	}

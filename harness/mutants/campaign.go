@@ -1,7 +1,6 @@
 package mutants
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -87,8 +86,9 @@ func (m Matrix) Wrong() []string {
 }
 
 // Run hunts the reference as it is, in which nothing must be found, then the canary, which
-// must be, then the others.
+// must be, then the others: all but the canary, should it be among them.
 func (c Campaign) Run(ctx context.Context, canary Mutant, all []Mutant) (Matrix, error) {
+	all = slices.DeleteFunc(slices.Clone(all), func(m Mutant) bool { return m.ID == Canary })
 	matrix := Matrix{Schema: MatrixSchema, Seed: c.Seed, Rows: make([]Row, len(all)+1)}
 	hunted, err := c.HuntClean(ctx, cleanMax)
 	if err != nil {
@@ -191,7 +191,6 @@ func (c Campaign) keepSmallest(ctx context.Context, row *Row, cases []harness.Ca
 		if result.Verdict != oracle.Pass {
 			continue
 		}
-		smallest.Scenario.Name = cmp.Or(smallest.Scenario.Name, row.ID)
 		row.Events = len(smallest.Scenario.Steps)
 		row.Case, err = smallest.WriteAs(c.Cases, row.ID)
 		return err

@@ -5,12 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"github.com/snapback/snapback/harness"
 )
@@ -39,6 +37,9 @@ func FindSource(dir string) (string, error) {
 	}
 	return root, nil
 }
+
+// Museum is the directory of the mutants that come with the source.
+func Museum(source string) string { return filepath.Join(source, "reference", "mutants") }
 
 // Build builds a program of the source with a mutant in it; with none, as it is.
 func (w Workshop) Build(ctx context.Context, pkg, name string, m *Mutant) (program string, err error) {
@@ -111,33 +112,16 @@ func (w Workshop) Hunt(ctx context.Context, program string, order Order) (Hunted
 	}
 	command := exec.CommandContext(ctx, program)
 	command.Dir, command.Stdin = w.Dir, strings.NewReader(string(arguments))
-	var complaint limited
-	command.Stderr = &complaint
 	out, err := command.Output()
-	if ctx.Err() != nil {
+	var failed *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
 		return Hunted{}, ctx.Err()
-	}
-	if err != nil {
-		return Hunted{}, fmt.Errorf("%s: %w\n%s", filepath.Base(program), err, complaint.text)
+	case errors.As(err, &failed):
+		return Hunted{}, fmt.Errorf("%s: %w\n%s", filepath.Base(program), err, failed.Stderr)
+	case err != nil:
+		return Hunted{}, err
 	}
 	var hunted Hunted
 	return hunted, json.Unmarshal(out, &hunted)
-}
-
-// limited keeps the beginning of what a program complains about: a mutant that panics says
-// where at once, and then goes on.
-type limited struct {
-	mu   sync.Mutex
-	text []byte
-}
-
-const complaintMax = 4 << 10 // bytes
-
-var _ io.Writer = (*limited)(nil)
-
-func (l *limited) Write(data []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.text = append(l.text, data[:min(len(data), complaintMax-len(l.text))]...)
-	return len(data), nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -21,7 +20,7 @@ func TestAPlantedFaultIsFoundAndReadable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	museum, err := mutants.Read(filepath.Join(source, "reference", "mutants"))
+	museum, err := mutants.Read(mutants.Museum(source))
 	if err != nil {
 		t.Fatal(err)
 	}
