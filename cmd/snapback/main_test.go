@@ -444,7 +444,7 @@ func TestAMutantIsFoundAndReplayed(t *testing.T) {
 		t.Fatalf("want exit code 0, got %d\n%s%s", got.code, got.stdout, got.stderr)
 	}
 	saved := filepath.Join(cases, "FLINK-21351.json")
-	if got := snapback(t, "replay", "--mutant", "FLINK-21351", "--source", source, saved); got.code != exitFinding || !strings.Contains(got.stdout, "CLN-01: job first is CANCELED") {
+	if got := snapback(t, "replay", "--minimize", "--mutant", "FLINK-21351", "--source", source, saved); !strings.Contains(got.stderr, "making it smaller") || got.code != exitFinding || !strings.Contains(got.stdout, "CLN-01: job first is CANCELED") {
 		t.Errorf("with the mistake: want exit code 1, got %d\n%s%s", got.code, got.stdout, got.stderr)
 	}
 	if got := snapback(t, "replay", saved); got.code != exitHolds {

@@ -194,7 +194,7 @@ func writeFile(name string, write func(io.Writer) error) error {
 }
 
 // replayMutant runs a case on the reference with a mutant in it.
-func replayMutant(command *cobra.Command, id, source, saved string) error {
+func replayMutant(command *cobra.Command, id, source string, arguments []string) error {
 	ctx := command.Context()
 	root, err := mutants.FindSource(source)
 	if err != nil {
@@ -218,7 +218,7 @@ func replayMutant(command *cobra.Command, id, source, saved string) error {
 	if err != nil {
 		return err
 	}
-	again := exec.CommandContext(ctx, program, "replay", saved)
+	again := exec.CommandContext(ctx, program, append([]string{"replay"}, arguments...)...)
 	again.Stdout, again.Stderr = command.OutOrStdout(), command.ErrOrStderr()
 	var exit *exec.ExitError
 	if err := again.Run(); errors.As(err, &exit) {

@@ -39,7 +39,8 @@ func replayCommand() *cobra.Command {
 		},
 		RunE: func(command *cobra.Command, arguments []string) error {
 			if mutant != "" {
-				return replayMutant(command, mutant, source, arguments[0])
+				again := []string{arguments[0], "--timeout", timeout.String(), fmt.Sprintf("--minimize=%v", minimize)}
+				return replayMutant(command, mutant, source, again)
 			}
 			saved, err := harness.ReadCase(arguments[0])
 			if err != nil {
