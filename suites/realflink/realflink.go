@@ -157,6 +157,28 @@ type Resumed struct {
 	Restored   bool  // all subtasks ran, and every key could be read
 	Consistent *bool // and the counts were those of the checkpoint
 	Error      string
+
+	Checkpoints []string // URLs of those that the job took, if it was told where
+}
+
+// The events of a job that the command live prints.
+const (
+	Started = "started"
+	Ended   = "ended"
+)
+
+// Lived is a line of the command live. What follows Claimed is known of a job that ended.
+type Lived struct {
+	Event   string // Started or Ended
+	Job     string
+	Claimed string // URL of the checkpoint that the job started from
+
+	Completed  int64 // checkpoints
+	Failed     int64 // checkpoints, those aborted by the end of the job excluded
+	Restarts   int
+	Causes     []string // of failed checkpoints and restarts
+	Consistent bool     // nothing that the job emitted was lost or counted twice
+	Status     string
 }
 
 // Loaded is a line of the command load.

@@ -12,7 +12,8 @@ import org.apache.flink.runtime.minicluster.RpcServiceSharing;
 class Cluster implements AutoCloseable {
     final MiniCluster mini;
 
-    Cluster(int retained, String changelogDir) throws Exception {
+    /** @param more keys and values of the cluster's configuration */
+    Cluster(int retained, String changelogDir, String... more) throws Exception {
         Configuration c = conf(
             "execution.checkpointing.num-retained", "" + retained, // counts only here
             "execution.job-status-changed-listeners", Statuses.class.getName(),
@@ -24,6 +25,7 @@ class Cluster implements AutoCloseable {
             "taskmanager.memory.network.min", "16mb", "taskmanager.memory.network.max", "16mb",
             "taskmanager.memory.managed.size", "256mb",
             "rest.bind-port", "0", "rest.address", "localhost", "rest.bind-address", "127.0.0.1", "web.submit.enable", "false");
+        c.addAll(conf(more));
         c.addAll(Host.extra);
         PluginManager plugins = PluginUtils.createPluginManagerFromRootFolder(c);
         FileSystem.initialize(c, plugins);

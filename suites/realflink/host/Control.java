@@ -12,6 +12,7 @@ class Control {
     final String key = "job-" + next.incrementAndGet();
     volatile long rounds;           // rounds a source subtask may emit in this run
     volatile long delayMicros;      // per record, in the counter
+    volatile long snapshotMillis;   // that the last subtask of the counter takes to snapshot; files of the others wait for it
     volatile boolean finish;        // sources end
     volatile boolean fail;          // sources throw
     final AtomicLong restoredRounds = new AtomicLong();

@@ -21,12 +21,16 @@ import java.util.Set;
  *   write BASE [NAME...] [--settle=MS] [--from=PATH]
  *                                 runs jobs that leave checkpoints and savepoints in BASE/NAME; --settle: pause before a job is
  *                                 cancelled; --from: what `rescaled` starts from, if not the rocksdb-incremental of this run
- *   resume PATH... [--claim] [--parallelism=2] [--backend=hashmap|rocksdb] [--changelog]
+ *   resume PATH... [--claim] [--parallelism=2] [--backend=hashmap|rocksdb] [--changelog] [--checkpoints=BASE]
  *                                 restores the job of `write` from each path: "restored" says that all subtasks ran and every
  *                                 key could be read, "consistent" that the counts are those of the checkpoint
- *                                 (null for a checkpoint of another program with the same uids)
+ *                                 (null for a checkpoint of another program with the same uids); --checkpoints: each restored
+ *                                 job takes two checkpoints in BASE, one before it emits anything and one after
  *   retention BASE [CELL-PREFIX...] [--backend=rocksdb|hashmap] [--threads=4]
  *                                 end of a job x retention x num-retained, one directory per cell
+ *   live BASE [--seconds=60] [--jobs=3]
+ *                                 runs jobs side by side in one checkpoint directory, for others to delete in it; now and then
+ *                                 one of them is canceled, and a new job claims its newest checkpoint
  *   flink39964 BASE               leaves the checkpoint that FLINK-39964 made unrestorable
  * </pre>
  *
@@ -55,7 +59,7 @@ public class Host {
         int status = 0;
         try {
             if (words.isEmpty()) {
-                throw new IllegalArgumentException("read|load|write|resume|retention|flink39964 ...");
+                throw new IllegalArgumentException("read|load|write|resume|retention|live|flink39964 ...");
             }
             List<String> rest = words.subList(1, words.size());
             switch (words.get(0)) {
@@ -64,6 +68,7 @@ public class Host {
                 case "write" -> Write.write(rest, options);
                 case "resume" -> Resume.resume(rest, options);
                 case "retention" -> Retention.retention(rest, options);
+                case "live" -> Live.live(rest, options);
                 case "flink39964" -> Flink39964.flink39964(rest);
                 default -> throw new IllegalArgumentException("unknown command " + words.get(0));
             }

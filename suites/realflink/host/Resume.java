@@ -25,7 +25,10 @@ final class Resume {
         RecoveryClaimMode mode = options.containsKey("claim") ? RecoveryClaimMode.CLAIM : RecoveryClaimMode.NO_CLAIM;
         int parallelism = Integer.parseInt(options.getOrDefault("parallelism", "2"));
         Path scratch = Files.createTempDirectory("host-resume");
-        try (Cluster cluster = new Cluster(1, scratch.toUri() + "dstl")) {
+        String checkpoints = options.get("checkpoints");
+        String dir = checkpoints == null ? scratch.toUri() + "chk" : Host.uri(checkpoints);
+        // Two are retained: the one taken before anything was emitted, and the one taken after. A claimed checkpoint is subsumed.
+        try (Cluster cluster = new Cluster(checkpoints == null ? 1 : 2, scratch.toUri() + "dstl")) {
             for (String p : paths) {
                 long start = System.nanoTime();
                 String path = Host.uri(p);
@@ -36,13 +39,17 @@ final class Resume {
                     changelog |= kinds.contains("ChangelogStateBackendHandleImpl");
                     backend = kinds.contains("IncrementalRemoteKeyedStateHandle") ? "rocksdb" : "hashmap";
                 }
-                Configuration c = Cluster.jobConf(scratch.toUri() + "chk", backend, "state.changelog.enabled", "" + changelog);
+                Configuration c = Cluster.jobConf(dir, backend, "state.changelog.enabled", "" + changelog);
                 Job job = new Job(cluster, c, parallelism, path, mode);
+                List<String> taken = new ArrayList<>();
                 Boolean consistent = false;
                 boolean restored = false;
                 String error = null;
                 try {
                     restored = job.running();
+                    if (restored && checkpoints != null) {
+                        taken.add(job.checkpoint()); // all its state is that of the checkpoint it came from
+                    }
                     if (restored) { // reads the state of every key
                         restored = job.emit(1, parallelism);
                         consistent = restored && job.control.consistent();
@@ -50,6 +57,9 @@ final class Resume {
                             consistent = null; // a checkpoint of another job
                         } else if (restored && !consistent) {
                             error = "runs, with wrong counts";
+                        }
+                        if (restored && checkpoints != null) {
+                            taken.add(job.checkpoint());
                         }
                     }
                 } catch (TimeoutException t) {
@@ -61,7 +71,8 @@ final class Resume {
                     error = job.result.get().getSerializedThrowable().map(Host::rootCause).orElse("no cause");
                 }
                 Json.print(Json.obj("path", p, "restored", restored, "error", error, "consistent", consistent,
-                    "rounds", job.control.restoredRounds.get(), "backend", backend, "ms", (System.nanoTime() - start) / 1_000_000));
+                    "rounds", job.control.restoredRounds.get(), "backend", backend, "checkpoints", taken,
+                    "ms", (System.nanoTime() - start) / 1_000_000));
             }
         } finally {
             org.apache.flink.util.FileUtils.deleteDirectoryQuietly(scratch.toFile());

@@ -12,7 +12,7 @@ import java.util.Map;
 /** Runs jobs that leave checkpoints and savepoints of every kind. */
 final class Write {
     static final List<String> NAMES = List.of("hashmap", "rocksdb-incremental", "changelog", "filemerging", "unaligned", "rescaled",
-        "savepoint-native", "savepoint-canonical");
+        "savepoint-native", "savepoint-canonical", "claimed");
 
     static void write(List<String> args, Map<String, String> options) throws Exception {
         String base = Host.uri(args.get(0));
@@ -22,6 +22,10 @@ final class Write {
             for (String name : names) {
                 long start = System.nanoTime();
                 String dir = base + "/" + name;
+                if (name.equals("claimed")) {
+                    claimed(cluster, dir, options);
+                    continue;
+                }
                 String backend = name.matches("rocksdb.*|rescaled|filemerging|savepoint-native") ? "rocksdb" : "hashmap";
                 Configuration c = Cluster.jobConf(dir, backend);
                 List<String> paths = new ArrayList<>();
@@ -94,7 +98,7 @@ final class Write {
                             paths.add(job.mini.triggerSavepoint(job.id, dir, false, SavepointFormatType.CANONICAL).get());
                         default -> throw new IllegalStateException();
                     }
-                    Thread.sleep(Long.parseLong(options.getOrDefault("settle", "0")));
+                    settle(options);
                 } finally {
                     job.cancel();
                 }
@@ -104,5 +108,34 @@ final class Write {
                 Json.print(line);
             }
         }
+    }
+
+    /**
+     * Three jobs, each of which claims the checkpoint of the one before. Each adds one SST, too few to be compacted: the last
+     * checkpoint refers to files in the shared/ of all three.
+     */
+    private static void claimed(Cluster cluster, String dir, Map<String, String> options) throws Exception {
+        long start = System.nanoTime();
+        int parallelism = 2;
+        String path = null;
+        Job job = null;
+        for (int i = 0; i < 3; i++) {
+            job = new Job(cluster, Cluster.jobConf(dir, "rocksdb"), parallelism, path, RecoveryClaimMode.CLAIM);
+            try {
+                if (!job.running() || !job.emit(4, parallelism)) {
+                    throw new IllegalStateException("claimed: " + Host.rootCause(job.result.get().getSerializedThrowable().get()));
+                }
+                path = job.checkpoint();
+                settle(options);
+            } finally {
+                job.cancel();
+            }
+        }
+        Json.print(Json.obj("name", "claimed", "job", job.id, "backend", "rocksdb", "parallelism", parallelism, "paths", List.of(path),
+            "ms", (System.nanoTime() - start) / 1_000_000));
+    }
+
+    private static void settle(Map<String, String> options) throws InterruptedException {
+        Thread.sleep(Long.parseLong(options.getOrDefault("settle", "0")));
     }
 }
