@@ -1,0 +1,266 @@
+package storage_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/audit"
+	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/suites/realflink"
+)
+
+const (
+	// liveVariable is the environment's word on how many seconds the jobs run.
+	liveVariable = "SNAPBACK_LIVE_SECONDS"
+
+	liveKeep         = 2                // checkpoints of a job that expire keeps; Flink retains one more
+	plantedAge       = 2 * time.Hour    // of the orphans that are planted
+	plantedEvery     = time.Second      // at most so often
+	liveEndTimeout   = 5 * time.Minute  // for what follows when the jobs have ended
+	completedMin     = 10               // checkpoints of each job
+	firstCheckpoints = 90 * time.Second // for a JVM to start and a checkpoint to complete
+)
+
+func liveSeconds() int {
+	text, ok := os.LookupEnv(liveVariable)
+	if !ok {
+		return 60
+	}
+	seconds, err := strconv.Atoi(text)
+	if err != nil || seconds < 10 {
+		panic(fmt.Sprintf("%s: want a number of seconds, 10 or more, got %q", liveVariable, text))
+	}
+	return seconds
+}
+
+// liveJobs are jobs of real Flink that run in one checkpoint directory, and what the
+// program does to that directory at the same time.
+type liveJobs struct {
+	root  string
+	ended chan struct{} // closed when all jobs have ended
+	lines []realflink.Lived
+	err   error
+
+	dir         string // of plans and logs
+	plans       int
+	deleted     map[string]int // by verb: how often all that was planned was deleted
+	planted     []string       // names of orphans
+	lastPlanted time.Time
+	newest      map[string]int64  // number of the newest checkpoint that was seen, by the directory of its job
+	suspects    map[string]string // newest checkpoints of jobs that could not be restored from, and why not
+}
+
+// startLive starts the jobs. They end by themselves.
+func startLive(ctx context.Context) *liveJobs {
+	GinkgoHelper()
+	l := &liveJobs{
+		root: GinkgoT().TempDir(), dir: GinkgoT().TempDir(), ended: make(chan struct{}),
+		deleted: map[string]int{}, newest: map[string]int64{}, suspects: map[string]string{},
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		defer close(l.ended)
+		l.lines, l.err = realflink.Run[realflink.Lived](ctx, local, l.dir, "live", l.root, fmt.Sprintf("--seconds=%d", liveSeconds()))
+	}()
+	DeferCleanup(func() {
+		cancel()
+		<-l.ended
+	})
+	Eventually(func() bool { return l.over() || len(l.checkpoints()) > 0 }).WithTimeout(firstCheckpoints).Should(BeTrue())
+	return l
+}
+
+func (l *liveJobs) over() bool {
+	select {
+	case <-l.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// checkpoints are the numbers of the checkpoints that have metadata now, by the directory
+// of their job, lowest first.
+func (l *liveJobs) checkpoints() map[string][]int64 {
+	GinkgoHelper()
+	names, err := filepath.Glob(filepath.Join(l.root, "*", "*", storage.MetadataName))
+	Expect(err).NotTo(HaveOccurred())
+	found := map[string][]int64{}
+	for _, name := range names {
+		location := filepath.Dir(name)
+		if id, ok := storage.ParseCheckpointName(filepath.Base(location)); ok {
+			found[filepath.Dir(location)] = append(found[filepath.Dir(location)], id)
+		}
+	}
+	for _, ids := range found {
+		slices.Sort(ids)
+	}
+	return found
+}
+
+// plant puts an old file into the shared state of one of the jobs; no checkpoint refers
+// to it.
+func (l *liveJobs) plant() {
+	GinkgoHelper()
+	if time.Since(l.lastPlanted) < plantedEvery {
+		return
+	}
+	l.lastPlanted = time.Now()
+	shared, err := filepath.Glob(filepath.Join(l.root, "*", storage.SharedName))
+	Expect(err).NotTo(HaveOccurred())
+	Expect(shared).NotTo(BeEmpty())
+	name, old := filepath.Join(shared[len(l.planted)%len(shared)], uuid.NewString()), time.Now().Add(-plantedAge)
+	Expect(os.WriteFile(name, []byte("an orphan"), 0o600)).To(Succeed())
+	Expect(os.Chtimes(name, old, old)).To(Succeed())
+	l.planted = append(l.planted, name)
+}
+
+// plantedLeft are the planted orphans that still exist.
+func (l *liveJobs) plantedLeft() []string {
+	return slices.DeleteFunc(slices.Clone(l.planted), func(name string) bool {
+		_, err := os.Stat(name)
+		return os.IsNotExist(err)
+	})
+}
+
+// delete has a verb make a plan, and then delete by it. Exit code 1 of the second is no
+// mistake: Flink may have deleted a planned file in between.
+func (l *liveJobs) delete(ctx context.Context, verb string, options ...string) {
+	GinkgoHelper()
+	l.plans++
+	plan := filepath.Join(l.dir, fmt.Sprintf("plan-%d", l.plans))
+	arguments := append([]string{verb, "--plan", plan, l.root}, options...)
+	made := snapback(ctx, arguments...)
+	Expect(made.code).To(BeElementOf(0, 1, 4), made.String())
+	if made.code != 1 {
+		return
+	}
+	done := snapback(ctx, append(arguments, "--delete")...)
+	Expect(done.code).To(BeElementOf(0, 1), done.String())
+	if done.code == 0 {
+		l.deleted[verb]++
+	}
+}
+
+func (l *liveJobs) deleteAll(ctx context.Context) {
+	GinkgoHelper()
+	l.delete(ctx, "orphans", "--age", "0s")
+	l.delete(ctx, "expire", "--keep", strconv.Itoa(liveKeep))
+}
+
+// lookAtNewest notes each newest checkpoint of a job that cannot be restored from. A running
+// job does not notice that files of its checkpoints are gone, and its last checkpoints may
+// not need them.
+func (l *liveJobs) lookAtNewest() {
+	GinkgoHelper()
+	found := l.checkpoints()
+	for dir, id := range l.newest {
+		if !slices.ContainsFunc(found[dir], func(now int64) bool { return now >= id }) {
+			l.suspects[filepath.Join(dir, storage.CheckpointName(id))] = "it is gone, and there is no newer one"
+		}
+	}
+	for dir, ids := range found {
+		id := slices.Max(ids)
+		l.newest[dir] = id
+		location := filepath.Join(dir, storage.CheckpointName(id))
+		verification, err := (&audit.Auditor{Files: files}).Verify(context.Background(), location, audit.Shallow)
+		if err != nil || verification.Restorable { // an error: it was discarded just now
+			continue
+		}
+		if slices.Contains(newest(l.checkpoints()[dir], liveKeep), id) { // Flink does not discard it yet
+			l.suspects[location] = fmt.Sprintf("%+v", verification.Findings[0])
+		}
+	}
+}
+
+// jobs returns the directories of the jobs that ran until all ended, and of the jobs from
+// which another one claimed a checkpoint. The older checkpoints of the latter break: Flink
+// deletes what they share with the claimed checkpoint when that is subsumed.
+func (l *liveJobs) jobs() (whole, claimedFrom []string) {
+	GinkgoHelper()
+	for _, line := range l.lines {
+		if line.Claimed != "" {
+			name, err := filesystem.ParseName(line.Claimed)
+			Expect(err).NotTo(HaveOccurred())
+			claimedFrom = append(claimedFrom, filepath.Dir(name))
+		}
+	}
+	for _, line := range l.lines {
+		if dir := filepath.Join(l.root, line.Job); line.Event == realflink.Ended && !slices.Contains(claimedFrom, dir) {
+			whole = append(whole, dir)
+		}
+	}
+	return whole, claimedFrom
+}
+
+// expectNoJobHarmed checks what the jobs say of themselves.
+func (l *liveJobs) expectNoJobHarmed() {
+	GinkgoHelper()
+	Expect(l.err).NotTo(HaveOccurred())
+	for _, line := range l.lines {
+		if line.Event != realflink.Ended {
+			continue
+		}
+		Expect(line.Causes).To(BeEmpty(), "job %s", line.Job)
+		Expect(line.Failed).To(BeZero(), "job %s", line.Job)
+		Expect(line.Restarts).To(BeZero(), "job %s", line.Job)
+		Expect(line.Status).To(BeEquivalentTo(storage.Canceled), "job %s", line.Job)
+		Expect(line.Consistent).To(BeTrue(), "job %s", line.Job)
+		Expect(line.Completed).To(BeNumerically(">=", completedMin), "job %s", line.Job)
+	}
+}
+
+var _ = Describe("Deleting beside running jobs", func() {
+	It("deletes what is nobody's, and nothing that a job needs", func(ctx SpecContext) {
+		l := startLive(ctx)
+		for !l.over() {
+			l.plant()
+			l.deleteAll(ctx)
+			l.lookAtNewest()
+		}
+		l.expectNoJobHarmed()
+		AddReportEntry("deleted beside running jobs", fmt.Sprintf("%d of %d planted orphans; %v times by plan", len(l.planted)-len(l.plantedLeft()), len(l.planted), l.deleted))
+		Expect(len(l.planted)-len(l.plantedLeft())).To(BeNumerically(">", 0), "no planted orphan was deleted while jobs ran")
+		Expect(l.deleted["orphans"]).To(BeNumerically(">", 0), "no orphan was deleted while jobs ran")
+		Expect(l.deleted["expire"]).To(BeNumerically(">", 0), "no checkpoint expired while jobs ran")
+
+		whole, claimedFrom := l.jobs()
+		Expect(whole).To(HaveLen(3))
+		Expect(claimedFrom).NotTo(BeEmpty())
+		for location, why := range l.suspects {
+			Expect(claimedFrom).To(ContainElement(filepath.Dir(location)), "while its job ran, %s could not be restored from: %s", location, why)
+		}
+		l.deleteAll(ctx)
+		Expect(l.plantedLeft()).To(BeEmpty())
+		var resume []string
+		for _, dir := range whole {
+			resume = append(resume, expectRetained(ctx, dir, l.checkpoints()[dir]))
+		}
+		expectResumed(ctx, local, resume)
+	}, SpecTimeout(time.Duration(liveSeconds())*time.Second+liveEndTimeout))
+})
+
+// expectRetained checks the checkpoints that are retained of a job, and returns the path of
+// the newest.
+func expectRetained(ctx context.Context, dir string, ids []int64) string {
+	GinkgoHelper()
+	Expect(ids).NotTo(BeEmpty(), dir)
+	Expect(len(ids)).To(BeNumerically("<=", liveKeep), dir)
+	for _, id := range ids {
+		expectDone(ctx, "verify", "--deep", filepath.Join(dir, storage.CheckpointName(id)))
+	}
+	latest := strings.TrimSpace(expectDone(ctx, "ls", "--latest", "--job", filepath.Base(dir), filepath.Dir(dir)))
+	Expect(latest).To(HaveSuffix("/" + filepath.Base(dir) + "/" + storage.CheckpointName(ids[len(ids)-1])))
+	return latest
+}
