@@ -172,7 +172,9 @@ func TestBadPlacesAreOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"verify"}, "snapback verify: want PATH, got 0 arguments"},
 		{[]string{"diff", chk}, "snapback diff: want A and B, got 1 arguments"},
 		{[]string{"verify", "/nowhere"}, `cannot find checkpoint "/nowhere": no such file or directory`},
-		{[]string{"verify", job}, "cannot find meta data file '_metadata' in directory"},
+		{[]string{"verify", job}, "is not a checkpoint, but holds some: 3 from chk-1 to chk-3; the newest is file:" + chk},
+		{[]string{"inspect", filepath.Dir(job)}, "job 000000000000000000000000c0ffee02 has 3 from chk-1 to chk-3"},
+		{[]string{"verify", filepath.Join(job, "shared")}, "cannot find"},
 		{[]string{"inspect", filepath.Join(samples, "README")}, "no such file or directory"},
 		{[]string{"inspect", "main.go"}, "cannot find checkpoint"},
 		{[]string{"inspect", plan}, "plan: decode _metadata: magic number at offset 0: want 4 bytes, got the end of the file after 3"},
@@ -180,7 +182,10 @@ func TestBadPlacesAreOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"ls", "/nowhere"}, `root "/nowhere": no such directory`},
 		{[]string{"verify", "ftp://host/x"}, "want one of the schemes file, hdfs, s3, gs, azblob, got ftp"},
 		{[]string{"verify", "file://host/x"}, "want no host in a file URL, got host; write file:///host/x for a local path"},
-		{[]string{"verify", "hdfs:///x"}, "want a host or a bucket after hdfs://"},
+		{[]string{"verify", "hdfs:///x"}, "which NameNode is meant by hdfs:/ is not known: set HADOOP_CONF_DIR"},
+		{[]string{"verify", "s3a:///x"}, "want a bucket or a container after s3a://"},
+		{[]string{"ls", "oss://bucket/x"}, "this store cannot be reached: want one of the schemes file, hdfs, s3, gs, azblob, got oss"},
+		{[]string{"verify", "--rebase", "/nowhere=/a", chk}, "--rebase file:/nowhere=file:/a matched nothing: no absolute path is recorded"},
 		{[]string{"verify", "hdfs://" + dead + "/x"}, "no NameNode answers at " + dead},
 		{[]string{"verify", "hdfs://" + silent.Addr().String() + "/x"}, "timeout"},
 		{[]string{"ls", "s3://bucket/x"}, "connection refused"},
@@ -251,7 +256,7 @@ func TestWithoutPermissionItIsSaidSo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := as(0o600, "chk-3/"+entries[0].Name()); got.code != exitFinding || !strings.Contains(got.stdout, "unreadable: ") || !strings.Contains(got.stdout, "permission denied") {
+	if got := as(0o600, "chk-3/"+entries[0].Name()); got.code != exitUsage || !strings.Contains(got.stdout, "NOT KNOWN: ") || !strings.Contains(got.stdout, "unreadable: ") || !strings.Contains(got.stderr, "permission denied") {
 		t.Errorf("a file: got %d, %s%s", got.code, got.stdout, got.stderr)
 	}
 }

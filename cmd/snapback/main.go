@@ -65,7 +65,7 @@ func root() *cobra.Command {
 	})
 	command.SetHelpTemplate("{{or .Long .Short}}\n\n{{with .Example}}Examples:\n{{.}}\n\n{{end}}{{.UsageString}}")
 	command.SetUsageTemplate(strings.Replace(command.UsageTemplate(), "{{if .HasExample}}\n\nExamples:\n{{.Example}}{{end}}", "", 1))
-	command.AddCommand(runCommand(), exploreCommand(), crashCommand(), replayCommand(), mutantsCommand(), lsCommand(), inspectCommand(), verifyCommand(), orphansCommand(), diffCommand(), sealCommand(), listCommand(), doctorCommand(), versionCommand(), referenceCommand())
+	command.AddCommand(runCommand(), exploreCommand(), crashCommand(), replayCommand(), mutantsCommand(), lsCommand(), inspectCommand(), verifyCommand(), orphansCommand(), diffCommand(), sealCommand(), depsCommand(), copyCommand(), expireCommand(), compatCommand(), listCommand(), doctorCommand(), versionCommand(), referenceCommand())
 	return command
 }
 

@@ -27,6 +27,7 @@ import (
 	"github.com/snapback/snapback/scenarios/workload"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/configuration"
+	"github.com/snapback/snapback/storage/filesystem/place"
 	"github.com/snapback/snapback/storage/filesystem/schemes"
 )
 
@@ -57,7 +58,11 @@ func listenFlag(command *cobra.Command) *string {
 }
 
 func listen(address string, log io.Writer) (*live.Process, error) {
-	process, err := live.Listen(address, schemes.New(), log)
+	places, err := place.FromEnvironment()
+	if err != nil {
+		return nil, &harness.UsageError{Err: err}
+	}
+	process, err := live.Listen(address, schemes.At(places), log)
 	if err != nil {
 		return nil, harness.Usagef("listen at %s: %w", address, err)
 	}

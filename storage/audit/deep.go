@@ -23,7 +23,7 @@ func (v *verifier) readAll(ctx context.Context, f *referenced) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		v.against(f, Unreadable, nil, "a file that can be read to its end", reason(err))
+		v.unreadable(f, "a file that can be read to its end", err)
 		return nil
 	}
 	defer local.close()
@@ -150,6 +150,6 @@ func (v *verifier) checkRocksDB(f *referenced, local *spooled, use metadata.Refe
 	case errors.Is(err, rocksdb.ErrUnsupported):
 		v.note(fmt.Sprintf("%s (%s): %v", filesystem.URL(f.name), localPath, err))
 	default:
-		v.against(f, Unreadable, nil, "a file that can be read", reason(err))
+		v.unreadable(f, "a file that can be read", err)
 	}
 }

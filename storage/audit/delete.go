@@ -1,81 +1,41 @@
 package audit
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"path"
-	"strings"
-	"time"
 
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// PlanSchema names the format of a plan: a line that says of which root it is, and one
-// for each [Orphan].
+// PlanSchema names the format of a plan to delete orphans: a line that says of which root
+// it is, and one for each [Orphan].
 const PlanSchema = "snapback/orphans-plan/1"
 
-// planHead is the first line of a plan.
-type planHead struct {
-	Schema string    `json:"schema"`
-	Root   string    `json:"root"`
-	Made   time.Time `json:"made"`
-}
-
-// WritePlan writes a plan to delete the orphans, for somebody to look at and shorten.
+// WritePlan writes a plan to delete the orphans.
 func (o Orphans) WritePlan(to io.Writer) error {
-	lines := json.NewEncoder(to)
-	lines.SetEscapeHTML(false)
-	if err := lines.Encode(planHead{Schema: PlanSchema, Root: o.Root, Made: o.Now}); err != nil {
-		return err
-	}
-	for _, orphan := range o.Orphans {
-		if err := lines.Encode(orphan); err != nil {
-			return err
-		}
-	}
-	return nil
+	return writePlan(to, planHead{Schema: PlanSchema, Root: o.Root, Made: o.Now}, o.Orphans)
 }
 
 // ReadPlan reads a plan for a root.
 func ReadPlan(from io.Reader, root string) ([]Orphan, error) {
-	lines := bufio.NewScanner(from)
-	lines.Buffer(nil, 1<<20)
-	var head planHead
-	if !lines.Scan() || json.Unmarshal(lines.Bytes(), &head) != nil || head.Schema != PlanSchema {
-		return nil, fmt.Errorf("plan: want a first line with schema %s, as --plan FILE without --delete writes it", PlanSchema)
-	}
-	name, err := filesystem.ParseName(root)
-	if err != nil {
-		return nil, err
-	}
-	if filesystem.URL(name) != head.Root {
-		return nil, fmt.Errorf("plan: it is for root %s, not for %s", head.Root, filesystem.URL(name))
-	}
-	var planned []Orphan
-	for number := 2; lines.Scan(); number++ {
-		if strings.TrimSpace(lines.Text()) == "" {
-			continue
-		}
-		var orphan Orphan
-		if err := json.Unmarshal(lines.Bytes(), &orphan); err != nil || orphan.Path == "" {
-			return nil, fmt.Errorf("plan: line %d: want an orphan, got %q", number, lines.Text())
-		}
-		planned = append(planned, orphan)
-	}
-	return planned, lines.Err()
+	_, planned, err := readPlan(from, PlanSchema, root, "an orphan", func(o Orphan) string { return o.Path })
+	return planned, err
 }
 
 // Deleted is what became of a plan.
 type Deleted struct {
 	Deleted []Orphan `json:"deleted"`
 	Kept    []Kept   `json:"kept"`
+
+	denied error
 }
+
+// Denied is an error if something could not be looked at for want of permission.
+func (d Deleted) Denied() error { return d.denied }
 
 // Kept is a planned file that was not deleted.
 type Kept struct {
@@ -83,41 +43,74 @@ type Kept struct {
 	Reason string `json:"reason"`
 }
 
-// Delete deletes what was planned, as far as it is still an orphan, by what was found
-// just now, of the same size and age as then. Of each file whether it was deleted is
-// said.
-func (a *Auditor) Delete(ctx context.Context, found Orphans, planned []Orphan) (Deleted, error) {
-	current := map[string]Orphan{}
-	for _, orphan := range found.Orphans {
-		current[orphan.Path] = orphan
-	}
+// deleteBatch is how many files are deleted between two looks at who depends on what.
+const deleteBatch = 64
+
+// Delete deletes what was planned, as far as it is proven anew that it belongs to nobody,
+// and is of the same size and age as when it was planned. It looks again now and then: a
+// file that some checkpoint came to refer to stays. Of each file it says whether it was
+// deleted, and why not.
+func (a *Auditor) Delete(ctx context.Context, root string, options OrphanOptions, planned []Orphan) (Deleted, error) {
 	d := Deleted{Deleted: []Orphan{}, Kept: []Kept{}}
+	s, err := a.sweep(ctx, root, options)
+	if err != nil {
+		return d, err
+	}
+	seen := map[string]candidate{}
+	for _, c := range s.seen {
+		seen[filesystem.URL(c.name())] = c
+	}
+	d.denied = s.denied()
 	for i, plan := range planned {
 		if err := ctx.Err(); err != nil {
 			return d, context.Cause(ctx)
 		}
-		now, still := current[plan.Path]
-		switch {
-		case !still:
-			d.Kept = append(d.Kept, Kept{plan.Path, "it is no orphan any more, or is gone"})
-			continue
-		case now.Bytes != plan.Bytes || !now.Modified.Equal(plan.Modified):
-			d.Kept = append(d.Kept, Kept{plan.Path, "it has changed since the plan was made"})
+		if i > 0 && i%deleteBatch == 0 {
+			if err := s.lookAgain(ctx); err != nil {
+				return d, err
+			}
+		}
+		c, ok := seen[plan.Path]
+		if why := s.keep(c, ok, plan); why != "" {
+			d.Kept = append(d.Kept, Kept{plan.Path, why})
 			continue
 		}
-		name, err := filesystem.ParseName(plan.Path)
-		if err != nil {
-			return d, err
-		}
-		if err := a.Files.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := a.Files.Remove(c.name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			d.Kept = append(d.Kept, Kept{plan.Path, reason(err)})
 			continue
 		}
-		d.Deleted = append(d.Deleted, now)
-		a.removeIfEmpty(filesystem.Dir(name))
+		d.Deleted = append(d.Deleted, plan)
+		a.removeIfEmpty(c.dir)
 		a.progress("files deleted", int64(i+1), int64(len(planned)))
 	}
 	return d, nil
+}
+
+// lookAgain collects the claims of checkpoints that came meanwhile.
+func (s *sweep) lookAgain(ctx context.Context) error {
+	s.activities = map[string]activity{}
+	return s.refresh(ctx)
+}
+
+// keep says why a planned file is not deleted; nothing if it is.
+func (s *sweep) keep(c candidate, seen bool, plan Orphan) string {
+	if !seen {
+		return "it is gone, or was not seen under the root"
+	}
+	now, err := s.Files.Stat(c.name())
+	if err == nil && (now.Size != plan.Bytes || !now.Modified.Equal(plan.Modified)) {
+		return "it has changed since the plan was made"
+	}
+	switch of := s.whose(c); {
+	case of.somebody:
+		if users := s.users[s.key(c.name(), c.entry)]; len(users) > 0 {
+			return filesystem.URL(users[0].Location) + " refers to it"
+		}
+		return "it belongs to a checkpoint"
+	case of.unknown != "":
+		return of.unknown
+	}
+	return ""
 }
 
 // removeIfEmpty removes the directory of a checkpoint that never was one, once nothing

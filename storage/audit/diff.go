@@ -38,11 +38,11 @@ type OperatorDifference struct {
 
 // Diff says what changed from one checkpoint to another.
 func (a *Auditor) Diff(from, to string) (Difference, error) {
-	before, err := storage.Resolve(a.Files, from)
+	_, before, err := a.read(from)
 	if err != nil {
 		return Difference{}, err
 	}
-	after, err := storage.Resolve(a.Files, to)
+	_, after, err := a.read(to)
 	if err != nil {
 		return Difference{}, err
 	}

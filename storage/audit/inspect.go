@@ -25,7 +25,24 @@ type Inspection struct {
 	Operators    []InspectedOperator  `json:"operators"` // by id
 	Files        []InspectedFile      `json:"files"`     // by path
 	Totals       Totals               `json:"totals"`
+
+	Kind       string     `json:"kind"`       // as [Listed] has it
+	Backend    string     `json:"backend"`    // of the keyed state, in words; empty if there is none
+	ReadableBy string     `json:"readableBy"` // releases of Flink that can read the metadata, as in 1.16 to 2.3
+	UIDs       []KnownUID `json:"uids"`       // those asked for
+	Nameless   []string   `json:"nameless"`   // ids of operators whose uid is neither recorded nor among those asked for
+	Outside    Outside    `json:"outside"`
 }
+
+// KnownUID is a uid that somebody asked for, and the id that Flink makes of it.
+type KnownUID struct {
+	UID   string `json:"uid"`
+	ID    string `json:"id"`
+	Found bool   `json:"found"` // the checkpoint has state of that operator
+}
+
+// readableTo is the newest release whose loader is known.
+const readableTo = "2.3"
 
 // InspectedProperties are those of [metadata.Properties], under Flink's names.
 type InspectedProperties struct {
@@ -54,7 +71,17 @@ type InspectedOperator struct {
 	FullyFinished         bool               `json:"fullyFinished"`
 	CoordinatorStateBytes *int64             `json:"coordinatorStateBytes"` // nil if there is none
 	Subtasks              []InspectedSubtask `json:"subtasks"`              // by index
-	Bytes                 int64              `json:"-"`                     // of all its state
+
+	Bytes   int64            `json:"bytes"`   // of all its state
+	Backend string           `json:"backend"` // of its keyed state, in words; empty if it has none
+	States  []InspectedState `json:"states"`  // non-keyed ones, by name; names of keyed ones are in their files only
+}
+
+// InspectedState is a named state of an operator.
+type InspectedState struct {
+	Name  string `json:"name"`
+	Kind  string `json:"kind"`  // how Flink spreads it over subtasks
+	Parts int    `json:"parts"` // that can be spread, in all subtasks
 }
 
 // InspectedSubtask is one subtask. A handle is an object with a type and a size, and
@@ -81,6 +108,8 @@ type InspectedFile struct {
 	References int    `json:"references"`
 	Segments   int    `json:"segments,omitempty"` // that begin at different offsets
 	End        int64  `json:"end,omitempty"`      // of the last of them
+
+	UsedBy []string `json:"usedBy"` // operators, by uid or id, and what state of theirs it holds
 }
 
 // Totals are over the whole checkpoint.
@@ -93,17 +122,36 @@ type Totals struct {
 	InlineBytes int64 `json:"inlineBytes"`
 }
 
-// Inspect says what a checkpoint holds.
-func (a *Auditor) Inspect(pointer string) (Inspection, error) {
-	found, err := storage.Find(a.Files, pointer)
+// Inspect says what a checkpoint holds, and which of its operators have the uids that are
+// asked for: before version 5 only their ids are recorded.
+func (a *Auditor) Inspect(pointer string, uids ...string) (Inspection, error) {
+	found, completed, err := a.read(pointer)
 	if err != nil {
 		return Inspection{}, err
 	}
-	completed, err := found.Read(a.Files)
-	if err != nil {
-		return Inspection{}, err
+	in := inspect(found.Metadata, completed.Checkpoint)
+	in.name(uids)
+	v := &verifier{Auditor: a, location: found.Location, result: Verification{Outside: Outside{Directories: []string{}}}}
+	v.referenced = v.references(&completed.Checkpoint)
+	v.outside()
+	in.Outside = v.result.Outside
+	return in, nil
+}
+
+// name says which operators have which uids.
+func (in *Inspection) name(uids []string) {
+	known := map[string]bool{}
+	for _, uid := range uids {
+		id := metadata.NewOperatorID(uid).String()
+		has := slices.ContainsFunc(in.Operators, func(o InspectedOperator) bool { return o.ID == id })
+		in.UIDs = append(in.UIDs, KnownUID{UID: uid, ID: id, Found: has})
+		known[id] = true
 	}
-	return inspect(found.Metadata, completed.Checkpoint), nil
+	for _, o := range in.Operators {
+		if o.UID == nil && !known[o.ID] {
+			in.Nameless = append(in.Nameless, o.ID)
+		}
+	}
 }
 
 func inspect(path string, checkpoint metadata.Checkpoint) Inspection {
@@ -111,6 +159,8 @@ func inspect(path string, checkpoint metadata.Checkpoint) Inspection {
 		Schema: InspectSchema, Path: filesystem.URL(path), Version: checkpoint.Version, CheckpointID: checkpoint.ID,
 		Properties: inspectProperties(checkpoint.Properties), MasterStates: len(checkpoint.MasterStates),
 		Operators: []InspectedOperator{}, Files: inspectFiles(&checkpoint),
+		Kind: kindOf(&checkpoint), Backend: backendOf(checkpoint.Operators...), ReadableBy: checkpoint.ReadableSince() + " to " + readableTo,
+		UIDs: []KnownUID{}, Nameless: []string{},
 	}
 	operators := slices.Clone(checkpoint.Operators)
 	slices.SortStableFunc(operators, func(a, b metadata.Operator) int { return cmp.Compare(a.ID.String(), b.ID.String()) })
@@ -180,7 +230,7 @@ func orNil(text string) *string {
 func inspectOperator(o *metadata.Operator) InspectedOperator {
 	in := InspectedOperator{
 		ID: o.ID.String(), UID: orNil(o.UID), Name: orNil(o.Name), Parallelism: o.Parallelism, MaxParallelism: o.MaxParallelism,
-		FullyFinished: o.FullyFinished, Subtasks: []InspectedSubtask{}, Bytes: operatorSize(o),
+		FullyFinished: o.FullyFinished, Subtasks: []InspectedSubtask{}, Bytes: operatorSize(o), Backend: backendOf(*o), States: statesOf(o),
 	}
 	if o.Coordinator != nil {
 		size := storage.SizeOf(o.Coordinator)
@@ -400,21 +450,26 @@ type span struct{ begin, end int64 }
 func inspectFiles(checkpoint *metadata.Checkpoint) []InspectedFile {
 	files := map[string]*InspectedFile{}
 	spans := map[string][]span{}
-	note := func(kind, path string, size int64) *InspectedFile {
-		if files[path] == nil {
-			files[path] = &InspectedFile{Path: path, Kind: kind, Bytes: size}
+	note := func(reference metadata.Reference, kind, path string, size int64) *InspectedFile {
+		file := files[path]
+		if file == nil {
+			file = &InspectedFile{Path: path, Kind: kind, Bytes: size, UsedBy: []string{}}
+			files[path] = file
 		}
-		files[path].References++
-		return files[path]
+		file.References++
+		if use := reference.Operator.Label() + ": " + describeState(reference); !slices.Contains(file.UsedBy, use) {
+			file.UsedBy = append(file.UsedBy, use)
+		}
+		return file
 	}
 	for reference := range checkpoint.References() {
 		switch s := reference.Stream.(type) {
 		case *metadata.File:
-			note("file", s.Path, s.Size)
+			note(reference, "file", s.Path, s.Size)
 		case *metadata.RelativeFile:
-			note("relativeFile", s.Path, s.Size)
+			note(reference, "relativeFile", s.Path, s.Size)
 		case *metadata.Segment:
-			file := note("segment", s.Path, 0)
+			file := note(reference, "segment", s.Path, 0)
 			file.End = max(file.End, s.Start+s.Size)
 			spans[s.Path] = append(spans[s.Path], span{s.Start, s.Start + s.Size})
 		}

@@ -7,216 +7,278 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/metadata"
 )
 
 // ListSchema names the format of a [List].
 const ListSchema = "snapback/list/1"
 
-// List is what there is under a checkpoint root.
+// List is what there is under a checkpoint root, job by job.
 type List struct {
-	Schema      string   `json:"schema"`
-	Root        string   `json:"root"`
-	Checkpoints []Listed `json:"checkpoints"` // what can be restored from first, the newest of it before all
+	Schema      string       `json:"schema"`
+	Root        string       `json:"root"`
+	Jobs        []Group      `json:"jobs"`        // the one with the newest file of a checkpoint that can be restored from first
+	Checkpoints []Listed     `json:"checkpoints"` // in the order of the jobs; of each, what can be restored from first, by id, the newest first
+	PassedOver  []PassedOver `json:"passedOver"`  // what was not looked into
+	Notes       []string     `json:"notes"`       // what may help
+}
+
+// Group is a job's checkpoints in one directory: ids tell which is newer. Savepoints are
+// grouped by the beginning of the job's id that Flink puts in their names.
+type Group struct {
+	Job         string `json:"job,omitempty"`
+	Directory   string `json:"directory"`
+	Checkpoints int    `json:"checkpoints"`
+	Restorable  int    `json:"restorable"`
+	Latest      string `json:"latest,omitempty"` // path of the newest that can be restored from
+
+	newest time.Time
 }
 
 // Listed is one checkpoint or savepoint, or what is left of one.
 type Listed struct {
 	Path       string    `json:"path"`          // of its directory
 	Job        string    `json:"job,omitempty"` // id of the job whose directory it is in
-	Kind       string    `json:"kind"`          // as in Checkpoint, Savepoint; unfinished without `_metadata`
+	Kind       string    `json:"kind"`          // as in Checkpoint, Savepoint; one of the kinds below
 	ID         int64     `json:"checkpointId,omitempty"`
 	Version    int32     `json:"version,omitempty"`
-	Modified   time.Time `json:"modified,omitzero"` // of its metadata
+	Modified   time.Time `json:"modified,omitzero"` // of its metadata file; a copy's is that of the copying
 	Operators  int       `json:"operators"`
 	Bytes      int64     `json:"bytes"` // of its state
 	Restorable bool      `json:"restorable"`
+	Unproven   bool      `json:"unproven"`          // it could not be looked at
 	Problem    string    `json:"problem,omitempty"` // the first that stands against it
+	Notes      []string  `json:"notes"`             // as verify has them
 
-	pointer storage.Pointer
+	group  groupKey
+	denied bool
 }
 
-// Unfinished is the kind of what has no `_metadata`.
-const Unfinished = "unfinished"
+// The kinds of what does not say what it is.
+const (
+	Unfinished     = "unfinished" // without `_metadata`
+	UnreadableKind = "unreadable"
+	UnknownKind    = "unknown" // versions 2 and 3 do not record it
+)
+
+// groupKey says whose a checkpoint is: the directory that holds it, and for savepoints what
+// their names tell.
+type groupKey struct{ directory, job string }
+
+var savepointName = regexp.MustCompile(`^savepoint-([0-9a-f]{6})-`)
+
+func groupOf(location string) groupKey {
+	key := groupKey{directory: filesystem.Dir(location), job: jobOf(location)}
+	if match := savepointName.FindStringSubmatch(path.Base(location)); match != nil && key.job == "" {
+		key.job = match[1]
+	}
+	return key
+}
 
 // List lists every checkpoint and savepoint under a root, a job's directory or a
-// checkpoint's. A checkpoint counts as restorable if each of its files is there and
-// has its size; none is opened.
+// checkpoint's. Each is judged as [Auditor.Verify] judges it.
 func (a *Auditor) List(ctx context.Context, root string) (List, error) {
 	name, err := a.root(root)
 	if err != nil {
 		return List{}, err
 	}
-	list := List{Schema: ListSchema, Root: filesystem.URL(name), Checkpoints: []Listed{}}
-	if list.Checkpoints, err = a.search(ctx, name); err != nil {
+	found, err := a.survey(ctx, []string{name})
+	if err != nil {
 		return List{}, err
 	}
-	cache := newLookup(a.Files)
+	list := List{
+		Schema: ListSchema, Root: filesystem.URL(name), Jobs: []Group{}, Checkpoints: []Listed{}, PassedOver: []PassedOver{}, Notes: []string{},
+	}
+	list.PassedOver = append(list.PassedOver, found.passed...)
+	if err := a.listCheckpoints(ctx, &list, found); err != nil {
+		return List{}, err
+	}
+	for _, u := range found.unfinished {
+		list.Checkpoints = append(list.Checkpoints, Listed{
+			Path: filesystem.URL(u.location), Job: jobOf(u.location), ID: u.id, Kind: Unfinished, Problem: "it has no " + storage.MetadataName,
+			Notes: []string{}, group: groupOf(u.location),
+		})
+	}
+	list.group()
+	return list, nil
+}
+
+func (a *Auditor) listCheckpoints(ctx context.Context, list *List, found *survey) error {
+	listed := make([]Listed, len(found.checkpoints))
+	moves := make([]*Move, len(found.checkpoints))
+	files := newRemembered(a.Files)
 	var done atomic.Int64
-	err = each(ctx, len(list.Checkpoints), readsMax(), func(ctx context.Context, i int) error {
-		err := a.describe(ctx, &list.Checkpoints[i], cache)
-		a.progress("checkpoints looked at", done.Add(1), int64(len(list.Checkpoints)))
+	err := each(ctx, len(listed), readsMax(), func(ctx context.Context, i int) (err error) {
+		listed[i], moves[i], err = a.describe(ctx, found.checkpoints[i], files)
+		a.progress("checkpoints looked at", done.Add(1), int64(len(listed)))
 		return err
 	})
-	slices.SortFunc(list.Checkpoints, func(a, b Listed) int {
+	for i := range listed {
+		if listed[i].Path != "" { // else it was deleted meanwhile
+			list.Checkpoints = append(list.Checkpoints, listed[i])
+		}
+		if moves[i] != nil && len(list.Notes) == 0 {
+			list.Notes = append(list.Notes, fmt.Sprintf("if the checkpoints were moved, or have two names, try --rebase %s", moves[i]))
+		}
+	}
+	return err
+}
+
+// describe reads a checkpoint, and judges it.
+func (a *Auditor) describe(ctx context.Context, found foundCheckpoint, files *remembered) (Listed, *Move, error) {
+	v := &verifier{Auditor: a, location: found.Location, depth: Shallow, files: files}
+	result, err := v.verify(ctx, found.Pointer)
+	if err != nil || errors.Is(v.broken, fs.ErrNotExist) {
+		return Listed{}, nil, err
+	}
+	c := &v.checkpoint
+	l := Listed{
+		Path: filesystem.URL(found.Location), Job: jobOf(found.Location), Kind: kindOf(c), ID: c.ID, Version: c.Version, Modified: found.entry.Modified,
+		Operators: len(c.Operators), Restorable: result.Restorable, Unproven: result.Unproven, Notes: result.Notes, group: groupOf(found.Location),
+		denied: slices.ContainsFunc(result.Findings, func(f Finding) bool { return f.unproven && f.Kind == Unreadable }),
+	}
+	for i := range c.Operators {
+		l.Bytes += operatorSize(&c.Operators[i])
+	}
+	if v.broken != nil {
+		l.Kind = UnreadableKind
+		l.ID, _ = storage.ParseCheckpointName(path.Base(found.Location))
+	}
+	if len(result.Findings) > 0 {
+		first := result.Findings[0]
+		l.Problem = fmt.Sprintf("%s: %s: %s", first.Kind, path.Base(first.File), cmp.Or(first.Meaning, first.Found))
+		if n := len(result.Findings); n > 1 {
+			l.Problem = fmt.Sprintf("%d findings, as %s", n, l.Problem)
+		}
+	}
+	return l, v.move, nil
+}
+
+// kindOf is what a checkpoint says that it is.
+func kindOf(c *metadata.Checkpoint) string {
+	if c.Properties == nil {
+		return UnknownKind
+	}
+	return c.Properties.Name
+}
+
+// group sorts the checkpoints by job, and within each so that what to restore from comes
+// first. Within a job ids decide: times are those of the last copy.
+func (l *List) group() {
+	groups := map[groupKey]*Group{}
+	for i := range l.Checkpoints {
+		c := &l.Checkpoints[i]
+		g := groups[c.group]
+		if g == nil {
+			g = &Group{Job: c.group.job, Directory: filesystem.URL(c.group.directory)}
+			groups[c.group] = g
+		}
+		g.Checkpoints++
+		if c.Restorable {
+			g.Restorable++
+			if c.Modified.After(g.newest) {
+				g.newest = c.Modified
+			}
+		}
+	}
+	byGroup := func(a, b *Group) int {
+		return cmp.Or(b.newest.Compare(a.newest), strings.Compare(a.Directory, b.Directory), strings.Compare(a.Job, b.Job))
+	}
+	slices.SortFunc(l.Checkpoints, func(a, b Listed) int {
+		if groups[a.group] != groups[b.group] {
+			return byGroup(groups[a.group], groups[b.group])
+		}
 		if a.Restorable != b.Restorable {
 			if a.Restorable {
 				return -1
 			}
 			return 1
 		}
-		return cmp.Or(b.Modified.Compare(a.Modified), cmp.Compare(b.ID, a.ID), cmp.Compare(a.Path, b.Path))
+		return cmp.Or(cmp.Compare(b.ID, a.ID), b.Modified.Compare(a.Modified), strings.Compare(a.Path, b.Path))
 	})
-	return list, err
-}
-
-// Latest is the newest checkpoint that can be restored from.
-func (l List) Latest() (Listed, bool) {
-	if len(l.Checkpoints) == 0 || !l.Checkpoints[0].Restorable {
-		return Listed{}, false
-	}
-	return l.Checkpoints[0], true
-}
-
-// root checks that a user's root is a directory that can be read.
-func (a *Auditor) root(text string) (string, error) {
-	name, err := filesystem.ParseName(text)
-	if err != nil {
-		return "", &storage.NotFoundError{Why: fmt.Sprintf("root: %v", err)}
-	}
-	entry, err := a.Files.Stat(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return "", &storage.NotFoundError{Why: fmt.Sprintf("root %q: no such directory", text)}
-	case err != nil:
-		return "", &storage.UnreachableError{What: fmt.Sprintf("root %q", text), Err: err}
-	case !entry.Directory:
-		return "", &storage.NotFoundError{Why: fmt.Sprintf("root %q: want a directory, got a file", text)}
-	}
-	return name, nil
-}
-
-// depthMax bounds how far below a root a checkpoint is looked for.
-const depthMax = 6
-
-// search finds the directories of checkpoints. Those that hold state only are left out.
-func (a *Auditor) search(ctx context.Context, root string) ([]Listed, error) {
-	var mu sync.Mutex
-	var found []Listed
-	err := a.walk(ctx, root, depthMax, func(dir string, entries []filesystem.Entry) []string {
-		here, below := sortOut(dir, entries)
-		mu.Lock()
-		defer mu.Unlock()
-		found = append(found, here...)
-		return below
-	})
-	return found, err
-}
-
-// sortOut says what a directory is: a checkpoint's, or one to look into.
-func sortOut(dir string, entries []filesystem.Entry) (here []Listed, below []string) {
-	for _, entry := range entries {
-		if !entry.Directory && entry.Name == storage.MetadataName {
-			return []Listed{{
-				Path: filesystem.URL(dir), Modified: entry.Modified, Job: jobOf(dir),
-				pointer: storage.PointerTo(dir),
-			}}, nil
-		}
-		if entry.Directory && entry.Name != storage.SharedName && entry.Name != storage.TaskOwnedName {
-			below = append(below, filesystem.Join(dir, entry.Name))
+	for _, c := range l.Checkpoints {
+		g := groups[c.group]
+		if c.Restorable && g.Latest == "" {
+			g.Latest = c.Path
 		}
 	}
-	if id, isCheckpoint := storage.ParseCheckpointName(path.Base(dir)); isCheckpoint {
-		return []Listed{{Path: filesystem.URL(dir), Job: jobOf(dir), ID: id, Kind: Unfinished, Problem: "it has no " + storage.MetadataName}}, nil
+	for _, g := range groups {
+		l.Jobs = append(l.Jobs, *g)
 	}
-	return nil, below
+	slices.SortFunc(l.Jobs, func(a, b Group) int { return byGroup(&a, &b) })
 }
 
-// jobOf is the job whose directory a checkpoint is in, if it is in one.
-func jobOf(location string) string {
-	if parent := path.Base(filesystem.Dir(location)); storage.ValidJobID(parent) {
-		return parent
-	}
-	return ""
-}
-
-// describe reads a checkpoint, and sees whether its files are there.
-func (a *Auditor) describe(ctx context.Context, l *Listed, lookup *lookup) error {
-	if l.Kind == Unfinished {
-		return nil
-	}
-	completed, err := l.pointer.Read(a.Files)
-	if err != nil {
-		l.Kind, l.Problem = "unreadable", strings.TrimPrefix(err.Error(), l.pointer.Metadata+": ")
-		return nil
-	}
-	c := &completed.Checkpoint
-	l.Kind, l.ID, l.Version, l.Operators = "Checkpoint", c.ID, c.Version, len(c.Operators)
-	if c.Properties != nil {
-		l.Kind = c.Properties.Name
-	}
-	for i := range c.Operators {
-		l.Bytes += operatorSize(&c.Operators[i])
-	}
-	v := &verifier{Auditor: &Auditor{Files: a.Files, Moved: a.Moved}, location: completed.Location, lookup: lookup.stat}
-	if err := v.files(ctx, v.references(c)); err != nil {
-		return err
-	}
-	l.Restorable = len(v.result.Findings) == 0
-	if !l.Restorable {
-		slices.SortFunc(v.result.Findings, func(a, b Finding) int { return cmp.Compare(a.File, b.File) })
-		first := v.result.Findings[0]
-		l.Problem = fmt.Sprintf("%d of its files are not as they should be, as %s: %s", len(v.result.Findings), path.Base(first.File), first.Found)
-	}
-	return nil
-}
-
-// lookup remembers what directories hold, so that many files are asked for at once.
-type lookup struct {
-	files filesystem.FileSystem
-	mu    sync.Mutex
-	dirs  map[string]*listing
-}
-
-type listing struct {
-	once    sync.Once
-	entries map[string]filesystem.Entry
-	err     error
-}
-
-func newLookup(files filesystem.FileSystem) *lookup {
-	return &lookup{files: files, dirs: map[string]*listing{}}
-}
-
-func (l *lookup) stat(name string) (filesystem.Entry, error) {
-	dir := filesystem.Dir(name)
-	l.mu.Lock()
-	held := l.dirs[dir]
-	if held == nil {
-		held = &listing{}
-		l.dirs[dir] = held
-	}
-	l.mu.Unlock()
-	held.once.Do(func() {
-		entries, err := l.files.List(dir)
-		held.entries, held.err = make(map[string]filesystem.Entry, len(entries)), err
-		for _, entry := range entries {
-			held.entries[entry.Name] = entry
+// Denied says whether something could not be looked at for want of permission, and what.
+func (l List) Denied() (path string, denied bool) {
+	for _, p := range l.PassedOver {
+		if errors.Is(p.err, fs.ErrPermission) {
+			return p.Path, true
 		}
-	})
-	entry, ok := held.entries[path.Base(name)]
-	switch {
-	case held.err != nil:
-		return filesystem.Entry{}, held.err
-	case !ok:
-		return filesystem.Entry{}, filesystem.Failure("stat", name, fs.ErrNotExist)
 	}
-	return entry, nil
+	for _, c := range l.Checkpoints {
+		if c.denied {
+			return c.Path, true
+		}
+	}
+	return "", false
+}
+
+// SeveralJobsError says that the newest checkpoint of a root with several jobs was asked
+// for.
+type SeveralJobsError struct {
+	Root string
+	Jobs []Group
+}
+
+func (e *SeveralJobsError) Error() string {
+	var names []string
+	for _, g := range e.Jobs {
+		name := g.Job
+		if name == "" {
+			name = g.Directory
+		}
+		names = append(names, name)
+	}
+	const shown = 5
+	if more := len(names) - shown; more > 0 {
+		names = append(names[:shown], fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Sprintf("%s has several jobs: say which with --job: %s", e.Root, strings.Join(names, ", "))
+}
+
+// Latest is the newest checkpoint of a job that can be restored from. The job is given by
+// its id, or the beginning of that, or its directory; not at all where there is one only.
+func (l List) Latest(job string) (Listed, bool, error) {
+	var of []Group
+	for _, g := range l.Jobs {
+		if job == "" || g.Job != "" && strings.HasPrefix(g.Job, job) || g.Directory == job || g.Directory == "file:"+job {
+			of = append(of, g)
+		}
+	}
+	if len(of) == 0 && job != "" {
+		return Listed{}, false, &storage.NotFoundError{Why: fmt.Sprintf("--job %s: %s has no such job", job, l.Root)}
+	}
+	if slices.ContainsFunc(of, func(g Group) bool { return g.Job != of[0].Job || g.Job == "" && g.Directory != of[0].Directory }) {
+		return Listed{}, false, &SeveralJobsError{Root: l.Root, Jobs: of}
+	}
+	var newest *Listed
+	for i := range l.Checkpoints {
+		c := &l.Checkpoints[i]
+		in := slices.ContainsFunc(of, func(g Group) bool { return g.Job == c.group.job && g.Directory == filesystem.URL(c.group.directory) })
+		if in && c.Restorable && (newest == nil || c.ID > newest.ID) {
+			newest = c
+		}
+	}
+	if newest == nil {
+		return Listed{}, false, nil
+	}
+	return *newest, true, nil
 }

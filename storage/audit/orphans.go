@@ -3,7 +3,6 @@ package audit
 import (
 	"context"
 	"fmt"
-	"math"
 	"path"
 	"slices"
 	"strings"
@@ -18,7 +17,8 @@ import (
 // OrphansSchema names the format of [Orphans].
 const OrphansSchema = "snapback/orphans/1"
 
-// Orphans are the files under a root that no checkpoint under it refers to.
+// Orphans are the files under a root of which it is proven that no checkpoint depends on
+// them.
 type Orphans struct {
 	Schema      string    `json:"schema"`
 	Root        string    `json:"root"`
@@ -29,8 +29,14 @@ type Orphans struct {
 	Referenced  int64     `json:"referenced"`  // of these
 	Orphans     []Orphan  `json:"orphans"`
 	Unknown     []Unknown `json:"unknown"`
+	Doubts      []string  `json:"doubts"` // why nothing is an orphan; empty if some may be
 	Empty       []string  `json:"emptyDirectories"`
+
+	denied error
 }
+
+// Denied is an error if something could not be looked at for want of permission.
+func (o Orphans) Denied() error { return o.denied }
 
 // Orphan is a file that belongs to nobody.
 type Orphan struct {
@@ -89,201 +95,227 @@ type OrphanOptions struct {
 	Also []string      // other roots, whose checkpoints may refer to files under this one
 }
 
-// Orphans finds the files under a root that no checkpoint there, or under the other
-// roots given, refers to. What is too young, and what a checkpoint that cannot be read
-// may refer to, is unknown. Nothing is changed.
+// Orphans finds the files under a root of which it is proven that no checkpoint depends on
+// them: none under the root, beside it if it is one job's directory, or under the other
+// roots given. As long as one of these checkpoints cannot be read, or does not find its
+// files where it says, nothing is an orphan. Nothing is changed.
 func (a *Auditor) Orphans(ctx context.Context, root string, options OrphanOptions) (Orphans, error) {
-	name, err := a.root(root)
+	s, err := a.sweep(ctx, root, options)
 	if err != nil {
 		return Orphans{}, err
 	}
-	roots := []string{name}
-	for _, other := range options.Also {
-		also, err := a.root(other)
-		if err != nil {
-			return Orphans{}, err
-		}
-		roots = append(roots, also)
-	}
-	s := &sweep{
-		Auditor: a, root: name, now: options.Now, age: options.Age, owned: map[string]bool{}, unknown: map[string]*Unknown{},
-		result: Orphans{
-			Schema: OrphansSchema, Root: filesystem.URL(name), Now: options.Now, Age: options.Age.String(), Orphans: []Orphan{}, Unknown: []Unknown{}, Empty: []string{},
-		},
-	}
-	for _, root := range roots {
-		if err := s.references(ctx, root); err != nil {
-			return Orphans{}, err
-		}
-	}
-	if err := s.walk(ctx, s.root, math.MaxInt, s.look); err != nil {
-		return Orphans{}, err
-	}
-	s.result.Files, s.result.Referenced = s.files.Load(), s.referenced.Load()
-	for _, u := range s.unknown {
-		s.result.Unknown = append(s.result.Unknown, *u)
-	}
-	slices.SortFunc(s.result.Unknown, func(a, b Unknown) int { return strings.Compare(a.Reason, b.Reason) })
-	slices.SortFunc(s.result.Orphans, func(a, b Orphan) int { return strings.Compare(a.Path, b.Path) })
-	slices.Sort(s.result.Empty)
-	return s.result, nil
+	return s.judge(), nil
 }
 
-// sweep looks for the orphans under one root.
+// sweep is what was seen under a root, and who depends on what.
 type sweep struct {
-	*Auditor
-	root  string
-	now   time.Time
-	age   time.Duration
-	owned map[string]bool // files that a checkpoint refers to, metadata included
+	*claims
+	root    string
+	options OrphanOptions
 
-	unreadable string // a checkpoint that cannot be read; it may refer to anything
-
-	files, referenced atomic.Int64
-	mu                sync.Mutex
-	unknown           map[string]*Unknown
-	result            Orphans
+	files      atomic.Int64
+	mu         sync.Mutex
+	seen       []candidate
+	jobs       map[string]bool     // directories of jobs
+	holds      map[string]bool     // directories with `_metadata`
+	metadata   []candidate         // metadata files
+	activities map[string]activity // by a job's directory
+	empty      []string
 }
 
-// references reads every checkpoint under a root.
-func (s *sweep) references(ctx context.Context, root string) error {
-	found, err := s.search(ctx, root)
-	if err != nil {
-		return err
-	}
-	var done atomic.Int64
-	return each(ctx, len(found), readsMax(), func(_ context.Context, i int) error {
-		if found[i].Kind == Unfinished {
-			return nil
-		}
-		names, err := s.ownedBy(found[i].pointer)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.owned[found[i].pointer.Metadata] = true
-		if err != nil {
-			if first := filesystem.URL(found[i].pointer.Metadata); s.unreadable == "" || first < s.unreadable {
-				s.unreadable = first
-			}
-			return nil
-		}
-		s.result.Checkpoints++
-		for _, name := range names {
-			s.owned[name] = true
-		}
-		s.progress("checkpoints read", done.Add(1), int64(len(found)))
-		return nil
-	})
+// candidate is a file that was seen before the claims were collected.
+type candidate struct {
+	dir   string
+	entry filesystem.Entry
 }
 
-func (s *sweep) ownedBy(pointer storage.Pointer) ([]string, error) {
-	completed, err := pointer.Read(s.Files)
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for reference := range completed.Checkpoint.References() {
-		name, err := s.file(completed.Location, reference.Stream)
+func (c candidate) name() string { return filesystem.Join(c.dir, c.entry.Name) }
+
+func (a *Auditor) sweep(ctx context.Context, root string, options OrphanOptions) (*sweep, error) {
+	var roots []string
+	for _, text := range append([]string{root}, options.Also...) {
+		name, err := a.root(text)
 		if err != nil {
 			return nil, err
 		}
-		if name != "" {
-			names = append(names, name)
-		}
+		roots = append(roots, name)
 	}
-	return names, nil
+	s := &sweep{root: roots[0], options: options, jobs: map[string]bool{}, holds: map[string]bool{}, activities: map[string]activity{}}
+	// First the files, then the claims: see claims.
+	err := a.walk(ctx, s.root, func(dir string, entries []filesystem.Entry, err error) []string {
+		return s.look(a, dir, entries)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if s.claims, err = a.collect(ctx, s.root, roots, Present); err != nil {
+		return nil, err
+	}
+	return s, s.readHidden(ctx)
 }
 
-// look looks at the files of one directory, and returns the directories in it.
-func (s *sweep) look(dir string, entries []filesystem.Entry) (below []string) {
-	holdsMetadata := slices.ContainsFunc(entries, func(e filesystem.Entry) bool { return e.Name == storage.MetadataName })
+// look notes the files of one directory, and returns the directories in it. Of one that
+// cannot be looked into the claims know.
+func (s *sweep) look(a *Auditor, dir string, entries []filesystem.Entry) (below []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if isJob(dir, entries) {
+		s.jobs[dir] = true
+	}
 	if len(entries) == 0 && dir != s.root {
-		s.mu.Lock()
-		s.result.Empty = append(s.result.Empty, filesystem.URL(dir))
-		s.mu.Unlock()
+		s.empty = append(s.empty, filesystem.URL(dir))
 	}
 	for _, entry := range entries {
-		name := filesystem.Join(dir, entry.Name)
-		if entry.Directory {
-			below = append(below, name)
+		c := candidate{dir, entry}
+		switch {
+		case entry.Directory:
+			below = append(below, c.name())
 			continue
+		case entry.Name == storage.MetadataName:
+			s.metadata, s.holds[dir] = append(s.metadata, c), true
 		}
+		s.seen = append(s.seen, c)
 		if n := s.files.Add(1); n%1000 == 0 {
-			s.progress("files looked at", n, 0)
+			a.progress("files looked at", n, 0)
 		}
-		if s.owned[name] || s.sealsSomething(name) {
-			s.referenced.Add(1)
-			continue
-		}
-		s.judge(name, entry, holdsMetadata)
 	}
 	return below
 }
 
-func (s *sweep) sealsSomething(name string) bool {
-	location, isSeal := strings.CutSuffix(name, SealSuffix)
-	return isSeal && s.owned[filesystem.Join(location, storage.MetadataName)]
-}
-
-// judge says whether a file that nothing refers to is an orphan, or unknown.
-func (s *sweep) judge(name string, entry filesystem.Entry, holdsMetadata bool) {
-	source, ours := s.sourceOf(name, holdsMetadata)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case !ours:
-		s.leave("it has no place in the layout of checkpoints", name, entry)
-	case entry.Modified.IsZero():
-		s.leave("its age is not known", name, entry)
-	case s.now.Sub(entry.Modified) < s.age:
-		s.leave(fmt.Sprintf("it is younger than %s, and may be of a checkpoint in progress", s.age), name, entry)
-	case s.unreadable != "" && source != InProgressMetadata && source != SealWithout:
-		s.leave(s.unreadable+" cannot be read, and may refer to it", name, entry)
-	default:
-		s.result.Orphans = append(s.result.Orphans, Orphan{Path: filesystem.URL(name), Bytes: entry.Size, Modified: entry.Modified, Source: source})
+// readHidden reads the checkpoints that lie where none is looked for: among the state of a
+// job.
+func (s *sweep) readHidden(ctx context.Context) error {
+	known := map[fileKey]bool{}
+	for key := range s.read {
+		known[key.file] = true
 	}
+	files := newRemembered(s.Files)
+	for _, c := range s.metadata {
+		if known[s.key(c.name(), c.entry)] {
+			continue
+		}
+		claim, _, err := s.claimant(ctx, foundCheckpoint{Pointer: storage.PointerTo(c.dir), entry: c.entry}, files)
+		if err != nil {
+			return err
+		}
+		if claim != nil && claim.doubt != "" { // else it is gone: a job goes on
+			s.doubts = append(s.doubts, claim.doubt)
+		}
+	}
+	return nil
 }
 
-func (s *sweep) leave(reason, name string, entry filesystem.Entry) {
-	u := s.unknown[reason]
+// judge says of each file whose it is.
+func (s *sweep) judge() Orphans {
+	o := Orphans{
+		Schema: OrphansSchema, Root: filesystem.URL(s.root), Now: s.options.Now, Age: s.options.Age.String(), Checkpoints: len(s.current),
+		Files: s.files.Load(), Orphans: []Orphan{}, Unknown: []Unknown{}, Doubts: append([]string{}, s.doubts...), Empty: append([]string{}, s.empty...), denied: s.denied(),
+	}
+	unknown := map[string]*Unknown{}
+	for _, c := range s.seen {
+		switch whose := s.whose(c); {
+		case whose.somebody:
+			o.Referenced++
+		case whose.unknown != "":
+			leave(unknown, whose.unknown, c)
+		default:
+			o.Orphans = append(o.Orphans, Orphan{Path: filesystem.URL(c.name()), Bytes: c.entry.Size, Modified: c.entry.Modified, Source: whose.source})
+		}
+	}
+	for _, u := range unknown {
+		o.Unknown = append(o.Unknown, *u)
+	}
+	slices.SortFunc(o.Unknown, func(a, b Unknown) int { return strings.Compare(a.Reason, b.Reason) })
+	slices.SortFunc(o.Orphans, func(a, b Orphan) int { return strings.Compare(a.Path, b.Path) })
+	slices.Sort(o.Empty)
+	return o
+}
+
+func leave(unknown map[string]*Unknown, why string, c candidate) {
+	u := unknown[why]
 	if u == nil {
-		u = &Unknown{Reason: reason, First: filesystem.URL(name)}
-		s.unknown[reason] = u
+		u = &Unknown{Reason: why, First: filesystem.URL(c.name())}
+		unknown[why] = u
 	}
 	u.Files++
-	u.Bytes += entry.Size
-	u.First = min(u.First, filesystem.URL(name))
+	u.Bytes += c.entry.Size
+	u.First = min(u.First, filesystem.URL(c.name()))
 }
 
-// sourceOf says how a file may have come to belong to nobody, by where it lies; ours is
-// false for what no checkpoint ever put there.
-func (s *sweep) sourceOf(name string, holdsMetadata bool) (source Source, ours bool) {
-	dir := filesystem.Dir(name)
-	_, inCheckpoint := storage.ParseCheckpointName(path.Base(dir))
-	if location, isSeal := strings.CutSuffix(name, SealSuffix); isSeal {
-		_, ofCheckpoint := storage.ParseCheckpointName(path.Base(location))
-		return SealWithout, ofCheckpoint
+// whose is what is known of a file's owner: somebody, or why it is not known; else the
+// file is an orphan.
+type whose struct {
+	somebody bool
+	unknown  string
+	source   Source
+}
+
+func (s *sweep) whose(c candidate) whose {
+	key := s.key(c.name(), c.entry)
+	if len(s.users[key]) > 0 || c.entry.Name == storage.MetadataName || s.sealsSomething(c.name()) {
+		return whose{somebody: true}
 	}
+	source, job, ours := s.place(c)
+	other, copied := s.copyOf(c.name())
 	switch {
-	case (inCheckpoint || holdsMetadata) && strings.HasPrefix(path.Base(name), storage.InProgressPrefix):
-		return InProgressMetadata, true
+	case c.entry.Link:
+		return whose{unknown: "it is a symbolic link: look at the place that it leads to"}
+	case !ours:
+		return whose{unknown: "it has no place in the layout of checkpoints"}
+	case c.entry.Modified.IsZero():
+		return whose{unknown: "its age is not known"}
+	case s.options.Now.Sub(c.entry.Modified) < s.options.Age:
+		return whose{unknown: fmt.Sprintf("it is younger than %s, and may be of a checkpoint in progress", s.options.Age)}
+	case len(s.doubts) > 0:
+		return whose{unknown: s.doubts[0]}
+	case copied:
+		return whose{unknown: fmt.Sprintf("a checkpoint refers to a file of this name elsewhere, as %s: it may be a copy, or the same under another name", filesystem.URL(filesystem.Dir(other)))}
+	}
+	if why := s.activity(job).busy(c.entry, s.Files.CreatesWhole(c.name()), s.options.Now, s.options.Age); why != "" {
+		return whose{unknown: why}
+	}
+	return whose{source: source}
+}
+
+func (s *sweep) activity(job string) activity {
+	of, known := s.activities[job]
+	if !known {
+		of = s.activityIn(job)
+		s.activities[job] = of
+	}
+	return of
+}
+
+func (s *sweep) sealsSomething(name string) bool {
+	location, isSeal := strings.CutSuffix(name, SealSuffix)
+	return isSeal && s.holds[location]
+}
+
+// place says how a file may have come to belong to nobody, by where it lies, and of which
+// job; ours is false for what no checkpoint ever put there.
+func (s *sweep) place(c candidate) (source Source, job string, ours bool) {
+	_, inCheckpoint := storage.ParseCheckpointName(path.Base(c.dir))
+	holdsMetadata := s.holds[c.dir]
+	if location, isSeal := strings.CutSuffix(c.name(), SealSuffix); isSeal {
+		_, ofCheckpoint := storage.ParseCheckpointName(path.Base(location))
+		return SealWithout, c.dir, ofCheckpoint
+	}
+	switch job := filesystem.Dir(c.dir); {
+	case (inCheckpoint || holdsMetadata) && strings.HasPrefix(c.entry.Name, storage.InProgressPrefix):
+		return InProgressMetadata, job, true
 	case inCheckpoint && !holdsMetadata:
-		return UnfinishedCheckpoint, true
+		return UnfinishedCheckpoint, job, true
 	case inCheckpoint:
-		return StrayExclusive, true
+		return StrayExclusive, job, true
 	}
-	below, _ := filesystem.Relative(s.root, name)
-	parts := strings.Split(below, "/")
-	for i, part := range parts[:len(parts)-1] {
-		// {root}/{job}/shared/…, or a job's directory as the root, or no directories for jobs.
-		if i > 1 {
-			break
-		}
-		switch part {
-		case storage.SharedName:
-			return UnreferencedShared, true
-		case storage.TaskOwnedName:
-			return UnreferencedTask, true
+	for dir := c.dir; !filesystem.IsRoot(dir); dir = filesystem.Dir(dir) {
+		job := filesystem.Dir(dir)
+		if isStateDirectory(path.Base(dir)) && (s.jobs[job] || storage.ValidJobID(path.Base(job))) {
+			if path.Base(dir) == storage.SharedName {
+				return UnreferencedShared, job, true
+			}
+			return UnreferencedTask, job, true
 		}
 	}
-	return "", false
+	return "", "", false
 }

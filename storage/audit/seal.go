@@ -65,7 +65,7 @@ func (v *verifier) readSeal(found storage.Pointer) {
 // Seal writes digests of a checkpoint beside it, and returns where. It refuses one that
 // cannot be restored from, and one that is sealed already.
 func (a *Auditor) Seal(ctx context.Context, pointer string) (name string, verification Verification, err error) {
-	found, err := storage.Find(a.Files, pointer)
+	found, err := a.find(pointer)
 	if err != nil {
 		return "", Verification{}, err
 	}
@@ -73,7 +73,7 @@ func (a *Auditor) Seal(ctx context.Context, pointer string) (name string, verifi
 	if _, err := a.Files.Stat(name); err == nil {
 		return "", Verification{}, &SealedError{Seal: filesystem.URL(name)}
 	}
-	v := &verifier{Auditor: a, location: found.Location, depth: Deep, sealing: &Seal{Schema: SealSchema, Files: map[string]Digest{}}}
+	v := &verifier{Auditor: a, location: found.Location, depth: Deep, files: direct{a.Files}, sealing: &Seal{Schema: SealSchema, Files: map[string]Digest{}}}
 	verification, err = v.verify(ctx, found)
 	if err != nil || !verification.Restorable {
 		return "", verification, err

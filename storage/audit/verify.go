@@ -18,6 +18,7 @@ import (
 
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/filesystem/place"
 	"github.com/snapback/snapback/storage/metadata"
 )
 
@@ -29,22 +30,28 @@ type Kind string
 
 // The kinds.
 const (
-	Missing    Kind = "missing"
-	WrongSize  Kind = "wrong-size"
-	Unreadable Kind = "unreadable"
-	Corrupt    Kind = "corrupt"  // only seen when every byte is read
-	Metadata   Kind = "metadata" // of the metadata file itself
+	Missing     Kind = "missing"
+	WrongSize   Kind = "wrong-size"
+	Unreadable  Kind = "unreadable"
+	Unreachable Kind = "unreachable" // on a store of which nobody here knows anything
+	Corrupt     Kind = "corrupt"     // only seen when every byte is read
+	Metadata    Kind = "metadata"    // of the metadata file itself
 )
 
-// Finding is one thing that stands against a restore.
+// Finding is one thing that stands against a restore: Flink would refuse, or lose state.
 type Finding struct {
 	Kind     Kind   `json:"kind"`
-	File     string `json:"file"`
+	File     string `json:"file"`             // or a directory, where all of it is missing
 	Offset   *int64 `json:"offset,omitempty"` // of what is wrong, in bytes
 	Expected string `json:"expected"`
 	Found    string `json:"found"`
+	Meaning  string `json:"meaning,omitempty"`  // of what is wrong with metadata: who wrote it, and what to do
 	Operator string `json:"operator,omitempty"` // uid, or id, of the one that would be lost
 	State    string `json:"state,omitempty"`    // and which part of its state
+
+	unproven bool   // it could not be looked at, which says nothing about it
+	name     string // of the file
+	size     int64  // of the file, as recorded
 }
 
 // Verification says whether a checkpoint can be restored from.
@@ -52,9 +59,11 @@ type Verification struct {
 	Schema     string    `json:"schema"`
 	Path       string    `json:"path"` // of the metadata file
 	Restorable bool      `json:"restorable"`
+	Unproven   bool      `json:"unproven"` // nothing stands against it but what could not be looked at
 	Checked    Checked   `json:"checked"`
+	Outside    Outside   `json:"outside"`
 	Findings   []Finding `json:"findings"`
-	Notes      []string  `json:"notes,omitempty"` // what was not checked, or what may help
+	Notes      []string  `json:"notes"` // what is odd, was not checked, or may help; none keeps Flink from restoring
 }
 
 // Checked is how much was looked at.
@@ -63,41 +72,64 @@ type Checked struct {
 	Bytes int64 `json:"bytes"` // of those files; they are read only if asked to
 }
 
+// Outside are the files of a checkpoint that are not in its directory: they must be
+// copied with it.
+type Outside struct {
+	Files       int      `json:"files"`
+	Directories []string `json:"directories"`
+}
+
 // Depth says how closely files are looked at.
 type Depth int
 
 // The depths.
 const (
-	Shallow Depth = iota // every file exists, has its size, can be opened
-	Deep                 // and every byte is read, and its checksum compared where there is one
+	Present Depth = iota - 1 // every file exists and has its size
+	Shallow                  // and can be opened
+	Deep                     // and every byte is read, and its checksum compared where there is one
 )
 
 // Verify says whether a checkpoint can be restored from. An error means that nobody
 // knows.
 func (a *Auditor) Verify(ctx context.Context, pointer string, depth Depth) (Verification, error) {
-	found, err := storage.Find(a.Files, pointer)
+	found, err := a.find(pointer)
 	if err != nil {
 		return Verification{}, err
 	}
-	v := &verifier{Auditor: a, location: found.Location, depth: depth}
-	return v.verify(ctx, found)
+	v := &verifier{Auditor: a, location: found.Location, depth: depth, files: direct{a.Files}}
+	result, err := v.verify(ctx, found)
+	if err != nil {
+		return Verification{}, err
+	}
+	if errors.Is(v.broken, metadata.ErrNotMetadata) {
+		return Verification{}, fmt.Errorf("%s: %w", filesystem.URL(found.Metadata), v.broken)
+	}
+	return result, nil
 }
 
+// verify judges a checkpoint. It is the one judgement of all who ask: verify, ls, expire.
 func (v *verifier) verify(ctx context.Context, found storage.Pointer) (Verification, error) {
-	v.result = Verification{Schema: VerifySchema, Path: filesystem.URL(found.Metadata), Findings: []Finding{}}
-	checkpoint, data, ok := v.metadata(found.Metadata)
+	v.result = Verification{
+		Schema: VerifySchema, Path: filesystem.URL(found.Metadata),
+		Outside: Outside{Directories: []string{}}, Findings: []Finding{}, Notes: []string{},
+	}
+	data, ok := v.metadata(found.Metadata)
 	if ok {
 		v.readSeal(found)
 		v.sealed(found.Metadata, data)
-		if err := v.files(ctx, v.references(&checkpoint)); err != nil {
+		v.referenced = v.references(&v.checkpoint)
+		v.outside()
+		if err := v.checkFiles(ctx); err != nil {
 			return Verification{}, err
 		}
 		v.hint()
+		v.leftBehind()
 	}
 	slices.SortStableFunc(v.result.Findings, func(a, b Finding) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Operator, b.Operator), cmp.Compare(a.State, b.State))
 	})
 	v.result.Restorable = len(v.result.Findings) == 0
+	v.result.Unproven = !v.result.Restorable && !slices.ContainsFunc(v.result.Findings, func(f Finding) bool { return !f.unproven })
 	return v.result, nil
 }
 
@@ -106,9 +138,14 @@ type verifier struct {
 	*Auditor
 	location string
 	depth    Depth
-	seal     *Seal                                       // nil if there is none
-	sealing  *Seal                                       // takes digests of what is read; nil if none is to be made
-	lookup   func(name string) (filesystem.Entry, error) // nil to ask for each file
+	files    looker
+	seal     *Seal // nil if there is none
+	sealing  *Seal // takes digests of what is read; nil if none is to be made
+
+	checkpoint metadata.Checkpoint
+	broken     error // why the metadata file cannot be read
+	referenced []*referenced
+	move       *Move // that would help
 
 	mu     sync.Mutex
 	result Verification
@@ -128,31 +165,43 @@ func (v *verifier) note(text string) {
 	}
 }
 
+// unproven says whether an error is about who looks, and not about what is looked at.
+func unproven(err error) bool {
+	var unknown *place.UnknownError
+	return errors.Is(err, fs.ErrPermission) || errors.As(err, &unknown)
+}
+
 // metadata reads the metadata file, and decodes it; what is wrong with it is a finding.
-func (v *verifier) metadata(name string) (checkpoint metadata.Checkpoint, data []byte, ok bool) {
+func (v *verifier) metadata(name string) (data []byte, ok bool) {
 	data, err := filesystem.ReadFile(v.Files, name, metadata.SizeMax)
 	if err != nil {
-		v.find(Finding{Kind: Unreadable, File: filesystem.URL(name), Expected: "a file that can be read", Found: reason(err), State: "everything"})
-		return metadata.Checkpoint{}, nil, false
+		v.broken = err
+		v.find(Finding{
+			Kind: Unreadable, File: filesystem.URL(name), Expected: "a file that can be read", Found: reason(err), State: "everything", unproven: unproven(err),
+		})
+		return nil, false
 	}
 	v.result.Checked = Checked{Files: 1, Bytes: int64(len(data))}
-	wrong := func(offset int64, expected, found string) {
-		v.find(Finding{Kind: Metadata, File: filesystem.URL(name), Offset: &offset, Expected: expected, Found: found, State: "everything"})
-	}
-	checkpoint, err = metadata.Decode(data)
+	v.checkpoint, err = metadata.Decode(data)
 	var bad *metadata.Error
-	switch {
-	case errors.As(err, &bad):
-		wrong(bad.Offset, bad.What+": "+bad.Want, bad.Got)
-		return metadata.Checkpoint{}, nil, false
-	case len(checkpoint.Trailing) > 0:
-		// Flink would ignore it; but Flink never writes any, so a number before it is wrong.
-		wrong(int64(len(data)-len(checkpoint.Trailing)), "the end of the file", fmt.Sprintf("%d bytes that belong to nothing", len(checkpoint.Trailing)))
+	if errors.As(err, &bad) {
+		v.broken = err
+		meaning := "the file is damaged, or was cut off: restore from another checkpoint, or from a copy of this one"
+		if bad.Reason != nil {
+			meaning = bad.Reason.Error()
+		}
+		v.find(Finding{
+			Kind: Metadata, File: filesystem.URL(name), Offset: &bad.Offset, Expected: bad.What + ": " + bad.Want, Found: bad.Got, Meaning: meaning, State: "everything",
+		})
+		return nil, false
 	}
-	if id, ok := storage.ParseCheckpointName(path.Base(v.location)); ok && id != checkpoint.ID {
-		wrong(8, fmt.Sprintf("checkpoint id: %d, as the directory says", id), fmt.Sprint(checkpoint.ID))
+	if n := len(v.checkpoint.Trailing); n > 0 {
+		v.note(fmt.Sprintf("%d bytes follow the end of the metadata, at offset %d: Flink ignores them, and never writes any", n, len(data)-n))
 	}
-	return checkpoint, data, true
+	if id, ok := storage.ParseCheckpointName(path.Base(v.location)); ok && id != v.checkpoint.ID {
+		v.note(fmt.Sprintf("the checkpoint's id is %d, and its directory is %s: it was renamed, or the number is damaged; Flink goes by the id", v.checkpoint.ID, path.Base(v.location)))
+	}
+	return data, true
 }
 
 // reason is what an error says besides the name of the file.
@@ -166,11 +215,15 @@ func reason(err error) string {
 
 // referenced is one file, and what of it the checkpoint relies on.
 type referenced struct {
-	name      string
-	size      int64 // exactly; -1 if it is not known
-	atLeast   int64 // of a file that holds segments
-	changelog bool  // recorded without what the writer adds
+	name      string // where it is now
+	size      int64  // exactly; -1 if it is not known
+	atLeast   int64  // of a file that holds segments
+	changelog bool   // recorded without what the writer adds
+	relative  bool   // recorded as beside the metadata file
 	uses      []metadata.Reference
+
+	entry filesystem.Entry // as it was found
+	found bool
 }
 
 // references lists the files of a checkpoint, each once.
@@ -179,7 +232,7 @@ func (v *verifier) references(checkpoint *metadata.Checkpoint) []*referenced {
 	for use := range checkpoint.References() {
 		name, err := v.file(v.location, use.Stream)
 		if err != nil {
-			v.find(v.lost(Missing, fmt.Sprint(use.Stream), "a path that means something", err.Error(), use.Operator, []metadata.Reference{use}))
+			v.find(v.lost(Missing, pathOf(use.Stream), "a path that means something", err.Error(), use.Operator, []metadata.Reference{use}))
 			continue
 		}
 		if name == "" {
@@ -187,7 +240,8 @@ func (v *verifier) references(checkpoint *metadata.Checkpoint) []*referenced {
 		}
 		f := files[name]
 		if f == nil {
-			f = &referenced{name: name, size: -1, changelog: use.Changelog}
+			_, relative := use.Stream.(*metadata.RelativeFile)
+			f = &referenced{name: name, size: -1, changelog: use.Changelog, relative: relative}
 			files[name] = f
 		}
 		f.uses = append(f.uses, use)
@@ -204,6 +258,32 @@ func (v *verifier) references(checkpoint *metadata.Checkpoint) []*referenced {
 	return all
 }
 
+// pathOf is the path that a stream records.
+func pathOf(stream metadata.Stream) string {
+	switch s := stream.(type) {
+	case *metadata.File:
+		return s.Path
+	case *metadata.RelativeFile:
+		return s.Path
+	case *metadata.Segment:
+		return s.Path
+	}
+	return ""
+}
+
+// outside notes which files are not in the checkpoint's own directory.
+func (v *verifier) outside() {
+	dirs := map[string]bool{}
+	own := v.Places.Name(v.location)
+	for _, f := range v.referenced {
+		if dir := v.Places.Name(filesystem.Dir(f.name)); dir != own && !f.relative {
+			v.result.Outside.Files++
+			dirs[filesystem.URL(filesystem.Dir(f.name))] = true
+		}
+	}
+	v.result.Outside.Directories = append(v.result.Outside.Directories, slices.Sorted(maps.Keys(dirs))...)
+}
+
 // lost makes a finding that says what of an operator would be lost with a file.
 func (v *verifier) lost(kind Kind, file, expected, found string, operator *metadata.Operator, uses []metadata.Reference) Finding {
 	var states []string
@@ -211,11 +291,7 @@ func (v *verifier) lost(kind Kind, file, expected, found string, operator *metad
 		if use.Operator != operator {
 			continue
 		}
-		state := use.State
-		if use.Subtask != metadata.CoordinatorSubtask {
-			state = fmt.Sprintf("subtask %d: %s", use.Subtask, use.State)
-		}
-		if !slices.Contains(states, state) {
+		if state := describeState(use); !slices.Contains(states, state) {
 			states = append(states, state)
 		}
 	}
@@ -228,21 +304,27 @@ func (v *verifier) lost(kind Kind, file, expected, found string, operator *metad
 
 // against notes what is wrong with a file, for each operator that would lose by it.
 func (v *verifier) against(f *referenced, kind Kind, offset *int64, expected, found string) {
+	v.tell(f, Finding{Kind: kind, Offset: offset, Expected: expected, Found: found})
+}
+
+// tell notes a finding about a file for each operator that would lose by it.
+func (v *verifier) tell(f *referenced, about Finding) {
 	var told []*metadata.Operator
 	for _, use := range f.uses {
 		if slices.Contains(told, use.Operator) {
 			continue
 		}
 		told = append(told, use.Operator)
-		finding := v.lost(kind, filesystem.URL(f.name), expected, found, use.Operator, f.uses)
-		finding.Offset = offset
+		finding := v.lost(about.Kind, filesystem.URL(f.name), about.Expected, about.Found, use.Operator, f.uses)
+		finding.Offset, finding.unproven = about.Offset, about.unproven
+		finding.name, finding.size = f.name, max(f.size, f.atLeast, 0)
 		v.find(finding)
 	}
 }
 
-// files checks all files, several at a time.
-func (v *verifier) files(ctx context.Context, all []*referenced) error {
-	atOnce := lookupsMax
+// checkFiles checks all files, several at a time.
+func (v *verifier) checkFiles(ctx context.Context) error {
+	all, atOnce := v.referenced, lookupsMax
 	if v.depth == Deep {
 		atOnce = readsMax()
 	}
@@ -256,22 +338,16 @@ func (v *verifier) files(ctx context.Context, all []*referenced) error {
 
 // check looks at one file. What is wrong with it is a finding, not an error.
 func (v *verifier) check(ctx context.Context, f *referenced) error {
-	stat := v.Files.Stat
-	if v.lookup != nil {
-		stat = v.lookup
-	}
-	entry, err := stat(f.name)
+	entry, err := v.files.stat(f.name)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		v.against(f, Missing, nil, "a file of "+f.wanted(), "no such file")
-		return nil
 	case err != nil:
-		v.against(f, Unreadable, nil, "a file of "+f.wanted(), reason(err))
+		v.notFound(f, err)
 		return nil
 	case entry.Directory:
 		v.against(f, Unreadable, nil, "a file of "+f.wanted(), "a directory")
 		return nil
 	}
+	f.entry, f.found = entry, true
 	v.mu.Lock()
 	v.result.Checked.Files++
 	v.result.Checked.Bytes += entry.Size
@@ -284,6 +360,24 @@ func (v *verifier) check(ctx context.Context, f *referenced) error {
 		return nil
 	}
 	return v.open(ctx, f)
+}
+
+// notFound notes that a file is missing, or why that is not known.
+func (v *verifier) notFound(f *referenced, err error) {
+	var unknown *place.UnknownError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		v.against(f, Missing, nil, "a file of "+f.wanted(), "no such file")
+	case errors.As(err, &unknown):
+		v.tell(f, Finding{Kind: Unreachable, Expected: "a file of " + f.wanted(), Found: unknown.Why(), unproven: true})
+	default:
+		v.unreadable(f, "a file of "+f.wanted(), err)
+	}
+}
+
+// unreadable notes that a file could not be read.
+func (v *verifier) unreadable(f *referenced, expected string, err error) {
+	v.tell(f, Finding{Kind: Unreadable, Expected: expected, Found: reason(err), unproven: unproven(err)})
 }
 
 func (f *referenced) wanted() string {
@@ -300,40 +394,32 @@ func (f *referenced) wanted() string {
 
 // open sees whether a file can be read: its first byte, or all of it.
 func (v *verifier) open(ctx context.Context, f *referenced) error {
-	if v.lookup != nil {
-		return nil // many checkpoints are looked at, and none closely
-	}
-	if v.depth == Deep {
+	switch v.depth {
+	case Present:
+		return nil
+	case Deep:
 		return v.readAll(ctx, f)
 	}
-	_, err := v.firstByte(f.name)
+	_, err := v.files.first(f.name)
 	if err != nil && !errors.Is(err, io.EOF) {
-		v.against(f, Unreadable, nil, "a file that can be read", reason(err))
+		v.unreadable(f, "a file that can be read", err)
 	}
 	return nil
-}
-
-func (v *verifier) firstByte(name string) (byte, error) {
-	reader, err := v.Files.Open(name)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = reader.Close() }() // only read from
-	first := make([]byte, 1)
-	_, err = io.ReadFull(reader, first)
-	return first[0], err
 }
 
 // checkChangelog checks a file of the changelog, whose recorded size is that of what
 // was written into it: before that is a byte that says whether it was compressed.
 func (v *verifier) checkChangelog(ctx context.Context, f *referenced, size int64) error {
-	compressed, err := v.firstByte(f.name)
+	if v.depth == Present {
+		return nil // its size alone says little
+	}
+	compressed, err := v.files.first(f.name)
 	switch {
 	case errors.Is(err, io.EOF):
 		v.against(f, WrongSize, nil, f.wanted(), "0 bytes")
 		return nil
 	case err != nil:
-		v.against(f, Unreadable, nil, "a file that can be read", reason(err))
+		v.unreadable(f, "a file that can be read", err)
 		return nil
 	case compressed == 0 && f.size >= 0 && size != f.size+1:
 		v.against(f, WrongSize, nil, f.wanted(), fmt.Sprintf("%d bytes", size))
@@ -360,30 +446,84 @@ func (v *verifier) sealed(name string, data []byte) {
 	}
 }
 
-// hint helps where files are missing because a checkpoint was moved.
+// leftBehind puts in place of a finding for each file one for a directory of which nothing
+// is there.
+func (v *verifier) leftBehind() {
+	missing := map[string]map[string]int64{} // by directory: the sizes of files
+	for _, f := range v.result.Findings {
+		if dir := filesystem.Dir(f.name); f.name != "" && (f.Kind == Missing || f.Kind == Unreachable) {
+			if missing[dir] == nil {
+				missing[dir] = map[string]int64{}
+			}
+			missing[dir][f.name] = f.size
+		}
+	}
+	for _, dir := range slices.Sorted(maps.Keys(missing)) {
+		_, err := v.Files.Stat(dir)
+		var unknown *place.UnknownError
+		if len(missing[dir]) > 1 && (errors.Is(err, fs.ErrNotExist) || errors.As(err, &unknown)) {
+			v.sum(dir, missing[dir])
+		}
+	}
+}
+
+// sum puts one finding in place of those about a directory's files.
+func (v *verifier) sum(dir string, files map[string]int64) {
+	one := Finding{Kind: Missing, File: filesystem.URL(dir), Found: "no such directory", State: "what is in these files"}
+	var operators []string
+	v.result.Findings = slices.DeleteFunc(v.result.Findings, func(f Finding) bool {
+		if filesystem.Dir(f.name) != dir || f.name == "" {
+			return false
+		}
+		if f.Kind == Unreachable {
+			one.Kind, one.Found, one.unproven = f.Kind, f.Found, f.unproven
+		}
+		if !slices.Contains(operators, f.Operator) {
+			operators = append(operators, f.Operator)
+		}
+		return true
+	})
+	size := int64(0)
+	for _, bytes := range files {
+		size += bytes
+	}
+	slices.Sort(operators)
+	one.Operator = strings.Join(operators, ", ")
+	one.Expected = fmt.Sprintf("a directory with %d files of %d bytes", len(files), size)
+	v.result.Findings = append(v.result.Findings, one)
+	if one.Kind == Missing && v.move == nil {
+		v.note(fmt.Sprintf("%s/ was not copied, or is gone, with %d files: put it where it was; or, where all of it still is, let snapback copy write a checkpoint that stands alone", path.Base(dir), len(files)))
+	}
+}
+
+// hint helps where files are missing because a checkpoint was moved, or cannot be
+// reached by the name that is recorded.
 func (v *verifier) hint() {
-	for _, finding := range v.result.Findings {
-		recorded, err := filesystem.ParseName(finding.File)
-		if finding.Kind != Missing || err != nil {
+	for _, f := range v.referenced {
+		if f.found || f.relative {
 			continue
 		}
-		if move, ok := v.moveOf(recorded); ok {
-			v.note(fmt.Sprintf("%s is there: if the checkpoints were moved, try --rebase %s=%s", filesystem.URL(filesystem.Join(move.To, strings.TrimPrefix(recorded, move.From+"/"))), filesystem.URL(move.From), filesystem.URL(move.To)))
+		if move, ok := v.moveOf(f); ok {
+			v.move = &move
+			v.note(fmt.Sprintf("files are recorded below %s and found below %s: if the checkpoints were moved, or have two names, try --rebase %s", filesystem.URL(move.From), filesystem.URL(move.To), move))
 			return
 		}
 	}
 }
 
-// moveOf looks for a recorded file near the checkpoint: at the longest end of its path
-// that exists below a directory above us.
-func (v *verifier) moveOf(recorded string) (Move, bool) {
+// moveOf looks for a recorded file near the checkpoint: directly beside the metadata, or at
+// the longest end of its path that exists below a directory above us.
+func (v *verifier) moveOf(f *referenced) (Move, bool) {
 	const above = 6
 	parent := v.location
 	for range above {
-		for from := filesystem.Dir(recorded); !filesystem.IsRoot(from); from = filesystem.Dir(from) {
-			tail, _ := filesystem.Relative(from, recorded)
-			if entry, err := v.Files.Stat(filesystem.Join(parent, tail)); err == nil && !entry.Directory && strings.Contains(tail, "/") {
-				return Move{From: from, To: parent}, true
+		for from := filesystem.Dir(f.name); ; from = filesystem.Dir(from) {
+			tail, _ := filesystem.Relative(from, f.name)
+			if (parent == v.location || strings.Contains(tail, "/")) && v.isThere(filesystem.Join(parent, tail), f) {
+				return shorten(Move{From: from, To: parent}), true
+			}
+			if filesystem.IsRoot(from) {
+				break
 			}
 		}
 		if filesystem.IsRoot(parent) {
@@ -392,4 +532,23 @@ func (v *verifier) moveOf(recorded string) (Move, bool) {
 		parent = filesystem.Dir(parent)
 	}
 	return Move{}, false
+}
+
+// isThere says whether a file has the size that is recorded.
+func (v *verifier) isThere(name string, f *referenced) bool {
+	entry, err := v.Files.Stat(name)
+	return err == nil && !entry.Directory && entry.Size >= f.atLeast && (f.size < 0 || entry.Size == f.size || f.changelog)
+}
+
+// shorten leaves out what both ends of a move end with, so that it serves for what lies
+// beside it too. The machine's root directory is never moved.
+func shorten(m Move) Move {
+	for path.Base(m.From) == path.Base(m.To) {
+		from, to := filesystem.Dir(m.From), filesystem.Dir(m.To)
+		if from == "/" || to == "/" || from == m.From || to == m.To {
+			break
+		}
+		m = Move{From: from, To: to}
+	}
+	return m
 }

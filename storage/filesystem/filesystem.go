@@ -18,7 +18,8 @@ import (
 
 // FileSystem is a tree of files and directories. Names are absolute paths of the
 // machine's own file system or, for another one, URLs without an escape, as in
-// hdfs://namenode:40010/checkpoints or s3://bucket/checkpoints; see [ParseName].
+// hdfs://namenode:40010/checkpoints or s3://bucket/checkpoints; see [ParseName]. A place
+// may have several names; package place says which of them are one.
 //
 // Errors wrap [io/fs.ErrNotExist], [io/fs.ErrExist] and [io/fs.ErrPermission] where
 // those apply. No operation waits forever for a server.
@@ -80,7 +81,13 @@ type Entry struct {
 	Size      int64  // bytes; 0 for a directory
 	Directory bool
 	Modified  time.Time // zero if it is not known
+	ID        FileID    // zero where the name alone says which file it is
+	Link      bool      // a symbolic link, as [FileSystem.List] returns it; Stat follows links
 }
+
+// FileID identifies a file or directory of the machine's own file system, whatever name
+// it was reached by: through links, or through several mounts of one directory.
+type FileID struct{ Device, Inode uint64 }
 
 // ReadFile reads a whole file of at most limit bytes. A longer file is an
 // error, not a short read.

@@ -36,7 +36,9 @@ func TestNames(t *testing.T) {
 		":x":                  `":x": want a scheme before the colon, as in file:///checkpoints`,
 		"file:a/b":            `"file:a/b": want an absolute path after the scheme, as in file:///checkpoints`,
 		"file://host/a":       `"file://host/a": want no host in a file URL, got host; write file:///host/a for a local path`,
-		"hdfs:///a":           `"hdfs:///a": want a host or a bucket after hdfs://`,
+		"hdfs:///a":           "hdfs:///a",
+		"hdfs:/a/./b":         "hdfs:///a/b",
+		"s3a:///a":            `"s3a:///a": want a bucket or a container after s3a://`,
 	} {
 		name, err := filesystem.ParseName(text)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Local is the machine's own file system, as the operating system mounts it.
@@ -94,9 +95,12 @@ func (Local) SyncDir(name string) error {
 }
 
 func entryOf(info os.FileInfo) Entry {
-	entry := Entry{Name: info.Name(), Directory: info.IsDir(), Modified: info.ModTime()}
+	entry := Entry{Name: info.Name(), Directory: info.IsDir(), Modified: info.ModTime(), Link: info.Mode()&os.ModeSymlink != 0}
 	if !entry.Directory {
 		entry.Size = info.Size()
+	}
+	if system, ok := info.Sys().(*syscall.Stat_t); ok {
+		entry.ID = FileID{Device: system.Dev, Inode: system.Ino}
 	}
 	return entry
 }

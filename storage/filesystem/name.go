@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 )
 
 // ParseName returns the name of a file or directory that a user or a checkpoint
 // wrote as a path or as a URL, cleaned: file:/a/ and file:///a are /a. It does not
-// say whether anybody knows the scheme.
+// say whether anybody knows the scheme. A name without a host has an empty one: hdfs:/a
+// is hdfs:///a.
 func ParseName(text string) (string, error) {
 	fail := func(why string) (string, error) { return "", fmt.Errorf("%q: %s", text, why) }
 	if text == "" {
@@ -40,14 +42,18 @@ func ParseName(text string) (string, error) {
 		}
 		return path.Clean(rest), nil
 	}
-	if authority == "" {
-		return fail("want a host or a bucket after " + scheme + "://")
+	if authority == "" && slices.Contains(bucketSchemes, strings.ToLower(scheme)) {
+		return fail("want a bucket or a container after " + scheme + "://")
 	}
 	if _, err := url.Parse("x://" + authority); err != nil {
 		return fail(fmt.Sprintf("%s is no host", authority))
 	}
 	return strings.ToLower(scheme) + "://" + authority + path.Clean(rest), nil
 }
+
+// bucketSchemes are those of stores whose names begin with a bucket or a container. Other
+// names may lack a host: hdfs:///a is on the NameNode that Hadoop's configuration names.
+var bucketSchemes = []string{"s3", "s3a", "s3n", "s3p", "gs", "azblob", "abfs", "abfss", "wasb", "wasbs"}
 
 // URL is the inverse of [ParseName], as Flink writes it: a local path is file:/a.
 func URL(name string) string {

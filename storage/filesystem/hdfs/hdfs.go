@@ -4,8 +4,8 @@
 // What is NOT guaranteed: the bytes of a file are with all DataNodes when it is synced,
 // but in their memory; a power loss of all of them may take the bytes.
 //
-// It reads no Hadoop configuration: the NameNode is the one that the name says. There
-// is no Kerberos.
+// It reads no Hadoop configuration: whoever opens it says at which addresses the NameNode
+// may answer. There is no Kerberos.
 //
 // Start with [Open].
 package hdfs
@@ -35,7 +35,6 @@ import (
 const (
 	patience     = 15 * time.Second // for an answer, once connected
 	dialTimeout  = 5 * time.Second
-	defaultPort  = "8020"
 	completeWait = 2 * time.Millisecond // before a file's end is asked for again; doubled each time
 )
 
@@ -49,12 +48,9 @@ type NameNode struct {
 	client *hdfs.Client
 }
 
-// Open connects to the NameNode of a name such as hdfs://namenode:40010.
-func Open(name string) (*NameNode, error) {
-	address := strings.TrimPrefix(name, "hdfs://")
-	if _, _, err := net.SplitHostPort(address); err != nil {
-		address = net.JoinHostPort(address, defaultPort)
-	}
+// Open connects to the NameNode of a name such as hdfs://namenode:40010, at the first of
+// the addresses that answers as the active one.
+func Open(name string, addresses []string) (*NameNode, error) {
 	who := os.Getenv(UserVariable)
 	if who == "" {
 		current, err := user.Current()
@@ -65,11 +61,11 @@ func Open(name string) (*NameNode, error) {
 	}
 	client, err := hdfs.NewClient(hdfs.ClientOptions{
 		// Of an address whose connection broke the client wants to know nothing for seconds;
-		// so it has another, at which the same NameNode answers at once.
-		Addresses: []string{address, address}, User: who, NamenodeDialFunc: dial, DatanodeDialFunc: dial,
+		// so it has each twice: at the second the same NameNode answers at once.
+		Addresses: slices.Concat(addresses, addresses), User: who, NamenodeDialFunc: dial, DatanodeDialFunc: dial,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("open %s: no NameNode answers at %s: %w", name, address, err)
+		return nil, fmt.Errorf("open %s: no NameNode answers at %s: %w", name, strings.Join(addresses, ", "), err)
 	}
 	return &NameNode{name: name, client: client}, nil
 }

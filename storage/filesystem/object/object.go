@@ -46,24 +46,28 @@ type Bucket struct {
 	seen   atomic.Bool // the bucket was there
 }
 
-// Open opens a bucket by its name, as in s3://bucket. Credentials and endpoints come
-// from the environment variables of the store's own tools (docs/storage.md). It does
+// Open opens a bucket by a name of it, as in s3a://bucket, and the one that stands for
+// all of them, as in s3://bucket or azblob://container@account. Credentials and endpoints
+// come from the environment variables of the store's own tools (docs/storage.md). It does
 // not yet talk to the store.
-func Open(name string) (*Bucket, error) {
+func Open(name, store string) (*Bucket, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	bucket, err := blob.OpenBucket(ctx, name+parameters(filesystem.Scheme(name)))
+	bucket, err := blob.OpenBucket(ctx, address(store))
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", name, err)
 	}
 	return &Bucket{name: name, bucket: bucket}, nil
 }
 
-// parameters are what the store's own tools need no telling and the library does: a
+// address is the name for the library, with what the store's own tools need no telling: a
 // store that is not Amazon's is addressed by path, and any region will do there.
-func parameters(scheme string) string {
-	if scheme != "s3" {
-		return ""
+func address(store string) string {
+	if container, account, found := strings.Cut(store, "@"); found {
+		return container + "?storage_account=" + account
+	}
+	if filesystem.Scheme(store) != "s3" {
+		return store
 	}
 	query := "?awssdk=v2&response_checksum_validation=when_required&request_checksum_calculation=when_required"
 	if os.Getenv("AWS_ENDPOINT_URL") != "" || os.Getenv("AWS_ENDPOINT_URL_S3") != "" {
@@ -72,7 +76,7 @@ func parameters(scheme string) string {
 	if os.Getenv("AWS_REGION") == "" && os.Getenv("AWS_DEFAULT_REGION") == "" {
 		query += "&region=us-east-1"
 	}
-	return query
+	return store + query
 }
 
 // key is the name of an object in the bucket; prefix that of a directory.

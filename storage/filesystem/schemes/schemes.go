@@ -1,41 +1,35 @@
 // Package schemes is all file systems behind one: what a name begins with says which
-// one it is on.
+// one it is on. Any of a place's names will do (package place).
 //
 // Start with [New].
 package schemes
 
 import (
-	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/filesystem/hdfs"
 	"github.com/snapback/snapback/storage/filesystem/object"
+	"github.com/snapback/snapback/storage/filesystem/place"
 )
-
-// Known lists the schemes that names may have.
-func Known() []string { return []string{"file", "hdfs", "s3", "gs", "azblob"} }
 
 // FileSystem is a [filesystem.FileSystem] for names of all schemes. It connects to a
 // store when the first name on it is used. It is safe for concurrent use.
 type FileSystem struct {
+	places *place.Places
 	mu     sync.Mutex
 	opened map[string]filesystem.FileSystem // by what [filesystem.Split] says
 }
 
-// New returns the file systems of this machine and beyond.
-func New() *FileSystem {
-	return &FileSystem{opened: map[string]filesystem.FileSystem{"": filesystem.Local{}}}
-}
+// New returns the file systems of this machine and beyond, by the names that need no
+// configuration.
+func New() *FileSystem { return At(&place.Places{}) }
 
-// UnknownError is returned for a name whose scheme nobody knows.
-type UnknownError struct{ Name string }
-
-func (e *UnknownError) Error() string {
-	return fmt.Sprintf("%s: want one of the schemes %s, got %s", e.Name, strings.Join(Known(), ", "), filesystem.Scheme(e.Name))
+// At is [New] with places that are known by more names.
+func At(places *place.Places) *FileSystem {
+	return &FileSystem{places: places, opened: map[string]filesystem.FileSystem{"": filesystem.Local{}}}
 }
 
 // on returns the file system that a name is on.
@@ -46,21 +40,27 @@ func (f *FileSystem) on(name string) (filesystem.FileSystem, error) {
 	if opened := f.opened[on]; opened != nil {
 		return opened, nil
 	}
-	var opened filesystem.FileSystem
-	var err error
-	switch filesystem.Scheme(name) {
-	case "hdfs":
-		opened, err = hdfs.Open(on)
-	case "s3", "gs", "azblob":
-		opened, err = object.Open(on)
-	default:
-		return nil, &UnknownError{name}
-	}
+	opened, err := f.open(name, on)
 	if err != nil {
 		return nil, err
 	}
 	f.opened[on] = opened
 	return opened, nil
+}
+
+func (f *FileSystem) open(name, on string) (filesystem.FileSystem, error) {
+	store, _ := filesystem.Split(f.places.Name(name))
+	switch filesystem.Scheme(store) {
+	case "hdfs":
+		addresses, err := f.places.NameNodes(on)
+		if err != nil {
+			return nil, &place.UnknownError{Name: name, Err: err}
+		}
+		return hdfs.Open(on, addresses)
+	case "s3", "gs", "azblob":
+		return object.Open(on, store)
+	}
+	return nil, &place.UnknownError{Name: name}
 }
 
 // Create implements [filesystem.FileSystem].
@@ -93,8 +93,8 @@ func (f *FileSystem) Rename(oldName, newName string) error {
 	if err != nil {
 		return err
 	}
-	from, _ := filesystem.Split(oldName)
-	if to, _ := filesystem.Split(newName); from != to {
+	from, _ := filesystem.Split(f.places.Name(oldName))
+	if to, _ := filesystem.Split(f.places.Name(newName)); from != to {
 		return filesystem.Failure("rename", oldName, syscall.EXDEV)
 	}
 	return files.Rename(oldName, newName)

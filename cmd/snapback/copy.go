@@ -1,0 +1,44 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/snapback/snapback/storage/audit"
+)
+
+func copyCommand() *cobra.Command {
+	var f auditFlags
+	command := &cobra.Command{
+		Use:   "copy [flags] A B",
+		Short: "Copy a checkpoint with all that it refers to, so that it stands alone",
+		Long: "Copies a checkpoint or savepoint, with every file that it refers to, into the new directory B, and\n" +
+			"rewrites the paths in its metadata. All of it is read back and compared. The metadata is written\n" +
+			"last: an interrupted copy is no checkpoint, and A is never changed.",
+		Example: "  snapback copy /checkpoints/JOB/chk-7 s3://bucket/archive/orders-chk-7\n" +
+			"  snapback copy --rebase hdfs://old/checkpoints=file:///backup/checkpoints /backup/checkpoints/JOB/chk-7 /restored/chk-7",
+		Args: places("A", "B"),
+	}
+	f.register(command)
+	command.RunE = func(command *cobra.Command, arguments []string) error {
+		copied, err := ask(command, &f, func(a *audit.Auditor) (audit.Copied, error) {
+			return a.Copy(command.Context(), arguments[0], arguments[1])
+		})
+		var bad *audit.UnrestorableError
+		var failed *audit.CopyError
+		switch {
+		case errors.As(err, &bad) && !errors.As(err, &failed):
+			return showVerification(command, &f, bad.Verification)
+		case err != nil:
+			return err
+		}
+		return show(command, f.format, copied, func(row func(...string)) {
+			took := time.Duration(copied.Seconds * float64(time.Second))
+			row(fmt.Sprintf("copied: %s (%d files, %s in %.1fs, %s); read back and compared", copied.To, copied.Files, size(copied.Bytes), copied.Seconds, rate(copied.Bytes, took)))
+		})
+	}
+	return command
+}

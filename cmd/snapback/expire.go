@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/storage/audit"
+)
+
+func expireCommand() *cobra.Command {
+	var f auditFlags
+	var plan planFlags
+	command := &cobra.Command{
+		Use:   "expire [flags] ROOT",
+		Short: "Say which retained checkpoints and savepoints a policy lets go, and delete them by plan",
+		Long: "Says which checkpoints and savepoints under a root are let go: those older than --older-than that\n" +
+			"are not among the newest --keep of their job that can be restored from. Nothing is let go as long\n" +
+			"as it is not proven who depends on what, as for orphans (exit code 4). Nothing is deleted, but with\n" +
+			"--delete what is in a --plan that was written, and looked at, before; and never a file that another\n" +
+			"checkpoint depends on.",
+		Example: "  snapback expire --keep 3 --older-than 168h --plan plan.jsonl s3://bucket/checkpoints\n" +
+			"  snapback expire --delete --plan plan.jsonl s3://bucket/checkpoints",
+		Args: places("ROOT"),
+	}
+	f.register(command)
+	plan.register(command)
+	keep := command.Flags().Int("keep", 1, "of each job the newest `N` that can be restored from stay")
+	older := command.Flags().Duration("older-than", 0, "only what is older is let go, as in 168h")
+	command.RunE = func(command *cobra.Command, arguments []string) error {
+		root := arguments[0]
+		options := audit.ExpireOptions{Now: time.Now(), Policy: audit.Policy{Keep: *keep, OlderThan: *older}, Also: plan.also}
+		policy := command.Flags().Changed("keep") || command.Flags().Changed("older-than")
+		switch {
+		case *keep < 0:
+			return harness.Usagef("--keep: want 0 or more, got %d", *keep)
+		case *older < 0:
+			return harness.Usagef("--older-than: want 0 or more, got %s", *older)
+		case *keep == 0 && *older == 0 && !plan.remove:
+			return harness.Usagef("--keep 0: want --older-than D with it, for it lets the newest checkpoint of each job go")
+		case plan.remove && policy:
+			return harness.Usagef("--delete: want the policy from the plan alone, without --keep and --older-than")
+		case !plan.remove && !policy:
+			return harness.Usagef("snapback expire: want --keep N or --older-than D, or both")
+		}
+		if err := plan.check("expire --keep N", root); err != nil {
+			return err
+		}
+		if plan.remove {
+			return deleteExpired(command, &f, &plan, root, options)
+		}
+		expiry, err := ask(command, &f, func(a *audit.Auditor) (audit.Expiry, error) { return a.Expire(command.Context(), root, options) })
+		if err != nil {
+			return err
+		}
+		if err := plan.write(expiry.WritePlan); err != nil {
+			return err
+		}
+		if err := show(command, f.format, expiry, func(row func(...string)) { f.showExpiry(expiry, row) }); err != nil {
+			return err
+		}
+		return verdictOfAll(expiry.Denied(), len(expiry.Expired) > 0, len(expiry.Doubts) > 0)
+	}
+	return command
+}
+
+func (f *auditFlags) showExpiry(e audit.Expiry, row func(...string)) {
+	f.showDoubts(e.Doubts, row)
+	if len(e.Expired) > 0 {
+		row("JOB", "KIND", "ID", "WRITTEN", "FILES", "COMES FREE", "PATH")
+	}
+	f.some(len(e.Expired), row, "", func(i int) {
+		x := e.Expired[i]
+		job := x.Job
+		if job == "" {
+			job = "-"
+		}
+		row(job, x.Kind, strconv.FormatInt(x.ID, 10), x.Modified.UTC().Format(time.DateTime), strconv.Itoa(x.Files), size(x.Bytes), x.Path)
+	})
+	row(fmt.Sprintf("%s: %d checkpoints are let go, with %s that nobody else depends on; %d stay", e.Root, len(e.Expired), size(e.Bytes), e.Kept))
+}
+
+func deleteExpired(command *cobra.Command, f *auditFlags, plan *planFlags, root string, options audit.ExpireOptions) error {
+	var planned []audit.Expired
+	err := plan.read(func(from io.Reader) (err error) {
+		options.Policy, planned, err = audit.ReadExpirePlan(from, root)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	done, err := ask(command, f, func(a *audit.Auditor) (audit.Expirations, error) {
+		return a.DeleteExpired(command.Context(), root, options, planned)
+	})
+	if shown := show(command, f.format, done, func(row func(...string)) {
+		row(fmt.Sprintf("deleted %d checkpoints: %d files of %s; kept %d", len(done.Deleted), done.Files, size(done.Bytes), len(done.Kept)))
+		f.showKept(done.Kept, row)
+	}); shown != nil {
+		return shown
+	}
+	if err != nil {
+		return err
+	}
+	return verdictOfAll(done.Denied(), len(done.Kept) > 0, false)
+}

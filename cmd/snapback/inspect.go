@@ -1,0 +1,131 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/storage/audit"
+)
+
+func inspectCommand() *cobra.Command {
+	var f auditFlags
+	command := &cobra.Command{
+		Use:   "inspect [flags] PATH",
+		Short: "Say what a checkpoint or savepoint holds",
+		Long: "Says what a checkpoint or savepoint holds: operators, their state and its backend, files and\n" +
+			"whose they are, and which releases of Flink can read it. With --uid, which operator has which\n" +
+			"uid: before Flink 2.0 only the id that Flink makes of it is recorded.",
+		Example: "  snapback inspect /tmp/checkpoints/JOB/chk-7\n  snapback inspect --format json s3://bucket/savepoints/savepoint-1a2b3c-0123456789ab\n" +
+			"  snapback inspect --uid orders --uid payments savepoint-1a2b3c-0123456789ab",
+		Args: places("PATH"),
+	}
+	f.register(command)
+	uids := command.Flags().StringArray("uid", nil, "`NAME` of an operator; may be given several times")
+	list := command.Flags().String("uids", "", "`file` with the uids of operators, one a line")
+	command.RunE = func(command *cobra.Command, arguments []string) error {
+		all, err := readUIDs(*list, *uids)
+		if err != nil {
+			return err
+		}
+		inspection, err := ask(command, &f, func(a *audit.Auditor) (audit.Inspection, error) { return a.Inspect(arguments[0], all...) })
+		if err != nil {
+			return err
+		}
+		return show(command, f.format, inspection, func(row func(...string)) { f.showInspection(inspection, row) })
+	}
+	return command
+}
+
+// readUIDs adds the lines of a file to uids.
+func readUIDs(file string, uids []string) ([]string, error) {
+	if file == "" {
+		return uids, nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, harness.Usagef("--uids: %w", err)
+	}
+	for _, line := range strings.Split(string(data), "\n") {
+		if uid := strings.TrimSpace(line); uid != "" {
+			uids = append(uids, uid)
+		}
+	}
+	return uids, nil
+}
+
+func (f *auditFlags) showInspection(in audit.Inspection, row func(...string)) {
+	kind := in.Kind
+	if in.Kind == audit.UnknownKind {
+		kind = "checkpoint or savepoint (not recorded)"
+	}
+	if in.Properties != nil && in.Properties.Format != nil {
+		kind += ", " + *in.Properties.Format
+	}
+	row(in.Path)
+	row(fmt.Sprintf("%s %d, metadata version %d: Flink %s can read it", kind, in.CheckpointID, in.Version, in.ReadableBy))
+	row(fmt.Sprintf("%d operators, %d handles; %d files of %s, %s inline", in.Totals.Operators, in.Totals.Handles, in.Totals.Files, size(in.Totals.FileBytes), size(in.Totals.InlineBytes)))
+	if in.Backend != "" {
+		row("keyed state: " + in.Backend)
+	}
+	if in.Outside.Files > 0 {
+		row(fmt.Sprintf("%d of its files lie outside its directory, in %s", in.Outside.Files, f.firstOf(in.Outside.Directories)))
+	}
+	row()
+	f.showOperators(in, row)
+	if len(in.Files) == 0 {
+		return
+	}
+	row()
+	row("BYTES", "USES", "KIND", "FILE", "HOLDS")
+	f.some(len(in.Files), row, "", func(i int) {
+		file := in.Files[i]
+		holds := file.UsedBy[0]
+		if more := len(file.UsedBy) - 1; more > 0 {
+			holds += fmt.Sprintf("; and %d more", more)
+		}
+		row(strconv.FormatInt(file.Bytes, 10), strconv.Itoa(file.References), file.Kind, file.Path, holds)
+	})
+}
+
+func (f *auditFlags) showOperators(in audit.Inspection, row func(...string)) {
+	row("UID", "NAME", "ID", "PARALLELISM", "MAXIMUM", "STATE")
+	for _, o := range in.Operators {
+		state := size(o.Bytes)
+		if o.FullyFinished {
+			state = "finished"
+		}
+		uid := orDash(o.UID)
+		for _, known := range in.UIDs {
+			if o.UID == nil && known.ID == o.ID {
+				uid = known.UID
+			}
+		}
+		row(uid, orDash(o.Name), o.ID, strconv.Itoa(int(o.Parallelism)), strconv.Itoa(int(o.MaxParallelism)), state)
+		for _, s := range o.States {
+			row("", fmt.Sprintf("  %s: %s, %d parts", s.Name, s.Kind, s.Parts))
+		}
+		if o.Backend != "" {
+			row("", "  keyed: "+o.Backend)
+		}
+	}
+	for _, known := range in.UIDs {
+		if !known.Found {
+			row(fmt.Sprintf("no operator with uid %s (id %s) is in it", known.UID, known.ID))
+		}
+	}
+	if len(in.UIDs) > 0 && len(in.Nameless) > 0 {
+		row(fmt.Sprintf("none of these uids is that of %d operators, as %s: another uid, or Flink made the id", len(in.Nameless), in.Nameless[0]))
+	}
+}
+
+func orDash(text *string) string {
+	if text == nil {
+		return "-"
+	}
+	return *text
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/storage/audit"
+)
+
+func lsCommand() *cobra.Command {
+	var f auditFlags
+	command := &cobra.Command{
+		Use:   "ls [flags] ROOT",
+		Short: "List the checkpoints under a root, job by job, the newest that can be restored from first",
+		Long: "Lists every checkpoint and savepoint under a checkpoint root, job by job. Each is judged as\n" +
+			"verify judges it. Within a job the id says which is newer. Exit code 1 if there are some, and\n" +
+			"none can be restored from.",
+		Example: "  snapback ls file:///tmp/checkpoints\n  snapback ls --latest --job 5f0c s3://bucket/checkpoints\n" +
+			"  flink run -s $(snapback ls --latest hdfs://namenode:8020/checkpoints/JOB) job.jar",
+		Args: places("ROOT"),
+	}
+	f.register(command)
+	latest := command.Flags().Bool("latest", false, "print just the path of the newest of a job that can be restored from")
+	job := command.Flags().String("job", "", "`ID` of the job, or how it begins, or its directory, for --latest")
+	command.RunE = func(command *cobra.Command, arguments []string) error {
+		if *job != "" && !*latest {
+			return harness.Usagef("--job: want --latest with it")
+		}
+		list, err := ask(command, &f, func(a *audit.Auditor) (audit.List, error) { return a.List(command.Context(), arguments[0]) })
+		if err != nil {
+			return err
+		}
+		if *latest {
+			return f.showLatest(command, list, *job)
+		}
+		if err := show(command, f.format, list, func(row func(...string)) { showList(list, row) }); err != nil {
+			return err
+		}
+		return verdictOf(list)
+	}
+	return command
+}
+
+// verdictOf says what is wrong with a list as a whole.
+func verdictOf(list audit.List) error {
+	if path, no := list.Denied(); no {
+		return harness.Usagef("%s: %w", path, fs.ErrPermission)
+	}
+	if len(list.Checkpoints) == 0 {
+		return nil
+	}
+	for _, g := range list.Jobs {
+		if g.Restorable > 0 {
+			return nil
+		}
+	}
+	return found()
+}
+
+func (f *auditFlags) showLatest(command *cobra.Command, list audit.List, job string) error {
+	newest, ok, err := list.Latest(job)
+	if err != nil {
+		return usage(err)
+	}
+	if ok {
+		if _, err := fmt.Fprintln(command.OutOrStdout(), newest.Path); err != nil {
+			return err
+		}
+	}
+	if path, no := list.Denied(); no {
+		return harness.Usagef("there may be a newer one: %s: %w", path, fs.ErrPermission)
+	}
+	if ok {
+		return nil
+	}
+	if !f.quiet {
+		_, _ = fmt.Fprintf(command.ErrOrStderr(), "snapback: there is no checkpoint under %s that can be restored from\n", list.Root)
+	}
+	return found()
+}
+
+func showList(list audit.List, row func(...string)) {
+	restorable, at := 0, 0
+	for _, g := range list.Jobs {
+		name := "job " + g.Job
+		if g.Job == "" {
+			name = "job not known"
+		}
+		row(fmt.Sprintf("%s, in %s: %d checkpoints, %d can be restored from", name, g.Directory, g.Checkpoints, g.Restorable))
+		row("  RESTORABLE", "KIND", "ID", "WRITTEN", "STATE", "PATH")
+		for _, c := range list.Checkpoints[at : at+g.Checkpoints] {
+			showListed(c, row)
+		}
+		row()
+		restorable += g.Restorable
+		at += g.Checkpoints
+	}
+	for _, p := range list.PassedOver {
+		row(fmt.Sprintf("passed over: %s: %s", p.Path, p.Reason))
+	}
+	for _, note := range list.Notes {
+		row("note: " + note)
+	}
+	row(fmt.Sprintf("%s: %d checkpoints, %d can be restored from", list.Root, len(list.Checkpoints), restorable))
+}
+
+func showListed(c audit.Listed, row func(...string)) {
+	answer, written := "no", "-"
+	switch {
+	case c.Restorable:
+		answer = "yes"
+	case c.Unproven:
+		answer = "not known"
+	}
+	if !c.Modified.IsZero() {
+		written = c.Modified.UTC().Format(time.DateTime)
+	}
+	row("  "+answer, c.Kind, strconv.FormatInt(c.ID, 10), written, size(c.Bytes), c.Path)
+	if c.Problem != "" {
+		row("", "", "", "", "", "  "+c.Problem)
+	}
+	for _, note := range c.Notes {
+		row("", "", "", "", "", "  note: "+note)
+	}
+}

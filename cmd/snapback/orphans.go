@@ -1,0 +1,197 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/storage/audit"
+)
+
+func orphansCommand() *cobra.Command {
+	var f auditFlags
+	var plan planFlags
+	command := &cobra.Command{
+		Use:   "orphans [flags] ROOT",
+		Short: "Find the files under a root of which it is proven that no checkpoint depends on them",
+		Long: "Finds the files under a checkpoint root that no checkpoint depends on: none under the root, and\n" +
+			"none of the other jobs beside it, if it is one job's directory. A file that is younger than --age\n" +
+			"is unknown. As long as one checkpoint cannot be read, or does not find its files where it says,\n" +
+			"nothing is an orphan (exit code 4). Nothing is deleted, but with --delete what is in a --plan that\n" +
+			"was written, and looked at, before; each file is judged anew then.",
+		Example: "  snapback orphans s3://bucket/checkpoints\n  snapback orphans --plan plan.jsonl /tmp/checkpoints\n" +
+			"  snapback orphans --delete --plan plan.jsonl /tmp/checkpoints",
+		Args: places("ROOT"),
+	}
+	f.register(command)
+	plan.register(command)
+	age := command.Flags().Duration("age", audit.DefaultAge, "a file that is younger is unknown: it may be of a checkpoint in progress")
+	command.RunE = func(command *cobra.Command, arguments []string) error {
+		root := arguments[0]
+		options := audit.OrphanOptions{Now: time.Now(), Age: *age, Also: plan.also}
+		if *age < 0 {
+			return harness.Usagef("--age: want 0 or more, got %s", *age)
+		}
+		if err := plan.check("orphans", root); err != nil {
+			return err
+		}
+		if plan.remove {
+			return deleteOrphans(command, &f, &plan, root, options)
+		}
+		orphans, err := ask(command, &f, func(a *audit.Auditor) (audit.Orphans, error) { return a.Orphans(command.Context(), root, options) })
+		if err != nil {
+			return err
+		}
+		if err := plan.write(orphans.WritePlan); err != nil {
+			return err
+		}
+		if err := show(command, f.format, orphans, func(row func(...string)) { f.showOrphans(orphans, row) }); err != nil {
+			return err
+		}
+		return verdictOfAll(orphans.Denied(), len(orphans.Orphans) > 0, len(orphans.Doubts) > 0)
+	}
+	return command
+}
+
+// verdictOfAll says what follows from what was found, from what could not be proven, and
+// from what could not be looked at.
+func verdictOfAll(refused error, some, doubts bool) error {
+	switch {
+	case refused != nil:
+		return denied(refused)
+	case some:
+		return found()
+	case doubts:
+		return unproven()
+	}
+	return nil
+}
+
+// planFlags are those of verbs that delete by plan.
+type planFlags struct {
+	file   string
+	remove bool
+	also   []string
+}
+
+func (p *planFlags) register(command *cobra.Command) {
+	flags := command.Flags()
+	flags.StringVar(&p.file, "plan", "", "`file` to write a plan to; with --delete, to read it from")
+	flags.BoolVar(&p.remove, "delete", false, "delete what is in the plan, as far as it is proven anew that nobody depends on it")
+	flags.StringArrayVar(&p.also, "also", nil, "another `ROOT`, whose checkpoints may depend on files under this one; may be given several times")
+}
+
+// check wants a plan that can be read, or whose file can be made.
+func (p *planFlags) check(verb, root string) error {
+	if p.remove && p.file == "" {
+		return harness.Usagef("--delete: want --plan FILE, written before by: snapback %s --plan FILE %s", verb, root)
+	}
+	if p.file == "" || p.remove {
+		return nil
+	}
+	if _, err := os.Lstat(p.file); err == nil {
+		return harness.Usagef("--plan: %s: file exists; name another, or delete it", p.file)
+	}
+	return nil
+}
+
+// write writes a plan, if one is wanted.
+func (p *planFlags) write(write func(to io.Writer) error) error {
+	if p.file == "" {
+		return nil
+	}
+	file, err := os.OpenFile(p.file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return harness.Usagef("--plan: %w", err)
+	}
+	if err := write(file); err != nil {
+		_ = file.Close() // what was written first says more
+		return fmt.Errorf("--plan: %w", err)
+	}
+	return file.Close()
+}
+
+// read reads a plan.
+func (p *planFlags) read(read func(from io.Reader) error) error {
+	file, err := os.Open(p.file)
+	if err != nil {
+		return harness.Usagef("--plan: %w", err)
+	}
+	defer func() { _ = file.Close() }() // only read from
+	if err := read(file); err != nil {
+		return harness.Usagef("--plan: %s: %w", p.file, err)
+	}
+	return nil
+}
+
+func deleteOrphans(command *cobra.Command, f *auditFlags, plan *planFlags, root string, options audit.OrphanOptions) error {
+	var planned []audit.Orphan
+	err := plan.read(func(from io.Reader) (err error) {
+		planned, err = audit.ReadPlan(from, root)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	deleted, err := ask(command, f, func(a *audit.Auditor) (audit.Deleted, error) {
+		return a.Delete(command.Context(), root, options, planned)
+	})
+	if shown := show(command, f.format, deleted, func(row func(...string)) {
+		total := int64(0)
+		for _, orphan := range deleted.Deleted {
+			total += orphan.Bytes
+		}
+		row(fmt.Sprintf("deleted %d files of %s, kept %d", len(deleted.Deleted), size(total), len(deleted.Kept)))
+		f.showKept(deleted.Kept, row)
+	}); shown != nil {
+		return shown
+	}
+	if err != nil {
+		return err
+	}
+	return verdictOfAll(deleted.Denied(), len(deleted.Kept) > 0, false)
+}
+
+func (f *auditFlags) showKept(kept []audit.Kept, row func(...string)) {
+	f.some(len(kept), row, "  ", func(i int) { row("  kept " + kept[i].Path + ": " + kept[i].Reason) })
+}
+
+func (f *auditFlags) showOrphans(o audit.Orphans, row func(...string)) {
+	sources := map[audit.Source][]audit.Orphan{}
+	total := int64(0)
+	for _, orphan := range o.Orphans {
+		sources[orphan.Source] = append(sources[orphan.Source], orphan)
+		total += orphan.Bytes
+	}
+	for _, source := range audit.Sources() {
+		of := sources[source]
+		if len(of) == 0 {
+			continue
+		}
+		sum := int64(0)
+		for _, orphan := range of {
+			sum += orphan.Bytes
+		}
+		row(fmt.Sprintf("%s: %d files, %s: %s", source, len(of), size(sum), source.Explain()))
+		f.some(len(of), row, "  ", func(i int) {
+			row("  "+of[i].Path, size(of[i].Bytes), of[i].Modified.UTC().Format(time.DateTime))
+		})
+	}
+	f.showDoubts(o.Doubts, row)
+	for _, u := range o.Unknown {
+		row(fmt.Sprintf("unknown: %d files, %s, as %s: %s", u.Files, size(u.Bytes), u.First, u.Reason))
+	}
+	if len(o.Empty) > 0 {
+		row(fmt.Sprintf("empty directories: %d, as %s", len(o.Empty), o.Empty[0]))
+	}
+	row(fmt.Sprintf("%s: %d files, %d of them referred to by %d checkpoints; %d orphans of %s", o.Root, o.Files, o.Referenced, o.Checkpoints, len(o.Orphans), size(total)))
+}
+
+// showDoubts says why nothing is proven.
+func (f *auditFlags) showDoubts(doubts []string, row func(...string)) {
+	f.some(len(doubts), row, "", func(i int) { row("not proven: " + doubts[i]) })
+}

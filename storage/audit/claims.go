@@ -1,0 +1,281 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/metadata"
+)
+
+// claims says which files some checkpoints depend on. All who delete go by it, and by its
+// rule: what cannot be resolved is somebody's.
+//
+// Jobs go on meanwhile. Whoever asks about a file must have seen it before claims are
+// collected. Then it is safe: a checkpoint that completes later refers only to files that
+// it wrote itself, for which it was in progress (and busy says so), or to those of
+// checkpoints that were complete before it, and one of these is among the claims, for what
+// was read once counts also when it is gone.
+type claims struct {
+	*Auditor
+	roots []string
+	depth Depth // how closely checkpoints are looked at
+
+	mu      sync.Mutex
+	read    map[metadataKey]*claimant
+	users   map[fileKey][]*claimant
+	names   map[string]string // of files that are referred to: the last part, and one of the whole
+	survey  *survey           // the newest
+	current []*claimant       // found by the newest survey
+	doubts  []string          // why nobody knows what some checkpoint depends on
+}
+
+// metadataKey says which version of which metadata file it is.
+type metadataKey struct {
+	file     fileKey
+	size     int64
+	modified int64 // nanoseconds
+}
+
+// claimant is a checkpoint that depends on files.
+type claimant struct {
+	storage.Pointer
+	key        metadataKey
+	entry      filesystem.Entry // of the metadata file
+	id         int64
+	kind       string
+	files      []claimed
+	restorable bool
+	changelog  bool   // some of its state is a changelog
+	doubt      string // why it is not known what it depends on
+}
+
+// claimed is a file that a checkpoint depends on.
+type claimed struct {
+	name string
+	key  fileKey
+	size int64
+}
+
+// passesMax bounds how often storage is looked at anew while checkpoints come and go.
+const passesMax = 20
+
+// collect reads the checkpoints under the roots, and under those around the roots that may
+// depend on them.
+func (a *Auditor) collect(ctx context.Context, place string, also []string, depth Depth) (*claims, error) {
+	around, complete := a.around(place)
+	c := &claims{
+		Auditor: a, roots: append(around, also...), depth: depth, read: map[metadataKey]*claimant{}, users: map[fileKey][]*claimant{}, names: map[string]string{},
+	}
+	if err := c.refresh(ctx); err != nil {
+		return nil, err
+	}
+	if !complete {
+		c.doubts = append(c.doubts, fmt.Sprintf("%s is mounted without the directory that holds it: checkpoints of other jobs there may refer to its files; look at the whole checkpoint directory", filesystem.URL(place)))
+	}
+	return c, nil
+}
+
+// refresh looks again, until nothing new is found: then all claims are of one moment.
+func (c *claims) refresh(ctx context.Context) error {
+	for range passesMax {
+		changed, err := c.pass(ctx)
+		if err != nil {
+			return err
+		}
+		if !changed {
+			c.doubts = c.doubtful()
+			return nil
+		}
+	}
+	c.doubts = append(c.doubtful(), "checkpoints come and go faster than they can be read: try again, or when the jobs are quieter")
+	return nil
+}
+
+// pass surveys the roots and reads what was not read before.
+func (c *claims) pass(ctx context.Context) (changed bool, err error) {
+	if c.survey, err = c.Auditor.survey(ctx, c.roots); err != nil {
+		return false, err
+	}
+	files := newRemembered(c.Files)
+	current := make([]*claimant, len(c.survey.checkpoints))
+	err = each(ctx, len(current), readsMax(), func(ctx context.Context, i int) error {
+		found := c.survey.checkpoints[i]
+		known, isNew, err := c.claimant(ctx, found, files)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		current[i] = known
+		changed = changed || isNew
+		return err
+	})
+	c.current = slices.DeleteFunc(current, func(claim *claimant) bool { return claim == nil })
+	c.progress("checkpoints read", int64(len(c.read)), 0)
+	return changed, err
+}
+
+// claimant reads a checkpoint, unless it was read before. One that is gone meanwhile is
+// nil, and a change.
+func (c *claims) claimant(ctx context.Context, found foundCheckpoint, files *remembered) (*claimant, bool, error) {
+	key := metadataKey{file: c.key(found.Metadata, found.entry), size: found.entry.Size, modified: found.entry.Modified.UnixNano()}
+	c.mu.Lock()
+	known := c.read[key]
+	c.mu.Unlock()
+	// One that did not find its files is judged anew: they may have been deleted with it, as
+	// it was looked at.
+	if known != nil && known.doubt == "" {
+		return known, false, nil
+	}
+	v := &verifier{Auditor: c.Auditor, location: found.Location, depth: c.depth, files: files}
+	result, err := v.verify(ctx, found.Pointer)
+	if err != nil {
+		return nil, false, err
+	}
+	if errors.Is(v.broken, fs.ErrNotExist) {
+		return nil, true, nil
+	}
+	claim := newClaimant(found, key, v, result)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.read[key] = claim
+	for _, f := range claim.files {
+		if !slices.Contains(c.users[f.key], claim) {
+			c.users[f.key] = append(c.users[f.key], claim)
+		}
+		c.names[path.Base(f.name)] = f.name
+	}
+	return claim, known == nil, nil
+}
+
+func newClaimant(found foundCheckpoint, key metadataKey, v *verifier, result Verification) *claimant {
+	claim := &claimant{
+		Pointer: found.Pointer, key: key, entry: found.entry, id: v.checkpoint.ID, kind: kindOf(&v.checkpoint), restorable: result.Restorable,
+		changelog: hasChangelog(&v.checkpoint),
+	}
+	lost, first := 0, ""
+	for _, f := range v.referenced {
+		claim.files = append(claim.files, claimed{name: f.name, key: v.key(f.name, f.entry), size: f.entry.Size})
+		if !f.found {
+			lost++
+			first = f.name
+		}
+	}
+	where := filesystem.URL(found.Location)
+	switch {
+	case v.broken != nil:
+		claim.doubt = fmt.Sprintf("%s cannot be read, and may refer to any file: mend it, or delete it by hand if nobody needs it (%s)", filesystem.URL(found.Metadata), brief(v.broken))
+	case lost > 0 && v.move != nil:
+		claim.doubt = fmt.Sprintf("%s does not find %d of its files where it says, as %s; if they were moved, or have two names, add --rebase %s", where, lost, filesystem.URL(first), v.move)
+	case lost > 0:
+		claim.doubt = fmt.Sprintf("%s does not find %d of its files where it says, as %s: which they are is not known; say where with --rebase FROM=TO, or delete the checkpoint by hand if nobody needs it", where, lost, filesystem.URL(first))
+	}
+	return claim
+}
+
+// brief says what is wrong with a metadata file.
+func brief(err error) string {
+	var bad *metadata.Error
+	if errors.As(err, &bad) {
+		return bad.Error()
+	}
+	return reason(err)
+}
+
+func hasChangelog(c *metadata.Checkpoint) bool {
+	for i := range c.Operators {
+		for _, subtask := range c.Operators[i].Subtasks {
+			if _, ok := subtask.ManagedKeyed.(*metadata.Changelog); ok {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// doubtful lists why nobody knows what some checkpoint that exists now depends on.
+func (c *claims) doubtful() []string {
+	var doubts []string
+	for _, claim := range c.current {
+		if claim.doubt != "" {
+			doubts = append(doubts, claim.doubt)
+		}
+	}
+	for _, p := range c.survey.passed {
+		if p.err != nil {
+			doubts = append(doubts, fmt.Sprintf("%s may hold checkpoints: %s", p.Path, p.Reason))
+		}
+	}
+	return doubts
+}
+
+// denied returns an error if something could not be looked at for want of permission.
+func (c *claims) denied() error {
+	for _, p := range c.survey.passed {
+		if errors.Is(p.err, fs.ErrPermission) {
+			return &storage.UnreachableError{What: p.Path, Err: p.err}
+		}
+	}
+	return nil
+}
+
+// exists says whether a checkpoint was there at the newest look.
+func (c *claims) exists(claim *claimant) bool { return slices.Contains(c.current, claim) }
+
+// activity is what can be seen of a job: whether it may be running.
+type activity struct {
+	newest    *claimant // complete checkpoint
+	started   *unfinished
+	changelog bool
+}
+
+// activityIn sees what the job with that directory does.
+func (c *claims) activityIn(job string) activity {
+	var of activity
+	here := c.Places.Name(job)
+	for _, claim := range c.current {
+		if c.Places.Name(filesystem.Dir(claim.Location)) == here && (of.newest == nil || claim.id > of.newest.id) {
+			of.newest = claim
+		}
+	}
+	of.changelog = of.newest != nil && of.newest.changelog
+	for i := range c.survey.unfinished {
+		u := &c.survey.unfinished[i]
+		if c.Places.Name(filesystem.Dir(u.location)) == here && (of.newest == nil || u.id > of.newest.id) && (of.started == nil || u.id > of.started.id) {
+			of.started = u
+		}
+	}
+	return of
+}
+
+// busy says why a file of a job that nothing refers to may be about to be referred to, by a
+// checkpoint in progress. A file that is older than an hour never is: no checkpoint takes
+// so long (by default Flink gives up after ten minutes).
+func (of activity) busy(file filesystem.Entry, onObjectStore bool, now time.Time, age time.Duration) string {
+	recent := max(age, DefaultAge)
+	if now.Sub(file.Modified) >= recent {
+		return ""
+	}
+	switch {
+	case of.started != nil && now.Sub(of.started.newest.Modified) < recent:
+		return fmt.Sprintf("%s of its job may be in progress: try again when it is complete, or an hour old", filesystem.URL(of.started.location))
+	case of.changelog:
+		return "its job uses the changelog, which writes state between checkpoints: try again when the file is an hour old"
+	case onObjectStore && (of.newest == nil || !file.Modified.Before(of.newest.entry.Modified)):
+		return "it is newer than its job's newest checkpoint, and on an object store a checkpoint in progress is not seen: try again when the file is an hour old"
+	}
+	return ""
+}
+
+// copyOf says whether a file has the name of one that a checkpoint refers to elsewhere: it
+// may be a copy of that one, or the same by a name of which nothing is known.
+func (c *claims) copyOf(name string) (other string, is bool) {
+	other, is = c.names[path.Base(name)]
+	return other, is && !strings.HasPrefix(path.Base(name), storage.InProgressPrefix)
+}

@@ -1,0 +1,182 @@
+package audit
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/metadata"
+)
+
+// CompatSchema names the format of a [Compatibility].
+const CompatSchema = "snapback/compat/1"
+
+// Compatibility says whether a job takes a checkpoint, as far as metadata tells. The job is
+// known by a checkpoint that it wrote.
+type Compatibility struct {
+	Schema    string    `json:"schema"`
+	From      string    `json:"checkpoint"`
+	Job       string    `json:"with"`
+	Accepted  bool      `json:"accepted"`  // no refusal
+	Refusals  []Refusal `json:"refusals"`  // what Flink would refuse, as the job is
+	Operators []Matched `json:"operators"` // by id
+	Notes     []string  `json:"notes"`
+}
+
+// Refusal is a reason for which Flink does not restore the job.
+type Refusal struct {
+	Operator string `json:"operator"` // uid, name or id
+	Why      string `json:"why"`
+	Unless   string `json:"unless"` // the flag or setting with which it would go
+}
+
+// Matched is an operator of one or of both.
+type Matched struct {
+	Operator    string `json:"operator"`
+	ID          string `json:"id"`
+	Match       string `json:"match"`          // both, checkpoint only, job only
+	Bytes       int64  `json:"bytes"`          // of its state in the checkpoint
+	Parallelism string `json:"parallelism"`    // 2, or 2 → 3 where it changes
+	MaxParallel string `json:"maxParallelism"` // likewise
+	Backend     string `json:"backend"`        // of its keyed state
+}
+
+// What an operator is found in.
+const (
+	InBoth       = "both"
+	InCheckpoint = "checkpoint only"
+	InJob        = "job only"
+)
+
+// Compat says whether the job that wrote one checkpoint would take another.
+func (a *Auditor) Compat(checkpoint, with string) (Compatibility, error) {
+	_, from, err := a.read(checkpoint)
+	if err != nil {
+		return Compatibility{}, err
+	}
+	_, job, err := a.read(with)
+	if err != nil {
+		return Compatibility{}, err
+	}
+	c := Compatibility{
+		Schema: CompatSchema, From: filesystem.URL(from.Location), Job: filesystem.URL(job.Location),
+		Refusals: []Refusal{}, Operators: []Matched{}, Notes: []string{},
+	}
+	wanted := map[metadata.OperatorID]*metadata.Operator{}
+	for i := range job.Checkpoint.Operators {
+		wanted[job.Checkpoint.Operators[i].ID] = &job.Checkpoint.Operators[i]
+	}
+	for i := range from.Checkpoint.Operators {
+		o := &from.Checkpoint.Operators[i]
+		c.match(o, wanted[o.ID])
+		delete(wanted, o.ID)
+	}
+	for _, o := range wanted {
+		c.Operators = append(c.Operators, matched(InJob, o, nil))
+	}
+	slices.SortFunc(c.Operators, func(a, b Matched) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortStableFunc(c.Refusals, func(a, b Refusal) int { return cmp.Compare(a.Operator, b.Operator) })
+	c.note(&from.Checkpoint)
+	c.Accepted = len(c.Refusals) == 0
+	return c, nil
+}
+
+// nameOf is what people call an operator: by its uid, else by its name, else by its id.
+func nameOf(o *metadata.Operator) string {
+	if o.UID == "" && o.Name != "" {
+		return o.Name + " (" + o.ID.String() + ")"
+	}
+	return o.Label()
+}
+
+// match compares an operator of the checkpoint with that of the job; nil if it has none.
+func (c *Compatibility) match(from, to *metadata.Operator) {
+	if to == nil {
+		c.Operators = append(c.Operators, matched(InCheckpoint, from, nil))
+		if operatorSize(from) > 0 {
+			c.refuse(from, "the job has no such operator, and there is state of it", "--allowNonRestoredState (the state is dropped), or the operator is given this uid again")
+		}
+		return
+	}
+	c.Operators = append(c.Operators, matched(InBoth, from, to))
+	if from.MaxParallelism != to.MaxParallelism {
+		c.refuse(from, fmt.Sprintf("its maximum parallelism is %d in the checkpoint and %d in the job", from.MaxParallelism, to.MaxParallelism),
+			fmt.Sprintf("the job's is not set, so that Flink takes the checkpoint's, or is set to %d", from.MaxParallelism))
+	}
+	if to.Parallelism > from.MaxParallelism {
+		c.refuse(from, fmt.Sprintf("the job's parallelism is %d, and the checkpoint has %d key groups", to.Parallelism, from.MaxParallelism),
+			fmt.Sprintf("-p %d or less", from.MaxParallelism))
+	}
+	c.compareBackends(from, to)
+	if hasChannels(from) && from.Parallelism != to.Parallelism {
+		c.addNote("the checkpoint is unaligned, with records in flight, and the parallelism of some operator changes: Flink rescales them, but not on pointwise exchanges; a savepoint or an aligned checkpoint has none")
+	}
+	if from.FullyFinished && !to.FullyFinished {
+		c.addNote(fmt.Sprintf("operator %s has finished in the checkpoint, and will not run again", nameOf(from)))
+	}
+}
+
+// compareBackends refuses native state of another backend.
+func (c *Compatibility) compareBackends(from, to *metadata.Operator) {
+	has, wants := backendOf(*from), backendOf(*to)
+	if has == "" || wants == "" || has == wants || has == backendCanonical || wants == backendCanonical {
+		return
+	}
+	if strings.HasPrefix(wants, changelogOver) != strings.HasPrefix(has, changelogOver) {
+		has, wants = strings.TrimPrefix(has, changelogOver), strings.TrimPrefix(wants, changelogOver)
+		if has == wants {
+			c.addNote("the changelog is switched on or off between the two, which Flink takes")
+			return
+		}
+	}
+	c.refuse(from, fmt.Sprintf("its keyed state was written by %s, and the job uses %s", has, wants),
+		"the job uses the backend of the checkpoint (state.backend.type), or a canonical savepoint is taken in between")
+}
+
+func hasChannels(o *metadata.Operator) bool {
+	return slices.ContainsFunc(o.Subtasks, func(s metadata.Subtask) bool { return len(s.Inputs)+len(s.Outputs) > 0 })
+}
+
+func (c *Compatibility) refuse(o *metadata.Operator, why, unless string) {
+	c.Refusals = append(c.Refusals, Refusal{Operator: nameOf(o), Why: why, Unless: unless})
+}
+
+func (c *Compatibility) addNote(text string) {
+	if !slices.Contains(c.Notes, text) {
+		c.Notes = append(c.Notes, text)
+	}
+}
+
+// note says what metadata does not tell.
+func (c *Compatibility) note(from *metadata.Checkpoint) {
+	fresh := 0
+	for _, o := range c.Operators {
+		if o.Match == InJob {
+			fresh++
+		}
+	}
+	if fresh > 0 {
+		c.addNote(fmt.Sprintf("%d operators of the job are not in the checkpoint: they start without state", fresh))
+	}
+	c.addNote("read by the loaders of Flink " + from.ReadableSince() + " to " + readableTo)
+	c.addNote("types of state and their serializers are not in the metadata: whether they fit shows only when Flink restores")
+}
+
+func matched(match string, o, other *metadata.Operator) Matched {
+	m := Matched{
+		Operator: nameOf(o), ID: o.ID.String(), Match: match, Bytes: operatorSize(o), Backend: backendOf(*o),
+		Parallelism: fmt.Sprint(o.Parallelism), MaxParallel: fmt.Sprint(o.MaxParallelism),
+	}
+	if match == InJob {
+		m.Bytes = 0
+	}
+	if other != nil && other.Parallelism != o.Parallelism {
+		m.Parallelism = fmt.Sprintf("%d → %d", o.Parallelism, other.Parallelism)
+	}
+	if other != nil && other.MaxParallelism != o.MaxParallelism {
+		m.MaxParallel = fmt.Sprintf("%d → %d", o.MaxParallelism, other.MaxParallelism)
+	}
+	return m
+}

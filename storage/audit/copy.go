@@ -1,0 +1,368 @@
+package audit
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/metadata"
+)
+
+// CopySchema names the format of a [Copied].
+const CopySchema = "snapback/copy/1"
+
+// Copied is what was copied.
+type Copied struct {
+	Schema  string  `json:"schema"`
+	From    string  `json:"from"`
+	To      string  `json:"to"`
+	Files   int     `json:"files"` // the metadata file included
+	Bytes   int64   `json:"bytes"`
+	Seconds float64 `json:"seconds"`
+}
+
+// CopyError says why a checkpoint was not copied. The source is as it was, and the target
+// is no checkpoint.
+type CopyError struct {
+	To      string
+	Left    bool // something of it may be left at the target
+	Because error
+}
+
+func (e *CopyError) Error() string {
+	left := "nothing is left at the target"
+	if e.Left {
+		left = e.To + " is no checkpoint, and what was copied into it is left: delete it by hand"
+	}
+	return fmt.Sprintf("copy to %s: %v; the source is untouched, and %s", e.To, e.Because, left)
+}
+
+// Unwrap returns the cause.
+func (e *CopyError) Unwrap() error { return e.Because }
+
+// copiesMax bounds how many files are copied side by side.
+const copiesMax = 8
+
+// Copy copies a checkpoint with all that it refers to into a new directory, where it stands
+// alone. Flink's relative paths stay relative, and absolute ones lead to the new place. The
+// metadata is written last, and all of the copy is read back: an interrupted copy is no
+// checkpoint.
+func (a *Auditor) Copy(ctx context.Context, from, to string) (Copied, error) {
+	began := time.Now()
+	c, err := a.copier(ctx, from, to)
+	if err != nil {
+		return Copied{}, err
+	}
+	if err := c.copy(ctx); err != nil {
+		return Copied{}, &CopyError{To: filesystem.URL(c.to), Left: c.cleanUp() != nil, Because: err}
+	}
+	return Copied{
+		Schema: CopySchema, From: filesystem.URL(c.from.Location), To: filesystem.URL(c.to), Files: len(c.files) + 1, Bytes: c.done.Load(),
+		Seconds: time.Since(began).Seconds(),
+	}, nil
+}
+
+// copier copies one checkpoint.
+type copier struct {
+	*Auditor
+	from     storage.Pointer
+	to       string
+	data     []byte              // of the metadata file, as it was at the beginning
+	source   metadata.Checkpoint // as it is written there
+	verified *verifier           // of the source
+	files    []copiedFile
+	targets  map[string]string // by where a file is now
+	dirs     map[string]string // of merged files, by where they are now
+	total    int64
+	done     atomic.Int64
+
+	mu   sync.Mutex
+	seal Seal // digests of what was read from the source
+}
+
+type copiedFile struct{ from, to string }
+
+// copier looks at both ends, and changes nothing.
+func (a *Auditor) copier(ctx context.Context, from, to string) (*copier, error) {
+	found, err := a.find(from)
+	if err != nil {
+		return nil, err
+	}
+	target, err := a.name(to)
+	if err != nil {
+		return nil, &storage.NotFoundError{Why: fmt.Sprintf("target: %v", err)}
+	}
+	if err := a.isFree(found, target, to); err != nil {
+		return nil, err
+	}
+	c := &copier{
+		Auditor: a, from: found, to: target, targets: map[string]string{}, dirs: map[string]string{}, seal: Seal{Schema: SealSchema, Files: map[string]Digest{}},
+		verified: &verifier{Auditor: a, location: found.Location, depth: Shallow, files: direct{a.Files}},
+	}
+	result, err := c.verified.verify(ctx, found)
+	if err != nil {
+		return nil, err
+	}
+	if !result.Restorable {
+		return nil, &UnrestorableError{Verification: result}
+	}
+	c.plan()
+	return c, nil
+}
+
+// isFree checks that the target is a new directory, or an empty one.
+func (a *Auditor) isFree(found storage.Pointer, target, text string) error {
+	switch held, err := a.Files.List(target); {
+	case err == nil && len(held) == 0:
+		return nil
+	case err == nil && a.isSame(target, found.Location):
+		return &storage.NotFoundError{Why: fmt.Sprintf("target %q is the checkpoint that is to be copied", text)}
+	case err == nil:
+		return &storage.NotFoundError{Why: fmt.Sprintf("target %q exists, and is not empty: name a new directory, or delete what an interrupted copy left", text)}
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	default:
+		if entry, statErr := a.Files.Stat(target); statErr == nil && !entry.Directory {
+			return &storage.NotFoundError{Why: fmt.Sprintf("target %q exists, and is a file: name a new directory", text)}
+		}
+		return &storage.UnreachableError{What: fmt.Sprintf("target %q", text), Err: err}
+	}
+}
+
+func (a *Auditor) isSame(one, other string) bool {
+	first, err := a.Files.Stat(one)
+	if err != nil {
+		return false
+	}
+	second, err := a.Files.Stat(other)
+	return err == nil && a.key(one, first) == a.key(other, second)
+}
+
+// UnrestorableError says that a checkpoint cannot be restored from, where it must be.
+type UnrestorableError struct{ Verification Verification }
+
+func (e *UnrestorableError) Error() string {
+	first := e.Verification.Findings[0]
+	return fmt.Sprintf("%s cannot be restored from: %s: %s: %s; see snapback verify", e.Verification.Path, first.Kind, first.File, first.Found)
+}
+
+// plan says where each file goes: into the target itself, as in a savepoint. Merged files
+// keep the last part of their directory, for Flink deletes those directories as a whole.
+func (c *copier) plan() {
+	merged := map[string]bool{}
+	for _, operator := range c.verified.checkpoint.Operators {
+		for _, subtask := range operator.Subtasks {
+			for _, h := range []metadata.OperatorHandle{subtask.ManagedOperator, subtask.RawOperator} {
+				if h, ok := h.(*metadata.FileMergingOperator); ok {
+					merged[c.movedURL(h.TaskOwnedDir)], merged[c.movedURL(h.SharedDir)] = true, true
+				}
+			}
+		}
+	}
+	used := map[string]bool{filesystem.Join(c.to, storage.MetadataName): true}
+	free := func(name string) string {
+		candidate := name
+		for n := 2; used[candidate]; n++ {
+			candidate = name + "-" + strconv.Itoa(n)
+		}
+		used[candidate] = true
+		return candidate
+	}
+	for _, f := range c.verified.referenced {
+		dir := filesystem.Dir(f.name)
+		into := c.to
+		if isSegment(f) && dir != c.from.Location || merged[dir] {
+			if c.dirs[dir] == "" {
+				c.dirs[dir] = free(filesystem.Join(c.to, path.Base(dir)))
+			}
+			into = c.dirs[dir]
+		}
+		c.targets[f.name] = free(filesystem.Join(into, path.Base(f.name)))
+		c.files = append(c.files, copiedFile{f.name, c.targets[f.name]})
+		c.total += f.entry.Size
+	}
+	for dir := range merged {
+		if dir != "" && c.dirs[dir] == "" {
+			c.dirs[dir] = free(filesystem.Join(c.to, path.Base(dir)))
+		}
+	}
+}
+
+func isSegment(f *referenced) bool {
+	return slices.ContainsFunc(f.uses, func(use metadata.Reference) bool {
+		_, is := use.Stream.(*metadata.Segment)
+		return is
+	})
+}
+
+// movedURL returns where a recorded directory is now; nothing for none.
+func (c *copier) movedURL(url string) string {
+	name, err := filesystem.ParseName(url)
+	if err != nil {
+		return ""
+	}
+	return c.moved(name)
+}
+
+// copy writes the target in the order that leaves no crash after which it has a metadata
+// file and lacks something.
+func (c *copier) copy(ctx context.Context) error {
+	var err error
+	if c.data, err = filesystem.ReadFile(c.Files, c.from.Metadata, metadata.SizeMax); err != nil {
+		return c.changed(err)
+	}
+	rewritten, err := c.rewritten()
+	if err != nil {
+		return err
+	}
+	if err := c.copyFiles(ctx); err != nil {
+		return err
+	}
+	now, err := filesystem.ReadFile(c.Files, c.from.Metadata, metadata.SizeMax)
+	if err == nil && string(now) != string(c.data) {
+		err = errors.New("its metadata was replaced")
+	}
+	if err != nil {
+		return c.changed(err)
+	}
+	// Up to here the target is no checkpoint.
+	name := filesystem.Join(c.to, storage.MetadataName)
+	if err := filesystem.WriteWhole(c.Files, name, filesystem.Join(c.to, storage.InProgressPrefix+"copy"), rewritten); err != nil {
+		return err
+	}
+	return c.readBack(ctx, rewritten)
+}
+
+// changed says that the source is not what it was.
+func (c *copier) changed(err error) error {
+	return fmt.Errorf("the source changed while it was copied, as a job does that deletes old checkpoints: %w; copy a newer one", err)
+}
+
+func (c *copier) copyFiles(ctx context.Context) error {
+	dirs := []string{c.to}
+	for _, f := range c.files {
+		if dir := filesystem.Dir(f.to); !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	for _, dir := range dirs {
+		if err := filesystem.MkdirDurably(c.Files, dir); err != nil {
+			return err
+		}
+	}
+	if err := each(ctx, len(c.files), copiesMax, func(ctx context.Context, i int) error { return c.copyFile(ctx, c.files[i]) }); err != nil {
+		return err
+	}
+	for _, dir := range dirs {
+		if err := c.Files.SyncDir(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *copier) copyFile(ctx context.Context, f copiedFile) error {
+	source, err := c.Files.Open(f.from)
+	if err != nil {
+		return c.changed(err)
+	}
+	defer func() { _ = source.Close() }() // only read from
+	target, err := c.Files.Create(f.to)
+	if err != nil {
+		return err
+	}
+	defer target.Abort()
+	digest := sha256.New()
+	n, err := io.Copy(target, &measured{reader: &cancelable{ctx, source}, digest: digest, copier: c})
+	if err != nil {
+		return err
+	}
+	if err := target.Sync(); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.seal.Files[filesystem.URL(f.to)] = Digest{Bytes: n, SHA256: hex.EncodeToString(digest.Sum(nil))}
+	c.mu.Unlock()
+	return target.Close()
+}
+
+// measured is a reader that takes the digest of what it reads, and says how far it is.
+type measured struct {
+	reader io.Reader
+	digest hash.Hash
+	copier *copier
+}
+
+func (m *measured) Read(b []byte) (int, error) {
+	n, err := m.reader.Read(b)
+	m.digest.Write(b[:n])
+	m.copier.progress("bytes copied", m.copier.done.Add(int64(n)), m.copier.total)
+	return n, err
+}
+
+// readBack reads all of the copy, and compares it with what was read from the source.
+func (c *copier) readBack(ctx context.Context, rewritten []byte) error {
+	sum := sha256.Sum256(rewritten)
+	c.seal.Metadata = Digest{Bytes: int64(len(rewritten)), SHA256: hex.EncodeToString(sum[:])}
+	v := &verifier{Auditor: &Auditor{Files: c.Files, Places: c.Places, Progress: c.Progress}, location: c.to, depth: Deep, files: direct{c.Files}, seal: &c.seal}
+	result, err := v.verify(ctx, storage.PointerTo(c.to))
+	if err != nil {
+		return err
+	}
+	if !result.Restorable {
+		return &UnrestorableError{Verification: result}
+	}
+	return nil
+}
+
+// cleanUp removes what was written, the metadata first.
+func (c *copier) cleanUp() error {
+	if err := filesystem.IgnoreNotExist(c.Files.Remove(filesystem.Join(c.to, storage.MetadataName))); err != nil {
+		return err
+	}
+	return filesystem.RemoveAll(c.Files, c.to)
+}
+
+// rewritten is the metadata of the copy.
+func (c *copier) rewritten() ([]byte, error) {
+	checkpoint, err := metadata.Decode(slices.Clone(c.data))
+	if err != nil {
+		return nil, c.changed(err)
+	}
+	checkpoint.Trailing = nil
+	err = checkpoint.Rewrite(metadata.Paths{
+		File: func(recorded metadata.Stream) (string, error) {
+			name, err := c.file(c.from.Location, recorded)
+			if err != nil {
+				return "", err
+			}
+			target, ok := c.targets[name]
+			if !ok {
+				return "", fmt.Errorf("%s was not there at the beginning", filesystem.URL(name))
+			}
+			if _, relative := recorded.(*metadata.RelativeFile); relative {
+				tail, _ := filesystem.Relative(c.to, target)
+				return tail, nil
+			}
+			return filesystem.URL(target), nil
+		},
+		Directory: func(recorded string) (string, error) { return filesystem.URL(c.dirs[c.movedURL(recorded)]), nil },
+	})
+	if err != nil {
+		return nil, c.changed(err)
+	}
+	return metadata.Encode(checkpoint)
+}

@@ -1,0 +1,181 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// DepsSchema names the format of [Deps].
+const DepsSchema = "snapback/deps/1"
+
+// Deps says who depends on a file, or on what a directory holds.
+type Deps struct {
+	Schema       string      `json:"schema"`
+	Path         string      `json:"path"`
+	Files        int         `json:"files"`        // there are in it
+	Bytes        int64       `json:"bytes"`        // of these
+	Checkpoints  int         `json:"checkpoints"`  // that were asked: those in it are not
+	Roots        []string    `json:"roots"`        // under which those were looked for
+	MayBeDeleted bool        `json:"mayBeDeleted"` // it is proven that nobody depends on it
+	Dependents   []Dependent `json:"dependents"`
+	Doubts       []string    `json:"doubts"` // why that nobody else does is not proven
+	Notes        []string    `json:"notes"`
+
+	denied error
+}
+
+// Denied is an error if something could not be looked at for want of permission.
+func (d Deps) Denied() error { return d.denied }
+
+// Dependent is a checkpoint that depends on something.
+type Dependent struct {
+	Path  string `json:"path"`
+	Job   string `json:"job,omitempty"`
+	ID    int64  `json:"checkpointId"`
+	Kind  string `json:"kind"`
+	Files int    `json:"files"` // of them it depends on
+	Bytes int64  `json:"bytes"`
+	First string `json:"first"` // one of these
+}
+
+// Deps says which checkpoints depend on a file, on a checkpoint, or on a job's directory:
+// all but those in it. It asks those in the checkpoint directory that the place is part
+// of, and under the other roots.
+func (a *Auditor) Deps(ctx context.Context, text string, also []string) (Deps, error) {
+	name, err := a.name(text)
+	if err != nil {
+		return Deps{}, &storage.NotFoundError{Why: err.Error()}
+	}
+	var roots []string
+	for _, other := range also {
+		root, err := a.root(other)
+		if err != nil {
+			return Deps{}, err
+		}
+		roots = append(roots, root)
+	}
+	// First the files, then the claims: see claims.
+	of, err := a.filesIn(ctx, text, name)
+	if err != nil {
+		return Deps{}, err
+	}
+	c, err := a.collect(ctx, name, append(roots, of.dir), Present)
+	if err != nil {
+		return Deps{}, err
+	}
+	d := Deps{
+		Schema: DepsSchema, Path: filesystem.URL(name), Files: len(of.files), Bytes: of.bytes, Roots: []string{},
+		Dependents: []Dependent{}, Doubts: append([]string{}, c.doubts...), Notes: []string{}, denied: c.denied(),
+	}
+	for _, root := range c.roots {
+		if url := filesystem.URL(root); !slices.Contains(d.Roots, url) {
+			d.Roots = append(d.Roots, url)
+		}
+	}
+	for _, claim := range c.current {
+		if of.holds[claim.key.file] {
+			d.Notes = append(d.Notes, c.noteNewest(claim)...)
+			continue
+		}
+		d.Checkpoints++
+		if dependent, depends := of.dependent(claim); depends {
+			d.Dependents = append(d.Dependents, dependent)
+		}
+	}
+	for _, u := range c.survey.unfinished {
+		if location := filesystem.Dir(u.location); location == name || u.location == name {
+			d.Notes = append(d.Notes, fmt.Sprintf("%s has no _metadata: it is in progress, or was cut off", filesystem.URL(u.location)))
+		}
+	}
+	d.MayBeDeleted = len(d.Dependents) == 0 && len(d.Doubts) == 0
+	return d, nil
+}
+
+// noteNewest notes that a checkpoint is the newest of its job.
+func (c *claims) noteNewest(claim *claimant) []string {
+	if c.activityIn(filesystem.Dir(claim.Location)).newest != claim {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s is the newest checkpoint of its job: nothing newer can be restored from", filesystem.URL(claim.Location))}
+}
+
+// heldFiles are the files that a place consists of.
+type heldFiles struct {
+	dir   string // the place, or the directory that holds it
+	files map[fileKey]int64
+	holds map[fileKey]bool // metadata files
+	bytes int64
+}
+
+// filesIn lists the files that a place consists of: itself, or all in the directory.
+func (a *Auditor) filesIn(ctx context.Context, text, name string) (*heldFiles, error) {
+	entry, err := a.Files.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, &storage.NotFoundError{Why: fmt.Sprintf("%q: no such file or directory", text)}
+	case err != nil:
+		return nil, &storage.UnreachableError{What: fmt.Sprintf("look at %q", text), Err: err}
+	}
+	of := &heldFiles{dir: name, files: map[fileKey]int64{}, holds: map[fileKey]bool{}}
+	if !entry.Directory {
+		of.dir = filesystem.Dir(name)
+		of.add(a, name, entry)
+		return of, nil
+	}
+	var failed error
+	one := make(chan struct{}, 1)
+	err = a.walk(ctx, name, func(dir string, entries []filesystem.Entry, err error) (below []string) {
+		one <- struct{}{}
+		defer func() { <-one }()
+		failed = errors.Join(failed, filesystem.IgnoreNotExist(err))
+		for _, entry := range entries {
+			if entry.Directory {
+				below = append(below, filesystem.Join(dir, entry.Name))
+			} else {
+				of.add(a, filesystem.Join(dir, entry.Name), entry)
+			}
+		}
+		return below
+	})
+	if failed != nil {
+		failed = &storage.UnreachableError{What: fmt.Sprintf("look into %q", text), Err: failed}
+	}
+	return of, errors.Join(err, failed)
+}
+
+func (of *heldFiles) add(a *Auditor, name string, entry filesystem.Entry) {
+	key := a.key(name, entry)
+	of.files[key] = entry.Size
+	of.bytes += entry.Size
+	if path.Base(name) == storage.MetadataName {
+		of.holds[key] = true
+	}
+}
+
+// dependent says how much of the files a checkpoint depends on.
+func (of *heldFiles) dependent(claim *claimant) (Dependent, bool) {
+	d := Dependent{Path: filesystem.URL(claim.Location), Job: jobOf(claim.Location), ID: claim.id, Kind: claim.kind}
+	files := slices.Clone(claim.files)
+	if _, metadata := of.files[claim.key.file]; metadata {
+		files = append(files, claimed{name: claim.Metadata, key: claim.key.file, size: claim.entry.Size})
+	}
+	slices.SortFunc(files, func(a, b claimed) int { return strings.Compare(a.name, b.name) })
+	for _, f := range files {
+		if size, in := of.files[f.key]; in {
+			d.Files++
+			d.Bytes += size
+			if d.First == "" {
+				d.First = filesystem.URL(f.name)
+			}
+		}
+	}
+	return d, d.Files > 0
+}

@@ -1,0 +1,310 @@
+package audit
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// ExpireSchema and ExpirePlanSchema name the formats of [Expiry] and of its plan.
+const (
+	ExpireSchema     = "snapback/expire/1"
+	ExpirePlanSchema = "snapback/expire-plan/1"
+)
+
+// Policy says which checkpoints are let go.
+type Policy struct {
+	Keep      int           `json:"keep"`      // of each job the newest that can be restored from stay
+	OlderThan time.Duration `json:"olderThan"` // nanoseconds; a younger one stays
+}
+
+// Expiry is what a policy lets go.
+type Expiry struct {
+	Schema  string    `json:"schema"`
+	Root    string    `json:"root"`
+	Now     time.Time `json:"now"`
+	Policy  Policy    `json:"policy"`
+	Kept    int       `json:"kept"`    // checkpoints that stay
+	Expired []Expired `json:"expired"` // by job, the oldest first
+	Bytes   int64     `json:"bytes"`   // that come free if all of them are deleted
+	Doubts  []string  `json:"doubts"`  // why nothing may be deleted; empty if some may be
+
+	denied error
+}
+
+// Denied is an error if something could not be looked at for want of permission.
+func (e Expiry) Denied() error { return e.denied }
+
+// Expired is a checkpoint that is let go.
+type Expired struct {
+	Path     string    `json:"path"`
+	Job      string    `json:"job,omitempty"`
+	ID       int64     `json:"checkpointId"`
+	Kind     string    `json:"kind"`
+	Modified time.Time `json:"modified,omitzero"`
+	Files    int       `json:"files"` // that nobody depends on who stays
+	Bytes    int64     `json:"bytes"` // of these
+}
+
+// ExpireOptions say when it is, and where else somebody may depend on what is let go.
+type ExpireOptions struct {
+	Now    time.Time
+	Policy Policy
+	Also   []string // other roots
+}
+
+// Expire says which checkpoints and savepoints under a root a policy lets go. It goes by
+// the same proof as [Auditor.Orphans], and changes nothing.
+func (a *Auditor) Expire(ctx context.Context, root string, options ExpireOptions) (Expiry, error) {
+	x, err := a.expiry(ctx, root, options)
+	if err != nil {
+		return Expiry{}, err
+	}
+	e := Expiry{
+		Schema: ExpireSchema, Root: filesystem.URL(x.root), Now: options.Now, Policy: options.Policy, Expired: []Expired{},
+		Doubts: append([]string{}, x.doubts...), denied: x.denied(),
+	}
+	expired := x.expired()
+	e.Kept = len(x.below()) - len(expired)
+	for _, claim := range expired {
+		one := Expired{Path: filesystem.URL(claim.Location), Job: groupOf(claim.Location).job, ID: claim.id, Kind: claim.kind, Modified: claim.entry.Modified}
+		for _, f := range x.freed(claim, expired) {
+			one.Files++
+			one.Bytes += f.size
+		}
+		e.Bytes += one.Bytes
+		e.Expired = append(e.Expired, one)
+	}
+	return e, nil
+}
+
+// expiry is a policy at work under a root.
+type expiry struct {
+	*claims
+	root    string
+	options ExpireOptions
+}
+
+func (a *Auditor) expiry(ctx context.Context, root string, options ExpireOptions) (*expiry, error) {
+	var roots []string
+	for _, text := range append([]string{root}, options.Also...) {
+		name, err := a.root(text)
+		if err != nil {
+			return nil, err
+		}
+		roots = append(roots, name)
+	}
+	c, err := a.collect(ctx, roots[0], roots, Shallow)
+	return &expiry{claims: c, root: roots[0], options: options}, err
+}
+
+// below lists the checkpoints under the root: of those around it only the claims matter.
+func (x *expiry) below() []*claimant {
+	var below []*claimant
+	for _, claim := range x.current {
+		if _, is := filesystem.Relative(x.root, claim.Location); is || claim.Location == x.root {
+			below = append(below, claim)
+		}
+	}
+	return below
+}
+
+// expired lists what the policy lets go, of each job the oldest first. With a doubt it is
+// nothing.
+func (x *expiry) expired() []*claimant {
+	if len(x.doubts) > 0 {
+		return nil
+	}
+	groups := map[groupKey][]*claimant{}
+	for _, claim := range x.below() {
+		groups[groupOf(claim.Location)] = append(groups[groupOf(claim.Location)], claim)
+	}
+	var expired []*claimant
+	for _, group := range groups {
+		slices.SortFunc(group, func(a, b *claimant) int {
+			return cmp.Or(cmp.Compare(b.id, a.id), strings.Compare(a.Location, b.Location))
+		})
+		newer := 0 // that can be restored from
+		for _, claim := range group {
+			old := x.options.Now.Sub(claim.entry.Modified) >= x.options.Policy.OlderThan
+			if newer >= x.options.Policy.Keep && old && !x.underway(claim) {
+				expired = append(expired, claim)
+			}
+			if claim.restorable {
+				newer++
+			}
+		}
+	}
+	slices.SortFunc(expired, func(a, b *claimant) int {
+		return cmp.Or(strings.Compare(filesystem.Dir(a.Location), filesystem.Dir(b.Location)), cmp.Compare(a.id, b.id), strings.Compare(a.Location, b.Location))
+	})
+	return expired
+}
+
+// underway says that a checkpoint is the newest of a job that may be running: one in
+// progress builds upon it.
+func (x *expiry) underway(claim *claimant) bool {
+	of := x.activityIn(filesystem.Dir(claim.Location))
+	return of.newest == claim && of.started != nil && x.options.Now.Sub(of.started.newest.Modified) < DefaultAge
+}
+
+// freed lists the files that only checkpoints which are let go depend on: of those the last
+// one, in their order, is said to free them.
+func (x *expiry) freed(claim *claimant, expired []*claimant) []claimed {
+	var freed []claimed
+	for _, f := range claim.files {
+		last := claim
+		for _, user := range x.users[f.key] {
+			at := slices.Index(expired, user)
+			if at < 0 && x.exists(user) {
+				last = nil
+				break
+			}
+			if at > slices.Index(expired, last) {
+				last = user
+			}
+		}
+		if last == claim && x.isOurs(f) {
+			freed = append(freed, f)
+		}
+	}
+	return append(freed, claimed{name: claim.Metadata, key: claim.key.file, size: claim.entry.Size})
+}
+
+// isOurs says whether a file lies where it may be deleted: below a directory that was
+// looked into, by whatever name.
+func (x *expiry) isOurs(f claimed) bool {
+	for dir := filesystem.Dir(f.name); ; dir = filesystem.Dir(dir) {
+		entry, err := x.Files.Stat(dir)
+		if _, visited := x.survey.visited[x.key(dir, entry)]; err == nil && visited {
+			return true
+		}
+		if filesystem.IsRoot(dir) {
+			return false
+		}
+	}
+}
+
+// WritePlan writes a plan to delete what is let go.
+func (e Expiry) WritePlan(to io.Writer) error {
+	return writePlan(to, planHead{Schema: ExpirePlanSchema, Root: e.Root, Made: e.Now, Policy: &e.Policy}, e.Expired)
+}
+
+// ReadExpirePlan reads a plan for a root, and the policy that it was made by.
+func ReadExpirePlan(from io.Reader, root string) (Policy, []Expired, error) {
+	head, planned, err := readPlan(from, ExpirePlanSchema, root, "a checkpoint", func(e Expired) string { return e.Path })
+	if err == nil && head.Policy == nil {
+		err = errors.New("plan: its first line has no policy")
+	}
+	if err != nil {
+		return Policy{}, nil, err
+	}
+	return *head.Policy, planned, nil
+}
+
+// Expirations is what became of a plan to let checkpoints go.
+type Expirations struct {
+	Deleted []Expired `json:"deleted"`
+	Kept    []Kept    `json:"kept"`
+	Files   int       `json:"files"` // deleted, metadata files included
+	Bytes   int64     `json:"bytes"` // of these
+
+	denied error
+}
+
+// Denied is an error if something could not be looked at for want of permission.
+func (e Expirations) Denied() error { return e.denied }
+
+// DeleteExpired deletes the checkpoints that were planned, as far as the policy still lets
+// them go, by what is there now. It looks again before each. The metadata goes first, so
+// that no checkpoint is found whose files are gone; a file that another checkpoint depends
+// on stays.
+func (a *Auditor) DeleteExpired(ctx context.Context, root string, options ExpireOptions, planned []Expired) (Expirations, error) {
+	done := Expirations{Deleted: []Expired{}, Kept: []Kept{}}
+	x, err := a.expiry(ctx, root, options)
+	if err != nil {
+		return done, err
+	}
+	done.denied = x.denied()
+	for i, plan := range planned {
+		if err := ctx.Err(); err != nil {
+			return done, context.Cause(ctx)
+		}
+		if i > 0 {
+			if err := x.refresh(ctx); err != nil {
+				return done, err
+			}
+		}
+		claim, why := x.planned(plan)
+		if why != "" {
+			done.Kept = append(done.Kept, Kept{plan.Path, why})
+			continue
+		}
+		files, err := x.discard(claim)
+		for _, f := range files {
+			done.Files++
+			done.Bytes += f.size
+		}
+		if err != nil {
+			done.Kept = append(done.Kept, Kept{plan.Path, reason(err)})
+			continue
+		}
+		done.Deleted = append(done.Deleted, plan)
+		a.progress("checkpoints deleted", int64(i+1), int64(len(planned)))
+	}
+	return done, nil
+}
+
+// planned finds a planned checkpoint among those that are let go now, or says why it is
+// not among them.
+func (x *expiry) planned(plan Expired) (*claimant, string) {
+	is := func(claim *claimant) bool { return filesystem.URL(claim.Location) == plan.Path }
+	if len(x.doubts) > 0 {
+		return nil, x.doubts[0]
+	}
+	at := slices.IndexFunc(x.current, is)
+	if at < 0 {
+		return nil, "it is gone"
+	}
+	claim := x.current[at]
+	if !claim.entry.Modified.Equal(plan.Modified) || claim.id != plan.ID {
+		return nil, "it has changed since the plan was made"
+	}
+	if !slices.ContainsFunc(x.expired(), is) {
+		return nil, "the policy no longer lets it go: too few newer ones can be restored from, or a checkpoint that builds upon it is in progress"
+	}
+	return claim, ""
+}
+
+// discard deletes a checkpoint: what it has alone, its seal, and its directory if nothing
+// is left in it.
+func (x *expiry) discard(claim *claimant) (deleted []claimed, err error) {
+	freed := x.freed(claim, []*claimant{claim})
+	metadata, files := freed[len(freed)-1], freed[:len(freed)-1]
+	if err := filesystem.IgnoreNotExist(x.Files.Remove(metadata.name)); err != nil {
+		return nil, err
+	}
+	// A crash here leaves files that are nobody's: orphans finds them.
+	if err := filesystem.IgnoreNotExist(x.Files.SyncDir(claim.Location)); err != nil {
+		return nil, err
+	}
+	deleted = append(deleted, metadata)
+	for _, f := range files {
+		switch removed := x.Files.Remove(f.name); {
+		case removed == nil:
+			deleted = append(deleted, f)
+		case !errors.Is(removed, fs.ErrNotExist):
+			err = errors.Join(err, removed)
+		}
+	}
+	_ = x.Files.Remove(sealName(claim.Location)) // most have none
+	_ = x.Files.Remove(claim.Location)           // fails if something is left in it
+	return deleted, err
+}

@@ -1,0 +1,104 @@
+package place
+
+import (
+	"bufio"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// mount is a line of the kernel's table of mounts.
+type mount struct {
+	device string
+	root   string // the directory of the device that is mounted
+	at     string // where it is
+}
+
+const mountTable = "/proc/self/mountinfo"
+
+// Local lists the names of a directory of the machine's own file system: as it was given,
+// without links, and through other mounts of the same device. Complete says whether the
+// directory that holds it can be looked at: a part of a file system may be mounted alone.
+func Local(name string) (names []string, complete bool) {
+	names = []string{name}
+	resolved, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return names, true
+	}
+	if resolved != name {
+		names = append(names, resolved)
+	}
+	mounts := readMounts()
+	own := mountOf(mounts, resolved)
+	if own.at == "" {
+		return names, true
+	}
+	inside := path.Join(own.root, relative(own.at, resolved))
+	complete = inside == "/" || resolved != own.at
+	for _, m := range mounts {
+		if m.device != own.device || m.at == own.at || !within(m.root, inside) {
+			continue
+		}
+		if other := path.Join(m.at, relative(m.root, inside)); same(other, resolved) {
+			names = append(names, other)
+			complete = complete || other != m.at
+		}
+	}
+	return names, complete
+}
+
+func readMounts() []mount {
+	file, err := os.Open(mountTable)
+	if err != nil {
+		return nil // another kernel than Linux
+	}
+	defer func() { _ = file.Close() }() // only read from
+	var mounts []mount
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if fields := strings.Fields(lines.Text()); len(fields) > 4 {
+			mounts = append(mounts, mount{device: fields[2], root: unescape(fields[3]), at: unescape(fields[4])})
+		}
+	}
+	return mounts
+}
+
+// unescape reads what the kernel writes as \040 for a blank.
+func unescape(text string) string {
+	if plain, err := strconv.Unquote(`"` + strings.ReplaceAll(text, `"`, `\"`) + `"`); err == nil {
+		return plain
+	}
+	return text
+}
+
+// mountOf is the mount that a directory is on: the last one of those at the longest path.
+func mountOf(mounts []mount, name string) (found mount) {
+	for _, m := range mounts {
+		if within(m.at, name) && len(m.at) >= len(found.at) {
+			found = m
+		}
+	}
+	return found
+}
+
+func within(dir, name string) bool {
+	_, below := filesystem.Relative(dir, name)
+	return below || dir == name
+}
+
+func relative(dir, name string) string {
+	tail, _ := filesystem.Relative(dir, name)
+	return tail
+}
+
+func same(a, b string) bool {
+	first, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	second, err := os.Stat(b)
+	return err == nil && os.SameFile(first, second)
+}

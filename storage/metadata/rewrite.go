@@ -1,0 +1,58 @@
+package metadata
+
+// Paths says what becomes of the paths that a checkpoint records, as it is moved.
+type Paths struct {
+	// File returns the path to record in place of that of a [*File], a [*RelativeFile] or a
+	// [*Segment].
+	File func(Stream) (string, error)
+	// Directory returns that of a directory of merged files.
+	Directory func(string) (string, error)
+}
+
+// Rewrite replaces all paths. After an error some may be replaced, and others not.
+func (c *Checkpoint) Rewrite(paths Paths) error {
+	for reference := range c.References() {
+		if err := paths.rewrite(reference.Stream); err != nil {
+			return err
+		}
+	}
+	for i := range c.Operators {
+		for j := range c.Operators[i].Subtasks {
+			s := &c.Operators[i].Subtasks[j]
+			for _, h := range []OperatorHandle{s.ManagedOperator, s.RawOperator} {
+				if err := paths.rewriteDirectories(h); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (p Paths) rewrite(s Stream) (err error) {
+	switch s := s.(type) {
+	case *File:
+		s.Path, err = p.File(s)
+	case *RelativeFile:
+		s.Path, err = p.File(s)
+	case *Segment:
+		s.Path, err = p.File(s)
+	}
+	return err
+}
+
+func (p Paths) rewriteDirectories(h OperatorHandle) (err error) {
+	merged, ok := h.(*FileMergingOperator)
+	if !ok {
+		return nil
+	}
+	for _, dir := range []*string{&merged.TaskOwnedDir, &merged.SharedDir} {
+		if *dir == "" {
+			continue
+		}
+		if *dir, err = p.Directory(*dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
