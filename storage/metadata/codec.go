@@ -3,32 +3,48 @@ package metadata
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 )
 
 // codec goes through a file in one of two directions: reading, it fills in what it
 // is given pointers to; else it appends that to data. After the first error nothing
 // happens any more.
 type codec struct {
-	reading bool
-	data    []byte
-	at      int // offset of what is read next
-	version int32
-	within  []part // from the outside in
-	depth   int    // of handles within handles
-	err     *Error
+	reading     bool
+	measuring   bool // how many bytes something has: it is written without any check
+	data        []byte
+	at          int // offset of what is read next
+	version     int32
+	parallelism int32  // of the operator that the codec is in
+	within      []part // from the outside in
+	depth       int    // of handles within handles
+	fewest      []fewest
+	measure     *codec                              // measures, for the same version
+	watch       func(list string, fewest, size int) // called with each thing of a list, if not nil
+	err         *Error
+}
+
+// fewest is how few bytes a thing of the list can have.
+type fewest struct {
+	list  string
+	bytes int
 }
 
 // part is what errors say that something is a part of.
 type part struct {
 	what     string
-	number   int // from 1, of a list's element
+	number   int // from 1, of a thing in a list; 0 for the list itself
 	of       int
+	list     bool
 	operator *Operator
 }
 
 func (p part) String() string {
 	text := p.what
-	if p.number > 0 {
+	switch {
+	case p.list && p.number == 0:
+		text += "s"
+	case p.list:
 		text = fmt.Sprintf("%s %d of %d", p.what, p.number, p.of)
 	}
 	if p.operator != nil {
@@ -56,7 +72,7 @@ func (c *codec) offset() int {
 
 // fail notes that something at the offset is wrong; the first one counts.
 func (c *codec) fail(offset int, what, want string, got any) {
-	if c.err != nil {
+	if c.err != nil || c.measuring {
 		return
 	}
 	c.err = &Error{Offset: int64(offset), Want: want, Got: fmt.Sprint(got)}
@@ -64,6 +80,15 @@ func (c *codec) fail(offset int, what, want string, got any) {
 		c.err.What += p.String() + ": "
 	}
 	c.err.What += what
+}
+
+// refuse is fail for bytes that are not damaged: the reason says what they are.
+func (c *codec) refuse(reason error, offset int, what, want string, got any) {
+	first := c.err == nil
+	c.fail(offset, what, want, got)
+	if first && c.err != nil && c.reading {
+		c.err.Reason = reason
+	}
 }
 
 // check fails unless what was read at the offset, or is to be written, is right.
@@ -158,9 +183,11 @@ func (c *codec) constant(what string, want uint32) {
 	offset, value := c.offset(), int32(want)
 	c.int32(what, &value)
 	if uint32(value) != want {
-		c.fail(offset, what, fmt.Sprintf("0x%08x", want), fmt.Sprintf("0x%08x", uint32(value)))
+		c.fail(offset, what, hex32(want), hex32(uint32(value)))
 	}
 }
+
+func hex32(value uint32) string { return fmt.Sprintf("0x%08x", value) }
 
 // literal is bytes that are always the same.
 func (c *codec) literal(what, want string) {
@@ -178,27 +205,52 @@ func (c *codec) literal(what, want string) {
 	}
 }
 
-// count is the length of what follows: n things, each of at least sizeMin bytes. So
-// no file makes us take more memory than its own length warrants.
-func (c *codec) count(what string, n *int, sizeMin int) {
+// count is a number of things or bytes that follow.
+func (c *codec) count(what string, n *int) {
 	offset, value := c.offset(), int32(*n)
 	if !c.check(int64(value) == int64(*n), offset, what, "a length of 31 bits", *n) {
 		return
 	}
 	c.int32(what, &value)
 	*n = int(value)
-	if !c.check(value >= 0, offset, what, "a length of 0 or more", value) || !c.reading {
-		return
+	c.check(value >= 0, offset, what, "a length of 0 or more", value)
+}
+
+// limit fails if n things, each of at least size bytes, are more than what is left. So no
+// file makes us take more memory than its own length warrants.
+func (c *codec) limit(offset int, what string, n, size int) {
+	if left := len(c.data) - c.at; c.err == nil && n > left/size {
+		c.fail(offset, what, fmt.Sprintf("at most %d, for %d bytes are left", left/size, left), n)
 	}
-	if left := len(c.data) - c.at; *n > left/sizeMin {
-		c.fail(offset, what, fmt.Sprintf("at most %d, for %d bytes are left", left/sizeMin, left), *n)
+}
+
+// length is a number of bytes that follow.
+func (c *codec) length(what string, n *int) {
+	offset := c.offset()
+	c.count(what, n)
+	if c.reading {
+		c.limit(offset, what, *n, 1)
+	}
+}
+
+// framed is a length, and then so many bytes, which the steps go through.
+func (c *codec) framed(steps func()) {
+	offset, said := c.offset(), 0
+	c.length("length", &said)
+	begin := c.offset()
+	steps()
+	is := c.offset() - begin
+	if c.reading {
+		c.check(said == is, offset, "length", fmt.Sprint(is), said)
+	} else if c.err == nil {
+		binary.BigEndian.PutUint32(c.data[offset:], uint32(is))
 	}
 }
 
 // blob is bytes with their length before them.
 func (c *codec) blob(what string, value *[]byte) {
 	n := len(*value)
-	c.count(what, &n, 1)
+	c.length(what, &n)
 	b := c.next(n, what)
 	if c.reading {
 		*value = b
@@ -233,21 +285,62 @@ func (c *codec) text(what string, value *string) {
 	}
 }
 
-// list is a number of things, each of at least sizeMin bytes.
-func list[T any](c *codec, what string, items *[]T, sizeMin int, each func(*T)) {
-	n := len(*items)
-	c.enter(part{what: what + "s"})
-	c.count("number", &n, sizeMin)
+// list is a number of things. If other values than the zero value have the fewest bytes, they
+// are given as the smallest.
+func list[T any](c *codec, what string, items *[]T, each func(*codec, *T), smallest ...func() T) {
+	n, offset, least := len(*items), c.offset(), 0
+	c.enter(part{what: what, list: true})
+	c.count("number", &n)
+	if c.reading && n > 0 {
+		least = fewestBytes(c, what, each, smallest)
+		c.limit(offset, "number", n, least)
+	}
 	c.leave()
 	for i := 0; i < n && c.err == nil; i++ {
 		if c.reading {
-			var zero T
-			*items = append(*items, zero) // as far as there is something to read
+			*items = append(*items, zero[T]()) // as far as there is something to read
 		}
-		c.enter(part{what: what, number: i + 1, of: n})
-		each(&(*items)[i])
+		c.enter(part{what: what, list: true, number: i + 1, of: n})
+		begin := c.offset()
+		each(c, &(*items)[i])
 		c.leave()
+		if c.watch != nil {
+			c.watch(what, least, c.offset()-begin)
+		}
 	}
+}
+
+func zero[T any]() (value T) { return value }
+
+// fewestBytes is how few bytes a thing of the list can have: the format's own description
+// writes the smallest values, and they are counted.
+func fewestBytes[T any](c *codec, list string, each func(*codec, *T), smallest []func() T) int {
+	for _, known := range c.fewest {
+		if known.list == list {
+			return known.bytes
+		}
+	}
+	if len(smallest) == 0 {
+		smallest = []func() T{zero[T]}
+	}
+	least := math.MaxInt
+	for _, value := range smallest {
+		thing := value()
+		least = min(least, c.measured(func(m *codec) { each(m, &thing) }))
+	}
+	c.fewest = append(c.fewest, fewest{list, least})
+	return least
+}
+
+// measured counts the bytes that the steps write.
+func (c *codec) measured(steps func(*codec)) int {
+	if c.measure == nil {
+		c.measure = &codec{measuring: true, version: c.version}
+		c.measure.enter(part{})
+	}
+	c.measure.data = c.measure.data[:0]
+	steps(c.measure)
+	return len(c.measure.data)
 }
 
 // optional is a thing that may be there: a number that is 0 or 1, and then the thing.

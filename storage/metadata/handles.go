@@ -157,8 +157,8 @@ type LocalFile struct {
 // Changelog is keyed state as materialized state and the changes since then.
 type Changelog struct {
 	Range            KeyGroupRange
-	CheckpointedSize int64 // bytes
-	Materialized     []KeyedHandle
+	CheckpointedSize int64         // bytes
+	Materialized     []KeyedHandle // Flink skips a nil one
 	Changes          []KeyedHandle
 	Materialization  int64 // which
 	Checkpoint       int64 // not recorded before Flink 1.16

@@ -1,6 +1,9 @@
 package metadata
 
-import "fmt"
+import (
+	"fmt"
+	"math/bits"
+)
 
 // The format, as one description that is read in both directions. All numbers are
 // big-endian; nothing has a length of its own but lists, texts and blobs.
@@ -36,16 +39,14 @@ const (
 const depthMax = 8
 
 func (c *codec) file(f *Checkpoint) {
-	c.constant("magic number", magic)
-	offset := c.offset()
-	c.int32("version", &f.Version)
-	c.version = f.Version
-	if !c.check(f.Version >= VersionMin && f.Version <= Version, offset, "version", fmt.Sprintf("%d to %d", VersionMin, Version), f.Version) {
+	c.magicNumber()
+	c.formatVersion(&f.Version)
+	if c.err != nil {
 		return
 	}
 	c.natural("checkpoint id", &f.ID)
-	list(c, "master state", &f.MasterStates, 8, c.masterState)
-	list(c, "operator", &f.Operators, 28, c.operator)
+	list(c, "master state", &f.MasterStates, (*codec).masterState)
+	list(c, "operator", &f.Operators, (*codec).operator)
 	if c.version >= Version4 {
 		c.inside("properties", func() { c.properties(&f.Properties) })
 	}
@@ -56,17 +57,50 @@ func (c *codec) file(f *Checkpoint) {
 	}
 }
 
+// flippedMax is how many flipped bits leave a magic number one: with more the file was never
+// checkpoint metadata.
+const flippedMax = 3
+
+func (c *codec) magicNumber() {
+	offset, value := c.offset(), int32(magic)
+	c.int32("magic number", &value)
+	if uint32(value) == magic {
+		return
+	}
+	reason := ErrNotMetadata
+	if bits.OnesCount32(uint32(value)^magic) <= flippedMax {
+		reason = nil
+	}
+	c.refuse(reason, offset, "magic number", hex32(magic), hex32(uint32(value)))
+}
+
+func (c *codec) formatVersion(version *int32) {
+	offset := c.offset()
+	c.int32("version", version)
+	c.version = *version
+	if *version < VersionMin || *version > Version {
+		c.refuse(otherVersion(*version), offset, "version", fmt.Sprintf("%d to %d", VersionMin, Version), *version)
+	}
+}
+
+// otherVersion is what a version means that is neither read nor written.
+func otherVersion(version int32) error {
+	switch {
+	case version > Version:
+		return ErrTooNew
+	case version >= 0:
+		return ErrTooOld
+	}
+	return nil
+}
+
 func (c *codec) masterState(m *MasterState) {
 	c.constant("magic number", masterMagic)
-	offset, length := c.offset(), 4+2+len(encodeText(m.Name))+4+len(m.Data)
-	c.count("length", &length, 1)
-	begin := c.offset()
-	c.int32("version", &m.Version)
-	c.text("name", &m.Name)
-	c.blob("data", &m.Data)
-	if is := c.offset() - begin; is != length {
-		c.fail(offset, "length", fmt.Sprint(is), length)
-	}
+	c.framed(func() {
+		c.int32("version", &m.Version)
+		c.text("name", &m.Name)
+		c.blob("data", &m.Data)
+	})
 }
 
 func (c *codec) operator(o *Operator) {
@@ -89,9 +123,10 @@ func (c *codec) operator(o *Operator) {
 	if o.Parallelism < 1 || o.Parallelism > o.MaxParallelism || o.MaxParallelism > 1<<15 {
 		c.fail(offset, "parallelism", "1 to the maximum, and that at most 32768", fmt.Sprintf("%d and %d", o.Parallelism, o.MaxParallelism))
 	}
+	c.parallelism = o.Parallelism
 	if c.version == VersionMin {
-		c.constant("length of the chain", 1)
-		list(c, "subtask", &o.Subtasks, 28, func(s *Subtask) { c.subtaskV2(o, s) })
+		c.int32("length of the chain", &o.ChainLength)
+		list(c, "subtask", &o.Subtasks, (*codec).subtaskV2)
 		return
 	}
 	offset = c.offset()
@@ -101,9 +136,11 @@ func (c *codec) operator(o *Operator) {
 	}
 	c.fullyFinished(o)
 	if !o.FullyFinished {
-		list(c, "subtask", &o.Subtasks, 4, func(s *Subtask) { c.subtask(o, s) })
+		list(c, "subtask", &o.Subtasks, (*codec).subtask, finishedSubtask)
 	}
 }
+
+func finishedSubtask() Subtask { return Subtask{Finished: true} }
 
 // fullyFinished is a number of subtasks of -1, and then no subtasks.
 func (c *codec) fullyFinished(o *Operator) {
@@ -121,23 +158,35 @@ func (c *codec) fullyFinished(o *Operator) {
 		"no state of a fully finished operator", "some")
 }
 
-func (c *codec) subtaskIndex(o *Operator, offset int, index int32) {
-	if index < 0 || index >= o.Parallelism {
-		c.fail(offset, "index", fmt.Sprintf("0 to %d", o.Parallelism-1), index)
+func (c *codec) subtaskIndex(offset int, index int32) {
+	if index < 0 || index >= c.parallelism {
+		c.fail(offset, "index", fmt.Sprintf("0 to %d", c.parallelism-1), index)
 	}
 }
 
-func (c *codec) subtaskV2(o *Operator, s *Subtask) {
+func (c *codec) subtaskV2(s *Subtask) {
 	offset := c.offset()
 	c.int32("index", &s.Index)
-	c.subtaskIndex(o, offset, s.Index)
-	c.constant("duration", 0xffffffff) // an int64 of -1 in two halves
-	c.constant("duration", 0xffffffff)
-	c.constant("legacy state", 0)
+	c.subtaskIndex(offset, s.Index)
+	c.int64("duration", &s.Duration)
+	c.noLegacyState()
 	c.state(s)
 }
 
-func (c *codec) subtask(o *Operator, s *Subtask) {
+// noLegacyState is a number that is 0, or 1 before legacy state.
+func (c *codec) noLegacyState() {
+	offset, n := c.offset(), int32(0)
+	c.int32("legacy state", &n)
+	switch n {
+	case 0:
+	case 1:
+		c.refuse(ErrLegacyState, offset, "legacy state", hex32(0), hex32(uint32(n)))
+	default:
+		c.fail(offset, "legacy state", hex32(0), hex32(uint32(n)))
+	}
+}
+
+func (c *codec) subtask(s *Subtask) {
 	offset, index := c.offset(), s.Index
 	if s.Finished {
 		index = -index - 1
@@ -147,13 +196,13 @@ func (c *codec) subtask(o *Operator, s *Subtask) {
 		index = -index - 1
 	}
 	s.Index = index
-	c.subtaskIndex(o, offset, index)
+	c.subtaskIndex(offset, index)
 	if s.Finished {
 		return
 	}
 	c.state(s)
-	list(c, "input channel", &s.Inputs, 29, func(ch *Channel) { c.channel(ch, channelInput) })
-	list(c, "output channel", &s.Outputs, 29, func(ch *Channel) { c.channel(ch, channelOutput) })
+	c.channels("input channel", &s.Inputs, (*codec).input)
+	c.channels("output channel", &s.Outputs, (*codec).output)
 }
 
 // state is what a subtask has in all versions.
@@ -294,20 +343,24 @@ func (c *codec) operatorHandle(h *OperatorHandle) {
 }
 
 func (c *codec) namedStates(states *[]NamedState) {
-	list(c, "named state", states, 7, func(s *NamedState) {
-		c.text("name", &s.Name)
-		offset, mode := c.offset(), byte(s.Mode)
-		c.byte("mode", &mode)
-		if c.check(mode <= byte(Broadcast), offset, "mode", "0 to 2", mode) {
-			s.Mode = Mode(mode)
-		}
-		c.offsets(&s.Offsets)
-	})
+	list(c, "named state", states, (*codec).namedState)
+}
+
+func (c *codec) namedState(s *NamedState) {
+	c.text("name", &s.Name)
+	offset, mode := c.offset(), byte(s.Mode)
+	c.byte("mode", &mode)
+	if c.check(mode <= byte(Broadcast), offset, "mode", "0 to 2", mode) {
+		s.Mode = Mode(mode)
+	}
+	c.offsets(&s.Offsets)
 }
 
 func (c *codec) offsets(offsets *[]int64) {
-	list(c, "offset", offsets, 8, func(o *int64) { c.int64("offset", o) })
+	list(c, "offset", offsets, (*codec).position)
 }
+
+func (c *codec) position(p *int64) { c.int64("offset", p) }
 
 // keyed is a handle of keyed state, or null.
 func (c *codec) keyed(h *KeyedHandle) {
@@ -409,17 +462,19 @@ func (c *codec) incremental(i *Incremental) {
 }
 
 func (c *codec) localFiles(what string, files *[]LocalFile) {
-	list(c, what, files, 3, func(f *LocalFile) {
-		c.text("local path", &f.LocalPath)
-		c.someStream(&f.Stream)
-	})
+	list(c, what, files, (*codec).localFile)
+}
+
+func (c *codec) localFile(f *LocalFile) {
+	c.text("local path", &f.LocalPath)
+	c.someStream(&f.Stream)
 }
 
 func (c *codec) changelog(h *Changelog) {
 	c.keyGroupRange(&h.Range)
 	c.natural("checkpointed size", &h.CheckpointedSize)
-	c.keyedHandles("materialized state", &h.Materialized)
-	c.keyedHandles("changes", &h.Changes)
+	list(c, "materialized state", &h.Materialized, (*codec).keyed)
+	list(c, "change handle", &h.Changes, (*codec).someKeyed, smallestKeyed)
 	c.int64("materialization", &h.Materialization)
 	if !h.V1 {
 		c.int64("checkpoint id", &h.Checkpoint)
@@ -427,37 +482,42 @@ func (c *codec) changelog(h *Changelog) {
 	c.text("state handle id", &h.ID)
 }
 
-func (c *codec) keyedHandles(what string, handles *[]KeyedHandle) {
-	list(c, what, handles, 1, func(h *KeyedHandle) {
-		offset := c.offset()
-		c.keyed(h)
-		c.check(*h != nil, offset, "type", "keyed state", "null")
-	})
+// someKeyed is a handle of keyed state that is there.
+func (c *codec) someKeyed(h *KeyedHandle) {
+	offset := c.offset()
+	c.keyed(h)
+	c.check(*h != nil, offset, "type", "keyed state", "null")
 }
+
+func smallestKeyed() KeyedHandle { return &KeyGroups{Kind: KeyGroupsSavepoint} }
 
 func (c *codec) changelogBytes(h *ChangelogBytes) {
 	c.keyGroupRange(&h.Range)
 	c.int64("from", &h.From)
 	c.int64("to", &h.To)
-	list(c, "change", &h.Changes, 8, func(change *Change) {
-		c.int32("key group", &change.KeyGroup)
-		c.blob("change", &change.Data)
-	})
+	list(c, "change", &h.Changes, (*codec).change)
 	c.text("state handle id", &h.ID)
+}
+
+func (c *codec) change(change *Change) {
+	c.int32("key group", &change.KeyGroup)
+	c.blob("change", &change.Data)
 }
 
 func (c *codec) changelogFiles(h *ChangelogFiles) {
 	c.keyGroupRange(&h.Range)
-	list(c, "stream", &h.Streams, 9, func(s *OffsetStream) {
-		c.natural("offset", &s.Offset)
-		c.stream(&s.Stream)
-	})
+	list(c, "stream", &h.Streams, (*codec).offsetStream)
 	c.natural("size", &h.Size)
 	c.natural("checkpointed size", &h.CheckpointedSize)
 	c.text("state handle id", &h.ID)
 	if !h.V1 {
 		c.text("storage", &h.Storage)
 	}
+}
+
+func (c *codec) offsetStream(s *OffsetStream) {
+	c.natural("offset", &s.Offset)
+	c.stream(&s.Stream)
 }
 
 // Kinds of channels, by the numbers that version 6 records.
@@ -467,21 +527,23 @@ const (
 	channelMerged = 2 // more than that of an unmerged one
 )
 
-// channel is the state of a channel; the versions before 6 have unmerged ones only,
-// and do not say so.
-func (c *codec) channel(ch *Channel, kind byte) {
-	if c.version >= Version {
-		offset, code := c.offset(), kind
-		if ch.Merged {
-			code += channelMerged
-		}
-		c.byte("type", &code)
-		ch.Merged = code == kind+channelMerged
-		if code != kind && !ch.Merged {
-			c.fail(offset, "type", fmt.Sprintf("%d or %d", kind, kind+channelMerged), code)
-			return
-		}
+// channels are handles of channel state; the versions before 6 have unmerged ones only.
+func (c *codec) channels(what string, channels *[]Channel, each func(*codec, *Channel)) {
+	if c.version < Version {
+		list(c, what, channels, each, oneChannel)
+		return
 	}
+	list(c, what, channels, each, oneChannel, mergedChannel)
+}
+
+func oneChannel() Channel    { return Channel{Channels: make([]ChannelPart, 1)} }
+func mergedChannel() Channel { return Channel{Merged: true} }
+
+func (c *codec) input(ch *Channel)  { c.channel(ch, channelInput) }
+func (c *codec) output(ch *Channel) { c.channel(ch, channelOutput) }
+
+func (c *codec) channel(ch *Channel, kind byte) {
+	c.channelKind(ch, kind)
 	c.natural32("subtask", &ch.Subtask)
 	if ch.Merged {
 		c.mergedChannels(ch)
@@ -502,30 +564,34 @@ func (c *codec) channel(ch *Channel, kind byte) {
 	c.someStream(&ch.Stream)
 }
 
-// mergedChannels is the merged form: the channels are a blob of their own.
+// channelKind says whether the handle is a merged one; the versions before 6 do not say so.
+func (c *codec) channelKind(ch *Channel, kind byte) {
+	offset := c.offset()
+	if c.version < Version {
+		c.check(!ch.Merged, offset, "type", "no merged channels before version 6", "some")
+		return
+	}
+	code := kind
+	if ch.Merged {
+		code += channelMerged
+	}
+	c.byte("type", &code)
+	ch.Merged = code == kind+channelMerged
+	c.check(code == kind || ch.Merged, offset, "type", fmt.Sprintf("%d or %d", kind, kind+channelMerged), code)
+}
+
+// mergedChannels is the merged form: the channels have a length of their own.
 func (c *codec) mergedChannels(ch *Channel) {
 	c.natural("size", &ch.Size)
 	c.stream(&ch.Stream)
-	inner := &codec{reading: c.reading, version: c.version}
-	if !c.reading {
-		inner.channelParts(&ch.Channels)
-	}
-	c.blob("channels", &inner.data)
-	if c.reading && c.err == nil {
-		base := c.at - len(inner.data)
-		inner.channelParts(&ch.Channels)
-		inner.check(inner.at == len(inner.data), inner.at, "channels", "their end", "more")
-		if inner.err != nil {
-			c.fail(base+int(inner.err.Offset), inner.err.What, inner.err.Want, inner.err.Got)
-		}
-	}
+	c.inside("channels", func() {
+		c.framed(func() { list(c, "channel", &ch.Channels, (*codec).channelPart) })
+	})
 }
 
-func (c *codec) channelParts(parts *[]ChannelPart) {
-	list(c, "channel", parts, 20, func(part *ChannelPart) {
-		c.natural32("gate or partition", &part.Gate)
-		c.natural32("channel or subpartition", &part.Channel)
-		c.natural("size", &part.Size)
-		c.offsets(&part.Offsets)
-	})
+func (c *codec) channelPart(part *ChannelPart) {
+	c.natural32("gate or partition", &part.Gate)
+	c.natural32("channel or subpartition", &part.Channel)
+	c.natural("size", &part.Size)
+	c.offsets(&part.Offsets)
 }

@@ -4,13 +4,15 @@
 //
 // It reads the versions 2 (Flink 1.3) to 6 (Flink 2.3), and writes each as Flink
 // does; what was read is written back byte for byte. The format has no checksum, and
-// most flipped bits load silently in Flink. Here everything that Flink's writer never
-// writes is an error that names the offset, what was wanted and what was found.
+// most flipped bits load silently in Flink. Here everything that no Flink ever wrote is
+// an error that names the offset, what was wanted and what was found. A file that is not
+// damaged but cannot be read is an error with a reason: it says what the file is, and
+// what to do.
 //
 // It is only the codec: no file that a handle names is looked at. That is package
 // audit's.
 //
-// Start with [Checkpoint], then [Decode]; layout.go describes the format, once for
+// Start with [Checkpoint], then [Decode] and [Error]; layout.go describes the format, once for
 // both directions.
 package metadata
 
@@ -61,6 +63,7 @@ type Operator struct {
 	MaxParallelism int32
 	Coordinator    Stream // nil if there is none
 	FullyFinished  bool   // then there are no subtasks
+	ChainLength    int32  // of version 2; no Flink reads it, all write 1
 	Subtasks       []Subtask
 }
 
@@ -76,6 +79,7 @@ func (o *Operator) Label() string {
 type Subtask struct {
 	Index           int32
 	Finished        bool           // then it has no state
+	Duration        int64          // of version 2; no Flink reads it, all write -1
 	ManagedOperator OperatorHandle // nil if there is none, as for the next three
 	RawOperator     OperatorHandle
 	ManagedKeyed    KeyedHandle
@@ -131,16 +135,4 @@ func Decode(data []byte) (Checkpoint, error) {
 		return Checkpoint{}, fmt.Errorf("decode _metadata: %w", c.err)
 	}
 	return checkpoint, nil
-}
-
-// Error says what is wrong with a file, and where.
-type Error struct {
-	Offset int64  // in bytes, of what is wrong
-	What   string // was being read, from the outside in
-	Want   string
-	Got    string
-}
-
-func (e *Error) Error() string {
-	return fmt.Sprintf("%s at offset %d: want %s, got %s", e.What, e.Offset, e.Want, e.Got)
 }

@@ -174,6 +174,35 @@ func TestWhatFollowsIsKept(t *testing.T) {
 	}
 }
 
+// Flink's reader ignores these fields, so files may hold anything there.
+func TestWhatFlinkIgnoresInVersion2IsKept(t *testing.T) {
+	written := specimen.Everything(metadata.VersionMin)
+	written.Operators[0].ChainLength, written.Operators[0].Subtasks[0].Duration = 3, 17
+	data, err := metadata.Encode(written)
+	must(t, err)
+	read, err := metadata.Decode(data)
+	must(t, err)
+	if o := read.Operators[0]; o.ChainLength != 3 || o.Subtasks[0].Duration != 17 {
+		t.Errorf("want a chain of 3 and a duration of 17, got %d and %d", o.ChainLength, o.Subtasks[0].Duration)
+	}
+}
+
+// Flink's reader skips a materialized handle that is null.
+func TestANullMaterializedHandleIsRead(t *testing.T) {
+	changelog := &metadata.Changelog{Materialized: []metadata.KeyedHandle{nil}}
+	data, err := metadata.Encode(withKeyed(metadata.Version, changelog))
+	must(t, err)
+	read, err := metadata.Decode(data)
+	must(t, err)
+	if got := read.Operators[0].Subtasks[0].RawKeyed.(*metadata.Changelog).Materialized; len(got) != 1 || got[0] != nil {
+		t.Errorf("want one handle, null, got %v", got)
+	}
+	changelog.Materialized, changelog.Changes = nil, []metadata.KeyedHandle{nil}
+	if _, err := metadata.Encode(withKeyed(metadata.Version, changelog)); err == nil {
+		t.Error("changes that are null are written; Flink cannot read them")
+	}
+}
+
 func TestWhatCannotBeWrittenIsRefused(t *testing.T) {
 	broken := func(change func(*metadata.Checkpoint)) error {
 		c := specimen.Everything(metadata.Version)
@@ -186,6 +215,7 @@ func TestWhatCannotBeWrittenIsRefused(t *testing.T) {
 		"name at offset 81: want a text of at most 65535 bytes, got 65536": broken(func(c *metadata.Checkpoint) { c.Operators[1].Name = strings.Repeat("x", 1<<16) }),
 		"index at offset": broken(func(c *metadata.Checkpoint) { c.Operators[1].Subtasks[0].Index = 9 }),
 		"want no state of a fully finished operator": broken(func(c *metadata.Checkpoint) { c.Operators[1].FullyFinished = true }),
+		"want no merged channels before version 6":   broken(func(c *metadata.Checkpoint) { c.Version = metadata.Version5 }),
 		"want a byte stream, got 2":                  broken(func(c *metadata.Checkpoint) { c.Operators[1].Coordinator = &metadata.File{} }),
 		"want a stream, got null":                    broken(func(c *metadata.Checkpoint) { c.Operators[1].Subtasks[0].RawOperator = &metadata.OperatorList{} }),
 	} {
@@ -200,6 +230,9 @@ func TestWhatCannotBeWrittenIsRefused(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	for _, data := range sampleFiles(f) {
 		f.Add(data)
+	}
+	for _, file := range publicFiles(f) {
+		f.Add(file.Data)
 	}
 	for version := int32(metadata.VersionMin); version <= metadata.Version; version++ {
 		data, err := metadata.Encode(specimen.Everything(version))
@@ -216,6 +249,17 @@ func FuzzDecode(f *testing.F) {
 		again, err := metadata.Encode(checkpoint)
 		if err != nil || !bytes.Equal(again, data) {
 			t.Errorf("read, but written back otherwise: %v", err)
+		}
+		for r := range checkpoint.References() {
+			if r.Stream == nil || r.Operator == nil {
+				t.Errorf("a reference to nothing: %+v", r)
+			}
+		}
+		if size := checkpoint.InlineSize(); size < 0 || size > int64(len(data)) {
+			t.Errorf("%d bytes of state lie in a file of %d", size, len(data))
+		}
+		if checkpoint.ReadableSince() == "" {
+			t.Error("no Flink reads the file, but we do")
 		}
 	})
 }
@@ -244,8 +288,14 @@ func BenchmarkDecode(b *testing.B) {
 
 func ExampleDecode() {
 	_, err := metadata.Decode([]byte("PK\x03\x04"))
-	fmt.Println(err)
-	// Output: decode _metadata: magic number at offset 0: want 0x4960672d, got 0x504b0304
+	var wrong *metadata.Error
+	if errors.As(err, &wrong) {
+		fmt.Println("is checkpoint metadata:", !errors.Is(err, metadata.ErrNotMetadata))
+		fmt.Printf("%s at offset %d: want %s, got %s\n", wrong.What, wrong.Offset, wrong.Want, wrong.Got)
+	}
+	// Output:
+	// is checkpoint metadata: false
+	// magic number at offset 0: want 0x4960672d, got 0x504b0304
 }
 
 func ExampleNewOperatorID() {

@@ -14,6 +14,9 @@ const textMax = 1<<16 - 1
 // basic plane is two surrogates of three bytes each. A surrogate without its other
 // half, which Java permits, stays as its three bytes.
 func decodeText(encoded []byte) (string, error) {
+	if plain(encoded) {
+		return string(encoded), nil
+	}
 	var text strings.Builder
 	for i := 0; i < len(encoded); {
 		unit, size := decodeUnit(encoded[i:])
@@ -35,6 +38,16 @@ func decodeText(encoded []byte) (string, error) {
 		text.WriteRune(rune(unit))
 	}
 	return text.String(), nil
+}
+
+// plain says whether all of the text is in bytes that stand for themselves.
+func plain(encoded []byte) bool {
+	for _, b := range encoded {
+		if b == 0 || b >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // decodeUnit reads one UTF-16 code unit, in the one encoding that Java writes; size

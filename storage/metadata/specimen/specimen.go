@@ -43,6 +43,12 @@ func Everything(version int32) metadata.Checkpoint {
 			},
 		})
 	}
+	if version == metadata.VersionMin {
+		operator.ChainLength = 1
+		for i := range operator.Subtasks {
+			operator.Subtasks[i].Duration = -1
+		}
+	}
 	if version >= metadata.Version3 {
 		operator.Coordinator = &metadata.ByteStream{Name: "coord", Data: []byte{9}}
 		one := metadata.Channel{Subtask: 1, Size: 3, Stream: file, Channels: []metadata.ChannelPart{{Gate: 1, Channel: 2, Size: 3, Offsets: []int64{4}}}}

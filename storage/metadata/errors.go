@@ -1,0 +1,41 @@
+package metadata
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Error says what is wrong with a file, and where.
+type Error struct {
+	Reason error  // what the file is, as ErrTooOld; nil if the bytes are damaged
+	Offset int64  // in bytes, of what is wrong
+	What   string // was being read, from the outside in
+	Want   string
+	Got    string
+}
+
+func (e *Error) Error() string {
+	bytes := fmt.Sprintf("%s at offset %d: want %s, got %s", e.What, e.Offset, e.Want, e.Got)
+	if e.Reason == nil {
+		return bytes
+	}
+	return fmt.Sprintf("%v: %s", e.Reason, bytes)
+}
+
+func (e *Error) Unwrap() error { return e.Reason }
+
+// The reasons for which a file that is not damaged is not read.
+var (
+	ErrNotMetadata = errors.New("the file is not checkpoint metadata: it does not begin with the magic number of Flink's _metadata files;" +
+		" give the directory of a checkpoint, or the _metadata file in it")
+
+	// Flink 1.2 and 1.3 read version 0; Flink 1.2 to 1.10 read version 1.
+	ErrTooOld = errors.New("Flink 1.1 or 1.2 wrote the file, and Flink 1.11 and later do not read it:" +
+		" restore it with Flink 1.3, take a savepoint there, and upgrade from that savepoint step by step")
+
+	ErrTooNew = errors.New("a Flink newer than 2.3 wrote the file, or its version number is damaged:" +
+		" read it with a newer release, or use another checkpoint")
+
+	ErrLegacyState = errors.New("legacy state (from Flink <= 1.1, created through the 'Checkpointed' interface) is no longer supported since Flink 1.4:" +
+		" restore the file with Flink 1.3, let the function implement CheckpointedFunction and CheckpointedRestoring, and take a savepoint there")
+)
