@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 
@@ -118,6 +119,17 @@ func firstDifference(want, got string) string {
 		}
 	}
 	return "one has more lines than the other"
+}
+
+// The last operator of this savepoint of Flink 1.8 has no state: its subtasks are the smallest that
+// version 2 has, and the file ends with them.
+func TestASavepointThatEndsWithAnEmptySubtaskIsRead(t *testing.T) {
+	files := publicFiles(t)
+	i := slices.IndexFunc(files, func(f publicFile) bool { return f.Number == "0121" })
+	checkpoint, err := metadata.Decode(files[i].Data)
+	if err != nil || checkpoint.ID != 21 || len(checkpoint.Operators) != 3 {
+		t.Errorf("want checkpoint 21 with 3 operators, got %d with %d, %v", checkpoint.ID, len(checkpoint.Operators), err)
+	}
 }
 
 // A Flink reads what it wrote, so no file is readable only since a newer one.
