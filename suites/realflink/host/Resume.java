@@ -28,7 +28,7 @@ final class Resume {
         String checkpoints = options.get("checkpoints");
         String dir = checkpoints == null ? scratch.toUri() + "chk" : Host.uri(checkpoints);
         // Two are retained: the one taken before anything was emitted, and the one taken after. A claimed checkpoint is subsumed.
-        try (Cluster cluster = new Cluster(checkpoints == null ? 1 : 2, scratch.toUri() + "dstl")) {
+        try (Cluster cluster = new Cluster(checkpoints == null ? 1 : 2, dir + "/dstl")) {
             for (String p : paths) {
                 long start = System.nanoTime();
                 String path = Host.uri(p);
