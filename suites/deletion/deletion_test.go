@@ -1,0 +1,215 @@
+// Package deletion holds the tools that delete files of checkpoints to their one promise:
+// whatever there is under a root, whatever is planned, and whatever jobs do meanwhile, each
+// checkpoint that could be restored from before still can be.
+//
+// It is not about what is found: package audit's own tests are. Start with
+// [TestNothingThatIsNeededIsEverDeleted].
+package deletion_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/snapback/snapback/storage/audit"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// tool deletes something under a root, and says how many files.
+type tool func(w *world, root string) int
+
+// surviving lets a tool loose on a world, and returns the checkpoints that it destroyed.
+func surviving(t *rapid.T, dir string, tools ...tool) (deleted int, destroyed []string) {
+	w := newWorld(t, dir)
+	for range rapid.IntRange(2, 20).Draw(t, "steps") {
+		w.step()
+	}
+	for range rapid.IntRange(1, 3).Draw(t, "uses") {
+		before := w.restorable()
+		deleted += w.use(rapid.SampledFrom(tools).Draw(t, "tool"), w.someRoot())
+		after := w.restorable()
+		for _, at := range w.expected(before) {
+			if _, still := after[at]; !still {
+				destroyed = append(destroyed, at)
+			}
+		}
+		for _, j := range w.jobs { // what completed meanwhile is whole, too
+			for _, c := range j.retained {
+				if _, whole := after[c.dir]; !whole && !w.broken[c.dir] {
+					destroyed = append(destroyed, c.dir)
+				}
+			}
+		}
+		for range rapid.IntRange(0, 4).Draw(t, "steps after") {
+			w.step()
+		}
+	}
+	return deleted, destroyed
+}
+
+// expected leaves out what the jobs themselves have discarded since, and what expire let go.
+func (w *world) expected(before map[string][]string) []string {
+	var expected []string
+	for at := range before {
+		if _, err := os.Stat(filepath.Join(at, "_metadata")); err == nil {
+			expected = append(expected, at)
+		}
+	}
+	slices.Sort(expected)
+	return expected
+}
+
+// someRoot is a name of the checkpoint directory, of a job's, of a part of that, or of all.
+func (w *world) someRoot() string {
+	at := filepath.Join(w.dir, root)
+	switch one(w, "which root", []string{"root", "root", "job", "shared", "above", "copy"}) {
+	case "job":
+		at = one(w, "root of job", w.jobs).dir
+	case "shared":
+		at = filepath.Join(one(w, "root of job", w.jobs).dir, "shared")
+	case "above":
+		if !w.store {
+			return w.dir
+		}
+	case "copy":
+		if len(w.copies) > 0 {
+			at = one(w, "root of copy", w.copies)
+		}
+	}
+	return w.name(at)
+}
+
+func (w *world) auditor() *audit.Auditor { return &audit.Auditor{Files: &storage{w: w}} }
+
+// orphans plans to delete what it finds, and whatever else a hand may have added to the plan.
+func orphans(w *world, root string) int {
+	ctx := context.Background()
+	options := audit.OrphanOptions{Now: time.Now(), Age: one(w, "age", []time.Duration{0, time.Hour})}
+	found, err := w.auditor().Orphans(ctx, root, options)
+	if err != nil {
+		return 0 // a root that may not be looked into, or is gone
+	}
+	planned := found.Orphans
+	if w.chance("a plan with more in it", 4) {
+		for _, j := range w.jobs {
+			for _, c := range j.retained {
+				for at := range c.names {
+					if entry, err := (filesystem.Local{}).Stat(at); err == nil {
+						planned = append(planned, audit.Orphan{Path: filesystem.URL(w.name(at)), Bytes: entry.Size, Modified: entry.Modified, Source: audit.UnreferencedShared})
+					}
+				}
+			}
+		}
+	}
+	options.Now = time.Now()
+	done, err := w.auditor().Delete(ctx, root, options, planned)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return len(done.Deleted)
+}
+
+// expire lets old checkpoints go. The world learns which: the jobs retain them no longer.
+func expire(w *world, root string) int {
+	ctx := context.Background()
+	options := audit.ExpireOptions{Now: time.Now(), Policy: audit.Policy{Keep: w.number("keep", 1, 2)}}
+	found, err := w.auditor().Expire(ctx, root, options)
+	if err != nil {
+		return 0
+	}
+	done, err := w.auditor().DeleteExpired(ctx, root, options, found.Expired)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, j := range w.jobs {
+		j.retained = slices.DeleteFunc(j.retained, func(c *checkpoint) bool {
+			_, err := os.Stat(filepath.Join(c.dir, "_metadata"))
+			return err != nil
+		})
+	}
+	return done.Files
+}
+
+func TestNothingThatIsNeededIsEverDeleted(t *testing.T) {
+	deleted := 0
+	rapid.Check(t, func(t *rapid.T) {
+		dir, err := os.MkdirTemp("", "snapback-deletion-*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = os.RemoveAll(dir) }() // only a test's
+		n, destroyed := surviving(t, dir, orphans, expire)
+		deleted += n
+		if len(destroyed) > 0 {
+			t.Fatalf("destroyed: %v", destroyed)
+		}
+	})
+	if deleted == 0 {
+		t.Error("nothing was deleted in any world: the property was not put to the test")
+	}
+	t.Logf("%d files deleted", deleted)
+}
+
+// naive is how orphans would be found without a proof: what no metadata under the root names
+// by the same words.
+func naive(w *world, root string) int {
+	files := &storage{w: w}
+	deleted := 0
+	named := map[string]bool{}
+	_ = filesystem.Walk(files, root, func(relative string, entry filesystem.Entry) error {
+		if filepath.Base(relative) == "_metadata" {
+			for _, name := range namesIn(files, filesystem.Join(root, relative)) {
+				named[name] = true
+			}
+		}
+		return nil
+	})
+	_ = filesystem.Walk(files, root, func(relative string, entry filesystem.Entry) error {
+		name := filesystem.Join(root, relative)
+		if !entry.Directory && filepath.Base(filepath.Dir(relative)) == "shared" && !named[name] && files.Remove(name) == nil {
+			deleted++
+		}
+		return nil
+	})
+	return deleted
+}
+
+func namesIn(files filesystem.FileSystem, pointer string) []string {
+	difference, err := (&audit.Auditor{Files: files}).Diff(pointer, pointer)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, url := range difference.Shared.Files {
+		if name, err := filesystem.ParseName(url); err == nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// The property finds a tool that deletes without a proof.
+func TestThePropertyFindsAToolWithoutAProof(t *testing.T) {
+	worlds := rapid.Custom(func(t *rapid.T) string {
+		dir, err := os.MkdirTemp("", "snapback-deletion-*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = os.RemoveAll(dir) }() // only a test's
+		_, destroyed := surviving(t, dir, naive)
+		return fmt.Sprint(destroyed)
+	})
+	for seed := range 100 {
+		if worlds.Example(seed) != "[]" {
+			t.Logf("found in world %d", seed)
+			return
+		}
+	}
+	t.Error("100 worlds survived a tool that knows no links, claims, schemes and copies")
+}
