@@ -76,7 +76,11 @@ func (a *Auditor) Deps(ctx context.Context, text string, also []string) (Deps, e
 		Dependents: []Dependent{}, Doubts: append([]string{}, c.doubts...), Notes: []string{}, denied: c.denied(),
 	}
 	for _, root := range c.roots {
-		if url := filesystem.URL(root); !slices.Contains(d.Roots, url) {
+		within := func(other string) bool {
+			_, below := filesystem.Relative(other, root)
+			return below
+		}
+		if url := filesystem.URL(root); !slices.Contains(d.Roots, url) && !slices.ContainsFunc(c.roots, within) {
 			d.Roots = append(d.Roots, url)
 		}
 	}

@@ -151,6 +151,7 @@ func (a *Auditor) sweep(ctx context.Context, root string, options OrphanOptions)
 	if s.claims, err = a.collect(ctx, s.root, roots, Present); err != nil {
 		return nil, err
 	}
+	s.jobs[s.root] = s.jobs[s.root] || a.isJobByAnyName(s.root)
 	return s, s.readHidden(ctx)
 }
 

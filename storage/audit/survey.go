@@ -256,6 +256,15 @@ func (a *Auditor) around(name string) (dirs []string, complete bool) {
 	return dirs, complete
 }
 
+// isJobByAnyName says whether a directory is a job's by one of its names.
+func (a *Auditor) isJobByAnyName(dir string) bool {
+	if filesystem.Scheme(dir) != "file" {
+		return a.jobAround(dir) == dir
+	}
+	names, _ := place.Local(dir)
+	return slices.ContainsFunc(names, func(name string) bool { return a.jobAround(name) == name })
+}
+
 // localNames returns the names of a place of this machine. Complete is false if it is part
 // of a job whose directory is all that is mounted.
 func (a *Auditor) localNames(name string) (names []string, complete bool) {

@@ -70,9 +70,9 @@ func (w *world) someRoot() string {
 	at := filepath.Join(w.dir, root)
 	switch one(w, "which root", []string{"root", "root", "job", "shared", "above", "copy"}) {
 	case "job":
-		at = one(w, "root of job", w.jobs).dir
+		at = one(w, "root of job", w.jobs).inRoot()
 	case "shared":
-		at = filepath.Join(one(w, "root of job", w.jobs).dir, "shared")
+		at = filepath.Join(one(w, "root of job", w.jobs).inRoot(), "shared")
 	case "above":
 		if !w.store {
 			return w.dir
@@ -83,6 +83,15 @@ func (w *world) someRoot() string {
 		}
 	}
 	return w.name(at)
+}
+
+// inRoot is the name of a job's directory in the checkpoint directory: where else jobs are
+// that depend on it, nobody can know.
+func (j *job) inRoot() string {
+	if j.link != "" {
+		return j.link
+	}
+	return j.dir
 }
 
 func (w *world) auditor() *audit.Auditor { return &audit.Auditor{Files: &storage{w: w}} }

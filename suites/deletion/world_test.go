@@ -41,6 +41,7 @@ type world struct {
 // job is one of the jobs, or was one.
 type job struct {
 	dir      string // on the machine's disk
+	link     string // in the checkpoint directory, if it lies elsewhere
 	id       int64  // of the next checkpoint
 	retained []*checkpoint
 	started  *checkpoint // in progress
@@ -122,6 +123,11 @@ func (w *world) age(at string, fresh bool) {
 
 func (w *world) newJob() *job {
 	j := &job{dir: filepath.Join(w.dir, root, fmt.Sprintf("%032x", len(w.jobs)+1)), id: 1, owned: map[string]bool{}}
+	if !w.store && w.chance("it lies elsewhere", 5) {
+		j.link = j.dir
+		j.dir = filepath.Join(w.dir, "elsewhere", filepath.Base(j.link))
+		w.must(os.Symlink(j.dir, j.link))
+	}
 	w.must(os.MkdirAll(filepath.Join(j.dir, "shared"), 0o755))
 	w.jobs = append(w.jobs, j)
 	return j

@@ -90,8 +90,10 @@ func within(dir, name string) bool {
 }
 
 func relative(dir, name string) string {
-	tail, _ := filesystem.Relative(dir, name)
-	return tail
+	if tail, below := filesystem.Relative(dir, name); below {
+		return tail
+	}
+	return "" // the directory itself
 }
 
 func same(a, b string) bool {
