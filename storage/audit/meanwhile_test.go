@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,17 +15,19 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// meanwhile is a disk on which something happens just before an operation on a name, once.
+// meanwhile is a disk on which something happens just before an operation on a name: the
+// first, or after as many of them as it says.
 type meanwhile struct {
 	filesystem.Local
 	operation, name string
+	after           int32
 	happen          func()
-	once            sync.Once
+	seen            atomic.Int32
 }
 
 func (m *meanwhile) before(operation, name string) {
-	if operation == m.operation && name == m.name {
-		m.once.Do(m.happen)
+	if operation == m.operation && name == m.name && m.seen.Add(1) == m.after+1 {
+		m.happen()
 	}
 }
 

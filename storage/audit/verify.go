@@ -377,6 +377,10 @@ func (v *verifier) notFound(f *referenced, err error) {
 
 // unreadable notes that a file could not be read.
 func (v *verifier) unreadable(f *referenced, expected string, err error) {
+	if errors.Is(err, fs.ErrNotExist) { // it was there a moment ago
+		v.against(f, Missing, nil, expected, "no such file")
+		return
+	}
 	v.tell(f, Finding{Kind: Unreadable, Expected: expected, Found: reason(err), unproven: unproven(err)})
 }
 

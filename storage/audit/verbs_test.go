@@ -1,0 +1,255 @@
+package audit_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/snapback/snapback/storage/audit"
+	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/metadata"
+)
+
+func expiry(t *testing.T, root string, policy audit.Policy) audit.Expiry {
+	t.Helper()
+	e, err := (&audit.Auditor{Files: filesystem.Local{}}).Expire(context.Background(), root, audit.ExpireOptions{Now: time.Now(), Policy: policy})
+	must(t, err)
+	return e
+}
+
+func expired(e audit.Expiry) (names []string) {
+	for _, x := range e.Expired {
+		names = append(names, filepath.Base(x.Path))
+	}
+	return names
+}
+
+// A policy counts what can be restored from, by job and id, and minds the age.
+func TestAPolicyLetsOldCheckpointsGo(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "ckpt")
+	placed(t, incremental, dir, "file:"+dir)
+	for _, c := range []struct {
+		policy audit.Policy
+		want   string
+	}{
+		{audit.Policy{Keep: 1}, "[chk-2 chk-3]"},
+		{audit.Policy{Keep: 2}, "[chk-2]"},
+		{audit.Policy{Keep: 3}, "[]"},
+		{audit.Policy{Keep: 1, OlderThan: 72 * time.Hour}, "[]"},
+		{audit.Policy{Keep: 0, OlderThan: time.Hour}, "[chk-2 chk-3 chk-4]"},
+	} {
+		if got := fmt.Sprint(expired(expiry(t, dir, c.policy))); got != c.want {
+			t.Errorf("%+v: want %s, got %s", c.policy, c.want, got)
+		}
+	}
+	// What cannot be restored from does not count, and casts a doubt if its files are missing.
+	chk := filepath.Join(dir, incrementalJob, "chk-4")
+	must(t, os.Truncate(filesOf(t, dir, chk)[0], 1))
+	if got := fmt.Sprint(expired(expiry(t, dir, audit.Policy{Keep: 1}))); got != "[chk-2]" {
+		t.Errorf("got %s", got)
+	}
+	must(t, os.Remove(filesOf(t, dir, chk)[0]))
+	if e := expiry(t, dir, audit.Policy{Keep: 1}); len(e.Expired) > 0 || len(e.Doubts) != 1 {
+		t.Errorf("got %+v", e)
+	}
+}
+
+// What is let go is deleted with the files that nobody else depends on, and no others.
+func TestWhatExpiresIsDeletedByPlan(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "ckpt")
+	placed(t, incremental, dir, "file:"+dir)
+	job := filepath.Join(dir, incrementalJob)
+	sealed := filepath.Join(job, "chk-2"+audit.SealSuffix)
+	must(t, os.WriteFile(sealed, []byte("{}"), 0o600))
+	a := &audit.Auditor{Files: filesystem.Local{}}
+	e := expiry(t, dir, audit.Policy{Keep: 1})
+	var plan bytes.Buffer
+	must(t, e.WritePlan(&plan))
+	if _, _, err := audit.ReadExpirePlan(bytes.NewReader(plan.Bytes()), job); err == nil || !strings.Contains(err.Error(), "it is for root") {
+		t.Errorf("a plan of another root: %v", err)
+	}
+	if _, err := audit.ReadPlan(bytes.NewReader(plan.Bytes()), dir); err == nil {
+		t.Error("a plan of another verb was read")
+	}
+	policy, planned, err := audit.ReadExpirePlan(&plan, dir)
+	must(t, err)
+	done, err := a.DeleteExpired(context.Background(), dir, audit.ExpireOptions{Now: time.Now(), Policy: policy}, planned)
+	must(t, err)
+	if len(done.Deleted) != 2 || len(done.Kept) != 0 || done.Bytes != e.Bytes {
+		t.Errorf("planned %d bytes, got %+v", e.Bytes, done)
+	}
+	expectRestorable(t, a, dir, 1)
+	found, err := a.Orphans(context.Background(), dir, audit.OrphanOptions{Now: time.Now()})
+	must(t, err)
+	if len(found.Orphans) > 0 {
+		t.Errorf("left over: %+v", found.Orphans)
+	}
+	for _, name := range []string{"chk-2", "chk-3", "chk-2" + audit.SealSuffix} {
+		if _, err := os.Stat(filepath.Join(job, name)); err == nil {
+			t.Errorf("%s is still there", name)
+		}
+	}
+}
+
+// A checkpoint that came back into favour since the plan stays: the newer ones are gone.
+func TestAPlanIsJudgedAnew(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "ckpt")
+	placed(t, incremental, dir, "file:"+dir)
+	e := expiry(t, dir, audit.Policy{Keep: 1})
+	must(t, os.RemoveAll(filepath.Join(dir, incrementalJob, "chk-4")))
+	a := &audit.Auditor{Files: filesystem.Local{}}
+	done, err := a.DeleteExpired(context.Background(), dir, audit.ExpireOptions{Now: time.Now(), Policy: e.Policy}, e.Expired)
+	must(t, err)
+	if len(done.Deleted) != 1 || len(done.Kept) != 1 || !strings.HasSuffix(done.Kept[0].Path, "chk-3") || !strings.Contains(done.Kept[0].Reason, "the policy no longer lets it go") {
+		t.Errorf("got %+v", done)
+	}
+	expectRestorable(t, a, dir, 1)
+}
+
+// Files of an expired checkpoint that another job has claimed stay.
+func TestWhatAnotherJobDependsOnDoesNotExpire(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "ckpt")
+	placed(t, incremental, dir, "file:"+dir)
+	job := filepath.Join(dir, incrementalJob)
+	aside := filepath.Join(t.TempDir(), "chk-3")
+	must(t, os.CopyFS(aside, os.DirFS(filepath.Join(job, "chk-3"))))
+	claimed(t, aside, filepath.Join(dir, "0000000000000000000000000000000b"))
+	grownOld(t, dir)
+	a := &audit.Auditor{Files: filesystem.Local{}}
+	for _, root := range []string{job, dir} { // also where the other job is not under the root
+		e := expiry(t, root, audit.Policy{Keep: 1})
+		_, err := a.DeleteExpired(context.Background(), root, audit.ExpireOptions{Now: time.Now(), Policy: e.Policy}, e.Expired)
+		must(t, err)
+		expectRestorable(t, a, dir, 2)
+	}
+}
+
+func TestDependentsAreNamed(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "ckpt")
+	placed(t, incremental, dir, "file:"+dir)
+	job := filepath.Join(dir, incrementalJob)
+	a := &audit.Auditor{Files: filesystem.Local{}}
+	deps := func(path string) audit.Deps {
+		t.Helper()
+		d, err := a.Deps(context.Background(), path, nil)
+		must(t, err)
+		return d
+	}
+	// chk-2 has files of its own in shared/, on which chk-3 depends; nobody depends on its
+	// directory.
+	if d := deps(filepath.Join(job, "chk-2")); !d.MayBeDeleted || d.Checkpoints != 2 || len(d.Notes) != 0 {
+		t.Errorf("got %+v", d)
+	}
+	if d := deps(filepath.Join(job, "chk-4")); !d.MayBeDeleted || len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "is the newest checkpoint of its job") {
+		t.Errorf("got %+v", d)
+	}
+	users := map[string]int{}
+	for _, chk := range []string{"chk-2", "chk-3", "chk-4"} {
+		for _, name := range filesOf(t, dir, filepath.Join(job, chk)) {
+			if filepath.Base(filepath.Dir(name)) == "shared" {
+				users[name]++
+			}
+		}
+	}
+	several := 0
+	for name, n := range users {
+		d := deps(name)
+		if d.MayBeDeleted || len(d.Dependents) != n || d.Dependents[0].First != "file:"+name {
+			t.Errorf("%s: want %d dependents, got %+v", name, n, d)
+		}
+		if n > 1 {
+			several++
+		}
+	}
+	if several == 0 {
+		t.Error("no file is shared")
+	}
+	only := orphan(t, filepath.Join(job, "shared"))
+	if d := deps(filepath.Join(job, "shared", only)); !d.MayBeDeleted {
+		t.Errorf("got %+v", d)
+	}
+	must(t, os.WriteFile(filepath.Join(job, "chk-3/_metadata"), []byte("damaged"), 0o600))
+	if d := deps(filepath.Join(job, "shared", only)); d.MayBeDeleted || len(d.Doubts) != 1 || !strings.Contains(d.Doubts[0], "chk-3/_metadata cannot be read") {
+		t.Errorf("got %+v", d)
+	}
+}
+
+// operator is one of a checkpoint for comparison.
+func operator(uid string, parallelism, maximum int32, keyed metadata.KeyedHandle) metadata.Operator {
+	o := metadata.Operator{UID: uid, ID: metadata.NewOperatorID(uid), Parallelism: parallelism, MaxParallelism: maximum}
+	if keyed != nil {
+		o.Subtasks = []metadata.Subtask{{ManagedKeyed: keyed}}
+	}
+	return o
+}
+
+func TestWhatFlinkWouldRefuseIsSaid(t *testing.T) {
+	state := &metadata.ByteStream{Name: "state", Data: []byte("state")}
+	heap := &metadata.KeyGroups{Kind: metadata.KeyGroupsV2, Offsets: []int64{0}, Stream: state}
+	canonical := &metadata.KeyGroups{Kind: metadata.KeyGroupsSavepoint, Offsets: []int64{0}, Stream: state}
+	rocks := &metadata.Incremental{Backend: "b", Range: metadata.KeyGroupRange{Count: 1}, Shared: []metadata.LocalFile{{LocalPath: "1.sst", Stream: state}}}
+	write := func(name string, operators ...metadata.Operator) string {
+		dir := filepath.Join(t.TempDir(), name)
+		must(t, os.MkdirAll(dir, 0o700))
+		data, err := metadata.Encode(metadata.Checkpoint{Version: metadata.Version, ID: 7, Operators: operators})
+		must(t, err)
+		must(t, os.WriteFile(filepath.Join(dir, "_metadata"), data, 0o600))
+		return dir
+	}
+	for what, c := range map[string]struct {
+		from, job []metadata.Operator
+		refused   []string
+		note      string
+	}{
+		"the same":         {[]metadata.Operator{operator("a", 2, 128, heap)}, []metadata.Operator{operator("a", 2, 128, heap)}, nil, ""},
+		"rescaled":         {[]metadata.Operator{operator("a", 2, 128, heap)}, []metadata.Operator{operator("a", 3, 128, heap)}, nil, ""},
+		"gone with state":  {[]metadata.Operator{operator("a", 2, 128, heap)}, []metadata.Operator{operator("b", 2, 128, heap)}, []string{"a: the job has no such operator|--allowNonRestoredState"}, "1 operators of the job are not in the checkpoint"},
+		"gone without":     {[]metadata.Operator{operator("a", 2, 128, nil)}, []metadata.Operator{operator("b", 2, 128, heap)}, nil, "they start without state"},
+		"another maximum":  {[]metadata.Operator{operator("a", 2, 128, heap)}, []metadata.Operator{operator("a", 2, 256, heap)}, []string{"a: its maximum parallelism is 128 in the checkpoint and 256 in the job|is set to 128"}, ""},
+		"too parallel":     {[]metadata.Operator{operator("a", 2, 4, heap)}, []metadata.Operator{operator("a", 8, 8, heap)}, []string{"a: its maximum|", "a: the job's parallelism is 8, and the checkpoint has 4 key groups|-p 4 or less"}, ""},
+		"another backend":  {[]metadata.Operator{operator("a", 2, 128, rocks)}, []metadata.Operator{operator("a", 2, 128, heap)}, []string{"a: its keyed state was written by rocksdb|canonical savepoint"}, ""},
+		"canonical":        {[]metadata.Operator{operator("a", 2, 128, canonical)}, []metadata.Operator{operator("a", 2, 128, rocks)}, nil, ""},
+		"changelog is new": {[]metadata.Operator{operator("a", 2, 128, heap)}, []metadata.Operator{operator("a", 2, 128, &metadata.Changelog{Materialized: []metadata.KeyedHandle{heap}})}, nil, "the changelog is switched on or off"},
+	} {
+		got, err := (&audit.Auditor{Files: filesystem.Local{}}).Compat(write("from", c.from...), write("job", c.job...))
+		must(t, err)
+		if got.Accepted != (len(c.refused) == 0) || len(got.Refusals) != len(c.refused) || !strings.Contains(strings.Join(got.Notes, "\n"), c.note) {
+			t.Errorf("%s: got %+v", what, got)
+			continue
+		}
+		for i, want := range c.refused {
+			why, unless, _ := strings.Cut(want, "|")
+			if said := got.Refusals[i].Operator + ": " + got.Refusals[i].Why; !strings.HasPrefix(said, why) || !strings.Contains(got.Refusals[i].Unless, unless) {
+				t.Errorf("%s: want %s, got %+v", what, want, got.Refusals[i])
+			}
+		}
+	}
+}
+
+// Before version 5 only ids are recorded: whose they are, uids tell.
+func TestUIDsTellWhoseStateItIs(t *testing.T) {
+	at, err := filepath.Abs(filepath.Join(samples, "2.3.0/24-reserialized-versions/_metadata.v3"))
+	must(t, err)
+	in, err := (&audit.Auditor{Files: filesystem.Local{}}).Inspect(at, "src", "cnt", "nobody")
+	must(t, err)
+	var known []string
+	for _, uid := range in.UIDs {
+		known = append(known, fmt.Sprint(uid.UID, " ", uid.ID[:4], " ", uid.Found))
+	}
+	if fmt.Sprint(known) != "[src f362 true cnt f397 true nobody "+metadata.NewOperatorID("nobody").String()[:4]+" false]" || len(in.Nameless) != 1 || !strings.HasPrefix(in.Nameless[0], "2e58") {
+		t.Errorf("got %v, %v", known, in.Nameless)
+	}
+	if in.ReadableBy != "1.15 to 2.3" && !strings.HasSuffix(in.ReadableBy, " to 2.3") || in.Kind != audit.UnknownKind || !strings.HasPrefix(in.Backend, "hashmap") {
+		t.Errorf("got %q, %q, %q", in.ReadableBy, in.Kind, in.Backend)
+	}
+	states := in.Operators[slices.IndexFunc(in.Operators, func(o audit.InspectedOperator) bool { return o.ID == in.UIDs[0].ID })].States
+	if fmt.Sprint(states) != "[{offset SPLIT_DISTRIBUTE 2} {union-offset UNION 2}]" {
+		t.Errorf("got %v", states)
+	}
+}
