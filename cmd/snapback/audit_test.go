@@ -41,6 +41,9 @@ func TestAuditAnswersInWordsAndInJSON(t *testing.T) {
 		{[]string{"verify", "--deep", chk}, "restorable: file:" + chk, "restorable", true},
 		{[]string{"diff", job + "/chk-2", chk}, "added    4 files", "schema", "snapback/diff/1"},
 		{[]string{"orphans", job}, "0 orphans of 0 B", "checkpoints", 3.0},
+		{[]string{"deps", chk}, "nobody: may be deleted", "mayBeDeleted", true},
+		{[]string{"compat", chk, "--with", job + "/chk-2"}, "taken, as far as metadata tells", "accepted", true},
+		{[]string{"expire", "--keep", "3", job}, "0 checkpoints are let go", "kept", 3.0},
 	} {
 		words, program := snapback(t, c.arguments...), snapback(t, append(c.arguments, "--format", "json")...)
 		if words.code != exitHolds || !strings.Contains(words.stdout, c.words) {
@@ -177,6 +180,26 @@ func TestBadPlacesAreOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"verify", filepath.Join(job, "shared")}, "cannot find"},
 		{[]string{"inspect", filepath.Join(samples, "README")}, "no such file or directory"},
 		{[]string{"inspect", "main.go"}, "cannot find checkpoint"},
+		{[]string{"inspect", "--uids", "/nowhere", chk}, "--uids: open /nowhere: no such file or directory"},
+		{[]string{"copy", chk}, "snapback copy: want A and B, got 1 arguments"},
+		{[]string{"copy", chk, chk}, "is the checkpoint that is to be copied"},
+		{[]string{"copy", chk, job}, "exists, and is not empty: name a new directory"},
+		{[]string{"copy", chk, "/proc/x"}, "the source is untouched"},
+		{[]string{"copy", chk, "ftp://host/x"}, "want one of the schemes file, hdfs, s3, gs, azblob, got ftp"},
+		{[]string{"copy", "/nowhere", "/x"}, `cannot find checkpoint "/nowhere"`},
+		{[]string{"deps", "/nowhere"}, `"/nowhere": no such file or directory`},
+		{[]string{"deps", "--also", "/nowhere", chk}, `root "/nowhere": no such directory`},
+		{[]string{"compat", chk}, "want --with B, a checkpoint that the job has written"},
+		{[]string{"compat", chk, "--with", "/nowhere"}, `cannot find checkpoint "/nowhere"`},
+		{[]string{"expire", job}, "want --keep N or --older-than D, or both"},
+		{[]string{"expire", "--keep", "-1", job}, "--keep: want 0 or more, got -1"},
+		{[]string{"expire", "--keep", "0", job}, "want --older-than D with it"},
+		{[]string{"expire", "--delete", job}, "--delete: want --plan FILE, written before by: snapback expire --keep N --plan FILE " + job},
+		{[]string{"expire", "--delete", "--plan", plan, "--keep", "1", job}, "want the policy from the plan alone"},
+		{[]string{"expire", "--delete", "--plan", plan, job}, "plan: want a first line with schema snapback/expire-plan/1"},
+		{[]string{"expire", "--keep", "1", "--plan", plan, job}, "file exists; name another, or delete it"},
+		{[]string{"ls", "--job", "a", job}, "--job: want --latest with it"},
+		{[]string{"ls", "--latest", "--job", "ffff", job}, "has no such job"},
 		{[]string{"inspect", plan}, "plan: decode _metadata: magic number at offset 0: want 4 bytes, got the end of the file after 3"},
 		{[]string{"ls", plan}, "want a directory, got a file"},
 		{[]string{"ls", "/nowhere"}, `root "/nowhere": no such directory`},
@@ -258,6 +281,159 @@ func TestWithoutPermissionItIsSaidSo(t *testing.T) {
 	}
 	if got := as(0o600, "chk-3/"+entries[0].Name()); got.code != exitUsage || !strings.Contains(got.stdout, "NOT KNOWN: ") || !strings.Contains(got.stdout, "unreadable: ") || !strings.Contains(got.stderr, "permission denied") {
 		t.Errorf("a file: got %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+}
+
+// as runs the program as nobody.
+func as(t *testing.T, dir string, arguments ...string) outcome {
+	t.Helper()
+	program := filepath.Join(dir, "snapback")
+	if _, err := os.Stat(program); err != nil {
+		data, err := os.ReadFile(binary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(program, data, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	command := exec.Command(program, arguments...)
+	command.Dir = "/"
+	command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	return output(t, command)
+}
+
+// One permission error has one exit code, whichever verb meets it and wherever.
+func TestWhatMayNotBeLookedAtIsExitCode2(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Fatal("this test needs root, to be somebody else")
+	}
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("snapback-denied-%d", os.Getpid()))
+	defer func() { _ = os.RemoveAll(dir) }() // only a test's
+	root := filepath.Join(dir, "ckpt")
+	if err := os.CopyFS(root, os.DirFS(filepath.Join(samples, "02-hashmap-files-p2"))); err != nil {
+		t.Fatal(err)
+	}
+	job := filepath.Join(root, "000000000000000000000000c0ffee02")
+	chk := filepath.Join(job, "chk-3")
+	if err := exec.Command("chmod", "-R", "a+rX", dir).Run(); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(chk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, closed := range []string{filepath.Join(chk, "_metadata"), filepath.Join(chk, entries[0].Name()), chk, job} {
+		before, err := os.Stat(closed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(closed, 0); err != nil {
+			t.Fatal(err)
+		}
+		for _, arguments := range [][]string{{"verify", chk}, {"ls", root}, {"orphans", root}, {"expire", "--keep", "1", root}, {"deps", chk}, {"copy", chk, filepath.Join(dir, "to")}} {
+			ofState := closed == filepath.Join(chk, entries[0].Name())
+			if verb := arguments[0]; ofState && (verb == "orphans" || verb == "deps") {
+				continue // they look at its name only
+			}
+			got := as(t, dir, arguments...)
+			if got.code != exitUsage || !strings.Contains(got.stderr, "permission denied") {
+				t.Errorf("%s with %s closed: want exit code 2, got %d\n%s%s", arguments[0], filepath.Base(closed), got.code, got.stdout, got.stderr)
+			}
+			if arguments[0] == "ls" && closed != job && !strings.Contains(got.stdout, "chk-2") {
+				t.Errorf("ls did not go on: %s", got.stdout)
+			}
+		}
+		if err := os.Chmod(closed, before.Mode()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Who is no checkpoint's metadata is bad input; what Flink wrote and no longer reads is not
+// restorable, and is told so in words.
+func TestRefusalsSayWhatTheyMean(t *testing.T) {
+	const refusals = "../../storage/testdata/flink-metadata-public/refusals/"
+	for name, c := range map[string]struct {
+		code int
+		want string
+	}{
+		"cep-no-metadata":          {exitUsage, "the file is not checkpoint metadata"},
+		"flink1.1-v0":              {exitFinding, "Flink 1.1 or 1.2 wrote the file"},
+		"flink1.2-v1":              {exitFinding, "Flink 1.1 or 1.2 wrote the file"},
+		"flink1.3-v2-legacy-state": {exitFinding, "legacy state (from Flink <= 1.1"},
+	} {
+		file, err := filepath.Abs(refusals + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := snapback(t, "verify", file); got.code != c.code || !strings.Contains(got.stdout+got.stderr, c.want) {
+			t.Errorf("verify %s: want %d and %s, got %d\n%s%s", name, c.code, c.want, got.code, got.stdout, got.stderr)
+		}
+		if got := snapback(t, "inspect", file); got.code != exitUsage || !strings.Contains(got.stderr, c.want) {
+			t.Errorf("inspect %s: got %d\n%s", name, got.code, got.stderr)
+		}
+	}
+}
+
+// No list in a document is null, also where there is nothing to list.
+func TestListsAreNeverNull(t *testing.T) {
+	chk, job := sample(t)
+	empty := t.TempDir()
+	for _, arguments := range [][]string{
+		{"ls", empty}, {"ls", job}, {"orphans", empty}, {"orphans", job}, {"expire", "--keep", "9", empty}, {"deps", chk}, {"verify", chk}, {"inspect", chk},
+		{"diff", chk, chk}, {"compat", chk, "--with", chk},
+	} {
+		got := snapback(t, append(arguments, "--format", "json")...)
+		var document map[string]any
+		if err := json.Unmarshal([]byte(got.stdout), &document); err != nil || got.code != exitHolds {
+			t.Errorf("%s: %d, %v", arguments, got.code, err)
+		}
+		for key, value := range document {
+			if value == nil && key != "properties" {
+				t.Errorf("%s: %s is null", arguments, key)
+			}
+		}
+	}
+}
+
+// ls fails where there is something, and nothing of it can be restored from.
+func TestARootWithoutAnythingToRestoreIsAFinding(t *testing.T) {
+	_, job := sample(t)
+	for _, name := range []string{"chk-1", "chk-2", "chk-3"} {
+		if err := os.WriteFile(filepath.Join(job, name, "_metadata"), []byte("damaged"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := snapback(t, "ls", job); got.code != exitFinding || !strings.Contains(got.stdout, "3 checkpoints, 0 can be restored from") {
+		t.Errorf("got %d, %s", got.code, got.stdout)
+	}
+	if got := snapback(t, "orphans", "--age", "0s", job); got.code != exitNotProven || !strings.Contains(got.stdout, "not proven: ") {
+		t.Errorf("got %d, %s", got.code, got.stdout)
+	}
+	if got := snapback(t, "ls", t.TempDir()); got.code != exitHolds {
+		t.Errorf("an empty root: got %d", got.code)
+	}
+}
+
+// A checkpoint is copied, let go by plan, and the copy is what is left.
+func TestACheckpointIsCopiedAndTheOldOnesExpire(t *testing.T) {
+	chk, job := sample(t)
+	to, plan := filepath.Join(t.TempDir(), "copied"), filepath.Join(t.TempDir(), "plan.jsonl")
+	if got := snapback(t, "copy", chk, to); got.code != exitHolds || !strings.Contains(got.stdout, "copied: file:"+to+" (5 files, ") || !strings.Contains(got.stdout, "/s); read back and compared") {
+		t.Errorf("got %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+	if got := snapback(t, "verify", "--deep", to); got.code != exitHolds {
+		t.Errorf("got %d, %s", got.code, got.stdout)
+	}
+	if got := snapback(t, "expire", "--keep", "1", "--plan", plan, job); got.code != exitFinding || !strings.Contains(got.stdout, "2 checkpoints are let go") {
+		t.Errorf("got %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+	if got := snapback(t, "expire", "--delete", "--plan", plan, job); got.code != exitHolds || !strings.Contains(got.stdout, "deleted 2 checkpoints") {
+		t.Errorf("got %d, %s%s", got.code, got.stdout, got.stderr)
+	}
+	if got := snapback(t, "ls", "--latest", job); got.code != exitHolds || got.stdout != "file:"+chk+"\n" {
+		t.Errorf("got %d, %s", got.code, got.stdout)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -76,7 +77,10 @@ func (f *auditFlags) showInspection(in audit.Inspection, row func(...string)) {
 		row(fmt.Sprintf("%d of its files lie outside its directory, in %s", in.Outside.Files, f.firstOf(in.Outside.Directories)))
 	}
 	row()
-	f.showOperators(in, row)
+	showOperators(in, row)
+	if slices.ContainsFunc(in.Operators, func(o audit.InspectedOperator) bool { return len(o.States) > 0 || o.Backend != "" }) {
+		showStates(in, row)
+	}
 	if len(in.Files) == 0 {
 		return
 	}
@@ -92,7 +96,25 @@ func (f *auditFlags) showInspection(in audit.Inspection, row func(...string)) {
 	})
 }
 
-func (f *auditFlags) showOperators(in audit.Inspection, row func(...string)) {
+// showStates lists the named states; of keyed ones there is only the backend to tell.
+func showStates(in audit.Inspection, row func(...string)) {
+	row()
+	row("STATE OF", "NAME", "KIND", "PARTS")
+	for _, o := range in.Operators {
+		label := o.ID
+		if o.UID != nil {
+			label = *o.UID
+		}
+		for _, s := range o.States {
+			row(label, s.Name, s.Kind, strconv.Itoa(s.Parts))
+		}
+		if o.Backend != "" {
+			row(label, "(keyed)", o.Backend, "-")
+		}
+	}
+}
+
+func showOperators(in audit.Inspection, row func(...string)) {
 	row("UID", "NAME", "ID", "PARALLELISM", "MAXIMUM", "STATE")
 	for _, o := range in.Operators {
 		state := size(o.Bytes)
@@ -106,12 +128,6 @@ func (f *auditFlags) showOperators(in audit.Inspection, row func(...string)) {
 			}
 		}
 		row(uid, orDash(o.Name), o.ID, strconv.Itoa(int(o.Parallelism)), strconv.Itoa(int(o.MaxParallelism)), state)
-		for _, s := range o.States {
-			row("", fmt.Sprintf("  %s: %s, %d parts", s.Name, s.Kind, s.Parts))
-		}
-		if o.Backend != "" {
-			row("", "  keyed: "+o.Backend)
-		}
 	}
 	for _, known := range in.UIDs {
 		if !known.Found {
@@ -119,7 +135,7 @@ func (f *auditFlags) showOperators(in audit.Inspection, row func(...string)) {
 		}
 	}
 	if len(in.UIDs) > 0 && len(in.Nameless) > 0 {
-		row(fmt.Sprintf("none of these uids is that of %d operators, as %s: another uid, or Flink made the id", len(in.Nameless), in.Nameless[0]))
+		row(fmt.Sprintf("%d operators have none of these uids, as %s: they have another uid, or none, and Flink made the id", len(in.Nameless), in.Nameless[0]))
 	}
 }
 

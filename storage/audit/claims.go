@@ -56,6 +56,7 @@ type claimant struct {
 	restorable bool
 	changelog  bool   // some of its state is a changelog
 	doubt      string // why it is not known what it depends on
+	denied     string // a file of it that may not be looked at
 }
 
 // claimed is a file that a checkpoint depends on.
@@ -159,6 +160,11 @@ func newClaimant(found foundCheckpoint, key metadataKey, v *verifier, result Ver
 		Pointer: found.Pointer, key: key, entry: found.entry, id: v.checkpoint.ID, kind: kindOf(&v.checkpoint), restorable: result.Restorable,
 		changelog: hasChangelog(&v.checkpoint),
 	}
+	for _, f := range result.Findings {
+		if f.unproven && f.Kind == Unreadable {
+			claim.denied = f.File
+		}
+	}
 	lost, first := 0, ""
 	for _, f := range v.referenced {
 		claim.files = append(claim.files, claimed{name: f.name, key: v.key(f.name, f.entry), size: f.entry.Size})
@@ -220,6 +226,11 @@ func (c *claims) denied() error {
 	for _, p := range c.survey.passed {
 		if errors.Is(p.err, fs.ErrPermission) {
 			return &storage.UnreachableError{What: p.Path, Err: p.err}
+		}
+	}
+	for _, claim := range c.current {
+		if claim.denied != "" {
+			return &storage.UnreachableError{What: claim.denied, Err: fs.ErrPermission}
 		}
 	}
 	return nil
