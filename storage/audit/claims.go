@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -286,7 +285,7 @@ func (of activity) busy(file filesystem.Entry, onObjectStore bool, now time.Time
 
 // copyOf says whether a file has the name of one that a checkpoint refers to elsewhere: it
 // may be a copy of that one, or the same by a name of which nothing is known.
-func (c *claims) copyOf(name string) (other string, is bool) {
-	other, is = c.names[path.Base(name)]
-	return other, is && !strings.HasPrefix(path.Base(name), storage.InProgressPrefix)
+func (c *claims) copyOf(base string) (other string, is bool) {
+	other, is = c.names[base]
+	return other, is
 }

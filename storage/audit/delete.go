@@ -103,7 +103,7 @@ func (s *sweep) keep(c candidate, seen bool, plan Orphan) string {
 	}
 	switch of := s.whose(c); {
 	case of.somebody:
-		if users := s.users[s.key(c.name(), c.entry)]; len(users) > 0 {
+		if users := s.users[s.keyOf(c)]; len(users) > 0 {
 			return filesystem.URL(users[0].Location) + " refers to it"
 		}
 		return "it belongs to a checkpoint"

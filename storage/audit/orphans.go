@@ -120,7 +120,10 @@ type sweep struct {
 	holds      map[string]bool     // directories with `_metadata`
 	metadata   []candidate         // metadata files
 	activities map[string]activity // by a job's directory
+	positions  map[string]position // of the files in a directory
 	empty      []string
+
+	onObjectStore bool
 }
 
 // candidate is a file that was seen before the claims were collected.
@@ -129,7 +132,12 @@ type candidate struct {
 	entry filesystem.Entry
 }
 
-func (c candidate) name() string { return filesystem.Join(c.dir, c.entry.Name) }
+func (c candidate) name() string {
+	if filesystem.IsRoot(c.dir) {
+		return filesystem.Join(c.dir, c.entry.Name)
+	}
+	return c.dir + "/" + c.entry.Name // there are many
+}
 
 func (a *Auditor) sweep(ctx context.Context, root string, options OrphanOptions) (*sweep, error) {
 	var roots []string
@@ -140,7 +148,8 @@ func (a *Auditor) sweep(ctx context.Context, root string, options OrphanOptions)
 		}
 		roots = append(roots, name)
 	}
-	s := &sweep{root: roots[0], options: options, jobs: map[string]bool{}, holds: map[string]bool{}, activities: map[string]activity{}}
+	s := &sweep{root: roots[0], options: options, jobs: map[string]bool{}, holds: map[string]bool{}, activities: map[string]activity{}, positions: map[string]position{}}
+	s.onObjectStore = a.Files.CreatesWhole(s.root)
 	// First the files, then the claims: see claims.
 	err := a.walk(ctx, s.root, func(dir string, entries []filesystem.Entry, err error) []string {
 		return s.look(a, dir, entries)
@@ -252,16 +261,15 @@ type whose struct {
 }
 
 func (s *sweep) whose(c candidate) whose {
-	key := s.key(c.name(), c.entry)
-	if len(s.users[key]) > 0 || c.entry.Name == storage.MetadataName || s.sealsSomething(c.name()) {
+	if c.entry.Name == storage.MetadataName || len(s.users[s.keyOf(c)]) > 0 || s.sealsSomething(c) {
 		return whose{somebody: true}
 	}
-	source, job, ours := s.place(c)
-	other, copied := s.copyOf(c.name())
+	at := s.place(c)
+	other, copied := s.copyOf(c.entry.Name)
 	switch {
 	case c.entry.Link:
 		return whose{unknown: "it is a symbolic link: look at the place that it leads to"}
-	case !ours:
+	case at.source == "":
 		return whose{unknown: "it has no place in the layout of checkpoints"}
 	case c.entry.Modified.IsZero():
 		return whose{unknown: "its age is not known"}
@@ -272,10 +280,17 @@ func (s *sweep) whose(c candidate) whose {
 	case copied:
 		return whose{unknown: fmt.Sprintf("a checkpoint refers to a file of this name elsewhere, as %s: it may be a copy, or the same under another name", filesystem.URL(filesystem.Dir(other)))}
 	}
-	if why := s.activity(job).busy(c.entry, s.Files.CreatesWhole(c.name()), s.options.Now, s.options.Age); why != "" {
+	if why := s.activity(at.job).busy(c.entry, s.onObjectStore, s.options.Now, s.options.Age); why != "" {
 		return whose{unknown: why}
 	}
-	return whose{source: source}
+	return whose{source: at.source}
+}
+
+func (s *sweep) keyOf(c candidate) fileKey {
+	if c.entry.ID != (filesystem.FileID{}) {
+		return fileKey{id: c.entry.ID}
+	}
+	return s.key(c.name(), c.entry)
 }
 
 func (s *sweep) activity(job string) activity {
@@ -287,36 +302,52 @@ func (s *sweep) activity(job string) activity {
 	return of
 }
 
-func (s *sweep) sealsSomething(name string) bool {
-	location, isSeal := strings.CutSuffix(name, SealSuffix)
-	return isSeal && s.holds[location]
+func (s *sweep) sealsSomething(c candidate) bool {
+	location, isSeal := strings.CutSuffix(c.entry.Name, SealSuffix)
+	return isSeal && s.holds[filesystem.Join(c.dir, location)]
 }
 
-// place says how a file may have come to belong to nobody, by where it lies, and of which
-// job; ours is false for what no checkpoint ever put there.
-func (s *sweep) place(c candidate) (source Source, job string, ours bool) {
-	_, inCheckpoint := storage.ParseCheckpointName(path.Base(c.dir))
-	holdsMetadata := s.holds[c.dir]
-	if location, isSeal := strings.CutSuffix(c.name(), SealSuffix); isSeal {
-		_, ofCheckpoint := storage.ParseCheckpointName(path.Base(location))
-		return SealWithout, c.dir, ofCheckpoint
+// position is where a file lies in the layout of checkpoints.
+type position struct {
+	source Source // how it may have come to belong to nobody; empty for what no checkpoint ever put there
+	job    string // directory of the job
+}
+
+// place says where a file lies.
+func (s *sweep) place(c candidate) position {
+	if location, isSeal := strings.CutSuffix(c.entry.Name, SealSuffix); isSeal {
+		if _, ofCheckpoint := storage.ParseCheckpointName(location); ofCheckpoint {
+			return position{SealWithout, c.dir}
+		}
+		return position{}
 	}
-	switch job := filesystem.Dir(c.dir); {
-	case (inCheckpoint || holdsMetadata) && strings.HasPrefix(c.entry.Name, storage.InProgressPrefix):
-		return InProgressMetadata, job, true
-	case inCheckpoint && !holdsMetadata:
-		return UnfinishedCheckpoint, job, true
-	case inCheckpoint:
-		return StrayExclusive, job, true
+	in, known := s.positions[c.dir]
+	if !known {
+		in = s.placeOf(c.dir)
+		s.positions[c.dir] = in
 	}
-	for dir := c.dir; !filesystem.IsRoot(dir); dir = filesystem.Dir(dir) {
+	if strings.HasPrefix(c.entry.Name, storage.InProgressPrefix) && (s.holds[c.dir] || in.source == UnfinishedCheckpoint) {
+		return position{InProgressMetadata, filesystem.Dir(c.dir)}
+	}
+	return in
+}
+
+// placeOf says where the files of a directory lie.
+func (s *sweep) placeOf(dir string) position {
+	if _, inCheckpoint := storage.ParseCheckpointName(path.Base(dir)); inCheckpoint {
+		if s.holds[dir] {
+			return position{StrayExclusive, filesystem.Dir(dir)}
+		}
+		return position{UnfinishedCheckpoint, filesystem.Dir(dir)}
+	}
+	for ; !filesystem.IsRoot(dir); dir = filesystem.Dir(dir) {
 		job := filesystem.Dir(dir)
 		if isStateDirectory(path.Base(dir)) && (s.jobs[job] || storage.ValidJobID(path.Base(job))) {
 			if path.Base(dir) == storage.SharedName {
-				return UnreferencedShared, job, true
+				return position{UnreferencedShared, job}
 			}
-			return UnreferencedTask, job, true
+			return position{UnreferencedTask, job}
 		}
 	}
-	return "", "", false
+	return position{}
 }
