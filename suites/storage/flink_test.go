@@ -50,6 +50,13 @@ func verify(path string, depth audit.Depth) audit.Verification {
 	return verification
 }
 
+// leaveOut takes fields out of a JSON object that only one side has.
+func leaveOut(object any, fields ...string) {
+	for _, field := range fields {
+		delete(object.(map[string]any), field)
+	}
+}
+
 // expectFlinkReadsTheSame compares what Flink's own classes read with what we read.
 func expectFlinkReadsTheSame(ctx context.Context, metadataFiles []string) {
 	GinkgoHelper()
@@ -63,9 +70,13 @@ func expectFlinkReadsTheSame(ctx context.Context, metadataFiles []string) {
 		Expect(err).NotTo(HaveOccurred())
 		var ours map[string]any
 		Expect(json.Unmarshal(data, &ours)).To(Succeed())
-		for _, own := range []string{"schema", "path"} {
-			delete(ours, own)
-			delete(lines[i], own)
+		leaveOut(ours, "schema", "path", "kind", "backend", "readableBy", "uids", "nameless", "outside")
+		leaveOut(lines[i], "schema", "path")
+		for _, operator := range ours["operators"].([]any) {
+			leaveOut(operator, "bytes", "backend", "states")
+		}
+		for _, of := range ours["files"].([]any) {
+			leaveOut(of, "usedBy")
 		}
 		Expect(ours).To(Equal(lines[i]), file)
 	}
