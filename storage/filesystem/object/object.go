@@ -14,6 +14,7 @@
 package object
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +52,10 @@ type Bucket struct {
 // come from the environment variables of the store's own tools (docs/storage.md). It does
 // not yet talk to the store.
 func Open(name, store string) (*Bucket, error) {
+	if _, account, named := strings.Cut(store, "@"); named && os.Getenv("AZURE_STORAGE_KEY") == "" && connection() != "" {
+		// The library would take the account of the connection string, whatever the name says.
+		return nil, fmt.Errorf("open %s: the connection string is of another account than %s", name, account)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	bucket, err := blob.OpenBucket(ctx, address(store))
@@ -58,6 +63,11 @@ func Open(name, store string) (*Bucket, error) {
 		return nil, fmt.Errorf("open %s: %w", name, err)
 	}
 	return &Bucket{name: name, bucket: bucket}, nil
+}
+
+// connection is the connection string of Azure's that the library reads.
+func connection() string {
+	return cmp.Or(os.Getenv("AZURE_STORAGE_CONNECTION_STRING"), os.Getenv("AZURE_STORAGEBLOB_CONNECTIONSTRING"))
 }
 
 // address is the name for the library, with what the store's own tools need no telling: a
