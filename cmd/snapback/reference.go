@@ -58,11 +58,7 @@ func listenFlag(command *cobra.Command) *string {
 }
 
 func listen(address string, log io.Writer) (*live.Process, error) {
-	places, err := place.FromEnvironment()
-	if err != nil {
-		return nil, &harness.UsageError{Err: err}
-	}
-	process, err := live.Listen(address, schemes.At(places), log)
+	process, err := live.Listen(address, schemes.At(place.FromEnvironment()), log)
 	if err != nil {
 		return nil, harness.Usagef("listen at %s: %w", address, err)
 	}

@@ -40,24 +40,25 @@ var stores = map[string]string{
 // Places knows the names of places. The zero value knows what needs no configuration.
 type Places struct {
 	hadoop  hadoopconf.HadoopConf
+	broken  error  // why Hadoop's configuration could not be read
 	account string // of Azure, of containers that are named without one
 }
 
-// FromEnvironment returns the places as this process's environment knows them.
-func FromEnvironment() (*Places, error) {
+// FromEnvironment returns the places as this process's environment knows them. What is
+// wrong with Hadoop's configuration is said when a name on HDFS is used.
+func FromEnvironment() *Places {
 	p := &Places{account: azureAccount()}
 	dir := os.Getenv(HadoopVariable)
 	if dir == "" {
-		return p, nil
+		return p
 	}
 	var err error
 	if p.hadoop, err = hadoopconf.Load(dir); err != nil {
-		return nil, fmt.Errorf("%s=%s: %w", HadoopVariable, dir, err)
+		p.broken = fmt.Errorf("%s=%s: %w", HadoopVariable, dir, err)
+	} else if p.hadoop == nil {
+		p.broken = fmt.Errorf("%s=%s: want core-site.xml or hdfs-site.xml in it, found neither", HadoopVariable, dir)
 	}
-	if p.hadoop == nil {
-		return nil, fmt.Errorf("%s=%s: want core-site.xml or hdfs-site.xml in it, found neither", HadoopVariable, dir)
-	}
-	return p, nil
+	return p
 }
 
 func azureAccount() string {
@@ -175,6 +176,9 @@ func withPort(address string) string {
 // NameNodes returns the addresses at which a NameNode may answer, by what
 // [filesystem.Split] says of one of its names: several for a name service.
 func (p *Places) NameNodes(on string) ([]string, error) {
+	if p.broken != nil {
+		return nil, p.broken
+	}
 	name := p.nameNode(strings.TrimPrefix(on, "hdfs://"))
 	if name == "hdfs://" {
 		return nil, &UnknownNameNodeError{}
