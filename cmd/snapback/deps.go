@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +28,8 @@ func depsCommand() *cobra.Command {
 	f.register(command)
 	command.Flags().StringArrayVar(&also, "also", nil, "another `ROOT`, whose checkpoints are asked too; may be given several times")
 	command.RunE = func(command *cobra.Command, arguments []string) error {
-		deps, err := ask(command, &f, func(a *audit.Auditor) (audit.Deps, error) { return a.Deps(command.Context(), arguments[0], also) })
+		options := audit.DepsOptions{Now: time.Now(), Also: also}
+		deps, err := ask(command, &f, func(a *audit.Auditor) (audit.Deps, error) { return a.Deps(command.Context(), arguments[0], options) })
 		if err != nil {
 			return err
 		}

@@ -303,7 +303,7 @@ func TestAJobIsJudgedTogetherWithThoseThatClaimed(t *testing.T) {
 		expectRestorable(t, a, dir, 1)
 	}
 	for path, want := range map[string]int{first: 12, filepath.Join(first, "shared"): 12, dir + "-mounted": 12, filepath.Dir(second): 0, filepath.Dir(third): 0} {
-		deps, err := a.Deps(context.Background(), path, nil)
+		deps, err := a.Deps(context.Background(), path, audit.DepsOptions{Now: time.Now()})
 		must(t, err)
 		if deps.MayBeDeleted != (want == 0) || want > 0 && (len(deps.Dependents) != 1 || deps.Dependents[0].Path != "file:"+third || deps.Dependents[0].Files != want) {
 			t.Errorf("%s: got %+v", path, deps)

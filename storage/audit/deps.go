@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/filesystem"
@@ -46,16 +47,22 @@ type Dependent struct {
 	First string `json:"first"` // one of these
 }
 
+// DepsOptions say when it is, and where else somebody may depend on a place.
+type DepsOptions struct {
+	Now  time.Time
+	Also []string // other roots
+}
+
 // Deps says which checkpoints depend on a file, on a checkpoint, or on a job's directory:
 // all but those in it. It asks those in the checkpoint directory that the place is part
 // of, and under the other roots.
-func (a *Auditor) Deps(ctx context.Context, text string, also []string) (Deps, error) {
+func (a *Auditor) Deps(ctx context.Context, text string, options DepsOptions) (Deps, error) {
 	name, err := a.name(text)
 	if err != nil {
 		return Deps{}, &storage.NotFoundError{Why: err.Error()}
 	}
 	var roots []string
-	for _, other := range also {
+	for _, other := range options.Also {
 		root, err := a.root(other)
 		if err != nil {
 			return Deps{}, err
@@ -94,10 +101,8 @@ func (a *Auditor) Deps(ctx context.Context, text string, also []string) (Deps, e
 			d.Dependents = append(d.Dependents, dependent)
 		}
 	}
-	for _, u := range c.survey.unfinished {
-		if location := filesystem.Dir(u.location); location == name || u.location == name {
-			d.Notes = append(d.Notes, fmt.Sprintf("%s has no _metadata: it is in progress, or was cut off", filesystem.URL(u.location)))
-		}
+	if why := of.busy(c, name, options.Now); why != "" && len(d.Dependents) == 0 {
+		d.Doubts = append(d.Doubts, why)
 	}
 	d.MayBeDeleted = len(d.Dependents) == 0 && len(d.Doubts) == 0
 	return d, nil
@@ -111,12 +116,30 @@ func (c *claims) noteNewest(claim *claimant) []string {
 	return []string{fmt.Sprintf("%s is the newest checkpoint of its job: nothing newer can be restored from", filesystem.URL(claim.Location))}
 }
 
+// busy says why a checkpoint in progress may be about to refer to what nobody refers to yet.
+func (of *heldFiles) busy(c *claims, name string, now time.Time) string {
+	job := c.jobAround(name)
+	if job == "" || len(of.holds) > 0 && name != job {
+		return "" // a complete checkpoint: what is in progress has files of its own
+	}
+	seen := c.activityIn(job)
+	if of.dir != name { // one file
+		return seen.busy(of.newest, c.Files.CreatesWhole(name), now, DefaultAge)
+	}
+	if seen.started != nil && now.Sub(seen.started.newest.Modified) < DefaultAge {
+		return fmt.Sprintf("%s may be in progress: see that the job does not run, or wait until that checkpoint is an hour old", filesystem.URL(seen.started.location))
+	}
+	return ""
+}
+
 // heldFiles are the files that a place consists of.
 type heldFiles struct {
 	dir   string // the place, or the directory that holds it
 	files map[fileKey]int64
 	holds map[fileKey]bool // metadata files
 	bytes int64
+
+	newest filesystem.Entry
 }
 
 // filesIn lists the files that a place consists of: itself, or all in the directory.
@@ -159,6 +182,9 @@ func (of *heldFiles) add(a *Auditor, name string, entry filesystem.Entry) {
 	key := a.key(name, entry)
 	of.files[key] = entry.Size
 	of.bytes += entry.Size
+	if entry.Modified.After(of.newest.Modified) {
+		of.newest = entry
+	}
 	if path.Base(name) == storage.MetadataName {
 		of.holds[key] = true
 	}

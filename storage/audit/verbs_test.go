@@ -137,7 +137,7 @@ func TestDependentsAreNamed(t *testing.T) {
 	a := &audit.Auditor{Files: filesystem.Local{}}
 	deps := func(path string) audit.Deps {
 		t.Helper()
-		d, err := a.Deps(context.Background(), path, nil)
+		d, err := a.Deps(context.Background(), path, audit.DepsOptions{Now: time.Now()})
 		must(t, err)
 		return d
 	}
@@ -174,6 +174,14 @@ func TestDependentsAreNamed(t *testing.T) {
 	if d := deps(filepath.Join(job, "shared", only)); !d.MayBeDeleted {
 		t.Errorf("got %+v", d)
 	}
+	must(t, os.Mkdir(filepath.Join(job, "chk-5"), 0o700)) // the job runs
+	orphanNow(t, filepath.Join(job, "shared"))
+	for _, path := range []string{filepath.Join(job, "shared/99999999-2222-4333-8444-555555555555"), filepath.Join(job, "chk-5"), job} {
+		if d := deps(path); d.MayBeDeleted || len(d.Doubts) != 1 || !strings.Contains(d.Doubts[0], "chk-5") || !strings.Contains(d.Doubts[0], "may be in progress") {
+			t.Errorf("%s: got %+v", path, d)
+		}
+	}
+	must(t, os.Remove(filepath.Join(job, "chk-5")))
 	must(t, os.WriteFile(filepath.Join(job, "chk-3/_metadata"), []byte("damaged"), 0o600))
 	if d := deps(filepath.Join(job, "shared", only)); d.MayBeDeleted || len(d.Doubts) != 1 || !strings.Contains(d.Doubts[0], "chk-3/_metadata cannot be read") {
 		t.Errorf("got %+v", d)

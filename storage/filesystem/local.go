@@ -29,8 +29,18 @@ func (f localFile) Abort() { _ = f.Close() }
 // CreatesWhole implements [FileSystem].
 func (Local) CreatesWhole(string) bool { return false }
 
-// Open implements [FileSystem].
-func (Local) Open(name string) (io.ReadCloser, error) { return os.Open(name) }
+// Open implements [FileSystem]. It opens no pipe or device, on which a reader may wait
+// forever.
+func (Local) Open(name string) (io.ReadCloser, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() && !info.IsDir() {
+		return nil, Failure("open", name, errors.New("it is not a regular file"))
+	}
+	return os.Open(name)
+}
 
 // Rename implements [FileSystem].
 func (Local) Rename(oldName, newName string) error { return os.Rename(oldName, newName) }

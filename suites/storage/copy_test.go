@@ -68,18 +68,21 @@ func jobsIn(location string) map[string]bool {
 
 var _ = Describe("A copy of a checkpoint", func() {
 	type place struct {
-		name string
-		root func() string // URL or path of a directory
-		host func() *realflink.Flink
+		name   string
+		root   func() string // URL or path of a directory
+		host   func() *realflink.Flink
+		settle string // how long a job waits before it is canceled
 	}
-	file := place{"file", func() string { return GinkgoT().TempDir() }, func() *realflink.Flink { return local }}
-	onHadoop := place{"hdfs", func() string { return hdfs + "/copied" }, func() *realflink.Flink { return onHDFS }}
-	onMinIO := place{"s3", func() string { return bucket + "/copies" }, func() *realflink.Flink { return onS3 }}
+	file := place{"file", func() string { return GinkgoT().TempDir() }, func() *realflink.Flink { return local }, "0"}
+	// Flink closes a merged file when the task has heard that the checkpoint is complete.
+	// Until then the NameNode does not know the length.
+	onHadoop := place{"hdfs", func() string { return hdfs + "/copied" }, func() *realflink.Flink { return onHDFS }, "500"}
+	onMinIO := place{"s3", func() string { return bucket + "/copies" }, func() *realflink.Flink { return onS3 }, "0"}
 
 	for _, way := range []struct{ from, to place }{{file, onMinIO}, {onHadoop, file}, {file, file}} {
 		It("from "+way.from.name+" to "+way.to.name+" stands alone: real Flink resumes from it when the original is gone", func(ctx SpecContext) {
 			root := way.from.root()
-			paths := written(ctx, way.from.host(), root, copied...)
+			paths := written(ctx, way.from.host(), root, append([]string{"--settle=" + way.from.settle}, copied...)...)
 			Expect(paths).To(HaveLen(len(copied)))
 			Expect(jobsIn(paths["claimed"][0])).To(HaveLen(3), "it refers to files of the jobs that were claimed from")
 			var resume []string

@@ -134,19 +134,19 @@ func (l *liveJobs) plantedLeft() []string {
 	})
 }
 
-// delete has a verb make a plan, and then delete by it. Exit code 1 of the second is no
-// mistake: Flink may have deleted a planned file in between.
-func (l *liveJobs) delete(ctx context.Context, verb string, options ...string) {
+// delete has a verb make a plan by a policy, and then delete by the plan. Exit code 1 of
+// the second is no mistake: Flink may have deleted a planned file in between.
+func (l *liveJobs) delete(ctx context.Context, verb string, policy []string, options ...string) {
 	GinkgoHelper()
 	l.plans++
 	plan := filepath.Join(l.dir, fmt.Sprintf("plan-%d", l.plans))
-	arguments := append([]string{verb, "--plan", plan, l.root}, options...)
-	made := snapback(ctx, arguments...)
+	options = append([]string{verb, l.root, "--plan", plan}, options...)
+	made := snapback(ctx, slices.Concat(options, policy)...)
 	Expect(made.code).To(BeElementOf(0, 1, 4), made.String())
 	if made.code != 1 {
 		return
 	}
-	done := snapback(ctx, append(arguments, "--delete")...)
+	done := snapback(ctx, append(options, "--delete")...)
 	Expect(done.code).To(BeElementOf(0, 1), done.String())
 	if done.code == 0 {
 		l.deleted[verb]++
@@ -155,8 +155,8 @@ func (l *liveJobs) delete(ctx context.Context, verb string, options ...string) {
 
 func (l *liveJobs) deleteAll(ctx context.Context) {
 	GinkgoHelper()
-	l.delete(ctx, "orphans", "--age", "0s")
-	l.delete(ctx, "expire", "--keep", strconv.Itoa(liveKeep))
+	l.delete(ctx, "orphans", nil, "--age", "0s")
+	l.delete(ctx, "expire", []string{"--keep", strconv.Itoa(liveKeep)})
 }
 
 // lookAtNewest notes each newest checkpoint of a job that cannot be restored from. A running
