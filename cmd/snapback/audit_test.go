@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -323,30 +324,36 @@ func TestWhatMayNotBeLookedAtIsExitCode2(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, closed := range []string{filepath.Join(chk, "_metadata"), filepath.Join(chk, entries[0].Name()), chk, job} {
-		before, err := os.Stat(closed)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(closed, 0); err != nil {
-			t.Fatal(err)
-		}
-		for _, arguments := range [][]string{{"verify", chk}, {"ls", root}, {"orphans", root}, {"expire", "--keep", "1", root}, {"deps", chk}, {"copy", chk, filepath.Join(dir, "to")}} {
-			ofState := closed == filepath.Join(chk, entries[0].Name())
-			if verb := arguments[0]; ofState && (verb == "orphans" || verb == "deps") {
-				continue // they look at its name only
+	state := filepath.Join(chk, entries[0].Name())
+	verbs := [][]string{{"verify", chk}, {"ls", root}, {"expire", "--keep", "1", root}, {"copy", chk, filepath.Join(dir, "to")}}
+	whoAsks := slices.Concat(verbs, [][]string{{"orphans", root}, {"deps", chk}}) // of state these two need the name only
+	for closed, verbs := range map[string][][]string{filepath.Join(chk, "_metadata"): whoAsks, state: verbs, chk: whoAsks, job: whoAsks} {
+		while(t, closed, func() {
+			for _, arguments := range verbs {
+				if got := as(t, dir, arguments...); got.code != exitUsage || !strings.Contains(got.stderr, "permission denied") {
+					t.Errorf("%s with %s closed: want exit code 2, got %d\n%s%s", arguments[0], filepath.Base(closed), got.code, got.stdout, got.stderr)
+				}
 			}
-			got := as(t, dir, arguments...)
-			if got.code != exitUsage || !strings.Contains(got.stderr, "permission denied") {
-				t.Errorf("%s with %s closed: want exit code 2, got %d\n%s%s", arguments[0], filepath.Base(closed), got.code, got.stdout, got.stderr)
-			}
-			if arguments[0] == "ls" && closed != job && !strings.Contains(got.stdout, "chk-2") {
+			if got := as(t, dir, "ls", root); closed != job && !strings.Contains(got.stdout, "chk-2") {
 				t.Errorf("ls did not go on: %s", got.stdout)
 			}
-		}
-		if err := os.Chmod(closed, before.Mode()); err != nil {
-			t.Fatal(err)
-		}
+		})
+	}
+}
+
+// while does something while a file or directory is closed to all.
+func while(t *testing.T, closed string, do func()) {
+	t.Helper()
+	before, err := os.Stat(closed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(closed, 0); err != nil {
+		t.Fatal(err)
+	}
+	do()
+	if err := os.Chmod(closed, before.Mode()); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -359,8 +366,8 @@ func TestRefusalsSayWhatTheyMean(t *testing.T) {
 		want string
 	}{
 		"cep-no-metadata":          {exitUsage, "the file is not checkpoint metadata"},
-		"flink1.1-v0":              {exitFinding, "Flink 1.1 or 1.2 wrote the file"},
-		"flink1.2-v1":              {exitFinding, "Flink 1.1 or 1.2 wrote the file"},
+		"flink1.1-v0":              {exitFinding, "written by Flink 1.1 or 1.2"},
+		"flink1.2-v1":              {exitFinding, "written by Flink 1.1 or 1.2"},
 		"flink1.3-v2-legacy-state": {exitFinding, "legacy state (from Flink <= 1.1"},
 	} {
 		file, err := filepath.Abs(refusals + name)
@@ -381,8 +388,16 @@ func TestListsAreNeverNull(t *testing.T) {
 	chk, job := sample(t)
 	empty := t.TempDir()
 	for _, arguments := range [][]string{
-		{"ls", empty}, {"ls", job}, {"orphans", empty}, {"orphans", job}, {"expire", "--keep", "9", empty}, {"deps", chk}, {"verify", chk}, {"inspect", chk},
-		{"diff", chk, chk}, {"compat", chk, "--with", chk},
+		{"ls", empty},
+		{"ls", job},
+		{"orphans", empty},
+		{"orphans", job},
+		{"expire", "--keep", "9", empty},
+		{"deps", chk},
+		{"verify", chk},
+		{"inspect", chk},
+		{"diff", chk, chk},
+		{"compat", chk, "--with", chk},
 	} {
 		got := snapback(t, append(arguments, "--format", "json")...)
 		var document map[string]any

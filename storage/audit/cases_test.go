@@ -351,10 +351,17 @@ func TestAStoreHasOneIdentityWhateverItsName(t *testing.T) {
 	t.Setenv("AZURE_STORAGE_ACCOUNT", "account")
 	places := place.FromEnvironment()
 	for _, c := range []struct{ recorded, root string }{
-		{"s3a://bucket", "s3://bucket"}, {"s3p://bucket", "s3a://bucket"}, {"s3://bucket", "s3n://bucket"}, {"S3://bucket", "s3://bucket"},
-		{"abfss://box@account.dfs.core.windows.net", "azblob://box"}, {"abfs://box@Account.dfs.core.windows.net", "wasbs://box@account.blob.core.windows.net"},
+		{"s3a://bucket", "s3://bucket"},
+		{"s3p://bucket", "s3a://bucket"},
+		{"s3://bucket", "s3n://bucket"},
+		{"S3://bucket", "s3://bucket"},
+		{"abfss://box@account.dfs.core.windows.net", "azblob://box"},
+		{"abfs://box@Account.dfs.core.windows.net", "wasbs://box@account.blob.core.windows.net"},
 		{"wasb://box", "abfss://box@account.dfs.core.windows.net"},
-		{"hdfs:", "hdfs://prod"}, {"hdfs://", "hdfs://one.example"}, {"hdfs://two.example:9000", "hdfs://prod"}, {"hdfs://ONE.example:8020", "hdfs://one.EXAMPLE"},
+		{"hdfs:", "hdfs://prod"},
+		{"hdfs://", "hdfs://one.example"},
+		{"hdfs://two.example:9000", "hdfs://prod"},
+		{"hdfs://ONE.example:8020", "hdfs://one.EXAMPLE"},
 		{"hdfs://alone:8020", "hdfs://alone"},
 	} {
 		t.Run(c.recorded+" "+c.root, func(t *testing.T) {
@@ -370,8 +377,11 @@ func TestAStoreHasOneIdentityWhateverItsName(t *testing.T) {
 		})
 	}
 	for _, c := range []struct{ one, other string }{
-		{"s3a://bucket/x", "s3a://Bucket/x"}, {"gs://bucket/x", "s3://bucket/x"}, {"azblob://box/x", "abfss://box@another.dfs.core.windows.net/x"},
-		{"hdfs://other/x", "hdfs:///x"}, {"hdfs://alone:8020/x", "hdfs://alone:9000/x"},
+		{"s3a://bucket/x", "s3a://Bucket/x"},
+		{"gs://bucket/x", "s3://bucket/x"},
+		{"azblob://box/x", "abfss://box@another.dfs.core.windows.net/x"},
+		{"hdfs://other/x", "hdfs:///x"},
+		{"hdfs://alone:8020/x", "hdfs://alone:9000/x"},
 	} {
 		one, err := filesystem.ParseName(c.one)
 		must(t, err)

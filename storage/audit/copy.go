@@ -80,9 +80,8 @@ type copier struct {
 	*Auditor
 	from     storage.Pointer
 	to       string
-	data     []byte              // of the metadata file, as it was at the beginning
-	source   metadata.Checkpoint // as it is written there
-	verified *verifier           // of the source
+	data     []byte    // of the metadata file, as it was at the beginning
+	verified *verifier // of the source
 	files    []copiedFile
 	targets  map[string]string // by where a file is now
 	dirs     map[string]string // of merged files, by where they are now

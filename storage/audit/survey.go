@@ -65,10 +65,9 @@ func (a *Auditor) survey(ctx context.Context, roots []string) (*survey, error) {
 			}
 		}
 	}
-	byPath := func(a, b string) int { return strings.Compare(a, b) }
-	slices.SortFunc(s.checkpoints, func(a, b foundCheckpoint) int { return byPath(a.Location, b.Location) })
-	slices.SortFunc(s.unfinished, func(a, b unfinished) int { return byPath(a.location, b.location) })
-	slices.SortFunc(s.passed, func(a, b PassedOver) int { return byPath(a.Path, b.Path) })
+	slices.SortFunc(s.checkpoints, func(a, b foundCheckpoint) int { return strings.Compare(a.Location, b.Location) })
+	slices.SortFunc(s.unfinished, func(a, b unfinished) int { return strings.Compare(a.location, b.location) })
+	slices.SortFunc(s.passed, func(a, b PassedOver) int { return strings.Compare(a.Path, b.Path) })
 	return s, nil
 }
 

@@ -30,10 +30,10 @@ var (
 		" give the directory of a checkpoint, or the _metadata file in it")
 
 	// Flink 1.2 and 1.3 read version 0; Flink 1.2 to 1.10 read version 1.
-	ErrTooOld = errors.New("Flink 1.1 or 1.2 wrote the file, and Flink 1.11 and later do not read it:" +
+	ErrTooOld = errors.New("written by Flink 1.1 or 1.2, and Flink 1.11 and later do not read it:" +
 		" restore it with Flink 1.3, take a savepoint there, and upgrade from that savepoint step by step")
 
-	ErrTooNew = errors.New("a Flink newer than 2.3 wrote the file, or its version number is damaged:" +
+	ErrTooNew = errors.New("written by a Flink newer than 2.3, or the version number is damaged:" +
 		" read it with a newer release, or use another checkpoint")
 
 	ErrLegacyState = errors.New("legacy state (from Flink <= 1.1, created through the 'Checkpointed' interface) is no longer supported since Flink 1.4:" +

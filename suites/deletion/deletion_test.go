@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -146,12 +147,10 @@ func expire(w *world, root string) int {
 }
 
 func TestNothingThatIsNeededIsEverDeleted(t *testing.T) {
-	deleted := 0
+	deleted, worlds, dir := 0, 0, t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
-		dir, err := os.MkdirTemp("", "snapback-deletion-*")
-		if err != nil {
-			t.Fatal(err)
-		}
+		worlds++
+		dir := filepath.Join(dir, strconv.Itoa(worlds))
 		defer func() { _ = os.RemoveAll(dir) }() // only a test's
 		n, destroyed := surviving(t, dir, orphans, expire)
 		deleted += n
@@ -205,11 +204,8 @@ func namesIn(files filesystem.FileSystem, pointer string) []string {
 
 // The property finds a tool that deletes without a proof.
 func TestThePropertyFindsAToolWithoutAProof(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "world")
 	worlds := rapid.Custom(func(t *rapid.T) string {
-		dir, err := os.MkdirTemp("", "snapback-deletion-*")
-		if err != nil {
-			t.Fatal(err)
-		}
 		defer func() { _ = os.RemoveAll(dir) }() // only a test's
 		_, destroyed := surviving(t, dir, naive)
 		return fmt.Sprint(destroyed)

@@ -399,8 +399,8 @@ func (s *storage) entry(name string, e filesystem.Entry) filesystem.Entry {
 }
 
 func (s *storage) denied(name string) error {
-	real, err := filepath.EvalSymlinks(s.at(name))
-	if err == nil && s.w.closed[real] {
+	resolved, err := filepath.EvalSymlinks(s.at(name))
+	if err == nil && s.w.closed[resolved] {
 		return filesystem.Failure("list", name, fs.ErrPermission)
 	}
 	return nil

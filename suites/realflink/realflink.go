@@ -9,6 +9,7 @@ package realflink
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"embed"
@@ -124,10 +125,28 @@ func Run[Line any](ctx context.Context, f *Flink, dir string, arguments ...strin
 	command.Env = append(os.Environ(), "FLINK_PLUGINS_DIR="+f.plugins)
 	command.Dir = dir
 	starter := process.NewStarter()
-	output, err := starter.Run(ctx, dir, "flink-"+arguments[0], command)
+	output, err := starter.Run(ctx, dir, logOf(arguments[0]), command)
 	if err := errors.Join(err, starter.Close()); err != nil {
 		return nil, fmt.Errorf("flink %s: %w\n%s", arguments[0], err, output)
 	}
+	return decode[Line](arguments[0], output)
+}
+
+// logOf is the name under which the output of a command is kept.
+func logOf(command string) string { return "flink-" + command }
+
+// Printed decodes the lines that a command has printed until now, which runs with a
+// directory for its output.
+func Printed[Line any](dir, command string) ([]Line, error) {
+	output, err := os.ReadFile(filepath.Join(dir, logOf(command)+".log"))
+	if err != nil {
+		return nil, err
+	}
+	whole := output[:bytes.LastIndexByte(output, '\n')+1]
+	return decode[Line](command, string(whole))
+}
+
+func decode[Line any](command, output string) ([]Line, error) {
 	var lines []Line
 	scanner := bufio.NewScanner(strings.NewReader(output))
 	scanner.Buffer(nil, lineMax)
@@ -137,7 +156,7 @@ func Run[Line any](ctx context.Context, f *Flink, dir string, arguments ...strin
 		}
 		var line Line
 		if err := json.Unmarshal(scanner.Bytes(), &line); err != nil {
-			return nil, fmt.Errorf("flink %s printed %q: %w", arguments[0], scanner.Text(), err)
+			return nil, fmt.Errorf("flink %s printed %q: %w", command, scanner.Text(), err)
 		}
 		lines = append(lines, line)
 	}
