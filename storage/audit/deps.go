@@ -61,13 +61,9 @@ func (a *Auditor) Deps(ctx context.Context, text string, options DepsOptions) (D
 	if err != nil {
 		return Deps{}, &storage.NotFoundError{Why: err.Error()}
 	}
-	var roots []string
-	for _, other := range options.Also {
-		root, err := a.root(other)
-		if err != nil {
-			return Deps{}, err
-		}
-		roots = append(roots, root)
+	roots, err := a.rootsOf(options.Also)
+	if err != nil {
+		return Deps{}, err
 	}
 	// First the files, then the claims: see claims.
 	of, err := a.filesIn(ctx, text, name)

@@ -93,13 +93,9 @@ type expiry struct {
 }
 
 func (a *Auditor) expiry(ctx context.Context, root string, options ExpireOptions) (*expiry, error) {
-	var roots []string
-	for _, text := range append([]string{root}, options.Also...) {
-		name, err := a.root(text)
-		if err != nil {
-			return nil, err
-		}
-		roots = append(roots, name)
+	roots, err := a.rootsOf(append([]string{root}, options.Also...))
+	if err != nil {
+		return nil, err
 	}
 	c, err := a.collect(ctx, roots[0], roots, Shallow)
 	return &expiry{claims: c, root: roots[0], options: options}, err

@@ -140,18 +140,14 @@ func (c candidate) name() string {
 }
 
 func (a *Auditor) sweep(ctx context.Context, root string, options OrphanOptions) (*sweep, error) {
-	var roots []string
-	for _, text := range append([]string{root}, options.Also...) {
-		name, err := a.root(text)
-		if err != nil {
-			return nil, err
-		}
-		roots = append(roots, name)
+	roots, err := a.rootsOf(append([]string{root}, options.Also...))
+	if err != nil {
+		return nil, err
 	}
 	s := &sweep{root: roots[0], options: options, jobs: map[string]bool{}, holds: map[string]bool{}, activities: map[string]activity{}, positions: map[string]position{}}
 	s.onObjectStore = a.Files.CreatesWhole(s.root)
 	// First the files, then the claims: see claims.
-	err := a.walk(ctx, s.root, func(dir string, entries []filesystem.Entry, err error) []string {
+	err = a.walk(ctx, s.root, func(dir string, entries []filesystem.Entry, _ error) []string {
 		return s.look(a, dir, entries)
 	})
 	if err != nil {

@@ -211,6 +211,18 @@ func (a *Auditor) root(text string) (string, error) {
 	return name, nil
 }
 
+// rootsOf checks several roots.
+func (a *Auditor) rootsOf(texts []string) (roots []string, err error) {
+	for _, text := range texts {
+		root, err := a.root(text)
+		if err != nil {
+			return nil, err
+		}
+		roots = append(roots, root)
+	}
+	return roots, nil
+}
+
 // jobOf is the id of the job whose directory a checkpoint is in, if it is in one.
 func jobOf(location string) string {
 	if parent := path.Base(filesystem.Dir(location)); storage.ValidJobID(parent) {
