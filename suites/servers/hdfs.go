@@ -21,11 +21,11 @@ var javaOptions = []string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx2
 
 // HDFS is a NameNode and a DataNode.
 type HDFS struct {
-	URL string // as in hdfs://localhost:40010
+	URL     string // as in hdfs://localhost:40010
+	ConfDir string // with core-site.xml and hdfs-site.xml
 
 	servers  *Servers
 	jars     string
-	dir      string
 	state    string // URL of what the NameNode says of itself
 	datanode *process.Process
 }
@@ -63,7 +63,7 @@ func (s *Servers) HDFS() (*HDFS, error) {
 			return nil, err
 		}
 	}
-	h := &HDFS{URL: "hdfs://localhost:" + ports["NameNode"], servers: s, jars: jars, dir: dir}
+	h := &HDFS{URL: "hdfs://localhost:" + ports["NameNode"], servers: s, jars: jars, ConfDir: dir}
 	h.state = "http://127.0.0.1:" + ports["NameNodeHTTP"] + "/jmx?qry=Hadoop:service=NameNode,name="
 	if err := h.run("format", "server.namenode.NameNode", "-format", "-nonInteractive"); err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func (s *Servers) HDFS() (*HDFS, error) {
 
 // java is the command that runs one of Hadoop's classes.
 func (h *HDFS) java(class string, arguments ...string) *exec.Cmd {
-	all := append([]string{"-cp", h.dir + string(os.PathListSeparator) + filepath.Join(h.jars, "*")}, javaOptions...)
+	all := append([]string{"-cp", h.ConfDir + string(os.PathListSeparator) + filepath.Join(h.jars, "*")}, javaOptions...)
 	return exec.Command("java", append(append(all, "org.apache.hadoop.hdfs."+class), arguments...)...)
 }
 

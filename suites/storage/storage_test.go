@@ -11,7 +11,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"gocloud.dev/blob"
 	_ "gocloud.dev/blob/azureblob"
 
 	"github.com/snapback/snapback/storage/filesystem"
@@ -74,6 +73,9 @@ func start() error {
 			}
 		}
 	}
+	if err := makeContainer(servers.Bucket); err != nil {
+		return err
+	}
 	if hadoop, err = started.HDFS(); err != nil {
 		return err
 	}
@@ -101,11 +103,6 @@ func TestStorage(t *testing.T) {
 
 // Every implementation is held to the one specification.
 func TestFileSystems(t *testing.T) {
-	container, err := blob.OpenBucket(context.Background(), "azblob://"+servers.Bucket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	makeContainer(t, container)
 	for name, root := range map[string]string{
 		"hdfs": hdfs + "/specification", "s3": bucket + "/specification",
 		"gs": "gs://" + servers.Bucket + "/specification", "azblob": "azblob://" + servers.Bucket + "/specification",
