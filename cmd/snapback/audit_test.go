@@ -196,7 +196,6 @@ func TestBadPlacesAreOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"expire", "--keep", "-1", job}, "--keep: want 0 or more, got -1"},
 		{[]string{"expire", "--keep", "0", job}, "want --older-than D with it"},
 		{[]string{"expire", "--delete", job}, "--delete: want --plan FILE, written before by: snapback expire --keep N --plan FILE " + job},
-		{[]string{"expire", "--delete", "--plan", plan, "--keep", "1", job}, "want the policy from the plan alone"},
 		{[]string{"expire", "--delete", "--plan", plan, job}, "plan: want a first line with schema snapback/expire-plan/1"},
 		{[]string{"expire", "--keep", "1", "--plan", plan, job}, "file exists; name another, or delete it"},
 		{[]string{"ls", "--job", "a", job}, "--job: want --latest with it"},
@@ -444,7 +443,10 @@ func TestACheckpointIsCopiedAndTheOldOnesExpire(t *testing.T) {
 	if got := snapback(t, "expire", "--keep", "1", "--plan", plan, job); got.code != exitFinding || !strings.Contains(got.stdout, "2 checkpoints are let go") {
 		t.Errorf("got %d, %s%s", got.code, got.stdout, got.stderr)
 	}
-	if got := snapback(t, "expire", "--delete", "--plan", plan, job); got.code != exitHolds || !strings.Contains(got.stdout, "deleted 2 checkpoints") {
+	if got := snapback(t, "expire", "--delete", "--keep", "2", "--plan", plan, job); got.code != exitUsage || !strings.Contains(got.stderr, "was made with --keep 1 --older-than 0s") {
+		t.Errorf("got %d, %s", got.code, got.stderr)
+	}
+	if got := snapback(t, "expire", "--delete", "--keep", "1", "--plan", plan, job); got.code != exitHolds || !strings.Contains(got.stdout, "deleted 2 checkpoints") {
 		t.Errorf("got %d, %s%s", got.code, got.stdout, got.stderr)
 	}
 	if got := snapback(t, "ls", "--latest", job); got.code != exitHolds || got.stdout != "file:"+chk+"\n" {

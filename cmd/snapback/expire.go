@@ -42,8 +42,6 @@ func expireCommand() *cobra.Command {
 			return harness.Usagef("--older-than: want 0 or more, got %s", *older)
 		case *keep == 0 && *older == 0 && !plan.remove:
 			return harness.Usagef("--keep 0: want --older-than D with it, for it lets the newest checkpoint of each job go")
-		case plan.remove && policy:
-			return harness.Usagef("--delete: want the policy from the plan alone, without --keep and --older-than")
 		case !plan.remove && !policy:
 			return harness.Usagef("snapback expire: want --keep N or --older-than D, or both")
 		}
@@ -51,7 +49,7 @@ func expireCommand() *cobra.Command {
 			return err
 		}
 		if plan.remove {
-			return deleteExpired(command, &f, &plan, root, options)
+			return deleteExpired(command, &f, &plan, root, options, policy)
 		}
 		expiry, err := ask(command, &f, func(a *audit.Auditor) (audit.Expiry, error) { return a.Expire(command.Context(), root, options) })
 		if err != nil {
@@ -84,14 +82,20 @@ func (f *auditFlags) showExpiry(e audit.Expiry, row func(...string)) {
 	row(fmt.Sprintf("%s: %d checkpoints are let go, with %s that nobody else depends on; %d stay", e.Root, len(e.Expired), size(e.Bytes), e.Kept))
 }
 
-func deleteExpired(command *cobra.Command, f *auditFlags, plan *planFlags, root string, options audit.ExpireOptions) error {
+// deleteExpired deletes by the policy that a plan was made by. One that is given again must
+// be the same.
+func deleteExpired(command *cobra.Command, f *auditFlags, plan *planFlags, root string, options audit.ExpireOptions, given bool) error {
 	var planned []audit.Expired
+	asked := options.Policy
 	err := plan.read(func(from io.Reader) (err error) {
 		options.Policy, planned, err = audit.ReadExpirePlan(from, root)
 		return err
 	})
 	if err != nil {
 		return err
+	}
+	if given && asked != options.Policy {
+		return harness.Usagef("--plan: %s was made with --keep %d --older-than %s: leave these flags out, or make a new plan", plan.file, options.Policy.Keep, options.Policy.OlderThan)
 	}
 	done, err := ask(command, f, func(a *audit.Auditor) (audit.Expirations, error) {
 		return a.DeleteExpired(command.Context(), root, options, planned)

@@ -179,7 +179,7 @@ func newClaimant(found foundCheckpoint, key metadataKey, v *verifier, result Ver
 	case lost > 0 && v.move != nil:
 		claim.doubt = fmt.Sprintf("%s does not find %d of its files where it says, as %s; if they were moved, or have two names, add --rebase %s", where, lost, filesystem.URL(first), v.move)
 	case lost > 0:
-		claim.doubt = fmt.Sprintf("%s does not find %d of its files where it says, as %s: which they are is not known; say where with --rebase FROM=TO, or delete the checkpoint by hand if nobody needs it", where, lost, filesystem.URL(first))
+		claim.doubt = fmt.Sprintf("%s does not find %d of its files where it says, as %s: so it is not known which files it needs; say where they are with --rebase FROM=TO, or delete the checkpoint by hand if nobody needs it (Flink deletes files of older checkpoints when a job has claimed a newer one)", where, lost, filesystem.URL(first))
 	}
 	return claim
 }

@@ -356,10 +356,19 @@ func (v *verifier) check(ctx context.Context, f *referenced) error {
 		return v.checkChangelog(ctx, f, entry.Size)
 	}
 	if (f.size >= 0 && entry.Size != f.size) || entry.Size < f.atLeast {
+		v.noteOpen(f)
 		v.against(f, WrongSize, nil, f.wanted(), fmt.Sprintf("%d bytes", entry.Size))
 		return nil
 	}
 	return v.open(ctx, f)
+}
+
+// noteOpen notes that HDFS does not know the size of a file that is open for writing, as of
+// merged state that a job wrote just before it was canceled.
+func (v *verifier) noteOpen(f *referenced) {
+	if filesystem.Scheme(f.name) == "hdfs" {
+		v.note(fmt.Sprintf("HDFS does not know the whole size of a file that is still open for writing: if a job wrote %s a moment ago, close it with hdfs debug recoverLease -path PATH, or try again in an hour", filesystem.URL(f.name)))
+	}
 }
 
 // notFound notes that a file is missing, or why that is not known.
