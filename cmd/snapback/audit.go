@@ -27,6 +27,7 @@ const shownMax = 20
 type auditFlags struct {
 	format  string
 	moved   []string
+	planned []audit.Move // of the plan that is carried out
 	verbose bool
 	quiet   bool
 }
@@ -34,7 +35,7 @@ type auditFlags struct {
 func (f *auditFlags) register(command *cobra.Command) {
 	formatFlag(command, &f.format)
 	flags := command.Flags()
-	flags.StringArrayVar(&f.moved, "rebase", nil, "`FROM=TO`: recorded paths that begin with FROM are looked up under TO")
+	flags.StringArrayVar(&f.moved, "rebase", nil, "`FROM=TO`: recorded paths that begin with FROM are looked up under TO; may be given several times")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show everything, and every step")
 	flags.BoolVar(&f.quiet, "quiet", false, "show no progress")
 }
@@ -44,11 +45,20 @@ func (f *auditFlags) auditor(command *cobra.Command) (*audit.Auditor, *progress,
 	places := place.FromEnvironment()
 	a := &audit.Auditor{Files: schemes.At(places), Places: places}
 	for _, text := range f.moved {
+		from, to, _ := strings.Cut(text, "=")
+		if strings.Contains(text, "=") {
+			text = fromHere(from) + "=" + fromHere(to)
+		}
 		move, err := audit.ParseMove(text)
 		if err != nil {
 			return nil, nil, harness.Usagef("--rebase: %w", err)
 		}
 		a.Moved = append(a.Moved, move)
+	}
+	for _, move := range f.planned {
+		if !slices.Contains(a.Moved, move) {
+			a.Moved = append(a.Moved, move)
+		}
 	}
 	if err := checkFormat(f.format); err != nil {
 		return nil, nil, err
@@ -127,17 +137,36 @@ func places(names ...string) cobra.PositionalArgs {
 			return harness.Usagef("%s: want %s, got %d arguments", command.CommandPath(), strings.Join(names, " and "), len(given))
 		}
 		for i, place := range given {
-			if place == "" || strings.Contains(place, ":") {
-				continue
-			}
-			absolute, err := absolute(place)
-			if err != nil {
-				return err
-			}
-			given[i] = absolute
+			given[i] = fromHere(place)
 		}
 		return nil
 	}
+}
+
+// pathsVar is a flag that may be given several times, each time with a path or a URL.
+func pathsVar(command *cobra.Command, values *[]string, name, help string) {
+	command.Flags().Var(&paths{values}, name, help)
+}
+
+type paths struct{ values *[]string }
+
+func (p *paths) Set(text string) error {
+	*p.values = append(*p.values, fromHere(text))
+	return nil
+}
+
+func (p *paths) String() string { return "" }
+func (p *paths) Type() string   { return "stringArray" }
+
+// fromHere makes a local path absolute, and leaves a URL as it is.
+func fromHere(text string) string {
+	if text == "" || strings.Contains(text, ":") {
+		return text
+	}
+	if absolute, err := absolute(text); err == nil {
+		return absolute
+	}
+	return text
 }
 
 // absolute makes a path absolute. What follows a link and .. is beside the place that the

@@ -43,8 +43,8 @@ func TestAuditAnswersInWordsAndInJSON(t *testing.T) {
 		{[]string{"diff", job + "/chk-2", chk}, "added    4 files", "schema", "snapback/diff/1"},
 		{[]string{"orphans", job}, "0 orphans of 0 B", "checkpoints", 3.0},
 		{[]string{"deps", chk}, "nobody: may be deleted", "mayBeDeleted", true},
-		{[]string{"compat", chk, "--with", job + "/chk-2"}, "taken, as far as metadata tells", "accepted", true},
-		{[]string{"expire", "--keep", "3", job}, "0 checkpoints are let go", "kept", 3.0},
+		{[]string{"compat", chk, "--with", job + "/chk-2"}, "accepted, as far as metadata tells", "accepted", true},
+		{[]string{"expire", "--keep", "3", job}, "0 checkpoints to delete", "kept", 3.0},
 	} {
 		words, program := snapback(t, c.arguments...), snapback(t, append(c.arguments, "--format", "json")...)
 		if words.code != exitHolds || !strings.Contains(words.stdout, c.words) {
@@ -176,8 +176,8 @@ func TestBadPlacesAreOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"verify"}, "snapback verify: want PATH, got 0 arguments"},
 		{[]string{"diff", chk}, "snapback diff: want A and B, got 1 arguments"},
 		{[]string{"verify", "/nowhere"}, `cannot find checkpoint "/nowhere": no such file or directory`},
-		{[]string{"verify", job}, "is not a checkpoint, but holds some: 3 from chk-1 to chk-3; the newest is file:" + chk},
-		{[]string{"inspect", filepath.Dir(job)}, "job 000000000000000000000000c0ffee02 has 3 from chk-1 to chk-3"},
+		{[]string{"verify", job}, "is not a checkpoint, but holds 3, from chk-1 to chk-3: the newest is file:" + chk},
+		{[]string{"inspect", filepath.Dir(job)}, "holds directories of 1 jobs: see snapback ls file:" + filepath.Dir(job)},
 		{[]string{"verify", filepath.Join(job, "shared")}, "cannot find"},
 		{[]string{"inspect", filepath.Join(samples, "README")}, "no such file or directory"},
 		{[]string{"inspect", "main.go"}, "cannot find checkpoint"},
@@ -440,7 +440,7 @@ func TestACheckpointIsCopiedAndTheOldOnesExpire(t *testing.T) {
 	if got := snapback(t, "verify", "--deep", to); got.code != exitHolds {
 		t.Errorf("got %d, %s", got.code, got.stdout)
 	}
-	if got := snapback(t, "expire", "--keep", "1", "--plan", plan, job); got.code != exitFinding || !strings.Contains(got.stdout, "2 checkpoints are let go") {
+	if got := snapback(t, "expire", "--keep", "1", "--plan", plan, job); got.code != exitFinding || !strings.Contains(got.stdout, "2 checkpoints to delete") {
 		t.Errorf("got %d, %s%s", got.code, got.stdout, got.stderr)
 	}
 	if got := snapback(t, "expire", "--delete", "--keep", "2", "--plan", plan, job); got.code != exitUsage || !strings.Contains(got.stderr, "was made with --keep 1 --older-than 0s") {

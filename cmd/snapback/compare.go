@@ -100,14 +100,14 @@ func showCompatibility(c audit.Compatibility, row func(...string)) {
 	row()
 	for _, r := range c.Refusals {
 		row(fmt.Sprintf("refused: operator %s: %s", r.Operator, r.Why))
-		row("  goes with: " + r.Unless)
+		row("  fix: " + r.Unless)
 	}
 	for _, note := range c.Notes {
 		row("note: " + note)
 	}
-	answer := "taken, as far as metadata tells"
-	if !c.Accepted {
-		answer = fmt.Sprintf("REFUSED for %d reasons", len(c.Refusals))
+	if c.Accepted {
+		row(fmt.Sprintf("accepted, as far as metadata tells: the job that wrote %s can restore %s", c.Job, c.From))
+		return
 	}
-	row(fmt.Sprintf("%s: %s by the job that wrote %s", answer, c.From, c.Job))
+	row(fmt.Sprintf("REFUSED for %d reasons: the job that wrote %s cannot restore %s as it is", len(c.Refusals), c.Job, c.From))
 }

@@ -31,6 +31,7 @@ func copyCommand() *cobra.Command {
 		var failed *audit.CopyError
 		switch {
 		case errors.As(err, &bad) && !errors.As(err, &failed):
+			_, _ = fmt.Fprintln(command.ErrOrStderr(), "nothing was copied: A cannot be restored from")
 			return showVerification(command, &f, bad.Verification)
 		case err != nil:
 			return err

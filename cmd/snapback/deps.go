@@ -26,7 +26,7 @@ func depsCommand() *cobra.Command {
 		Args: places("PATH"),
 	}
 	f.register(command)
-	command.Flags().StringArrayVar(&also, "also", nil, "another `ROOT`, whose checkpoints are asked too; may be given several times")
+	pathsVar(command, &also, "also", "another `ROOT`, whose checkpoints are asked too; may be given several times")
 	command.RunE = func(command *cobra.Command, arguments []string) error {
 		options := audit.DepsOptions{Now: time.Now(), Also: also}
 		deps, err := ask(command, &f, func(a *audit.Auditor) (audit.Deps, error) { return a.Deps(command.Context(), arguments[0], options) })
@@ -43,7 +43,7 @@ func depsCommand() *cobra.Command {
 
 func (f *auditFlags) showDeps(d audit.Deps, row func(...string)) {
 	if len(d.Dependents) > 0 {
-		row("DEPENDENT", "KIND", "ID", "FILES", "BYTES", "AS")
+		row("DEPENDENT", "KIND", "ID", "FILES", "BYTES", "FOR EXAMPLE")
 	}
 	f.some(len(d.Dependents), row, "", func(i int) {
 		x := d.Dependents[i]

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strconv"
 	"time"
 
@@ -55,12 +54,13 @@ func expireCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := plan.write(expiry.WritePlan); err != nil {
+		if err := plan.write(expiry.WritePlan, len(expiry.Expired)); err != nil {
 			return err
 		}
 		if err := show(command, f.format, expiry, func(row func(...string)) { f.showExpiry(expiry, row) }); err != nil {
 			return err
 		}
+		plan.next(command, &f, "expire", root, len(expiry.Expired))
 		return verdictOfAll(expiry.Denied(), len(expiry.Expired) > 0, len(expiry.Doubts) > 0)
 	}
 	return command
@@ -69,7 +69,7 @@ func expireCommand() *cobra.Command {
 func (f *auditFlags) showExpiry(e audit.Expiry, row func(...string)) {
 	f.showDoubts(e.Doubts, row)
 	if len(e.Expired) > 0 {
-		row("JOB", "KIND", "ID", "WRITTEN", "FILES", "COMES FREE", "PATH")
+		row("JOB", "KIND", "ID", "WRITTEN", "FILES", "FREES", "PATH")
 	}
 	f.some(len(e.Expired), row, "", func(i int) {
 		x := e.Expired[i]
@@ -79,29 +79,28 @@ func (f *auditFlags) showExpiry(e audit.Expiry, row func(...string)) {
 		}
 		row(job, x.Kind, strconv.FormatInt(x.ID, 10), x.Modified.UTC().Format(time.DateTime), strconv.Itoa(x.Files), size(x.Bytes), x.Path)
 	})
-	row(fmt.Sprintf("%s: %d checkpoints are let go, with %s that nobody else depends on; %d stay", e.Root, len(e.Expired), size(e.Bytes), e.Kept))
+	for _, note := range e.Notes {
+		row(note)
+	}
+	row(fmt.Sprintf("%s: %d checkpoints to delete, with %s that nobody else depends on; %d stay", e.Root, len(e.Expired), size(e.Bytes), e.Kept))
 }
 
 // deleteExpired deletes by the policy that a plan was made by. One that is given again must
 // be the same.
 func deleteExpired(command *cobra.Command, f *auditFlags, plan *planFlags, root string, options audit.ExpireOptions, given bool) error {
-	var planned []audit.Expired
-	asked := options.Policy
-	err := plan.read(func(from io.Reader) (err error) {
-		options.Policy, planned, err = audit.ReadExpirePlan(from, root)
-		return err
-	})
+	planned, err := readPlan(plan, f, root, audit.ReadExpirePlan)
 	if err != nil {
 		return err
 	}
-	if given && asked != options.Policy {
-		return harness.Usagef("--plan: %s was made with --keep %d --older-than %s: leave these flags out, or make a new plan", plan.file, options.Policy.Keep, options.Policy.OlderThan)
+	if given && planned.Policy != options.Policy {
+		return harness.Usagef("--plan: %s was made with --keep %d --older-than %s: leave these flags out, or make a new plan", plan.file, planned.Policy.Keep, planned.Policy.OlderThan)
 	}
+	options.Policy, options.Also = planned.Policy, plan.also
 	done, err := ask(command, f, func(a *audit.Auditor) (audit.Expirations, error) {
-		return a.DeleteExpired(command.Context(), root, options, planned)
+		return a.DeleteExpired(command.Context(), root, options, planned.Lines)
 	})
 	if shown := show(command, f.format, done, func(row func(...string)) {
-		row(fmt.Sprintf("deleted %d checkpoints: %d files of %s; kept %d", len(done.Deleted), done.Files, size(done.Bytes), len(done.Kept)))
+		row(fmt.Sprintf("deleted %d checkpoints: %d files of %s; kept %d%s", len(done.Deleted), done.Files, size(done.Bytes), len(done.Kept), alreadyGone(done.Gone)))
 		f.showKept(done.Kept, row)
 	}); shown != nil {
 		return shown

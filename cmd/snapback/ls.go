@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,6 +37,9 @@ func lsCommand() *cobra.Command {
 			return err
 		}
 		if *latest {
+			if strings.Contains(*job, "/") {
+				*job = fromHere(*job)
+			}
 			return f.showLatest(command, list, *job)
 		}
 		if err := show(command, f.format, list, func(row func(...string)) { showList(list, row) }); err != nil {
@@ -72,6 +76,11 @@ func (f *auditFlags) showLatest(command *cobra.Command, list audit.List, job str
 			return err
 		}
 	}
+	for _, note := range list.Notes {
+		if !f.quiet {
+			_, _ = fmt.Fprintln(command.ErrOrStderr(), "note:", note)
+		}
+	}
 	if path, no := list.Denied(); no {
 		return harness.Usagef("there may be a newer one: %s: %w", path, fs.ErrPermission)
 	}
@@ -79,7 +88,11 @@ func (f *auditFlags) showLatest(command *cobra.Command, list audit.List, job str
 		return nil
 	}
 	if !f.quiet {
-		_, _ = fmt.Fprintf(command.ErrOrStderr(), "snapback: there is no checkpoint under %s that can be restored from\n", list.Root)
+		of := ""
+		if job != "" {
+			of = " of job " + job
+		}
+		_, _ = fmt.Fprintf(command.ErrOrStderr(), "snapback: there is no checkpoint%s under %s that can be restored from; list them without --latest\n", of, list.Root)
 	}
 	return found()
 }
@@ -88,7 +101,10 @@ func showList(list audit.List, row func(...string)) {
 	restorable, at := 0, 0
 	for _, g := range list.Jobs {
 		name := "job " + g.Job
-		if g.Job == "" {
+		switch {
+		case g.Mixed && g.Checkpoints > 1:
+			name = "several jobs may be mixed"
+		case g.Job == "":
 			name = "job not known"
 		}
 		row(fmt.Sprintf("%s, in %s: %d checkpoints, %d can be restored from", name, g.Directory, g.Checkpoints, g.Restorable))

@@ -46,12 +46,13 @@ func orphansCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := plan.write(orphans.WritePlan); err != nil {
+		if err := plan.write(orphans.WritePlan, len(orphans.Orphans)); err != nil {
 			return err
 		}
 		if err := show(command, f.format, orphans, func(row func(...string)) { f.showOrphans(orphans, row) }); err != nil {
 			return err
 		}
+		plan.next(command, &f, "orphans", root, len(orphans.Orphans))
 		return verdictOfAll(orphans.Denied(), len(orphans.Orphans) > 0, len(orphans.Doubts) > 0)
 	}
 	return command
@@ -82,7 +83,7 @@ func (p *planFlags) register(command *cobra.Command) {
 	flags := command.Flags()
 	flags.StringVar(&p.file, "plan", "", "`file` to write a plan to; with --delete, to read it from")
 	flags.BoolVar(&p.remove, "delete", false, "delete what is in the plan, as far as it is proven anew that nobody depends on it")
-	flags.StringArrayVar(&p.also, "also", nil, "another `ROOT`, whose checkpoints may depend on files under this one; may be given several times")
+	pathsVar(command, &p.also, "also", "another `ROOT`, whose checkpoints may depend on files under this one; may be given several times")
 }
 
 // check wants a plan that can be read, or whose file can be made.
@@ -99,9 +100,9 @@ func (p *planFlags) check(verb, root string) error {
 	return nil
 }
 
-// write writes a plan, if one is wanted.
-func (p *planFlags) write(write func(to io.Writer) error) error {
-	if p.file == "" {
+// write writes a plan, if one is wanted, and there is something to plan.
+func (p *planFlags) write(write func(to io.Writer) error, n int) error {
+	if p.file == "" || n == 0 {
 		return nil
 	}
 	file, err := os.OpenFile(p.file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
@@ -115,37 +116,51 @@ func (p *planFlags) write(write func(to io.Writer) error) error {
 	return file.Close()
 }
 
-// read reads a plan.
-func (p *planFlags) read(read func(from io.Reader) error) error {
+// next says what comes after a plan was written.
+func (p *planFlags) next(command *cobra.Command, f *auditFlags, verb, root string, n int) {
+	switch {
+	case p.file == "" || f.quiet:
+	case n == 0:
+		_, _ = fmt.Fprintln(command.ErrOrStderr(), "there is nothing to delete: no plan was written")
+	default:
+		_, _ = fmt.Fprintf(command.ErrOrStderr(), "plan written to %s: look at it, remove the lines of what shall stay (not the first line), then: snapback %s --delete --plan %s %s\n", p.file, verb, p.file, root)
+	}
+}
+
+// readPlan reads a plan, and takes over the roots and moves that it was made with.
+func readPlan[Line any](p *planFlags, f *auditFlags, root string, read func(from io.Reader, root string) (audit.Plan[Line], error)) (audit.Plan[Line], error) {
 	file, err := os.Open(p.file)
 	if err != nil {
-		return harness.Usagef("--plan: %w", err)
+		return audit.Plan[Line]{}, harness.Usagef("--plan: %w", err)
 	}
 	defer func() { _ = file.Close() }() // only read from
-	if err := read(file); err != nil {
-		return harness.Usagef("--plan: %s: %w", p.file, err)
+	plan, err := read(file, root)
+	if err != nil {
+		return plan, harness.Usagef("--plan: %s: %w", p.file, err)
 	}
-	return nil
+	p.also = append(p.also, plan.Also...)
+	f.planned = plan.Moved
+	return plan, nil
 }
 
 func deleteOrphans(command *cobra.Command, f *auditFlags, plan *planFlags, root string, options audit.OrphanOptions) error {
-	var planned []audit.Orphan
-	err := plan.read(func(from io.Reader) (err error) {
-		planned, err = audit.ReadPlan(from, root)
-		return err
-	})
+	planned, err := readPlan(plan, f, root, audit.ReadPlan)
 	if err != nil {
 		return err
 	}
+	options.Also = plan.also
+	if !command.Flags().Changed("age") {
+		options.Age = planned.Age
+	}
 	deleted, err := ask(command, f, func(a *audit.Auditor) (audit.Deleted, error) {
-		return a.Delete(command.Context(), root, options, planned)
+		return a.Delete(command.Context(), root, options, planned.Lines)
 	})
 	if shown := show(command, f.format, deleted, func(row func(...string)) {
 		total := int64(0)
 		for _, orphan := range deleted.Deleted {
 			total += orphan.Bytes
 		}
-		row(fmt.Sprintf("deleted %d files of %s, kept %d", len(deleted.Deleted), size(total), len(deleted.Kept)))
+		row(fmt.Sprintf("deleted %d files of %s, kept %d%s", len(deleted.Deleted), size(total), len(deleted.Kept), alreadyGone(deleted.Gone)))
 		f.showKept(deleted.Kept, row)
 	}); shown != nil {
 		return shown
@@ -154,6 +169,14 @@ func deleteOrphans(command *cobra.Command, f *auditFlags, plan *planFlags, root 
 		return err
 	}
 	return verdictOfAll(deleted.Denied(), len(deleted.Kept) > 0, false)
+}
+
+// alreadyGone says how much of a plan somebody else has carried out.
+func alreadyGone(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d were gone already", n)
 }
 
 func (f *auditFlags) showKept(kept []audit.Kept, row func(...string)) {
@@ -183,11 +206,9 @@ func (f *auditFlags) showOrphans(o audit.Orphans, row func(...string)) {
 	}
 	f.showDoubts(o.Doubts, row)
 	for _, u := range o.Unknown {
-		row(fmt.Sprintf("unknown: %d files, %s, as %s: %s", u.Files, size(u.Bytes), u.First, u.Reason))
+		row(fmt.Sprintf("unknown: %d files, %s, for example %s: %s", u.Files, size(u.Bytes), u.First, u.Reason))
 	}
-	if len(o.Empty) > 0 {
-		row(fmt.Sprintf("empty directories: %d, as %s", len(o.Empty), o.Empty[0]))
-	}
+	f.some(len(o.Empty), row, "", func(i int) { row("empty directory: " + o.Empty[i]) })
 	row(fmt.Sprintf("%s: %d files, %d of them referred to by %d checkpoints; %d orphans of %s", o.Root, o.Files, o.Referenced, o.Checkpoints, len(o.Orphans), size(total)))
 }
 

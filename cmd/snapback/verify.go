@@ -43,17 +43,20 @@ func verifyCommand() *cobra.Command {
 // showVerification prints a verification; one that found something is an error.
 func showVerification(command *cobra.Command, f *auditFlags, v audit.Verification) error {
 	err := show(command, f.format, v, func(row func(...string)) {
-		answer := "restorable"
+		answer, about := "restorable", "lost:    "
 		switch {
 		case v.Unproven:
-			answer = "NOT KNOWN"
+			answer, about = "NOT KNOWN", "concerns:"
 		case !v.Restorable:
 			answer = "NOT restorable"
 		}
 		row(fmt.Sprintf("%s: %s (%d files, %s)", answer, v.Path, v.Checked.Files, size(v.Checked.Bytes)))
-		f.some(len(v.Findings), row, "", func(i int) { showFinding(v.Findings[i], row) })
+		f.some(len(v.Findings), row, "", func(i int) { showFinding(v.Findings[i], about, row) })
 		if v.Outside.Files > 0 {
 			row(fmt.Sprintf("  %d of its files lie outside this directory, in %s", v.Outside.Files, f.firstOf(v.Outside.Directories)))
+		}
+		if v.Checked.Checksums > 0 {
+			row(fmt.Sprintf("  checksums or digests compared: of %d files; damage of the others shows in their sizes only", v.Checked.Checksums))
 		}
 		for _, note := range v.Notes {
 			row("  note: " + note)
@@ -68,7 +71,7 @@ func showVerification(command *cobra.Command, f *auditFlags, v audit.Verificatio
 	return found()
 }
 
-func showFinding(finding audit.Finding, row func(...string)) {
+func showFinding(finding audit.Finding, about string, row func(...string)) {
 	where := ""
 	if finding.Offset != nil {
 		where = fmt.Sprintf(" at offset %d", *finding.Offset)
@@ -80,7 +83,7 @@ func showFinding(finding audit.Finding, row func(...string)) {
 	row("    expected: " + finding.Expected)
 	row("    found:    " + finding.Found)
 	if finding.Operator != "" {
-		row(fmt.Sprintf("    lost:     operator %s, %s", finding.Operator, finding.State))
+		row(fmt.Sprintf("    %s operator %s, %s", about, finding.Operator, finding.State))
 	}
 }
 
@@ -108,10 +111,11 @@ func sealCommand() *cobra.Command {
 			return showVerification(command, &f, verification)
 		}
 		sealed := struct {
-			Seal  string `json:"seal"`
-			Files int    `json:"files"`
-			Bytes int64  `json:"bytes"`
-		}{name, verification.Checked.Files, verification.Checked.Bytes}
+			Schema string `json:"schema"`
+			Seal   string `json:"seal"`
+			Files  int    `json:"files"`
+			Bytes  int64  `json:"bytes"`
+		}{"snapback/sealed/1", name, verification.Checked.Files, verification.Checked.Bytes}
 		return show(command, f.format, sealed, func(row func(...string)) {
 			row(fmt.Sprintf("sealed: %s (%d files, %s)", name, sealed.Files, size(sealed.Bytes)))
 		})

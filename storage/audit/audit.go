@@ -38,6 +38,7 @@ type Auditor struct {
 	Progress func(what string, done, of int64)
 
 	mu       sync.Mutex
+	asked    bool          // where some file is
 	matched  map[Move]bool // moves that some recorded path began with
 	recorded string        // the directory of some recorded absolute path
 }
@@ -65,6 +66,9 @@ func ParseMove(text string) (Move, error) {
 // file returns where the file of a stream is now; nothing for a stream without one.
 func (a *Auditor) file(location string, stream metadata.Stream) (string, error) {
 	name, _, err := storage.FileOf(location, stream)
+	a.mu.Lock()
+	a.asked = true
+	a.mu.Unlock()
 	if _, relative := stream.(*metadata.RelativeFile); relative || name == "" {
 		return name, err
 	}
@@ -104,12 +108,13 @@ func (e *UnmatchedMoveError) Error() string {
 	return fmt.Sprintf("--rebase %s matched nothing: recorded paths are as in %s", e.Move, filesystem.URL(e.Recorded))
 }
 
-// Unmatched returns an error for the first move that concerned no path so far.
+// Unmatched returns an error for the first move that concerned no path so far. Where no
+// checkpoint could be read, nothing is said of moves.
 func (a *Auditor) Unmatched() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, m := range a.Moved {
-		if !a.matched[m] {
+		if a.asked && !a.matched[m] {
 			return &UnmatchedMoveError{Move: m, Recorded: a.recorded}
 		}
 	}

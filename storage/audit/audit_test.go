@@ -434,7 +434,7 @@ func TestOnlyWhatIsPlannedAndStillAnOrphanIsDeleted(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(job, "shared/left"), []byte("changed"), 0o600)) // young again
 	must(t, os.WriteFile(filepath.Join(job, "shared/new"), []byte("not planned"), 0o600))
 	before := verify(t, auditor(root), filepath.Join(job, "chk-4"), audit.Deep)
-	deleted, err := auditor(root).Delete(context.Background(), dir, audit.OrphanOptions{Now: time.Now(), Age: time.Hour}, planned)
+	deleted, err := auditor(root).Delete(context.Background(), dir, audit.OrphanOptions{Now: time.Now(), Age: planned.Age}, planned.Lines)
 	must(t, err)
 	if len(deleted.Deleted) != 7 || len(deleted.Kept) != 1 || !strings.HasSuffix(deleted.Kept[0].Path, "shared/left") {
 		t.Errorf("got %+v", deleted)

@@ -175,11 +175,11 @@ func newClaimant(found foundCheckpoint, key metadataKey, v *verifier, result Ver
 	where := filesystem.URL(found.Location)
 	switch {
 	case v.broken != nil:
-		claim.doubt = fmt.Sprintf("%s cannot be read, and may refer to any file: mend it, or delete it by hand if nobody needs it (%s)", filesystem.URL(found.Metadata), brief(v.broken))
+		claim.doubt = fmt.Sprintf("%s cannot be read, and may refer to any file: put back a backup of it, or delete its whole directory if nobody needs it (%s)", filesystem.URL(found.Metadata), brief(v.broken))
 	case lost > 0 && v.move != nil:
 		claim.doubt = fmt.Sprintf("%s does not find %d of its files where it says, as %s; if they were moved, or have two names, add --rebase %s", where, lost, filesystem.URL(first), v.move)
 	case lost > 0:
-		claim.doubt = fmt.Sprintf("%s does not find %d of its files where it says, as %s: so it is not known which files it needs; say where they are with --rebase FROM=TO, or delete the checkpoint by hand if nobody needs it (Flink deletes files of older checkpoints when a job has claimed a newer one)", where, lost, filesystem.URL(first))
+		claim.doubt = fmt.Sprintf("%s does not find %d of its files where it says, as %s: so it is not known which files it needs; say where they are with --rebase FROM=TO, or delete the checkpoint's whole directory if nobody needs it (Flink deletes files of older checkpoints when a job has claimed a newer one)", where, lost, filesystem.URL(first))
 	}
 	return claim
 }
@@ -265,16 +265,17 @@ func (c *claims) activityIn(job string) activity {
 }
 
 // busy says why a file of a job that nothing refers to may be about to be referred to, by a
-// checkpoint in progress. A file that is older than an hour never is: no checkpoint takes
-// so long (by default Flink gives up after ten minutes).
-func (of activity) busy(file filesystem.Entry, onObjectStore bool, now time.Time, age time.Duration) string {
+// checkpoint in progress: it lies within its directory, was written since it began, or is
+// younger than an hour. (By default Flink gives a checkpoint up after ten minutes.)
+func (of activity) busy(file filesystem.Entry, within bool, onObjectStore bool, now time.Time, age time.Duration) string {
 	recent := max(age, DefaultAge)
-	if now.Sub(file.Modified) >= recent {
-		return ""
+	young := now.Sub(file.Modified) < recent
+	if of.started != nil && now.Sub(of.started.newest.Modified) < recent && (young || within || !file.Modified.Before(of.started.oldest)) {
+		return fmt.Sprintf("%s of its job may be in progress: try again when it is complete, or an hour old", filesystem.URL(of.started.location))
 	}
 	switch {
-	case of.started != nil && now.Sub(of.started.newest.Modified) < recent:
-		return fmt.Sprintf("%s of its job may be in progress: try again when it is complete, or an hour old", filesystem.URL(of.started.location))
+	case !young:
+		return ""
 	case of.changelog:
 		return "its job uses the changelog, which writes state between checkpoints: try again when the file is an hour old"
 	case onObjectStore && (of.newest == nil || !file.Modified.Before(of.newest.entry.Modified)):

@@ -76,6 +76,12 @@ func (a *Auditor) Compat(checkpoint, with string) (Compatibility, error) {
 	for _, o := range wanted {
 		c.Operators = append(c.Operators, matched(InJob, o, nil))
 	}
+	if from.Checkpoint.Version > job.Checkpoint.Version {
+		c.Refusals = append(c.Refusals, Refusal{
+			Operator: "(all)", Why: fmt.Sprintf("Flink before %s cannot read its metadata (version %d), and the job ran on an older one (version %d)", from.Checkpoint.ReadableSince(), from.Checkpoint.Version, job.Checkpoint.Version),
+			Unless: "the job runs on Flink " + from.Checkpoint.ReadableSince() + " or later",
+		})
+	}
 	slices.SortFunc(c.Operators, func(a, b Matched) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortStableFunc(c.Refusals, func(a, b Refusal) int { return cmp.Compare(a.Operator, b.Operator) })
 	c.note(&from.Checkpoint)
@@ -161,6 +167,7 @@ func (c *Compatibility) note(from *metadata.Checkpoint) {
 		c.addNote(fmt.Sprintf("%d operators of the job are not in the checkpoint: they start without state", fresh))
 	}
 	c.addNote("read by the loaders of Flink " + from.ReadableSince() + " to " + readableTo)
+	c.addNote("whether its files are there was not looked at: see snapback verify")
 	c.addNote("types of state and their serializers are not in the metadata: whether they fit shows only when Flink restores")
 }
 

@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/metadata"
@@ -124,11 +126,18 @@ func (a *Auditor) copier(ctx context.Context, from, to string) (*copier, error) 
 
 // isFree checks that the target is a new directory, or an empty one.
 func (a *Auditor) isFree(found storage.Pointer, target, text string) error {
+	if a.isSame(target, found.Location) {
+		return &storage.NotFoundError{Why: fmt.Sprintf("target %q is the checkpoint that is to be copied", text)}
+	}
+	if _, inside := filesystem.Relative(a.Places.Name(found.Location), a.Places.Name(target)); inside {
+		return &storage.NotFoundError{Why: fmt.Sprintf("target %q lies in the checkpoint that is to be copied: name a directory elsewhere", text)}
+	}
+	if a.isSame(filesystem.Dir(target), filesystem.Dir(found.Location)) && a.jobAround(found.Location) == filesystem.Dir(found.Location) {
+		return &storage.NotFoundError{Why: fmt.Sprintf("target %q lies in the directory of the job, which the job writes to: name a directory elsewhere", text)}
+	}
 	switch held, err := a.Files.List(target); {
 	case err == nil && len(held) == 0:
 		return nil
-	case err == nil && a.isSame(target, found.Location):
-		return &storage.NotFoundError{Why: fmt.Sprintf("target %q is the checkpoint that is to be copied", text)}
 	case err == nil:
 		return &storage.NotFoundError{Why: fmt.Sprintf("target %q exists, and is not empty: name a new directory, or delete what an interrupted copy left", text)}
 	case errors.Is(err, fs.ErrNotExist):
@@ -158,8 +167,9 @@ func (e *UnrestorableError) Error() string {
 	return fmt.Sprintf("%s cannot be restored from: %s: %s: %s; see snapback verify", e.Verification.Path, first.Kind, first.File, first.Found)
 }
 
-// plan says where each file goes: into the target itself, as in a savepoint. Merged files
-// keep the last part of their directory, for Flink deletes those directories as a whole.
+// plan says where each file goes: into the target itself, as in a savepoint, under a new
+// name, as Flink gives every file its own. Merged files have directories below it, for Flink
+// deletes those as a whole.
 func (c *copier) plan() {
 	merged := map[string]bool{}
 	for _, operator := range c.verified.checkpoint.Operators {
@@ -171,33 +181,29 @@ func (c *copier) plan() {
 			}
 		}
 	}
-	used := map[string]bool{filesystem.Join(c.to, storage.MetadataName): true}
-	free := func(name string) string {
-		candidate := name
-		for n := 2; used[candidate]; n++ {
-			candidate = name + "-" + strconv.Itoa(n)
-		}
-		used[candidate] = true
-		return candidate
-	}
 	for _, f := range c.verified.referenced {
 		dir := filesystem.Dir(f.name)
 		into := c.to
 		if isSegment(f) && dir != c.from.Location || merged[dir] {
-			if c.dirs[dir] == "" {
-				c.dirs[dir] = free(filesystem.Join(c.to, path.Base(dir)))
-			}
-			into = c.dirs[dir]
+			into = c.mergedInto(dir)
 		}
-		c.targets[f.name] = free(filesystem.Join(into, path.Base(f.name)))
+		c.targets[f.name] = filesystem.Join(into, uuid.NewString())
 		c.files = append(c.files, copiedFile{f.name, c.targets[f.name]})
 		c.total += f.entry.Size
 	}
 	for dir := range merged {
-		if dir != "" && c.dirs[dir] == "" {
-			c.dirs[dir] = free(filesystem.Join(c.to, path.Base(dir)))
+		if dir != "" {
+			c.mergedInto(dir)
 		}
 	}
+}
+
+// mergedInto returns where the merged files of a directory go.
+func (c *copier) mergedInto(dir string) string {
+	if c.dirs[dir] == "" {
+		c.dirs[dir] = filesystem.Join(c.to, path.Base(dir)+"-"+strconv.Itoa(len(c.dirs)))
+	}
+	return c.dirs[dir]
 }
 
 func isSegment(f *referenced) bool {
@@ -292,8 +298,15 @@ func (c *copier) copyFile(ctx context.Context, f copiedFile) error {
 	if err := target.Sync(); err != nil {
 		return err
 	}
+	read := Digest{Bytes: n, SHA256: hex.EncodeToString(digest.Sum(nil))}
+	if sealed := c.verified.seal; sealed != nil {
+		want, known := sealed.Files[filesystem.URL(f.from)]
+		if known && want.Begin == 0 && want.Bytes == n && want.SHA256 != read.SHA256 {
+			return fmt.Errorf("%s is damaged: sha256 %s as sealed, %s as read", filesystem.URL(f.from), want.SHA256, read.SHA256)
+		}
+	}
 	c.mu.Lock()
-	c.seal.Files[filesystem.URL(f.to)] = Digest{Bytes: n, SHA256: hex.EncodeToString(digest.Sum(nil))}
+	c.seal.Files[filesystem.URL(f.to)] = read
 	c.mu.Unlock()
 	return target.Close()
 }

@@ -156,6 +156,8 @@ func TestWhatCannotBeCopiedLeavesNothing(t *testing.T) {
 		want     string
 	}{
 		{"itself", from, filesystem.Local{}, "is the checkpoint that is to be copied"},
+		{"within", filepath.Join(from, "sub"), filesystem.Local{}, "lies in the checkpoint that is to be copied"},
+		{"beside", filepath.Join(filepath.Dir(from), "chk-44"), filesystem.Local{}, "lies in the directory of the job, which the job writes to"},
 		{"not empty", full, filesystem.Local{}, "exists, and is not empty: name a new directory"},
 		{"a file", file, filesystem.Local{}, "exists, and is a file: name a new directory"},
 		{"disk full", filepath.Join(small, "to"), filesystem.Local{}, "no space left on device; the source is untouched, and nothing is left at the target"},

@@ -40,15 +40,20 @@ func (v *verifier) readAll(ctx context.Context, f *referenced) error {
 		v.sealing.Files[filesystem.URL(f.name)] = digest
 		v.mu.Unlock()
 	}
+	compared := false
 	if v.seal != nil {
 		if want, ok := v.seal.Files[filesystem.URL(f.name)]; ok {
+			compared = true
 			if err := v.compare(f, local, want); err != nil {
 				return err
 			}
 		}
 	}
 	for _, use := range f.uses {
-		v.checkRocksDB(f, local, use)
+		compared = v.checkRocksDB(f, local, use) || compared
+	}
+	if compared {
+		v.compared()
 	}
 	return nil
 }
@@ -117,8 +122,9 @@ func (v *verifier) compare(f *referenced, local *spooled, want Digest) error {
 // current is what RocksDB's file CURRENT holds: the name of the MANIFEST.
 var current = regexp.MustCompile(`^MANIFEST-\d{6,}\n$`)
 
-// checkRocksDB checks a piece of state that is a file of RocksDB.
-func (v *verifier) checkRocksDB(f *referenced, local *spooled, use metadata.Reference) {
+// checkRocksDB checks a piece of state that is a file of RocksDB, and says whether it has a
+// checksum that is known.
+func (v *verifier) checkRocksDB(f *referenced, local *spooled, use metadata.Reference) bool {
 	_, localPath, found := strings.Cut(use.State, ": ")
 	begin, size := int64(0), local.size
 	if segment, ok := use.Stream.(*metadata.Segment); ok {
@@ -128,7 +134,7 @@ func (v *verifier) checkRocksDB(f *referenced, local *spooled, use metadata.Refe
 	var err error
 	switch base := path.Base(localPath); {
 	case !found:
-		return
+		return false
 	case strings.HasSuffix(base, ".sst"):
 		err = rocksdb.CheckTable(part, size)
 	case strings.HasPrefix(base, "MANIFEST-"):
@@ -139,8 +145,9 @@ func (v *verifier) checkRocksDB(f *referenced, local *spooled, use metadata.Refe
 			err = &rocksdb.DamageError{What: fmt.Sprintf("%q is not the name of a MANIFEST", data)}
 		}
 	default:
-		return
+		return false
 	}
+	compared := true
 	var damage *rocksdb.DamageError
 	switch {
 	case err == nil:
@@ -148,8 +155,10 @@ func (v *verifier) checkRocksDB(f *referenced, local *spooled, use metadata.Refe
 		offset := begin + damage.Offset
 		v.against(f, Corrupt, &offset, "a whole "+path.Base(localPath), damage.What)
 	case errors.Is(err, rocksdb.ErrUnsupported):
+		compared = false
 		v.note(fmt.Sprintf("%s (%s): %v", filesystem.URL(f.name), localPath, err))
 	default:
 		v.unreadable(f, "a file that can be read", err)
 	}
+	return compared
 }

@@ -15,20 +15,24 @@ import (
 // it is, and one for each [Orphan].
 const PlanSchema = "snapback/orphans-plan/1"
 
+// DeletedSchema names the format of [Deleted].
+const DeletedSchema = "snapback/orphans-deleted/1"
+
 // WritePlan writes a plan to delete the orphans.
 func (o Orphans) WritePlan(to io.Writer) error {
-	return writePlan(to, planHead{Schema: PlanSchema, Root: o.Root, Made: o.Now}, o.Orphans)
+	return writePlan(to, planHead{Schema: PlanSchema, Root: o.Root, Made: o.Now, Age: o.age, Also: o.also, Rebase: o.moves}, o.Orphans)
 }
 
 // ReadPlan reads a plan for a root.
-func ReadPlan(from io.Reader, root string) ([]Orphan, error) {
-	_, planned, err := readPlan(from, PlanSchema, root, "an orphan", func(o Orphan) string { return o.Path })
-	return planned, err
+func ReadPlan(from io.Reader, root string) (Plan[Orphan], error) {
+	return readPlan(from, PlanSchema, root, "an orphan", func(o Orphan) string { return o.Path })
 }
 
 // Deleted is what became of a plan.
 type Deleted struct {
+	Schema  string   `json:"schema"`
 	Deleted []Orphan `json:"deleted"`
+	Gone    int      `json:"gone"` // planned, and deleted by somebody else since
 	Kept    []Kept   `json:"kept"`
 
 	denied error
@@ -51,8 +55,11 @@ const deleteBatch = 64
 // file that some checkpoint came to refer to stays. Of each file it says whether it was
 // deleted, and why not.
 func (a *Auditor) Delete(ctx context.Context, root string, options OrphanOptions, planned []Orphan) (Deleted, error) {
-	d := Deleted{Deleted: []Orphan{}, Kept: []Kept{}}
+	d := Deleted{Schema: DeletedSchema, Deleted: []Orphan{}, Kept: []Kept{}}
 	s, err := a.sweep(ctx, root, options)
+	if err == nil {
+		err = a.Unmatched() // before anything is deleted
+	}
 	if err != nil {
 		return d, err
 	}
@@ -71,6 +78,10 @@ func (a *Auditor) Delete(ctx context.Context, root string, options OrphanOptions
 			}
 		}
 		c, ok := seen[plan.Path]
+		if !ok && a.isGone(plan.Path) {
+			d.Gone++
+			continue
+		}
 		if why := s.keep(c, ok, plan); why != "" {
 			d.Kept = append(d.Kept, Kept{plan.Path, why})
 			continue
@@ -86,6 +97,15 @@ func (a *Auditor) Delete(ctx context.Context, root string, options OrphanOptions
 	return d, nil
 }
 
+// isGone says whether there is nothing at a URL.
+func (a *Auditor) isGone(url string) bool {
+	name, err := filesystem.ParseName(url)
+	if err == nil {
+		_, err = a.Files.Stat(name)
+	}
+	return errors.Is(err, fs.ErrNotExist)
+}
+
 // lookAgain collects the claims of checkpoints that came meanwhile.
 func (s *sweep) lookAgain(ctx context.Context) error {
 	s.activities = map[string]activity{}
@@ -95,7 +115,7 @@ func (s *sweep) lookAgain(ctx context.Context) error {
 // keep says why a planned file is not deleted; nothing if it is.
 func (s *sweep) keep(c candidate, seen bool, plan Orphan) string {
 	if !seen {
-		return "it is gone, or was not seen under the root"
+		return "it is not under the root"
 	}
 	now, err := s.Files.Stat(c.name())
 	if err == nil && (now.Size != plan.Bytes || !now.Modified.Equal(plan.Modified)) {

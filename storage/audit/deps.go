@@ -88,7 +88,7 @@ func (a *Auditor) Deps(ctx context.Context, text string, options DepsOptions) (D
 		}
 	}
 	for _, claim := range c.current {
-		if of.holds[claim.key.file] {
+		if of.holds[claim.key.file] && of.dir == name {
 			d.Notes = append(d.Notes, c.noteNewest(claim)...)
 			continue
 		}
@@ -100,6 +100,9 @@ func (a *Auditor) Deps(ctx context.Context, text string, options DepsOptions) (D
 	if why := of.busy(c, name, options.Now); why != "" && len(d.Dependents) == 0 {
 		d.Doubts = append(d.Doubts, why)
 	}
+	if d.Checkpoints == 0 && a.jobAround(name) == "" {
+		d.Doubts = append(d.Doubts, "no other checkpoint was asked: give the checkpoint directory of the jobs that may depend on it with --also")
+	}
 	d.MayBeDeleted = len(d.Dependents) == 0 && len(d.Doubts) == 0
 	return d, nil
 }
@@ -109,7 +112,7 @@ func (c *claims) noteNewest(claim *claimant) []string {
 	if c.activityIn(filesystem.Dir(claim.Location)).newest != claim {
 		return nil
 	}
-	return []string{fmt.Sprintf("%s is the newest checkpoint of its job: nothing newer can be restored from", filesystem.URL(claim.Location))}
+	return []string{fmt.Sprintf("WARNING: %s is the newest checkpoint of its job: without it the job goes back to an older one, or to none", filesystem.URL(claim.Location))}
 }
 
 // busy says why a checkpoint in progress may be about to refer to what nobody refers to yet.
@@ -120,10 +123,14 @@ func (of *heldFiles) busy(c *claims, name string, now time.Time) string {
 	}
 	seen := c.activityIn(job)
 	if of.dir != name { // one file
-		return seen.busy(of.newest, c.Files.CreatesWhole(name), now, DefaultAge)
+		why := seen.busy(of.newest, false, c.Files.CreatesWhole(name), now, DefaultAge)
+		if why == "" && now.Sub(of.newest.Modified) < DefaultAge {
+			why = fmt.Sprintf("it is younger than %s, and may be of a checkpoint in progress: ask again later", DefaultAge)
+		}
+		return why
 	}
 	if seen.started != nil && now.Sub(seen.started.newest.Modified) < DefaultAge {
-		return fmt.Sprintf("%s may be in progress: see that the job does not run, or wait until that checkpoint is an hour old", filesystem.URL(seen.started.location))
+		return fmt.Sprintf("%s may be in progress: make sure that the job does not run, or wait until that checkpoint is an hour old", filesystem.URL(seen.started.location))
 	}
 	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -17,6 +18,7 @@ import (
 const (
 	ExpireSchema     = "snapback/expire/1"
 	ExpirePlanSchema = "snapback/expire-plan/1"
+	ExpiredSchema    = "snapback/expire-deleted/1"
 )
 
 // Policy says which checkpoints are let go.
@@ -35,8 +37,10 @@ type Expiry struct {
 	Expired []Expired `json:"expired"` // by job, the oldest first
 	Bytes   int64     `json:"bytes"`   // that come free if all of them are deleted
 	Doubts  []string  `json:"doubts"`  // why nothing may be deleted; empty if some may be
+	Notes   []string  `json:"notes"`
 
-	denied error
+	denied      error
+	also, moves []string
 }
 
 // Denied is an error if something could not be looked at for want of permission.
@@ -69,9 +73,11 @@ func (a *Auditor) Expire(ctx context.Context, root string, options ExpireOptions
 	}
 	e := Expiry{
 		Schema: ExpireSchema, Root: filesystem.URL(x.root), Now: options.Now, Policy: options.Policy, Expired: []Expired{},
-		Doubts: append([]string{}, x.doubts...), denied: x.denied(),
+		Doubts: append([]string{}, x.doubts...), Notes: []string{}, denied: x.denied(),
 	}
+	e.also, e.moves = x.urls(options.Also)
 	expired := x.expired()
+	e.Notes = append(e.Notes, x.notes(expired)...)
 	e.Kept = len(x.below()) - len(expired)
 	for _, claim := range expired {
 		one := Expired{Path: filesystem.URL(claim.Location), Job: groupOf(claim.Location).job, ID: claim.id, Kind: claim.kind, Modified: claim.entry.Modified}
@@ -120,7 +126,9 @@ func (x *expiry) expired() []*claimant {
 	}
 	groups := map[groupKey][]*claimant{}
 	for _, claim := range x.below() {
-		groups[groupOf(claim.Location)] = append(groups[groupOf(claim.Location)], claim)
+		if key := groupOf(claim.Location); !key.mixed {
+			groups[key] = append(groups[key], claim)
+		}
 	}
 	var expired []*claimant
 	for _, group := range groups {
@@ -142,6 +150,29 @@ func (x *expiry) expired() []*claimant {
 		return cmp.Or(strings.Compare(filesystem.Dir(a.Location), filesystem.Dir(b.Location)), cmp.Compare(a.id, b.id), strings.Compare(a.Location, b.Location))
 	})
 	return expired
+}
+
+// notes says what somebody should know before the policy is carried out.
+func (x *expiry) notes(expired []*claimant) (notes []string) {
+	left, mixed := map[groupKey]int{}, 0
+	for _, claim := range x.below() {
+		key := groupOf(claim.Location)
+		if key.mixed {
+			mixed++
+		} else if claim.restorable && !slices.Contains(expired, claim) {
+			left[key]++
+		}
+	}
+	for _, claim := range expired {
+		if key := groupOf(claim.Location); left[key] == 0 {
+			left[key] = -1
+			notes = append(notes, fmt.Sprintf("WARNING: nothing is left to restore from of %s", key))
+		}
+	}
+	if mixed > 0 {
+		notes = append(notes, fmt.Sprintf("%d checkpoints stay, for their job is not known: their directories are named neither chk-N nor savepoint-ID", mixed))
+	}
+	return notes
 }
 
 // underway says that a checkpoint is the newest of a job that may be running: one in
@@ -190,24 +221,19 @@ func (x *expiry) isOurs(f claimed) bool {
 
 // WritePlan writes a plan to delete what is let go.
 func (e Expiry) WritePlan(to io.Writer) error {
-	return writePlan(to, planHead{Schema: ExpirePlanSchema, Root: e.Root, Made: e.Now, Policy: &e.Policy}, e.Expired)
+	return writePlan(to, planHead{Schema: ExpirePlanSchema, Root: e.Root, Made: e.Now, Policy: &e.Policy, Also: e.also, Rebase: e.moves}, e.Expired)
 }
 
 // ReadExpirePlan reads a plan for a root, and the policy that it was made by.
-func ReadExpirePlan(from io.Reader, root string) (Policy, []Expired, error) {
-	head, planned, err := readPlan(from, ExpirePlanSchema, root, "a checkpoint", func(e Expired) string { return e.Path })
-	if err == nil && head.Policy == nil {
-		err = errors.New("plan: its first line has no policy")
-	}
-	if err != nil {
-		return Policy{}, nil, err
-	}
-	return *head.Policy, planned, nil
+func ReadExpirePlan(from io.Reader, root string) (Plan[Expired], error) {
+	return readPlan(from, ExpirePlanSchema, root, "a checkpoint", func(e Expired) string { return e.Path })
 }
 
 // Expirations is what became of a plan to let checkpoints go.
 type Expirations struct {
+	Schema  string    `json:"schema"`
 	Deleted []Expired `json:"deleted"`
+	Gone    int       `json:"gone"` // planned, and deleted by somebody else since
 	Kept    []Kept    `json:"kept"`
 	Files   int       `json:"files"` // deleted, metadata files included
 	Bytes   int64     `json:"bytes"` // of these
@@ -223,8 +249,11 @@ func (e Expirations) Denied() error { return e.denied }
 // that no checkpoint is found whose files are gone; a file that another checkpoint depends
 // on stays.
 func (a *Auditor) DeleteExpired(ctx context.Context, root string, options ExpireOptions, planned []Expired) (Expirations, error) {
-	done := Expirations{Deleted: []Expired{}, Kept: []Kept{}}
+	done := Expirations{Schema: ExpiredSchema, Deleted: []Expired{}, Kept: []Kept{}}
 	x, err := a.expiry(ctx, root, options)
+	if err == nil {
+		err = a.Unmatched() // before anything is deleted
+	}
 	if err != nil {
 		return done, err
 	}
@@ -237,6 +266,10 @@ func (a *Auditor) DeleteExpired(ctx context.Context, root string, options Expire
 			if err := x.refresh(ctx); err != nil {
 				return done, err
 			}
+		}
+		if a.isGone(plan.Path) {
+			done.Gone++
+			continue
 		}
 		claim, why := x.planned(plan)
 		if why != "" {

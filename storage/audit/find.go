@@ -3,7 +3,6 @@ package audit
 import (
 	"errors"
 	"fmt"
-	"path"
 	"slices"
 
 	"github.com/snapback/snapback/storage"
@@ -23,49 +22,42 @@ func (a *Auditor) find(pointer string) (storage.Pointer, error) {
 	found, err := storage.Find(a.Files, pointer)
 	var none *storage.NotFoundError
 	if errors.As(err, &none) {
-		if newest, text := a.below(name); newest != "" {
-			return storage.Pointer{}, &storage.NotFoundError{Why: fmt.Sprintf("%q is not a checkpoint, but holds some: %s; the newest is %s", pointer, text, filesystem.URL(newest))}
+		if text := a.below(name); text != "" {
+			return storage.Pointer{}, &storage.NotFoundError{Why: fmt.Sprintf("%q is not a checkpoint, but holds %s", pointer, text)}
 		}
 	}
 	return found, err
 }
 
-// below lists the checkpoints in a job's directory, in words, and returns the newest.
-func (a *Auditor) below(job string) (newest, text string) {
-	entries, err := a.Files.List(job)
+// below says in words which checkpoints are in a job's directory, or in a checkpoint
+// directory; nothing if there are none.
+func (a *Auditor) below(dir string) string {
+	entries, err := a.Files.List(dir)
 	if err != nil {
-		return "", ""
+		return ""
 	}
 	var ids []int64
+	jobs := 0
 	for _, entry := range entries {
 		id, ok := storage.ParseCheckpointName(entry.Name)
-		if _, err := a.Files.Stat(filesystem.Join(job, entry.Name, storage.MetadataName)); ok && err == nil {
+		if _, err := a.Files.Stat(filesystem.Join(dir, entry.Name, storage.MetadataName)); ok && err == nil {
 			ids = append(ids, id)
 		}
-	}
-	if len(ids) == 0 {
-		return a.jobsBelow(job, entries)
+		if entry.Directory && storage.ValidJobID(entry.Name) {
+			jobs++
+		}
 	}
 	slices.Sort(ids)
-	last := storage.CheckpointName(ids[len(ids)-1])
-	text = last
-	if first := storage.CheckpointName(ids[0]); first != last {
-		text = fmt.Sprintf("%d from %s to %s", len(ids), first, last)
+	switch n := len(ids); {
+	case n == 0 && jobs == 0:
+		return ""
+	case n == 0:
+		return fmt.Sprintf("directories of %d jobs: see snapback ls %s", jobs, filesystem.URL(dir))
+	case n == 1:
+		return filesystem.URL(filesystem.Join(dir, storage.CheckpointName(ids[0])))
+	default:
+		return fmt.Sprintf("%d, from %s to %s: the newest is %s", n, storage.CheckpointName(ids[0]), storage.CheckpointName(ids[n-1]), filesystem.URL(filesystem.Join(dir, storage.CheckpointName(ids[n-1]))))
 	}
-	return filesystem.Join(job, last), text
-}
-
-// jobsBelow looks for the checkpoints of a job in a checkpoint directory.
-func (a *Auditor) jobsBelow(root string, entries []filesystem.Entry) (newest, text string) {
-	for _, entry := range entries {
-		if !entry.Directory || !storage.ValidJobID(entry.Name) {
-			continue
-		}
-		if newest, text = a.below(filesystem.Join(root, entry.Name)); newest != "" {
-			return newest, fmt.Sprintf("job %s has %s", path.Base(filesystem.Dir(newest)), text)
-		}
-	}
-	return "", ""
 }
 
 // read finds and reads the checkpoint that a user names.

@@ -63,6 +63,14 @@ func (v *verifier) sum(dir string, files map[string]int64) {
 	}
 }
 
+// noRebase is what to know of a checkpoint that was found with --rebase only.
+const noRebase = "this is so with --rebase, which Flink does not have: if the recorded paths lead nowhere, let snapback copy --rebase write a checkpoint that Flink finds"
+
+// isMoved says whether a file was looked for elsewhere than its path says.
+func (v *verifier) isMoved() bool {
+	return slices.ContainsFunc(v.referenced, func(f *referenced) bool { return f.name != f.recorded })
+}
+
 // hint helps where files are missing because a checkpoint was moved, or cannot be
 // reached by the name that is recorded.
 func (v *verifier) hint() {
@@ -72,7 +80,11 @@ func (v *verifier) hint() {
 		}
 		if move, ok := v.moveOf(f); ok {
 			v.move = &move
-			v.note(fmt.Sprintf("files are recorded below %s and found below %s: if the checkpoints were moved, or have two names, try --rebase %s", filesystem.URL(move.From), filesystem.URL(move.To), move))
+			instead := ""
+			if f.name != f.recorded {
+				instead = "in place of the one that was given, "
+			}
+			v.note(fmt.Sprintf("files are recorded below %s and found below %s: if the checkpoints were moved, or have two names, %stry --rebase %s", filesystem.URL(move.From), filesystem.URL(move.To), instead, move))
 			return
 		}
 	}
@@ -84,8 +96,8 @@ func (v *verifier) moveOf(f *referenced) (Move, bool) {
 	const above = 6
 	parent := v.location
 	for range above {
-		for from := filesystem.Dir(f.name); ; from = filesystem.Dir(from) {
-			tail, _ := filesystem.Relative(from, f.name)
+		for from := filesystem.Dir(f.recorded); ; from = filesystem.Dir(from) {
+			tail, _ := filesystem.Relative(from, f.recorded)
 			if (parent == v.location || strings.Contains(tail, "/")) && v.isThere(filesystem.Join(parent, tail), f) {
 				return shorten(Move{From: from, To: parent}), true
 			}

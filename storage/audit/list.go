@@ -39,6 +39,7 @@ type Group struct {
 	Checkpoints int    `json:"checkpoints"`
 	Restorable  int    `json:"restorable"`
 	Latest      string `json:"latest,omitempty"` // path of the newest that can be restored from
+	Mixed       bool   `json:"mixed,omitempty"`  // they may be of several jobs: then ids do not tell which is newer, and Latest is empty
 
 	newest time.Time
 }
@@ -70,16 +71,32 @@ const (
 )
 
 // groupKey says whose a checkpoint is: the directory that holds it, and for savepoints what
-// their names tell.
-type groupKey struct{ directory, job string }
+// their names tell. Mixed are those that may be of several jobs: their ids say nothing of
+// which is newer.
+type groupKey struct {
+	directory, job string
+	mixed          bool
+}
+
+func (k groupKey) String() string {
+	if k.job == "" {
+		return "the job in " + filesystem.URL(k.directory)
+	}
+	return "job " + k.job
+}
+
+// fixedJob begins the id that Flink gives every job in application mode.
+const fixedJob = "000000"
 
 var savepointName = regexp.MustCompile(`^savepoint-([0-9a-f]{6})-`)
 
 func groupOf(location string) groupKey {
 	key := groupKey{directory: filesystem.Dir(location), job: jobOf(location)}
-	if match := savepointName.FindStringSubmatch(path.Base(location)); match != nil && key.job == "" {
+	if match := savepointName.FindStringSubmatch(path.Base(location)); match != nil && key.job == "" && match[1] != fixedJob {
 		key.job = match[1]
 	}
+	_, numbered := storage.ParseCheckpointName(path.Base(location))
+	key.mixed = key.job == "" && !numbered
 	return key
 }
 
@@ -113,27 +130,36 @@ func (a *Auditor) List(ctx context.Context, root string) (List, error) {
 
 func (a *Auditor) listCheckpoints(ctx context.Context, list *List, found *survey) error {
 	listed := make([]Listed, len(found.checkpoints))
-	moves := make([]*Move, len(found.checkpoints))
+	verified := make([]*verifier, len(found.checkpoints))
 	files := newRemembered(a.Files)
 	var done atomic.Int64
 	err := each(ctx, len(listed), readsMax(), func(ctx context.Context, i int) (err error) {
-		listed[i], moves[i], err = a.describe(ctx, found.checkpoints[i], files)
+		listed[i], verified[i], err = a.describe(ctx, found.checkpoints[i], files)
 		a.progress("checkpoints looked at", done.Add(1), int64(len(listed)))
 		return err
 	})
-	for i := range listed {
-		if listed[i].Path != "" { // else it was deleted meanwhile
-			list.Checkpoints = append(list.Checkpoints, listed[i])
+	note := func(text string) {
+		if !slices.Contains(list.Notes, text) {
+			list.Notes = append(list.Notes, text)
 		}
-		if moves[i] != nil && len(list.Notes) == 0 {
-			list.Notes = append(list.Notes, fmt.Sprintf("if the checkpoints were moved, or have two names, try --rebase %s", moves[i]))
+	}
+	for i, v := range verified {
+		if v == nil {
+			continue // it was deleted meanwhile
+		}
+		list.Checkpoints = append(list.Checkpoints, listed[i])
+		switch {
+		case v.move != nil:
+			note(fmt.Sprintf("if the checkpoints were moved, or have two names, try --rebase %s", v.move))
+		case v.isMoved() && listed[i].Restorable:
+			note(noRebase)
 		}
 	}
 	return err
 }
 
 // describe reads a checkpoint, and judges it.
-func (a *Auditor) describe(ctx context.Context, found foundCheckpoint, files *remembered) (Listed, *Move, error) {
+func (a *Auditor) describe(ctx context.Context, found foundCheckpoint, files *remembered) (Listed, *verifier, error) {
 	v := &verifier{Auditor: a, location: found.Location, depth: Shallow, files: files}
 	result, err := v.verify(ctx, found.Pointer)
 	if err != nil || errors.Is(v.broken, fs.ErrNotExist) {
@@ -156,10 +182,10 @@ func (a *Auditor) describe(ctx context.Context, found foundCheckpoint, files *re
 		first := result.Findings[0]
 		l.Problem = fmt.Sprintf("%s: %s: %s", first.Kind, path.Base(first.File), cmp.Or(first.Meaning, first.Found))
 		if n := len(result.Findings); n > 1 {
-			l.Problem = fmt.Sprintf("%d findings, as %s", n, l.Problem)
+			l.Problem = fmt.Sprintf("%d findings, for example %s", n, l.Problem)
 		}
 	}
-	return l, v.move, nil
+	return l, v, nil
 }
 
 // kindOf is what a checkpoint says that it is.
@@ -178,7 +204,7 @@ func (l *List) group() {
 		c := &l.Checkpoints[i]
 		g := groups[c.group]
 		if g == nil {
-			g = &Group{Job: c.group.job, Directory: filesystem.URL(c.group.directory)}
+			g = &Group{Job: c.group.job, Directory: filesystem.URL(c.group.directory), Mixed: c.group.mixed}
 			groups[c.group] = g
 		}
 		g.Checkpoints++
@@ -206,7 +232,7 @@ func (l *List) group() {
 	})
 	for _, c := range l.Checkpoints {
 		g := groups[c.group]
-		if c.Restorable && g.Latest == "" {
+		if c.Restorable && g.Latest == "" && (!g.Mixed || g.Checkpoints == 1) {
 			g.Latest = c.Path
 		}
 	}
@@ -239,10 +265,14 @@ type SeveralJobsError struct {
 }
 
 func (e *SeveralJobsError) Error() string {
+	if len(e.Jobs) == 1 {
+		return fmt.Sprintf("%s holds checkpoints of jobs that are not known: list them without --latest, and name one", e.Jobs[0].Directory)
+	}
 	var names []string
 	for _, g := range e.Jobs {
 		name := g.Job
-		if name == "" {
+		same := func(other Group) bool { return other.Job == g.Job && other.Directory != g.Directory }
+		if name == "" || slices.ContainsFunc(e.Jobs, same) {
 			name = g.Directory
 		}
 		names = append(names, name)
@@ -257,28 +287,18 @@ func (e *SeveralJobsError) Error() string {
 // Latest is the newest checkpoint of a job that can be restored from. The job is given by
 // its id, or the beginning of that, or its directory; not at all where there is one only.
 func (l List) Latest(job string) (Listed, bool, error) {
-	var of []Group
-	for _, g := range l.Jobs {
-		if job == "" || g.Job != "" && strings.HasPrefix(g.Job, job) || g.Directory == job || g.Directory == "file:"+job {
-			of = append(of, g)
-		}
-	}
+	of := slices.DeleteFunc(slices.Clone(l.Jobs), func(g Group) bool {
+		return job != "" && (g.Job == "" || !strings.HasPrefix(g.Job, job)) && g.Directory != job && g.Directory != "file:"+job
+	})
 	if len(of) == 0 && job != "" {
-		return Listed{}, false, &storage.NotFoundError{Why: fmt.Sprintf("--job %s: %s has no such job", job, l.Root)}
+		return Listed{}, false, &storage.NotFoundError{Why: fmt.Sprintf("--job %s: %s has no such job; list them without --latest", job, l.Root)}
 	}
-	if slices.ContainsFunc(of, func(g Group) bool { return g.Job != of[0].Job || g.Job == "" && g.Directory != of[0].Directory }) {
+	if len(of) > 1 || len(of) == 1 && of[0].Mixed && of[0].Checkpoints > 1 {
 		return Listed{}, false, &SeveralJobsError{Root: l.Root, Jobs: of}
 	}
-	var newest *Listed
-	for i := range l.Checkpoints {
-		c := &l.Checkpoints[i]
-		in := slices.ContainsFunc(of, func(g Group) bool { return g.Job == c.group.job && g.Directory == filesystem.URL(c.group.directory) })
-		if in && c.Restorable && (newest == nil || c.ID > newest.ID) {
-			newest = c
-		}
-	}
-	if newest == nil {
+	if len(of) == 0 || of[0].Latest == "" {
 		return Listed{}, false, nil
 	}
-	return *newest, true, nil
+	at := slices.IndexFunc(l.Checkpoints, func(c Listed) bool { return c.Path == of[0].Latest })
+	return l.Checkpoints[at], true, nil
 }

@@ -32,7 +32,9 @@ type Orphans struct {
 	Doubts      []string  `json:"doubts"` // why nothing is an orphan; empty if some may be
 	Empty       []string  `json:"emptyDirectories"`
 
-	denied error
+	denied      error
+	age         time.Duration
+	also, moves []string
 }
 
 // Denied is an error if something could not be looked at for want of permission.
@@ -215,8 +217,9 @@ func (s *sweep) readHidden(ctx context.Context) error {
 func (s *sweep) judge() Orphans {
 	o := Orphans{
 		Schema: OrphansSchema, Root: filesystem.URL(s.root), Now: s.options.Now, Age: s.options.Age.String(), Checkpoints: len(s.current),
-		Files: s.files.Load(), Orphans: []Orphan{}, Unknown: []Unknown{}, Doubts: append([]string{}, s.doubts...), Empty: append([]string{}, s.empty...), denied: s.denied(),
+		Files: s.files.Load(), Orphans: []Orphan{}, Unknown: []Unknown{}, Doubts: append([]string{}, s.doubts...), Empty: append([]string{}, s.empty...), denied: s.denied(), age: s.options.Age,
 	}
+	o.also, o.moves = s.urls(s.options.Also)
 	unknown := map[string]*Unknown{}
 	for _, c := range s.seen {
 		switch whose := s.whose(c); {
@@ -276,7 +279,7 @@ func (s *sweep) whose(c candidate) whose {
 	case copied:
 		return whose{unknown: fmt.Sprintf("a checkpoint refers to a file of this name elsewhere, as %s: it may be a copy, or the same under another name", filesystem.URL(filesystem.Dir(other)))}
 	}
-	if why := s.activity(at.job).busy(c.entry, s.onObjectStore, s.options.Now, s.options.Age); why != "" {
+	if why := s.activity(at.job).busy(c.entry, s.inProgress(at.job, c.dir), s.onObjectStore, s.options.Now, s.options.Age); why != "" {
 		return whose{unknown: why}
 	}
 	return whose{source: at.source}
@@ -287,6 +290,12 @@ func (s *sweep) keyOf(c candidate) fileKey {
 		return fileKey{id: c.entry.ID}
 	}
 	return s.key(c.name(), c.entry)
+}
+
+// inProgress says whether a directory is that of the checkpoint in progress.
+func (s *sweep) inProgress(job, dir string) bool {
+	started := s.activity(job).started
+	return started != nil && started.id == idOf(dir)
 }
 
 func (s *sweep) activity(job string) activity {

@@ -13,11 +13,38 @@ import (
 
 // planHead is the first line of a plan: what it is, and of which root. A line for each
 // thing to delete follows, for somebody to look at and shorten.
+// What decided about the plan decides again when it is carried out.
 type planHead struct {
-	Schema string    `json:"schema"`
-	Root   string    `json:"root"`
-	Made   time.Time `json:"made"`
-	Policy *Policy   `json:"policy,omitempty"`
+	Schema string        `json:"schema"`
+	Root   string        `json:"root"`
+	Made   time.Time     `json:"made"`
+	Age    time.Duration `json:"age,omitempty"` // nanoseconds
+	Policy *Policy       `json:"policy,omitempty"`
+	Also   []string      `json:"also,omitempty"`
+	Rebase []string      `json:"rebase,omitempty"`
+}
+
+// Plan is a plan that was read.
+type Plan[Line any] struct {
+	Age    time.Duration
+	Policy Policy
+	Also   []string
+	Moved  []Move
+	Lines  []Line
+}
+
+// urls writes places as a plan holds them.
+func (a *Auditor) urls(also []string) (roots, moves []string) {
+	for _, text := range also {
+		if name, err := filesystem.ParseName(text); err == nil {
+			text = filesystem.URL(name)
+		}
+		roots = append(roots, text)
+	}
+	for _, m := range a.Moved {
+		moves = append(moves, m.String())
+	}
+	return roots, moves
 }
 
 func writePlan[Line any](to io.Writer, head planHead, planned []Line) error {
@@ -35,18 +62,19 @@ func writePlan[Line any](to io.Writer, head planHead, planned []Line) error {
 }
 
 // readPlan reads a plan for a root.
-func readPlan[Line any](from io.Reader, schema, root, what string, path func(Line) string) (head planHead, planned []Line, err error) {
+func readPlan[Line any](from io.Reader, schema, root, what string, path func(Line) string) (plan Plan[Line], err error) {
+	var head planHead
 	lines := bufio.NewScanner(from)
 	lines.Buffer(nil, 1<<20)
 	if !lines.Scan() || json.Unmarshal(lines.Bytes(), &head) != nil || head.Schema != schema {
-		return head, nil, fmt.Errorf("plan: want a first line with schema %s, as --plan FILE without --delete writes it", schema)
+		return plan, fmt.Errorf("plan: want a first line with schema %s, as --plan FILE without --delete writes it", schema)
 	}
 	name, err := filesystem.ParseName(root)
 	if err != nil {
-		return head, nil, err
+		return plan, err
 	}
 	if filesystem.URL(name) != head.Root {
-		return head, nil, fmt.Errorf("plan: it is for root %s, not for %s", head.Root, filesystem.URL(name))
+		return plan, fmt.Errorf("plan: it is for root %s, not for %s", head.Root, filesystem.URL(name))
 	}
 	for number := 2; lines.Scan(); number++ {
 		if strings.TrimSpace(lines.Text()) == "" {
@@ -54,9 +82,20 @@ func readPlan[Line any](from io.Reader, schema, root, what string, path func(Lin
 		}
 		var line Line
 		if err := json.Unmarshal(lines.Bytes(), &line); err != nil || path(line) == "" {
-			return head, nil, fmt.Errorf("plan: line %d: want %s, got %q", number, what, lines.Text())
+			return plan, fmt.Errorf("plan: line %d: want %s, got %q", number, what, lines.Text())
 		}
-		planned = append(planned, line)
+		plan.Lines = append(plan.Lines, line)
 	}
-	return head, planned, lines.Err()
+	plan.Age, plan.Also = head.Age, head.Also
+	if head.Policy != nil {
+		plan.Policy = *head.Policy
+	}
+	for _, text := range head.Rebase {
+		move, err := ParseMove(text)
+		if err != nil {
+			return plan, fmt.Errorf("plan: rebase: %w", err)
+		}
+		plan.Moved = append(plan.Moved, move)
+	}
+	return plan, lines.Err()
 }

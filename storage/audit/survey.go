@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/filesystem"
@@ -37,6 +38,7 @@ type unfinished struct {
 	location string
 	id       int64
 	newest   filesystem.Entry // what was changed last: the directory, or a file in it
+	oldest   time.Time        // when the first of its files was written; of a directory without one, when it was made
 }
 
 // PassedOver is something under a root that was not looked into.
@@ -170,11 +172,23 @@ func (s *survey) note(dir string, entries []filesystem.Entry) {
 		if entry.Modified.After(u.newest.Modified) {
 			u.newest = entry
 		}
+		if u.oldest.IsZero() || entry.Modified.Before(u.oldest) {
+			u.oldest = entry.Modified
+		}
 	}
 	if own, err := s.Files.Stat(dir); err == nil && own.Modified.After(u.newest.Modified) {
 		u.newest = own
 	}
+	if u.oldest.IsZero() {
+		u.oldest = u.newest.Modified
+	}
 	s.unfinished = append(s.unfinished, u)
+}
+
+// idOf is the number in the name of a checkpoint's directory; 0 for another name.
+func idOf(dir string) int64 {
+	id, _ := storage.ParseCheckpointName(path.Base(dir))
+	return id
 }
 
 // isStateDirectory says whether a name in a job's directory is of a directory for state.

@@ -71,15 +71,15 @@ func TestWhatExpiresIsDeletedByPlan(t *testing.T) {
 	e := expiry(t, dir, audit.Policy{Keep: 1})
 	var plan bytes.Buffer
 	must(t, e.WritePlan(&plan))
-	if _, _, err := audit.ReadExpirePlan(bytes.NewReader(plan.Bytes()), job); err == nil || !strings.Contains(err.Error(), "it is for root") {
+	if _, err := audit.ReadExpirePlan(bytes.NewReader(plan.Bytes()), job); err == nil || !strings.Contains(err.Error(), "it is for root") {
 		t.Errorf("a plan of another root: %v", err)
 	}
 	if _, err := audit.ReadPlan(bytes.NewReader(plan.Bytes()), dir); err == nil {
 		t.Error("a plan of another verb was read")
 	}
-	policy, planned, err := audit.ReadExpirePlan(&plan, dir)
+	planned, err := audit.ReadExpirePlan(&plan, dir)
 	must(t, err)
-	done, err := a.DeleteExpired(context.Background(), dir, audit.ExpireOptions{Now: time.Now(), Policy: policy}, planned)
+	done, err := a.DeleteExpired(context.Background(), dir, audit.ExpireOptions{Now: time.Now(), Policy: planned.Policy}, planned.Lines)
 	must(t, err)
 	if len(done.Deleted) != 2 || len(done.Kept) != 0 || done.Bytes != e.Bytes {
 		t.Errorf("planned %d bytes, got %+v", e.Bytes, done)
@@ -130,6 +130,60 @@ func TestWhatAnotherJobDependsOnDoesNotExpire(t *testing.T) {
 	}
 }
 
+// Of checkpoints whose job nobody knows, ids do not say which is newer: none is let go, and
+// none is the newest.
+func TestCheckpointsOfUnknownJobsDoNotExpire(t *testing.T) {
+	dir, archive := filepath.Join(t.TempDir(), "ckpt"), filepath.Join(t.TempDir(), "archive")
+	placed(t, incremental, dir, "file:"+dir)
+	a := &audit.Auditor{Files: filesystem.Local{}}
+	for i, name := range []string{"orders", "payments", "savepoint-000000-aaaaaaaaaaaa"} {
+		_, err := a.Copy(context.Background(), filepath.Join(dir, incrementalJob, fmt.Sprintf("chk-%d", i+2)), filepath.Join(archive, name))
+		must(t, err)
+	}
+	grownOld(t, archive)
+	if e := expiry(t, archive, audit.Policy{Keep: 1}); len(e.Expired) > 0 || e.Kept != 3 || len(e.Notes) != 1 || !strings.Contains(e.Notes[0], "3 checkpoints stay, for their job is not known") {
+		t.Errorf("got %+v", e)
+	}
+	list, err := a.List(context.Background(), archive)
+	must(t, err)
+	if _, _, err := list.Latest(""); err == nil || !strings.Contains(err.Error(), "holds checkpoints of jobs that are not known") {
+		t.Errorf("got %v", err)
+	}
+	if e := expiry(t, dir, audit.Policy{OlderThan: time.Hour}); len(e.Expired) != 3 || len(e.Notes) != 1 || !strings.HasPrefix(e.Notes[0], "WARNING: nothing is left to restore from of job "+incrementalJob) {
+		t.Errorf("got %+v", e)
+	}
+}
+
+// A plan holds what it was made with: other roots, and where things are now.
+func TestAPlanIsCarriedOutAsItWasMade(t *testing.T) {
+	old, dir, other := filepath.Join(t.TempDir(), "old"), filepath.Join(t.TempDir(), "ckpt"), filepath.Join(t.TempDir(), "other")
+	placed(t, incremental, old, "file:"+old)
+	must(t, os.Rename(old, dir))
+	aside := filepath.Join(t.TempDir(), "chk-3")
+	must(t, os.CopyFS(aside, os.DirFS(filepath.Join(dir, incrementalJob, "chk-3"))))
+	claimed(t, aside, filepath.Join(other, "0000000000000000000000000000000b"))
+	moved := []audit.Move{{From: old, To: dir}}
+	options := audit.ExpireOptions{Now: time.Now(), Policy: audit.Policy{Keep: 1}, Also: []string{other}}
+	e, err := (&audit.Auditor{Files: filesystem.Local{}, Moved: moved}).Expire(context.Background(), dir, options)
+	must(t, err)
+	var text bytes.Buffer
+	must(t, e.WritePlan(&text))
+	plan, err := audit.ReadExpirePlan(&text, dir)
+	must(t, err)
+	if !slices.Equal(plan.Moved, moved) || len(plan.Also) != 1 || plan.Also[0] != "file:"+other || plan.Policy != options.Policy || len(plan.Lines) != 2 {
+		t.Errorf("got %+v", plan)
+	}
+	a := &audit.Auditor{Files: filesystem.Local{}, Moved: plan.Moved}
+	_, err = a.DeleteExpired(context.Background(), dir, audit.ExpireOptions{Now: time.Now(), Policy: plan.Policy, Also: plan.Also}, plan.Lines)
+	must(t, err)
+	expectRestorable(t, a, other, 1)
+	wrong := &audit.Auditor{Files: filesystem.Local{}, Moved: append(moved, audit.Move{From: "/bogus", To: "/x"})}
+	before := tree(t, dir)
+	if _, err := wrong.DeleteExpired(context.Background(), dir, options, plan.Lines); err == nil || !slices.Equal(before, tree(t, dir)) {
+		t.Errorf("a plan was carried out with a --rebase that matches nothing: %v", err)
+	}
+}
+
 func TestDependentsAreNamed(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -146,7 +200,13 @@ func TestDependentsAreNamed(t *testing.T) {
 	if d := deps(filepath.Join(job, "chk-2")); !d.MayBeDeleted || d.Checkpoints != 2 || len(d.Notes) != 0 {
 		t.Errorf("got %+v", d)
 	}
-	if d := deps(filepath.Join(job, "chk-4")); !d.MayBeDeleted || len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "is the newest checkpoint of its job") {
+	if d := deps(filepath.Join(job, "chk-4/_metadata")); d.MayBeDeleted || len(d.Dependents) != 1 {
+		t.Errorf("got %+v", d)
+	}
+	if d := deps(filepath.Dir(dir)); d.MayBeDeleted || len(d.Doubts) != 1 || !strings.Contains(d.Doubts[0], "no other checkpoint was asked") {
+		t.Errorf("got %+v", d)
+	}
+	if d := deps(filepath.Join(job, "chk-4")); !d.MayBeDeleted || len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "is the newest checkpoint of its job: without it") {
 		t.Errorf("got %+v", d)
 	}
 	users := map[string]int{}

@@ -70,6 +70,8 @@ type Verification struct {
 type Checked struct {
 	Files int   `json:"files"` // the metadata file included
 	Bytes int64 `json:"bytes"` // of those files; they are read only if asked to
+
+	Checksums int `json:"checksums"` // of these files a checksum or a digest was compared: of all or a part of their bytes
 }
 
 // Outside are the files of a checkpoint that are not in its directory: they must be
@@ -100,6 +102,9 @@ func (a *Auditor) Verify(ctx context.Context, pointer string, depth Depth) (Veri
 	result, err := v.verify(ctx, found)
 	if err != nil {
 		return Verification{}, err
+	}
+	if v.isMoved() && result.Restorable {
+		result.Notes = append(result.Notes, noRebase)
 	}
 	if errors.Is(v.broken, metadata.ErrNotMetadata) {
 		return Verification{}, fmt.Errorf("%s: %w", filesystem.URL(found.Metadata), v.broken)
@@ -165,6 +170,13 @@ func (v *verifier) note(text string) {
 	}
 }
 
+// compared counts a file of which a checksum or a digest was compared.
+func (v *verifier) compared() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.result.Checked.Checksums++
+}
+
 // unproven says whether an error is about who looks, and not about what is looked at.
 func unproven(err error) bool {
 	var unknown *place.UnknownError
@@ -216,6 +228,7 @@ func reason(err error) string {
 // referenced is one file, and what of it the checkpoint relies on.
 type referenced struct {
 	name      string // where it is now
+	recorded  string // where it is by its path
 	size      int64  // exactly; -1 if it is not known
 	atLeast   int64  // of a file that holds segments
 	changelog bool   // recorded without what the writer adds
@@ -241,7 +254,8 @@ func (v *verifier) references(checkpoint *metadata.Checkpoint) []*referenced {
 		f := files[name]
 		if f == nil {
 			_, relative := use.Stream.(*metadata.RelativeFile)
-			f = &referenced{name: name, size: -1, changelog: use.Changelog, relative: relative}
+			recorded, _, _ := storage.FileOf(v.location, use.Stream) // file has seen its error
+			f = &referenced{name: name, recorded: recorded, size: -1, changelog: use.Changelog, relative: relative}
 			files[name] = f
 		}
 		f.uses = append(f.uses, use)
@@ -453,6 +467,8 @@ func (v *verifier) sealed(name string, data []byte) {
 	found := Digest{Bytes: int64(len(data)), SHA256: hex.EncodeToString(sum[:])}
 	if v.sealing != nil {
 		v.sealing.Metadata = found
+	} else {
+		v.compared()
 	}
 	if v.seal != nil && found.SHA256 != v.seal.Metadata.SHA256 {
 		v.find(Finding{Kind: Corrupt, File: filesystem.URL(name), Expected: "sha256 " + v.seal.Metadata.SHA256 + ", as sealed", Found: "sha256 " + found.SHA256, State: "everything"})

@@ -59,9 +59,11 @@ func TestDamageHasNoReason(t *testing.T) {
 		offset int
 		want   error
 	}{
-		{[]byte{0x48}, 0, nil},                     // one bit
-		{[]byte{0x4e}, 0, nil},                     // three bits
-		{[]byte{0x46}, 0, metadata.ErrNotMetadata}, // four bits
+		{[]byte{0x48}, 0, nil}, // one bit
+		{[]byte{0x4e}, 0, nil}, // three bits
+		{[]byte{0x46}, 0, nil}, // four bits, and a version follows
+		{[]byte{0xff, 0xff, 0xff, 0xff}, 0, nil},
+		{[]byte{0x46, 0x60, 0x67, 0x2d, 0x50, 0x4b, 3, 4}, 0, metadata.ErrNotMetadata}, // four bits, and no version
 		{[]byte{0, 0, 0, 7}, versionAt, metadata.ErrTooNew},
 		{[]byte{0x80, 0, 0, 6}, versionAt, nil},
 		{[]byte{0, 0, 0, 0}, versionAt, metadata.ErrTooOld},

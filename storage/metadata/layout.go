@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/bits"
 )
@@ -57,8 +58,8 @@ func (c *codec) file(f *Checkpoint) {
 	}
 }
 
-// flippedMax is how many flipped bits leave a magic number one: with more the file was never
-// checkpoint metadata.
+// flippedMax is how many flipped bits leave a magic number one. With more, the file was never
+// checkpoint metadata, unless a version that Flink writes follows.
 const flippedMax = 3
 
 func (c *codec) magicNumber() {
@@ -68,10 +69,19 @@ func (c *codec) magicNumber() {
 		return
 	}
 	reason := ErrNotMetadata
-	if bits.OnesCount32(uint32(value)^magic) <= flippedMax {
+	if bits.OnesCount32(uint32(value)^magic) <= flippedMax || c.versionFollows() {
 		reason = nil
 	}
 	c.refuse(reason, offset, "magic number", hex32(magic), hex32(uint32(value)))
+}
+
+// versionFollows says whether the next number read is a version that Flink writes.
+func (c *codec) versionFollows() bool {
+	if !c.reading || len(c.data)-c.at < 4 {
+		return false
+	}
+	version := int32(binary.BigEndian.Uint32(c.data[c.at:]))
+	return version >= VersionMin && version <= Version
 }
 
 func (c *codec) formatVersion(version *int32) {
