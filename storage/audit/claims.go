@@ -175,11 +175,11 @@ func newClaimant(found foundCheckpoint, key metadataKey, v *verifier, result Ver
 	where := filesystem.URL(found.Location)
 	switch {
 	case v.broken != nil:
-		claim.doubt = fmt.Sprintf("%s cannot be read, and may refer to any file: put back a backup of it, or delete its whole directory if nobody needs it (%s)", filesystem.URL(found.Metadata), brief(v.broken))
+		claim.doubt = fmt.Sprintf("%s cannot be read, and may refer to any file: put back a backup of it, or delete it if nobody needs that checkpoint (%s)", filesystem.URL(found.Metadata), brief(v.broken))
 	case lost > 0 && v.move != nil:
 		claim.doubt = fmt.Sprintf("%s does not find %d of its files where it says, as %s; if they were moved, or have two names, add --rebase %s", where, lost, filesystem.URL(first), v.move)
 	case lost > 0:
-		claim.doubt = fmt.Sprintf("%s does not find %d of its files where it says, as %s: so it is not known which files it needs; say where they are with --rebase FROM=TO, or delete the checkpoint's whole directory if nobody needs it (Flink deletes files of older checkpoints when a job has claimed a newer one)", where, lost, filesystem.URL(first))
+		claim.doubt = fmt.Sprintf("%s does not find %d of its files where it says, as %s: so it is not known which files it needs; say where they are with --rebase FROM=TO, or delete its _metadata if nobody needs that checkpoint (Flink deletes files of older checkpoints when a job has claimed a newer one)", where, lost, filesystem.URL(first))
 	}
 	return claim
 }
