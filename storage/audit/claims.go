@@ -34,7 +34,11 @@ type claims struct {
 	names   map[string]string // of files that are referred to: the last part, and one of the whole
 	survey  *survey           // the newest
 	current []*claimant       // found by the newest survey
-	doubts  []string          // why nobody knows what some checkpoint depends on
+	present map[*claimant]bool
+
+	activities  map[fileKey]activity // by a job's directory; nil until somebody asks
+	directories map[string]fileKey   // by their names
+	doubts      []string             // why nobody knows what some checkpoint depends on
 }
 
 // metadataKey says which version of which metadata file it is.
@@ -117,6 +121,10 @@ func (c *claims) pass(ctx context.Context) (changed bool, err error) {
 		return err
 	})
 	c.current = slices.DeleteFunc(current, func(claim *claimant) bool { return claim == nil })
+	c.present, c.activities, c.directories = map[*claimant]bool{}, nil, map[string]fileKey{}
+	for _, claim := range c.current {
+		c.present[claim] = true
+	}
 	c.progress("checkpoints read", int64(len(c.read)), 0)
 	return changed, err
 }
@@ -235,9 +243,6 @@ func (c *claims) denied() error {
 	return nil
 }
 
-// exists says whether a checkpoint was there at the newest look.
-func (c *claims) exists(claim *claimant) bool { return slices.Contains(c.current, claim) }
-
 // activity is what can be seen of a job: whether it may be running.
 type activity struct {
 	newest    *claimant // complete checkpoint
@@ -247,21 +252,42 @@ type activity struct {
 
 // activityIn sees what the job with that directory does.
 func (c *claims) activityIn(job string) activity {
-	var of activity
-	here := c.Places.Name(job)
+	if c.activities == nil {
+		c.activities = c.allActivities()
+	}
+	return c.activities[c.directory(job)]
+}
+
+// directory says which directory it is, whatever name it was reached by: a job may be looked
+// at through a link, and have been surveyed where it lies.
+func (c *claims) directory(name string) fileKey {
+	key, known := c.directories[name]
+	if !known {
+		entry, _ := c.Files.Stat(name) // without an answer the name has to do
+		key = c.key(name, entry)
+		c.directories[name] = key
+	}
+	return key
+}
+
+func (c *claims) allActivities() map[fileKey]activity {
+	all := map[fileKey]activity{}
 	for _, claim := range c.current {
-		if c.Places.Name(filesystem.Dir(claim.Location)) == here && (of.newest == nil || claim.id > of.newest.id) {
-			of.newest = claim
+		job := c.directory(filesystem.Dir(claim.Location))
+		if of := all[job]; of.newest == nil || claim.id > of.newest.id {
+			of.newest, of.changelog = claim, claim.changelog
+			all[job] = of
 		}
 	}
-	of.changelog = of.newest != nil && of.newest.changelog
 	for i := range c.survey.unfinished {
 		u := &c.survey.unfinished[i]
-		if c.Places.Name(filesystem.Dir(u.location)) == here && (of.newest == nil || u.id > of.newest.id) && (of.started == nil || u.id > of.started.id) {
+		job := c.directory(filesystem.Dir(u.location))
+		if of := all[job]; (of.newest == nil || u.id > of.newest.id) && (of.started == nil || u.id > of.started.id) {
 			of.started = u
+			all[job] = of
 		}
 	}
-	return of
+	return all
 }
 
 // busy says why a file of a job that nothing refers to may be about to be referred to, by a

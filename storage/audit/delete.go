@@ -73,7 +73,7 @@ func (a *Auditor) Delete(ctx context.Context, root string, options OrphanOptions
 			return d, context.Cause(ctx)
 		}
 		if i > 0 && i%deleteBatch == 0 {
-			if err := s.lookAgain(ctx); err != nil {
+			if err := s.refresh(ctx); err != nil {
 				return d, err
 			}
 		}
@@ -104,12 +104,6 @@ func (a *Auditor) isGone(url string) bool {
 		_, err = a.Files.Stat(name)
 	}
 	return errors.Is(err, fs.ErrNotExist)
-}
-
-// lookAgain collects the claims of checkpoints that came meanwhile.
-func (s *sweep) lookAgain(ctx context.Context) error {
-	s.activities = map[string]activity{}
-	return s.refresh(ctx)
 }
 
 // keep says why a planned file is not deleted; nothing if it is.

@@ -79,9 +79,10 @@ func (a *Auditor) Expire(ctx context.Context, root string, options ExpireOptions
 	expired := x.expired()
 	e.Notes = append(e.Notes, x.notes(expired)...)
 	e.Kept = len(x.below()) - len(expired)
+	order := orderOf(expired)
 	for _, claim := range expired {
 		one := Expired{Path: filesystem.URL(claim.Location), Job: groupOf(claim.Location).job, ID: claim.id, Kind: claim.kind, Modified: claim.entry.Modified}
-		for _, f := range x.freed(claim, expired) {
+		for _, f := range x.freed(claim, order) {
 			one.Files++
 			one.Bytes += f.size
 		}
@@ -96,6 +97,8 @@ type expiry struct {
 	*claims
 	root    string
 	options ExpireOptions
+	under   map[fileKey]bool     // metadata files under the root, by whatever name
+	allowed map[string]*claimant // that the policy lets go, by URL; nil until somebody asks
 }
 
 func (a *Auditor) expiry(ctx context.Context, root string, options ExpireOptions) (*expiry, error) {
@@ -103,15 +106,23 @@ func (a *Auditor) expiry(ctx context.Context, root string, options ExpireOptions
 	if err != nil {
 		return nil, err
 	}
-	c, err := a.collect(ctx, roots[0], roots, Shallow)
-	return &expiry{claims: c, root: roots[0], options: options}, err
+	under, err := a.survey(ctx, roots[:1])
+	if err != nil {
+		return nil, err
+	}
+	x := &expiry{root: roots[0], options: options, under: map[fileKey]bool{}}
+	for _, found := range under.checkpoints {
+		x.under[a.key(found.Metadata, found.entry)] = true
+	}
+	x.claims, err = a.collect(ctx, roots[0], roots, Shallow)
+	return x, err
 }
 
 // below lists the checkpoints under the root: of those around it only the claims matter.
 func (x *expiry) below() []*claimant {
 	var below []*claimant
 	for _, claim := range x.current {
-		if _, is := filesystem.Relative(x.root, claim.Location); is || claim.Location == x.root {
+		if x.under[claim.key.file] {
 			below = append(below, claim)
 		}
 	}
@@ -184,25 +195,29 @@ func (x *expiry) underway(claim *claimant) bool {
 
 // freed lists the files that only checkpoints which are let go depend on: of those the last
 // one, in their order, is said to free them.
-func (x *expiry) freed(claim *claimant, expired []*claimant) []claimed {
+func (x *expiry) freed(claim *claimant, order map[*claimant]int) []claimed {
 	var freed []claimed
 	for _, f := range claim.files {
-		last := claim
+		last := order[claim]
+		stays := false
 		for _, user := range x.users[f.key] {
-			at := slices.Index(expired, user)
-			if at < 0 && x.exists(user) {
-				last = nil
-				break
-			}
-			if at > slices.Index(expired, last) {
-				last = user
-			}
+			stays = stays || x.present[user] && order[user] == 0
+			last = max(last, order[user])
 		}
-		if last == claim && x.isOurs(f) {
+		if !stays && last == order[claim] && x.isOurs(f) {
 			freed = append(freed, f)
 		}
 	}
 	return append(freed, claimed{name: claim.Metadata, key: claim.key.file, size: claim.entry.Size})
+}
+
+// orderOf numbers the checkpoints that are let go, from 1 on.
+func orderOf(expired []*claimant) map[*claimant]int {
+	order := make(map[*claimant]int, len(expired))
+	for i, claim := range expired {
+		order[claim] = i + 1
+	}
+	return order
 }
 
 // isOurs says whether a file lies where it may be deleted: below a directory that was
@@ -244,8 +259,11 @@ type Expirations struct {
 // Denied is an error if something could not be looked at for want of permission.
 func (e Expirations) Denied() error { return e.denied }
 
+// expireBatch is how many checkpoints are deleted between two looks at who depends on what.
+const expireBatch = 16
+
 // DeleteExpired deletes the checkpoints that were planned, as far as the policy still lets
-// them go, by what is there now. It looks again before each. The metadata goes first, so
+// them go, by what is there now. It looks again now and then. The metadata goes first, so
 // that no checkpoint is found whose files are gone; a file that another checkpoint depends
 // on stays.
 func (a *Auditor) DeleteExpired(ctx context.Context, root string, options ExpireOptions, planned []Expired) (Expirations, error) {
@@ -262,10 +280,11 @@ func (a *Auditor) DeleteExpired(ctx context.Context, root string, options Expire
 		if err := ctx.Err(); err != nil {
 			return done, context.Cause(ctx)
 		}
-		if i > 0 {
+		if i > 0 && i%expireBatch == 0 {
 			if err := x.refresh(ctx); err != nil {
 				return done, err
 			}
+			x.allowed = nil
 		}
 		if a.isGone(plan.Path) {
 			done.Gone++
@@ -277,6 +296,7 @@ func (a *Auditor) DeleteExpired(ctx context.Context, root string, options Expire
 			continue
 		}
 		files, err := x.discard(claim)
+		delete(x.present, claim)
 		for _, f := range files {
 			done.Files++
 			done.Bytes += f.size
@@ -294,20 +314,21 @@ func (a *Auditor) DeleteExpired(ctx context.Context, root string, options Expire
 // planned finds a planned checkpoint among those that are let go now, or says why it is
 // not among them.
 func (x *expiry) planned(plan Expired) (*claimant, string) {
-	is := func(claim *claimant) bool { return filesystem.URL(claim.Location) == plan.Path }
 	if len(x.doubts) > 0 {
 		return nil, x.doubts[0]
 	}
-	at := slices.IndexFunc(x.current, is)
-	if at < 0 {
-		return nil, "it is gone"
+	if x.allowed == nil {
+		x.allowed = map[string]*claimant{}
+		for _, claim := range x.expired() {
+			x.allowed[filesystem.URL(claim.Location)] = claim
+		}
 	}
-	claim := x.current[at]
-	if !claim.entry.Modified.Equal(plan.Modified) || claim.id != plan.ID {
+	claim := x.allowed[plan.Path]
+	switch {
+	case claim == nil:
+		return nil, "the policy no longer lets it go: too few newer ones can be restored from, a checkpoint that builds upon it is in progress, or it is no checkpoint under the root"
+	case !claim.entry.Modified.Equal(plan.Modified) || claim.id != plan.ID:
 		return nil, "it has changed since the plan was made"
-	}
-	if !slices.ContainsFunc(x.expired(), is) {
-		return nil, "the policy no longer lets it go: too few newer ones can be restored from, or a checkpoint that builds upon it is in progress"
 	}
 	return claim, ""
 }
@@ -315,7 +336,7 @@ func (x *expiry) planned(plan Expired) (*claimant, string) {
 // discard deletes a checkpoint: what it has alone, its seal, and its directory if nothing
 // is left in it.
 func (x *expiry) discard(claim *claimant) (deleted []claimed, err error) {
-	freed := x.freed(claim, []*claimant{claim})
+	freed := x.freed(claim, orderOf([]*claimant{claim}))
 	metadata, files := freed[len(freed)-1], freed[:len(freed)-1]
 	if err := filesystem.IgnoreNotExist(x.Files.Remove(metadata.name)); err != nil {
 		return nil, err

@@ -115,15 +115,14 @@ type sweep struct {
 	root    string
 	options OrphanOptions
 
-	files      atomic.Int64
-	mu         sync.Mutex
-	seen       []candidate
-	jobs       map[string]bool     // directories of jobs
-	holds      map[string]bool     // directories with `_metadata`
-	metadata   []candidate         // metadata files
-	activities map[string]activity // by a job's directory
-	positions  map[string]position // of the files in a directory
-	empty      []string
+	files     atomic.Int64
+	mu        sync.Mutex
+	seen      []candidate
+	jobs      map[string]bool     // directories of jobs
+	holds     map[string]bool     // directories with `_metadata`
+	metadata  []candidate         // metadata files
+	positions map[string]position // of the files in a directory
+	empty     []string
 
 	onObjectStore bool
 }
@@ -146,7 +145,7 @@ func (a *Auditor) sweep(ctx context.Context, root string, options OrphanOptions)
 	if err != nil {
 		return nil, err
 	}
-	s := &sweep{root: roots[0], options: options, jobs: map[string]bool{}, holds: map[string]bool{}, activities: map[string]activity{}, positions: map[string]position{}}
+	s := &sweep{root: roots[0], options: options, jobs: map[string]bool{}, holds: map[string]bool{}, positions: map[string]position{}}
 	s.onObjectStore = a.Files.CreatesWhole(s.root)
 	// First the files, then the claims: see claims.
 	err = a.walk(ctx, s.root, func(dir string, entries []filesystem.Entry, _ error) []string {
@@ -279,7 +278,7 @@ func (s *sweep) whose(c candidate) whose {
 	case copied:
 		return whose{unknown: fmt.Sprintf("a checkpoint refers to a file of this name elsewhere, as %s: it may be a copy, or the same under another name", filesystem.URL(filesystem.Dir(other)))}
 	}
-	if why := s.activity(at.job).busy(c.entry, s.inProgress(at.job, c.dir), s.onObjectStore, s.options.Now, s.options.Age); why != "" {
+	if why := s.activityIn(at.job).busy(c.entry, s.inProgress(at.job, c.dir), s.onObjectStore, s.options.Now, s.options.Age); why != "" {
 		return whose{unknown: why}
 	}
 	return whose{source: at.source}
@@ -294,17 +293,8 @@ func (s *sweep) keyOf(c candidate) fileKey {
 
 // inProgress says whether a directory is that of the checkpoint in progress.
 func (s *sweep) inProgress(job, dir string) bool {
-	started := s.activity(job).started
+	started := s.activityIn(job).started
 	return started != nil && started.id == idOf(dir)
-}
-
-func (s *sweep) activity(job string) activity {
-	of, known := s.activities[job]
-	if !known {
-		of = s.activityIn(job)
-		s.activities[job] = of
-	}
-	return of
 }
 
 func (s *sweep) sealsSomething(c candidate) bool {

@@ -48,6 +48,10 @@ func TestAPolicyLetsOldCheckpointsGo(t *testing.T) {
 			t.Errorf("%+v: want %s, got %s", c.policy, c.want, got)
 		}
 	}
+	must(t, os.Symlink(filepath.Join(dir, incrementalJob), dir+"-job"))
+	if e := expiry(t, dir+"-job", audit.Policy{Keep: 1}); len(e.Expired) != 2 || e.Kept != 1 {
+		t.Errorf("through a link: got %+v", e)
+	}
 	// What cannot be restored from does not count, and casts a doubt if its files are missing.
 	chk := filepath.Join(dir, incrementalJob, "chk-4")
 	must(t, os.Truncate(filesOf(t, dir, chk)[0], 1))
