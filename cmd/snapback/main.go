@@ -76,7 +76,7 @@ func fromEnvironment(flags *pflag.FlagSet) error {
 	flags.VisitAll(func(flag *pflag.Flag) {
 		name := "SNAPBACK_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
 		value, set := os.LookupEnv(name)
-		if !set || flag.Changed || failed != nil {
+		if !set || flag.Changed || failed != nil || flag.Name == deleteFlag {
 			return
 		}
 		if err := flags.Set(flag.Name, value); err != nil {

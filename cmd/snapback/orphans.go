@@ -72,6 +72,9 @@ func verdictOfAll(refused error, some, doubts bool) error {
 	return nil
 }
 
+// deleteFlag has no twin in the environment: who deletes says so.
+const deleteFlag = "delete"
+
 // planFlags are those of verbs that delete by plan.
 type planFlags struct {
 	file   string
@@ -82,7 +85,7 @@ type planFlags struct {
 func (p *planFlags) register(command *cobra.Command) {
 	flags := command.Flags()
 	flags.StringVar(&p.file, "plan", "", "`file` to write a plan to; with --delete, to read it from")
-	flags.BoolVar(&p.remove, "delete", false, "delete what is in the plan, as far as it is proven anew that nobody depends on it")
+	flags.BoolVar(&p.remove, deleteFlag, false, "delete what is in the plan, as far as it is proven anew that nobody depends on it")
 	pathsVar(command, &p.also, "also", "another `ROOT`, whose checkpoints may depend on files under this one; may be given several times")
 }
 
@@ -129,6 +132,9 @@ func (p *planFlags) next(command *cobra.Command, f *auditFlags, verb, root strin
 
 // readPlan reads a plan, and takes over the roots and moves that it was made with.
 func readPlan[Line any](p *planFlags, f *auditFlags, root string, read func(from io.Reader, root string) (audit.Plan[Line], error)) (audit.Plan[Line], error) {
+	if info, err := os.Stat(p.file); err == nil && !info.Mode().IsRegular() {
+		return audit.Plan[Line]{}, harness.Usagef("--plan: %s: want a regular file", p.file)
+	}
 	file, err := os.Open(p.file)
 	if err != nil {
 		return audit.Plan[Line]{}, harness.Usagef("--plan: %w", err)

@@ -86,30 +86,36 @@ func placed(t testing.TB, sample, dir, recorded string) {
 	t.Helper()
 	must(t, os.CopyFS(dir, os.DirFS(filepath.Join(samples, sample))))
 	for _, name := range metadataFiles(t, dir) {
-		data, err := os.ReadFile(name)
-		must(t, err)
-		checkpoint, err := metadata.Decode(data)
-		must(t, err)
-		move := func(path string) string { return strings.Replace(path, "file:"+recordedRoot+"/"+sample, recorded, 1) }
-		must(t, checkpoint.Rewrite(metadata.Paths{
-			File: func(s metadata.Stream) (string, error) {
-				switch s := s.(type) {
-				case *metadata.File:
-					return move(s.Path), nil
-				case *metadata.Segment:
-					return move(s.Path), nil
-				case *metadata.RelativeFile:
-					return s.Path, nil
-				}
-				return "", errors.New("a stream without a path")
-			},
-			Directory: func(path string) (string, error) { return move(path), nil },
-		}))
-		data, err = metadata.Encode(checkpoint)
-		must(t, err)
-		must(t, os.WriteFile(name, data, 0o600))
+		rewrite(t, name, "file:"+recordedRoot+"/"+sample, recorded)
 	}
 	grownOld(t, dir)
+}
+
+// rewrite lets the absolute paths in a metadata file begin otherwise.
+func rewrite(t testing.TB, name, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	must(t, err)
+	checkpoint, err := metadata.Decode(data)
+	must(t, err)
+	move := func(path string) string { return strings.Replace(path, from, to, 1) }
+	must(t, checkpoint.Rewrite(metadata.Paths{
+		File: func(s metadata.Stream) (string, error) {
+			switch s := s.(type) {
+			case *metadata.File:
+				return move(s.Path), nil
+			case *metadata.Segment:
+				return move(s.Path), nil
+			case *metadata.RelativeFile:
+				return s.Path, nil
+			}
+			return "", errors.New("a stream without a path")
+		},
+		Directory: func(path string) (string, error) { return move(path), nil },
+	}))
+	data, err = metadata.Encode(checkpoint)
+	must(t, err)
+	must(t, os.WriteFile(name, data, 0o600))
 }
 
 func grownOld(t testing.TB, dir string) {

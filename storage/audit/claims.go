@@ -7,11 +7,13 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/filesystem/place"
 	"github.com/snapback/snapback/storage/metadata"
 )
 
@@ -31,18 +33,21 @@ type claims struct {
 	mu      sync.Mutex
 	read    map[metadataKey]*claimant
 	users   map[fileKey][]*claimant
-	names   map[string]string // of files that are referred to: the last part, and one of the whole
-	survey  *survey           // the newest
-	current []*claimant       // found by the newest survey
+	named   map[string][]*claimant // those that refer to a file, by the last part of its name
+	survey  *survey                // the newest
+	current []*claimant            // found by the newest survey
 	present map[*claimant]bool
 
 	activities  map[fileKey]activity // by a job's directory; nil until somebody asks
 	directories map[string]fileKey   // by their names
 	doubts      []string             // why nobody knows what some checkpoint depends on
+	lasting     []string             // those of them that no other look dispels
+	hidden      []foundCheckpoint    // among the state of jobs, where only the first look goes
 }
 
 // metadataKey says which version of which metadata file it is.
 type metadataKey struct {
+	location string // a hard link is a checkpoint of its own
 	file     fileKey
 	size     int64
 	modified int64 // nanoseconds
@@ -74,18 +79,45 @@ const passesMax = 20
 
 // collect reads the checkpoints under the roots, and under those around the roots that may
 // depend on them.
-func (a *Auditor) collect(ctx context.Context, place string, also []string, depth Depth) (*claims, error) {
-	around, complete := a.around(place)
-	c := &claims{
-		Auditor: a, roots: append(around, also...), depth: depth, read: map[metadataKey]*claimant{}, users: map[fileKey][]*claimant{}, names: map[string]string{},
+//
+// Checkpoints among the state of jobs are hidden. Whoever has seen them gives them; nil has
+// them looked for.
+func (a *Auditor) collect(ctx context.Context, at string, also []string, depth Depth, hidden []foundCheckpoint) (*claims, error) {
+	c := &claims{Auditor: a, hidden: hidden, depth: depth, read: map[metadataKey]*claimant{}, users: map[fileKey][]*claimant{}, named: map[string][]*claimant{}}
+	for _, name := range append([]string{at}, also...) {
+		c.lookAround(name)
+		if filesystem.Scheme(name) == "file" {
+			c.lookAroundMounts(name)
+		}
+		c.roots = append(c.roots, name)
 	}
-	if err := c.refresh(ctx); err != nil {
-		return nil, err
-	}
+	return c, c.refresh(ctx)
+}
+
+// lookAround adds the directories below which somebody may depend on a place.
+func (c *claims) lookAround(name string) {
+	around, complete := c.around(name)
+	c.roots = append(c.roots, around...)
 	if !complete {
-		c.doubts = append(c.doubts, fmt.Sprintf("%s is mounted without the directory that holds it: checkpoints of other jobs there may refer to its files; look at the whole checkpoint directory", filesystem.URL(place)))
+		c.lasting = append(c.lasting, mountedAlone(name))
 	}
-	return c, nil
+}
+
+func mountedAlone(name string) string {
+	return fmt.Sprintf("%s is mounted without the directory that holds it: checkpoints of other jobs there may refer to its files; look at the whole checkpoint directory", filesystem.URL(name))
+}
+
+// lookAroundMounts does so for the parts of jobs that are mounted below a root.
+func (c *claims) lookAroundMounts(root string) {
+	for _, name := range place.MountsBelow(root) {
+		if c.jobAround(name) == "" {
+			continue
+		}
+		c.lookAround(name)
+		if _, whole := place.Local(name); !whole {
+			c.lasting = append(c.lasting, mountedAlone(name))
+		}
+	}
 }
 
 // refresh looks again, until nothing new is found: then all claims are of one moment.
@@ -96,19 +128,20 @@ func (c *claims) refresh(ctx context.Context) error {
 			return err
 		}
 		if !changed {
-			c.doubts = c.doubtful()
+			c.doubts = append(slices.Clone(c.lasting), c.doubtful()...)
 			return nil
 		}
 	}
-	c.doubts = append(c.doubtful(), "checkpoints come and go faster than they can be read: try again, or when the jobs are quieter")
+	c.doubts = append(append(slices.Clone(c.lasting), c.doubtful()...), "checkpoints come and go faster than they can be read: try again, or when the jobs are quieter")
 	return nil
 }
 
 // pass surveys the roots and reads what was not read before.
 func (c *claims) pass(ctx context.Context) (changed bool, err error) {
-	if c.survey, err = c.Auditor.survey(ctx, c.roots); err != nil {
+	if c.survey, err = c.Auditor.survey(ctx, c.roots, c.hidden == nil); err != nil {
 		return false, err
 	}
+	c.addHidden()
 	files := newRemembered(c.Files)
 	current := make([]*claimant, len(c.survey.checkpoints))
 	err = each(ctx, len(current), readsMax(), func(ctx context.Context, i int) error {
@@ -129,10 +162,41 @@ func (c *claims) pass(ctx context.Context) (changed bool, err error) {
 	return changed, err
 }
 
+// addHidden notes which checkpoints only a deep look finds, or adds those that were found by
+// one and are still there.
+func (c *claims) addHidden() {
+	if c.hidden == nil {
+		c.hidden = []foundCheckpoint{}
+		for _, found := range c.survey.checkpoints {
+			if amongState(found.Location) {
+				c.hidden = append(c.hidden, found)
+			}
+		}
+		return
+	}
+	seen := map[string]bool{}
+	for _, found := range c.survey.checkpoints {
+		seen[found.Location] = true
+	}
+	for _, found := range c.hidden {
+		if entry, err := c.Files.Stat(found.Metadata); err == nil && !seen[found.Location] {
+			if !found.entry.Link {
+				found.entry = entry
+			}
+			c.survey.checkpoints = append(c.survey.checkpoints, found)
+		}
+	}
+}
+
+// amongState says whether a place may lie in a directory for state.
+func amongState(name string) bool {
+	return slices.ContainsFunc(strings.Split(name, "/"), isStateDirectory)
+}
+
 // claimant reads a checkpoint, unless it was read before. One that is gone meanwhile is
 // nil, and a change.
 func (c *claims) claimant(ctx context.Context, found foundCheckpoint, files *remembered) (*claimant, bool, error) {
-	key := metadataKey{file: c.key(found.Metadata, found.entry), size: found.entry.Size, modified: found.entry.Modified.UnixNano()}
+	key := metadataKey{location: found.Location, file: c.key(found.Metadata, found.entry), size: found.entry.Size, modified: found.entry.Modified.UnixNano()}
 	c.mu.Lock()
 	known := c.read[key]
 	c.mu.Unlock()
@@ -146,7 +210,7 @@ func (c *claims) claimant(ctx context.Context, found foundCheckpoint, files *rem
 	if err != nil {
 		return nil, false, err
 	}
-	if errors.Is(v.broken, fs.ErrNotExist) {
+	if errors.Is(v.broken, fs.ErrNotExist) && !found.entry.Link {
 		return nil, true, nil
 	}
 	claim := newClaimant(found, key, v, result)
@@ -157,7 +221,9 @@ func (c *claims) claimant(ctx context.Context, found foundCheckpoint, files *rem
 		if !slices.Contains(c.users[f.key], claim) {
 			c.users[f.key] = append(c.users[f.key], claim)
 		}
-		c.names[path.Base(f.name)] = f.name
+		if base := path.Base(f.name); !slices.Contains(c.named[base], claim) {
+			c.named[base] = append(c.named[base], claim)
+		}
 	}
 	return claim, known == nil, nil
 }
@@ -180,10 +246,17 @@ func newClaimant(found foundCheckpoint, key metadataKey, v *verifier, result Ver
 			first = f.name
 		}
 	}
+	if found.entry.Link { // the metadata file itself is another's
+		if entry, err := v.Files.Stat(found.Metadata); err == nil {
+			claim.files = append(claim.files, claimed{name: found.Metadata, key: v.key(found.Metadata, entry), size: entry.Size})
+		}
+	}
 	where := filesystem.URL(found.Location)
 	switch {
 	case v.broken != nil:
 		claim.doubt = fmt.Sprintf("%s cannot be read, and may refer to any file: put back a backup of it, or delete it if nobody needs that checkpoint (%s)", filesystem.URL(found.Metadata), brief(v.broken))
+	case lost > 0 && claim.denied != "":
+		claim.doubt = fmt.Sprintf("%s has files that may not be looked at, as %s: run this as somebody who may", where, claim.denied)
 	case lost > 0 && v.move != nil:
 		claim.doubt = fmt.Sprintf("%s does not find %d of its files where it says, as %s; if they were moved, or have two names, add --rebase %s", where, lost, filesystem.URL(first), v.move)
 	case lost > 0:
@@ -246,7 +319,7 @@ func (c *claims) denied() error {
 // activity is what can be seen of a job: whether it may be running.
 type activity struct {
 	newest    *claimant // complete checkpoint
-	started   *unfinished
+	started   []*unfinished
 	changelog bool
 }
 
@@ -282,22 +355,39 @@ func (c *claims) allActivities() map[fileKey]activity {
 	for i := range c.survey.unfinished {
 		u := &c.survey.unfinished[i]
 		job := c.directory(filesystem.Dir(u.location))
-		if of := all[job]; (of.newest == nil || u.id > of.newest.id) && (of.started == nil || u.id > of.started.id) {
-			of.started = u
-			all[job] = of
-		}
+		of := all[job]
+		of.started = append(of.started, u)
+		all[job] = of
 	}
 	return all
+}
+
+// abandonedAge is how long after its last change a checkpoint without `_metadata` that is
+// newer than all others may still be written to.
+const abandonedAge = 24 * time.Hour
+
+// inProgress returns a checkpoint that may be in progress: it changed within an hour.
+func (of activity) inProgress(now time.Time) *unfinished {
+	for _, u := range of.started {
+		if now.Sub(u.newest.Modified) < DefaultAge {
+			return u
+		}
+	}
+	return nil
 }
 
 // busy says why a file of a job that nothing refers to may be about to be referred to, by a
 // checkpoint in progress: it lies within its directory, was written since it began, or is
 // younger than an hour. (By default Flink gives a checkpoint up after ten minutes.)
-func (of activity) busy(file filesystem.Entry, within bool, onObjectStore bool, now time.Time, age time.Duration) string {
+func (of activity) busy(file filesystem.Entry, within int64, onObjectStore bool, now time.Time, age time.Duration) string {
 	recent := max(age, DefaultAge)
 	young := now.Sub(file.Modified) < recent
-	if of.started != nil && now.Sub(of.started.newest.Modified) < recent && (young || within || !file.Modified.Before(of.started.oldest)) {
-		return fmt.Sprintf("%s of its job may be in progress: try again when it is complete, or an hour old", filesystem.URL(of.started.location))
+	for _, u := range of.started {
+		inProgress := now.Sub(u.newest.Modified) < recent
+		newer := (of.newest == nil || u.id > of.newest.id) && now.Sub(u.newest.Modified) < abandonedAge
+		if inProgress && (young || within == u.id || !file.Modified.Before(u.oldest)) || young && newer {
+			return fmt.Sprintf("%s of its job may be in progress: try again when it is complete, or an hour old", filesystem.URL(u.location))
+		}
 	}
 	switch {
 	case !young:
@@ -310,9 +400,11 @@ func (of activity) busy(file filesystem.Entry, within bool, onObjectStore bool, 
 	return ""
 }
 
-// copyOf says whether a file has the name of one that a checkpoint refers to elsewhere: it
-// may be a copy of that one, or the same by a name of which nothing is known.
-func (c *claims) copyOf(base string) (other string, is bool) {
-	other, is = c.names[base]
-	return other, is
+// copyOf returns a checkpoint that refers to a file of this name elsewhere: it may be a copy
+// of that one, or the same by a name of which nothing is known.
+func (c *claims) copyOf(base string) (user *claimant, is bool) {
+	if users := c.named[base]; len(users) > 0 {
+		return users[0], true
+	}
+	return nil, false
 }

@@ -68,8 +68,15 @@ func (a *Auditor) Copy(ctx context.Context, from, to string) (Copied, error) {
 	if err != nil {
 		return Copied{}, err
 	}
-	if err := c.copy(ctx); err != nil {
+	err = c.claim()
+	if err == nil {
+		err = c.copy(ctx)
+	}
+	if err != nil {
 		return Copied{}, &CopyError{To: filesystem.URL(c.to), Left: c.cleanUp() != nil, Because: err}
+	}
+	if err := a.Files.Remove(c.mark()); err != nil {
+		return Copied{}, fmt.Errorf("the checkpoint was copied, but %s could not be removed: %w", filesystem.URL(c.mark()), err)
 	}
 	return Copied{
 		Schema: CopySchema, From: filesystem.URL(c.from.Location), To: filesystem.URL(c.to), Files: len(c.files) + 1, Bytes: c.done.Load(),
@@ -90,8 +97,9 @@ type copier struct {
 	total    int64
 	done     atomic.Int64
 
-	mu   sync.Mutex
-	seal Seal // digests of what was read from the source
+	mu      sync.Mutex
+	seal    Seal     // digests of what was read from the source
+	created []string // files, in this order; all of them are ours
 }
 
 type copiedFile struct{ from, to string }
@@ -129,8 +137,13 @@ func (a *Auditor) isFree(found storage.Pointer, target, text string) error {
 	if a.isSame(target, found.Location) {
 		return &storage.NotFoundError{Why: fmt.Sprintf("target %q is the checkpoint that is to be copied", text)}
 	}
-	if _, inside := filesystem.Relative(a.Places.Name(found.Location), a.Places.Name(target)); inside {
-		return &storage.NotFoundError{Why: fmt.Sprintf("target %q lies in the checkpoint that is to be copied: name a directory elsewhere", text)}
+	for dir := filesystem.Dir(target); !filesystem.IsRoot(dir); dir = filesystem.Dir(dir) {
+		if a.isSame(dir, found.Location) {
+			return &storage.NotFoundError{Why: fmt.Sprintf("target %q lies in the checkpoint that is to be copied: name a directory elsewhere", text)}
+		}
+		if isStateDirectory(path.Base(dir)) && a.jobAround(dir) == filesystem.Dir(dir) {
+			return &storage.NotFoundError{Why: fmt.Sprintf("target %q lies among the state of a job: name a directory elsewhere", text)}
+		}
 	}
 	if a.isSame(filesystem.Dir(target), filesystem.Dir(found.Location)) && a.jobAround(found.Location) == filesystem.Dir(found.Location) {
 		return &storage.NotFoundError{Why: fmt.Sprintf("target %q lies in the directory of the job, which the job writes to: name a directory elsewhere", text)}
@@ -222,6 +235,26 @@ func (c *copier) movedURL(url string) string {
 	return c.moved(name)
 }
 
+// markName is of a file that says that somebody copies into a directory.
+const markName = "._snapback.copying"
+
+func (c *copier) mark() string { return filesystem.Join(c.to, markName) }
+
+// claim makes the target ours: of two who copy to it at a time, one is refused.
+func (c *copier) claim() error {
+	if err := filesystem.MkdirDurably(c.Files, c.to); err != nil {
+		return err
+	}
+	err := filesystem.WriteFile(c.Files, c.mark(), nil)
+	if errors.Is(err, fs.ErrExist) {
+		return errors.New("somebody else copies into it, or was cut off: wait, or delete what is left in it")
+	}
+	if err == nil {
+		c.created = append(c.created, c.mark())
+	}
+	return err
+}
+
 // copy writes the target in the order that leaves no crash after which it has a metadata
 // file and lacks something.
 func (c *copier) copy(ctx context.Context) error {
@@ -245,6 +278,7 @@ func (c *copier) copy(ctx context.Context) error {
 	}
 	// Up to here the target is no checkpoint.
 	name := filesystem.Join(c.to, storage.MetadataName)
+	c.created = append(c.created, filesystem.Join(c.to, storage.InProgressPrefix+"copy"), name)
 	if err := filesystem.WriteWhole(c.Files, name, filesystem.Join(c.to, storage.InProgressPrefix+"copy"), rewritten); err != nil {
 		return err
 	}
@@ -289,6 +323,9 @@ func (c *copier) copyFile(ctx context.Context, f copiedFile) error {
 	if err != nil {
 		return err
 	}
+	c.mu.Lock()
+	c.created = append(c.created, f.to)
+	c.mu.Unlock()
 	defer target.Abort()
 	digest := sha256.New()
 	n, err := io.Copy(target, &measured{reader: &cancelable{ctx, source}, digest: digest, copier: c})
@@ -340,12 +377,22 @@ func (c *copier) readBack(ctx context.Context, rewritten []byte) error {
 	return nil
 }
 
-// cleanUp removes what was written, the metadata first.
+// cleanUp removes what was written, the metadata first, and directories that are empty then.
+// What somebody else has written stays.
 func (c *copier) cleanUp() error {
-	if err := filesystem.IgnoreNotExist(c.Files.Remove(filesystem.Join(c.to, storage.MetadataName))); err != nil {
-		return err
+	var failed error
+	for _, name := range slices.Backward(c.created) {
+		failed = errors.Join(failed, filesystem.IgnoreNotExist(c.Files.Remove(name)))
 	}
-	return filesystem.RemoveAll(c.Files, c.to)
+	for _, f := range c.files {
+		if dir := filesystem.Dir(f.to); dir != c.to {
+			_ = c.Files.Remove(dir) // of merged files
+		}
+	}
+	if len(c.created) > 0 {
+		_ = c.Files.Remove(c.to) // fails at a mount point, and where something is left
+	}
+	return failed
 }
 
 // rewritten is the metadata of the copy.

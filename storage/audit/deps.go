@@ -70,7 +70,7 @@ func (a *Auditor) Deps(ctx context.Context, text string, options DepsOptions) (D
 	if err != nil {
 		return Deps{}, err
 	}
-	c, err := a.collect(ctx, name, append(roots, of.dir), Present)
+	c, err := a.collect(ctx, of.dir, roots, Present, nil)
 	if err != nil {
 		return Deps{}, err
 	}
@@ -88,13 +88,15 @@ func (a *Auditor) Deps(ctx context.Context, text string, options DepsOptions) (D
 		}
 	}
 	for _, claim := range c.current {
-		if of.holds[claim.key.file] && of.dir == name {
+		if of.dirs[c.directory(claim.Location)] && of.dir == name {
 			d.Notes = append(d.Notes, c.noteNewest(claim)...)
 			continue
 		}
 		d.Checkpoints++
 		if dependent, depends := of.dependent(claim); depends {
 			d.Dependents = append(d.Dependents, dependent)
+		} else if base, named := of.namesake(claim); named {
+			d.Doubts = append(d.Doubts, fmt.Sprintf("%s uses a file named %s in another directory: it may be a copy, or the same file by another name", filesystem.URL(claim.Location), base))
 		}
 	}
 	if why := of.busy(c, name, options.Now); why != "" && len(d.Dependents) == 0 {
@@ -123,14 +125,14 @@ func (of *heldFiles) busy(c *claims, name string, now time.Time) string {
 	}
 	seen := c.activityIn(job)
 	if of.dir != name { // one file
-		why := seen.busy(of.newest, false, c.Files.CreatesWhole(name), now, DefaultAge)
+		why := seen.busy(of.newest, 0, c.Files.CreatesWhole(name), now, DefaultAge)
 		if why == "" && now.Sub(of.newest.Modified) < DefaultAge {
 			why = fmt.Sprintf("it is younger than %s, and may be of a checkpoint in progress: ask again later", DefaultAge)
 		}
 		return why
 	}
-	if seen.started != nil && now.Sub(seen.started.newest.Modified) < DefaultAge {
-		return fmt.Sprintf("%s may be in progress: make sure that the job does not run, or wait until that checkpoint is an hour old", filesystem.URL(seen.started.location))
+	if u := seen.inProgress(now); u != nil {
+		return fmt.Sprintf("%s may be in progress: make sure that the job does not run, or wait until that checkpoint is an hour old", filesystem.URL(u.location))
 	}
 	return ""
 }
@@ -140,6 +142,8 @@ type heldFiles struct {
 	dir   string // the place, or the directory that holds it
 	files map[fileKey]int64
 	holds map[fileKey]bool // metadata files
+	dirs  map[fileKey]bool // directories, with the place itself
+	bases map[string]bool  // the last parts of the names of files
 	bytes int64
 
 	newest filesystem.Entry
@@ -154,7 +158,7 @@ func (a *Auditor) filesIn(ctx context.Context, text, name string) (*heldFiles, e
 	case err != nil:
 		return nil, &storage.UnreachableError{What: fmt.Sprintf("look at %q", text), Err: err}
 	}
-	of := &heldFiles{dir: name, files: map[fileKey]int64{}, holds: map[fileKey]bool{}}
+	of := &heldFiles{dir: name, files: map[fileKey]int64{}, holds: map[fileKey]bool{}, dirs: map[fileKey]bool{a.key(name, entry): true}, bases: map[string]bool{}}
 	if !entry.Directory {
 		of.dir = filesystem.Dir(name)
 		of.add(a, name, entry)
@@ -169,6 +173,7 @@ func (a *Auditor) filesIn(ctx context.Context, text, name string) (*heldFiles, e
 		for _, entry := range entries {
 			if entry.Directory {
 				below = append(below, filesystem.Join(dir, entry.Name))
+				of.dirs[a.key(filesystem.Join(dir, entry.Name), entry)] = true
 			} else {
 				of.add(a, filesystem.Join(dir, entry.Name), entry)
 			}
@@ -185,12 +190,23 @@ func (of *heldFiles) add(a *Auditor, name string, entry filesystem.Entry) {
 	key := a.key(name, entry)
 	of.files[key] = entry.Size
 	of.bytes += entry.Size
+	of.bases[path.Base(name)] = true
 	if entry.Modified.After(of.newest.Modified) {
 		of.newest = entry
 	}
 	if path.Base(name) == storage.MetadataName {
 		of.holds[key] = true
 	}
+}
+
+// namesake returns the name of a file that a checkpoint uses elsewhere, and that is here too.
+func (of *heldFiles) namesake(claim *claimant) (base string, is bool) {
+	for _, f := range claim.files {
+		if base := path.Base(f.name); base != storage.MetadataName && of.bases[base] {
+			return base, true
+		}
+	}
+	return "", false
 }
 
 // dependent says how much of the files a checkpoint depends on.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -106,15 +107,17 @@ func (a *Auditor) expiry(ctx context.Context, root string, options ExpireOptions
 	if err != nil {
 		return nil, err
 	}
-	under, err := a.survey(ctx, roots[:1])
+	under, err := a.survey(ctx, roots[:1], false)
 	if err != nil {
 		return nil, err
 	}
 	x := &expiry{root: roots[0], options: options, under: map[fileKey]bool{}}
 	for _, found := range under.checkpoints {
-		x.under[a.key(found.Metadata, found.entry)] = true
+		if !found.linked { // what a link leads to is elsewhere, with others beside it
+			x.under[a.key(found.Metadata, found.entry)] = true
+		}
 	}
-	x.claims, err = a.collect(ctx, roots[0], roots, Shallow)
+	x.claims, err = a.collect(ctx, roots[0], roots, Shallow, nil)
 	return x, err
 }
 
@@ -137,7 +140,7 @@ func (x *expiry) expired() []*claimant {
 	}
 	groups := map[groupKey][]*claimant{}
 	for _, claim := range x.below() {
-		if key := groupOf(claim.Location); !key.mixed {
+		if key := x.groupOf(claim); !key.mixed {
 			groups[key] = append(groups[key], claim)
 		}
 	}
@@ -149,7 +152,7 @@ func (x *expiry) expired() []*claimant {
 		newer := 0 // that can be restored from
 		for _, claim := range group {
 			old := x.options.Now.Sub(claim.entry.Modified) >= x.options.Policy.OlderThan
-			if newer >= x.options.Policy.Keep && old && !x.underway(claim) {
+			if newer >= x.options.Policy.Keep && old && !x.underway(claim) && !x.isLinkedTo(claim) {
 				expired = append(expired, claim)
 			}
 			if claim.restorable {
@@ -167,7 +170,7 @@ func (x *expiry) expired() []*claimant {
 func (x *expiry) notes(expired []*claimant) (notes []string) {
 	left, mixed := map[groupKey]int{}, 0
 	for _, claim := range x.below() {
-		key := groupOf(claim.Location)
+		key := x.groupOf(claim)
 		if key.mixed {
 			mixed++
 		} else if claim.restorable && !slices.Contains(expired, claim) {
@@ -175,7 +178,7 @@ func (x *expiry) notes(expired []*claimant) (notes []string) {
 		}
 	}
 	for _, claim := range expired {
-		if key := groupOf(claim.Location); left[key] == 0 {
+		if key := x.groupOf(claim); left[key] == 0 {
 			left[key] = -1
 			notes = append(notes, fmt.Sprintf("WARNING: nothing is left to restore from of %s", key))
 		}
@@ -186,11 +189,35 @@ func (x *expiry) notes(expired []*claimant) (notes []string) {
 	return notes
 }
 
-// underway says that a checkpoint is the newest of a job that may be running: one in
-// progress builds upon it.
+// groupOf says whose a checkpoint is. A directory with checkpoints that is neither named by a
+// job's id nor has a job's directories for state may hold copies, of several jobs.
+func (x *expiry) groupOf(claim *claimant) groupKey {
+	key := groupOf(claim.Location)
+	if key.job == "" && !key.mixed {
+		key.mixed = !x.hasState(key.directory)
+	}
+	return key
+}
+
+func (x *expiry) hasState(job string) bool {
+	entries, err := x.Files.List(job)
+	return err == nil && slices.ContainsFunc(entries, func(e filesystem.Entry) bool { return e.Directory && isStateDirectory(e.Name) })
+}
+
+// underway says that a checkpoint in progress builds upon one: it is the newest that was
+// complete before.
 func (x *expiry) underway(claim *claimant) bool {
 	of := x.activityIn(filesystem.Dir(claim.Location))
-	return of.newest == claim && of.started != nil && x.options.Now.Sub(of.started.newest.Modified) < DefaultAge
+	return slices.ContainsFunc(of.started, func(u *unfinished) bool {
+		return x.options.Now.Sub(u.newest.Modified) < DefaultAge && claim.id < u.id && !slices.ContainsFunc(x.current, func(other *claimant) bool {
+			return other.id > claim.id && other.id < u.id && filesystem.Dir(other.Location) == filesystem.Dir(claim.Location)
+		})
+	})
+}
+
+// isLinkedTo says that the metadata of another checkpoint is a link to that of one.
+func (x *expiry) isLinkedTo(claim *claimant) bool {
+	return slices.ContainsFunc(x.users[claim.key.file], func(user *claimant) bool { return x.present[user] })
 }
 
 // freed lists the files that only checkpoints which are let go depend on: of those the last
@@ -200,7 +227,8 @@ func (x *expiry) freed(claim *claimant, order map[*claimant]int) []claimed {
 	for _, f := range claim.files {
 		last := order[claim]
 		stays := false
-		for _, user := range x.users[f.key] {
+		// One of the same name may be the same file on another mount, or by another address.
+		for _, user := range append(slices.Clone(x.users[f.key]), x.named[path.Base(f.name)]...) {
 			stays = stays || x.present[user] && order[user] == 0
 			last = max(last, order[user])
 		}
@@ -225,8 +253,8 @@ func orderOf(expired []*claimant) map[*claimant]int {
 func (x *expiry) isOurs(f claimed) bool {
 	for dir := filesystem.Dir(f.name); ; dir = filesystem.Dir(dir) {
 		entry, err := x.Files.Stat(dir)
-		if _, visited := x.survey.visited[x.key(dir, entry)]; err == nil && visited {
-			return true
+		if visited, is := x.survey.visited[x.key(dir, entry)]; err == nil && is {
+			return !visited.linked
 		}
 		if filesystem.IsRoot(dir) {
 			return false
@@ -241,7 +269,11 @@ func (e Expiry) WritePlan(to io.Writer) error {
 
 // ReadExpirePlan reads a plan for a root, and the policy that it was made by.
 func ReadExpirePlan(from io.Reader, root string) (Plan[Expired], error) {
-	return readPlan(from, ExpirePlanSchema, root, "a checkpoint", func(e Expired) string { return e.Path })
+	plan, err := readPlan(from, ExpirePlanSchema, root, "a checkpoint", func(e Expired) string { return e.Path })
+	if p := plan.Policy; err == nil && (p.Keep < 0 || p.OlderThan < 0 || p.Keep == 0 && p.OlderThan == 0) {
+		err = fmt.Errorf("plan: want a policy in its first line that keeps something, got keep %d, olderThan %d", p.Keep, p.OlderThan)
+	}
+	return plan, err
 }
 
 // Expirations is what became of a plan to let checkpoints go.

@@ -107,7 +107,7 @@ func (a *Auditor) List(ctx context.Context, root string) (List, error) {
 	if err != nil {
 		return List{}, err
 	}
-	found, err := a.survey(ctx, []string{name})
+	found, err := a.survey(ctx, []string{name}, false)
 	if err != nil {
 		return List{}, err
 	}
@@ -162,7 +162,7 @@ func (a *Auditor) listCheckpoints(ctx context.Context, list *List, found *survey
 func (a *Auditor) describe(ctx context.Context, found foundCheckpoint, files *remembered) (Listed, *verifier, error) {
 	v := &verifier{Auditor: a, location: found.Location, depth: Shallow, files: files}
 	result, err := v.verify(ctx, found.Pointer)
-	if err != nil || errors.Is(v.broken, fs.ErrNotExist) {
+	if err != nil || errors.Is(v.broken, fs.ErrNotExist) && !found.entry.Link {
 		return Listed{}, nil, err
 	}
 	c := &v.checkpoint

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"fmt"
+	"io"
 	"path"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/metadata"
 )
 
 // OrphansSchema names the format of [Orphans].
@@ -120,7 +122,7 @@ type sweep struct {
 	seen      []candidate
 	jobs      map[string]bool     // directories of jobs
 	holds     map[string]bool     // directories with `_metadata`
-	metadata  []candidate         // metadata files
+	renamed   map[fileKey]bool    // metadata under another name
 	positions map[string]position // of the files in a directory
 	empty     []string
 
@@ -145,24 +147,26 @@ func (a *Auditor) sweep(ctx context.Context, root string, options OrphanOptions)
 	if err != nil {
 		return nil, err
 	}
-	s := &sweep{root: roots[0], options: options, jobs: map[string]bool{}, holds: map[string]bool{}, positions: map[string]position{}}
+	s := &sweep{root: roots[0], options: options, jobs: map[string]bool{}, holds: map[string]bool{}, positions: map[string]position{}, renamed: map[fileKey]bool{}}
 	s.onObjectStore = a.Files.CreatesWhole(s.root)
 	// First the files, then the claims: see claims.
-	err = a.walk(ctx, s.root, func(dir string, entries []filesystem.Entry, _ error) []string {
+	err = a.walk(ctx, s.root, func(dir string, entries []filesystem.Entry, err error) []string {
+		if err != nil {
+			return nil // the claims know of what cannot be looked into
+		}
 		return s.look(a, dir, entries)
 	})
 	if err != nil {
 		return nil, err
 	}
-	if s.claims, err = a.collect(ctx, s.root, roots, Present); err != nil {
+	if s.claims, err = a.collect(ctx, s.root, roots, Present, s.hidden()); err != nil {
 		return nil, err
 	}
 	s.jobs[s.root] = s.jobs[s.root] || a.isJobByAnyName(s.root)
-	return s, s.readHidden(ctx)
+	return s, s.readRenamed(ctx)
 }
 
-// look notes the files of one directory, and returns the directories in it. Of one that
-// cannot be looked into the claims know.
+// look notes the files of one directory, and returns the directories in it.
 func (s *sweep) look(a *Auditor, dir string, entries []filesystem.Entry) (below []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,7 +183,7 @@ func (s *sweep) look(a *Auditor, dir string, entries []filesystem.Entry) (below 
 			below = append(below, c.name())
 			continue
 		case entry.Name == storage.MetadataName:
-			s.metadata, s.holds[dir] = append(s.metadata, c), true
+			s.holds[dir] = true
 		}
 		s.seen = append(s.seen, c)
 		if n := s.files.Add(1); n%1000 == 0 {
@@ -189,27 +193,52 @@ func (s *sweep) look(a *Auditor, dir string, entries []filesystem.Entry) (below 
 	return below
 }
 
-// readHidden reads the checkpoints that lie where none is looked for: among the state of a
-// job.
-func (s *sweep) readHidden(ctx context.Context) error {
-	known := map[fileKey]bool{}
-	for key := range s.read {
-		known[key.file] = true
+// hidden lists the checkpoints among the state of jobs.
+func (s *sweep) hidden() []foundCheckpoint {
+	hidden := []foundCheckpoint{}
+	for _, c := range s.seen {
+		if c.entry.Name == storage.MetadataName && amongState(c.dir) {
+			hidden = append(hidden, foundCheckpoint{Pointer: storage.PointerTo(c.dir), entry: c.entry})
+		}
 	}
+	return hidden
+}
+
+// readRenamed reads metadata that lies in a checkpoint's directory under another name: Flink
+// takes any file that it is given.
+func (s *sweep) readRenamed(ctx context.Context) error {
 	files := newRemembered(s.Files)
-	for _, c := range s.metadata {
-		if known[s.key(c.name(), c.entry)] {
+	for _, c := range s.seen {
+		at := s.place(c)
+		if at.source != UnfinishedCheckpoint && at.source != StrayExclusive || c.entry.Name == storage.MetadataName || len(s.users[s.keyOf(c)]) > 0 || !s.isMetadata(c) {
 			continue
 		}
-		claim, _, err := s.claimant(ctx, foundCheckpoint{Pointer: storage.PointerTo(c.dir), entry: c.entry}, files)
+		found := foundCheckpoint{Pointer: storage.Pointer{Location: c.dir, Metadata: c.name()}, entry: c.entry}
+		claim, _, err := s.claimant(ctx, found, files)
 		if err != nil {
 			return err
 		}
-		if claim != nil && claim.doubt != "" { // else it is gone: a job goes on
-			s.doubts = append(s.doubts, claim.doubt)
+		if claim == nil {
+			continue // it is gone
+		}
+		s.renamed[s.keyOf(c)] = true
+		if claim.doubt != "" {
+			s.lasting, s.doubts = append(s.lasting, claim.doubt), append(s.doubts, claim.doubt)
 		}
 	}
 	return nil
+}
+
+// isMetadata says whether a file begins as metadata does.
+func (s *sweep) isMetadata(c candidate) bool {
+	reader, err := s.Files.Open(c.name())
+	if err != nil {
+		return false
+	}
+	defer func() { _ = reader.Close() }() // only read from
+	begin := make([]byte, 4)
+	_, err = io.ReadFull(reader, begin)
+	return err == nil && metadata.Begins(begin)
 }
 
 // judge says of each file whose it is.
@@ -259,11 +288,12 @@ type whose struct {
 }
 
 func (s *sweep) whose(c candidate) whose {
-	if c.entry.Name == storage.MetadataName || len(s.users[s.keyOf(c)]) > 0 || s.sealsSomething(c) {
+	key := s.keyOf(c)
+	if c.entry.Name == storage.MetadataName || s.renamed[key] || len(s.users[key]) > 0 || s.sealsSomething(c) {
 		return whose{somebody: true}
 	}
 	at := s.place(c)
-	other, copied := s.copyOf(c.entry.Name)
+	user, copied := s.copyOf(c.entry.Name)
 	switch {
 	case c.entry.Link:
 		return whose{unknown: "it is a symbolic link: look at the place that it leads to"}
@@ -271,14 +301,16 @@ func (s *sweep) whose(c candidate) whose {
 		return whose{unknown: "it has no place in the layout of checkpoints"}
 	case c.entry.Modified.IsZero():
 		return whose{unknown: "its age is not known"}
+	case c.entry.Modified.After(s.options.Now):
+		return whose{unknown: "its time lies in the future: are the clocks right?"}
 	case s.options.Now.Sub(c.entry.Modified) < s.options.Age:
 		return whose{unknown: fmt.Sprintf("it is younger than %s, and may be of a checkpoint in progress", s.options.Age)}
 	case len(s.doubts) > 0:
 		return whose{unknown: s.doubts[0]}
 	case copied:
-		return whose{unknown: fmt.Sprintf("a checkpoint refers to a file of this name elsewhere, as %s: it may be a copy, or the same under another name", filesystem.URL(filesystem.Dir(other)))}
+		return whose{unknown: fmt.Sprintf("%s uses a file with this name in another directory: it may be a copy, or the same file by another name", filesystem.URL(user.Location))}
 	}
-	if why := s.activityIn(at.job).busy(c.entry, s.inProgress(at.job, c.dir), s.onObjectStore, s.options.Now, s.options.Age); why != "" {
+	if why := s.activityIn(at.job).busy(c.entry, idOf(c.dir), s.onObjectStore, s.options.Now, s.options.Age); why != "" {
 		return whose{unknown: why}
 	}
 	return whose{source: at.source}
@@ -289,12 +321,6 @@ func (s *sweep) keyOf(c candidate) fileKey {
 		return fileKey{id: c.entry.ID}
 	}
 	return s.key(c.name(), c.entry)
-}
-
-// inProgress says whether a directory is that of the checkpoint in progress.
-func (s *sweep) inProgress(job, dir string) bool {
-	started := s.activityIn(job).started
-	return started != nil && started.id == idOf(dir)
 }
 
 func (s *sweep) sealsSomething(c candidate) bool {

@@ -20,17 +20,26 @@ import (
 type survey struct {
 	*Auditor
 	mu          sync.Mutex
-	visited     map[fileKey]string // directories, by which a loop of links ends; and their names
-	links       []string           // to look into at last
-	checkpoints []foundCheckpoint  // by path
-	unfinished  []unfinished       // by path
-	passed      []PassedOver       // by path
+	visited     map[fileKey]visit // directories, by which a loop of links ends
+	following   bool              // of links
+	deep        bool              // also among the state of jobs
+	links       []string          // to look into at last
+	checkpoints []foundCheckpoint // by path
+	unfinished  []unfinished      // by path
+	passed      []PassedOver      // by path
+}
+
+// visit is a directory that was looked into.
+type visit struct {
+	name   string
+	linked bool // it was reached by a link
 }
 
 // foundCheckpoint is a directory with `_metadata`.
 type foundCheckpoint struct {
 	storage.Pointer
-	entry filesystem.Entry // of `_metadata`
+	entry  filesystem.Entry // of `_metadata`
+	linked bool             // it was reached by a link
 }
 
 // unfinished is a directory chk-N without `_metadata`.
@@ -49,14 +58,16 @@ type PassedOver struct {
 	err error // nil if nothing is missed: it was looked into by another name
 }
 
-// survey looks under some roots. A root was checked before.
-func (a *Auditor) survey(ctx context.Context, roots []string) (*survey, error) {
-	s := &survey{Auditor: a, visited: map[fileKey]string{}}
+// survey looks under some roots; if deep, also among the state of jobs, where Flink puts no
+// checkpoints, and many files.
+func (a *Auditor) survey(ctx context.Context, roots []string, deep bool) (*survey, error) {
+	s := &survey{Auditor: a, visited: map[fileKey]visit{}, deep: deep}
 	for _, root := range roots {
 		if err := s.enter(ctx, root); err != nil {
 			return nil, err
 		}
 	}
+	s.following = true
 	for len(s.links) > 0 {
 		links := s.links
 		s.links = nil
@@ -76,7 +87,7 @@ func (a *Auditor) survey(ctx context.Context, roots []string) (*survey, error) {
 func (s *survey) enter(ctx context.Context, root string) error {
 	entry, err := s.Files.Stat(root)
 	if err != nil {
-		s.look(root, nil, err)
+		s.pass(root, "it could not be looked into: "+reason(err), err) // also if it is gone: it was there before
 		return nil
 	}
 	if _, again := s.visit(root, entry); again {
@@ -112,10 +123,11 @@ func (s *survey) visit(name string, entry filesystem.Entry) (other string, again
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := s.key(name, entry)
-	if other, again = s.visited[key]; !again {
-		s.visited[key] = name
+	before, again := s.visited[key]
+	if !again {
+		s.visited[key] = visit{name, s.following}
 	}
-	return other, again
+	return before.name, again
 }
 
 func (s *survey) pass(name, why string, err error) {
@@ -132,16 +144,15 @@ func (s *survey) look(dir string, entries []filesystem.Entry, err error) (below 
 		}
 		return nil
 	}
-	job := isJob(dir, entries)
+	skipState := !s.deep && isJob(dir, entries)
 	for _, entry := range entries {
 		name := filesystem.Join(dir, entry.Name)
 		switch {
+		case entry.Directory && skipState && isStateDirectory(entry.Name):
 		case entry.Link && entry.Name != storage.MetadataName:
 			s.mu.Lock()
 			s.links = append(s.links, name)
 			s.mu.Unlock()
-		case entry.Directory && job && isStateDirectory(entry.Name):
-			// Flink puts nothing but state there, and much of it.
 		case entry.Directory:
 			if other, again := s.visit(name, entry); again {
 				s.pass(name, "it is the same directory as "+filesystem.URL(other)+", which was looked into", nil)
@@ -160,7 +171,7 @@ func (s *survey) note(dir string, entries []filesystem.Entry) {
 	defer s.mu.Unlock()
 	at := slices.IndexFunc(entries, func(e filesystem.Entry) bool { return !e.Directory && e.Name == storage.MetadataName })
 	if at >= 0 {
-		s.checkpoints = append(s.checkpoints, foundCheckpoint{Pointer: storage.PointerTo(dir), entry: entries[at]})
+		s.checkpoints = append(s.checkpoints, foundCheckpoint{Pointer: storage.PointerTo(dir), entry: entries[at], linked: s.following})
 		return
 	}
 	id, ok := storage.ParseCheckpointName(path.Base(dir))
@@ -315,14 +326,25 @@ func (a *Auditor) checkpointDirectory(name string) string {
 	if filesystem.IsRoot(parent) {
 		return job
 	}
-	if storage.ValidJobID(path.Base(job)) {
-		return parent
-	}
-	// Without directories for jobs, a root is all there is; or it is a job's under another
-	// name, with others beside it.
-	entries, err := a.Files.List(parent)
-	if err == nil && slices.ContainsFunc(entries, func(e filesystem.Entry) bool { return storage.ValidJobID(e.Name) }) {
+	if storage.ValidJobID(path.Base(job)) || a.hasJobs(parent, job) {
 		return parent
 	}
 	return job
+}
+
+// hasJobs says whether a directory holds jobs besides the one: then it is a checkpoint
+// directory, also where jobs have names of their own. What cannot be looked into may be one.
+func (a *Auditor) hasJobs(parent, but string) bool {
+	entries, err := a.Files.List(parent)
+	if err != nil {
+		return true
+	}
+	return slices.ContainsFunc(entries, func(e filesystem.Entry) bool {
+		name := filesystem.Join(parent, e.Name)
+		if !e.Directory || name == but {
+			return false
+		}
+		held, err := a.Files.List(name)
+		return storage.ValidJobID(e.Name) || err == nil && isJob(name, held)
+	})
 }

@@ -17,6 +17,7 @@
 package metadata
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 )
@@ -119,6 +120,9 @@ func Encode(checkpoint Checkpoint) ([]byte, error) {
 	}
 	return c.data, nil
 }
+
+// Begins says whether bytes are how a `_metadata` file begins: four of them are enough.
+func Begins(data []byte) bool { return len(data) >= 4 && binary.BigEndian.Uint32(data) == magic }
 
 // Decode reads the bytes of a `_metadata` file. What it returns keeps parts of data.
 // The error wraps an [Error].

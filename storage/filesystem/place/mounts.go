@@ -51,6 +51,21 @@ func Local(name string) (names []string, complete bool) {
 	return names, complete
 }
 
+// MountsBelow lists the places below a directory at which something else is mounted.
+func MountsBelow(name string) []string {
+	resolved, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return nil
+	}
+	var below []string
+	for _, m := range readMounts() {
+		if m.at != resolved && within(resolved, m.at) {
+			below = append(below, path.Join(name, relative(resolved, m.at)))
+		}
+	}
+	return below
+}
+
 func readMounts() []mount {
 	file, err := os.Open(mountTable)
 	if err != nil {
