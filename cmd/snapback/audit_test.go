@@ -42,7 +42,7 @@ func TestAuditAnswersInWordsAndInJSON(t *testing.T) {
 		{[]string{"verify", "--deep", chk}, "restorable: file:" + chk, "restorable", true},
 		{[]string{"diff", job + "/chk-2", chk}, "added    4 files", "schema", "snapback/diff/1"},
 		{[]string{"orphans", job}, "0 orphans of 0 B", "checkpoints", 3.0},
-		{[]string{"deps", chk}, "nobody: may be deleted", "mayBeDeleted", true},
+		{[]string{"deps", job + "/chk-2"}, "nobody: may be deleted", "mayBeDeleted", true},
 		{[]string{"compat", chk, "--with", job + "/chk-2"}, "accepted, as far as metadata tells", "accepted", true},
 		{[]string{"expire", "--keep", "3", job}, "0 checkpoints to delete", "kept", 3.0},
 	} {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,10 +16,10 @@ func depsCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "deps [flags] PATH",
 		Short: "Say who depends on a file, a checkpoint or a job's directory: may it be deleted?",
-		Long: "Says which checkpoints depend on a file, or on what the directory of a checkpoint or a job holds:\n" +
-			"all but those in it. Asked are the checkpoints of all jobs in the same checkpoint directory, and\n" +
-			"under the roots given with --also. Exit code 0 if nobody does, 1 if somebody does, 4 if that is not\n" +
-			"proven.",
+		Long: "Says which checkpoints use a file, or a file in the directory of a checkpoint or a job; those in\n" +
+			"that directory itself do not count. It reads the checkpoints of all jobs in the same checkpoint\n" +
+			"directory, and under the roots given with --also. Exit code 0 if nobody uses it, 1 if somebody\n" +
+			"does, 4 if that is not proven.",
 		Example: "  snapback deps s3://bucket/checkpoints/JOB/chk-5\n  snapback deps --also /archive /checkpoints/JOB\n" +
 			"  snapback deps /checkpoints/JOB/shared/8190d471-89c8-4514-87da-06ba869adde8",
 		Args: places("PATH"),
@@ -59,7 +58,10 @@ func (f *auditFlags) showDeps(d audit.Deps, row func(...string)) {
 		answer = fmt.Sprintf("%d checkpoints depend on it: must not be deleted", len(d.Dependents))
 	case !d.MayBeDeleted:
 		answer = "not known: must not be deleted"
+	case len(d.Notes) > 0:
+		answer = "nobody else depends on it: may be deleted; but see the warning"
 	}
 	row(fmt.Sprintf("%s (%d files, %s): %s", d.Path, d.Files, size(d.Bytes), answer))
-	row(fmt.Sprintf("asked: %d other checkpoints, under %s; checkpoints elsewhere are asked with --also", d.Checkpoints, strings.Join(d.Roots, ", ")))
+	row(fmt.Sprintf("%d other checkpoints were read", d.Checkpoints))
+	row(whoWasRead(d.Roots))
 }

@@ -16,20 +16,19 @@ func expireCommand() *cobra.Command {
 	var plan planFlags
 	command := &cobra.Command{
 		Use:   "expire [flags] ROOT",
-		Short: "Say which retained checkpoints and savepoints a policy lets go, and delete them by plan",
-		Long: "Says which checkpoints and savepoints under a root are let go: those older than --older-than that\n" +
-			"are not among the newest --keep of their job that can be restored from. Nothing is let go as long\n" +
-			"as it is not proven who depends on what, as for orphans (exit code 4). Nothing is deleted, but with\n" +
-			"--delete what is in a --plan that was written, and looked at, before; and never a file that another\n" +
-			"checkpoint depends on.",
+		Short: "Say which old checkpoints and savepoints a policy deletes, and delete them by plan",
+		Long: "Says which checkpoints and savepoints under a root are to be deleted: those older than --older-than,\n" +
+			"if at least --keep newer ones of their job can be restored from. Without a proof who depends on\n" +
+			"what, as for orphans, it is none (exit code 4). To delete, first write a plan (--plan), look at it,\n" +
+			"then use --delete with the same plan. A file that another checkpoint uses is never deleted.",
 		Example: "  snapback expire --keep 3 --older-than 168h --plan plan.jsonl s3://bucket/checkpoints\n" +
 			"  snapback expire --delete --plan plan.jsonl s3://bucket/checkpoints",
 		Args: places("ROOT"),
 	}
 	f.register(command)
 	plan.register(command)
-	keep := command.Flags().Int("keep", 1, "of each job the newest `N` that can be restored from stay")
-	older := command.Flags().Duration("older-than", 0, "only what is older is let go, as in 168h")
+	keep := command.Flags().Int("keep", 1, "keep the newest `N` of each job that can be restored from")
+	older := command.Flags().Duration("older-than", 0, "delete only what is older, as in 168h")
 	command.RunE = func(command *cobra.Command, arguments []string) error {
 		root := arguments[0]
 		options := audit.ExpireOptions{Now: time.Now(), Policy: audit.Policy{Keep: *keep, OlderThan: *older}, Also: plan.also}
@@ -82,6 +81,7 @@ func (f *auditFlags) showExpiry(e audit.Expiry, row func(...string)) {
 	for _, note := range e.Notes {
 		row(note)
 	}
+	row(whoWasRead(e.Roots))
 	row(fmt.Sprintf("%s: %d checkpoints to delete, with %s that nobody else depends on; %d stay", e.Root, len(e.Expired), size(e.Bytes), e.Kept))
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,11 +19,11 @@ func orphansCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "orphans [flags] ROOT",
 		Short: "Find the files under a root of which it is proven that no checkpoint depends on them",
-		Long: "Finds the files under a checkpoint root that no checkpoint depends on: none under the root, and\n" +
-			"none of the other jobs beside it, if it is one job's directory. A file that is younger than --age\n" +
-			"is unknown. As long as one checkpoint cannot be read, or does not find its files where it says,\n" +
-			"nothing is an orphan (exit code 4). Nothing is deleted, but with --delete what is in a --plan that\n" +
-			"was written, and looked at, before; each file is judged anew then.",
+		Long: "Finds the files under a checkpoint root that no checkpoint uses. It reads all checkpoints under\n" +
+			"ROOT, and those of the other jobs beside it if ROOT is one job's directory. A file that is younger\n" +
+			"than --age is unknown. As long as a checkpoint cannot be read, or its files are missing, nothing is\n" +
+			"an orphan (exit code 4). To delete, first write a plan (--plan), look at it, then use --delete with\n" +
+			"the same plan: each file is judged anew.",
 		Example: "  snapback orphans s3://bucket/checkpoints\n  snapback orphans --plan plan.jsonl /tmp/checkpoints\n" +
 			"  snapback orphans --delete --plan plan.jsonl /tmp/checkpoints",
 		Args: places("ROOT"),
@@ -215,7 +216,13 @@ func (f *auditFlags) showOrphans(o audit.Orphans, row func(...string)) {
 		row(fmt.Sprintf("unknown: %d files, %s, for example %s: %s", u.Files, size(u.Bytes), u.First, u.Reason))
 	}
 	f.some(len(o.Empty), row, "", func(i int) { row("empty directory: " + o.Empty[i]) })
+	row(whoWasRead(o.Roots))
 	row(fmt.Sprintf("%s: %d files, %d of them referred to by %d checkpoints; %d orphans of %s", o.Root, o.Files, o.Referenced, o.Checkpoints, len(o.Orphans), size(total)))
+}
+
+// whoWasRead says which checkpoints were read, and which were not.
+func whoWasRead(roots []string) string {
+	return fmt.Sprintf("read: the checkpoints under %s; if jobs elsewhere use these files, give their directory with --also", strings.Join(roots, ", "))
 }
 
 // showDoubts says why nothing is proven.

@@ -176,6 +176,7 @@ func TestDamagedMetadataIsFound(t *testing.T) {
 	for n := range data {
 		expect(fmt.Sprintf("its first %d bytes", n), data[:n])
 	}
+	expect("zeros, as after a power loss", make([]byte, len(data)))
 	expectNoted("a byte more", "1 bytes follow the end of the metadata", append(slices.Clone(data), 0))
 	// Magic number, version, checkpoint id, number of master states, of operators.
 	for bit := range 24 * 8 {

@@ -120,6 +120,21 @@ func (c *claims) lookAroundMounts(root string) {
 	}
 }
 
+// rootURLs lists the places under which checkpoints were read, without those below others.
+func (c *claims) rootURLs() []string {
+	urls := []string{}
+	for _, root := range c.roots {
+		within := func(other string) bool {
+			_, below := filesystem.Relative(other, root)
+			return below
+		}
+		if url := filesystem.URL(root); !slices.Contains(urls, url) && !slices.ContainsFunc(c.roots, within) {
+			urls = append(urls, url)
+		}
+	}
+	return urls
+}
+
 // refresh looks again, until nothing new is found: then all claims are of one moment.
 func (c *claims) refresh(ctx context.Context) error {
 	for range passesMax {

@@ -75,17 +75,8 @@ func (a *Auditor) Deps(ctx context.Context, text string, options DepsOptions) (D
 		return Deps{}, err
 	}
 	d := Deps{
-		Schema: DepsSchema, Path: filesystem.URL(name), Files: len(of.files), Bytes: of.bytes, Roots: []string{},
+		Schema: DepsSchema, Path: filesystem.URL(name), Files: len(of.files), Bytes: of.bytes, Roots: c.rootURLs(),
 		Dependents: []Dependent{}, Doubts: append([]string{}, c.doubts...), Notes: []string{}, denied: c.denied(),
-	}
-	for _, root := range c.roots {
-		within := func(other string) bool {
-			_, below := filesystem.Relative(other, root)
-			return below
-		}
-		if url := filesystem.URL(root); !slices.Contains(d.Roots, url) && !slices.ContainsFunc(c.roots, within) {
-			d.Roots = append(d.Roots, url)
-		}
 	}
 	for _, claim := range c.current {
 		if of.dirs[c.directory(claim.Location)] && of.dir == name {

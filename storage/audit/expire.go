@@ -39,6 +39,7 @@ type Expiry struct {
 	Bytes   int64     `json:"bytes"`   // that come free if all of them are deleted
 	Doubts  []string  `json:"doubts"`  // why nothing may be deleted; empty if some may be
 	Notes   []string  `json:"notes"`
+	Roots   []string  `json:"roots"` // under which checkpoints were read
 
 	denied      error
 	also, moves []string
@@ -74,7 +75,7 @@ func (a *Auditor) Expire(ctx context.Context, root string, options ExpireOptions
 	}
 	e := Expiry{
 		Schema: ExpireSchema, Root: filesystem.URL(x.root), Now: options.Now, Policy: options.Policy, Expired: []Expired{},
-		Doubts: append([]string{}, x.doubts...), Notes: []string{}, denied: x.denied(),
+		Doubts: append([]string{}, x.doubts...), Notes: []string{}, denied: x.denied(), Roots: x.rootURLs(),
 	}
 	e.also, e.moves = x.urls(options.Also)
 	expired := x.expired()

@@ -32,6 +32,7 @@ type Orphans struct {
 	Orphans     []Orphan  `json:"orphans"`
 	Unknown     []Unknown `json:"unknown"`
 	Doubts      []string  `json:"doubts"` // why nothing is an orphan; empty if some may be
+	Roots       []string  `json:"roots"`  // under which checkpoints were read
 	Empty       []string  `json:"emptyDirectories"`
 
 	denied      error
@@ -245,7 +246,7 @@ func (s *sweep) isMetadata(c candidate) bool {
 func (s *sweep) judge() Orphans {
 	o := Orphans{
 		Schema: OrphansSchema, Root: filesystem.URL(s.root), Now: s.options.Now, Age: s.options.Age.String(), Checkpoints: len(s.current),
-		Files: s.files.Load(), Orphans: []Orphan{}, Unknown: []Unknown{}, Doubts: append([]string{}, s.doubts...), Empty: append([]string{}, s.empty...), denied: s.denied(), age: s.options.Age,
+		Files: s.files.Load(), Orphans: []Orphan{}, Unknown: []Unknown{}, Doubts: append([]string{}, s.doubts...), Empty: append([]string{}, s.empty...), denied: s.denied(), age: s.options.Age, Roots: s.rootURLs(),
 	}
 	o.also, o.moves = s.urls(s.options.Also)
 	unknown := map[string]*Unknown{}

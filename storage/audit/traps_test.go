@@ -101,29 +101,41 @@ func TestTrapsAreNotSprung(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "disk")
 			must(t, os.MkdirAll(dir, 0o700))
 			roots, precious, also := trap(t, dir)
-			old := time.Now().Add(-48 * time.Hour)
-			must(t, filepath.WalkDir(dir, func(name string, entry os.DirEntry, err error) error {
-				if err == nil && !entry.IsDir() && entry.Type().IsRegular() {
-					err = os.Chtimes(name, old, old)
-				}
-				return err
-			}))
-			a := &audit.Auditor{Files: filesystem.Local{}}
-			for _, at := range precious {
-				if v := verify(t, a, at, audit.Shallow); !v.Restorable {
-					t.Fatalf("%s is not restorable before: %+v", at, v.Findings)
-				}
-			}
-			for _, root := range roots {
-				orphanAll(t, a, root, also)
-				expireAll(t, a, root, also)
-			}
-			for _, at := range precious {
-				if v := verify(t, a, at, audit.Shallow); !v.Restorable {
-					t.Errorf("%s is destroyed: %+v", at, v.Findings)
-				}
-			}
+			filesGrownOld(t, dir)
+			expectSurvival(t, roots, precious, also)
 		})
+	}
+}
+
+// filesGrownOld makes files old, and leaves directories as they are.
+func filesGrownOld(t *testing.T, dir string) {
+	t.Helper()
+	old := time.Now().Add(-48 * time.Hour)
+	must(t, filepath.WalkDir(dir, func(name string, entry os.DirEntry, err error) error {
+		if err == nil && entry.Type().IsRegular() {
+			err = os.Chtimes(name, old, old)
+		}
+		return err
+	}))
+}
+
+// expectSurvival lets the tools delete whatever they find under the roots.
+func expectSurvival(t *testing.T, roots, precious, also []string) {
+	t.Helper()
+	a := &audit.Auditor{Files: filesystem.Local{}}
+	for _, at := range precious {
+		if v := verify(t, a, at, audit.Shallow); !v.Restorable {
+			t.Fatalf("%s is not restorable before: %+v", at, v.Findings)
+		}
+	}
+	for _, root := range roots {
+		orphanAll(t, a, root, also)
+		expireAll(t, a, root, also)
+	}
+	for _, at := range precious {
+		if v := verify(t, a, at, audit.Shallow); !v.Restorable {
+			t.Errorf("%s is destroyed: %+v", at, v.Findings)
+		}
 	}
 }
 

@@ -234,6 +234,19 @@ func TestDependentsAreNamed(t *testing.T) {
 	if several == 0 {
 		t.Error("no file is shared")
 	}
+}
+
+// Of what a checkpoint in progress, or one that cannot be read, may use nobody knows.
+func TestDependentsAreNotKnownWhileAJobRuns(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "ckpt")
+	placed(t, incremental, dir, "file:"+dir)
+	job := filepath.Join(dir, incrementalJob)
+	deps := func(path string) audit.Deps {
+		t.Helper()
+		d, err := (&audit.Auditor{Files: filesystem.Local{}}).Deps(context.Background(), path, audit.DepsOptions{Now: time.Now()})
+		must(t, err)
+		return d
+	}
 	only := orphan(t, filepath.Join(job, "shared"))
 	if d := deps(filepath.Join(job, "shared", only)); !d.MayBeDeleted {
 		t.Errorf("got %+v", d)

@@ -106,7 +106,7 @@ func (a *Auditor) Verify(ctx context.Context, pointer string, depth Depth) (Veri
 	if v.isMoved() && result.Restorable {
 		result.Notes = append(result.Notes, noRebase)
 	}
-	if errors.Is(v.broken, metadata.ErrNotMetadata) {
+	if errors.Is(v.broken, metadata.ErrNotMetadata) && path.Base(found.Metadata) != storage.MetadataName {
 		return Verification{}, fmt.Errorf("%s: %w", filesystem.URL(found.Metadata), v.broken)
 	}
 	return result, nil
@@ -199,7 +199,8 @@ func (v *verifier) metadata(name string) (data []byte, ok bool) {
 	if errors.As(err, &bad) {
 		v.broken = err
 		meaning := "the file is damaged, or was cut off: restore from another checkpoint, or from a copy of this one"
-		if bad.Reason != nil {
+		// A power loss may leave zeros in place of _metadata: then it is one, and damaged.
+		if bad.Reason != nil && (!errors.Is(bad, metadata.ErrNotMetadata) || path.Base(name) != storage.MetadataName) {
 			meaning = bad.Reason.Error()
 		}
 		v.find(Finding{

@@ -21,7 +21,7 @@ var copied = []string{"hashmap", "rocksdb-incremental", "savepoint-native", "cla
 // incremental are those of them whose files a checkpoint of the next job uses again.
 var incremental = []string{"rocksdb-incremental", "claimed"}
 
-// copies copies the newest checkpoint of each kind below a directory, and deletes the
+// copies makes a copy of the newest checkpoint of each kind below a directory, and deletes the
 // root with all the originals.
 func copies(ctx context.Context, paths map[string][]string, root, to string) map[string]string {
 	GinkgoHelper()
