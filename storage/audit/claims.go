@@ -271,11 +271,11 @@ func newClaimant(found foundCheckpoint, key metadataKey, v *verifier, result Ver
 	case v.broken != nil:
 		claim.doubt = fmt.Sprintf("%s cannot be read, and may refer to any file: put back a backup of it, or delete it if nobody needs that checkpoint (%s)", filesystem.URL(found.Metadata), brief(v.broken))
 	case lost > 0 && claim.denied != "":
-		claim.doubt = fmt.Sprintf("%s has files that may not be looked at, as %s: run this as somebody who may", where, claim.denied)
+		claim.doubt = fmt.Sprintf("files of %s may not be looked at, for example %s: run this as a user who may", where, claim.denied)
 	case lost > 0 && v.move != nil:
-		claim.doubt = fmt.Sprintf("%s does not find %d of its files where it says, as %s; if they were moved, or have two names, add --rebase %s", where, lost, filesystem.URL(first), v.move)
+		claim.doubt = fmt.Sprintf("%d files of %s are missing at the paths that it records, for example %s: if they were moved, or have two names, add --rebase %s", lost, where, filesystem.URL(first), v.move)
 	case lost > 0:
-		claim.doubt = fmt.Sprintf("%s does not find %d of its files where it says, as %s: so it is not known which files it needs; say where they are with --rebase FROM=TO, or delete its _metadata if nobody needs that checkpoint (Flink deletes files of older checkpoints when a job has claimed a newer one)", where, lost, filesystem.URL(first))
+		claim.doubt = fmt.Sprintf("%d files of %s are missing at the paths that it records, for example %s: check that everything is mounted, or say where they are with --rebase FROM=TO; if nobody needs that checkpoint, delete its _metadata (Flink itself deletes files of older checkpoints when a job claims a newer one)", lost, where, filesystem.URL(first))
 	}
 	return claim
 }
