@@ -145,7 +145,8 @@ func (a *Auditor) isFree(found storage.Pointer, target, text string) error {
 			return &storage.NotFoundError{Why: fmt.Sprintf("target %q lies among the state of a job: name a directory elsewhere", text)}
 		}
 	}
-	if a.isSame(filesystem.Dir(target), filesystem.Dir(found.Location)) && a.jobAround(found.Location) == filesystem.Dir(found.Location) {
+	job := filesystem.Dir(found.Location)
+	if a.isSame(filesystem.Dir(target), job) && (storage.ValidJobID(path.Base(job)) || a.hasState(job)) {
 		return &storage.NotFoundError{Why: fmt.Sprintf("target %q lies in the directory of the job, which the job writes to: name a directory elsewhere", text)}
 	}
 	switch held, err := a.Files.List(target); {

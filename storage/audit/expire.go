@@ -200,11 +200,6 @@ func (x *expiry) groupOf(claim *claimant) groupKey {
 	return key
 }
 
-func (x *expiry) hasState(job string) bool {
-	entries, err := x.Files.List(job)
-	return err == nil && slices.ContainsFunc(entries, func(e filesystem.Entry) bool { return e.Directory && isStateDirectory(e.Name) })
-}
-
 // underway says that a checkpoint in progress builds upon one: it is the newest that was
 // complete before.
 func (x *expiry) underway(claim *claimant) bool {

@@ -207,6 +207,12 @@ func isStateDirectory(name string) bool {
 	return name == storage.SharedName || name == storage.TaskOwnedName
 }
 
+// hasState says whether a directory holds those of a job for state.
+func (a *Auditor) hasState(dir string) bool {
+	entries, err := a.Files.List(dir)
+	return err == nil && slices.ContainsFunc(entries, func(e filesystem.Entry) bool { return e.Directory && isStateDirectory(e.Name) })
+}
+
 // isJob says whether a directory is a job's: named by its id, or with checkpoints in it.
 func isJob(dir string, entries []filesystem.Entry) bool {
 	return storage.ValidJobID(path.Base(dir)) || slices.ContainsFunc(entries, func(e filesystem.Entry) bool {
