@@ -18,7 +18,7 @@ func orphansCommand() *cobra.Command {
 	var plan planFlags
 	command := &cobra.Command{
 		Use:   "orphans [flags] ROOT",
-		Short: "Find the files under a root of which it is proven that no checkpoint depends on them",
+		Short: "Find the files under a root that no checkpoint uses, as far as that is proven",
 		Long: "Finds the files under a checkpoint root that no checkpoint uses. It reads all checkpoints under\n" +
 			"ROOT, and those of the other jobs beside it if ROOT is one job's directory. A file that is younger\n" +
 			"than --age is unknown. As long as a checkpoint cannot be read, or its files are missing, nothing is\n" +

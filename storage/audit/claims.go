@@ -45,7 +45,7 @@ type claims struct {
 	hidden      []foundCheckpoint    // among the state of jobs, where only the first look goes
 }
 
-// metadataKey says which version of which metadata file it is.
+// metadataKey identifies one version of one metadata file.
 type metadataKey struct {
 	location string // a hard link is a checkpoint of its own
 	file     fileKey
@@ -415,8 +415,8 @@ func (of activity) busy(file filesystem.Entry, within int64, onObjectStore bool,
 	return ""
 }
 
-// copyOf returns a checkpoint that refers to a file of this name elsewhere: it may be a copy
-// of that one, or the same by a name of which nothing is known.
+// copyOf returns a checkpoint that uses a file with this name in another directory. The two
+// files may be copies, or one file on a mount or at an address that nothing is known about.
 func (c *claims) copyOf(base string) (user *claimant, is bool) {
 	if users := c.named[base]; len(users) > 0 {
 		return users[0], true

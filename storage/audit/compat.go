@@ -39,7 +39,7 @@ type Matched struct {
 	Match       string `json:"match"`          // both, checkpoint only, job only
 	Bytes       int64  `json:"bytes"`          // of its state in the checkpoint
 	Parallelism string `json:"parallelism"`    // 2, or 2 → 3 where it changes
-	MaxParallel string `json:"maxParallelism"` // likewise
+	MaxParallel string `json:"maxParallelism"` // 128, or 128 → 256
 	Backend     string `json:"backend"`        // of its keyed state
 }
 
