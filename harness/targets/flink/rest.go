@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime/multipart"
@@ -16,8 +17,9 @@ import (
 )
 
 const (
-	restTimeout = 60 * time.Second
-	answerMax   = 16 << 20 // bytes
+	restTimeout   = 60 * time.Second
+	answerMax     = 16 << 20 // bytes
+	electionRetry = 50 * time.Millisecond
 )
 
 // rest is a client of Flink's REST API.
@@ -176,8 +178,30 @@ func (r *rest) upload(ctx context.Context, jar string) (string, error) {
 		return "", err
 	}
 	var answer struct{ Filename string }
-	if err := r.send(ctx, http.MethodPost, "/jars/upload", form.FormDataContentType(), &body, &answer); err != nil {
+	err = r.onceElected(ctx, func() error {
+		return r.send(ctx, http.MethodPost, "/jars/upload", form.FormDataContentType(), bytes.NewReader(body.Bytes()), &answer)
+	})
+	if err != nil {
 		return "", err
 	}
 	return path.Base(answer.Filename), nil
+}
+
+// onceElected asks again while Flink says that it has no leader yet: a cluster that has just
+// started answers before that.
+func (r *rest) onceElected(ctx context.Context, ask func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, restTimeout)
+	defer cancel()
+	for {
+		err := ask()
+		var status *statusError
+		if !errors.As(err, &status) || status.Code != http.StatusServiceUnavailable {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(electionRetry):
+		}
+	}
 }

@@ -1,0 +1,35 @@
+package flink
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// A cluster that has just started says for a moment that it has no leader.
+func TestAnUploadWaitsForALeader(t *testing.T) {
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked++; asked < 3 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = w.Write([]byte(`{"errors":["Service temporarily unavailable due to an ongoing leader election."]}`))
+			return
+		}
+		if _, _, err := r.FormFile("jarfile"); err != nil {
+			t.Errorf("the jar did not come again: %v", err)
+		}
+		_, _ = w.Write([]byte(`{"filename":"/tmp/job.jar"}`))
+	}))
+	defer server.Close()
+	jar := filepath.Join(t.TempDir(), "job.jar")
+	if err := os.WriteFile(jar, []byte("jar"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	id, err := newREST(server.URL).upload(context.Background(), jar)
+	if err != nil || id != "job.jar" || asked != 3 {
+		t.Errorf("got %q after %d requests, %v", id, asked, err)
+	}
+}
