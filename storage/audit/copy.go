@@ -349,7 +349,7 @@ func (c *copier) copyFile(ctx context.Context, f copiedFile) error {
 	return target.Close()
 }
 
-// measured is a reader that takes the digest of what it reads, and says how far it is.
+// measured is a reader that computes a digest of the bytes, and reports how many there were.
 type measured struct {
 	reader io.Reader
 	digest hash.Hash

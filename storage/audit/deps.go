@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/snapback/snapback/storage"
@@ -156,10 +157,10 @@ func (a *Auditor) filesIn(ctx context.Context, text, name string) (*heldFiles, e
 		return of, nil
 	}
 	var failed error
-	one := make(chan struct{}, 1)
+	var mu sync.Mutex
 	err = a.walk(ctx, name, func(dir string, entries []filesystem.Entry, err error) (below []string) {
-		one <- struct{}{}
-		defer func() { <-one }()
+		mu.Lock()
+		defer mu.Unlock()
 		failed = errors.Join(failed, filesystem.IgnoreNotExist(err))
 		for _, entry := range entries {
 			if entry.Directory {

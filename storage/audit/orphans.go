@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/snapback/snapback/storage"
@@ -118,7 +117,6 @@ type sweep struct {
 	root    string
 	options OrphanOptions
 
-	files     atomic.Int64
 	mu        sync.Mutex
 	seen      []candidate
 	jobs      map[string]bool     // directories of jobs
@@ -187,8 +185,8 @@ func (s *sweep) look(a *Auditor, dir string, entries []filesystem.Entry) (below 
 			s.holds[dir] = true
 		}
 		s.seen = append(s.seen, c)
-		if n := s.files.Add(1); n%1000 == 0 {
-			a.progress("files looked at", n, 0)
+		if n := len(s.seen); n%1000 == 0 {
+			a.progress("files looked at", int64(n), 0)
 		}
 	}
 	return below
@@ -246,7 +244,7 @@ func (s *sweep) isMetadata(c candidate) bool {
 func (s *sweep) judge() Orphans {
 	o := Orphans{
 		Schema: OrphansSchema, Root: filesystem.URL(s.root), Now: s.options.Now, Age: s.options.Age.String(), Checkpoints: len(s.current),
-		Files: s.files.Load(), Orphans: []Orphan{}, Unknown: []Unknown{}, Doubts: append([]string{}, s.doubts...), Empty: append([]string{}, s.empty...), denied: s.denied(), age: s.options.Age, Roots: s.rootURLs(),
+		Files: int64(len(s.seen)), Orphans: []Orphan{}, Unknown: []Unknown{}, Doubts: append([]string{}, s.doubts...), Empty: append([]string{}, s.empty...), denied: s.denied(), age: s.options.Age, Roots: s.rootURLs(),
 	}
 	o.also, o.moves = s.urls(s.options.Also)
 	unknown := map[string]*Unknown{}
@@ -317,6 +315,7 @@ func (s *sweep) whose(c candidate) whose {
 	return whose{source: at.source}
 }
 
+// keyOf is key without a name that is not needed: there are many candidates.
 func (s *sweep) keyOf(c candidate) fileKey {
 	if c.entry.ID != (filesystem.FileID{}) {
 		return fileKey{id: c.entry.ID}
