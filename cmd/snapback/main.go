@@ -65,7 +65,7 @@ func root() *cobra.Command {
 	})
 	command.SetHelpTemplate("{{or .Long .Short}}\n\n{{with .Example}}Examples:\n{{.}}\n\n{{end}}{{.UsageString}}")
 	command.SetUsageTemplate(strings.Replace(command.UsageTemplate(), "{{if .HasExample}}\n\nExamples:\n{{.Example}}{{end}}", "", 1))
-	command.AddCommand(runCommand(), exploreCommand(), crashCommand(), replayCommand(), mutantsCommand(), lsCommand(), inspectCommand(), verifyCommand(), orphansCommand(), diffCommand(), sealCommand(), depsCommand(), copyCommand(), expireCommand(), compatCommand(), listCommand(), doctorCommand(), versionCommand(), referenceCommand())
+	command.AddCommand(runCommand(), exploreCommand(), crashCommand(), replayCommand(), lsCommand(), inspectCommand(), verifyCommand(), orphansCommand(), diffCommand(), sealCommand(), depsCommand(), copyCommand(), expireCommand(), compatCommand(), listCommand(), doctorCommand(), versionCommand(), referenceCommand())
 	return command
 }
 
@@ -92,12 +92,6 @@ type verdictError struct{ verdict oracle.Verdict }
 
 func (e *verdictError) Error() string { return string(e.verdict) }
 
-// exitError carries the exit code of a program that was run in place of this one, and has
-// said all there is to say.
-type exitError struct{ code int }
-
-func (e *exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
-
 type signalError struct{ signal os.Signal }
 
 func (e *signalError) Error() string { return e.signal.String() }
@@ -107,14 +101,11 @@ func exit(err error) int {
 	var verdict *verdictError
 	var usage *harness.UsageError
 	var caught *signalError
-	var passed *exitError
 	switch {
 	case err == nil:
 		return exitHolds
 	case errors.As(err, &verdict):
 		return exitOf(verdict.verdict)
-	case errors.As(err, &passed):
-		return passed.code
 	case errors.As(err, &caught):
 		_, _ = fmt.Fprintln(os.Stderr, "snapback: stopped by", caught)
 		if number, ok := caught.signal.(syscall.Signal); ok {

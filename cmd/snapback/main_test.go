@@ -77,10 +77,6 @@ func TestBadInputIsOneSentenceAndExitCode2(t *testing.T) {
 	dead := deadAddress(t)
 	file := filepath.Join(t.TempDir(), "file")
 	broken := filepath.Join(t.TempDir(), "broken.yaml")
-	source, err := filepath.Abs(filepath.Join("..", ".."))
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, name := range []string{file, broken} {
 		if err := os.WriteFile(name, []byte("name: [\n"), 0o600); err != nil {
 			t.Fatal(err)
@@ -122,12 +118,6 @@ func TestBadInputIsOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"reference", "jobmanager", "--retained", "0"}, `--retained: want 1 or more, got 0`},
 		{[]string{"reference", "taskmanager"}, `--jobmanager: want host:port, got ""`},
 		{[]string{"reference", "taskmanager", "--jobmanager", "x:1", "--slots", "0"}, `--slots: want 1 or more, got 0`},
-		{[]string{"mutants", "--runs", "0"}, "--runs, --parallel and --clean: want 1, 1, 0 or more, got 0, "},
-		{[]string{"mutants", "--format", "xml"}, `--format: want human or json, got "xml"`},
-		{[]string{"mutants", "FLINK-1"}, "mutants are built from Snapback's source, and . is not in it: give --source, a clone of github.com/snapback/snapback"},
-		{[]string{"mutants", "--source", source, "FLINK-1"}, `there is no mutant "FLINK-1"; see: snapback mutants --list`},
-		{[]string{"mutants", "--source", source, "--dir", filepath.Dir(file)}, "mutants: there is no .diff file in "},
-		{[]string{"replay", "--mutant", "FLINK-1", "--source", source, "case.json"}, `there is no mutant "FLINK-1"`},
 		{[]string{"explore", "--shard", "3/2"}, `--shard: want i/n, with i from 1 to n, got "3/2"`},
 		{[]string{"explore", "--runs", "-1"}, "--runs: want 0 or more, got -1"},
 		{[]string{"explore", "--storage", "ftp:x"}, "--storage: "},
@@ -429,25 +419,5 @@ func (r *lineReader) until(t *testing.T, want string) string {
 		case <-limit:
 			t.Fatalf("waited for %s in vain", want)
 		}
-	}
-}
-
-// A mistake is planted, found, made small, and shown again by one command.
-func TestAMutantIsFoundAndReplayed(t *testing.T) {
-	source, err := filepath.Abs(filepath.Join("..", ".."))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cases := t.TempDir()
-	got := snapback(t, "mutants", "--source", source, "--cases", cases, "--quiet", "FLINK-21351")
-	if got.code != exitHolds || !strings.Contains(got.stdout, "FLINK-21351  CLN-01") || !strings.Contains(got.stdout, "DONE 2 mutants, all as they must; ") {
-		t.Fatalf("want exit code 0, got %d\n%s%s", got.code, got.stdout, got.stderr)
-	}
-	saved := filepath.Join(cases, "FLINK-21351.json")
-	if got := snapback(t, "replay", "--minimize", "--mutant", "FLINK-21351", "--source", source, saved); !strings.Contains(got.stderr, "making it smaller") || got.code != exitFinding || !strings.Contains(got.stdout, "CLN-01: job first is CANCELED") {
-		t.Errorf("with the mistake: want exit code 1, got %d\n%s%s", got.code, got.stdout, got.stderr)
-	}
-	if got := snapback(t, "replay", saved); got.code != exitHolds {
-		t.Errorf("without it: want exit code 0, got %d\n%s%s", got.code, got.stdout, got.stderr)
 	}
 }

@@ -22,15 +22,13 @@ const shrinkMax = 400
 
 func replayCommand() *cobra.Command {
 	var minimize bool
-	var mutant, source string
 	var timeout time.Duration
 	command := &cobra.Command{
 		Use:   "replay [flags] FILE",
 		Short: "Run a saved case again, exactly",
 		Long: "Runs a case that crash or explore saved, and says whether it ends as it did: the same seed, faults,\n" +
 			"schedule and state after a power loss. With --minimize it is made smaller first, and saved beside.",
-		Example: "  snapback replay snapback-runs/cases/crash-5.json\n  snapback replay --minimize snapback-runs/cases/crash-5.json\n" +
-			"  snapback replay --mutant FLINK-21351 snapback-runs/mutants/FLINK-21351.json",
+		Example: "  snapback replay snapback-runs/cases/crash-5.json\n  snapback replay --minimize snapback-runs/cases/crash-5.json",
 		Args: func(command *cobra.Command, arguments []string) error {
 			if len(arguments) != 1 {
 				return harness.Usagef("replay: want one file, got %d; see: snapback replay --help", len(arguments))
@@ -38,10 +36,6 @@ func replayCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(command *cobra.Command, arguments []string) error {
-			if mutant != "" {
-				again := []string{arguments[0], "--timeout", timeout.String(), fmt.Sprintf("--minimize=%v", minimize)}
-				return replayMutant(command, mutant, source, again)
-			}
 			saved, err := harness.ReadCase(arguments[0])
 			if err != nil {
 				return err
@@ -63,8 +57,6 @@ func replayCommand() *cobra.Command {
 		},
 	}
 	command.Flags().BoolVar(&minimize, "minimize", false, "make the case smaller first, for as long as it fails")
-	command.Flags().StringVar(&mutant, "mutant", "", "run it on the reference with the mutant of this `id` in it")
-	command.Flags().StringVar(&source, "source", ".", "with --mutant, `path` of a clone of Snapback, or in one")
 	command.Flags().DurationVar(&timeout, "timeout", time.Minute, "limit on one run, by the wall clock")
 	return command
 }

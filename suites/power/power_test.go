@@ -16,10 +16,8 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/snapback/snapback/harness"
-	"github.com/snapback/snapback/harness/mutants"
-	"github.com/snapback/snapback/harness/report"
-	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/suites/conformance"
+	"github.com/snapback/snapback/suites/power"
 )
 
 func TestPower(t *testing.T) {
@@ -42,31 +40,27 @@ const runsMax = 1000
 const manual = "docs/power.md"
 
 func root() string {
-	source, err := mutants.FindSource(".")
+	source, err := power.FindSource(".")
 	Expect(err).NotTo(HaveOccurred())
 	return source
 }
 
-func museum() []mutants.Mutant {
-	all, err := mutants.Read(mutants.Museum(root()))
+func museum() []power.Mutant {
+	all, err := power.Read(power.Museum(root()))
 	Expect(err).NotTo(HaveOccurred())
 	return all
 }
 
-func canary() mutants.Mutant {
-	chosen, err := mutants.Select(museum(), []string{mutants.Canary})
+func canary() power.Mutant {
+	chosen, err := power.Select(museum(), []string{power.Canary})
 	Expect(err).NotTo(HaveOccurred())
 	return chosen[0]
 }
 
-func campaign(runs int) mutants.Campaign {
-	return mutants.Campaign{
-		Workshop: mutants.Workshop{Source: root(), Dir: GinkgoT().TempDir()},
-		Clean: func(storage string) (harness.Target, error) {
-			place, err := reference.ParseStorage(storage)
-			return reference.Simulated{Storage: place}, err
-		},
-		Cases: GinkgoT().TempDir(), Strategies: mutants.Strategies()[:1], Seed: 1, RunsMax: runs, Parallel: runtime.NumCPU(),
+func campaign(runs int) power.Campaign {
+	return power.Campaign{
+		Workshop: power.Workshop{Source: root(), Dir: GinkgoT().TempDir()},
+		Cases:    GinkgoT().TempDir(), Strategies: power.Strategies()[:1], Seed: 1, RunsMax: runs, Parallel: runtime.NumCPU(),
 		Progress: func(what string) { GinkgoWriter.Println(what) },
 	}
 }
@@ -92,7 +86,7 @@ var _ = Describe("The museum of bugs", func() {
 })
 
 // keep writes the matrix where reports are kept, if they are.
-func keep(matrix mutants.Matrix) error {
+func keep(matrix power.Matrix) error {
 	dir := os.Getenv(conformance.ReportVariable)
 	if dir == "" {
 		return nil
@@ -104,11 +98,11 @@ func keep(matrix mutants.Matrix) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(report.PowerHTML(page, matrix), page.Close())
+	return errors.Join(power.HTML(page, matrix), page.Close())
 }
 
 // drift lists what of a matrix is not in the manual, and what of the manual is in no matrix.
-func drift(matrix mutants.Matrix) (lines []string) {
+func drift(matrix power.Matrix) (lines []string) {
 	page, err := os.ReadFile(filepath.Join(root(), filepath.FromSlash(manual)))
 	Expect(err).NotTo(HaveOccurred())
 	said := map[string]bool{}
@@ -118,7 +112,7 @@ func drift(matrix mutants.Matrix) (lines []string) {
 		}
 	}
 	for _, row := range matrix.Rows {
-		is := report.PowerRow(row)
+		is := power.MarkdownRow(row)
 		found := false
 		for line := range said {
 			if strings.HasPrefix(line, is) {
@@ -138,24 +132,24 @@ func drift(matrix mutants.Matrix) (lines []string) {
 
 var _ = Describe("A pipeline that is broken", func() {
 	// mutant writes a mutant of one line in a file of the reference.
-	mutant := func(id, header, old, changed string) mutants.Mutant {
+	mutant := func(id, header, old, changed string) power.Mutant {
 		dir := GinkgoT().TempDir()
 		text := "id: " + id + "\nsymptom: s\nmechanism: m\n" + header + "\n--- a/storage/retention.go\n+++ b/storage/retention.go\n@@ -90,3 +90,3 @@\n" +
 			" \tcase Finished:\n-" + old + "\n+" + changed + "\n \tdefault:\n"
 		Expect(os.WriteFile(filepath.Join(dir, id+".diff"), []byte(text), 0o600)).To(Succeed())
-		all, err := mutants.Read(dir)
+		all, err := power.Read(dir)
 		Expect(err).NotTo(HaveOccurred())
 		return all[0]
 	}
 	const kept, catches = "\t\treturn false", "requirements: CLN-07"
 
 	It("says which mutant does not apply", func(ctx context.Context) {
-		_, err := campaign(100).Run(ctx, canary(), []mutants.Mutant{mutant("away", catches, "\t\treturn 7", kept)})
+		_, err := campaign(100).Run(ctx, canary(), []power.Mutant{mutant("away", catches, "\t\treturn 7", kept)})
 		Expect(err).To(MatchError(ContainSubstring("mutant away no longer applies")))
 		Expect(err).To(BeAssignableToTypeOf(&harness.UsageError{}))
 	})
 	It("says which mutant does not compile", func(ctx context.Context) {
-		_, err := campaign(100).Run(ctx, canary(), []mutants.Mutant{mutant("wrong", catches, kept, "\t\treturn 7")})
+		_, err := campaign(100).Run(ctx, canary(), []power.Mutant{mutant("wrong", catches, kept, "\t\treturn 7")})
 		Expect(err).To(MatchError(And(ContainSubstring("mutant wrong does not compile"), ContainSubstring("retention.go"))))
 		Expect(err).To(BeAssignableToTypeOf(&harness.UsageError{}))
 	})
@@ -164,12 +158,12 @@ var _ = Describe("A pipeline that is broken", func() {
 		Expect(err).To(MatchError(ContainSubstring("mutant canary was not found")))
 	})
 	It("lets a mutant survive, and says so", func(ctx context.Context) {
-		matrix, err := campaign(100).Run(ctx, canary(), []mutants.Mutant{mutant("survivor", catches, kept, "\t\treturn r == \"nothing\"")})
+		matrix, err := campaign(100).Run(ctx, canary(), []power.Mutant{mutant("survivor", catches, kept, "\t\treturn r == \"nothing\"")})
 		Expect(err).NotTo(HaveOccurred())
 		Expect(matrix.Wrong()).To(ConsistOf("survivor"))
 	})
 	It("does not let one pass for equivalent that is not", func(ctx context.Context) {
-		matrix, err := campaign(100).Run(ctx, canary(), []mutants.Mutant{mutant("seen", "equivalent: they say", kept, "\t\treturn r == RetainOnCancellation")})
+		matrix, err := campaign(100).Run(ctx, canary(), []power.Mutant{mutant("seen", "equivalent: they say", kept, "\t\treturn r == RetainOnCancellation")})
 		Expect(err).NotTo(HaveOccurred())
 		Expect(matrix.Wrong()).To(ConsistOf("seen"))
 	})

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/snapback/snapback/harness/mutants"
+	"github.com/snapback/snapback/suites/power"
 )
 
 // eventsMax is how many steps a failing case may have, for a person to read it.
@@ -16,21 +16,21 @@ const eventsMax = 20
 // A property that does not hold is found by `snapback explore`, and printed as a case that
 // a person can read. (That all of the museum is found is suites/power's.)
 func TestAPlantedFaultIsFoundAndReadable(t *testing.T) {
-	source, err := mutants.FindSource(".")
+	source, err := power.FindSource(".")
 	if err != nil {
 		t.Fatal(err)
 	}
-	museum, err := mutants.Read(mutants.Museum(source))
+	museum, err := power.Read(power.Museum(source))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, id := range []string{"commit-early", "splits-to-all"} {
 		t.Run(id, func(t *testing.T) {
-			chosen, err := mutants.Select(museum, []string{id})
+			chosen, err := power.Select(museum, []string{id})
 			if err != nil {
 				t.Fatal(err)
 			}
-			program, err := mutants.Workshop{Source: source, Dir: t.TempDir()}.Build(context.Background(), "./cmd/snapback", "snapback", &chosen[0])
+			program, err := power.Workshop{Source: source, Dir: t.TempDir()}.Build(context.Background(), "./cmd/snapback", "snapback", &chosen[0])
 			if err != nil {
 				t.Fatal(err)
 			}

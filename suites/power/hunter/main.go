@@ -16,16 +16,16 @@ import (
 	"time"
 
 	"github.com/snapback/snapback/harness"
-	"github.com/snapback/snapback/harness/mutants"
 	"github.com/snapback/snapback/harness/oracle"
 	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/suites/power"
 )
 
 // timeout is the limit on one run, by the wall clock: a mistake may make it endless.
 const timeout = 10 * time.Second
 
 func main() {
-	var order mutants.Order
+	var order power.Order
 	if err := json.NewDecoder(os.Stdin).Decode(&order); err != nil {
 		fail(err)
 	}
@@ -44,7 +44,7 @@ func fail(err error) {
 }
 
 // hunt looks where the strategy does until the first finding that is wanted.
-func hunt(order mutants.Order) (hunted mutants.Hunted, err error) {
+func hunt(order power.Order) (hunted power.Hunted, err error) {
 	strategy, known := strategies[order.Strategy]
 	if !known {
 		return hunted, fmt.Errorf("there is no strategy %q", order.Strategy)
@@ -53,7 +53,7 @@ func hunt(order mutants.Order) (hunted mutants.Hunted, err error) {
 		hunted.Runs++
 		if finding, found := wanted(run.result, order.Wanted); found {
 			hunted.Found, hunted.Stage, hunted.CPU = true, run.stage, cpu()
-			hunted.Finding = mutants.Finding{Requirement: finding.Requirement, Problem: finding.Problem}
+			hunted.Finding = power.Finding{Requirement: finding.Requirement, Problem: finding.Problem}
 			hunted.Cases = minimize(run, finding.Requirement, order.Minimize)
 			return hunted, nil
 		}

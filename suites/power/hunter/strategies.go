@@ -10,12 +10,12 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/snapback/snapback/harness"
-	"github.com/snapback/snapback/harness/mutants"
 	"github.com/snapback/snapback/harness/oracle"
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/scenarios/exploration"
 	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/suites/power"
 )
 
 // run is one run of the reference, and what was found in it.
@@ -27,14 +27,14 @@ type run struct {
 	result   harness.Result
 }
 
-var strategies = map[mutants.Strategy]func(seed uint64) iter.Seq[run]{
-	mutants.Suites: suites,
-	mutants.Kills: func(seed uint64) iter.Seq[run] {
+var strategies = map[power.Strategy]func(seed uint64) iter.Seq[run]{
+	power.Suites: suites,
+	power.Kills: func(seed uint64) iter.Seq[run] {
 		return drawn("kills", seed, func(seed uint64) scenarios.Scenario {
 			return exploration.Kills(fmt.Sprintf("killed/seed-%d", seed), exploration.Seeded(seed))
 		})
 	},
-	mutants.Rapid: func(seed uint64) iter.Seq[run] {
+	power.Rapid: func(seed uint64) iter.Seq[run] {
 		generator := rapid.Custom(func(t *rapid.T) scenarios.Scenario { return exploration.Draw("explored/rapid", choices{t}) })
 		return drawn("rapid", seed, func(seed uint64) scenarios.Scenario { return generator.Example(int(seed)) })
 	},

@@ -1,4 +1,4 @@
-package report
+package power
 
 import (
 	"bytes"
@@ -10,12 +10,10 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-
-	"github.com/snapback/snapback/harness/mutants"
 )
 
-// Power writes a kill matrix for people.
-func Power(w io.Writer, m mutants.Matrix) error {
+// Draw writes a kill matrix for people.
+func Draw(w io.Writer, m Matrix) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprint(table, "mutant\tfound by\tin\truns\tCPU\tevents\t") // Flush reports errors
 	for _, s := range m.Summaries()[1:] {
@@ -41,7 +39,7 @@ func Power(w io.Writer, m mutants.Matrix) error {
 }
 
 // outcome is the requirement that a mutant was found by, or what became of it instead.
-func outcome(row mutants.Row) string {
+func outcome(row Row) string {
 	switch {
 	case row.Equivalent != "" && row.Killed():
 		return row.Finding.Requirement + ", NOT EQUIVALENT"
@@ -53,7 +51,7 @@ func outcome(row mutants.Row) string {
 	return row.Finding.Requirement
 }
 
-func runs(h mutants.Hunt) string { return atLeast(h.Runs, !h.Found) }
+func runs(h Hunt) string { return atLeast(h.Runs, !h.Found) }
 
 func atLeast(n int, more bool) string {
 	if more {
@@ -62,13 +60,13 @@ func atLeast(n int, more bool) string {
 	return fmt.Sprint(n)
 }
 
-func summary(s mutants.Summary) string {
+func summary(s Summary) string {
 	return fmt.Sprintf("%s: %d of %d found; runs to the finding: median %s, 95th percentile %s; CPU seconds: median %.2f, 95th percentile %.2f, most %.2f",
 		s.Strategy, s.Found, s.Of, atLeast(s.Runs.Median, s.Runs.MedianMore), atLeast(s.Runs.P95, s.Runs.P95More),
 		s.CPU.Median.Seconds(), s.CPU.P95.Seconds(), s.CPU.Max.Seconds())
 }
 
-func done(m mutants.Matrix) string {
+func done(m Matrix) string {
 	text := fmt.Sprintf("DONE %d mutants, ", len(m.Rows))
 	if wrong := m.Wrong(); len(wrong) > 0 {
 		text += fmt.Sprintf("%d of them not as they must: %s; ", len(wrong), strings.Join(wrong, ", "))
@@ -78,9 +76,9 @@ func done(m mutants.Matrix) string {
 	return text + fmt.Sprintf("%d clean runs without a finding; smallest cases have %d events in the median (seed %d)", m.Clean, m.EventsMedian(), m.Seed)
 }
 
-// PowerMarkdown writes a kill matrix as a page of the manual. What does not depend on the
-// machine comes first in each row: see [PowerRow].
-func PowerMarkdown(w io.Writer, m mutants.Matrix) error {
+// Markdown writes a kill matrix as a page of the manual. What does not depend on the
+// machine comes first in each row: see [MarkdownRow].
+func Markdown(w io.Writer, m Matrix) error {
 	var b bytes.Buffer
 	b.WriteString("# Power\n\n" +
 		"What the suites find: the reference with one mistake in it at a time, each of which somebody once made, or could. " +
@@ -99,7 +97,7 @@ func PowerMarkdown(w io.Writer, m mutants.Matrix) error {
 	}
 	b.WriteString("\n" + strings.Repeat("|---", 7+len(others)) + "|\n")
 	for _, row := range m.Rows {
-		fmt.Fprintf(&b, "%s %.2f |", PowerRow(row), row.Hunts[0].CPU.Seconds())
+		fmt.Fprintf(&b, "%s %.2f |", MarkdownRow(row), row.Hunts[0].CPU.Seconds())
 		for _, h := range row.Hunts[1:] {
 			fmt.Fprintf(&b, " %s |", runs(h))
 		}
@@ -115,8 +113,8 @@ func PowerMarkdown(w io.Writer, m mutants.Matrix) error {
 	return err
 }
 
-// PowerRow is what a row of the manual's page says that is the same on each machine.
-func PowerRow(row mutants.Row) string {
+// MarkdownRow is what a row of the manual's page says that is the same on each machine.
+func MarkdownRow(row Row) string {
 	return fmt.Sprintf("| `%s` | %s | %s | %s | %s | %d |", row.ID, row.Symptom, outcome(row), row.Stage, runs(row.Hunts[0]), row.Events)
 }
 
@@ -127,15 +125,15 @@ var powerTemplate = template.Must(template.New("power.html").Funcs(template.Func
 	"outcome": outcome, "runs": runs, "summary": summary, "done": done,
 }).Parse(powerPage))
 
-// PowerHTML writes a kill matrix as one self-contained page, with a plot of how many
+// HTML writes a kill matrix as one self-contained page, with a plot of how many
 // mutants each strategy had found after so many runs, and after so much time.
-func PowerHTML(w io.Writer, m mutants.Matrix) error {
+func HTML(w io.Writer, m Matrix) error {
 	return powerTemplate.Execute(w, struct {
-		mutants.Matrix
+		Matrix
 		Plots []plot
 	}{m, []plot{
-		plotOf(m, "runs", func(h mutants.Hunt) float64 { return float64(h.Runs) }),
-		plotOf(m, "CPU seconds", func(h mutants.Hunt) float64 { return h.CPU.Seconds() }),
+		plotOf(m, "runs", func(h Hunt) float64 { return float64(h.Runs) }),
+		plotOf(m, "CPU seconds", func(h Hunt) float64 { return h.CPU.Seconds() }),
 	}})
 }
 
@@ -159,13 +157,13 @@ type plotTick struct {
 }
 
 type plotCurve struct {
-	Strategy mutants.Strategy
+	Strategy Strategy
 	Points   string // as SVG has them
 	EndY     float64
 	Found    int
 }
 
-func plotOf(m mutants.Matrix, of string, figure func(mutants.Hunt) float64) plot {
+func plotOf(m Matrix, of string, figure func(Hunt) float64) plot {
 	p := plot{Of: of, Width: plotWidth, Height: plotHeight}
 	least, most := math.Inf(1), 0.0
 	for _, row := range m.Rows {
@@ -185,7 +183,7 @@ func plotOf(m mutants.Matrix, of string, figure func(mutants.Hunt) float64) plot
 	for i, s := range m.Summaries() {
 		var values []float64
 		for _, row := range m.Rows {
-			if h := row.Hunts[i]; h.Found && row.ID != mutants.Canary && row.Equivalent == "" {
+			if h := row.Hunts[i]; h.Found && row.ID != Canary && row.Equivalent == "" {
 				values = append(values, figure(h))
 			}
 		}

@@ -1,4 +1,4 @@
-package mutants_test
+package power_test
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/snapback/snapback/harness/mutants"
+	"github.com/snapback/snapback/suites/power"
 )
 
 const (
@@ -26,14 +26,14 @@ func write(t *testing.T, name, text string) string {
 }
 
 func TestAMutantIsRead(t *testing.T) {
-	all, err := mutants.Read(write(t, "X-1.diff", good))
+	all, err := power.Read(write(t, "X-1.diff", good))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := fmt.Sprint(all[0].ID, all[0].Requirements, all[0].Changes); got != "X-1[REC-02 SHR-01] [b/c.go]" {
 		t.Errorf("got %s", got)
 	}
-	if _, err := mutants.Select(all, []string{"X-2"}); err == nil || !strings.Contains(err.Error(), `there is no mutant "X-2"`) {
+	if _, err := power.Select(all, []string{"X-2"}); err == nil || !strings.Contains(err.Error(), `there is no mutant "X-2"`) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -47,23 +47,23 @@ func TestABadMutantIsRefusedByName(t *testing.T) {
 		"there is no diff in it":             header,
 		`then a diff, got "something: else"`: "something: else\n" + good,
 	} {
-		_, err := mutants.Read(write(t, "X-1.diff", text))
+		_, err := power.Read(write(t, "X-1.diff", text))
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "X-1.diff") {
 			t.Errorf("want …%s…, got %v", want, err)
 		}
 	}
-	if _, err := mutants.Read(t.TempDir()); err == nil {
+	if _, err := power.Read(t.TempDir()); err == nil {
 		t.Error("want an error for a directory without mutants")
 	}
 }
 
 // What was not found counts as more than anything that was.
 func TestQuantilesOfWhatWasNotFound(t *testing.T) {
-	var m mutants.Matrix
+	var m power.Matrix
 	hunt := func(id string, found bool, runs int) {
-		m.Rows = append(m.Rows, mutants.Row{Mutant: mutants.Mutant{ID: id}, Hunts: []mutants.Hunt{{Found: found, Runs: runs, CPU: time.Duration(runs)}}})
+		m.Rows = append(m.Rows, power.Row{Mutant: power.Mutant{ID: id}, Hunts: []power.Hunt{{Found: found, Runs: runs, CPU: time.Duration(runs)}}})
 	}
-	hunt(mutants.Canary, true, 1)
+	hunt(power.Canary, true, 1)
 	hunt("a", true, 900)
 	hunt("b", false, 10)
 	hunt("c", true, 3)
@@ -74,12 +74,12 @@ func TestQuantilesOfWhatWasNotFound(t *testing.T) {
 }
 
 func ExampleRead() {
-	all, err := mutants.Read(filepath.Join("..", "..", "reference", "mutants"))
+	all, err := power.Read(filepath.Join("..", "..", "reference", "mutants"))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	chosen, err := mutants.Select(all, []string{"FLINK-21351"})
+	chosen, err := power.Select(all, []string{"FLINK-21351"})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -1,4 +1,4 @@
-package mutants
+package power
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/targets/reference"
 )
 
 // minimizeMax is how many smaller scenarios are tried for a finding.
@@ -28,9 +29,8 @@ const cleanMax = 300
 // Campaign has mutants hunted, several at a time.
 type Campaign struct {
 	Workshop   Workshop
-	Clean      func(storage string) (harness.Target, error) // the reference as it is, which passes each case
-	Cases      string                                       // directory for the smallest
-	Strategies []Strategy                                   // the first is Snapback's own
+	Cases      string     // directory for the smallest
+	Strategies []Strategy // the first is Snapback's own
 	Seed       uint64
 	RunsMax    int
 	Parallel   int
@@ -183,11 +183,11 @@ func (c Campaign) one(ctx context.Context, m Mutant) (Row, error) {
 // the mistake, and nothing else.
 func (c Campaign) keepSmallest(ctx context.Context, row *Row, cases []harness.Case) error {
 	for _, smallest := range slices.Backward(cases) {
-		target, err := c.Clean(smallest.Storage)
+		place, err := reference.ParseStorage(smallest.Storage)
 		if err != nil {
 			return err
 		}
-		result := harness.Campaign{Target: target, Timeout: time.Minute}.RunOne(ctx, smallest.Seed, smallest.Scenario)
+		result := harness.Campaign{Target: reference.Simulated{Storage: place}, Timeout: time.Minute}.RunOne(ctx, smallest.Seed, smallest.Scenario)
 		if result.Verdict != oracle.Pass {
 			continue
 		}

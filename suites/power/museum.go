@@ -6,7 +6,7 @@
 // reads what that found.
 //
 // Start with [Read] and [Workshop].
-package mutants
+package power
 
 import (
 	"bufio"

@@ -1,4 +1,4 @@
-package mutants
+package power
 
 import (
 	"context"
@@ -16,8 +16,11 @@ import (
 // Module is the path of the module whose source mutants change.
 const Module = "github.com/snapback/snapback"
 
-// Hunter is the package of the program that hunts.
-const Hunter = "./suites/power/hunter"
+// The packages of the programs that are built with a mutant.
+const (
+	Hunter   = "./suites/power/hunter" // runs the suites
+	Snapback = "./cmd/snapback"        // replays a case
+)
 
 // Workshop is where mutants are built: beside each other, with the build cache that they
 // share. The source is only read.
