@@ -16,7 +16,10 @@ import (
 
 	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/explore"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"
@@ -130,13 +133,13 @@ func crash(command *cobra.Command, o crashOptions, arguments []string) error {
 	}
 	_, _ = fmt.Fprintf(progress, "snapback %s on %s; target %s; %s; level %s; seed %d\n", version(), runtime.Version(), target.Describe(), s.Name, o.level, o.seed)
 
-	crashes := harness.Crashes{
-		Target: target, Seed: o.seed, Model: harness.PowerLossModel(filesystem.Level(o.level)), StatesMax: o.states, Every: o.every, AgainIn: o.again,
+	crashes := explore.CrashPoints{
+		Target: target, Seed: o.seed, Model: run.PowerLossModel(filesystem.Level(o.level)), StatesMax: o.states, Every: o.every, AgainIn: o.again,
 		Timeout: o.timeout, Parallel: o.parallel,
 	}
 	began, said, recoveries := time.Now(), time.Now(), 0
-	var failed *harness.Case
-	points, err := crashes.Run(ctx, s, func(result harness.Result, again scenarios.Scenario) {
+	var failed *explore.Case
+	points, err := crashes.Run(ctx, s, func(result run.Result, again scenarios.Scenario) {
 		recoveries++
 		if failing(result.Verdict) && failed == nil {
 			this := failure(result, again)
@@ -180,7 +183,7 @@ type visitedPhase struct {
 	Bad      int     `json:"bad"`
 }
 
-func (v *visitedPhase) add(p *harness.Point) {
+func (v *visitedPhase) add(p *explore.CrashPoint) {
 	v.Points++
 	if p.All {
 		v.Whole++
@@ -203,7 +206,7 @@ type visited struct {
 	All         visitedPhase   `json:"all"`
 }
 
-func visitedOf(o crashOptions, scenario string, points []*harness.Point, recoveries int, took time.Duration) *visited {
+func visitedOf(o crashOptions, scenario string, points []*explore.CrashPoint, recoveries int, took time.Duration) *visited {
 	v := &visited{Schema: "snapback/crash/1", Scenario: scenario, Level: o.level, Seed: o.seed, Recoveries: recoveries, Took: took, All: visitedPhase{Phase: "all"}}
 	phases := map[faults.Phase]*visitedPhase{}
 	for _, p := range points {
@@ -249,7 +252,7 @@ func about(p visitedPhase) string {
 	return text
 }
 
-func (v *visited) verdict(failed *harness.Case) error {
+func (v *visited) verdict(failed *explore.Case) error {
 	switch {
 	case failed != nil:
 		return &verdictError{failed.Verdict}

@@ -18,7 +18,9 @@ import (
 
 	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/explore"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/scenarios/exploration"
 )
@@ -114,7 +116,7 @@ func explore(command *cobra.Command, o exploreOptions) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	campaign := harness.Campaign{
+	campaign := explore.Campaign{
 		Target: target, First: first, Stride: stride, Runs: o.runs, Parallel: o.parallel,
 		Timeout: o.timeout, Twice: o.twice,
 		Draw: func(seed uint64) scenarios.Scenario {
@@ -128,8 +130,8 @@ func explore(command *cobra.Command, o exploreOptions) error {
 	}
 	_, _ = fmt.Fprintf(progress, "snapback %s on %s; target %s; seeds from %d; %d at a time\n",
 		version(), runtime.Version(), campaign.Target.Describe(), first, o.parallel)
-	var failed *harness.Result
-	campaign.Run(ctx, func(seed uint64, result harness.Result) {
+	var failed *run.Result
+	campaign.Run(ctx, func(seed uint64, result run.Result) {
 		seen.add(result, campaign.Draw(seed))
 		if failing(result.Verdict) {
 			if failed == nil {
@@ -160,7 +162,7 @@ func explore(command *cobra.Command, o exploreOptions) error {
 }
 
 // explain makes a scenario that failed smaller, saves it, and says how to run it again.
-func explain(ctx context.Context, out, progress io.Writer, campaign harness.Campaign, failed harness.Result, cases string) error {
+func explain(ctx context.Context, out, progress io.Writer, campaign explore.Campaign, failed run.Result, cases string) error {
 	seed := failed.Seed
 	name := exploredName(seed)
 	_, recorded := exploration.Record(name, exploration.Seeded(seed))
@@ -223,7 +225,7 @@ func newExplored(o exploreOptions) *explored {
 	return &explored{began: time.Now(), said: time.Now(), twice: o.twice, verdicts: map[oracle.Verdict]int{}, faults: map[string]int{}, features: map[string]int{}}
 }
 
-func (e *explored) add(result harness.Result, s scenarios.Scenario) {
+func (e *explored) add(result run.Result, s scenarios.Scenario) {
 	e.runs++
 	e.verdicts[result.Verdict]++
 	for _, r := range result.Numbers.Recoveries {

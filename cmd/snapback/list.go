@@ -13,6 +13,7 @@ import (
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/doctor"
 	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/run"
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"
@@ -159,7 +160,7 @@ func versionCommand() *cobra.Command {
 				{"snapback", version()},
 				{"go", runtime.Version()},
 				{"history", history.Schema},
-				{"result", harness.ResultSchema},
+				{"result", run.ResultSchema},
 				{"flink", flink.DefaultVersion},
 			}
 			return show(command, format, versions, func(row func(...string)) {

@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/run"
 )
 
 // The program is tested as users have it: built, and run.
@@ -229,7 +229,7 @@ func TestResultsForPrograms(t *testing.T) {
 	got := snapback(t, "run", "--format", "json", "cleanup/finish")
 	var document struct {
 		Schema  string
-		Results []harness.Result
+		Results []run.Result
 	}
 	if err := json.Unmarshal([]byte(got.stdout), &document); err != nil || len(document.Results) != 3 {
 		t.Errorf("%v: %s", err, got.stdout)

@@ -11,8 +11,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/explore"
 	"github.com/snapback/snapback/harness/oracle"
 	"github.com/snapback/snapback/harness/report"
+	"github.com/snapback/snapback/harness/run"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"
 )
@@ -36,7 +39,7 @@ func replayCommand() *cobra.Command {
 			return nil
 		},
 		RunE: func(command *cobra.Command, arguments []string) error {
-			saved, err := harness.ReadCase(arguments[0])
+			saved, err := explore.ReadCase(arguments[0])
 			if err != nil {
 				return err
 			}
@@ -72,14 +75,14 @@ func simulatedOn(text string) (reference.Simulated, error) {
 
 // replay runs a case, and prints what it comes to. It is no pass that a case that failed
 // does not fail any more: it is mended, or does not show what it did.
-func replay(command *cobra.Command, target harness.Target, saved harness.Case, timeout time.Duration) error {
+func replay(command *cobra.Command, target target.Target, saved explore.Case, timeout time.Duration) error {
 	dir, err := claimRunDir(runOptions{seed: saved.Seed})
 	if err != nil {
 		return err
 	}
-	runner := harness.Runner{Target: target, Seed: saved.Seed, Dir: dir, Timeout: timeout, Tries: 1}
+	runner := run.Runner{Target: target, Seed: saved.Seed, Dir: dir, Timeout: timeout, Tries: 1}
 	began := time.Now()
-	results := runner.Run(command.Context(), []scenarios.Scenario{saved.Scenario}, func(harness.Result) {})
+	results := runner.Run(command.Context(), []scenarios.Scenario{saved.Scenario}, func(run.Result) {})
 	out := command.OutOrStdout()
 	report.Console{Out: out, Color: isTerminal(os.Stdout)}.Result(results[0])
 	if !saved.SameFailure(results[0]) {
@@ -92,9 +95,9 @@ func replay(command *cobra.Command, target harness.Target, saved harness.Case, t
 }
 
 // shrink makes a case smaller.
-func shrink(ctx context.Context, target harness.Target, saved harness.Case, timeout time.Duration) harness.Case {
-	run := func(s scenarios.Scenario, seed uint64) harness.Result {
-		return harness.Campaign{Target: target, Timeout: timeout}.RunOne(ctx, seed, s)
+func shrink(ctx context.Context, target target.Target, saved explore.Case, timeout time.Duration) explore.Case {
+	run := func(s scenarios.Scenario, seed uint64) run.Result {
+		return explore.Campaign{Target: target, Timeout: timeout}.RunOne(ctx, seed, s)
 	}
 	saved.Scenario, saved.Seed = scenarios.Shrink(saved.Scenario, saved.Seed, shrinkMax, func(s scenarios.Scenario, seed uint64) bool {
 		return ctx.Err() == nil && saved.SameFailure(run(s, seed))
@@ -104,7 +107,7 @@ func shrink(ctx context.Context, target harness.Target, saved harness.Case, time
 }
 
 // save makes what failed smaller, saves it, and says how to run it again.
-func save(ctx context.Context, out, progress io.Writer, target harness.Target, failed harness.Case, dir string, timeout time.Duration) error {
+func save(ctx context.Context, out, progress io.Writer, target target.Target, failed explore.Case, dir string, timeout time.Duration) error {
 	_, _ = fmt.Fprintln(progress, "making it smaller")
 	smallest := shrink(ctx, target, failed, timeout)
 	file, err := smallest.Write(dir)
@@ -123,8 +126,8 @@ func save(ctx context.Context, out, progress io.Writer, target harness.Target, f
 }
 
 // failure makes a case of a result.
-func failure(result harness.Result, s scenarios.Scenario) harness.Case {
-	return harness.Case{Seed: result.Seed, Storage: result.Target.Storage, Verdict: result.Verdict, Findings: result.Findings, Scenario: s}
+func failure(result run.Result, s scenarios.Scenario) explore.Case {
+	return explore.Case{Seed: result.Seed, Storage: result.Target.Storage, Verdict: result.Verdict, Findings: result.Findings, Scenario: s}
 }
 
 // failing says whether a verdict is that of a case.

@@ -20,6 +20,8 @@ import (
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/oracle"
 	"github.com/snapback/snapback/harness/report"
+	"github.com/snapback/snapback/harness/run"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/harness/targets/flink/containers"
 	"github.com/snapback/snapback/harness/targets/reference"
@@ -127,17 +129,17 @@ func run(command *cobra.Command, o runOptions, arguments []string) error {
 		}
 	}
 	if len(arguments) == 0 {
-		chosen = slices.DeleteFunc(chosen, func(s scenarios.Scenario) bool { return len(harness.Unclaimed(target, s)) > 0 })
+		chosen = slices.DeleteFunc(chosen, func(s scenarios.Scenario) bool { return len(target.Unclaimed(target, s)) > 0 })
 	}
 	progress.line(fmt.Sprintf("snapback %s on %s; target %s; seed %d; %s; %s",
 		version(), runtime.Version(), target.Describe(), o.seed, report.Scenarios(len(chosen)), dir))
 
-	runner := harness.Runner{
+	runner := run.Runner{
 		Target: target, Seed: o.seed, Dir: dir, Parallel: o.parallelism(), Timeout: o.timeout, Progress: progress.scenario,
 	}
 	console := report.Console{Out: command.OutOrStdout(), Color: !o.noColor && os.Getenv("NO_COLOR") == "" && isTerminal(os.Stdout)}
 	began := time.Now()
-	results := runner.Run(command.Context(), chosen, func(r harness.Result) {
+	results := runner.Run(command.Context(), chosen, func(r run.Result) {
 		progress.done(func() {
 			if o.format == "human" {
 				console.Result(r)
@@ -164,8 +166,8 @@ func finish(command *cobra.Command, o runOptions, dir string, finished report.Ru
 	case "json":
 		last = command.ErrOrStderr()
 		document := struct {
-			Schema  string           `json:"schema"`
-			Results []harness.Result `json:"results"`
+			Schema  string       `json:"schema"`
+			Results []run.Result `json:"results"`
 		}{"snapback/results/1", finished.Results}
 		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")
@@ -236,7 +238,7 @@ func (o runOptions) parallelism() int {
 	}
 }
 
-func newTarget(ctx context.Context, o runOptions, say func(string)) (harness.Target, error) {
+func newTarget(ctx context.Context, o runOptions, say func(string)) (target.Target, error) {
 	switch {
 	case o.rest != "":
 		return flink.Connect(ctx, o.rest, say)

@@ -16,7 +16,10 @@ import (
 
 	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/explore"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/harness/targets/reference"
 )
@@ -30,12 +33,12 @@ const sweepTimeout = 30 * time.Minute
 // swept is what crash --kill prints as JSON.
 type swept struct {
 	Schema     string          `json:"schema"`
-	Result     harness.Result  `json:"result"`
-	Operations []harness.Swept `json:"operations"`
+	Result     run.Result      `json:"result"`
+	Operations []explore.Swept `json:"operations"`
 }
 
 func sweep(command *cobra.Command, o crashOptions, arguments []string) error {
-	if !slices.Contains([]string{string(harness.Task), string(faults.TaskManager), string(faults.JobManager)}, o.kill) {
+	if !slices.Contains([]string{string(explore.Task), string(faults.TaskManager), string(faults.JobManager)}, o.kill) {
 		return harness.Usagef("--kill: want task, taskmanager or jobmanager, got %q", o.kill)
 	}
 	if o.every < 1 {
@@ -66,14 +69,14 @@ func sweep(command *cobra.Command, o crashOptions, arguments []string) error {
 		return err
 	}
 	progress.line(fmt.Sprintf("snapback %s on %s; target %s; %s; seed %d; %s", version(), runtime.Version(), target.Describe(), s.Name, o.seed, dir))
-	file, err := os.Create(filepath.Join(dir, harness.HistoryName))
+	file, err := os.Create(filepath.Join(dir, run.HistoryName))
 	if err != nil {
 		return err
 	}
-	all := harness.Sweep{
+	all := explore.Sweep{
 		Target: target, Seed: o.seed, Dir: dir, History: file, Kill: faults.Process(o.kill), Every: o.every, Timeout: sweepTimeout,
 	}
-	operations, result, err := all.Run(command.Context(), s, func(one harness.Swept) {
+	operations, result, err := all.Run(command.Context(), s, func(one explore.Swept) {
 		progress.say(fmt.Sprintf("%s %s: restored from %d in %s", one.Fault, one.Operation, one.Restored, one.Took.Round(time.Millisecond)))
 	})
 	if err := errors.Join(err, file.Close()); err != nil {
@@ -93,7 +96,7 @@ func sweep(command *cobra.Command, o crashOptions, arguments []string) error {
 	return nil
 }
 
-func printSwept(out io.Writer, result harness.Result, operations []harness.Swept) error {
+func printSwept(out io.Writer, result run.Result, operations []explore.Swept) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "phase\tkilled\tin checkpoint\trestored from\tran again after\tverdict") // Flush reports errors
 	count := map[oracle.Verdict]int{}

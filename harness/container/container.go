@@ -29,7 +29,6 @@ import (
 	"github.com/testcontainers/testcontainers-go/log"
 	dockernetwork "github.com/testcontainers/testcontainers-go/network"
 
-	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/faults/lease"
 )
 
@@ -270,17 +269,6 @@ func (g *Group) Heal() error {
 		c.cut = false
 	}
 	return failed
-}
-
-// Perturb makes a fault happen to a container.
-func (g *Group) Perturb(fault faults.Fault, name string) error {
-	switch fault.Action {
-	case faults.Cut:
-		return g.Cut(name)
-	case faults.Heal:
-		return g.Heal()
-	}
-	return fmt.Errorf("%s: containers have no such fault", fault)
 }
 
 // Close takes everything away.

@@ -98,6 +98,11 @@ func (h *History) Stopped(name string) bool {
 	})
 }
 
+// Fired returns the events of a fault, which is given as text.
+func (h *History) Fired(fault string) []Event {
+	return slices.DeleteFunc(slices.Clone(h.Events), func(e Event) bool { return e.Kind != Fault || e.Fault != fault })
+}
+
 // Status returns the status of the job with the given id when last observed, and
 // the number of that event.
 func (h *History) Status(id string) (status storage.JobStatus, number int) {

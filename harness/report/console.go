@@ -5,8 +5,8 @@ import (
 	"io"
 	"strings"
 
-	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
 )
 
 // Console writes results for people.
@@ -18,7 +18,7 @@ type Console struct {
 const indent = "      "
 
 // Result writes one result.
-func (c Console) Result(r harness.Result) {
+func (c Console) Result(r run.Result) {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s  %s (%.1fs)\n", c.verdict(r.Verdict), r.Scenario, r.Took.Seconds())
 	for _, recovery := range r.Numbers.Recoveries {
@@ -34,7 +34,7 @@ func (c Console) Result(r harness.Result) {
 		fmt.Fprintf(&text, "%s%s: %s\n%s  expected: %s\n%s  found:    %s\n", indent, f.Requirement, f.Problem, indent, f.Expected, indent, f.Found)
 	}
 	if r.Verdict != oracle.Pass && r.Verdict != oracle.Skip {
-		fmt.Fprintf(&text, "%sreplay:   %s\n%shistory:  %s/%s\n", indent, Replay(r), indent, r.Dir, harness.HistoryName)
+		fmt.Fprintf(&text, "%sreplay:   %s\n%shistory:  %s/%s\n", indent, Replay(r), indent, r.Dir, run.HistoryName)
 	}
 	_, _ = io.WriteString(c.Out, text.String()) // a console that is gone shows nothing
 }

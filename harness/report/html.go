@@ -7,9 +7,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
 )
 
 //go:embed report.html
@@ -18,7 +18,7 @@ var page string
 var pageTemplate = template.Must(template.New(HTMLName).Funcs(template.FuncMap{"replay": Replay}).Parse(page))
 
 type htmlResult struct {
-	harness.Result
+	run.Result
 	Timeline *timeline
 }
 
@@ -43,7 +43,7 @@ func HTML(w io.Writer, run Run) error {
 }
 
 func readHistory(dir string) (*history.History, error) {
-	file, err := os.Open(filepath.Join(dir, harness.HistoryName))
+	file, err := os.Open(filepath.Join(dir, run.HistoryName))
 	if err != nil {
 		return nil, err
 	}

@@ -16,8 +16,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
 )
 
 // Names of the files in a run directory.
@@ -31,7 +31,7 @@ const (
 type Run struct {
 	Version string
 	Seed    uint64
-	Results []harness.Result
+	Results []run.Result
 	Took    time.Duration
 }
 
@@ -70,7 +70,7 @@ func Scenarios(n int) string {
 }
 
 // Replay is the command that runs a scenario again as it was run.
-func Replay(r harness.Result) string {
+func Replay(r run.Result) string {
 	command := fmt.Sprintf("snapback run --target %s --runtime %s", r.Target.Name, r.Target.Runtime)
 	if r.Target.Version != "" {
 		command += fmt.Sprintf(" --%s-version %s", r.Target.Name, r.Target.Version)

@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/oracle"
 	"github.com/snapback/snapback/harness/report"
+	"github.com/snapback/snapback/harness/run"
 )
 
 // sample is a run with every verdict in it. The failed scenario's history is one
@@ -25,12 +25,12 @@ func sample(t *testing.T) report.Run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, harness.HistoryName), data, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, run.HistoryName), data, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	on := history.Target{Name: "flink", Runtime: "processes", Version: "2.3.0"}
-	result := func(name string, verdict oracle.Verdict, reason string) harness.Result {
-		return harness.Result{Scenario: name, Target: on, Seed: 7, Verdict: verdict, Reason: reason, Took: time.Second}
+	result := func(name string, verdict oracle.Verdict, reason string) run.Result {
+		return run.Result{Scenario: name, Target: on, Seed: 7, Verdict: verdict, Reason: reason, Took: time.Second}
 	}
 	failed := result("recovery/b", oracle.Fail, "")
 	failed.Dir = dir
@@ -39,7 +39,7 @@ func sample(t *testing.T) report.Run {
 		Recoveries: []oracle.Recovery{{Fault: "(Kill taskmanager (During checkpoint))", Process: "taskmanager-2", Checkpoint: 3, Job: "first", Restored: 2, Took: 1500 * time.Millisecond}},
 		Records:    100, Replayed: 7, Lost: 1,
 	}
-	return report.Run{Version: "v1", Seed: 7, Took: 3200 * time.Millisecond, Results: []harness.Result{
+	return report.Run{Version: "v1", Seed: 7, Took: 3200 * time.Millisecond, Results: []run.Result{
 		result("recovery/a", oracle.Pass, ""), failed, result("recovery/c", oracle.Error, "no room"),
 		result("recovery/d", oracle.Skip, "not claimed"), result("recovery/e", oracle.Void, "no fault fired"),
 	}}
@@ -134,7 +134,7 @@ func TestAReportThatCannotBeWrittenIsAnError(t *testing.T) {
 }
 
 func ExampleRun_Done() {
-	run := report.Run{Seed: 8123, Took: 3200 * time.Millisecond, Results: []harness.Result{{Verdict: oracle.Pass}}}
+	run := report.Run{Seed: 8123, Took: 3200 * time.Millisecond, Results: []run.Result{{Verdict: oracle.Pass}}}
 	fmt.Println(run.Done())
 	// Output: DONE 1 scenario: 1 pass in 3.2s (seed 8123)
 }

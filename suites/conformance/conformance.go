@@ -17,8 +17,9 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/scenarios"
 	. "github.com/snapback/snapback/suites/matchers"
 )
@@ -34,7 +35,7 @@ const timeout = 5 * time.Minute // on one try of one scenario
 // specs run. Each spec is labelled with its requirement's id, its area, and the
 // first part of the scenario's name. The suite's random seed decides what is left
 // to chance.
-func Specs(name string, target func(context.Context) (harness.Target, error), patterns ...string) {
+func Specs(name string, target func(context.Context) (target.Target, error), patterns ...string) {
 	all, err := scenarios.Catalogue()
 	if err != nil {
 		panic(err) // it comes with this program
@@ -54,7 +55,7 @@ func Specs(name string, target func(context.Context) (harness.Target, error), pa
 	for _, s := range chosen {
 		Describe(name, Ordered, ContinueOnFailure, Label(strings.Split(s.Name, "/")[0]), func() {
 			Context(s.Name, func() {
-				var result harness.Result
+				var result run.Result
 				BeforeAll(func(ctx SpecContext) {
 					under, err := target(ctx)
 					Expect(err).NotTo(HaveOccurred())
@@ -96,16 +97,16 @@ func Claimed(features []scenarios.Feature, patterns ...string) []string {
 	return names
 }
 
-func run(ctx context.Context, target harness.Target, s scenarios.Scenario) harness.Result {
+func run(ctx context.Context, target target.Target, s scenarios.Scenario) run.Result {
 	dir := os.Getenv(ReportVariable)
 	if dir == "" {
 		dir = GinkgoT().TempDir()
 	}
 	described := target.Describe()
-	runner := harness.Runner{
+	runner := run.Runner{
 		Target: target, Seed: uint64(GinkgoRandomSeed()), Timeout: timeout,
 		Dir:      filepath.Join(dir, path.Join(described.Name+described.Version, described.Runtime)),
 		Progress: func(_, what string) { GinkgoWriter.Println(what) },
 	}
-	return runner.Run(ctx, []scenarios.Scenario{s}, func(harness.Result) {})[0]
+	return runner.Run(ctx, []scenarios.Scenario{s}, func(run.Result) {})[0]
 }

@@ -7,7 +7,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/suites/conformance"
 )
@@ -18,7 +18,7 @@ func TestConformance(t *testing.T) {
 }
 
 var _ = func() bool {
-	conformance.Specs("simulated", func(context.Context) (harness.Target, error) { return reference.Simulated{}, nil },
+	conformance.Specs("simulated", func(context.Context) (target.Target, error) { return reference.Simulated{}, nil },
 		conformance.Claimed(reference.Simulated{}.Features(), "**")...)
 	return true
 }()

@@ -17,8 +17,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/container"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/harness/targets/flink/containers"
 	"github.com/snapback/snapback/storage/filesystem"
@@ -100,7 +100,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 // Killed, paused, slowed, cut off: each is a scenario that some other place of Flink's
 // processes does not have, or has in another way.
 var _ = func() bool {
-	conformance.Specs("containers", func(context.Context) (harness.Target, error) {
+	conformance.Specs("containers", func(context.Context) (target.Target, error) {
 		return target.At(containers.Place{Image: image}), nil
 	}, "recovery/kill-cluster", "recovery/pause-taskmanager", "faults/cut-taskmanager", "faults/slow-taskmanager")
 	return true

@@ -14,8 +14,9 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/explore"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage/filesystem"
@@ -56,17 +57,17 @@ var _ = Describe("Whatever a power loss leaves, after whichever operation, the j
 	} {
 		for _, level := range filesystem.Levels() {
 			It(fmt.Sprintf("%s, %s", protocol, level), Label("DUR-01", "DUR-02"), func(ctx context.Context) {
-				crashes := harness.Crashes{
-					Target: reference.Simulated{}, Seed: 5, Model: harness.PowerLossModel(level), StatesMax: statesMax,
+				crashes := explore.CrashPoints{
+					Target: reference.Simulated{}, Seed: 5, Model: run.PowerLossModel(level), StatesMax: statesMax,
 					AgainIn: 500, Timeout: time.Minute, Parallel: runtime.NumCPU(),
 				}
 				began, recoveries, first := time.Now(), 0, ""
-				points, err := crashes.Run(ctx, small(name), func(result harness.Result, s scenarios.Scenario) {
+				points, err := crashes.Run(ctx, small(name), func(result run.Result, s scenarios.Scenario) {
 					recoveries++
 					if result.Verdict == oracle.Pass || first != "" {
 						return
 					}
-					saved := harness.Case{Seed: result.Seed, Verdict: result.Verdict, Findings: result.Findings, Scenario: s}
+					saved := explore.Case{Seed: result.Seed, Verdict: result.Verdict, Findings: result.Findings, Scenario: s}
 					file, err := saved.Write(os.TempDir())
 					first = fmt.Sprintf("%s %s %+v; again: snapback replay %s (%v)", result.Verdict, result.Reason, result.Findings, file, err)
 				})
@@ -88,12 +89,12 @@ var _ = Describe("Whatever a power loss leaves, after whichever operation, the j
 
 var _ = Describe("The visit to crash points", func() {
 	It("is the same however many recoveries run side by side", func(ctx context.Context) {
-		visit := func(parallel int) (points []*harness.Point) {
-			crashes := harness.Crashes{
-				Target: reference.Simulated{}, Seed: 5, Model: harness.PowerLossModel(filesystem.POSIX), StatesMax: statesMax,
+		visit := func(parallel int) (points []*explore.CrashPoint) {
+			crashes := explore.CrashPoints{
+				Target: reference.Simulated{}, Seed: 5, Model: run.PowerLossModel(filesystem.POSIX), StatesMax: statesMax,
 				AgainIn: 500, Timeout: time.Minute, Parallel: parallel,
 			}
-			points, err := crashes.Run(ctx, small("durability/power-loss-highly-available"), func(harness.Result, scenarios.Scenario) {})
+			points, err := crashes.Run(ctx, small("durability/power-loss-highly-available"), func(run.Result, scenarios.Scenario) {})
 			Expect(err).NotTo(HaveOccurred())
 			return points
 		}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/run"
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
@@ -113,7 +113,7 @@ func TestEveryStateOfPebblesFileSystemIsOneOfOurs(t *testing.T) {
 			must(t, change.pebble(theirs))
 		}
 		possible := map[string]bool{}
-		ours.EveryCrash(harness.PowerLossModel(filesystem.POSIX), func(_ uint64, after *filesystem.Memory) bool {
+		ours.EveryCrash(run.PowerLossModel(filesystem.POSIX), func(_ uint64, after *filesystem.Memory) bool {
 			possible[ourNames(t, after)] = true
 			return true
 		})

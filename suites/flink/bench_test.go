@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/scenarios/workload"
@@ -23,20 +23,20 @@ const jobRecords = 1_500_000
 
 // timed is a cluster whose jobs are timed, with settings of theirs.
 type timed struct {
-	cluster  harness.Cluster
+	cluster  target.Cluster
 	settings map[string]string
 	ended    []history.Event
 	jobs     int
 }
 
-func startTimed(b *testing.B, target harness.Target, settings func(root string) map[string]string) *timed {
+func startTimed(b *testing.B, target target.Target, settings func(root string) map[string]string) *timed {
 	b.Helper()
 	t := &timed{}
 	dir, err := filepath.EvalSymlinks(b.TempDir())
 	if err != nil {
 		b.Fatal(err)
 	}
-	t.cluster, err = target.Start(b.Context(), harness.ClusterSpec{
+	t.cluster, err = target.Start(b.Context(), target.Spec{
 		Cluster: scenarios.Cluster{TaskManagers: 2, Retained: 1}, Dir: dir, Observe: func(e history.Event) {
 			if e.Kind == history.Status && e.Status.Terminal() {
 				t.ended = append(t.ended, e)
@@ -62,7 +62,7 @@ func (t *timed) run(b *testing.B, interval time.Duration) time.Duration {
 		b.Fatal(err)
 	}
 	began := time.Now()
-	id, err := t.cluster.Submit(b.Context(), harness.Submission{
+	id, err := t.cluster.Submit(b.Context(), target.Submission{
 		Settings: t.settings, Dir: work, Job: scenarios.Job{Parallelism: 2, Interval: interval, Timeout: time.Minute, Retention: storage.DeleteOnCancellation},
 		Workload: workload.Workload{Name: workload.Counts, Seed: 1, Splits: 2, Records: jobRecords / 2, Keys: 10_000},
 	})

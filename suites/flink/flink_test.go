@@ -10,8 +10,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/suites/conformance"
@@ -22,8 +22,8 @@ func TestFlink(t *testing.T) {
 	RunSpecs(t, "Apache Flink")
 }
 
-func release(version string) func(context.Context) (harness.Target, error) {
-	return func(ctx context.Context) (harness.Target, error) {
+func release(version string) func(context.Context) (target.Target, error) {
+	return func(ctx context.Context) (target.Target, error) {
 		return flink.Provision(ctx, flink.Options{Version: version}, func(what string) { GinkgoWriter.Println(what) })
 	}
 }
@@ -31,7 +31,7 @@ func release(version string) func(context.Context) (harness.Target, error) {
 // started is a cluster that stands for one that somebody else started, and dir
 // its directory.
 var (
-	started harness.Cluster
+	started target.Cluster
 	dir     string
 )
 
@@ -42,7 +42,7 @@ var _ = AfterSuite(func() {
 	}
 })
 
-func running(ctx context.Context) (harness.Target, error) {
+func running(ctx context.Context) (target.Target, error) {
 	say := func(what string) { GinkgoWriter.Println(what) }
 	if started == nil {
 		target, err := flink.Provision(ctx, flink.Options{Version: flink.DefaultVersion}, say)
@@ -52,7 +52,7 @@ func running(ctx context.Context) (harness.Target, error) {
 		if dir, err = os.MkdirTemp("", "snapback-running-*"); err != nil {
 			return nil, err
 		}
-		started, err = target.Start(ctx, harness.ClusterSpec{
+		started, err = target.Start(ctx, target.Spec{
 			Cluster: scenarios.Cluster{TaskManagers: 2, Retained: 1}, Dir: dir, Observe: func(history.Event) {},
 		})
 		if err != nil {
@@ -67,7 +67,7 @@ var _ = func() bool {
 	// Processes take seconds to start; what does not need them is in one JVM.
 	conformance.Specs("Flink "+flink.DefaultVersion, release(flink.DefaultVersion),
 		conformance.Claimed(claimed, "cleanup/**", "recovery/kill-*", "recovery/resume-*", "faults/**")...)
-	conformance.Specs("Flink "+flink.DefaultVersion+" in one JVM", func(ctx context.Context) (harness.Target, error) { return inOneJVM(ctx), nil },
+	conformance.Specs("Flink "+flink.DefaultVersion+" in one JVM", func(ctx context.Context) (target.Target, error) { return inOneJVM(ctx), nil },
 		conformance.Claimed(flink.Minicluster{}.Features(), "modes/**", "recovery/claim", "recovery/rescale-*")...)
 	conformance.Specs("Flink 1.20.5", release("1.20.5"),
 		conformance.Claimed(claimed, "recovery/kill-t*", "recovery/kill-cluster", "recovery/resume-*", "cleanup/cancel", "cleanup/fail/retention=DELETE_ON_CANCELLATION")...)

@@ -18,6 +18,8 @@ import (
 	"github.com/snapback/snapback/faults/tap"
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/run"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/scenarios/workload"
 	"github.com/snapback/snapback/storage"
@@ -27,17 +29,17 @@ import (
 
 // driven is a cluster that a test drives by hand, for what no scenario says.
 type driven struct {
-	harness.Cluster
+	target.Cluster
 	ctx    context.Context
 	events []history.Event
 	jobs   int
 }
 
-func drive(ctx context.Context, target harness.Target, dir string) *driven {
+func drive(ctx context.Context, target target.Target, dir string) *driven {
 	GinkgoHelper()
 	d := &driven{ctx: ctx}
 	var err error
-	d.Cluster, err = target.Start(ctx, harness.ClusterSpec{
+	d.Cluster, err = target.Start(ctx, target.Spec{
 		Cluster: scenarios.Cluster{TaskManagers: 2, Retained: 1}, Dir: dir, Observe: func(e history.Event) { d.events = append(d.events, e) },
 	})
 	Expect(err).NotTo(HaveOccurred())
@@ -48,14 +50,14 @@ func drive(ctx context.Context, target harness.Target, dir string) *driven {
 var incremental = scenarios.Job{Backend: "incremental"}
 
 // submit submits a job that goes on for long, and returns its id.
-func (d *driven) submit(submission harness.Submission) string {
+func (d *driven) submit(submission target.Submission) string {
 	GinkgoHelper()
 	id, err := d.trySubmit(submission)
 	Expect(err).NotTo(HaveOccurred())
 	return id
 }
 
-func (d *driven) trySubmit(submission harness.Submission) (string, error) {
+func (d *driven) trySubmit(submission target.Submission) (string, error) {
 	GinkgoHelper()
 	d.jobs++
 	job := &submission.Job
@@ -127,14 +129,14 @@ func (d *driven) missing(path string) (files []string) {
 var _ = Describe("Flink, where it loses a checkpoint that nobody took from it", func() {
 	It("deletes a retained checkpoint when its job id is used again without it", Label("CLN-01"), func(ctx context.Context) {
 		d := drive(ctx, inOneJVM(ctx), GinkgoT().TempDir())
-		first := d.submit(harness.Submission{})
+		first := d.submit(target.Submission{})
 		d.completed(first, 3)
 		kept := d.cancel(first)
 		Expect(d.missing(kept)).To(BeEmpty())
 
 		d.restart() // one and the same cluster refuses an id that it knows
 		after := len(d.events)
-		Expect(d.submit(harness.Submission{ID: first})).To(Equal(first))
+		Expect(d.submit(target.Submission{ID: first})).To(Equal(first))
 		number, ok := storage.ParseCheckpointName(filepath.Base(kept))
 		Expect(ok).To(BeTrue())
 		d.until("the checkpoint with the id of the retained one", after, func(e history.Event) bool {
@@ -149,7 +151,7 @@ var _ = Describe("Flink, where it loses a checkpoint that nobody took from it", 
 
 	It("cannot restore the first incremental checkpoint after a native savepoint that was claimed (FLINK-39964)", Label("SHR-01"), func(ctx context.Context) {
 		d := drive(ctx, inOneJVM(ctx), GinkgoT().TempDir())
-		first := d.submit(harness.Submission{Job: incremental})
+		first := d.submit(target.Submission{Job: incremental})
 		d.completed(first, 1)
 		savepoint, err := d.Cluster.(interface {
 			NativeSavepoint(ctx context.Context, id, dir string) (string, error)
@@ -157,20 +159,20 @@ var _ = Describe("Flink, where it loses a checkpoint that nobody took from it", 
 		Expect(err).NotTo(HaveOccurred())
 		d.cancel(first)
 
-		second := d.submit(harness.Submission{Job: incremental, Restore: savepoint, ClaimMode: storage.Claim})
+		second := d.submit(target.Submission{Job: incremental, Restore: savepoint, ClaimMode: storage.Claim})
 		d.completed(second, 1)
 		kept := d.cancel(second)
 		AddReportEntry("missing", strings.Join(d.missing(kept), " "))
 		after := len(d.events)
-		third := d.submit(harness.Submission{Job: incremental, Restore: kept})
+		third := d.submit(target.Submission{Job: incremental, Restore: kept})
 		Expect(d.ends(third, after)).To(Equal(storage.Failed))
 	})
 
 	It("leaves an older checkpoint whose shared files are gone, when it is killed while it subsumes it", Label("SHR-01"), func(ctx context.Context) {
 		d := drive(ctx, inOneJVM(ctx), GinkgoT().TempDir())
-		id := d.submit(harness.Submission{Job: incremental})
+		id := d.submit(target.Submission{Job: incremental})
 		d.completed(id, 2)
-		taps, killed := d.Cluster.(harness.Tapped).Tap(), false
+		taps, killed := d.Cluster.(target.Tapped).Tap(), false
 		// Both are under way at the same time; which comes first is left to threads.
 		late, err := faults.Parse(`(Delay 1s (On (Remove "*/_metadata")))`)
 		Expect(err).NotTo(HaveOccurred())
@@ -202,7 +204,7 @@ var _ = Describe("Flink, resumed again and again", func() {
 		d := drive(ctx, inOneJVM(ctx), GinkgoT().TempDir())
 		kept := ""
 		for _, parallelism := range []int{2, 1, 2, 1} {
-			submission := harness.Submission{Restore: kept, Job: scenarios.Job{Parallelism: parallelism, Backend: "incremental", Unaligned: true}}
+			submission := target.Submission{Restore: kept, Job: scenarios.Job{Parallelism: parallelism, Backend: "incremental", Unaligned: true}}
 			if kept != "" {
 				submission.ClaimMode = storage.Claim
 			}
@@ -234,9 +236,9 @@ const (
 func (d *driven) afterPowerLoss(path string, level filesystem.Level, most int) (count map[outcome]int, examples map[outcome]uint64) {
 	GinkgoHelper()
 	count, examples = map[outcome]int{}, map[outcome]uint64{}
-	d.Cluster.(harness.Durable).Disk(func(disk *filesystem.Memory) {
+	d.Cluster.(target.Durable).Disk(func(disk *filesystem.Memory) {
 		seen := 0
-		disk.EveryCrash(harness.PowerLossModel(level), func(number uint64, after *filesystem.Memory) bool {
+		disk.EveryCrash(run.PowerLossModel(level), func(number uint64, after *filesystem.Memory) bool {
 			left := d.leftOf(path, after)
 			if count[left]++; count[left] == 1 {
 				examples[left] = number
@@ -290,7 +292,7 @@ var _ = Describe("Flink, after a power loss", func() {
 			if scheme, ok := settings["execution.checkpointing.dir"]; ok {
 				settings["execution.checkpointing.dir"] = scheme + d.Root()
 			}
-			id := d.submit(harness.Submission{Settings: settings})
+			id := d.submit(target.Submission{Settings: settings})
 			d.completed(id, 3)
 			path := filesystem.Join(d.Root(), id, storage.CheckpointName(3))
 			count, examples := d.afterPowerLoss(path, c.level, statesMost)
@@ -303,8 +305,8 @@ var _ = Describe("Flink, after a power loss", func() {
 			}
 			worst := c.possible[len(c.possible)-1]
 			again := d.losePower(c.level, examples[worst], dir)
-			resumed, err := again.trySubmit(harness.Submission{Restore: path})
-			var refused *harness.RefusedError
+			resumed, err := again.trySubmit(target.Submission{Restore: path})
+			var refused *target.RefusedError
 			if errors.As(err, &refused) {
 				return
 			}
@@ -317,10 +319,10 @@ var _ = Describe("Flink, after a power loss", func() {
 // losePower ends the cluster, and starts another on what is left in a state.
 func (d *driven) losePower(level filesystem.Level, state uint64, dir string) *driven {
 	GinkgoHelper()
-	var survivor harness.Target
-	durable := d.Cluster.(harness.Durable)
+	var survivor target.Target
+	durable := d.Cluster.(target.Durable)
 	durable.Disk(func(disk *filesystem.Memory) {
-		survivor = durable.AfterPowerLoss(disk.Crash(harness.PowerLossModel(level), filesystem.State(state)))
+		survivor = durable.AfterPowerLoss(disk.Crash(run.PowerLossModel(level), filesystem.State(state)))
 	})
 	Expect(d.Close()).To(Succeed())
 	d.Cluster = survived{}
@@ -328,6 +330,6 @@ func (d *driven) losePower(level filesystem.Level, state uint64, dir string) *dr
 }
 
 // survived is a cluster that was closed already.
-type survived struct{ harness.Cluster }
+type survived struct{ target.Cluster }
 
 func (survived) Close() error { return nil }

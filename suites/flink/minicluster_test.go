@@ -10,8 +10,9 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/snapback/snapback/faults"
-	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/explore"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/scenarios"
 )
@@ -44,10 +45,10 @@ var _ = Describe("Flink, killed at the operations of its checkpoints on storage"
 		It(fmt.Sprintf("comes back each time: %s, unaligned %v", c.backend, c.unaligned), Label("REC-01", "REC-02", "REC-03"), func(ctx context.Context) {
 			s := scenario("durability/operations")
 			s.Job.Backend, s.Job.Unaligned = c.backend, c.unaligned
-			sweep := harness.Sweep{
+			sweep := explore.Sweep{
 				Target: inOneJVM(ctx), Seed: 5, Dir: GinkgoT().TempDir(), History: io.Discard, Kill: faults.TaskManager, Every: c.every, Timeout: 10 * time.Minute,
 			}
-			operations, result, err := sweep.Run(ctx, s, func(one harness.Swept) {
+			operations, result, err := sweep.Run(ctx, s, func(one explore.Swept) {
 				GinkgoWriter.Printf("%s %s: restored from %d in %s\n", one.Fault, one.Operation, one.Restored, one.Took)
 			})
 			Expect(err).NotTo(HaveOccurred())
@@ -73,8 +74,8 @@ var _ = Describe("Flink, where it is known not to hold", func() {
 		"durability/power-loss-after-publish": "no directory is synced at all (level posix)",
 	} {
 		It(name+": "+finding, Label("DUR-01"), func(ctx context.Context) {
-			runner := harness.Runner{Target: inOneJVM(ctx), Seed: 3, Dir: GinkgoT().TempDir(), Timeout: 3 * time.Minute}
-			result := runner.Run(ctx, []scenarios.Scenario{scenario(name)}, func(harness.Result) {})[0]
+			runner := run.Runner{Target: inOneJVM(ctx), Seed: 3, Dir: GinkgoT().TempDir(), Timeout: 3 * time.Minute}
+			result := runner.Run(ctx, []scenarios.Scenario{scenario(name)}, func(run.Result) {})[0]
 			Expect(result.Requirements).To(ContainElement(oracle.RequirementVerdict{ID: "DUR-01", Verdict: oracle.Fail}), "%s %s", result.Verdict, result.Reason)
 		})
 	}

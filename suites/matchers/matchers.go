@@ -12,9 +12,9 @@ import (
 
 	"github.com/onsi/gomega/types"
 
-	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/oracle"
 	"github.com/snapback/snapback/harness/report"
+	"github.com/snapback/snapback/harness/run"
 )
 
 // Pass matches the result of a scenario that passed.
@@ -27,9 +27,9 @@ func Hold(requirement string) types.GomegaMatcher { return &verdict{requirement:
 type verdict struct{ requirement string }
 
 func (v *verdict) Match(actual any) (bool, error) {
-	result, ok := actual.(harness.Result)
+	result, ok := actual.(run.Result)
 	if !ok {
-		return false, fmt.Errorf("%s matches a harness.Result, got a %T", v, actual)
+		return false, fmt.Errorf("%s matches a run.Result, got a %T", v, actual)
 	}
 	if v.requirement == "" {
 		return result.Verdict == oracle.Pass, nil
@@ -58,7 +58,7 @@ func (v *verdict) subject() string {
 
 // FailureMessage says what does not hold, and how to see it again.
 func (v *verdict) FailureMessage(actual any) string {
-	result := actual.(harness.Result) // Match saw to it
+	result := actual.(run.Result) // Match saw to it
 	var text strings.Builder
 	fmt.Fprintf(&text, "Expected %s to hold in %s: %s", v.subject(), result.Scenario, result.Verdict)
 	if result.Reason != "" {
@@ -75,5 +75,5 @@ func (v *verdict) FailureMessage(actual any) string {
 
 // NegatedFailureMessage says what holds against expectation.
 func (v *verdict) NegatedFailureMessage(actual any) string {
-	return fmt.Sprintf("Expected %s not to hold in %s, but it does", v.subject(), actual.(harness.Result).Scenario)
+	return fmt.Sprintf("Expected %s not to hold in %s, but it does", v.subject(), actual.(run.Result).Scenario)
 }

@@ -7,18 +7,18 @@ import (
 
 	"github.com/onsi/gomega/types"
 
-	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
 	"github.com/snapback/snapback/suites/matchers"
 )
 
 var (
-	passed = harness.Result{
+	passed = run.Result{
 		Scenario: "recovery/mine", Verdict: oracle.Pass,
 		Requirements: []oracle.RequirementVerdict{{ID: "REC-02", Verdict: oracle.Pass}},
 	}
-	failed = harness.Result{
+	failed = run.Result{
 		Scenario: "recovery/mine", Verdict: oracle.Fail, Seed: 7, Dir: "runs/mine",
 		Target: history.Target{Name: "flink", Runtime: "processes", Version: "2.3.0"},
 		Requirements: []oracle.RequirementVerdict{
@@ -26,7 +26,7 @@ var (
 		},
 		Findings: []oracle.Finding{{Requirement: "REC-02", Problem: "1 lost record", Expected: "every record", Found: "record 3 is missing"}},
 	}
-	void = harness.Result{
+	void = run.Result{
 		Scenario: "recovery/mine", Verdict: oracle.Void, Reason: "the fault never fired",
 		Requirements: []oracle.RequirementVerdict{{ID: "REC-02", Verdict: oracle.Void}},
 	}
@@ -35,7 +35,7 @@ var (
 func TestMatchers(t *testing.T) {
 	for _, c := range []struct {
 		matcher types.GomegaMatcher
-		result  harness.Result
+		result  run.Result
 		want    bool
 	}{
 		{matchers.Pass(), passed, true},
@@ -52,7 +52,7 @@ func TestMatchers(t *testing.T) {
 			t.Errorf("%s on a result that is %s: want %v, got %v, %v", c.matcher, c.result.Verdict, c.want, got, err)
 		}
 	}
-	if _, err := matchers.Pass().Match("pass"); err == nil || err.Error() != "Pass() matches a harness.Result, got a string" {
+	if _, err := matchers.Pass().Match("pass"); err == nil || err.Error() != "Pass() matches a run.Result, got a string" {
 		t.Errorf("got %v", err)
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/explore"
 	"github.com/snapback/snapback/harness/oracle"
 	"github.com/snapback/snapback/harness/targets/reference"
 )
@@ -181,13 +181,13 @@ func (c Campaign) one(ctx context.Context, m Mutant) (Row, error) {
 
 // keepSmallest saves the smallest case that the reference as it is passes: one that shows
 // the mistake, and nothing else.
-func (c Campaign) keepSmallest(ctx context.Context, row *Row, cases []harness.Case) error {
+func (c Campaign) keepSmallest(ctx context.Context, row *Row, cases []explore.Case) error {
 	for _, smallest := range slices.Backward(cases) {
 		place, err := reference.ParseStorage(smallest.Storage)
 		if err != nil {
 			return err
 		}
-		result := harness.Campaign{Target: reference.Simulated{Storage: place}, Timeout: time.Minute}.RunOne(ctx, smallest.Seed, smallest.Scenario)
+		result := explore.Campaign{Target: reference.Simulated{Storage: place}, Timeout: time.Minute}.RunOne(ctx, smallest.Seed, smallest.Scenario)
 		if result.Verdict != oracle.Pass {
 			continue
 		}

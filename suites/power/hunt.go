@@ -3,7 +3,7 @@ package power
 import (
 	"time"
 
-	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/explore"
 )
 
 // Strategy is a way to look for mistakes.
@@ -35,7 +35,7 @@ type Hunted struct {
 	CPU     time.Duration // of the hunter until then, its start included
 	Finding Finding
 	Stage   string         // of the strategy, in which it was found
-	Cases   []harness.Case // that show it: as found, then ever smaller
+	Cases   []explore.Case // that show it: as found, then ever smaller
 }
 
 // Finding is what shows a mistake.

@@ -20,9 +20,11 @@ import (
 	"github.com/goccy/go-yaml"
 	"pgregory.net/rapid"
 
-	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/explore"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/scenarios/exploration"
@@ -37,12 +39,12 @@ func (c choices) Int(label string, low, high int) int {
 }
 
 // run runs a scenario once, on the simulated engine.
-func run(target harness.Target, s scenarios.Scenario, seed uint64) (harness.Result, *history.History) {
-	return harness.Campaign{Target: target, Timeout: time.Minute}.RunHistory(context.Background(), seed, s)
+func run(target target.Target, s scenarios.Scenario, seed uint64) (run.Result, *history.History) {
+	return explore.Campaign{Target: target, Timeout: time.Minute}.RunHistory(context.Background(), seed, s)
 }
 
 // judge fails with a scenario that a person can read.
-func judge(t *rapid.T, s scenarios.Scenario, seed uint64, result harness.Result) {
+func judge(t *rapid.T, s scenarios.Scenario, seed uint64, result run.Result) {
 	if result.Verdict != oracle.Fail && result.Verdict != oracle.Error {
 		return
 	}
@@ -67,7 +69,7 @@ func TestWhateverHappens(t *testing.T) {
 
 // What chance draws holds, and the same seed gives the same history, byte for byte.
 func TestCampaign(t *testing.T) {
-	campaign := harness.Campaign{
+	campaign := explore.Campaign{
 		Target: reference.Simulated{}, Stride: 1, Parallel: runtime.NumCPU(), Timeout: time.Minute,
 		Draw: func(seed uint64) scenarios.Scenario {
 			return exploration.Draw(fmt.Sprintf("explored/seed-%d", seed), exploration.Seeded(seed))
@@ -80,7 +82,7 @@ func TestCampaign(t *testing.T) {
 	}{{0, 1000, true}, {1000, 5000, false}} {
 		campaign.First, campaign.Runs, campaign.Twice = c.first, c.runs, c.twice
 		passed := 0
-		campaign.Run(context.Background(), func(seed uint64, result harness.Result) {
+		campaign.Run(context.Background(), func(seed uint64, result run.Result) {
 			switch result.Verdict {
 			case oracle.Pass:
 				passed++

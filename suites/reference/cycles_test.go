@@ -9,8 +9,8 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/snapback/snapback/faults"
-	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/scenarios/workload"
@@ -45,8 +45,8 @@ func grind() scenarios.Scenario {
 
 var _ = Describe("One job", func() {
 	It("comes back from 200 real kills, and its output is exact", func(ctx context.Context) {
-		runner := harness.Runner{Target: reference.Processes{Binary: binary}, Seed: 1, Dir: GinkgoT().TempDir(), Timeout: 5 * time.Minute, Tries: 1}
-		result := runner.Run(ctx, []scenarios.Scenario{grind()}, func(harness.Result) {})[0]
+		runner := run.Runner{Target: reference.Processes{Binary: binary}, Seed: 1, Dir: GinkgoT().TempDir(), Timeout: 5 * time.Minute, Tries: 1}
+		result := runner.Run(ctx, []scenarios.Scenario{grind()}, func(run.Result) {})[0]
 		Expect(result.Findings).To(BeEmpty())
 		Expect(result.Verdict).To(Equal(oracle.Pass), result.Reason)
 		Expect(result.Numbers.Recoveries).To(HaveLen(cycles))

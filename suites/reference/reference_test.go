@@ -10,7 +10,7 @@ import (
 	. "github.com/onsi/gomega"
 	"github.com/onsi/gomega/gexec"
 
-	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/suites/conformance"
 )
@@ -30,7 +30,7 @@ var _ = BeforeSuite(func() {
 })
 
 var _ = func() bool {
-	conformance.Specs("processes", func(context.Context) (harness.Target, error) {
+	conformance.Specs("processes", func(context.Context) (target.Target, error) {
 		return reference.Processes{Binary: binary}, nil
 	}, conformance.Claimed(reference.Processes{}.Features(), "**")...)
 	return true

@@ -13,7 +13,7 @@ import (
 	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/faults/s3proxy"
 	"github.com/snapback/snapback/faults/tap"
-	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/explore"
 	"github.com/snapback/snapback/harness/oracle"
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/scenarios"
@@ -121,14 +121,14 @@ func TestFlinkOnS3IsKilledAtEachOperation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sweep := harness.Sweep{
+	sweep := explore.Sweep{
 		Target: flink.Minicluster{Target: target, Objects: &flink.Objects{
 			Endpoint: s3, Bucket: servers.Bucket, User: servers.MinIOUser, Password: servers.MinIOPassword, Plugins: plugins,
 		}},
 		Seed: 5, Dir: t.TempDir(), History: io.Discard, Kill: faults.TaskManager, Timeout: 5 * time.Minute,
 	}
 	phases := map[faults.Phase]int{}
-	operations, result, err := sweep.Run(t.Context(), chosen[0], func(one harness.Swept) {
+	operations, result, err := sweep.Run(t.Context(), chosen[0], func(one explore.Swept) {
 		t.Logf("%s %s: in progress %d, restored from %d in %s", one.Fault, one.Operation, one.Checkpoint, one.Restored, one.Took)
 		phases[one.Phase]++
 	})

@@ -8,7 +8,7 @@ import (
 	. "github.com/onsi/gomega"
 	"github.com/onsi/gomega/gexec"
 
-	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/run"
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/suites/matchers"
@@ -42,10 +42,10 @@ var _ = Describe("Scenarios of the reference as processes", Ordered, func() {
 			}
 			chosen, err := scenarios.Select(all, names)
 			Expect(err).NotTo(HaveOccurred())
-			runner := harness.Runner{
+			runner := run.Runner{
 				Target: reference.Processes{Binary: binary, Storage: place}, Seed: 5, Dir: GinkgoT().TempDir(), Parallel: runtime.NumCPU(), Timeout: 2 * time.Minute,
 			}
-			for _, result := range runner.Run(ctx, chosen, func(harness.Result) {}) {
+			for _, result := range runner.Run(ctx, chosen, func(run.Result) {}) {
 				Expect(result).To(matchers.Pass())
 			}
 		}, SpecTimeout(3*time.Minute))

@@ -17,9 +17,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/process"
-	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/harness/target"
 )
 
 const (
@@ -67,13 +66,6 @@ func (c *client) writeConfig(text string) error {
 	return os.WriteFile(c.log4j(), log4j, 0o644)
 }
 
-var errNoControl = errors.New("this runtime of Flink has no such control")
-
-// Savepoint implements [harness.Controls].
-func (c *client) Savepoint(context.Context, string, scenarios.Stop) (string, error) {
-	return "", errNoControl
-}
-
 // NativeSavepoint takes a savepoint in the state backend's own format, into a directory,
 // and returns its path.
 func (c *client) NativeSavepoint(ctx context.Context, id, dir string) (string, error) {
@@ -81,9 +73,6 @@ func (c *client) NativeSavepoint(ctx context.Context, id, dir string) (string, e
 	err := c.triggered(ctx, "/jobs/"+id+"/savepoints", map[string]any{"target-directory": dir, "formatType": "NATIVE"}, &answer)
 	return strings.TrimPrefix(answer.Location, "file:"), err
 }
-
-// Suspend implements [harness.Controls].
-func (c *client) Suspend(context.Context, string) error { return errNoControl }
 
 // removeLitter removes what only the processes of a cluster had a use for.
 func (c *client) removeLitter() error {
@@ -125,7 +114,7 @@ func (c *client) java(name, lib string, options []string, mainClass string, argu
 
 // Submit submits a fresh job through the REST API, and resumes one from a
 // checkpoint as users do, with the command line's run -s.
-func (c *client) Submit(ctx context.Context, submission harness.Submission) (string, error) {
+func (c *client) Submit(ctx context.Context, submission target.Submission) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
 	if submission.Restore != "" {
@@ -147,7 +136,7 @@ func (c *client) Submit(ctx context.Context, submission harness.Submission) (str
 
 var submittedLine = regexp.MustCompile(`Job has been submitted with JobID ([0-9a-f]{32})`)
 
-func (c *client) runFrom(ctx context.Context, submission harness.Submission) (string, error) {
+func (c *client) runFrom(ctx context.Context, submission target.Submission) (string, error) {
 	run := []string{"run", "-d", "-s", submission.Restore, "-p", strconv.Itoa(submission.Job.Parallelism), "-c", mainClass}
 	if submission.ClaimMode != "" {
 		run = append(run, "-claimMode", string(submission.ClaimMode))
@@ -168,7 +157,7 @@ func (c *client) runFrom(ctx context.Context, submission harness.Submission) (st
 	}
 	// The cluster's own word; a client that did not reach it fails otherwise.
 	if strings.Contains(output, "JobInitializationException") {
-		return "", &harness.RefusedError{Why: causes(output)}
+		return "", &target.RefusedError{Why: causes(output)}
 	}
 	return "", fmt.Errorf("flink run: %w\n%s", err, output)
 }
@@ -218,7 +207,7 @@ func (c *client) triggered(ctx context.Context, path string, request, answer any
 		return err
 	}
 	if cause := cmp.Or(failure.Cause, failure.Other); cause != nil {
-		return &harness.RefusedError{Why: causes(cause.StackTrace)}
+		return &target.RefusedError{Why: causes(cause.StackTrace)}
 	}
 	return json.Unmarshal(status.Operation, answer)
 }
@@ -227,13 +216,13 @@ func (c *client) triggered(ctx context.Context, path string, request, answer any
 func refused(err error) error {
 	var status *statusError
 	if errors.As(err, &status) && status.Code < http.StatusInternalServerError {
-		return &harness.RefusedError{Why: status.Text}
+		return &target.RefusedError{Why: status.Text}
 	}
 	return err
 }
 
 // arguments are the workload's, as its page in docs/workloads.md has them.
-func arguments(submission harness.Submission) []string {
+func arguments(submission target.Submission) []string {
 	w := submission.Workload
 	return []string{
 		"--seed", strconv.FormatInt(w.Seed, 10),
@@ -247,7 +236,7 @@ func arguments(submission harness.Submission) []string {
 }
 
 // configuration is what Flink reads from a job and not from its cluster.
-func configuration(submission harness.Submission) map[string]string {
+func configuration(submission target.Submission) map[string]string {
 	j := submission.Job
 	c := map[string]string{
 		"execution.checkpointing.interval":                          millis(j.Interval),

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/snapback/snapback/faults"
-	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/process"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage/filesystem"
 )
@@ -29,7 +29,7 @@ const (
 // cluster is one session cluster: a JobManager and TaskManagers of one slot each.
 type cluster struct {
 	client
-	spec     harness.ClusterSpec
+	spec     target.Spec
 	root     string
 	work     string
 	began    time.Time
@@ -41,7 +41,7 @@ type cluster struct {
 	watcher   watcher
 }
 
-func start(ctx context.Context, t Target, spec harness.ClusterSpec) (_ harness.Cluster, err error) {
+func start(ctx context.Context, t Target, spec target.Spec) (_ *cluster, err error) {
 	dir, err := filepath.Abs(spec.Dir)
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func (c *cluster) configure() error {
 
 // patience is after how long a process is given up that says nothing: a while, for it may
 // only be slow, but less than a scenario cuts it off or has it stand still.
-func patience(spec harness.ClusterSpec) time.Duration {
+func patience(spec target.Spec) time.Duration {
 	if slices.Contains(spec.Needs, scenarios.Partition) || slices.Contains(spec.Needs, scenarios.Pause) {
 		return 2 * time.Second
 	}
@@ -171,7 +171,7 @@ func (c *cluster) until(ctx context.Context, what string, limit time.Duration, h
 	return nil
 }
 
-// StartTaskManagers implements [harness.Cluster].
+// StartTaskManagers implements [target.Cluster].
 func (c *cluster) StartTaskManagers(ctx context.Context) error {
 	err := c.processes.TaskManagers.Fill(c.spec.TaskManagers, func(name string) (process.Worker, error) {
 		listen, at := c.room.Address(name)
@@ -187,7 +187,7 @@ func (c *cluster) StartTaskManagers(ctx context.Context) error {
 	})
 }
 
-// StartJobManagers implements [harness.Controls]. No job runs in a new one.
+// StartJobManagers implements [target.JobManagers]. No job runs in a new one.
 func (c *cluster) StartJobManagers(ctx context.Context) error {
 	before := len(c.JobManagers())
 	err := c.processes.JobManagers.Fill(1, func(name string) (process.Worker, error) {
@@ -209,10 +209,10 @@ func (c *cluster) StartJobManagers(ctx context.Context) error {
 	return c.upload(ctx)
 }
 
-// JobManagers implements [harness.Controls].
+// JobManagers implements [target.JobManagers].
 func (c *cluster) JobManagers() []string { return c.processes.JobManagers.Names() }
 
-// JobManager implements [harness.Controls].
+// JobManager implements [target.JobManagers].
 func (c *cluster) JobManager() string {
 	if names := c.JobManagers(); len(names) > 0 {
 		return names[0]
@@ -220,24 +220,33 @@ func (c *cluster) JobManager() string {
 	return ""
 }
 
-// Kill implements [harness.Cluster].
+// Kill implements [target.Cluster].
 func (c *cluster) Kill(_ context.Context, name string) error { return c.processes.Kill(name) }
 
-// Pause implements [harness.Controls].
-func (c *cluster) Pause(_ context.Context, name string) error { return c.processes.Pause(name) }
-
-// Resume implements [harness.Controls].
-func (c *cluster) Resume(context.Context) error { return c.processes.Resume() }
-
-// Perturb implements [harness.Perturbed].
-func (c *cluster) Perturb(_ context.Context, fault faults.Fault, name string) error {
-	if fault.Action == faults.Slow {
-		return c.processes.Slow(name, fault.Amount)
-	}
-	return c.room.Perturb(fault, name)
+// Slow implements [target.Slower].
+func (c *cluster) Slow(_ context.Context, name string, percent int64) error {
+	return c.processes.Slow(name, percent)
 }
 
 // Close kills every process, and removes what only they had a use for.
 func (c *cluster) Close() error {
 	return errors.Join(c.room.Close(), c.starter.Close(), c.removeLitter())
 }
+
+// isolated is a cluster in a room whose processes can be paused and cut off.
+type isolated struct {
+	*cluster
+	isolation Isolating // the cluster's room
+}
+
+// Pause implements [target.Pauser].
+func (c isolated) Pause(_ context.Context, name string) error { return c.processes.Pause(name) }
+
+// Resume implements [target.Pauser].
+func (c isolated) Resume(context.Context) error { return c.processes.Resume() }
+
+// Cut implements [target.Partitioner].
+func (c isolated) Cut(_ context.Context, name string) error { return c.isolation.Cut(name) }
+
+// Heal implements [target.Healer].
+func (c isolated) Heal(context.Context) error { return c.isolation.Heal() }

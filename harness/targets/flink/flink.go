@@ -13,8 +13,8 @@ import (
 	"embed"
 	"text/template"
 
-	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/scenarios"
 )
 
@@ -58,21 +58,35 @@ func (t Target) where() Place {
 	return t.place
 }
 
-// Describe implements [harness.Target].
+// Describe implements [target.Target].
 func (t Target) Describe() history.Target {
 	runtime, image := t.where().Describe()
 	return history.Target{Name: Name, Runtime: runtime, Version: t.version, Image: image}
 }
 
-// Features implements [harness.Target].
-func (t Target) Features() []scenarios.Feature {
-	return append([]scenarios.Feature{
-		scenarios.Kill, scenarios.JobManager, scenarios.Restart, scenarios.Resume, scenarios.Trigger, scenarios.Retention, scenarios.Claim, scenarios.Rescale,
-		scenarios.Modes, scenarios.Processor,
-	}, t.where().Features()...)
+// Claims implements [target.Target].
+func (Target) Claims() []scenarios.Feature {
+	return []scenarios.Feature{
+		scenarios.Restart, scenarios.Resume, scenarios.Retention, scenarios.Claim, scenarios.Rescale, scenarios.Modes,
+	}
 }
 
-// Start implements [harness.Target].
-func (t Target) Start(ctx context.Context, spec harness.ClusterSpec) (harness.Cluster, error) {
-	return start(ctx, t, spec)
+// Cluster implements [target.Target].
+func (t Target) Cluster() target.Cluster {
+	if t.where().Isolates() {
+		return isolated{}
+	}
+	return (*cluster)(nil)
+}
+
+// Start implements [target.Target].
+func (t Target) Start(ctx context.Context, spec target.Spec) (target.Cluster, error) {
+	c, err := start(ctx, t, spec)
+	if err != nil {
+		return nil, err
+	}
+	if t.where().Isolates() {
+		return isolated{c, c.room.(Isolating)}, nil
+	}
+	return c, nil
 }

@@ -21,10 +21,9 @@ import (
 	"github.com/snapback/snapback/faults/fuse"
 	"github.com/snapback/snapback/faults/s3proxy"
 	"github.com/snapback/snapback/faults/tap"
-	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/process"
-	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/filesystem/schemes"
 )
@@ -54,7 +53,7 @@ type Objects struct {
 	Direct         bool   // no proxy stands before the server, and no operation is seen
 }
 
-// Describe implements [harness.Target].
+// Describe implements [target.Target].
 func (m Minicluster) Describe() history.Target {
 	t := history.Target{Name: Name, Runtime: MiniclusterRuntime, Version: m.version}
 	if m.Objects != nil {
@@ -63,16 +62,15 @@ func (m Minicluster) Describe() history.Target {
 	return t
 }
 
-// Features implements [harness.Target].
-func (m Minicluster) Features() []scenarios.Feature {
-	all := []scenarios.Feature{
-		scenarios.Kill, scenarios.JobManager, scenarios.Restart, scenarios.Resume, scenarios.Trigger, scenarios.Retention, scenarios.Claim, scenarios.Rescale,
-		scenarios.Modes, scenarios.Tap,
+// Cluster implements [target.Target].
+func (m Minicluster) Cluster() target.Cluster { return m.equip(nil) }
+
+// equip gives a cluster the methods for what is known of its storage.
+func (m Minicluster) equip(c *minicluster) target.Cluster {
+	if m.Objects != nil {
+		return c
 	}
-	if m.Objects == nil {
-		all = append(all, scenarios.PowerLoss)
-	}
-	return all
+	return mounted{c}
 }
 
 // minicluster is such a cluster. Its one process is called a JobManager, and its
@@ -80,7 +78,7 @@ func (m Minicluster) Features() []scenarios.Feature {
 type minicluster struct {
 	client
 	target Minicluster
-	spec   harness.ClusterSpec
+	spec   target.Spec
 	began  time.Time
 	taps   *tap.Tap
 	mount  *fuse.Mount  // nil: checkpoints are objects
@@ -101,8 +99,8 @@ type minicluster struct {
 	sets         chan func()       // what faults set off, for Step to run
 }
 
-// Start implements [harness.Target].
-func (m Minicluster) Start(ctx context.Context, spec harness.ClusterSpec) (_ harness.Cluster, err error) {
+// Start implements [target.Target].
+func (m Minicluster) Start(ctx context.Context, spec target.Spec) (_ target.Cluster, err error) {
 	dir, err := filepath.Abs(spec.Dir)
 	if err != nil {
 		return nil, err
@@ -129,7 +127,7 @@ func (m Minicluster) Start(ctx context.Context, spec harness.ClusterSpec) (_ har
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	return c, c.startJVM(ctx)
+	return m.equip(c), c.startJVM(ctx)
 }
 
 // open sees to a place for checkpoints that comes by the tap.
@@ -271,7 +269,7 @@ func (c *minicluster) until(ctx context.Context, what string, holds func() (bool
 	}
 }
 
-// Step implements [harness.Cluster].
+// Step implements [target.Cluster].
 func (c *minicluster) Step(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -298,13 +296,13 @@ func (c *minicluster) Now() time.Duration { return time.Since(c.began) }
 func (c *minicluster) Root() string       { return c.root }
 func (c *minicluster) Work() string       { return c.work }
 
-// Files implements [harness.Cluster].
+// Files implements [target.Cluster].
 func (c *minicluster) Files() filesystem.FileSystem { return c.files }
 
-// TaskManagers implements [harness.Cluster].
+// TaskManagers implements [target.Cluster].
 func (c *minicluster) TaskManagers() []string { return c.taskManagers }
 
-// Kill implements [harness.Cluster].
+// Kill implements [target.Cluster].
 func (c *minicluster) Kill(ctx context.Context, name string) error {
 	if name == jvmName {
 		// It ends only when the operation that it may be in the middle of does.
@@ -328,7 +326,7 @@ func (c *minicluster) begin() {
 	c.taskManagers = append(c.taskManagers, fmt.Sprintf("taskmanager-%d", c.started))
 }
 
-// StartTaskManagers implements [harness.Cluster].
+// StartTaskManagers implements [target.Cluster].
 func (c *minicluster) StartTaskManagers(ctx context.Context) error {
 	for len(c.taskManagers) < c.spec.TaskManagers {
 		if err := c.command(ctx, "/start"); err != nil {
@@ -355,7 +353,7 @@ func (c *minicluster) command(ctx context.Context, command string) error {
 	return errors.Join(err, response.Body.Close())
 }
 
-// JobManager implements [harness.Controls].
+// JobManager implements [target.JobManagers].
 func (c *minicluster) JobManager() string {
 	if c.jvm == nil {
 		return ""
@@ -363,7 +361,7 @@ func (c *minicluster) JobManager() string {
 	return jvmName
 }
 
-// JobManagers implements [harness.Controls].
+// JobManagers implements [target.JobManagers].
 func (c *minicluster) JobManagers() []string {
 	if c.jvm == nil {
 		return nil
@@ -371,7 +369,7 @@ func (c *minicluster) JobManagers() []string {
 	return []string{jvmName}
 }
 
-// StartJobManagers implements [harness.Controls]: another JVM, in which no job runs.
+// StartJobManagers implements [target.JobManagers]: another JVM, in which no job runs.
 func (c *minicluster) StartJobManagers(ctx context.Context) error {
 	if c.jvm != nil {
 		return nil
@@ -383,27 +381,24 @@ func (c *minicluster) StartJobManagers(ctx context.Context) error {
 	return c.startJVM(ctx)
 }
 
-// Pause implements [harness.Controls].
-func (c *minicluster) Pause(context.Context, string) error { return errNoControl }
-
-// Resume implements [harness.Controls].
-func (c *minicluster) Resume(context.Context) error { return errNoControl }
-
-// Tap implements [harness.Tapped].
+// Tap implements [target.Tapped].
 func (c *minicluster) Tap() *tap.Tap { return c.taps }
 
-// Disk implements [harness.Durable].
-func (c *minicluster) Disk(look func(*filesystem.Memory)) { c.mount.Disk(look) }
+// mounted is a minicluster whose checkpoints are on the mount.
+type mounted struct{ *minicluster }
 
-// AfterPowerLoss implements [harness.Durable].
-func (c *minicluster) AfterPowerLoss(left *filesystem.Memory) harness.Target {
+// Disk implements [target.Durable].
+func (c mounted) Disk(look func(*filesystem.Memory)) { c.mount.Disk(look) }
+
+// AfterPowerLoss implements [target.Durable].
+func (c mounted) AfterPowerLoss(left *filesystem.Memory) target.Target {
 	c.handedOver = true
 	after := c.target
-	after.survived, after.left = c, left
+	after.survived, after.left = c.minicluster, left
 	return after
 }
 
-// Close implements [harness.Cluster].
+// Close implements [target.Cluster].
 func (c *minicluster) Close() error {
 	ended := make(chan error)
 	go func() { ended <- c.starter.Close() }()

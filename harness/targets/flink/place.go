@@ -2,12 +2,9 @@ package flink
 
 import (
 	"context"
-	"fmt"
 	"os/exec"
 
-	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/harness/process"
-	"github.com/snapback/snapback/scenarios"
 )
 
 // Place is where the JobManager and the TaskManagers of a cluster run.
@@ -15,8 +12,8 @@ type Place interface {
 	// Describe says what the place is called as a runtime, and which image is used there.
 	Describe() (runtime, image string)
 
-	// Features are what can be done to processes there, besides killing them.
-	Features() []scenarios.Feature
+	// Isolates says whether its rooms are [Isolating].
+	Isolates() bool
 
 	// Open makes room for a cluster whose files are in a directory, and which needs to
 	// read others.
@@ -35,10 +32,19 @@ type Room interface {
 	// harness reaches at a port.
 	Start(ctx context.Context, name, host, port string, command *exec.Cmd) (process.Worker, error)
 
-	// Perturb does to a process what Kill, Pause and Slow do not.
-	Perturb(fault faults.Fault, name string) error
-
+	// Close ends the processes, and removes everything else of the room.
 	Close() error
+}
+
+// Isolating is a room whose processes can be paused, and cut off from each other.
+type Isolating interface {
+	Room
+
+	// Cut cuts a process off.
+	Cut(name string) error
+
+	// Heal connects all processes again.
+	Heal() error
 }
 
 // here is this machine.
@@ -46,7 +52,7 @@ type here struct{}
 
 func (here) Describe() (runtime, image string) { return "processes", "" }
 
-func (here) Features() []scenarios.Feature { return nil }
+func (here) Isolates() bool { return false }
 
 func (here) Open(_ context.Context, dir string, _ ...string) (Room, error) {
 	return machine{process.NewStarter(), dir}, nil
@@ -65,8 +71,4 @@ func (machine) Address(string) (listen, at string) { return loopback, loopback }
 
 func (m machine) Start(_ context.Context, name, _, _ string, command *exec.Cmd) (process.Worker, error) {
 	return m.Starter.Start(m.dir, name, command)
-}
-
-func (machine) Perturb(fault faults.Fault, _ string) error {
-	return fmt.Errorf("%s: processes have no such fault", fault)
 }

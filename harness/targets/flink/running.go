@@ -16,6 +16,7 @@ import (
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/process"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/filesystem"
@@ -101,19 +102,22 @@ func (r *Running) readConfiguration(ctx context.Context) error {
 	return nil
 }
 
-// Describe implements [harness.Target].
+// Describe implements [target.Target].
 func (r Running) Describe() history.Target {
 	return history.Target{Name: Name, Runtime: RunningRuntime, Version: r.version}
 }
 
-// Features implements [harness.Target]. Nobody's processes are killed here.
-func (Running) Features() []scenarios.Feature {
-	return []scenarios.Feature{scenarios.Resume, scenarios.Trigger, scenarios.Retention}
+// Claims implements [target.Target].
+func (Running) Claims() []scenarios.Feature {
+	return []scenarios.Feature{scenarios.Resume, scenarios.Retention}
 }
 
-// Start implements [harness.Target]. It starts nothing, and checks that the
+// Cluster implements [target.Target]. Nothing is done to the processes of others.
+func (Running) Cluster() target.Cluster { return (*runningCluster)(nil) }
+
+// Start implements [target.Target]. It starts nothing, and checks that the
 // cluster is fit for the scenario.
-func (r Running) Start(ctx context.Context, spec harness.ClusterSpec) (harness.Cluster, error) {
+func (r Running) Start(ctx context.Context, spec target.Spec) (target.Cluster, error) {
 	if r.retained != spec.Retained {
 		return nil, fmt.Errorf("the scenario wants a cluster that retains %d checkpoints, this one retains %d (execution.checkpointing.num-retained)", spec.Retained, r.retained)
 	}
@@ -158,7 +162,7 @@ func (r Running) Start(ctx context.Context, spec harness.ClusterSpec) (harness.C
 type runningCluster struct {
 	client
 	running Running
-	spec    harness.ClusterSpec
+	spec    target.Spec
 	work    string
 	began   time.Time
 	watcher watcher
@@ -170,10 +174,9 @@ func (c *runningCluster) Now() time.Duration           { return time.Since(c.beg
 func (c *runningCluster) Files() filesystem.FileSystem { return filesystem.Local{} }
 func (c *runningCluster) Root() string                 { return c.running.root }
 func (c *runningCluster) Work() string                 { return c.work }
-func (c *runningCluster) TaskManagers() []string       { return nil }
 
 // Submit remembers the job, so that it can be ended.
-func (c *runningCluster) Submit(ctx context.Context, submission harness.Submission) (string, error) {
+func (c *runningCluster) Submit(ctx context.Context, submission target.Submission) (string, error) {
 	id, err := c.client.Submit(ctx, submission)
 	if err == nil {
 		c.jobs = append(c.jobs, id)
@@ -188,20 +191,12 @@ func (c *runningCluster) Close() error {
 	defer cancel()
 	failed := c.starter.Close()
 	for _, id := range c.jobs {
-		var ended *harness.RefusedError
+		var ended *target.RefusedError
 		if err := c.Cancel(ctx, id); err != nil && !errors.As(err, &ended) {
 			failed = errors.Join(failed, err)
 		}
 	}
 	return errors.Join(failed, c.rest.call(ctx, http.MethodDelete, "/jars/"+c.jarID, nil, nil))
-}
-
-func (c *runningCluster) Kill(context.Context, string) error {
-	return errors.New("the TaskManagers of a running cluster are not killed")
-}
-
-func (c *runningCluster) StartTaskManagers(context.Context) error {
-	return errors.New("the TaskManagers of a running cluster are not started")
 }
 
 // Step waits a little, and reads what the JobManager logged.

@@ -7,9 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/explore"
 	seen "github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/scenarios/exploration"
@@ -20,7 +21,7 @@ import (
 // BenchmarkExplore is one scenario that chance drew: a cluster, its jobs, faults,
 // recovery, and judgement, in the simulator.
 func BenchmarkExplore(b *testing.B) {
-	campaign := harness.Campaign{Target: reference.Simulated{}, Timeout: time.Minute}
+	campaign := explore.Campaign{Target: reference.Simulated{}, Timeout: time.Minute}
 	seed := uint64(0)
 	for b.Loop() {
 		seed++
@@ -46,7 +47,7 @@ func BenchmarkProcessCrashAndRecover(b *testing.B) { //nolint:gocognit // one cy
 	}
 	ctx := context.Background()
 	running, failed := 0, 0
-	cluster, err := reference.Processes{Binary: binary}.Start(ctx, harness.ClusterSpec{
+	cluster, err := reference.Processes{Binary: binary}.Start(ctx, target.Spec{
 		Cluster: scenarios.Cluster{TaskManagers: 4, Retained: 1}, Dir: b.TempDir(), Observe: func(e seen.Event) {
 			switch {
 			case e.Kind == seen.Status && e.Status == storage.Running:
@@ -67,7 +68,7 @@ func BenchmarkProcessCrashAndRecover(b *testing.B) { //nolint:gocognit // one cy
 			}
 		}
 	}
-	id, err := cluster.Submit(ctx, harness.Submission{
+	id, err := cluster.Submit(ctx, target.Submission{
 		Dir:      cluster.Work(),
 		Workload: workload.Workload{Name: workload.Counts, Splits: 2, Records: 1 << 24, Keys: 8, Pause: time.Millisecond},
 		Job:      scenarios.Job{Parallelism: 2, Interval: time.Hour, Timeout: time.Minute, Retention: storage.RetainOnCancellation, Restarts: 1 << 30},

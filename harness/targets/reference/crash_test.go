@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/explore"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage/filesystem"
@@ -20,19 +21,19 @@ func TestACrashCanBeRunAgain(t *testing.T) {
 	s := catalogue(t, "durability/power-loss-after-publish")[0]
 	for _, again := range []int{0, 500} {
 		visited := 0
-		crashes := harness.Crashes{
-			Target: reference.Simulated{}, Seed: 5, Model: harness.PowerLossModel(filesystem.POSIX), StatesMax: 4, AgainIn: again,
+		crashes := explore.CrashPoints{
+			Target: reference.Simulated{}, Seed: 5, Model: run.PowerLossModel(filesystem.POSIX), StatesMax: 4, AgainIn: again,
 			Timeout: time.Minute, Parallel: 1,
 		}
-		_, err := crashes.Run(context.Background(), s, func(result harness.Result, same scenarios.Scenario) {
+		_, err := crashes.Run(context.Background(), s, func(result run.Result, same scenarios.Scenario) {
 			if visited++; visited%101 != 0 {
 				return
 			}
 			if result.Verdict != oracle.Pass {
 				t.Errorf("%s: %+v", result.Verdict, result.Findings)
 			}
-			runner := harness.Runner{Target: reference.Simulated{}, Seed: 5, Timeout: time.Minute, Tries: 1}
-			alone := runner.Run(context.Background(), []scenarios.Scenario{same}, func(harness.Result) {})[0]
+			runner := run.Runner{Target: reference.Simulated{}, Seed: 5, Timeout: time.Minute, Tries: 1}
+			alone := runner.Run(context.Background(), []scenarios.Scenario{same}, func(run.Result) {})[0]
 			if alone.Verdict != result.Verdict || !reflect.DeepEqual(alone.Numbers, result.Numbers) || fmt.Sprint(alone.Requirements) != fmt.Sprint(result.Requirements) {
 				t.Errorf("%v\nin the enumeration %+v\nalone %+v", same.Steps, result, alone)
 			}
@@ -49,7 +50,7 @@ func TestCase(t *testing.T) {
 	if name == "" {
 		t.Skip("SNAPBACK_CASE names no case")
 	}
-	saved, err := harness.ReadCase(name)
+	saved, err := explore.ReadCase(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,8 +58,8 @@ func TestCase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	runner := harness.Runner{Target: reference.Simulated{Storage: place}, Seed: saved.Seed, Timeout: time.Minute, Tries: 1}
-	result := runner.Run(context.Background(), []scenarios.Scenario{saved.Scenario}, func(harness.Result) {})[0]
+	runner := run.Runner{Target: reference.Simulated{Storage: place}, Seed: saved.Seed, Timeout: time.Minute, Tries: 1}
+	result := runner.Run(context.Background(), []scenarios.Scenario{saved.Scenario}, func(run.Result) {})[0]
 	if result.Verdict != oracle.Pass {
 		t.Errorf("%s %s %+v", result.Verdict, result.Reason, result.Findings)
 	}

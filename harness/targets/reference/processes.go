@@ -24,6 +24,7 @@ import (
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/process"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/reference"
 	"github.com/snapback/snapback/reference/environment"
 	"github.com/snapback/snapback/reference/live"
@@ -45,23 +46,29 @@ type Processes struct {
 	Storage Storage
 }
 
-// Describe implements [harness.Target].
+// Describe implements [target.Target].
 func (p Processes) Describe() history.Target { return describe("processes", p.Storage) }
 
-// Features implements [harness.Target].
-func (p Processes) Features() []scenarios.Feature {
-	all := append(features(), scenarios.Processor)
-	if runtime.GOOS == "linux" {
-		all = append(all, scenarios.Partition, scenarios.Bandwidth, scenarios.Network)
-		if p.Storage.remote() {
-			all = append(all, scenarios.Remote)
-		}
+// Claims implements [target.Target].
+func (p Processes) Claims() []scenarios.Feature { return claims() }
+
+// Cluster implements [target.Target]. Only on Linux can a network stand between the processes,
+// and only before some storages.
+func (p Processes) Cluster() target.Cluster { return p.equip(nil) }
+
+// equip gives a cluster the methods for what can be done to it here.
+func (p Processes) equip(c *processes) target.Cluster {
+	switch {
+	case runtime.GOOS != "linux":
+		return c
+	case p.Storage.remote():
+		return remote{networked{c}}
 	}
-	return all
+	return networked{c}
 }
 
-// Start implements [harness.Target].
-func (p Processes) Start(ctx context.Context, spec harness.ClusterSpec) (_ harness.Cluster, err error) {
+// Start implements [target.Target].
+func (p Processes) Start(ctx context.Context, spec target.Spec) (_ target.Cluster, err error) {
 	dir, err := filepath.Abs(spec.Dir)
 	if err != nil {
 		return nil, err
@@ -104,13 +111,13 @@ func (p Processes) Start(ctx context.Context, spec harness.ClusterSpec) (_ harne
 	if err := c.StartJobManagers(ctx); err != nil {
 		return nil, err
 	}
-	return c, c.StartTaskManagers(ctx)
+	return p.equip(c), c.StartTaskManagers(ctx)
 }
 
 // processes is a running cluster of them.
 type processes struct {
 	binary  string
-	spec    harness.ClusterSpec
+	spec    target.Spec
 	dir     string
 	files   filesystem.FileSystem
 	root    string
@@ -264,7 +271,7 @@ func (c *processes) until(ctx context.Context, what string, holds func() bool) e
 	return nil
 }
 
-func (c *processes) Submit(_ context.Context, submission harness.Submission) (id string, err error) {
+func (c *processes) Submit(_ context.Context, submission target.Submission) (id string, err error) {
 	err = c.ask(func(client reference.Client) error {
 		id = cmp.Or(submission.ID, environment.NewID(client.Env))
 		return client.Submit(jobOf(submission, id, c.root))
@@ -313,7 +320,7 @@ func (c *processes) StartTaskManagers(ctx context.Context) error {
 	return c.until(ctx, "the TaskManagers to register", func() bool { return c.registered >= wanted })
 }
 
-// StartJobManagers implements [harness.Controls]. A single one comes back at its
+// StartJobManagers implements [target.JobManagers]. A single one comes back at its
 // address: the TaskManagers know no other.
 func (c *processes) StartJobManagers(ctx context.Context) error {
 	listenAt := ""
@@ -346,10 +353,10 @@ func (c *processes) StartJobManagers(ctx context.Context) error {
 	})
 }
 
-// JobManagers implements [harness.Controls].
+// JobManagers implements [target.JobManagers].
 func (c *processes) JobManagers() []string { return c.processes.JobManagers.Names() }
 
-// JobManager implements [harness.Controls].
+// JobManager implements [target.JobManagers].
 func (c *processes) JobManager() string {
 	if names := c.processes.JobManagers.Names(); !slices.Contains(names, c.leader.name) {
 		return ""
@@ -357,24 +364,18 @@ func (c *processes) JobManager() string {
 	return c.leader.name
 }
 
-// Pause implements [harness.Controls].
+// Pause implements [target.Pauser].
 func (c *processes) Pause(_ context.Context, name string) error { return c.processes.Pause(name) }
 
-// Perturb implements [harness.Perturbed].
-func (c *processes) Perturb(_ context.Context, fault faults.Fault, name string) error {
-	switch {
-	case fault.OfConnection():
-		return c.network.Do(fault, name)
-	case fault.Action == faults.Slow:
-		return c.processes.Slow(name, fault.Amount)
-	}
-	return fmt.Errorf("%s: processes have no such fault", fault)
+// Slow implements [target.Slower].
+func (c *processes) Slow(_ context.Context, name string, percent int64) error {
+	return c.processes.Slow(name, percent)
 }
 
-// Resume implements [harness.Controls].
+// Resume implements [target.Pauser].
 func (c *processes) Resume(context.Context) error { return c.processes.Resume() }
 
-// Savepoint implements [harness.Controls].
+// Savepoint implements [target.Savepointer].
 func (c *processes) Savepoint(_ context.Context, id string, stop scenarios.Stop) (path string, err error) {
 	err = c.ask(func(client reference.Client) error {
 		path, err = client.Savepoint(id, savepointDir(c.root), stopOf(stop), checkpointTimeout)
@@ -383,7 +384,7 @@ func (c *processes) Savepoint(_ context.Context, id string, stop scenarios.Stop)
 	return path, err
 }
 
-// Suspend implements [harness.Controls].
+// Suspend implements [target.Suspender].
 func (c *processes) Suspend(_ context.Context, id string) error {
 	return c.ask(func(client reference.Client) error { return client.Suspend(id) })
 }
@@ -398,3 +399,37 @@ func (c *processes) Close() error {
 	}
 	return failed
 }
+
+// networked is a cluster with a network between its processes, which can be disturbed.
+type networked struct{ *processes }
+
+// Cut implements [target.Partitioner].
+func (c networked) Cut(_ context.Context, name string) error {
+	return c.network.Do(faults.Fault{Action: faults.Cut}, name)
+}
+
+// Break implements [target.Disturber].
+func (c networked) Break(_ context.Context, name string) error {
+	return c.network.Do(faults.Fault{Action: faults.Break}, name)
+}
+
+// Lag implements [target.Disturber].
+func (c networked) Lag(_ context.Context, name string, delay time.Duration) error {
+	return c.network.Do(faults.Fault{Action: faults.Lag, Amount: int64(delay)}, name)
+}
+
+// Limit implements [target.Limiter].
+func (c networked) Limit(_ context.Context, name string, kilobytesPerSecond int64) error {
+	return c.network.Do(faults.Fault{Action: faults.Limit, Amount: kilobytesPerSecond}, name)
+}
+
+// Heal implements [target.Healer].
+func (c networked) Heal(context.Context) error {
+	return c.network.Do(faults.Fault{Action: faults.Heal}, "")
+}
+
+// remote is a cluster whose storage is reached through the network, too.
+type remote struct{ networked }
+
+// StorageEnd implements [target.Remote].
+func (remote) StorageEnd() string { return string(faults.Storage) }

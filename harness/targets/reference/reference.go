@@ -14,8 +14,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/reference"
 	"github.com/snapback/snapback/reference/environment"
 	"github.com/snapback/snapback/reference/job"
@@ -66,15 +66,14 @@ func describe(runtime string, s Storage) history.Target {
 	return history.Target{Name: Name, Runtime: runtime, Storage: s.text, Promises: []history.Promise{history.NoOrphans, history.Intact, history.NoTrace}}
 }
 
-func features() []scenarios.Feature {
+func claims() []scenarios.Feature {
 	return []scenarios.Feature{
-		scenarios.Kill, scenarios.JobManager, scenarios.Restart, scenarios.Resume, scenarios.Trigger, scenarios.Retention, scenarios.Pause, scenarios.HA,
-		scenarios.Savepoint, scenarios.Rescale, scenarios.Claim, scenarios.Modes, scenarios.Workloads,
+		scenarios.Restart, scenarios.Resume, scenarios.Retention, scenarios.HA, scenarios.Rescale, scenarios.Claim, scenarios.Modes, scenarios.Workloads,
 	}
 }
 
 // clusterOf makes the configuration of a cluster.
-func clusterOf(spec harness.ClusterSpec, s Storage) configuration.Configuration {
+func clusterOf(spec target.Spec, s Storage) configuration.Configuration {
 	cluster := configuration.Configuration{
 		configuration.NumRetained.Key: strconv.Itoa(spec.Retained),
 		configuration.InlineMax.Key:   "0", // all state goes to files, so that it can be seen
@@ -86,7 +85,7 @@ func clusterOf(spec harness.ClusterSpec, s Storage) configuration.Configuration 
 }
 
 // jobOf makes a job for the engine of what a scenario submits.
-func jobOf(submission harness.Submission, id, root string) job.Job {
+func jobOf(submission target.Submission, id, root string) job.Job {
 	w, wanted := submission.Workload, submission.Job
 	j := job.Defaults()
 	j.ID = id
@@ -135,7 +134,7 @@ func observed(r environment.Record) (event history.Event, ok bool) {
 func refused(err error) error {
 	var refusal *reference.RefusedError
 	if errors.As(err, &refusal) {
-		return &harness.RefusedError{Why: refusal.Why}
+		return &target.RefusedError{Why: refusal.Why}
 	}
 	return err
 }

@@ -11,8 +11,8 @@ import (
 
 	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/faults/tap"
-	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/reference"
 	"github.com/snapback/snapback/reference/environment"
 	"github.com/snapback/snapback/reference/protocol"
@@ -37,13 +37,14 @@ type survived struct {
 	started, calls int
 }
 
-// Describe implements [harness.Target].
+// Describe implements [target.Target].
 func (s Simulated) Describe() history.Target { return describe("simulated", s.Storage) }
 
-// Features implements [harness.Target].
-func (Simulated) Features() []scenarios.Feature {
-	return append(features(), scenarios.Tap, scenarios.PowerLoss, scenarios.Partition, scenarios.Network, scenarios.Remote, scenarios.Clock, scenarios.Processor)
-}
+// Claims implements [target.Target].
+func (Simulated) Claims() []scenarios.Feature { return claims() }
+
+// Cluster implements [target.Target].
+func (Simulated) Cluster() target.Cluster { return (*simulated)(nil) }
 
 const (
 	simulatedRoot       = "/checkpoints"
@@ -55,8 +56,8 @@ const (
 // answer is lost.
 const lostAnswers = 20
 
-// Start implements [harness.Target].
-func (s Simulated) Start(ctx context.Context, spec harness.ClusterSpec) (harness.Cluster, error) {
+// Start implements [target.Target].
+func (s Simulated) Start(ctx context.Context, spec target.Spec) (target.Cluster, error) {
 	c := &simulated{
 		target: s, files: filesystem.NewMemory(), root: cmp.Or(s.Storage.root, simulatedRoot), wanted: spec.TaskManagers,
 		paused: map[string]bool{}, slowed: map[string]int64{}, tap: &tap.Tap{},
@@ -151,7 +152,7 @@ func (c *simulated) throttle() {
 	}
 }
 
-func (c *simulated) Submit(ctx context.Context, submission harness.Submission) (id string, err error) {
+func (c *simulated) Submit(ctx context.Context, submission target.Submission) (id string, err error) {
 	err = c.ask(ctx, func(client reference.Client) error {
 		id = cmp.Or(submission.ID, environment.NewID(client.Env))
 		return client.Submit(jobOf(submission, id, c.root))
@@ -211,7 +212,7 @@ func (c *simulated) StartTaskManagers(context.Context) error {
 	return nil
 }
 
-// StartJobManagers implements [harness.Controls]. A single one comes back under its
+// StartJobManagers implements [target.JobManagers]. A single one comes back under its
 // name: the TaskManagers know no other.
 func (c *simulated) StartJobManagers(context.Context) error {
 	for i := 1; len(c.jobManagers) < c.jobManagersWanted; i++ {
@@ -230,46 +231,68 @@ func (c *simulated) StartJobManagers(context.Context) error {
 	return nil
 }
 
-// Tap implements [harness.Tapped].
+// Tap implements [target.Tapped].
 func (c *simulated) Tap() *tap.Tap { return c.tap }
 
-// Disk implements [harness.Durable].
+// Disk implements [target.Durable].
 func (c *simulated) Disk(look func(*filesystem.Memory)) { look(c.files) }
 
-// AfterPowerLoss implements [harness.Durable].
-func (c *simulated) AfterPowerLoss(left *filesystem.Memory) harness.Target {
+// AfterPowerLoss implements [target.Durable].
+func (c *simulated) AfterPowerLoss(left *filesystem.Memory) target.Target {
 	after := c.target
 	after.survived = &survived{files: left, world: c.world.Successor(0, nil, nil), started: c.started, calls: c.calls}
 	return after
 }
 
-// Perturb implements [harness.Perturbed].
-func (c *simulated) Perturb(_ context.Context, fault faults.Fault, process string) error {
-	switch fault.Action {
-	case faults.Jump:
-		c.world.Jump(process, time.Duration(fault.Amount))
-	case faults.Drift:
-		c.world.Drift(process, fault.Amount)
-	case faults.Slow:
-		c.slowed[process] = fault.Amount
-	case faults.Cut:
-		c.world.Cut(process)
-	case faults.Lag:
-		c.world.Lag(process, time.Duration(fault.Amount))
-	case faults.Break:
-		c.world.Break(process)
-	case faults.Heal:
-		c.world.Heal()
-	default:
-		return fmt.Errorf("%s: the simulator has no such fault", fault)
-	}
+// Jump implements [target.ClockSetter].
+func (c *simulated) Jump(_ context.Context, process string, by time.Duration) error {
+	c.world.Jump(process, by)
 	return nil
 }
 
-// JobManagers implements [harness.Controls].
+// Drift implements [target.ClockSetter].
+func (c *simulated) Drift(_ context.Context, process string, percent int64) error {
+	c.world.Drift(process, percent)
+	return nil
+}
+
+// Slow implements [target.Slower].
+func (c *simulated) Slow(_ context.Context, process string, percent int64) error {
+	c.slowed[process] = percent
+	return nil
+}
+
+// Cut implements [target.Partitioner].
+func (c *simulated) Cut(_ context.Context, process string) error {
+	c.world.Cut(process)
+	return nil
+}
+
+// Break implements [target.Disturber].
+func (c *simulated) Break(_ context.Context, process string) error {
+	c.world.Break(process)
+	return nil
+}
+
+// Lag implements [target.Disturber].
+func (c *simulated) Lag(_ context.Context, process string, delay time.Duration) error {
+	c.world.Lag(process, delay)
+	return nil
+}
+
+// Heal implements [target.Healer].
+func (c *simulated) Heal(context.Context) error {
+	c.world.Heal()
+	return nil
+}
+
+// StorageEnd implements [target.Remote].
+func (c *simulated) StorageEnd() string { return string(faults.Storage) }
+
+// JobManagers implements [target.JobManagers].
 func (c *simulated) JobManagers() []string { return c.jobManagers }
 
-// JobManager implements [harness.Controls].
+// JobManager implements [target.JobManagers].
 func (c *simulated) JobManager() string {
 	if slices.Contains(c.jobManagers, c.leader) {
 		return c.leader
@@ -280,14 +303,14 @@ func (c *simulated) JobManager() string {
 	return ""
 }
 
-// Pause implements [harness.Controls].
+// Pause implements [target.Pauser].
 func (c *simulated) Pause(_ context.Context, process string) error {
 	c.world.Pause(process)
 	c.paused[process] = true
 	return nil
 }
 
-// Resume implements [harness.Controls].
+// Resume implements [target.Pauser].
 func (c *simulated) Resume(context.Context) error {
 	for _, process := range slices.Sorted(maps.Keys(c.paused)) {
 		c.world.Resume(process)
@@ -300,7 +323,7 @@ func (c *simulated) Resume(context.Context) error {
 	return nil
 }
 
-// Savepoint implements [harness.Controls].
+// Savepoint implements [target.Savepointer].
 func (c *simulated) Savepoint(ctx context.Context, id string, stop scenarios.Stop) (path string, err error) {
 	err = c.ask(ctx, func(client reference.Client) error {
 		path, err = client.Savepoint(id, savepointDir(c.root), stopOf(stop), checkpointTimeout)
@@ -309,7 +332,7 @@ func (c *simulated) Savepoint(ctx context.Context, id string, stop scenarios.Sto
 	return path, err
 }
 
-// Suspend implements [harness.Controls].
+// Suspend implements [target.Suspender].
 func (c *simulated) Suspend(ctx context.Context, id string) error {
 	return c.ask(ctx, func(client reference.Client) error { return client.Suspend(id) })
 }

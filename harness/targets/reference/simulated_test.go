@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"
 )
@@ -26,21 +27,21 @@ func catalogue(t *testing.T, patterns ...string) []scenarios.Scenario {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return slices.DeleteFunc(chosen, func(s scenarios.Scenario) bool { return len(harness.Unclaimed(reference.Simulated{}, s)) > 0 })
+	return slices.DeleteFunc(chosen, func(s scenarios.Scenario) bool { return len(target.Unclaimed(reference.Simulated{}, s)) > 0 })
 }
 
-func run(t *testing.T, seed uint64, chosen ...scenarios.Scenario) []harness.Result {
+func run(t *testing.T, seed uint64, chosen ...scenarios.Scenario) []run.Result {
 	t.Helper()
-	runner := harness.Runner{
+	runner := run.Runner{
 		Target: reference.Simulated{}, Seed: seed, Dir: t.TempDir(), Parallel: 2, Timeout: time.Minute,
 	}
-	return runner.Run(context.Background(), chosen, func(harness.Result) {})
+	return runner.Run(context.Background(), chosen, func(run.Result) {})
 }
 
 // history returns all that a scenario's tries wrote.
-func history(t *testing.T, result harness.Result) []byte {
+func history(t *testing.T, result run.Result) []byte {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(filepath.Dir(result.Dir), "*", harness.HistoryName))
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(result.Dir), "*", run.HistoryName))
 	if err != nil || len(files) != result.Tries {
 		t.Fatalf("want the histories of %d tries, got %q, %v", result.Tries, files, err)
 	}
@@ -87,10 +88,10 @@ func TestEveryScenarioHoldsOnEveryStorage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		runner := harness.Runner{
+		runner := run.Runner{
 			Target: reference.Simulated{Storage: place}, Seed: 5, Dir: t.TempDir(), Parallel: 2, Timeout: time.Minute,
 		}
-		for _, result := range runner.Run(context.Background(), catalogue(t, "**"), func(harness.Result) {}) {
+		for _, result := range runner.Run(context.Background(), catalogue(t, "**"), func(run.Result) {}) {
 			want := oracle.Pass
 			if slices.Contains(voids, result.Scenario) {
 				want = oracle.Void

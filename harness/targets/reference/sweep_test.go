@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/snapback/snapback/faults"
-	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/explore"
 	"github.com/snapback/snapback/harness/oracle"
 	"github.com/snapback/snapback/harness/targets/reference"
 )
@@ -17,13 +17,13 @@ func TestSweep(t *testing.T) {
 	for _, c := range []struct {
 		kill         faults.Process
 		every, kills int // of one operation
-	}{{harness.Task, 3, 1}, {faults.TaskManager, 3, 2}, {faults.JobManager, 14, 2}} {
+	}{{explore.Task, 3, 1}, {faults.TaskManager, 3, 2}, {faults.JobManager, 14, 2}} {
 		kill := c.kill
 		s := catalogue(t, "durability/operations")[0]
 		s.Workload.Records = 2000
-		sweep := harness.Sweep{Target: reference.Simulated{}, Seed: 5, History: io.Discard, Kill: kill, Every: c.every, Timeout: 2 * time.Minute}
+		sweep := explore.Sweep{Target: reference.Simulated{}, Seed: 5, History: io.Discard, Kill: kill, Every: c.every, Timeout: 2 * time.Minute}
 		phases := map[faults.Phase]int{}
-		operations, result, err := sweep.Run(context.Background(), s, func(one harness.Swept) { phases[one.Phase]++ })
+		operations, result, err := sweep.Run(context.Background(), s, func(one explore.Swept) { phases[one.Phase]++ })
 		if err != nil || result.Verdict != oracle.Pass {
 			t.Errorf("%s: %s %s %+v, %v", kill, result.Verdict, result.Reason, result.Findings, err)
 		}

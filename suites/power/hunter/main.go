@@ -15,8 +15,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/explore"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/suites/power"
 )
@@ -66,7 +67,7 @@ func hunt(order power.Order) (hunted power.Hunted, err error) {
 }
 
 // wanted returns the first finding of a result that is looked for.
-func wanted(result harness.Result, requirements []string) (oracle.Finding, bool) {
+func wanted(result run.Result, requirements []string) (oracle.Finding, bool) {
 	at := slices.IndexFunc(result.Findings, func(f oracle.Finding) bool {
 		return len(requirements) == 0 || slices.Contains(requirements, f.Requirement)
 	})
@@ -77,12 +78,12 @@ func wanted(result harness.Result, requirements []string) (oracle.Finding, bool)
 }
 
 // minimize returns the case of a run, and ever smaller ones that show the same.
-func minimize(found run, requirement string, asks int) []harness.Case {
-	caseOf := func(s scenarios.Scenario, seed uint64, result harness.Result) harness.Case {
-		return harness.Case{Schema: harness.CaseSchema, Seed: seed, Storage: result.Target.Storage, Verdict: result.Verdict, Findings: result.Findings, Scenario: s}
+func minimize(found run, requirement string, asks int) []explore.Case {
+	caseOf := func(s scenarios.Scenario, seed uint64, result run.Result) explore.Case {
+		return explore.Case{Schema: explore.CaseSchema, Seed: seed, Storage: result.Target.Storage, Verdict: result.Verdict, Findings: result.Findings, Scenario: s}
 	}
-	cases := []harness.Case{caseOf(found.scenario, found.seed, found.result)}
-	campaign := harness.Campaign{Target: found.target, Timeout: timeout}
+	cases := []explore.Case{caseOf(found.scenario, found.seed, found.result)}
+	campaign := explore.Campaign{Target: found.target, Timeout: timeout}
 	scenarios.Shrink(found.scenario, found.seed, asks, func(s scenarios.Scenario, seed uint64) bool {
 		result := campaign.RunOne(context.Background(), seed, s)
 		_, same := wanted(result, []string{requirement})

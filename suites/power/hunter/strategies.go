@@ -9,8 +9,10 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/explore"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/scenarios/exploration"
@@ -24,7 +26,7 @@ type run struct {
 	target   reference.Simulated
 	scenario scenarios.Scenario
 	seed     uint64
-	result   harness.Result
+	result   run.Result
 }
 
 var strategies = map[power.Strategy]func(seed uint64) iter.Seq[run]{
@@ -58,7 +60,7 @@ func drawn(stage string, first uint64, draw func(seed uint64) scenarios.Scenario
 
 // once runs a scenario.
 func once(stage string, target reference.Simulated, s scenarios.Scenario, seed uint64) run {
-	result := harness.Campaign{Target: target, Timeout: timeout}.RunOne(context.Background(), seed, s)
+	result := explore.Campaign{Target: target, Timeout: timeout}.RunOne(context.Background(), seed, s)
 	return run{stage: stage, target: target, scenario: s, seed: seed, result: result}
 }
 
@@ -111,7 +113,7 @@ func catalogue(seed uint64) iter.Seq[run] {
 	return func(yield func(run) bool) {
 		for _, area := range areas() {
 			for _, s := range small(area) {
-				if len(harness.Unclaimed(reference.Simulated{}, s)) == 0 && !yield(once(s.Name, reference.Simulated{}, s, seed)) {
+				if len(target.Unclaimed(reference.Simulated{}, s)) == 0 && !yield(once(s.Name, reference.Simulated{}, s, seed)) {
 					return
 				}
 			}
@@ -182,12 +184,12 @@ func powerLosses(s scenarios.Scenario, seed uint64) []run {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	target := storageOf(0)
-	crashes := harness.Crashes{
-		Target: target, Seed: seed, Model: harness.PowerLossModel(filesystem.POSIX), StatesMax: 3, Every: 7, Timeout: timeout, Parallel: 1,
+	crashes := explore.CrashPoints{
+		Target: target, Seed: seed, Model: run.PowerLossModel(filesystem.POSIX), StatesMax: 3, Every: 7, Timeout: timeout, Parallel: 1,
 	}
 	var runs []run
 	// What a mistake keeps from its end has shown what it has until then.
-	_, _ = crashes.Run(ctx, s, func(result harness.Result, again scenarios.Scenario) {
+	_, _ = crashes.Run(ctx, s, func(result run.Result, again scenarios.Scenario) {
 		runs = append(runs, run{stage: "power losses", target: target, scenario: again, seed: result.Seed, result: result})
 		if result.Verdict == oracle.Fail || len(runs) >= losses {
 			stop()

@@ -13,7 +13,6 @@ import (
 	"github.com/snapback/snapback/harness/container"
 	"github.com/snapback/snapback/harness/process"
 	"github.com/snapback/snapback/harness/targets/flink"
-	"github.com/snapback/snapback/scenarios"
 )
 
 // Runtime is the name of this runtime.
@@ -33,10 +32,8 @@ type Place struct {
 // Describe implements [flink.Place].
 func (p Place) Describe() (runtime, image string) { return Runtime, p.Image }
 
-// Features implements [flink.Place].
-func (Place) Features() []scenarios.Feature {
-	return []scenarios.Feature{scenarios.Pause, scenarios.Partition}
-}
+// Isolates implements [flink.Place].
+func (Place) Isolates() bool { return true }
 
 // Open implements [flink.Place].
 func (p Place) Open(ctx context.Context, dir string, files ...string) (flink.Room, error) {

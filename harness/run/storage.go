@@ -1,4 +1,4 @@
-package harness
+package run
 
 import (
 	"context"
@@ -30,7 +30,7 @@ const (
 const fileMax = 64 << 20
 
 // settle waits until storage no longer changes, and writes down what is there.
-func (r *run) settle(ctx context.Context, label string) error {
+func (r *Session) settle(ctx context.Context, label string) error {
 	r.progress("looking at what is on storage")
 	deadline := r.cluster.Now() + r.scenario.Bound
 	last, err := r.tree()
@@ -41,9 +41,9 @@ func (r *run) settle(ctx context.Context, label string) error {
 	for r.cluster.Now() < since+settledAfter {
 		if r.cluster.Now() > deadline {
 			r.record(history.Event{Kind: history.GaveUp, Label: "storage to settle", Error: "it keeps changing"})
-			return errGaveUp
+			return ErrGaveUp
 		}
-		if err := r.tick(ctx); err != nil {
+		if err := r.Step(ctx); err != nil {
 			return err
 		}
 		if r.cluster.Now() < lookAt {
@@ -64,7 +64,7 @@ func (r *run) settle(ctx context.Context, label string) error {
 
 // audit looks at which files the checkpoints on storage refer to. With a tree of what
 // there is it also finds those that none refers to.
-func (r *run) audit(label string, tree []history.Entry) error {
+func (r *Session) audit(label string, tree []history.Entry) error {
 	event := history.Event{Kind: history.Audit, Label: label}
 	root := r.cluster.Root()
 	used := map[string]bool{}
@@ -96,7 +96,7 @@ func (r *run) audit(label string, tree []history.Entry) error {
 }
 
 // gone lists the savepoints that were taken and cannot be found.
-func (r *run) gone() (paths []string) {
+func (r *Session) gone() (paths []string) {
 	for _, e := range r.history.Events {
 		if e.Kind != history.Savepointed {
 			continue
@@ -111,7 +111,7 @@ func (r *run) gone() (paths []string) {
 // references notes the files that a checkpoint refers to, and returns what is wrong with
 // them, and whether there are some outside of its job's directory. A checkpoint that is
 // deleted meanwhile has nothing wrong: `_metadata` goes before the files.
-func (r *run) references(name string, used map[string]bool) (wrong []string, foreign bool) {
+func (r *Session) references(name string, used map[string]bool) (wrong []string, foreign bool) {
 	files, root := r.cluster.Files(), r.cluster.Root()
 	found, err := storage.PointerTo(filesystem.Join(root, path.Dir(name))).Read(files)
 	switch {
@@ -139,7 +139,7 @@ func (r *run) references(name string, used map[string]bool) (wrong []string, for
 }
 
 // tree lists everything below the checkpoint directory.
-func (r *run) tree() ([]history.Entry, error) {
+func (r *Session) tree() ([]history.Entry, error) {
 	entries := []history.Entry{}
 	err := filesystem.Walk(r.cluster.Files(), r.cluster.Root(), func(name string, e filesystem.Entry) error {
 		entry := history.Entry{Path: name, Directory: e.Directory, Size: e.Size}
@@ -159,7 +159,7 @@ func (r *run) tree() ([]history.Entry, error) {
 	return entries, err
 }
 
-func (r *run) digest(name string) (string, error) {
+func (r *Session) digest(name string) (string, error) {
 	file, err := r.cluster.Files().Open(name)
 	if err != nil {
 		return "", err
@@ -173,7 +173,7 @@ func (r *run) digest(name string) (string, error) {
 }
 
 // collect writes down what a job committed, and how far it read.
-func (r *run) collect(name string) error {
+func (r *Session) collect(name string) error {
 	files, dir := r.cluster.Files(), r.dir(name)
 	committed := filesystem.Join(dir, workload.CommittedName)
 	err := filesystem.Walk(files, committed, func(file string, _ filesystem.Entry) error {

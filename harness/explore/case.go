@@ -1,4 +1,4 @@
-package harness
+package explore
 
 import (
 	"encoding/json"
@@ -7,20 +7,22 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
 	"github.com/snapback/snapback/scenarios"
 )
 
 // CaseSchema names the format of a case.
 const CaseSchema = "snapback/case/1"
 
-// Case is a run that can be run again exactly: of the simulated reference, for which one
-// integer decides everything.
+// Case is a run of the simulated reference that can be repeated exactly, since one integer
+// decides everything there.
 type Case struct {
 	Schema   string             `json:"schema"`
 	Seed     uint64             `json:"seed"`
-	Storage  string             `json:"storage,omitempty"` // that is simulated, if not a local one
-	Verdict  oracle.Verdict     `json:"verdict"`           // that it had
+	Storage  string             `json:"storage,omitempty"` // the simulated storage; empty: a local file system
+	Verdict  oracle.Verdict     `json:"verdict"`           // of the run
 	Findings []oracle.Finding   `json:"findings,omitempty"`
 	Scenario scenarios.Scenario `json:"scenario"`
 }
@@ -48,23 +50,23 @@ func (c Case) WriteAs(dir, name string) (string, error) {
 func ReadCase(name string) (Case, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
-		return Case{}, Usagef("case: %w", err)
+		return Case{}, harness.Usagef("case: %w", err)
 	}
 	var c Case
 	if err := json.Unmarshal(data, &c); err != nil {
-		return Case{}, Usagef("case %s: %w", name, err)
+		return Case{}, harness.Usagef("case %s: %w", name, err)
 	}
 	if c.Schema != CaseSchema {
-		return Case{}, Usagef("case %s: want schema %q, got %q", name, CaseSchema, c.Schema)
+		return Case{}, harness.Usagef("case %s: want schema %q, got %q", name, CaseSchema, c.Schema)
 	}
 	if err := c.Scenario.Validate(); err != nil {
-		return Case{}, Usagef("case %s: %w", name, err)
+		return Case{}, harness.Usagef("case %s: %w", name, err)
 	}
 	return c, nil
 }
 
 // SameFailure says whether a result fails as the case did.
-func (c Case) SameFailure(result Result) bool {
+func (c Case) SameFailure(result run.Result) bool {
 	if result.Verdict != c.Verdict {
 		return false
 	}

@@ -1,0 +1,82 @@
+// Package explore makes many runs in search of one that fails: [Campaign] runs scenarios drawn
+// by chance, [CrashPoints] loses the power after each operation on storage, [Sweep] kills a
+// process at each operation of a checkpoint. What fails is saved as a [Case].
+//
+// It takes no step and judges nothing itself: it drives sessions of package run.
+//
+// Start with [Campaign].
+package explore
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
+	"github.com/snapback/snapback/harness/target"
+	"github.com/snapback/snapback/scenarios"
+)
+
+// Campaign runs scenarios that are drawn from seeds, one after the other, each once.
+type Campaign struct {
+	Target   target.Target
+	Draw     func(seed uint64) scenarios.Scenario
+	First    uint64 // seed
+	Stride   uint64 // from one seed to the next
+	Runs     int    // 0: until the context is done
+	Parallel int
+	Timeout  time.Duration // limit on one run, in wall-clock time
+	Twice    bool          // each seed runs again, and must give the same history
+}
+
+// Run runs the campaign. It calls done with each result, one call at a time. If the second run
+// of a seed gives another history, the result is an error.
+func (c Campaign) Run(ctx context.Context, done func(seed uint64, result run.Result)) {
+	var next atomic.Int64
+	var reporting sync.Mutex
+	var workers sync.WaitGroup
+	for range max(1, c.Parallel) {
+		workers.Go(func() {
+			for ctx.Err() == nil {
+				n := next.Add(1) - 1
+				if c.Runs > 0 && n >= int64(c.Runs) {
+					return
+				}
+				seed := c.First + uint64(n)*c.Stride
+				result := c.runSeed(ctx, seed)
+				if ctx.Err() != nil {
+					return // the run was cut short
+				}
+				reporting.Lock()
+				done(seed, result)
+				reporting.Unlock()
+			}
+		})
+	}
+	workers.Wait()
+}
+
+func (c Campaign) runSeed(ctx context.Context, seed uint64) run.Result {
+	result := c.RunOne(ctx, seed, c.Draw(seed))
+	if c.Twice {
+		if again := c.RunOne(ctx, seed, c.Draw(seed)); again.History != result.History {
+			result.Verdict, result.Reason = oracle.Error, "run again, the same seed gave another history"
+		}
+	}
+	return result
+}
+
+// RunOne runs one scenario, once.
+func (c Campaign) RunOne(ctx context.Context, seed uint64, s scenarios.Scenario) run.Result {
+	result, _ := c.RunHistory(ctx, seed, s)
+	return result
+}
+
+// RunHistory runs one scenario, once, and also returns its history; nil if there is none.
+func (c Campaign) RunHistory(ctx context.Context, seed uint64, s scenarios.Scenario) (run.Result, *history.History) {
+	runner := run.Runner{Target: c.Target, Seed: seed, Timeout: c.Timeout, Tries: 1}
+	return runner.RunOne(ctx, s)
+}

@@ -1,0 +1,292 @@
+package explore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/faults/tap"
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
+	"github.com/snapback/snapback/harness/target"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// CrashPoints visits the crash points of a scenario, and at each crash point the states in
+// which a power loss may leave storage. From each new state it brings the jobs back, runs them
+// to their end, and judges them.
+//
+// A crash point lies after each operation that changes storage. If a crash point has more
+// states than StatesMax, it visits that many at random.
+type CrashPoints struct {
+	Target    target.Target // its clusters are [target.Tapped] and [target.Durable]
+	Seed      uint64
+	Model     filesystem.Model
+	StatesMax int
+	Every     int           // visits one crash point in so many, at random; 0: each
+	AgainIn   int           // in one recovery in so many the power is lost again, at each of its crash points, into a state at random; 0: in none
+	Timeout   time.Duration // limit on one recovery, in wall-clock time
+	Parallel  int           // recoveries at a time
+}
+
+// CrashPoint is what was found at a crash point.
+type CrashPoint struct {
+	Number    int
+	Operation string
+	Phase     faults.Phase
+	States    float64 // that a power loss may leave; an estimate if not all were visited
+	Visited   int
+	Distinct  int // visited states that no earlier crash point had
+	All       bool
+	Bad       int // distinct states from which the recovery did not pass
+}
+
+// seenMax bounds the states that are remembered. Beyond it some are judged again.
+const seenMax = 8 << 20
+
+// estimates is how many random states the estimate of their number is made from.
+const estimates = 32
+
+// visit is a visit of crash points in progress.
+type visit struct {
+	CrashPoints
+	ctx      context.Context
+	scenario scenarios.Scenario
+	group    errgroup.Group
+	points   []*CrashPoint
+	done     func(run.Result, scenarios.Scenario)
+
+	mu   sync.Mutex
+	seen map[uint64]bool
+}
+
+// Run visits the crash points, in order. It calls done with each result and the scenario that
+// gives this result again, one call at a time. If the context ends, Run returns what was
+// visited until then.
+func (c CrashPoints) Run(ctx context.Context, s scenarios.Scenario, done func(run.Result, scenarios.Scenario)) ([]*CrashPoint, error) {
+	session, err := run.Setup{Target: c.Target, Seed: c.Seed, Try: 1, History: io.Discard, Progress: func(string) {}}.Begin(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	v := &visit{CrashPoints: c, ctx: ctx, scenario: session.Scenario(), done: done, seen: map[uint64]bool{}}
+	v.group.SetLimit(max(1, c.Parallel))
+	if err := v.watch(session, nil); err != nil {
+		return nil, errors.Join(err, session.Close())
+	}
+	err = session.TakeAll(ctx, 0)
+	err = errors.Join(err, v.group.Wait(), session.Failed(), session.Close())
+	if ctx.Err() != nil {
+		err = nil // what was visited remains valid
+	}
+	return v.points, err
+}
+
+// watch visits each crash point of a session while the session passes it. Earlier are the
+// power losses that the session has behind it.
+func (v *visit) watch(session *run.Session, earlier []faults.Fault) error {
+	tapped, seen := session.Cluster().(target.Tapped)
+	durable, known := session.Cluster().(target.Durable)
+	if !seen || !known {
+		return harness.Usagef("nobody knows what a power loss would leave of target %s", v.Target.Describe())
+	}
+	tapped.Tap().Watch = func(o tap.Operation) {
+		if v.ctx.Err() == nil {
+			v.visit(session, durable, o, earlier)
+		}
+	}
+	return nil
+}
+
+// visit visits the states of a crash point.
+func (v *visit) visit(session *run.Session, durable target.Durable, o tap.Operation, earlier []faults.Fault) {
+	if len(earlier) == 0 && v.Every > 1 && v.random(nil, -o.Number).IntN(v.Every) > 0 {
+		return
+	}
+	point, most := &CrashPoint{Number: o.Number, Operation: o.String(), Phase: o.Phase()}, v.StatesMax
+	if len(earlier) == 0 {
+		v.points = append(v.points, point)
+	} else {
+		most = 1
+	}
+	var states []crashState
+	durable.Disk(func(disk *filesystem.Memory) { states = v.states(disk, most, point, v.random(earlier, o.Number)) })
+	knowing := knowledge(session.History(), earlier)
+	for _, state := range states {
+		point.Visited++
+		if !v.isNew(state.left, knowing) {
+			continue
+		}
+		point.Distinct++
+		losses := append(slices.Clone(earlier), v.powerLoss(state.number, o.Number))
+		fork := session.Fork(withPowerLosses(v.scenario, losses), history.Event{
+			Kind: history.Fault, Fault: losses[len(losses)-1].String(), Operation: o.String(), Phase: string(o.Phase()),
+		})
+		recovery := recovery{session: fork, survivor: durable.AfterPowerLoss(state.left), state: state.number, losses: losses, point: point}
+		if len(earlier) > 0 {
+			v.recover(recovery) // in the goroutine of the recovery that it interrupts
+		} else {
+			v.group.Go(func() error {
+				v.recover(recovery)
+				return nil
+			})
+		}
+	}
+}
+
+// powerLoss is the fault that leaves a state after the operation with a number.
+func (v *visit) powerLoss(state uint64, operation int) faults.Fault {
+	return faults.Fault{
+		Action: faults.PowerLoss, Detail: string(v.Model.Level), Amount: int64(state),
+		Moment: faults.Moment{When: faults.After, Operation: faults.Operation{Kind: faults.Change, Nth: operation}},
+	}
+}
+
+// crashState is what a power loss may leave.
+type crashState struct {
+	number uint64
+	left   *filesystem.Memory
+}
+
+// random returns the chance of one place. It does not depend on what is visited elsewhere.
+func (v *visit) random(earlier []faults.Fault, number int) *rand.Rand {
+	return rand.New(rand.NewPCG(v.Seed, place(earlier)*31+uint64(number)))
+}
+
+// place tells the places after different power losses apart.
+func place(earlier []faults.Fault) (sum uint64) {
+	for _, fault := range earlier {
+		sum = (sum*31+uint64(fault.Moment.Operation.Nth))*31 + uint64(fault.Amount)
+	}
+	return sum
+}
+
+// states returns the states to visit: all, or the given number at random.
+func (v *visit) states(disk *filesystem.Memory, most int, point *CrashPoint, random *rand.Rand) []crashState {
+	var states []crashState
+	disk.EveryCrash(v.Model, func(number uint64, left *filesystem.Memory) bool {
+		states = append(states, crashState{number, left})
+		return len(states) <= most
+	})
+	point.States, point.All = float64(len(states)), len(states) <= most
+	if point.All {
+		return states
+	}
+	point.States = disk.States(v.Model, estimates, random.IntN)
+	states = states[:most]
+	for i := range states {
+		number := random.Uint64() >> 1
+		states[i] = crashState{number, disk.Crash(v.Model, filesystem.State(number))}
+	}
+	return states
+}
+
+// knowledge is equal for sessions that saw the same events after the same power losses.
+func knowledge(h *history.History, earlier []faults.Fault) (sum uint64) {
+	sum = place(earlier)
+	for _, e := range h.Events {
+		if e.Kind != history.Triggered && e.Kind != history.Aborted {
+			sum = sum*31 + uint64(e.Number)
+		}
+	}
+	return sum
+}
+
+// isNew says whether this state was not visited before with the same knowledge.
+func (v *visit) isNew(left *filesystem.Memory, knowing uint64) bool {
+	digest := left.Digest()
+	key := binary.LittleEndian.Uint64(digest[:]) + 31*knowing
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.seen[key] {
+		return false
+	}
+	if len(v.seen) < seenMax {
+		v.seen[key] = true
+	}
+	return true
+}
+
+// withPowerLosses returns a scenario with power losses: the first one during its steps, each
+// further one while the jobs come back from the one before. It leaves out the scenario's own
+// power loss and the steps that follow it.
+func withPowerLosses(s scenarios.Scenario, losses []faults.Fault) scenarios.Scenario {
+	losesPower := func(step scenarios.Step) bool { return step.Arm != nil && step.Arm.Action == faults.PowerLoss }
+	if len(s.Steps) > 0 && losesPower(s.Steps[0]) {
+		recovers := slices.IndexFunc(s.Steps, func(step scenarios.Step) bool { return step.Recover != "" })
+		s.Steps = slices.DeleteFunc(slices.Clone(s.Steps[:recovers]), losesPower)
+	}
+	steps := append([]scenarios.Step{{Arm: &losses[0]}}, s.Steps...)
+	for i := range losses[1:] {
+		steps = append(steps, scenarios.Step{Arm: &losses[i+1]})
+	}
+	for _, step := range s.Steps {
+		if step.Submit != nil {
+			steps = append(steps, scenarios.Step{Recover: step.Submit.Job})
+		}
+	}
+	steps = append(steps, scenarios.Step{Record: "after all"})
+	s.Steps = steps
+	s.Requirements = []string{"DUR-02", "LIV-01"}
+	s.Features = s.Needed()
+	return s
+}
+
+// recovery is what comes after a power loss.
+type recovery struct {
+	session  *run.Session
+	survivor target.Target
+	state    uint64
+	losses   []faults.Fault // the last one is the one to recover from
+	point    *CrashPoint
+}
+
+// recover brings the jobs of a session back, and judges them.
+func (v *visit) recover(r recovery) {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(v.ctx, v.Timeout)
+	defer cancel()
+	err := errors.Join(v.finish(ctx, r), r.session.Close())
+	if v.ctx.Err() != nil {
+		return
+	}
+	result := run.NewResult(v.Target, v.Seed, r.session.Scenario())
+	result.Tries = 1
+	result.Judge(r.session.History(), err)
+	result.Took = time.Since(began)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if result.Verdict != oracle.Pass {
+		r.point.Bad++
+	}
+	v.done(result, r.session.Scenario())
+}
+
+// finish starts the next cluster, and takes the steps that are left.
+func (v *visit) finish(ctx context.Context, r recovery) (err error) {
+	defer run.Recover(&err)
+	if err := r.session.StartAgain(ctx, r.survivor, r.state); err != nil {
+		return err
+	}
+	if v.AgainIn > 0 && len(r.losses) == 1 && v.random(r.losses, 0).IntN(v.AgainIn) == 0 {
+		if err := v.watch(r.session, r.losses); err != nil {
+			return err
+		}
+	}
+	last := r.losses[len(r.losses)-1]
+	armed := slices.IndexFunc(r.session.Scenario().Steps, func(step scenarios.Step) bool { return step.Arm != nil && *step.Arm == last })
+	if err := r.session.TakeAll(ctx, r.session.RecoveryFrom(armed)); err != nil {
+		return err
+	}
+	return r.session.Collect()
+}

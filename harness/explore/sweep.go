@@ -1,0 +1,288 @@
+package explore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
+	"github.com/snapback/snapback/harness/target"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/storage"
+)
+
+// Sweep kills a process before and after every operation on storage of a checkpoint, one
+// checkpoint after the other. The job comes back each time; if it has finished, the sweep
+// submits another one. After a JobManager was killed the sweep resumes the job.
+type Sweep struct {
+	Target  target.Target // its clusters are [target.Tapped]
+	Seed    uint64
+	Dir     string // directory for the cluster
+	History io.Writer
+	Kill    faults.Process // which process is killed; for [Task] the operation fails instead
+	Every   int            // sweeps one operation in so many; 0: each
+	Timeout time.Duration  // limit on the whole sweep, in wall-clock time
+}
+
+// Task is the cheapest process to kill. The operation fails, and with it the task that
+// performs the operation, or the checkpoint.
+const Task faults.Process = "task"
+
+// Swept is what became of one operation.
+type Swept struct {
+	Fault      string         `json:"fault"`
+	Operation  string         `json:"operation"`
+	Phase      faults.Phase   `json:"phase"`
+	Checkpoint int64          `json:"checkpoint"` // the checkpoint in progress
+	Restored   int64          `json:"restored"`   // the checkpoint that the job was restored from; 0: it continued without
+	Took       time.Duration  `json:"took_ns"`    // until the job ran again
+	Verdict    oracle.Verdict `json:"verdict"`
+
+	when faults.When // the process was killed
+}
+
+// A checkpoint may not have the operation that a sweep waits for. The sweep waits for this
+// many checkpoints, for this long, and ends after this many operations in a row that none had.
+const (
+	checkpointsWithout = 6
+	fireWithin         = 10 * time.Second
+	absentMax          = 2
+)
+
+// sweeping is a sweep in progress.
+type sweeping struct {
+	session *run.Session
+	history *history.History // of the session
+	tapped  target.Tapped
+	ctx     context.Context
+	kill    faults.Process
+	current string // the job that runs
+	jobs    int
+	swept   []Swept
+}
+
+// Run sweeps with the scenario's workload, cluster and job; it does not take the scenario's
+// steps. It calls done with each operation. The result is that of the whole sweep.
+func (c Sweep) Run(ctx context.Context, s scenarios.Scenario, done func(Swept)) ([]Swept, run.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	s.Requirements = []string{"REC-01", "REC-02", "REC-03", "LIV-01"}
+	if c.Kill == faults.JobManager { // then the sweep resumes the job, as a user would
+		s.Requirements[0] = "REC-04"
+	}
+	result := run.NewResult(c.Target, c.Seed, s)
+	result.Tries, result.Dir = 1, c.Dir
+	began := time.Now()
+	session, err := run.Setup{Target: c.Target, Seed: c.Seed, Try: 1, Dir: c.Dir, History: c.History, Progress: func(string) {}}.Begin(ctx, s)
+	if err != nil {
+		return nil, result, err
+	}
+	sweep := &sweeping{session: session, history: session.History(), ctx: ctx, kill: c.Kill}
+	err = sweep.all(max(1, c.Every), done)
+	err = errors.Join(err, session.Collect(), session.Close())
+	result.Judge(session.History(), err)
+	result.Took = time.Since(began)
+	return sweep.swept, result, nil
+}
+
+// all sweeps one operation after the other until checkpoints have no more. Tasks write side by
+// side, so an operation has another number in each checkpoint, and the sweep may miss a phase
+// that has a single operation. Such a phase is then swept by its name.
+func (s *sweeping) all(every int, done func(Swept)) error {
+	var ok bool
+	if s.tapped, ok = s.session.Cluster().(target.Tapped); !ok {
+		return errors.New("the operations of the target on storage cannot be seen")
+	}
+	for step, absent := 1, 0; absent < absentMax; step += every {
+		found, err := s.sweep(s.faultsAt(faults.Operation{Kind: faults.Change, Step: step}), done)
+		if err != nil {
+			return err
+		}
+		absent++
+		if found {
+			absent = 0
+		}
+	}
+	for _, phase := range faults.Phases() {
+		for _, fault := range s.faultsAt(faults.Operation{Kind: faults.Change, Phase: phase}) {
+			if s.sweptIn(phase, fault.Moment.When) {
+				continue
+			}
+			if _, err := s.sweep([]faults.Fault{fault}, done); err != nil {
+				return err
+			}
+		}
+	}
+	return s.await(scenarios.Await{Job: s.current, Status: storage.Finished})
+}
+
+// sweep sweeps with the faults, and says whether any checkpoint had their operation.
+func (s *sweeping) sweep(at []faults.Fault, done func(Swept)) (found bool, err error) {
+	for _, fault := range at {
+		swept, err := s.one(fault)
+		if err != nil {
+			return found, err
+		}
+		if swept.Verdict == oracle.Void {
+			continue
+		}
+		found = true
+		s.swept = append(s.swept, swept)
+		done(swept)
+	}
+	return found, nil
+}
+
+func (s *sweeping) sweptIn(phase faults.Phase, when faults.When) bool {
+	return slices.ContainsFunc(s.swept, func(o Swept) bool { return o.Phase == phase && o.when == when })
+}
+
+// faultsAt lists the faults of one operation.
+func (s *sweeping) faultsAt(operation faults.Operation) []faults.Fault {
+	fault := faults.Fault{Action: faults.Kill, Process: s.kill, Moment: faults.Moment{Operation: operation}}
+	if s.kill == Task {
+		fault.Action, fault.Process, fault.Detail, fault.Moment.When = faults.Fail, "", "EIO", faults.On
+		return []faults.Fault{fault}
+	}
+	before, after := fault, fault
+	before.Moment.When, after.Moment.When = faults.Before, faults.After
+	return []faults.Fault{before, after}
+}
+
+// next submits another job, unless one runs.
+func (s *sweeping) next() error {
+	if job, ok := s.history.Job(s.current); ok && !s.status(job).Terminal() {
+		return nil
+	}
+	if err := s.submitNext(""); err != nil {
+		return err
+	}
+	return s.await(scenarios.Await{Job: s.current, Completed: 1})
+}
+
+// one kills at an operation, and lets the job come back. If the job finishes first and has no
+// more checkpoints, another job has.
+func (s *sweeping) one(fault faults.Fault) (Swept, error) {
+	swept := Swept{Fault: fault.String(), Verdict: oracle.Void, when: fault.Moment.When}
+	cluster := s.session.Cluster()
+	until, without := cluster.Now()+fireWithin, 0
+	for cluster.Now() < until && without < checkpointsWithout {
+		if err := s.next(); err != nil {
+			return swept, err
+		}
+		if err := s.session.Arm(s.ctx, fault); err != nil {
+			return swept, err
+		}
+		job, _ := s.history.Job(s.current)
+		fired, ended := s.history.Fired(swept.Fault), false
+		for seen := len(s.history.Events); len(fired) == 0 && !ended && without < checkpointsWithout && cluster.Now() < until; {
+			if err := s.session.Step(s.ctx); err != nil {
+				return swept, err
+			}
+			without += completed(s.history.Events[seen:])
+			if len(s.history.Events) > seen {
+				seen = len(s.history.Events)
+				fired, ended = s.history.Fired(swept.Fault), s.status(job).Terminal()
+			}
+		}
+		s.tapped.Tap().Disarm()
+		if len(fired) > 0 {
+			return s.comesBack(swept, fired[0])
+		}
+	}
+	return swept, nil
+}
+
+// completed counts the checkpoints that were completed.
+func completed(events []history.Event) (n int) {
+	for _, e := range events {
+		if e.Kind == history.Completed {
+			n++
+		}
+	}
+	return n
+}
+
+// comesBack waits for the job to run again, and then for another checkpoint. It waits for no
+// checkpoint after a TaskManager was killed before its operation: the next kill strikes in the
+// first checkpoint.
+func (s *sweeping) comesBack(swept Swept, fired history.Event) (Swept, error) {
+	swept.Operation, swept.Phase = fired.Operation, faults.Phase(fired.Phase)
+	_, swept.Checkpoint, _ = s.history.InProgress(fired.Number)
+	job, err := s.startAgain()
+	if err != nil {
+		return swept, err
+	}
+	wentOn := false
+	ranAgain := func() bool {
+		for _, e := range s.history.Events[fired.Number:] {
+			switch {
+			case e.Kind == history.Restored:
+				swept.Restored = e.Checkpoint
+			case e.Kind == history.Status && e.Status == storage.Running && e.ID == job.ID:
+				swept.Took = e.At() - fired.At()
+				return true
+			case s.kill == Task && swept.Restored == 0 && e.Kind == history.Completed && e.Checkpoint > swept.Checkpoint:
+				wentOn = true
+				return true
+			}
+		}
+		return s.status(job).Terminal()
+	}
+	if err := s.session.Until(s.ctx, "job "+s.current+" to run again", ranAgain); err != nil {
+		return swept, err
+	}
+	swept.Verdict = oracle.Pass
+	if swept.Took == 0 && !wentOn && s.status(job) != storage.Finished {
+		swept.Verdict = oracle.Fail
+	}
+	if s.kill == faults.TaskManager && swept.when == faults.Before {
+		return swept, nil
+	}
+	if err := s.session.UntilOrEnd(s.ctx, "another checkpoint", job, func() bool {
+		completed := s.history.Completed(job.ID, s.history.End())
+		return len(completed) > 0 && completed[len(completed)-1] > swept.Restored
+	}); err != nil && !errors.Is(err, run.ErrGaveUp) {
+		return swept, err
+	}
+	return swept, nil
+}
+
+// startAgain starts the process that was killed. If it was the JobManager, the job is lost, and
+// the sweep resumes it as a user would. It returns the job that is to run.
+func (s *sweeping) startAgain() (history.Job, error) {
+	if s.kill != Task {
+		if err := s.session.Take(s.ctx, scenarios.Step{Start: string(s.kill)}); err != nil {
+			return history.Job{}, err
+		}
+	}
+	if s.kill == faults.JobManager {
+		if err := s.submitNext(s.current); err != nil {
+			return history.Job{}, err
+		}
+	}
+	job, _ := s.history.Job(s.current)
+	return job, nil
+}
+
+// submitNext submits the next job. It resumes from the job that is named, if one is.
+func (s *sweeping) submitNext(resumed string) error {
+	s.jobs++
+	s.current = fmt.Sprintf("job-%d", s.jobs)
+	return s.session.Take(s.ctx, scenarios.Step{Submit: &scenarios.Submit{Job: s.current, Restore: resumed}})
+}
+
+func (s *sweeping) await(await scenarios.Await) error {
+	return s.session.Take(s.ctx, scenarios.Step{Await: &await})
+}
+
+func (s *sweeping) status(job history.Job) storage.JobStatus {
+	status, _ := s.history.Status(job.ID)
+	return status
+}

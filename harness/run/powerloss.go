@@ -1,0 +1,167 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strings"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/target"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// errPowerLost ends a step in the middle of which the power was lost.
+var errPowerLost = errors.New("the power was lost")
+
+// PowerLossModel is the model by which power losses of a level choose what they leave.
+func PowerLossModel(level filesystem.Level) filesystem.Model {
+	return filesystem.Model{Level: level, TearsMax: 3}
+}
+
+// powerLoss is a power loss that fired.
+type powerLoss struct {
+	fault    faults.Fault
+	survivor target.Target
+}
+
+// losePower ends every process, and keeps of storage what the power loss leaves at this
+// moment.
+func (r *Session) losePower(ctx context.Context, fault faults.Fault) error {
+	durable, err := capability[target.Durable](r)
+	if err != nil {
+		return err
+	}
+	model := PowerLossModel(filesystem.Level(fault.Detail))
+	durable.Disk(func(disk *filesystem.Memory) {
+		left := disk.Crash(model, filesystem.State(uint64(fault.Amount)))
+		r.lost = &powerLoss{fault, durable.AfterPowerLoss(left)}
+	})
+	return r.killAll(ctx)
+}
+
+// restorePower starts the next cluster after a power loss.
+func (r *Session) restorePower(ctx context.Context) error {
+	lost := *r.lost
+	r.lost = nil
+	failed := r.cluster.Close()
+	r.cluster = nil
+	if failed != nil {
+		return failed
+	}
+	return r.StartAgain(ctx, lost.survivor, uint64(lost.fault.Amount))
+}
+
+// StartAgain starts a cluster on what a power loss left, and writes down what that is. If the
+// cluster does not start, the session has none.
+func (r *Session) StartAgain(ctx context.Context, survivor target.Target, state uint64) error {
+	r.cluster = nil
+	hash := fnv.New64a()
+	_, _ = fmt.Fprintf(hash, "%d after a power loss, state %d", r.seed, state) // cannot fail
+	r.spec.Seed = hash.Sum64()
+	cluster, err := survivor.Start(ctx, r.spec)
+	if err != nil {
+		return fmt.Errorf("start a cluster after the power loss: %w", err)
+	}
+	r.cluster = cluster
+	tree, err := r.tree()
+	if err != nil {
+		return err
+	}
+	r.record(history.Event{Kind: history.Storage, Label: history.AfterPowerLoss, Tree: tree})
+	return r.audit(history.AfterPowerLoss, tree)
+}
+
+// Fork returns a session of another scenario in which the power is lost now, while this
+// session continues. Its history begins with what happened so far and with the event of the
+// power loss. Give it a cluster with [Session.StartAgain].
+func (r *Session) Fork(s scenarios.Scenario, loss history.Event) *Session {
+	header := r.history.Header
+	header.Scenario = s
+	fork := newSession(s, r.history.Fork(header), r.seed, func(string) {})
+	fork.spec = r.spec
+	fork.spec.Observe = fork.observe
+	fork.cluster = r.cluster // for its clock
+	fork.record(loss)
+	fork.cluster = nil
+	return fork
+}
+
+// recovered is added to the name of a job that the session brings back.
+const recovered = "-recovered-"
+
+// comeBack brings a job back after a power loss. With high availability the job comes back by
+// itself; without it, the session resumes the job as a user would, from the newest that there
+// is. A job that had ended stays ended, and so does one that the scenario had replaced.
+func (r *Session) comeBack(ctx context.Context, name string) error {
+	job, submitted := r.history.Job(name)
+	if !submitted || job.ID == "" {
+		return nil
+	}
+	family := []history.Job{job} // the job, and what earlier power losses made of it
+	for _, j := range r.history.Jobs() {
+		switch {
+		case strings.HasPrefix(j.Name, name+recovered):
+			family = append(family, j)
+		case j.From == name && j.ID != "":
+			return nil
+		}
+	}
+	if slices.ContainsFunc(family, func(j history.Job) bool { return r.status(j).Terminal() }) {
+		return nil
+	}
+	if r.scenario.Cluster.JobManagers > 0 {
+		return r.awaitEnd(ctx, job)
+	}
+	submit, err := r.newestOf(family)
+	if err != nil {
+		return err
+	}
+	submit.Job = fmt.Sprintf("%s%s%d", name, recovered, len(family))
+	if err := r.submit(ctx, submit); err != nil {
+		return err
+	}
+	again, _ := r.history.Job(submit.Job)
+	return r.awaitEnd(ctx, again)
+}
+
+// newestOf says what a job resumes from after power losses: the newest checkpoint of all its
+// runs, or a savepoint that is newer.
+func (r *Session) newestOf(family []history.Job) (scenarios.Submit, error) {
+	submit, newest := scenarios.Submit{Restore: family[0].Name, From: scenarios.ToNothing}, family[0].Checkpoint
+	if family[0].Path != "" {
+		submit.From = scenarios.ToOrigin
+	}
+	for _, j := range family {
+		completed, err := storage.CheckpointIDs(r.cluster.Files(), filesystem.Join(r.cluster.Root(), j.ID))
+		if err := filesystem.IgnoreNotExist(err); err != nil {
+			return submit, err
+		}
+		if len(completed) > 0 && completed[0] > newest {
+			submit, newest = scenarios.Submit{Restore: j.Name}, completed[0]
+		}
+		for _, e := range r.history.Events {
+			if e.Kind == history.Savepointed && e.ID == j.ID && e.Checkpoint > newest {
+				submit, newest = scenarios.Submit{Restore: j.Name, From: scenarios.ToSavepoint}, e.Checkpoint
+			}
+		}
+	}
+	return submit, nil
+}
+
+// awaitEnd waits until a job has finished. A job that was asked to end in another way may end
+// in any.
+func (r *Session) awaitEnd(ctx context.Context, job history.Job) error {
+	asked := slices.ContainsFunc(r.history.Events, func(e history.Event) bool {
+		return e.Job == job.Name && (e.Kind == history.Cancel || e.Kind == history.Fail || e.Kind == history.Suspend)
+	})
+	if !asked {
+		return r.await(ctx, scenarios.Await{Job: job.Name, Status: storage.Finished})
+	}
+	return r.Until(ctx, "job "+job.Name+" to end", func() bool { return r.status(job).Terminal() })
+}

@@ -1,0 +1,166 @@
+// Package run runs one scenario on one cluster: it takes the steps, lets the faults fire,
+// gathers the evidence, and asks package oracle for the verdict.
+//
+// It knows no engine and trusts none: it uses what package target describes. To run many
+// scenarios in search of a failure is the task of package explore, which drives a [Session].
+//
+// Start with [Runner]; a [Session] is one run in progress.
+package run
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/target"
+	"github.com/snapback/snapback/scenarios"
+)
+
+// TriesMax is how often a scenario is tried until it proves something.
+const TriesMax = 10
+
+// HistoryName is the name of the history file in a scenario's directory.
+const HistoryName = "history.jsonl"
+
+// Runner runs scenarios on one target.
+type Runner struct {
+	Target   target.Target
+	Seed     uint64
+	Dir      string        // the run directory; empty: nothing is written
+	Parallel int           // scenarios at a time
+	Tries    int           // tries of one scenario until it proves something; 0: [TriesMax]
+	Timeout  time.Duration // limit on one try of one scenario, in wall-clock time
+
+	// Progress receives messages for people. Several goroutines may call it.
+	Progress func(scenario, what string)
+}
+
+// Run runs the scenarios and returns their results, in their order. It calls done with each
+// result as soon as it exists.
+func (r *Runner) Run(ctx context.Context, chosen []scenarios.Scenario, done func(Result)) []Result {
+	results := make([]Result, len(chosen))
+	var group errgroup.Group
+	group.SetLimit(max(1, r.Parallel))
+	for i, s := range chosen {
+		group.Go(func() error {
+			results[i], _ = r.RunOne(ctx, s)
+			done(results[i])
+			return nil
+		})
+	}
+	_ = group.Wait() // no function returns an error
+	return results
+}
+
+// RunOne runs one scenario. It also returns the history of the last try; nil if there is none.
+func (r *Runner) RunOne(ctx context.Context, s scenarios.Scenario) (result Result, last *history.History) {
+	began := time.Now()
+	result = NewResult(r.Target, r.Seed, s)
+	if unclaimed := target.Unclaimed(r.Target, s); len(unclaimed) > 0 {
+		result.Reason = fmt.Sprintf("the target does not claim %s", unclaimed[0])
+		return result, nil
+	}
+	tries := cmp.Or(r.Tries, TriesMax)
+	for try := 1; try <= tries; try++ {
+		result.Tries = try
+		result.Dir = filepath.Join(r.Dir, filepath.FromSlash(s.Name), fmt.Sprintf("try-%d", try))
+		digest := sha256.New()
+		h, err := r.try(ctx, s, try, result.Dir, digest)
+		last = h
+		result.History = hex.EncodeToString(digest.Sum(nil))
+		if h == nil {
+			result.Verdict, result.Reason = oracle.Error, err.Error()
+			break
+		}
+		void := result.Judge(h, err)
+		if err != nil || void == "" {
+			break
+		}
+		r.progress(s.Name, fmt.Sprintf("try %d of %d proved nothing: %s", try, tries, void))
+	}
+	result.Took = time.Since(began)
+	return result, last
+}
+
+// try runs a scenario once, on a cluster of its own. It returns a history that can be judged,
+// an error that ended the run early, or both. It writes the history to out and, if the runner
+// has a directory, to a file.
+func (r *Runner) try(ctx context.Context, s scenarios.Scenario, try int, dir string, out io.Writer) (recorded *history.History, err error) {
+	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
+	defer cancel()
+	defer Recover(&err)
+	if r.Dir != "" {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, err
+		}
+		file, failed := os.Create(filepath.Join(dir, HistoryName))
+		if failed != nil {
+			return nil, failed
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+		out = io.MultiWriter(out, file)
+	}
+
+	setup := Setup{Target: r.Target, Seed: r.Seed, Try: try, Dir: dir, History: out, Progress: func(what string) { r.progress(s.Name, what) }}
+	session, err := setup.Begin(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, session.Close()) }()
+	err = r.explain(ctx, session.TakeAll(ctx, 0))
+	if session.cluster == nil { // the power was lost, and the next cluster did not start
+		return nil, err
+	}
+	if collected := session.Collect(); collected != nil {
+		return nil, errors.Join(err, collected)
+	}
+	return session.History(), err
+}
+
+// explain says why a run ended early.
+func (r *Runner) explain(ctx context.Context, err error) error {
+	switch cause := context.Cause(ctx); {
+	case err == nil:
+		return nil
+	case errors.Is(cause, context.DeadlineExceeded):
+		return fmt.Errorf("not done after %s (--timeout): %w", r.Timeout, err)
+	case cause != nil:
+		return fmt.Errorf("stopped: %w", cause)
+	default:
+		return err
+	}
+}
+
+func (r *Runner) progress(scenario, what string) {
+	if r.Progress != nil {
+		r.Progress(scenario, what)
+	}
+}
+
+// Recover, deferred, turns a panic into an error: one scenario fails, and the others go on.
+func Recover(err *error) {
+	if cause := recover(); cause != nil {
+		*err = fmt.Errorf("a mistake in this program: %v\n%s", cause, debug.Stack())
+	}
+}
+
+// deriveSeed gives each try of each scenario a seed of its own. So a scenario runs alike
+// alone and among others.
+func deriveSeed(seed uint64, scenario string, try int) uint64 {
+	hash := fnv.New64a()
+	_, _ = fmt.Fprintf(hash, "%d %s %d", seed, scenario, try) // cannot fail
+	return hash.Sum64()
+}

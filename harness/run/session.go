@@ -1,0 +1,237 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/target"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// ErrGaveUp ends a run whose scenario waited in vain. The history says for what.
+var ErrGaveUp = errors.New("gave up")
+
+// Session is one try of a scenario, in progress. One goroutine uses it.
+type Session struct {
+	scenario scenarios.Scenario
+	history  *history.Recorder
+	seed     uint64
+	rand     *rand.Rand
+	progress func(string)
+	spec     target.Spec
+	cluster  target.Cluster // nil after a power loss, if the next one did not start
+	armed    []faults.Fault // by steps that do not wait for them
+	lost     *powerLoss     // that fired, until the next cluster is started
+	failed   error          // of writing the history, or of a fault in the middle of an operation
+}
+
+// Setup is what a session begins with.
+type Setup struct {
+	Target   target.Target
+	Seed     uint64 // of all runs; the session derives its own from it
+	Try      int    // from 1
+	Dir      string // directory for the cluster
+	History  io.Writer
+	Progress func(string) // receives messages for people
+}
+
+// Begin starts a cluster for a run of a scenario.
+func (b Setup) Begin(ctx context.Context, s scenarios.Scenario) (*Session, error) {
+	seed := deriveSeed(b.Seed, s.Name, b.Try)
+	s.Workload.Seed = int64(seed >> 33)
+	recorder, err := history.NewRecorder(b.History, history.Header{Scenario: s, Target: b.Target.Describe(), Seed: b.Seed, Try: b.Try})
+	if err != nil {
+		return nil, err
+	}
+	session := newSession(s, recorder, seed, b.Progress)
+	session.spec = target.Spec{Cluster: s.Cluster, Dir: b.Dir, Seed: seed, Needs: s.Features, Observe: session.observe}
+	if session.cluster, err = b.Target.Start(ctx, session.spec); err != nil {
+		return nil, fmt.Errorf("start a cluster: %w", err)
+	}
+	return session, nil
+}
+
+func newSession(s scenarios.Scenario, recorder *history.Recorder, seed uint64, progress func(string)) *Session {
+	return &Session{scenario: s, history: recorder, seed: seed, rand: rand.New(rand.NewPCG(seed, 0xfa17)), progress: progress}
+}
+
+// Scenario is what the session runs, with the seed of its workload.
+func (r *Session) Scenario() scenarios.Scenario { return r.scenario }
+
+// History is what happened so far.
+func (r *Session) History() *history.History { return &r.history.History }
+
+// Cluster is the cluster that runs now.
+func (r *Session) Cluster() target.Cluster { return r.cluster }
+
+// Failed is an error of the harness that a step could not return, or nil.
+func (r *Session) Failed() error { return r.failed }
+
+// Close closes the cluster, if one runs.
+func (r *Session) Close() error {
+	if r.cluster == nil {
+		return nil
+	}
+	return r.cluster.Close()
+}
+
+// TakeAll takes the scenario's steps from the given index on, until one waited in vain. After
+// a power loss that was armed before, it goes on with the steps that bring the jobs back.
+func (r *Session) TakeAll(ctx context.Context, from int) error {
+	for i := from; i < len(r.scenario.Steps); i++ {
+		step := r.scenario.Steps[i]
+		err := r.Take(ctx, step)
+		switch {
+		case r.lost != nil:
+			if step.Fault == nil || *step.Fault != r.lost.fault {
+				i = r.RecoveryFrom(i) - 1
+			}
+			err = r.restorePower(ctx)
+		case errors.Is(err, ErrGaveUp):
+			return nil // the history says so, and what comes next cannot be judged
+		}
+		if err != nil {
+			return fmt.Errorf("step %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+// RecoveryFrom returns the index of the first step, from the given one on, that brings a job
+// back or arms a fault for that time.
+func (r *Session) RecoveryFrom(from int) int {
+	steps, at := r.scenario.Steps, from
+	for at < len(steps) && steps[at].Recover == "" {
+		at++
+	}
+	for at-1 > from && at < len(steps) && steps[at-1].Arm != nil {
+		at--
+	}
+	return at
+}
+
+// Take takes one step. The error is [ErrGaveUp] if the step waited in vain.
+func (r *Session) Take(ctx context.Context, step scenarios.Step) error {
+	switch {
+	case step.Submit != nil:
+		return r.submit(ctx, *step.Submit)
+	case step.Await != nil:
+		return r.await(ctx, *step.Await)
+	case step.Fault != nil:
+		return r.fire(ctx, *step.Fault)
+	case step.Arm != nil:
+		r.armed = append(r.armed, *step.Arm)
+		return r.Arm(ctx, *step.Arm)
+	case step.Recover != "":
+		return r.comeBack(ctx, step.Recover)
+	case step.Start != "":
+		return r.start(ctx, faults.Process(step.Start))
+	case step.Checkpoint != "":
+		return r.checkpoint(ctx, step.Checkpoint)
+	case step.Cancel != "":
+		return r.cancel(ctx, step.Cancel)
+	case step.Fail != "":
+		return r.fail(step.Fail)
+	case step.Savepoint != nil:
+		return r.savepoint(ctx, *step.Savepoint)
+	case step.Suspend != "":
+		return r.suspend(ctx, step.Suspend)
+	default:
+		return r.settle(ctx, step.Record)
+	}
+}
+
+// Collect writes down what the jobs put out, and removes what the session itself made on the
+// cluster's storage.
+func (r *Session) Collect() error {
+	for _, job := range r.history.Jobs() {
+		if err := r.collect(job.Name); err != nil {
+			return fmt.Errorf("collect the output of job %s: %w", job.Name, err)
+		}
+	}
+	return errors.Join(r.failed, filesystem.RemoveAll(r.cluster.Files(), r.interrupted()))
+}
+
+// interrupted is the directory in which the session puts what a crash would leave of a
+// checkpoint. Its name is this run's own, since others may use the same storage.
+func (r *Session) interrupted() string {
+	return filesystem.Join(r.cluster.Root(), fmt.Sprintf("interrupted-%016x", r.seed))
+}
+
+// dir is the directory of a job's workload.
+func (r *Session) dir(job string) string { return filesystem.Join(r.cluster.Work(), job) }
+
+// over says whether a job has ended for good.
+func (r *Session) over(job history.Job) bool { return r.scenario.Over(r.status(job)) }
+
+// status is the job's status when it was last observed.
+func (r *Session) status(job history.Job) storage.JobStatus {
+	status, _ := r.history.Status(job.ID)
+	return status
+}
+
+// observe writes down what a cluster saw.
+func (r *Session) observe(event history.Event) {
+	r.record(event)
+	switch event.Kind {
+	case history.Completed:
+		r.progress(fmt.Sprintf("checkpoint %d completed", event.Checkpoint))
+	case history.Restored:
+		r.progress(fmt.Sprintf("restored from checkpoint %d", event.Checkpoint))
+	case history.Status:
+		r.progress(fmt.Sprintf("the job is %s", event.Status))
+	}
+}
+
+func (r *Session) record(event history.Event) {
+	var at time.Duration
+	if r.cluster != nil {
+		at = r.cluster.Now()
+	}
+	if err := r.history.Record(at, event); err != nil && r.failed == nil {
+		r.failed = fmt.Errorf("write the history: %w", err)
+	}
+}
+
+// missed ends a run that proves nothing, though nobody is at fault.
+func (r *Session) missed(why string) error {
+	r.record(history.Event{Kind: history.Missed, Error: why})
+	r.progress(why)
+	return ErrGaveUp
+}
+
+// giveUp writes down what the session waited for in vain, and what is stuck.
+func (r *Session) giveUp(what string, job history.Job) error {
+	stuck := fmt.Sprintf("job %s is %s", job.Name, r.status(job))
+	for _, e := range slices.Backward(r.history.Events) {
+		if e.Kind == history.Status && e.ID == job.ID && e.Error != "" {
+			stuck += ": " + e.Error
+			break
+		}
+	}
+	if completed := r.history.Completed(job.ID, r.history.End()); len(completed) > 0 {
+		stuck += fmt.Sprintf("; the last checkpoint it completed is %d", completed[len(completed)-1])
+	}
+	r.record(history.Event{Kind: history.GaveUp, Label: what, Error: stuck})
+	r.progress("gave up waiting for " + what + ": " + stuck)
+	return ErrGaveUp
+}
+
+// capability returns an interface of the cluster. The features of a target say which ones its
+// clusters have, and a scenario that needs another one is skipped before it starts.
+func capability[C any](r *Session) (C, error) {
+	c, ok := r.cluster.(C)
+	if !ok {
+		return c, fmt.Errorf("the cluster (%T) is not of the type that its target describes", r.cluster)
+	}
+	return c, nil
+}

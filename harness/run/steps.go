@@ -1,0 +1,235 @@
+package run
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/target"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/scenarios/workload"
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// start starts the processes of a kind that are missing.
+func (r *Session) start(ctx context.Context, kind faults.Process) error {
+	if kind == faults.JobManager {
+		jobManagers, err := capability[target.JobManagers](r)
+		if err != nil {
+			return err
+		}
+		r.progress("starting a JobManager")
+		r.record(history.Event{Kind: history.Started, Process: string(kind)})
+		return jobManagers.StartJobManagers(ctx)
+	}
+	killer, err := capability[target.Killer](r)
+	if err != nil {
+		return err
+	}
+	r.progress("starting a TaskManager")
+	before := slices.Clone(killer.TaskManagers())
+	if err := killer.StartTaskManagers(ctx); err != nil {
+		return err
+	}
+	for _, name := range killer.TaskManagers() {
+		if !slices.Contains(before, name) {
+			r.record(history.Event{Kind: history.Started, Process: name})
+		}
+	}
+	return nil
+}
+
+func (r *Session) submit(ctx context.Context, submit scenarios.Submit) error {
+	submission := target.Submission{
+		Name: submit.Job, Job: r.scenario.Job, Workload: r.scenario.Workload, Dir: r.dir(submit.Job), ClaimMode: submit.ClaimMode,
+	}
+	if submit.Parallelism > 0 {
+		submission.Job.Parallelism = submit.Parallelism
+	}
+	var checkpoint int64
+	if submit.Restore != "" && submit.From != scenarios.ToNothing {
+		var err error
+		if checkpoint, submission.Restore, err = r.pointer(submit); err != nil {
+			return err
+		}
+		r.progress(fmt.Sprintf("resuming job %s from %s", submit.Job, storage.CheckpointName(checkpoint)))
+	}
+	if submit.Refused {
+		if err := r.settle(ctx, "before "+submit.Job); err != nil {
+			return err
+		}
+	}
+	r.record(history.Event{
+		Kind: history.Submit, Job: submit.Job, From: submit.Restore, Path: submission.Restore, Checkpoint: checkpoint,
+	})
+	id, err := r.cluster.Submit(ctx, submission)
+	var refused *target.RefusedError
+	switch {
+	case errors.As(err, &refused):
+		r.progress(fmt.Sprintf("job %s was refused", submit.Job))
+		r.record(history.Event{Kind: history.Refused, Job: submit.Job, Error: refused.Why})
+		if submit.Restore == "" {
+			return err // nothing but a mistake of ours can be the reason
+		}
+	case err != nil:
+		return err
+	default:
+		r.record(history.Event{Kind: history.Accepted, Job: submit.Job, ID: id})
+	}
+	if submit.Refused {
+		return r.settle(ctx, "after "+submit.Job)
+	}
+	if refused != nil {
+		return ErrGaveUp // the oracles will find the refusal
+	}
+	return nil
+}
+
+// pointer finds the checkpoint or savepoint that a job resumes from.
+func (r *Session) pointer(submit scenarios.Submit) (checkpoint int64, location string, err error) {
+	from, _ := r.history.Job(submit.Restore)
+	switch submit.From {
+	case scenarios.ToSavepoint:
+		return r.savepointOf(submit.Restore)
+	case scenarios.ToOrigin:
+		return from.Checkpoint, from.Path, nil
+	}
+	dir := filesystem.Join(r.cluster.Root(), from.ID)
+	completed, err := storage.CheckpointIDs(r.cluster.Files(), dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, "", err
+	}
+	if len(completed) == 0 {
+		return 0, "", r.giveUp(fmt.Sprintf("a completed checkpoint of job %s to resume from", submit.Restore), from)
+	}
+	newest := completed[0]
+	if submit.From == scenarios.ToCheckpoint {
+		return newest, filesystem.Join(dir, storage.CheckpointName(newest)), nil
+	}
+	// A crash leaves this of a checkpoint: its directory, with state but without _metadata.
+	// The session makes it outside of every job's directory.
+	location = filesystem.Join(r.interrupted(), storage.CheckpointName(newest+1))
+	if err := r.cluster.Files().MkdirAll(location); err != nil {
+		return 0, "", err
+	}
+	err = filesystem.WriteFile(r.cluster.Files(), filesystem.Join(location, "state"), []byte("state"))
+	return newest + 1, location, err
+}
+
+// savepointOf finds the newest complete savepoint of a job.
+func (r *Session) savepointOf(job string) (checkpoint int64, location string, err error) {
+	of, _ := r.history.Job(job)
+	for _, e := range slices.Backward(r.history.Events) {
+		if (e.Kind == history.Savepoint && e.Job == job && e.Error == "") || (e.Kind == history.Savepointed && e.ID == of.ID) {
+			found, err := storage.Resolve(r.cluster.Files(), e.Path)
+			return found.Checkpoint.ID, found.Location, err
+		}
+	}
+	return 0, "", r.giveUp(fmt.Sprintf("a savepoint of job %s to resume from", job), of)
+}
+
+func (r *Session) savepoint(ctx context.Context, take scenarios.TakeSavepoint) error {
+	savepointer, err := capability[target.Savepointer](r)
+	if err != nil {
+		return err
+	}
+	job, _ := r.history.Job(take.Job)
+	r.progress("taking a savepoint of job " + take.Job)
+	path, err := savepointer.Savepoint(ctx, job.ID, take.Stop)
+	event := history.Event{Kind: history.Savepoint, Job: take.Job, Label: string(take.Stop), Path: path}
+	var refused *target.RefusedError
+	if errors.As(err, &refused) {
+		event.Error, err = refused.Why, nil
+	}
+	if err != nil {
+		return err
+	}
+	r.record(event)
+	if event.Error != "" {
+		if finished, err := r.finishedMeanwhile(ctx, job); err != nil || finished {
+			return cmp.Or(err, r.missed(fmt.Sprintf("job %s was %s too soon for a savepoint", take.Job, storage.Finished)))
+		}
+	}
+	switch {
+	case take.Fails && event.Error == "":
+		return r.missed(fmt.Sprintf("the savepoint of job %s was taken, though it was to fail", take.Job))
+	case !take.Fails && event.Error != "" && take.Stop != scenarios.GoOn:
+		return ErrGaveUp // what comes next builds upon the savepoint
+	}
+	return nil
+}
+
+// finishedMeanwhile says whether a job has finished, after a while in which that can be
+// observed. If it has, nobody is to blame for a refusal.
+func (r *Session) finishedMeanwhile(ctx context.Context, job history.Job) (bool, error) {
+	err := r.pass(ctx, settleEvery)
+	return r.status(job) == storage.Finished, err
+}
+
+func (r *Session) suspend(ctx context.Context, name string) error {
+	suspender, err := capability[target.Suspender](r)
+	if err != nil {
+		return err
+	}
+	job, _ := r.history.Job(name)
+	r.progress("suspending job " + name)
+	r.record(history.Event{Kind: history.Suspend, Job: name})
+	var refused *target.RefusedError
+	if err := suspender.Suspend(ctx, job.ID); !errors.As(err, &refused) {
+		return err
+	}
+	return nil
+}
+
+func (r *Session) checkpoint(ctx context.Context, name string) error {
+	checkpointer, err := capability[target.Checkpointer](r)
+	if err != nil {
+		return err
+	}
+	job, _ := r.history.Job(name)
+	r.progress("taking a checkpoint of job " + name)
+	checkpoint, err := checkpointer.Checkpoint(ctx, job.ID)
+	var refused *target.RefusedError
+	switch {
+	case errors.As(err, &refused):
+		if finished, err := r.finishedMeanwhile(ctx, job); err != nil || finished {
+			return cmp.Or(err, r.missed(fmt.Sprintf("job %s was %s too soon for a checkpoint", name, storage.Finished)))
+		}
+		r.record(history.Event{Kind: history.Trigger, Job: name, Error: refused.Why})
+		return ErrGaveUp
+	case err != nil:
+		return err
+	}
+	r.record(history.Event{Kind: history.Trigger, Job: name, Checkpoint: checkpoint})
+	what := fmt.Sprintf("job %s to complete checkpoint %d", name, checkpoint)
+	return r.Until(ctx, what, func() bool { return slices.Contains(r.history.Completed(job.ID, r.history.End()), checkpoint) })
+}
+
+func (r *Session) cancel(ctx context.Context, name string) error {
+	job, _ := r.history.Job(name)
+	r.progress("canceling job " + name)
+	r.record(history.Event{Kind: history.Cancel, Job: name})
+	err := r.cluster.Cancel(ctx, job.ID)
+	var refused *target.RefusedError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	if finished, err := r.finishedMeanwhile(ctx, job); err != nil || finished {
+		return cmp.Or(err, r.missed(fmt.Sprintf("job %s was %s too soon to be canceled", name, storage.Finished)))
+	}
+	r.progress("the cancellation was refused: " + refused.Why)
+	return nil
+}
+
+// fail makes the job's own code fail.
+func (r *Session) fail(name string) error {
+	r.progress("making job " + name + " fail")
+	r.record(history.Event{Kind: history.Fail, Job: name})
+	return filesystem.WriteFile(r.cluster.Files(), filesystem.Join(r.dir(name), workload.FailName), nil)
+}

@@ -1,0 +1,246 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/faults/tap"
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/target"
+)
+
+// fire waits for a fault's moment, and makes it happen.
+func (r *Session) fire(ctx context.Context, fault faults.Fault) error {
+	moment := fault.Moment
+	jobs := r.history.Jobs()
+	last := jobs[len(jobs)-1]
+	switch moment.When {
+	case faults.Before, faults.After, faults.On:
+		fired := len(r.history.Fired(fault.String()))
+		if err := r.Arm(ctx, fault); err != nil {
+			return err
+		}
+		return r.UntilOrEnd(ctx, fault.String()+" to fire", last, func() bool { return len(r.history.Fired(fault.String())) > fired })
+	case faults.Given:
+		if err := r.UntilOrEnd(ctx, moment.Condition.String(), last, func() bool { return r.holds(moment.Condition) }); err != nil {
+			return err
+		}
+	case faults.DuringCheckpoint:
+		if err := r.beginCheckpoint(ctx, last); err != nil {
+			return err
+		}
+	case faults.Later:
+		if err := r.pass(ctx, moment.Later); err != nil {
+			return err
+		}
+		if fault.Action != faults.Resume && fault.Action != faults.Heal && r.over(last) {
+			return r.missed(fmt.Sprintf("job %s was %s too soon for %s", last.Name, r.status(last), fault))
+		}
+	}
+	return r.strike(ctx, fault)
+}
+
+// beginCheckpoint waits until a checkpoint has begun, and then for up to half of the time
+// that the workload's snapshot takes.
+func (r *Session) beginCheckpoint(ctx context.Context, last history.Job) error {
+	since := r.history.End()
+	begun := func() bool {
+		_, _, ok := r.history.InProgress(r.history.End())
+		return ok && slices.ContainsFunc(r.history.Events[since-1:], func(e history.Event) bool { return e.Kind == history.Triggered })
+	}
+	if err := r.UntilOrEnd(ctx, "a checkpoint to begin", last, begun); err != nil {
+		return err
+	}
+	return r.pass(ctx, time.Duration(r.rand.Int64N(int64(r.scenario.Workload.Snapshot/2)+1)))
+}
+
+// holds says whether the history meets a condition.
+func (r *Session) holds(c faults.Condition) bool {
+	seen := 0
+	for _, e := range r.history.Events {
+		if strings.EqualFold(string(e.Kind), c.Event) || (e.Kind == history.Fault && c.Event == "Fired") {
+			seen++
+		}
+	}
+	return seen >= c.Count
+}
+
+// Arm lets a fault fire at its operation on storage, while the steps continue.
+func (r *Session) Arm(ctx context.Context, fault faults.Fault) error {
+	tapped, err := capability[target.Tapped](r)
+	if err != nil {
+		return err
+	}
+	r.progress("armed " + fault.String())
+	tapped.Tap().Arm(fault, r.holds, func(o tap.Operation) (stopped bool) {
+		stopped, err := r.hit(ctx, fault, o)
+		r.failed = errors.Join(r.failed, err)
+		return stopped
+	})
+	return nil
+}
+
+// hit makes a fault happen in the middle of an operation. It returns whether the process that
+// performs the operation has ended with it.
+func (r *Session) hit(ctx context.Context, fault faults.Fault, o tap.Operation) (stopped bool, err error) {
+	event := history.Event{Kind: history.Fault, Fault: fault.String(), Process: o.Process, Operation: o.String(), Phase: string(o.Phase())}
+	switch {
+	case fault.OfOperation():
+		r.record(event)
+		return false, nil
+	case fault.Action == faults.PowerLoss:
+		event.Process = ""
+		r.record(event)
+		return true, r.losePower(ctx, fault)
+	case fault.Process == faults.Cluster:
+		event.Process = string(faults.Cluster)
+		r.record(event)
+		return true, r.killAll(ctx)
+	}
+	victim := o.Process
+	if !slices.Contains(r.running(fault.Process), victim) {
+		victim = r.victim(fault.Process)
+	}
+	if victim == "" {
+		r.record(history.Event{Kind: history.Missed, Error: fmt.Sprintf("there was no %s for %s", fault.Process, fault)})
+		return false, nil
+	}
+	event.Process = victim
+	r.record(event)
+	// A mount may know only the kind of the process. Then the victim performs the operation.
+	return fault.Action == faults.Kill && strings.HasPrefix(o.Process, string(fault.Process)), r.strikeAt(ctx, fault, victim)
+}
+
+// running names the processes of a kind; among JobManagers, only the one that leads.
+func (r *Session) running(kind faults.Process) []string {
+	if kind == faults.TaskManager {
+		if killer, ok := r.cluster.(target.Killer); ok {
+			return killer.TaskManagers()
+		}
+		return nil
+	}
+	jobManagers, ok := r.cluster.(target.JobManagers)
+	if !ok || jobManagers.JobManager() == "" {
+		return nil
+	}
+	return []string{jobManagers.JobManager()}
+}
+
+// victim chooses a process of a kind; empty if none runs.
+func (r *Session) victim(kind faults.Process) string {
+	running := r.running(kind)
+	if len(running) == 0 {
+		return ""
+	}
+	return running[r.rand.IntN(len(running))]
+}
+
+// strike makes a fault happen now.
+func (r *Session) strike(ctx context.Context, fault faults.Fault) error {
+	event := history.Event{Kind: history.Fault, Fault: fault.String()}
+	switch {
+	case fault.Action == faults.PowerLoss:
+		r.record(event)
+		return r.losePower(ctx, fault)
+	case fault.Action == faults.Resume:
+		pauser, err := capability[target.Pauser](r)
+		if err != nil {
+			return err
+		}
+		r.progress("letting all processes run again")
+		r.record(event)
+		return pauser.Resume(ctx)
+	case fault.Process == faults.Cluster || fault.Process == faults.Storage || fault.Action == faults.Heal:
+		event.Process = string(fault.Process)
+	default:
+		if event.Process = r.victim(fault.Process); event.Process == "" {
+			return r.missed(fmt.Sprintf("there was no %s for %s", fault.Process, fault))
+		}
+	}
+	r.progress(fault.Describe() + ": " + event.Process)
+	r.record(event)
+	return r.strikeAt(ctx, fault, event.Process)
+}
+
+// strikeAt does to a process what a fault says.
+func (r *Session) strikeAt(ctx context.Context, fault faults.Fault, victim string) error {
+	switch {
+	case fault.OfConnection():
+		return r.disturb(ctx, fault, victim)
+	case fault.Action == faults.Kill && fault.Process == faults.Cluster:
+		return r.killAll(ctx)
+	}
+	switch fault.Action {
+	case faults.Kill:
+		if err := do(r, func(c target.Killer) error { return c.Kill(ctx, victim) }); err != nil {
+			return err
+		}
+		return r.audit("", nil)
+	case faults.Pause:
+		return do(r, func(c target.Pauser) error { return c.Pause(ctx, victim) })
+	case faults.Slow:
+		return do(r, func(c target.Slower) error { return c.Slow(ctx, victim, fault.Amount) })
+	case faults.Jump:
+		return do(r, func(c target.ClockSetter) error { return c.Jump(ctx, victim, time.Duration(fault.Amount)) })
+	case faults.Drift:
+		return do(r, func(c target.ClockSetter) error { return c.Drift(ctx, victim, fault.Amount) })
+	}
+	return fmt.Errorf("%s: nothing does this to a process", fault)
+}
+
+// disturb does to connections what a fault says.
+func (r *Session) disturb(ctx context.Context, fault faults.Fault, end string) error {
+	if fault.Process == faults.Storage {
+		remote, err := capability[target.Remote](r)
+		if err != nil {
+			return err
+		}
+		end = remote.StorageEnd()
+	}
+	switch fault.Action {
+	case faults.Cut:
+		return do(r, func(c target.Partitioner) error { return c.Cut(ctx, end) })
+	case faults.Break:
+		return do(r, func(c target.Disturber) error { return c.Break(ctx, end) })
+	case faults.Lag:
+		return do(r, func(c target.Disturber) error { return c.Lag(ctx, end, time.Duration(fault.Amount)) })
+	case faults.Limit:
+		return do(r, func(c target.Limiter) error { return c.Limit(ctx, end, fault.Amount) })
+	case faults.Heal:
+		return do(r, func(c target.Healer) error { return c.Heal(ctx) })
+	}
+	return fmt.Errorf("%s: nothing does this to a connection", fault)
+}
+
+// do calls with an interface of the cluster.
+func do[C any](r *Session, call func(C) error) error {
+	c, err := capability[C](r)
+	if err != nil {
+		return err
+	}
+	return call(c)
+}
+
+// killAll ends every process of the cluster.
+func (r *Session) killAll(ctx context.Context) error {
+	r.progress("killing every process")
+	killer, err := capability[target.Killer](r)
+	if err != nil {
+		return err
+	}
+	jobManagers, err := capability[target.JobManagers](r)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Concat(killer.TaskManagers(), jobManagers.JobManagers()) {
+		if err := killer.Kill(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/storage"
+)
+
+// Until waits for a condition of the history, no longer than the scenario allows. What names
+// the condition. The error is [ErrGaveUp] if the session waited in vain.
+func (r *Session) Until(ctx context.Context, what string, holds func() bool) error {
+	r.progress("waiting for " + what)
+	deadline := r.cluster.Now() + r.scenario.Bound
+	seen := -1
+	for {
+		if len(r.history.Events) > seen {
+			if holds() {
+				return nil
+			}
+			seen = len(r.history.Events)
+		}
+		if r.cluster.Now() > deadline {
+			jobs := r.history.Jobs()
+			return r.giveUp(what, jobs[len(jobs)-1])
+		}
+		if err := r.Step(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// UntilOrEnd waits for something that only a job that is not over can do. If the job finished
+// first, the scenario came too late, and nobody is at fault.
+func (r *Session) UntilOrEnd(ctx context.Context, what string, job history.Job, holds func() bool) error {
+	if err := r.Until(ctx, what, func() bool { return holds() || r.over(job) }); err != nil || holds() {
+		return err
+	}
+	if r.status(job) != storage.Finished {
+		return r.giveUp(what, job)
+	}
+	return r.missed(fmt.Sprintf("job %s was %s too soon for %s", job.Name, storage.Finished, what))
+}
+
+// Step lets a moment pass. It is an error if the power is lost in it.
+func (r *Session) Step(ctx context.Context) error {
+	if err := r.cluster.Step(ctx); err != nil {
+		return err
+	}
+	if r.lost != nil {
+		return errPowerLost
+	}
+	return nil
+}
+
+// pass lets time go by.
+func (r *Session) pass(ctx context.Context, d time.Duration) error {
+	for at := r.cluster.Now() + d; r.cluster.Now() < at; {
+		if err := r.Step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Session) await(ctx context.Context, await scenarios.Await) error {
+	job, _ := r.history.Job(await.Job)
+	switch {
+	case await.Aborted > 0:
+		from := r.history.End() - 1
+		what := fmt.Sprintf("job %s to give up %d more checkpoints", await.Job, await.Aborted)
+		return r.UntilOrEnd(ctx, what, job, func() bool { return aborted(r.history.Events[from:], job.ID) >= await.Aborted })
+	case await.Status == "":
+		wanted := await.Completed
+		if await.More > 0 {
+			wanted = await.More + len(r.history.Completed(job.ID, r.history.End()))
+		}
+		what := fmt.Sprintf("job %s to complete %d checkpoints", await.Job, wanted)
+		return r.UntilOrEnd(ctx, what, job, func() bool { return len(r.history.Completed(job.ID, r.history.End())) >= wanted })
+	}
+	return r.awaitStatus(ctx, job, await.Status)
+}
+
+// awaitStatus waits for a job to have a status.
+func (r *Session) awaitStatus(ctx context.Context, job history.Job, wanted storage.JobStatus) error {
+	what := fmt.Sprintf("job %s to be %s", job.Name, wanted)
+	reached := func() bool { return r.status(job) == wanted }
+	if err := r.Until(ctx, what, func() bool { return reached() || r.over(job) }); err != nil {
+		return err
+	}
+	switch {
+	case reached():
+		return nil
+	case !wanted.Terminal() && r.status(job) == storage.Finished:
+		return r.missed(fmt.Sprintf("job %s was %s too soon for %s", job.Name, storage.Finished, what))
+	}
+	if waiting, armed := r.waiting(); armed {
+		return r.missed(fmt.Sprintf("%s never came, and what is waited for with it: %s", waiting, what))
+	}
+	return r.giveUp(what, job)
+}
+
+// waiting returns a fault that was armed and has not fired.
+func (r *Session) waiting() (fault faults.Fault, armed bool) {
+	for _, fault := range r.armed {
+		if len(r.history.Fired(fault.String())) == 0 {
+			return fault, true
+		}
+	}
+	return faults.Fault{}, false
+}
+
+// aborted counts the checkpoints of a job that were aborted.
+func aborted(events []history.Event, id string) (n int) {
+	for _, e := range events {
+		if e.Kind == history.Aborted && e.ID == id {
+			n++
+		}
+	}
+	return n
+}
