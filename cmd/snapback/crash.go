@@ -19,7 +19,6 @@ import (
 	"github.com/snapback/snapback/harness/explore"
 	"github.com/snapback/snapback/harness/oracle"
 	"github.com/snapback/snapback/harness/run"
-	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"

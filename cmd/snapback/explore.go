@@ -60,7 +60,7 @@ func exploreCommand() *cobra.Command {
 			if !command.Flags().Changed("seed") {
 				o.seed = rand.Uint64N(1e6)
 			}
-			return explore(command, o)
+			return exploreSeeds(command, o)
 		},
 	}
 	flags := command.Flags()
@@ -96,7 +96,7 @@ func (o exploreOptions) validate() (first, stride uint64, err error) {
 // exploredName is the name of the scenario of a seed.
 func exploredName(seed uint64) string { return fmt.Sprintf("explored/seed-%d", seed) }
 
-func explore(command *cobra.Command, o exploreOptions) error {
+func exploreSeeds(command *cobra.Command, o exploreOptions) error {
 	first, stride, err := o.validate()
 	if err != nil {
 		return err

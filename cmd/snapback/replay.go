@@ -96,13 +96,11 @@ func replay(command *cobra.Command, target target.Target, saved explore.Case, ti
 
 // shrink makes a case smaller.
 func shrink(ctx context.Context, target target.Target, saved explore.Case, timeout time.Duration) explore.Case {
-	run := func(s scenarios.Scenario, seed uint64) run.Result {
-		return explore.Campaign{Target: target, Timeout: timeout}.RunOne(ctx, seed, s)
-	}
+	campaign := explore.Campaign{Target: target, Timeout: timeout}
 	saved.Scenario, saved.Seed = scenarios.Shrink(saved.Scenario, saved.Seed, shrinkMax, func(s scenarios.Scenario, seed uint64) bool {
-		return ctx.Err() == nil && saved.SameFailure(run(s, seed))
+		return ctx.Err() == nil && saved.SameFailure(campaign.RunOne(ctx, seed, s))
 	})
-	saved.Findings = run(saved.Scenario, saved.Seed).Findings
+	saved.Findings = campaign.RunOne(ctx, saved.Seed, saved.Scenario).Findings
 	return saved
 }
 

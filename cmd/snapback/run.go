@@ -72,7 +72,7 @@ func runCommand() *cobra.Command {
 			if o.place, err = reference.ParseStorage(o.storage); err != nil {
 				return harness.Usagef("--storage: %w", err)
 			}
-			return run(command, o, arguments)
+			return runScenarios(command, o, arguments)
 		},
 	}
 	flags := command.Flags()
@@ -98,7 +98,7 @@ func runCommand() *cobra.Command {
 	return command
 }
 
-func run(command *cobra.Command, o runOptions, arguments []string) error {
+func runScenarios(command *cobra.Command, o runOptions, arguments []string) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func run(command *cobra.Command, o runOptions, arguments []string) error {
 		return err
 	}
 	progress := newProgress(command.ErrOrStderr(), o.verbose, o.quiet)
-	target, err := newTarget(command.Context(), o, progress.say)
+	under, err := newTarget(command.Context(), o, progress.say)
 	if err != nil {
 		unclaim(dir)
 		return err
@@ -129,13 +129,13 @@ func run(command *cobra.Command, o runOptions, arguments []string) error {
 		}
 	}
 	if len(arguments) == 0 {
-		chosen = slices.DeleteFunc(chosen, func(s scenarios.Scenario) bool { return len(target.Unclaimed(target, s)) > 0 })
+		chosen = slices.DeleteFunc(chosen, func(s scenarios.Scenario) bool { return len(target.Unclaimed(under, s)) > 0 })
 	}
 	progress.line(fmt.Sprintf("snapback %s on %s; target %s; seed %d; %s; %s",
-		version(), runtime.Version(), target.Describe(), o.seed, report.Scenarios(len(chosen)), dir))
+		version(), runtime.Version(), under.Describe(), o.seed, report.Scenarios(len(chosen)), dir))
 
 	runner := run.Runner{
-		Target: target, Seed: o.seed, Dir: dir, Parallel: o.parallelism(), Timeout: o.timeout, Progress: progress.scenario,
+		Target: under, Seed: o.seed, Dir: dir, Parallel: o.parallelism(), Timeout: o.timeout, Progress: progress.scenario,
 	}
 	console := report.Console{Out: command.OutOrStdout(), Color: !o.noColor && os.Getenv("NO_COLOR") == "" && isTerminal(os.Stdout)}
 	began := time.Now()

@@ -10,22 +10,24 @@ import (
 	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
 // dark is a target whose clusters lose their power, and do not come up again.
 type dark struct {
-	Target
+	target.Target
 	after bool
 }
 
 var errDark = errors.New("it stays dark")
 
-func (dark) Describe() history.Target      { return history.Target{Name: "dark"} }
-func (dark) Features() []scenarios.Feature { return nil }
+func (dark) Describe() history.Target    { return history.Target{Name: "dark"} }
+func (dark) Claims() []scenarios.Feature { return nil }
+func (dark) Cluster() target.Cluster     { return (*darkCluster)(nil) }
 
-func (d dark) Start(context.Context, ClusterSpec) (Cluster, error) {
+func (d dark) Start(context.Context, target.Spec) (target.Cluster, error) {
 	if d.after {
 		return nil, errDark
 	}
@@ -33,18 +35,19 @@ func (d dark) Start(context.Context, ClusterSpec) (Cluster, error) {
 }
 
 type darkCluster struct {
-	Cluster
-	Controls
+	target.Cluster
+	target.Killer
+	target.JobManagerKiller
 	closed int
 }
 
-func (*darkCluster) Now() time.Duration                                 { return 0 }
-func (*darkCluster) Submit(context.Context, Submission) (string, error) { return "id", nil }
-func (*darkCluster) TaskManagers() []string                             { return nil }
-func (*darkCluster) JobManagers() []string                              { return nil }
-func (*darkCluster) Work() string                                       { return "/" }
-func (*darkCluster) Disk(look func(*filesystem.Memory))                 { look(filesystem.NewMemory()) }
-func (*darkCluster) AfterPowerLoss(*filesystem.Memory) Target           { return dark{after: true} }
+func (*darkCluster) Now() time.Duration                                        { return 0 }
+func (*darkCluster) Submit(context.Context, target.Submission) (string, error) { return "id", nil }
+func (*darkCluster) TaskManagers() []string                                    { return nil }
+func (*darkCluster) JobManagers() []string                                     { return nil }
+func (*darkCluster) Work() string                                              { return "/" }
+func (*darkCluster) Disk(look func(*filesystem.Memory))                        { look(filesystem.NewMemory()) }
+func (*darkCluster) AfterPowerLoss(*filesystem.Memory) target.Target           { return dark{after: true} }
 func (c *darkCluster) Close() error {
 	if c.closed++; c.closed > 1 {
 		return errors.New("closed twice")

@@ -20,7 +20,7 @@ import (
 // start starts the processes of a kind that are missing.
 func (r *Session) start(ctx context.Context, kind faults.Process) error {
 	if kind == faults.JobManager {
-		jobManagers, err := capability[target.JobManagers](r)
+		jobManagers, err := capability[target.JobManagerKiller](r)
 		if err != nil {
 			return err
 		}

@@ -124,7 +124,7 @@ func (r *Session) running(kind faults.Process) []string {
 		}
 		return nil
 	}
-	jobManagers, ok := r.cluster.(target.JobManagers)
+	jobManagers, ok := r.cluster.(target.JobManagerKiller)
 	if !ok || jobManagers.JobManager() == "" {
 		return nil
 	}
@@ -233,7 +233,7 @@ func (r *Session) killAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	jobManagers, err := capability[target.JobManagers](r)
+	jobManagers, err := capability[target.JobManagerKiller](r)
 	if err != nil {
 		return err
 	}

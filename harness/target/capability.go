@@ -42,9 +42,9 @@ type Killer interface {
 	StartTaskManagers(ctx context.Context) error
 }
 
-// JobManagers is a cluster whose JobManagers can be killed, with [Killer.Kill]:
+// JobManagerKiller is a cluster whose JobManagers can be killed, with [Killer.Kill]:
 // [scenarios.JobManager].
-type JobManagers interface {
+type JobManagerKiller interface {
 	// JobManager names the JobManager that leads; it is empty if none leads.
 	JobManager() string
 
@@ -143,7 +143,7 @@ var capabilities = []struct {
 	{scenarios.Trigger, shows[Checkpointer]},
 	{scenarios.Savepoint, func(c Cluster) bool { return shows[Savepointer](c) && shows[Suspender](c) }},
 	{scenarios.Kill, shows[Killer]},
-	{scenarios.JobManager, shows[JobManagers]},
+	{scenarios.JobManager, shows[JobManagerKiller]},
 	{scenarios.Pause, shows[Pauser]},
 	{scenarios.Processor, shows[Slower]},
 	{scenarios.Clock, shows[ClockSetter]},

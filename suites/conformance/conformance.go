@@ -59,7 +59,7 @@ func Specs(name string, target func(context.Context) (target.Target, error), pat
 				BeforeAll(func(ctx SpecContext) {
 					under, err := target(ctx)
 					Expect(err).NotTo(HaveOccurred())
-					result = run(ctx, under, s)
+					result = runOne(ctx, under, s)
 				})
 				for _, id := range s.Requirements {
 					area, _, _ := strings.Cut(id, "-")
@@ -76,10 +76,9 @@ func Specs(name string, target func(context.Context) (target.Target, error), pat
 	}
 }
 
-// Claimed returns the names of the scenarios that match one of the patterns and take no
-// feature but the given ones: for a target that does not claim all, so that its specs are
-// those that it can pass, and none is skipped.
-func Claimed(features []scenarios.Feature, patterns ...string) []string {
+// Claimed returns the names of the scenarios that match one of the patterns and need no
+// feature that the target lacks. So none of its specs is skipped.
+func Claimed(under target.Target, patterns ...string) []string {
 	all, err := scenarios.Catalogue()
 	if err != nil {
 		panic(err) // it comes with this program
@@ -90,21 +89,21 @@ func Claimed(features []scenarios.Feature, patterns ...string) []string {
 	}
 	var names []string
 	for _, s := range matching {
-		if !slices.ContainsFunc(s.Features, func(f scenarios.Feature) bool { return !slices.Contains(features, f) }) {
+		if len(target.Unclaimed(under, s)) == 0 {
 			names = append(names, s.Name)
 		}
 	}
 	return names
 }
 
-func run(ctx context.Context, target target.Target, s scenarios.Scenario) run.Result {
+func runOne(ctx context.Context, under target.Target, s scenarios.Scenario) run.Result {
 	dir := os.Getenv(ReportVariable)
 	if dir == "" {
 		dir = GinkgoT().TempDir()
 	}
-	described := target.Describe()
+	described := under.Describe()
 	runner := run.Runner{
-		Target: target, Seed: uint64(GinkgoRandomSeed()), Timeout: timeout,
+		Target: under, Seed: uint64(GinkgoRandomSeed()), Timeout: timeout,
 		Dir:      filepath.Join(dir, path.Join(described.Name+described.Version, described.Runtime)),
 		Progress: func(_, what string) { GinkgoWriter.Println(what) },
 	}

@@ -19,6 +19,6 @@ func TestConformance(t *testing.T) {
 
 var _ = func() bool {
 	conformance.Specs("simulated", func(context.Context) (target.Target, error) { return reference.Simulated{}, nil },
-		conformance.Claimed(reference.Simulated{}.Features(), "**")...)
+		conformance.Claimed(reference.Simulated{}, "**")...)
 	return true
 }()

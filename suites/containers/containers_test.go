@@ -79,9 +79,9 @@ func TestContainers(t *testing.T) {
 const imageVariable = "SNAPBACK_FLINK_IMAGE"
 
 var (
-	docker *servers.Servers
-	target flink.Target // on this machine
-	image  string
+	docker    *servers.Servers
+	onMachine flink.Target
+	image     string
 )
 
 var _ = BeforeSuite(func(ctx context.Context) {
@@ -89,11 +89,11 @@ var _ = BeforeSuite(func(ctx context.Context) {
 	DeferCleanup(func() error { return docker.Close() })
 	Expect(docker.Docker()).To(Succeed())
 	var err error
-	target, err = flink.Provision(ctx, flink.Options{Version: flink.DefaultVersion}, func(what string) { GinkgoWriter.Println(what) })
+	onMachine, err = flink.Provision(ctx, flink.Options{Version: flink.DefaultVersion}, func(what string) { GinkgoWriter.Println(what) })
 	Expect(err).NotTo(HaveOccurred())
 	if image = os.Getenv(imageVariable); image == "" {
 		image = "snapback/flink:" + flink.DefaultVersion
-		Expect(docker.JavaImage(image, "/opt/flink/lib", target.Lib(), "flink-dist-*.jar", "log4j-*.jar")).To(Succeed())
+		Expect(docker.JavaImage(image, "/opt/flink/lib", onMachine.Lib(), "flink-dist-*.jar", "log4j-*.jar")).To(Succeed())
 	}
 }, NodeTimeout(10*time.Minute))
 
@@ -101,7 +101,7 @@ var _ = BeforeSuite(func(ctx context.Context) {
 // processes does not have, or has in another way.
 var _ = func() bool {
 	conformance.Specs("containers", func(context.Context) (target.Target, error) {
-		return target.At(containers.Place{Image: image}), nil
+		return onMachine.At(containers.Place{Image: image}), nil
 	}, "recovery/kill-cluster", "recovery/pause-taskmanager", "faults/cut-taskmanager", "faults/slow-taskmanager")
 	return true
 }()

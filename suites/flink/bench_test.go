@@ -29,14 +29,14 @@ type timed struct {
 	jobs     int
 }
 
-func startTimed(b *testing.B, target target.Target, settings func(root string) map[string]string) *timed {
+func startTimed(b *testing.B, on target.Target, settings func(root string) map[string]string) *timed {
 	b.Helper()
 	t := &timed{}
 	dir, err := filepath.EvalSymlinks(b.TempDir())
 	if err != nil {
 		b.Fatal(err)
 	}
-	t.cluster, err = target.Start(b.Context(), target.Spec{
+	t.cluster, err = on.Start(b.Context(), target.Spec{
 		Cluster: scenarios.Cluster{TaskManagers: 2, Retained: 1}, Dir: dir, Observe: func(e history.Event) {
 			if e.Kind == history.Status && e.Status.Terminal() {
 				t.ended = append(t.ended, e)

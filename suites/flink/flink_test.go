@@ -45,14 +45,14 @@ var _ = AfterSuite(func() {
 func running(ctx context.Context) (target.Target, error) {
 	say := func(what string) { GinkgoWriter.Println(what) }
 	if started == nil {
-		target, err := flink.Provision(ctx, flink.Options{Version: flink.DefaultVersion}, say)
+		provisioned, err := flink.Provision(ctx, flink.Options{Version: flink.DefaultVersion}, say)
 		if err != nil {
 			return nil, err
 		}
 		if dir, err = os.MkdirTemp("", "snapback-running-*"); err != nil {
 			return nil, err
 		}
-		started, err = target.Start(ctx, target.Spec{
+		started, err = provisioned.Start(ctx, target.Spec{
 			Cluster: scenarios.Cluster{TaskManagers: 2, Retained: 1}, Dir: dir, Observe: func(history.Event) {},
 		})
 		if err != nil {
@@ -63,12 +63,12 @@ func running(ctx context.Context) (target.Target, error) {
 }
 
 var _ = func() bool {
-	claimed := flink.Target{}.Features()
+	claimed := flink.Target{}
 	// Processes take seconds to start; what does not need them is in one JVM.
 	conformance.Specs("Flink "+flink.DefaultVersion, release(flink.DefaultVersion),
 		conformance.Claimed(claimed, "cleanup/**", "recovery/kill-*", "recovery/resume-*", "faults/**")...)
 	conformance.Specs("Flink "+flink.DefaultVersion+" in one JVM", func(ctx context.Context) (target.Target, error) { return inOneJVM(ctx), nil },
-		conformance.Claimed(flink.Minicluster{}.Features(), "modes/**", "recovery/claim", "recovery/rescale-*")...)
+		conformance.Claimed(flink.Minicluster{}, "modes/**", "recovery/claim", "recovery/rescale-*")...)
 	conformance.Specs("Flink 1.20.5", release("1.20.5"),
 		conformance.Claimed(claimed, "recovery/kill-t*", "recovery/kill-cluster", "recovery/resume-*", "cleanup/cancel", "cleanup/fail/retention=DELETE_ON_CANCELLATION")...)
 	conformance.Specs("a running Flink", running, "cleanup/cancel", "recovery/resume-*")

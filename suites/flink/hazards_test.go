@@ -16,7 +16,6 @@ import (
 
 	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/faults/tap"
-	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/run"
 	"github.com/snapback/snapback/harness/target"
@@ -30,19 +29,21 @@ import (
 // driven is a cluster that a test drives by hand, for what no scenario says.
 type driven struct {
 	target.Cluster
+	target.Killer
 	ctx    context.Context
 	events []history.Event
 	jobs   int
 }
 
-func drive(ctx context.Context, target target.Target, dir string) *driven {
+func drive(ctx context.Context, on target.Target, dir string) *driven {
 	GinkgoHelper()
 	d := &driven{ctx: ctx}
 	var err error
-	d.Cluster, err = target.Start(ctx, target.Spec{
+	d.Cluster, err = on.Start(ctx, target.Spec{
 		Cluster: scenarios.Cluster{TaskManagers: 2, Retained: 1}, Dir: dir, Observe: func(e history.Event) { d.events = append(d.events, e) },
 	})
 	Expect(err).NotTo(HaveOccurred())
+	d.Killer = d.Cluster.(target.Killer)
 	DeferCleanup(func() error { return d.Close() })
 	return d
 }
@@ -71,9 +72,9 @@ func (d *driven) trySubmit(submission target.Submission) (string, error) {
 // restart kills the JVM, and starts another.
 func (d *driven) restart() {
 	GinkgoHelper()
-	controls := d.Cluster.(harness.Controls)
-	Expect(d.Kill(d.ctx, controls.JobManager())).To(Succeed())
-	Expect(controls.StartJobManagers(d.ctx)).To(Succeed())
+	jobManagers := d.Cluster.(target.JobManagerKiller)
+	Expect(d.Kill(d.ctx, jobManagers.JobManager())).To(Succeed())
+	Expect(jobManagers.StartJobManagers(d.ctx)).To(Succeed())
 	Expect(d.StartTaskManagers(d.ctx)).To(Succeed())
 }
 
@@ -181,7 +182,7 @@ var _ = Describe("Flink, where it loses a checkpoint that nobody took from it", 
 		Expect(err).NotTo(HaveOccurred())
 		taps.Arm(kill, nil, func(tap.Operation) bool {
 			killed = true
-			Expect(d.Kill(ctx, d.Cluster.(harness.Controls).JobManager())).To(Succeed())
+			Expect(d.Kill(ctx, d.Cluster.(target.JobManagerKiller).JobManager())).To(Succeed())
 			return true
 		})
 		for limit := time.Now().Add(time.Minute); !killed; {

@@ -38,9 +38,9 @@ func (c choices) Int(label string, low, high int) int {
 	return rapid.IntRange(low, high).Draw(c.t, label)
 }
 
-// run runs a scenario once, on the simulated engine.
-func run(target target.Target, s scenarios.Scenario, seed uint64) (run.Result, *history.History) {
-	return explore.Campaign{Target: target, Timeout: time.Minute}.RunHistory(context.Background(), seed, s)
+// runOnce runs a scenario once, on the simulated engine.
+func runOnce(on target.Target, s scenarios.Scenario, seed uint64) (run.Result, *history.History) {
+	return explore.Campaign{Target: on, Timeout: time.Minute}.RunHistory(context.Background(), seed, s)
 }
 
 // judge fails with a scenario that a person can read.
@@ -62,7 +62,7 @@ func TestWhateverHappens(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := exploration.Draw("explored/rapid", choices{t})
 		seed := rapid.Uint64Range(0, 1000).Draw(t, "schedule")
-		result, _ := run(reference.Simulated{}, s, seed)
+		result, _ := runOnce(reference.Simulated{}, s, seed)
 		judge(t, s, seed, result)
 	})
 }
@@ -107,7 +107,7 @@ func TestModesAreAlike(t *testing.T) {
 		seed := rapid.Uint64Range(0, 1000).Draw(t, "schedule")
 		var first string
 		for _, mode := range modes(drawn) {
-			result, h := run(reference.Simulated{Storage: mode.storage}, mode.scenario, seed)
+			result, h := runOnce(reference.Simulated{Storage: mode.storage}, mode.scenario, seed)
 			judge(t, mode.scenario, seed, result)
 			if result.Verdict != oracle.Pass {
 				continue // it came too late for its job
@@ -179,7 +179,7 @@ func TestRescaledEqualsNotRescaled(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := rescaling(t)
 		seed := rapid.Uint64Range(0, 1000).Draw(t, "schedule")
-		rescaled, h := run(reference.Simulated{}, s, seed)
+		rescaled, h := runOnce(reference.Simulated{}, s, seed)
 		judge(t, s, seed, rescaled)
 		kept := s
 		kept.Steps = slices.Clone(s.Steps)
@@ -190,7 +190,7 @@ func TestRescaledEqualsNotRescaled(t *testing.T) {
 				kept.Steps[i].Submit = &submit
 			}
 		}
-		not, h2 := run(reference.Simulated{}, kept, seed)
+		not, h2 := runOnce(reference.Simulated{}, kept, seed)
 		judge(t, kept, seed, not)
 		if rescaled.Verdict != oracle.Pass || not.Verdict != oracle.Pass {
 			return // it came too late for its job

@@ -32,6 +32,6 @@ var _ = BeforeSuite(func() {
 var _ = func() bool {
 	conformance.Specs("processes", func(context.Context) (target.Target, error) {
 		return reference.Processes{Binary: binary}, nil
-	}, conformance.Claimed(reference.Processes{}.Features(), "**")...)
+	}, conformance.Claimed(reference.Processes{}, "**")...)
 	return true
 }()

@@ -187,7 +187,7 @@ func (c *cluster) StartTaskManagers(ctx context.Context) error {
 	})
 }
 
-// StartJobManagers implements [target.JobManagers]. No job runs in a new one.
+// StartJobManagers implements [target.JobManagerKiller]. No job runs in a new one.
 func (c *cluster) StartJobManagers(ctx context.Context) error {
 	before := len(c.JobManagers())
 	err := c.processes.JobManagers.Fill(1, func(name string) (process.Worker, error) {
@@ -209,10 +209,10 @@ func (c *cluster) StartJobManagers(ctx context.Context) error {
 	return c.upload(ctx)
 }
 
-// JobManagers implements [target.JobManagers].
+// JobManagers implements [target.JobManagerKiller].
 func (c *cluster) JobManagers() []string { return c.processes.JobManagers.Names() }
 
-// JobManager implements [target.JobManagers].
+// JobManager implements [target.JobManagerKiller].
 func (c *cluster) JobManager() string {
 	if names := c.JobManagers(); len(names) > 0 {
 		return names[0]

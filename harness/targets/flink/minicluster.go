@@ -353,7 +353,7 @@ func (c *minicluster) command(ctx context.Context, command string) error {
 	return errors.Join(err, response.Body.Close())
 }
 
-// JobManager implements [target.JobManagers].
+// JobManager implements [target.JobManagerKiller].
 func (c *minicluster) JobManager() string {
 	if c.jvm == nil {
 		return ""
@@ -361,7 +361,7 @@ func (c *minicluster) JobManager() string {
 	return jvmName
 }
 
-// JobManagers implements [target.JobManagers].
+// JobManagers implements [target.JobManagerKiller].
 func (c *minicluster) JobManagers() []string {
 	if c.jvm == nil {
 		return nil
@@ -369,7 +369,7 @@ func (c *minicluster) JobManagers() []string {
 	return []string{jvmName}
 }
 
-// StartJobManagers implements [target.JobManagers]: another JVM, in which no job runs.
+// StartJobManagers implements [target.JobManagerKiller]: another JVM, in which no job runs.
 func (c *minicluster) StartJobManagers(ctx context.Context) error {
 	if c.jvm != nil {
 		return nil

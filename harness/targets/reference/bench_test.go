@@ -77,16 +77,17 @@ func BenchmarkProcessCrashAndRecover(b *testing.B) { //nolint:gocognit // one cy
 		b.Fatal(err)
 	}
 	until(func() bool { return running > 0 })
+	killer, checkpointer := cluster.(target.Killer), cluster.(target.Checkpointer)
 	var recovering time.Duration
 	for b.Loop() {
 		runs := running
 		for failures := failed; failed == failures; { // a spare one may be hit, which does no harm
-			if len(cluster.TaskManagers()) < 3 {
-				if err := cluster.StartTaskManagers(ctx); err != nil {
+			if len(killer.TaskManagers()) < 3 {
+				if err := killer.StartTaskManagers(ctx); err != nil {
 					b.Fatal(err)
 				}
 			}
-			if err := cluster.Kill(ctx, cluster.TaskManagers()[0]); err != nil {
+			if err := killer.Kill(ctx, killer.TaskManagers()[0]); err != nil {
 				b.Fatal(err)
 			}
 			killed := cluster.Now()
@@ -95,7 +96,7 @@ func BenchmarkProcessCrashAndRecover(b *testing.B) { //nolint:gocognit // one cy
 		noticed := cluster.Now()
 		until(func() bool { return running > runs })
 		recovering += cluster.Now() - noticed
-		if _, err := cluster.Checkpoint(ctx, id); err != nil {
+		if _, err := checkpointer.Checkpoint(ctx, id); err != nil {
 			b.Fatal(err)
 		}
 	}

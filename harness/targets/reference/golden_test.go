@@ -27,7 +27,7 @@ func TestGoldenHistories(t *testing.T) {
 			if strings.HasPrefix(s.Name, "recovery/") {
 				s.Workload.Records, s.Workload.Pause = s.Workload.Records/30, 30*s.Workload.Pause
 			}
-			result := run(t, 7, s)[0]
+			result := runAll(t, 7, s)[0]
 			if result.Verdict != oracle.Pass || result.Tries != 1 {
 				t.Fatalf("%s: %+v", s.Name, result)
 			}

@@ -320,7 +320,7 @@ func (c *processes) StartTaskManagers(ctx context.Context) error {
 	return c.until(ctx, "the TaskManagers to register", func() bool { return c.registered >= wanted })
 }
 
-// StartJobManagers implements [target.JobManagers]. A single one comes back at its
+// StartJobManagers implements [target.JobManagerKiller]. A single one comes back at its
 // address: the TaskManagers know no other.
 func (c *processes) StartJobManagers(ctx context.Context) error {
 	listenAt := ""
@@ -353,10 +353,10 @@ func (c *processes) StartJobManagers(ctx context.Context) error {
 	})
 }
 
-// JobManagers implements [target.JobManagers].
+// JobManagers implements [target.JobManagerKiller].
 func (c *processes) JobManagers() []string { return c.processes.JobManagers.Names() }
 
-// JobManager implements [target.JobManagers].
+// JobManager implements [target.JobManagerKiller].
 func (c *processes) JobManager() string {
 	if names := c.processes.JobManagers.Names(); !slices.Contains(names, c.leader.name) {
 		return ""

@@ -212,7 +212,7 @@ func (c *simulated) StartTaskManagers(context.Context) error {
 	return nil
 }
 
-// StartJobManagers implements [target.JobManagers]. A single one comes back under its
+// StartJobManagers implements [target.JobManagerKiller]. A single one comes back under its
 // name: the TaskManagers know no other.
 func (c *simulated) StartJobManagers(context.Context) error {
 	for i := 1; len(c.jobManagers) < c.jobManagersWanted; i++ {
@@ -289,10 +289,10 @@ func (c *simulated) Heal(context.Context) error {
 // StorageEnd implements [target.Remote].
 func (c *simulated) StorageEnd() string { return string(faults.Storage) }
 
-// JobManagers implements [target.JobManagers].
+// JobManagers implements [target.JobManagerKiller].
 func (c *simulated) JobManagers() []string { return c.jobManagers }
 
-// JobManager implements [target.JobManagers].
+// JobManager implements [target.JobManagerKiller].
 func (c *simulated) JobManager() string {
 	if slices.Contains(c.jobManagers, c.leader) {
 		return c.leader

@@ -30,7 +30,7 @@ func catalogue(t *testing.T, patterns ...string) []scenarios.Scenario {
 	return slices.DeleteFunc(chosen, func(s scenarios.Scenario) bool { return len(target.Unclaimed(reference.Simulated{}, s)) > 0 })
 }
 
-func run(t *testing.T, seed uint64, chosen ...scenarios.Scenario) []run.Result {
+func runAll(t *testing.T, seed uint64, chosen ...scenarios.Scenario) []run.Result {
 	t.Helper()
 	runner := run.Runner{
 		Target: reference.Simulated{}, Seed: seed, Dir: t.TempDir(), Parallel: 2, Timeout: time.Minute,
@@ -61,7 +61,7 @@ func TestTheSameSeedGivesTheSameHistory(t *testing.T) {
 	chosen := catalogue(t, "**")
 	for seed := range uint64(100) {
 		s := chosen[seed%uint64(len(chosen))]
-		first, second := run(t, seed, s)[0], run(t, seed, s)[0]
+		first, second := runAll(t, seed, s)[0], runAll(t, seed, s)[0]
 		if first.Verdict != oracle.Pass {
 			t.Errorf("seed %d, %s: %s %s %v", seed, s.Name, first.Verdict, first.Reason, first.Findings)
 		}
@@ -105,7 +105,7 @@ func TestEveryScenarioHoldsOnEveryStorage(t *testing.T) {
 
 func TestAnotherSeedGivesAnotherHistory(t *testing.T) {
 	s := catalogue(t, "recovery/kill-cancel-resume")[0]
-	if bytes.Equal(history(t, run(t, 1, s)[0]), history(t, run(t, 2, s)[0])) {
+	if bytes.Equal(history(t, runAll(t, 1, s)[0]), history(t, runAll(t, 2, s)[0])) {
 		t.Error("seeds 1 and 2 wrote the same history")
 	}
 }

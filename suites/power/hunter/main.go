@@ -50,12 +50,12 @@ func hunt(order power.Order) (hunted power.Hunted, err error) {
 	if !known {
 		return hunted, fmt.Errorf("there is no strategy %q", order.Strategy)
 	}
-	for run := range strategy(order.Seed) {
+	for seen := range strategy(order.Seed) {
 		hunted.Runs++
-		if finding, found := wanted(run.result, order.Wanted); found {
-			hunted.Found, hunted.Stage, hunted.CPU = true, run.stage, cpu()
+		if finding, found := wanted(seen.result, order.Wanted); found {
+			hunted.Found, hunted.Stage, hunted.CPU = true, seen.stage, cpu()
 			hunted.Finding = power.Finding{Requirement: finding.Requirement, Problem: finding.Problem}
-			hunted.Cases = minimize(run, finding.Requirement, order.Minimize)
+			hunted.Cases = minimize(seen, finding.Requirement, order.Minimize)
 			return hunted, nil
 		}
 		if hunted.Runs >= order.RunsMax {
@@ -78,7 +78,7 @@ func wanted(result run.Result, requirements []string) (oracle.Finding, bool) {
 }
 
 // minimize returns the case of a run, and ever smaller ones that show the same.
-func minimize(found run, requirement string, asks int) []explore.Case {
+func minimize(found sighting, requirement string, asks int) []explore.Case {
 	caseOf := func(s scenarios.Scenario, seed uint64, result run.Result) explore.Case {
 		return explore.Case{Schema: explore.CaseSchema, Seed: seed, Storage: result.Target.Storage, Verdict: result.Verdict, Findings: result.Findings, Scenario: s}
 	}

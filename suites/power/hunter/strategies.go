@@ -20,8 +20,8 @@ import (
 	"github.com/snapback/snapback/suites/power"
 )
 
-// run is one run of the reference, and what was found in it.
-type run struct {
+// sighting is one run of the reference, and what was found in it.
+type sighting struct {
 	stage    string
 	target   reference.Simulated
 	scenario scenarios.Scenario
@@ -29,14 +29,14 @@ type run struct {
 	result   run.Result
 }
 
-var strategies = map[power.Strategy]func(seed uint64) iter.Seq[run]{
+var strategies = map[power.Strategy]func(seed uint64) iter.Seq[sighting]{
 	power.Suites: suites,
-	power.Kills: func(seed uint64) iter.Seq[run] {
+	power.Kills: func(seed uint64) iter.Seq[sighting] {
 		return drawn("kills", seed, func(seed uint64) scenarios.Scenario {
 			return exploration.Kills(fmt.Sprintf("killed/seed-%d", seed), exploration.Seeded(seed))
 		})
 	},
-	power.Rapid: func(seed uint64) iter.Seq[run] {
+	power.Rapid: func(seed uint64) iter.Seq[sighting] {
 		generator := rapid.Custom(func(t *rapid.T) scenarios.Scenario { return exploration.Draw("explored/rapid", choices{t}) })
 		return drawn("rapid", seed, func(seed uint64) scenarios.Scenario { return generator.Example(int(seed)) })
 	},
@@ -50,8 +50,8 @@ func (c choices) Int(label string, low, high int) int {
 }
 
 // drawn runs what is drawn from one seed after the other.
-func drawn(stage string, first uint64, draw func(seed uint64) scenarios.Scenario) iter.Seq[run] {
-	return func(yield func(run) bool) {
+func drawn(stage string, first uint64, draw func(seed uint64) scenarios.Scenario) iter.Seq[sighting] {
+	return func(yield func(sighting) bool) {
 		for seed := first; yield(once(stage, storageOf(seed), draw(seed), seed)); seed++ {
 			continue
 		}
@@ -59,9 +59,9 @@ func drawn(stage string, first uint64, draw func(seed uint64) scenarios.Scenario
 }
 
 // once runs a scenario.
-func once(stage string, target reference.Simulated, s scenarios.Scenario, seed uint64) run {
+func once(stage string, target reference.Simulated, s scenarios.Scenario, seed uint64) sighting {
 	result := explore.Campaign{Target: target, Timeout: timeout}.RunOne(context.Background(), seed, s)
-	return run{stage: stage, target: target, scenario: s, seed: seed, result: result}
+	return sighting{stage: stage, target: target, scenario: s, seed: seed, result: result}
 }
 
 // objects is an object store.
@@ -97,9 +97,9 @@ var (
 
 // suites is what Snapback does: each scenario of the catalogue, smaller than it is there,
 // those that cost little first; then, in turns, power losses and what chance draws.
-func suites(seed uint64) iter.Seq[run] {
-	return func(yield func(run) bool) {
-		for _, part := range []iter.Seq[run]{catalogue(seed), turns(seed)} {
+func suites(seed uint64) iter.Seq[sighting] {
+	return func(yield func(sighting) bool) {
+		for _, part := range []iter.Seq[sighting]{catalogue(seed), turns(seed)} {
 			for r := range part {
 				if !yield(r) {
 					return
@@ -109,8 +109,8 @@ func suites(seed uint64) iter.Seq[run] {
 	}
 }
 
-func catalogue(seed uint64) iter.Seq[run] {
-	return func(yield func(run) bool) {
+func catalogue(seed uint64) iter.Seq[sighting] {
+	return func(yield func(sighting) bool) {
 		for _, area := range areas() {
 			for _, s := range small(area) {
 				if len(target.Unclaimed(reference.Simulated{}, s)) == 0 && !yield(once(s.Name, reference.Simulated{}, s, seed)) {
@@ -121,8 +121,8 @@ func catalogue(seed uint64) iter.Seq[run] {
 	}
 }
 
-func turns(seed uint64) iter.Seq[run] {
-	return func(yield func(run) bool) {
+func turns(seed uint64) iter.Seq[sighting] {
+	return func(yield func(sighting) bool) {
 		durable, err := scenarios.Select(small(lossesAreas...), lossesOf)
 		if err != nil {
 			panic(err) // they are part of this program
@@ -180,17 +180,17 @@ func smaller(s scenarios.Scenario) scenarios.Scenario {
 }
 
 // powerLosses brings a scenario back from what the first power losses leave.
-func powerLosses(s scenarios.Scenario, seed uint64) []run {
+func powerLosses(s scenarios.Scenario, seed uint64) []sighting {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	target := storageOf(0)
 	crashes := explore.CrashPoints{
 		Target: target, Seed: seed, Model: run.PowerLossModel(filesystem.POSIX), StatesMax: 3, Every: 7, Timeout: timeout, Parallel: 1,
 	}
-	var runs []run
+	var runs []sighting
 	// What a mistake keeps from its end has shown what it has until then.
 	_, _ = crashes.Run(ctx, s, func(result run.Result, again scenarios.Scenario) {
-		runs = append(runs, run{stage: "power losses", target: target, scenario: again, seed: result.Seed, result: result})
+		runs = append(runs, sighting{stage: "power losses", target: target, scenario: again, seed: result.Seed, result: result})
 		if result.Verdict == oracle.Fail || len(runs) >= losses {
 			stop()
 		}
