@@ -2,19 +2,53 @@ package reference_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
+	"github.com/snapback/snapback/harness/targets/reference"
 )
 
-var update = flag.Bool("update", false, "rewrite the histories that the oracles are tested on")
+var update = flag.Bool("update", false, "rewrite golden files")
 
-// The oracles are tested on histories of the simulated reference, shortened. They
-// are made here, with: go test ./harness/targets/reference -run Golden -update
+// A change of structure leaves every history as it is. The golden file has, for each of ten
+// seeds, one digest of the histories of the whole catalogue. A change of behavior changes them:
+// look at what changed, then: go test ./harness/targets/reference -run GoldenDigests -update
+func TestGoldenDigests(t *testing.T) {
+	var digests strings.Builder
+	for seed := uint64(1); seed <= 10; seed++ {
+		runner := run.Runner{Target: reference.Simulated{}, Seed: seed, Parallel: runtime.NumCPU(), Timeout: time.Minute}
+		digest := sha256.New()
+		for _, result := range runner.Run(t.Context(), catalogue(t, "**"), func(run.Result) {}) {
+			_, _ = fmt.Fprintln(digest, result.Scenario, result.History) // cannot fail
+		}
+		_, _ = fmt.Fprintf(&digests, "%d %x\n", seed, digest.Sum(nil))
+	}
+	const name = "testdata/histories.golden"
+	if *update {
+		if err := os.WriteFile(name, []byte(digests.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	golden, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(golden) != digests.String() {
+		t.Errorf("histories are no longer those of %s; see this test's comment. Want\n%sgot\n%s", name, golden, digests.String())
+	}
+}
+
+// The oracles are tested on shortened histories of the simulated reference. This test makes
+// them: go test ./harness/targets/reference -run GoldenHistories -update
 func TestGoldenHistories(t *testing.T) {
 	for _, pattern := range []string{
 		"recovery/kill-taskmanager-mid-checkpoint", "recovery/kill-cancel-resume",
