@@ -1,16 +1,16 @@
-// Package mutants measures what the suites are able to find. A mutant is the reference
-// with one mistake in it that somebody once made: a unified diff with a header, applied
-// while the program is built and nowhere else.
+// Package power measures what the suites are able to find. A mutant is the reference with one
+// mistake in it that somebody once made: a unified diff with a header, applied while a program
+// is built and nowhere else. The museum is the directory of all mutants.
 //
-// It knows neither the reference nor the suites: it builds a program that hunts, and
-// reads what that found.
+// A [Workshop] builds a program with a mutant in it. A [Campaign] has each mutant hunted. Its
+// result is a [Matrix], which [Draw], [Markdown] and [HTML] write for people.
 //
-// Start with [Read] and [Workshop].
+// Start with [Read] and [Campaign.Run]. The program hunter does the hunting; the program mutants
+// is the command line.
 package power
 
 import (
-	"bufio"
-	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -20,25 +20,28 @@ import (
 	"github.com/snapback/snapback/harness"
 )
 
-// Canary is the id of a mutant that any suite has to find: if it is not found, nothing can
-// be said of the others.
+// Canary is the id of a mutant that any suite must find. If it is not found, the results of the
+// other mutants mean nothing.
 const Canary = "canary"
 
-// extension is that of the file of a mutant.
+// extension is the extension of a mutant's file.
 const extension = ".diff"
+
+// diffStart begins the diff in a mutant's file. The header is before it.
+const diffStart = "--- a/"
 
 // Mutant is a mistake, as a diff.
 type Mutant struct {
-	ID           string   `json:"id"`                   // that of the issue, if there is one
-	Symptom      string   `json:"symptom"`              // a line: what its users saw
+	ID           string   `json:"id"`                   // of the issue, if there is one
+	Symptom      string   `json:"symptom"`              // a line: what users saw
 	Mechanism    string   `json:"mechanism"`            // a line: what was wrong
-	Requirements []string `json:"requirements"`         // one of which must catch it
-	Equivalent   string   `json:"equivalent,omitempty"` // why nothing can: then nothing must
+	Requirements []string `json:"requirements"`         // at least one of them must find it
+	Equivalent   string   `json:"equivalent,omitempty"` // why nothing can find it; then nothing must
 	File         string   `json:"-"`
-	Changes      []string `json:"-"` // files of the source, by their names there
+	Hunks        []Hunk   `json:"-"`
 }
 
-// Read reads the mutants in a directory, by id.
+// Read reads the mutants in a directory, sorted by id.
 func Read(dir string) ([]Mutant, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*"+extension))
 	if err != nil || len(files) == 0 {
@@ -48,7 +51,7 @@ func Read(dir string) ([]Mutant, error) {
 	for _, file := range files {
 		m, err := parse(file)
 		if err != nil {
-			return nil, err
+			return nil, harness.Usagef("mutant %s: %w", file, err)
 		}
 		all = append(all, m)
 	}
@@ -56,7 +59,7 @@ func Read(dir string) ([]Mutant, error) {
 	return all, nil
 }
 
-// Select returns those with the given ids; all, if none is given.
+// Select returns the mutants with the given ids. Without ids it returns all mutants.
 func Select(all []Mutant, ids []string) ([]Mutant, error) {
 	if len(ids) == 0 {
 		return all, nil
@@ -65,7 +68,7 @@ func Select(all []Mutant, ids []string) ([]Mutant, error) {
 	for _, id := range ids {
 		at := slices.IndexFunc(all, func(m Mutant) bool { return m.ID == id })
 		if at < 0 {
-			return nil, harness.Usagef("there is no mutant %q; see: snapback mutants --list", id)
+			return nil, harness.Usagef("there is no mutant %q; see: go run ./suites/power/mutants --list", id)
 		}
 		chosen = append(chosen, all[at])
 	}
@@ -74,52 +77,61 @@ func Select(all []Mutant, ids []string) ([]Mutant, error) {
 
 var requirement = regexp.MustCompile(`^[A-Z]{3}-[0-9]{2}$`)
 
-// parse reads a mutant: lines of its header, each a name and what it says, then the diff.
+// parse reads a mutant. Each line of its header is a name and a text. The diff follows.
 func parse(file string) (Mutant, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return Mutant{}, harness.Usagef("mutant: %w", err)
+		return Mutant{}, err
+	}
+	header, diff, found := strings.Cut(string(data), diffStart)
+	if !found {
+		return Mutant{}, fmt.Errorf("there is no diff in it: want a line that begins with %q", diffStart)
 	}
 	m := Mutant{File: file}
-	wrong := func(format string, a ...any) (Mutant, error) {
-		return Mutant{}, harness.Usagef("mutant "+file+": "+format, a...)
-	}
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	for lines.Scan() {
-		line := lines.Text()
-		if changed, found := strings.CutPrefix(line, "--- a/"); found {
-			m.Changes = append(m.Changes, changed)
-		}
-		name, text, isHeader := strings.Cut(line, ": ")
-		if len(m.Changes) > 0 || line == "" {
-			continue
-		}
-		switch {
-		case isHeader && name == "id":
-			m.ID = text
-		case isHeader && name == "symptom":
-			m.Symptom = text
-		case isHeader && name == "mechanism":
-			m.Mechanism = text
-		case isHeader && name == "requirements":
-			m.Requirements = strings.Fields(text)
-		case isHeader && name == "equivalent":
-			m.Equivalent = text
-		default:
-			return wrong("want id, symptom, mechanism, requirements, then a diff, got %q", line)
+	for _, line := range strings.Split(strings.TrimSpace(header), "\n") {
+		if err := m.describe(line); err != nil {
+			return Mutant{}, err
 		}
 	}
+	if m.Hunks, err = parseHunks(strings.Split(strings.TrimSuffix(diffStart+diff, "\n"), "\n")); err != nil {
+		return Mutant{}, err
+	}
+	return m, m.check()
+}
+
+// describe takes over one line of the header.
+func (m *Mutant) describe(line string) error {
+	name, text, _ := strings.Cut(line, ": ")
+	switch name {
+	case "id":
+		m.ID = text
+	case "symptom":
+		m.Symptom = text
+	case "mechanism":
+		m.Mechanism = text
+	case "requirements":
+		m.Requirements = strings.Fields(text)
+	case "equivalent":
+		m.Equivalent = text
+	default:
+		return fmt.Errorf("want id, symptom, mechanism, requirements, then a diff, got %q", line)
+	}
+	return nil
+}
+
+// check says what is missing.
+func (m *Mutant) check() error {
 	switch {
-	case m.ID+extension != filepath.Base(file):
-		return wrong("its id is %q: want that of its name", m.ID)
+	case m.ID+extension != filepath.Base(m.File):
+		return fmt.Errorf("its id is %q: want its file's name without %s", m.ID, extension)
 	case m.Symptom == "" || m.Mechanism == "":
-		return wrong("want a symptom and a mechanism")
+		return fmt.Errorf("want a symptom and a mechanism")
 	case m.Equivalent == "" && len(m.Requirements) == 0:
-		return wrong("want the requirements that must catch it, or an argument why it is equivalent")
+		return fmt.Errorf("want the requirements that must find it, or a reason why it is equivalent")
 	case slices.ContainsFunc(m.Requirements, func(id string) bool { return !requirement.MatchString(id) }):
-		return wrong("want requirements such as REC-02, got %q", m.Requirements)
-	case len(m.Changes) == 0:
-		return wrong("there is no diff in it: want a line that begins with %q", "--- a/")
+		return fmt.Errorf("want requirements such as REC-02, got %q", m.Requirements)
+	case len(m.Hunks) == 0:
+		return fmt.Errorf("there is no change in its diff: want a line that begins with @@")
 	}
-	return m, lines.Err()
+	return nil
 }

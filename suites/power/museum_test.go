@@ -30,7 +30,7 @@ func TestAMutantIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(all[0].ID, all[0].Requirements, all[0].Changes); got != "X-1[REC-02 SHR-01] [b/c.go]" {
+	if got := fmt.Sprint(all[0].ID, all[0].Requirements, len(all[0].Hunks)); got != "X-1[REC-02 SHR-01] 1" {
 		t.Errorf("got %s", got)
 	}
 	if _, err := power.Select(all, []string{"X-2"}); err == nil || !strings.Contains(err.Error(), `there is no mutant "X-2"`) {
@@ -40,12 +40,15 @@ func TestAMutantIsRead(t *testing.T) {
 
 func TestABadMutantIsRefusedByName(t *testing.T) {
 	for want, text := range map[string]string{
-		"want that of its name":              strings.Replace(good, "id: X-1", "id: X-2", 1),
-		"want a symptom and a mechanism":     strings.Replace(good, "symptom: it is gone\n", "", 1),
-		"want requirements such as REC-02":   strings.Replace(good, "SHR-01", "shared", 1),
-		"or an argument why it is":           strings.Replace(good, "requirements: REC-02 SHR-01\n", "", 1),
-		"there is no diff in it":             header,
-		`then a diff, got "something: else"`: "something: else\n" + good,
+		"want its file's name":                                  strings.Replace(good, "id: X-1", "id: X-2", 1),
+		"want a symptom and a mechanism":                        strings.Replace(good, "symptom: it is gone\n", "", 1),
+		"want requirements such as REC-02":                      strings.Replace(good, "SHR-01", "shared", 1),
+		"or a reason why it is":                                 strings.Replace(good, "requirements: REC-02 SHR-01\n", "", 1),
+		"there is no diff in it":                                header,
+		"there is no change in its diff":                        strings.SplitAfter(good, "b/c.go\n+++ b/b/c.go\n")[0],
+		`want a line that begins with @@`:                       strings.Replace(good, "@@ -1,1 +1,1 @@\n", "", 1),
+		`want a line that begins with a space, - or +, got "x"`: good + "x\n",
+		`then a diff, got "something: else"`:                    "something: else\n" + good,
 	} {
 		_, err := power.Read(write(t, "X-1.diff", text))
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "X-1.diff") {

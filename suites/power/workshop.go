@@ -13,7 +13,7 @@ import (
 	"github.com/snapback/snapback/harness"
 )
 
-// Module is the path of the module whose source mutants change.
+// Module is the path of the module whose source the mutants change.
 const Module = "github.com/snapback/snapback"
 
 // The packages of the programs that are built with a mutant.
@@ -22,14 +22,13 @@ const (
 	Snapback = "./cmd/snapback"        // replays a case
 )
 
-// Workshop is where mutants are built: beside each other, with the build cache that they
-// share. The source is only read.
+// Workshop builds mutants. Several can be built at the same time. It only reads the source.
 type Workshop struct {
 	Source string // root of the module
-	Dir    string // for what is built; exists
+	Dir    string // an existing directory for what is built
 }
 
-// FindSource finds the source that a directory is in.
+// FindSource returns the root of Snapback's source, given a directory in it.
 func FindSource(dir string) (string, error) {
 	list := exec.Command("go", "list", "-m", "-f", "{{.Path}}\n{{.Dir}}")
 	list.Dir = dir
@@ -41,10 +40,11 @@ func FindSource(dir string) (string, error) {
 	return root, nil
 }
 
-// Museum is the directory of the mutants that come with the source.
+// Museum returns the directory of the mutants that come with the source.
 func Museum(source string) string { return filepath.Join(source, "reference", "mutants") }
 
-// Build builds a program of the source with a mutant in it; with none, as it is.
+// Build builds a package of the source into a program with the given name, with a mutant in it.
+// If the mutant is nil, it builds the source as it is.
 func (w Workshop) Build(ctx context.Context, pkg, name string, m *Mutant) (program string, err error) {
 	program = filepath.Join(w.Dir, name)
 	arguments := []string{"build", "-o", program, "-ldflags", "-s -w"}
@@ -52,7 +52,7 @@ func (w Workshop) Build(ctx context.Context, pkg, name string, m *Mutant) (progr
 		arguments = append(arguments, "-tags", "simulated") // a tenth of the size
 	}
 	if m != nil {
-		overlay, err := w.overlay(ctx, name, *m)
+		overlay, err := w.overlay(name, *m)
 		if err != nil {
 			return "", err
 		}
@@ -70,44 +70,35 @@ func (w Workshop) Build(ctx context.Context, pkg, name string, m *Mutant) (progr
 	return program, nil
 }
 
-// overlay applies a mutant to copies of the files that it changes, and writes down for the
-// compiler which file is to be read in place of which.
-func (w Workshop) overlay(ctx context.Context, name string, m Mutant) (file string, err error) {
-	copies := filepath.Join(w.Dir, name+".source")
-	replaced := map[string]string{}
-	for _, changed := range m.Changes {
-		original, changed := filepath.Join(w.Source, filepath.FromSlash(changed)), filepath.Join(copies, filepath.FromSlash(changed))
-		data, err := os.ReadFile(original)
-		if errors.Is(err, os.ErrNotExist) {
-			return "", harness.Usagef("mutant %s no longer applies: there is no %s", m.ID, original)
-		} else if err != nil {
-			return "", err
-		}
-		if err := errors.Join(os.MkdirAll(filepath.Dir(changed), 0o755), os.WriteFile(changed, data, 0o644)); err != nil {
-			return "", err
-		}
-		replaced[original] = changed
-	}
-	diff, err := filepath.Abs(m.File)
+// overlay writes the files that a mutant changes, as the mutant has them, and a file that tells
+// the compiler to read them in place of the source's own. It returns that file's name.
+func (w Workshop) overlay(name string, m Mutant) (string, error) {
+	code, err := readSource(w.Source)
 	if err != nil {
 		return "", err
 	}
-	apply := exec.CommandContext(ctx, "git", "apply", diff)
-	apply.Dir, apply.Env = copies, append(os.Environ(), "GIT_CEILING_DIRECTORIES="+w.Dir) // it is in no repository
-	if out, err := apply.CombinedOutput(); errors.Is(err, exec.ErrNotFound) {
-		return "", fmt.Errorf("apply mutants: %w; install git", err)
-	} else if err != nil {
-		return "", harness.Usagef("mutant %s no longer applies: %s", m.ID, strings.TrimSpace(string(out)))
+	changed, err := code.edit(m)
+	if err != nil {
+		return "", err
+	}
+	replaced := map[string]string{}
+	for _, e := range changed {
+		file := filepath.FromSlash(e.file.name)
+		copied := filepath.Join(w.Dir, name+".source", file)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(copied), 0o755), os.WriteFile(copied, []byte(e.text()), 0o644)); err != nil {
+			return "", err
+		}
+		replaced[filepath.Join(w.Source, file)] = copied
 	}
 	data, err := json.Marshal(map[string]any{"Replace": replaced})
 	if err != nil {
 		return "", err
 	}
-	file = filepath.Join(w.Dir, name+".json")
-	return file, os.WriteFile(file, data, 0o644)
+	overlay := filepath.Join(w.Dir, name+".json")
+	return overlay, os.WriteFile(overlay, data, 0o644)
 }
 
-// Hunt has a hunter that was built hunt.
+// Hunt runs a hunter that was built, and returns what it found.
 func (w Workshop) Hunt(ctx context.Context, program string, order Order) (Hunted, error) {
 	arguments, err := json.Marshal(order)
 	if err != nil {

@@ -66,6 +66,7 @@ func exit(err error) int {
 type options struct {
 	dir, source string
 	list        bool
+	refresh     bool
 	compare     bool
 	clean       int
 	replay      string
@@ -103,6 +104,7 @@ func command() *cobra.Command {
 	flags.StringVar(&o.dir, "dir", "", "`path` of the directory of diffs (default: reference/mutants of the source)")
 	flags.StringVar(&o.source, "source", ".", "`path` of a clone of Snapback, or in one")
 	flags.BoolVar(&o.list, "list", false, "print the mutants, and build none")
+	flags.BoolVar(&o.refresh, "refresh", false, "rewrite the diffs to where the code is now, and build none")
 	flags.BoolVar(&o.compare, "compare", false, "hunt also with uniformly random kills, and with rapid alone")
 	flags.IntVar(&o.clean, "clean", 0, "plant nothing, and run the suites so many `runs`: what they find is a false alarm")
 	flags.StringVar(&o.replay, "replay", "", "`path` of a saved case: run it again on the reference with the one mutant given")
@@ -154,6 +156,9 @@ func run(command *cobra.Command, o options, ids []string) (err error) {
 	if o.list {
 		return list(command.OutOrStdout(), chosen)
 	}
+	if o.refresh {
+		return refresh(command.OutOrStdout(), source, chosen)
+	}
 	built, err := os.MkdirTemp("", "snapback-mutants-")
 	if err != nil {
 		return err
@@ -199,6 +204,16 @@ func list(out io.Writer, all []power.Mutant) error {
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", m.ID, m.Symptom, m.Requirements) // Flush reports errors
 	}
 	return table.Flush()
+}
+
+// refresh rewrites the diffs of mutants, and lists those that changed.
+func refresh(out io.Writer, source string, all []power.Mutant) error {
+	changed, err := power.Refresh(source, all)
+	for _, id := range changed {
+		_, _ = fmt.Fprintln(out, "rewritten:", id) // the next one reports it
+	}
+	_, printed := fmt.Fprintf(out, "DONE %d mutants, %d rewritten\n", len(all), len(changed))
+	return errors.Join(err, printed)
 }
 
 // runClean looks for false alarms.

@@ -1,0 +1,185 @@
+package power
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Hunk is one change of a diff. A line of a hunk begins with ' ' (context), '-' (removed) or
+// '+' (added).
+type Hunk struct {
+	File    string // where the code was when the diff was written
+	Heading string // the line that begins with @@; it ends with the declaration that is changed
+	Lines   []string
+}
+
+// parseHunks reads what follows the header of a mutant.
+func parseHunks(lines []string) ([]Hunk, error) {
+	var hunks []Hunk
+	var file string
+	for _, line := range lines {
+		name, isOld := strings.CutPrefix(line, "--- a/")
+		switch {
+		case isOld:
+			file = name
+		case strings.HasPrefix(line, "+++ b/"):
+		case strings.HasPrefix(line, "@@ "):
+			hunks = append(hunks, Hunk{File: file, Heading: line})
+		case len(hunks) == 0:
+			return nil, fmt.Errorf("want a line that begins with @@, got %q", line)
+		case line == "": // an editor removed the space of an empty line
+			hunks[len(hunks)-1].add(" ")
+		case strings.ContainsAny(line[:1], " -+"):
+			hunks[len(hunks)-1].add(line)
+		default:
+			return nil, fmt.Errorf("want a line that begins with a space, - or +, got %q", line)
+		}
+	}
+	return hunks, nil
+}
+
+func (h *Hunk) add(line string) { h.Lines = append(h.Lines, line) }
+
+// isChange says whether a line of a hunk is removed or added.
+func isChange(line string) bool { return line[0] != ' ' }
+
+// trimmed returns the lines of the hunk with at most so many lines of code as context, before
+// the first change and after the last.
+func (h Hunk) trimmed(context int) []string {
+	first := slices.IndexFunc(h.Lines, isChange)
+	if first < 0 {
+		return nil
+	}
+	from := first
+	for left := context; from > 0 && left > 0; {
+		from--
+		if codeOf(h.Lines[from][1:]) != "" {
+			left--
+		}
+	}
+	last := first
+	for i, line := range h.Lines {
+		if isChange(line) {
+			last = i
+		}
+	}
+	to := last + 1
+	for left := context; to < len(h.Lines) && left > 0; to++ {
+		if codeOf(h.Lines[to][1:]) != "" {
+			left--
+		}
+	}
+	return h.Lines[from:to]
+}
+
+// removes says whether the hunk removes code.
+func (h Hunk) removes() bool {
+	return slices.ContainsFunc(h.Lines, func(line string) bool { return line[0] == '-' && codeOf(line[1:]) != "" })
+}
+
+// declaration returns the declaration that the heading names. Its name is empty if there is none.
+func (h Hunk) declaration() declaration {
+	parts := strings.SplitN(h.Heading, "@@", 3)
+	if len(parts) < 3 {
+		return declaration{}
+	}
+	return declarationIn(strings.TrimSpace(parts[2]))
+}
+
+// declaration is a function, a method or a type.
+type declaration struct {
+	receiver, name string
+	text           string // how its line begins, up to its name
+}
+
+var declares = regexp.MustCompile(`^(?:func (?:\((?:\w+ )?\*?(\w+)[^)]*\) )?|type |var |const )(\w*)`)
+
+// declarationIn returns the declaration that a line begins. The name of a group of constants or
+// variables is empty, and so is the text where a line begins no declaration.
+func declarationIn(line string) declaration {
+	found := declares.FindStringSubmatch(line)
+	if found == nil {
+		return declaration{}
+	}
+	return declaration{receiver: found[1], name: found[2], text: found[0]}
+}
+
+// edited is a file of the source with the changes of a mutant.
+type edited struct {
+	file    *sourceFile
+	removed map[int]bool     // by line
+	added   map[int][]string // by the line before which they are added
+}
+
+// text returns the file as the mutant has it.
+func (e edited) text() string {
+	var b strings.Builder
+	for i := range len(e.file.lines) + 1 {
+		for _, line := range e.added[i] {
+			b.WriteString(line + "\n")
+		}
+		if i < len(e.file.lines) && !e.removed[i] {
+			b.WriteString(e.file.lines[i] + "\n")
+		}
+	}
+	return b.String()
+}
+
+// diff returns the changes as a unified diff, as git apply reads it.
+func (e edited) diff() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "--- a/%s\n+++ b/%s\n", e.file.name, e.file.name)
+	shift := 0 // of the lines after the hunks so far
+	for _, s := range e.spans() {
+		var lines strings.Builder
+		old, changed := 0, 0 // numbers of lines
+		for i := s.from; i <= s.to; i++ {
+			for _, line := range e.added[i] {
+				lines.WriteString("+" + line + "\n")
+				changed++
+			}
+			switch {
+			case i == s.to:
+			case e.removed[i]:
+				lines.WriteString("-" + e.file.lines[i] + "\n")
+				old++
+			default:
+				lines.WriteString(" " + e.file.lines[i] + "\n")
+				old++
+				changed++
+			}
+		}
+		fmt.Fprintf(&b, "@@ -%d,%d +%d,%d @@ %s\n%s", s.from+1, old, s.from+1+shift, changed, s.in, lines.String())
+		shift += changed - old
+	}
+	return b.String()
+}
+
+// span is a range of lines that one hunk covers.
+type span struct {
+	from, to int    // to is behind the last
+	in       string // the declaration with the first change
+}
+
+// spans returns the changes with their context. Changes whose contexts meet share a span.
+func (e edited) spans() []span {
+	var all []span
+	for i := range len(e.file.lines) + 1 {
+		if !e.removed[i] && len(e.added[i]) == 0 {
+			continue
+		}
+		end, changes := i, i-1 // an addition changes the declaration of the line before it
+		if e.removed[i] {
+			end, changes = i+1, i
+		}
+		s := span{e.file.before(i), e.file.after(end), e.file.declarationAt(changes).text}
+		if last := len(all) - 1; last >= 0 && s.from <= all[last].to {
+			all[last].to = s.to
+		} else {
+			all = append(all, s)
+		}
+	}
+	return all
+}
