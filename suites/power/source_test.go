@@ -158,7 +158,7 @@ func TestAMutantWithoutOnePlaceIsRefused(t *testing.T) {
 		"its line is in another function, in other code": {moved, replaced(t, file, "\t\tf.sync()\n", "", "Flush", "Sync"),
 			"found it nowhere"},
 		"it is there twice": {moved, file + file,
-			"found it in 2 places: storage/file.go:8 storage/file.go:25"},
+			"found it in 2 places: storage/file.go:8 storage/file.go:24"},
 		"no declaration is named, and the context changed": {replaced(t, moved, " func (f *File) Close", ""), replaced(t, file, "f.open", "f.isOpen"),
 			"found it nowhere"},
 		"only lines are added, and the code around them changed": {replaced(t, moved, "-\t\tf.sync()", "+\t\tf.sync()"), replaced(t, file, "f.count++", "f.count--"),
