@@ -15,78 +15,30 @@ import (
 	"github.com/snapback/snapback/harness/targets/reference"
 )
 
-// minimizeMax is how many smaller scenarios are tried for a finding.
+// minimizeMax limits how many smaller scenarios a hunter tries for a finding.
 const minimizeMax = 300
 
-// comparedMax bounds the runs of the strategies that ours is compared with: what they do not
-// find they would look for longest.
+// comparedMax limits the runs of the strategies that Snapback's own is compared with. Without it
+// most of a campaign's time would go into mutants that they do not find.
 const comparedMax = 200
 
-// cleanMax is how many runs are made of the reference as it is, before there is anything
-// in it to be found.
+// cleanMax is how many runs of the reference without a mutant come before a campaign.
 const cleanMax = 300
 
-// Campaign has mutants hunted, several at a time.
+// Campaign builds mutants and has each of them hunted, several at the same time.
 type Campaign struct {
 	Workshop   Workshop
-	Cases      string     // directory for the smallest
+	Cases      string     // directory for the smallest case of each mutant
 	Strategies []Strategy // the first is Snapback's own
 	Seed       uint64
-	RunsMax    int
-	Parallel   int
-	Progress   func(string) // one at a time
+	RunsMax    int          // a mutant that is not found in so many runs has survived
+	Parallel   int          // mutants at the same time
+	Progress   func(string) // never called twice at the same time
 }
 
-// MatrixSchema names the format of a kill matrix.
-const MatrixSchema = "snapback/mutants/1"
-
-// Matrix is what became of the mutants.
-type Matrix struct {
-	Schema string `json:"schema"`
-	Seed   uint64 `json:"seed"`
-	Clean  int    `json:"clean_runs"` // without a finding
-	Rows   []Row  `json:"mutants"`
-}
-
-// Row is what became of one mutant.
-type Row struct {
-	Mutant
-	Hunts   []Hunt        `json:"hunts"`            // by strategy; the first is Snapback's own
-	Finding Finding       `json:"finding"`          // of that
-	Stage   string        `json:"stage,omitempty"`  // in which it was found
-	Events  int           `json:"events,omitempty"` // steps of the smallest case
-	Case    string        `json:"case,omitempty"`   // its file
-	Built   time.Duration `json:"build_ns"`
-}
-
-// Hunt is how one strategy fared.
-type Hunt struct {
-	Strategy Strategy      `json:"strategy"`
-	Found    bool          `json:"found"`
-	Runs     int           `json:"runs"`   // to the finding, or without one
-	CPU      time.Duration `json:"cpu_ns"` // likewise
-}
-
-// Killed says whether Snapback's own suites found it.
-func (r Row) Killed() bool { return r.Hunts[0].Found }
-
-// AsItMust says whether what became of it is what must: it was found or, where that cannot
-// be, it was not.
-func (r Row) AsItMust() bool { return r.Killed() == (r.Equivalent == "") }
-
-// Wrong are the ids of those of which something else became.
-func (m Matrix) Wrong() []string {
-	var ids []string
-	for _, row := range m.Rows {
-		if !row.AsItMust() {
-			ids = append(ids, row.ID)
-		}
-	}
-	return ids
-}
-
-// Run hunts the reference as it is, in which nothing must be found, then the canary, which
-// must be, then the others: all but the canary, should it be among them.
+// Run first hunts the reference without a mutant, where nothing must be found. Then it hunts the
+// canary, which must be found. Only then it hunts the other mutants. The canary may be among all,
+// and is hunted once.
 func (c Campaign) Run(ctx context.Context, canary Mutant, all []Mutant) (Matrix, error) {
 	all = slices.DeleteFunc(slices.Clone(all), func(m Mutant) bool { return m.ID == Canary })
 	matrix := Matrix{Schema: MatrixSchema, Seed: c.Seed, Rows: make([]Row, len(all)+1)}
@@ -95,7 +47,7 @@ func (c Campaign) Run(ctx context.Context, canary Mutant, all []Mutant) (Matrix,
 		return matrix, err
 	}
 	if hunted.Found {
-		return matrix, fmt.Errorf("the suites find something in the reference as it is, so that what they find in mutants says nothing: %s: %s",
+		return matrix, fmt.Errorf("the suites find a mistake in the reference without a mutant, so their findings in mutants mean nothing: %s: %s",
 			hunted.Finding.Requirement, hunted.Finding.Problem)
 	}
 	matrix.Clean = hunted.Runs
@@ -103,7 +55,7 @@ func (c Campaign) Run(ctx context.Context, canary Mutant, all []Mutant) (Matrix,
 		return matrix, err
 	}
 	if !matrix.Rows[0].Killed() {
-		return matrix, fmt.Errorf("mutant %s was not found, which any suite has to find: what is not found in others says nothing", canary.ID)
+		return matrix, fmt.Errorf("mutant %s was not found, but any suite must find it: the results of the other mutants would mean nothing", canary.ID)
 	}
 	group, within := errgroup.WithContext(ctx)
 	group.SetLimit(max(1, c.Parallel))
@@ -125,31 +77,18 @@ func (c Campaign) Run(ctx context.Context, canary Mutant, all []Mutant) (Matrix,
 	return matrix, group.Wait()
 }
 
-func (r Row) String() string {
-	own := r.Hunts[0]
-	switch {
-	case !own.Found && r.Equivalent != "":
-		return fmt.Sprintf("%s not found in %d runs, as it must: it is equivalent", r.ID, own.Runs)
-	case !own.Found:
-		return fmt.Sprintf("%s SURVIVED %d runs, %.1fs", r.ID, own.Runs, own.CPU.Seconds())
-	case r.Equivalent != "":
-		return fmt.Sprintf("%s IS NOT EQUIVALENT: found by %s (%s) after %d runs", r.ID, r.Finding.Requirement, r.Stage, own.Runs)
-	}
-	return fmt.Sprintf("%s found by %s (%s) after %d runs, %.2fs; %d events", r.ID, r.Finding.Requirement, r.Stage, own.Runs, own.CPU.Seconds(), r.Events)
-}
-
-// HuntClean hunts where there is nothing to be found.
+// HuntClean hunts the reference without a mutant. Whatever it finds is a false alarm.
 func (c Campaign) HuntClean(ctx context.Context, runs int) (Hunted, error) {
-	c.Progress("building the reference as it is")
+	c.Progress("building the reference without a mutant")
 	program, err := c.Workshop.Build(ctx, Hunter, "clean", nil)
 	if err != nil {
 		return Hunted{}, err
 	}
-	c.Progress(fmt.Sprintf("%d runs of the reference as it is", runs))
+	c.Progress(fmt.Sprintf("%d runs of the reference without a mutant", runs))
 	return c.Workshop.Hunt(ctx, program, Order{Strategy: Suites, Seed: c.Seed, RunsMax: runs, Minimize: minimizeMax})
 }
 
-// one builds a mutant and has it hunted.
+// one builds one mutant, and runs its hunter with each strategy.
 func (c Campaign) one(ctx context.Context, m Mutant) (Row, error) {
 	row, began := Row{Mutant: m}, time.Now()
 	program, err := c.Workshop.Build(ctx, Hunter, m.ID, &m)
@@ -179,8 +118,8 @@ func (c Campaign) one(ctx context.Context, m Mutant) (Row, error) {
 	return row, os.Remove(program)
 }
 
-// keepSmallest saves the smallest case that the reference as it is passes: one that shows
-// the mistake, and nothing else.
+// keepSmallest saves the smallest case that the reference without a mutant passes: such a case
+// shows this mistake and nothing else.
 func (c Campaign) keepSmallest(ctx context.Context, row *Row, cases []explore.Case) error {
 	for _, smallest := range slices.Backward(cases) {
 		place, err := reference.ParseStorage(smallest.Storage)
@@ -195,5 +134,5 @@ func (c Campaign) keepSmallest(ctx context.Context, row *Row, cases []explore.Ca
 		row.Case, err = smallest.WriteAs(c.Cases, row.ID)
 		return err
 	}
-	return fmt.Errorf("the reference as it is passes none of the %d cases that show it", len(cases))
+	return fmt.Errorf("the reference without a mutant fails each of the %d cases that show the mistake", len(cases))
 }

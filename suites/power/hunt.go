@@ -6,39 +6,39 @@ import (
 	"github.com/snapback/snapback/harness/explore"
 )
 
-// Strategy is a way to look for mistakes.
+// Strategy is a way to search for mistakes.
 type Strategy string
 
 // The strategies.
 const (
-	Suites Strategy = "suites" // Snapback's own: scenarios, power losses, what chance draws
-	Kills  Strategy = "kills"  // processes killed at moments drawn uniformly, as the field does
-	Rapid  Strategy = "rapid"  // what chance draws, drawn by the library rapid alone
+	Suites Strategy = "suites" // Snapback's own: the catalogue, power losses, explored scenarios
+	Kills  Strategy = "kills"  // kills processes at uniformly random moments, as is usual elsewhere
+	Rapid  Strategy = "rapid"  // explored scenarios, drawn by the library rapid
 )
 
-// Strategies lists them; the first is Snapback's own.
+// Strategies lists all strategies. The first is Snapback's own.
 func Strategies() []Strategy { return []Strategy{Suites, Kills, Rapid} }
 
-// Order says what a hunter is to do. It is its standard input.
+// Order tells a hunter what to do. The hunter reads it from its standard input.
 type Order struct {
 	Strategy Strategy
 	Seed     uint64
-	RunsMax  int      // without a finding
-	Wanted   []string // requirements, one of which the finding has to name; none: any
-	Minimize int      // how many smaller scenarios are tried
+	RunsMax  int      // the hunter stops after so many runs without a finding
+	Wanted   []string // requirements: the finding must be of one of them; empty: of any
+	Minimize int      // how many smaller scenarios the hunter tries
 }
 
-// Hunted is what a hunter came to. It is its standard output.
+// Hunted is a hunter's result. The hunter writes it to its standard output.
 type Hunted struct {
 	Found   bool
-	Runs    int           // to the finding, or without one
-	CPU     time.Duration // of the hunter until then, its start included
+	Runs    int           // until the finding; all, if there is none
+	CPU     time.Duration // the processor time of the hunter until then, its start included
 	Finding Finding
-	Stage   string         // of the strategy, in which it was found
-	Cases   []explore.Case // that show it: as found, then ever smaller
+	Stage   string         // the part of the strategy that found it
+	Cases   []explore.Case // they show the mistake: the first as found, each other smaller than the one before
 }
 
-// Finding is what shows a mistake.
+// Finding shows a mistake.
 type Finding struct {
 	Requirement string `json:"requirement"`
 	Problem     string `json:"problem"`

@@ -1,13 +1,75 @@
 package power
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
 
-// Summary is how a strategy fared with all mutants that can be found, but for the canary.
-// Of one that was not found the hunt counts with what it took without: its figures are too
-// small then.
+// MatrixSchema names the format of a kill matrix.
+const MatrixSchema = "snapback/mutants/1"
+
+// Matrix is the result of a campaign.
+type Matrix struct {
+	Schema string `json:"schema"`
+	Seed   uint64 `json:"seed"`
+	Clean  int    `json:"clean_runs"` // without a finding
+	Rows   []Row  `json:"mutants"`    // the canary first
+}
+
+// Row is the result of one mutant.
+type Row struct {
+	Mutant
+	Hunts   []Hunt        `json:"hunts"`            // one for each strategy; the first is Snapback's own
+	Finding Finding       `json:"finding"`          // of the first hunt
+	Stage   string        `json:"stage,omitempty"`  // of the first hunt: where it found the mutant
+	Events  int           `json:"events,omitempty"` // steps of the smallest case
+	Case    string        `json:"case,omitempty"`   // file of the smallest case
+	Built   time.Duration `json:"build_ns"`
+}
+
+// Hunt is the result of one strategy.
+type Hunt struct {
+	Strategy Strategy      `json:"strategy"`
+	Found    bool          `json:"found"`
+	Runs     int           `json:"runs"`   // until the finding; all, if there is none
+	CPU      time.Duration `json:"cpu_ns"` // until the finding; in all, if there is none
+}
+
+// Killed says whether Snapback's own suites found the mutant.
+func (r Row) Killed() bool { return r.Hunts[0].Found }
+
+// Expected says whether the result is the expected one: the mutant was found, or it is equivalent
+// and was not found.
+func (r Row) Expected() bool { return r.Killed() == (r.Equivalent == "") }
+
+func (r Row) String() string {
+	own := r.Hunts[0]
+	switch {
+	case !own.Found && r.Equivalent != "":
+		return fmt.Sprintf("%s not found in %d runs, as it must: it is equivalent", r.ID, own.Runs)
+	case !own.Found:
+		return fmt.Sprintf("%s SURVIVED %d runs, %.1fs", r.ID, own.Runs, own.CPU.Seconds())
+	case r.Equivalent != "":
+		return fmt.Sprintf("%s IS NOT EQUIVALENT: found by %s (%s) after %d runs", r.ID, r.Finding.Requirement, r.Stage, own.Runs)
+	}
+	return fmt.Sprintf("%s found by %s (%s) after %d runs, %.2fs; %d events", r.ID, r.Finding.Requirement, r.Stage, own.Runs, own.CPU.Seconds(), r.Events)
+}
+
+// Wrong lists the mutants with an unexpected result.
+func (m Matrix) Wrong() []string {
+	var ids []string
+	for _, row := range m.Rows {
+		if !row.Expected() {
+			ids = append(ids, row.ID)
+		}
+	}
+	return ids
+}
+
+// Summary is the result of a strategy with all mutants that can be found, without the canary. A
+// mutant that was not found counts with the runs and the time spent on it. Finding it would need
+// more.
 type Summary struct {
 	Strategy Strategy
 	Found    int
@@ -16,13 +78,13 @@ type Summary struct {
 	CPU      Quantiles[time.Duration]
 }
 
-// Quantiles are those of a figure.
+// Quantiles describe one figure of all hunts.
 type Quantiles[T int | time.Duration] struct {
 	Median, P95, Max    T
-	MedianMore, P95More bool // it is that of a hunt that found nothing, and might be any more
+	MedianMore, P95More bool // the figure is from a hunt that found nothing: the true one is higher
 }
 
-// Summaries returns that of each strategy, in the order in which they hunted.
+// Summaries returns a summary for each strategy, in the order of [Row.Hunts].
 func (m Matrix) Summaries() []Summary {
 	var all []Summary
 	if len(m.Rows) == 0 {
@@ -48,7 +110,7 @@ func (m Matrix) Summaries() []Summary {
 	return all
 }
 
-// EventsMedian is the median of how many steps the smallest cases have.
+// EventsMedian returns the median number of steps in the smallest cases, without the canary's.
 func (m Matrix) EventsMedian() int {
 	var events []int
 	for _, row := range m.Rows {
