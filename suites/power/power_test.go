@@ -1,5 +1,5 @@
-// Package power_test plants real bugs in the reference and has the suites find them: all of
-// them, quickly, as the manual says.
+// Package power_test plants real bugs in the reference. The suites must find all of them, quickly,
+// and as the manual says.
 package power_test
 
 import (
@@ -25,16 +25,15 @@ func TestPower(t *testing.T) {
 	RunSpecs(t, "The suites' power")
 }
 
-// What is promised of the suites: CPU time to the finding, its build not counted, and steps
-// of the smallest cases. Fewer mutants than those prove less than is said.
+// What the suites promise.
 const (
-	cpuMedian    = 500 * time.Millisecond
+	cpuMedian    = 500 * time.Millisecond // processor time until the finding, without the build
 	cpuMax       = 5 * time.Second
-	eventsMedian = 12
-	mutantsMin   = 60
+	eventsMedian = 12 // steps of the smallest cases
+	mutantsMin   = 60 // with fewer mutants the figures prove less
 )
 
-// runsMax is the default of `snapback mutants`, with which the manual's page was made.
+// runsMax is the default of the command mutants, which generated the manual's page.
 const runsMax = 1000
 
 const manual = "docs/power.md"
@@ -81,11 +80,11 @@ var _ = Describe("The museum of bugs", func() {
 			}
 		}
 		Expect(matrix.EventsMedian()).To(BeNumerically("<", eventsMedian))
-		Expect(drift(matrix)).To(BeEmpty(), "%s is out of date; make it anew: snapback mutants --compare --markdown %s", manual, manual)
+		Expect(drift(matrix)).To(BeEmpty(), "%s is out of date; generate it again: go run ./suites/power/mutants --compare --markdown %s", manual, manual)
 	})
 })
 
-// keep writes the matrix where reports are kept, if they are.
+// keep writes the matrix into the directory for reports, if there is one.
 func keep(matrix power.Matrix) error {
 	dir := os.Getenv(conformance.ReportVariable)
 	if dir == "" {
@@ -101,7 +100,8 @@ func keep(matrix power.Matrix) error {
 	return errors.Join(power.HTML(page, matrix), page.Close())
 }
 
-// drift lists what of a matrix is not in the manual, and what of the manual is in no matrix.
+// drift lists the rows of a matrix that are not in the manual, and the rows of the manual that are
+// not in the matrix.
 func drift(matrix power.Matrix) (lines []string) {
 	page, err := os.ReadFile(filepath.Join(root(), filepath.FromSlash(manual)))
 	Expect(err).NotTo(HaveOccurred())
@@ -131,10 +131,10 @@ func drift(matrix power.Matrix) (lines []string) {
 }
 
 var _ = Describe("A pipeline that is broken", func() {
-	// mutant writes a mutant of one line in a file of the reference.
+	// mutant returns a mutant that changes one line of the reference.
 	mutant := func(id, header, old, changed string) power.Mutant {
 		dir := GinkgoT().TempDir()
-		text := "id: " + id + "\nsymptom: s\nmechanism: m\n" + header + "\n--- a/storage/retention.go\n+++ b/storage/retention.go\n@@ -90,3 +90,3 @@\n" +
+		text := "id: " + id + "\nsymptom: s\nmechanism: m\n" + header + "\n--- a/storage/retention.go\n+++ b/storage/retention.go\n@@ -90,3 +90,3 @@ func (r Retention) Keeps\n" +
 			" \tcase Finished:\n-" + old + "\n+" + changed + "\n \tdefault:\n"
 		Expect(os.WriteFile(filepath.Join(dir, id+".diff"), []byte(text), 0o600)).To(Succeed())
 		all, err := power.Read(dir)

@@ -10,11 +10,11 @@ import (
 	"github.com/snapback/snapback/suites/power"
 )
 
-// eventsMax is how many steps a failing case may have, for a person to read it.
+// eventsMax limits the steps of a failing case. A person must be able to read it.
 const eventsMax = 20
 
-// A property that does not hold is found by `snapback explore`, and printed as a case that
-// a person can read. (That all of the museum is found is suites/power's.)
+// `snapback explore` finds a mistake, and prints a case that a person can read. Package power tests
+// that all mutants of the museum are found.
 func TestAPlantedFaultIsFoundAndReadable(t *testing.T) {
 	source, err := power.FindSource(".")
 	if err != nil {
@@ -30,7 +30,7 @@ func TestAPlantedFaultIsFoundAndReadable(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			program, err := power.Workshop{Source: source, Dir: t.TempDir()}.Build(context.Background(), "./cmd/snapback", "snapback", &chosen[0])
+			program, err := power.Workshop{Source: source, Dir: t.TempDir()}.Build(context.Background(), power.Snapback, "snapback", &chosen[0])
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -42,7 +42,7 @@ func TestAPlantedFaultIsFoundAndReadable(t *testing.T) {
 			_, steps, _ := strings.Cut(string(out), "\nsteps:\n")
 			n := 0
 			for _, line := range strings.Split(steps, "\n") {
-				if strings.HasPrefix(line, "- ") { // what comes after the steps is indented
+				if strings.HasPrefix(line, "- ") { // the lines after the steps are indented
 					n++
 				}
 			}

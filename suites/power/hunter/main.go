@@ -1,9 +1,8 @@
-// Command hunter is the reference, with or without a mistake in it, and all that looks for
-// one: it reads an order from its standard input, hunts until the first finding, and
-// writes what it found to its standard output. `snapback mutants` builds it, once for each
-// mutant.
+// Command hunter runs the suites on the reference that it was built with. Package power builds it
+// once for each mutant. It reads an order from its standard input, hunts until the first finding,
+// and writes the result to its standard output.
 //
-// Start with hunt; where it looks, and in which order, is in strategies.go.
+// Start with hunt. The file strategies.go says where it searches, and in which order.
 package main
 
 import (
@@ -22,7 +21,7 @@ import (
 	"github.com/snapback/snapback/suites/power"
 )
 
-// timeout is the limit on one run, by the wall clock: a mistake may make it endless.
+// timeout limits one run, by the wall clock. A mistake may make a run endless.
 const timeout = 10 * time.Second
 
 func main() {
@@ -44,7 +43,7 @@ func fail(err error) {
 	os.Exit(1)
 }
 
-// hunt looks where the strategy does until the first finding that is wanted.
+// hunt runs a strategy until the first finding that the order wants.
 func hunt(order power.Order) (hunted power.Hunted, err error) {
 	strategy, known := strategies[order.Strategy]
 	if !known {
@@ -66,7 +65,8 @@ func hunt(order power.Order) (hunted power.Hunted, err error) {
 	return hunted, nil
 }
 
-// wanted returns the first finding of a result that is looked for.
+// wanted returns a result's first finding that is of one of the requirements. Without requirements
+// any finding is wanted.
 func wanted(result run.Result, requirements []string) (oracle.Finding, bool) {
 	at := slices.IndexFunc(result.Findings, func(f oracle.Finding) bool {
 		return len(requirements) == 0 || slices.Contains(requirements, f.Requirement)
@@ -77,7 +77,8 @@ func wanted(result run.Result, requirements []string) (oracle.Finding, bool) {
 	return result.Findings[at], true
 }
 
-// minimize returns the case of a run, and ever smaller ones that show the same.
+// minimize returns the case of a run, and then smaller and smaller cases with a finding of the same
+// requirement.
 func minimize(found sighting, requirement string, asks int) []explore.Case {
 	caseOf := func(s scenarios.Scenario, seed uint64, result run.Result) explore.Case {
 		return explore.Case{Schema: explore.CaseSchema, Seed: seed, Storage: result.Target.Storage, Verdict: result.Verdict, Findings: result.Findings, Scenario: s}
@@ -95,7 +96,7 @@ func minimize(found sighting, requirement string, asks int) []explore.Case {
 	return cases
 }
 
-// cpu is the processor time that this process has used.
+// cpu returns the processor time that this process has used.
 func cpu() time.Duration {
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/snapback/snapback/suites/power"
 )
 
-// sighting is one run of the reference, and what was found in it.
+// sighting is one run of the reference, with its result.
 type sighting struct {
 	stage    string
 	target   reference.Simulated
@@ -42,14 +42,14 @@ var strategies = map[power.Strategy]func(seed uint64) iter.Seq[sighting]{
 	},
 }
 
-// choices are rapid's.
+// choices lets rapid make the choices of an exploration.
 type choices struct{ t *rapid.T }
 
 func (c choices) Int(label string, low, high int) int {
 	return rapid.IntRange(low, high).Draw(c.t, label)
 }
 
-// drawn runs what is drawn from one seed after the other.
+// drawn draws a scenario from each seed, beginning with the first, and runs it.
 func drawn(stage string, first uint64, draw func(seed uint64) scenarios.Scenario) iter.Seq[sighting] {
 	return func(yield func(sighting) bool) {
 		for seed := first; yield(once(stage, storageOf(seed), draw(seed), seed)); seed++ {
@@ -58,45 +58,45 @@ func drawn(stage string, first uint64, draw func(seed uint64) scenarios.Scenario
 	}
 }
 
-// once runs a scenario.
+// once runs a scenario once.
 func once(stage string, target reference.Simulated, s scenarios.Scenario, seed uint64) sighting {
 	result := explore.Campaign{Target: target, Timeout: timeout}.RunOne(context.Background(), seed, s)
 	return sighting{stage: stage, target: target, scenario: s, seed: seed, result: result}
 }
 
-// objects is an object store.
+// objects is a checkpoint directory on an object store.
 const objects = "s3://bucket/checkpoints"
 
-// storageOf gives each fourth seed an object store.
+// storageOf returns a target on an object store for every fourth seed, and one on a file system for
+// the other seeds.
 func storageOf(seed uint64) reference.Simulated {
 	if seed%4 != 3 {
 		return reference.Simulated{}
 	}
 	place, err := reference.ParseStorage(objects)
 	if err != nil {
-		panic(err) // it is a good one
+		panic(err) // the constant is well-formed
 	}
 	return reference.Simulated{Storage: place}
 }
 
-// How much of one stage there is before the next.
+// How many runs one stage has before the next begins.
 const (
-	losses = 60
-	draws  = 120
+	losses = 60  // after power losses
+	draws  = 120 // of explored scenarios
 )
 
-// areasFirst are the parts of the catalogue whose scenarios cost a few milliseconds.
+// areasFirst lists the areas of the catalogue whose scenarios need only a few milliseconds.
 var areasFirst = []string{"cleanup", "leaks", "tolerance", "restarts", "claims", "savepoints", "unaligned", "rescale", "state"}
 
-// lossesOf are the scenarios in which the power is lost, and the parts of the catalogue that
-// they are in.
+// The scenarios in which the power is lost, and the areas of the catalogue that hold them.
 var (
 	lossesOf    = []string{"durability/checkpoints", "durability/power-loss-highly-available", "recovery/claim", "recovery/stop-and-resume"}
 	lossesAreas = []string{"durability", "recovery"}
 )
 
-// suites is what Snapback does: each scenario of the catalogue, smaller than it is there,
-// those that cost little first; then, in turns, power losses and what chance draws.
+// suites runs what Snapback's own suites run: first each scenario of the catalogue, with fewer
+// records and the cheapest first; then power losses and explored scenarios in turn.
 func suites(seed uint64) iter.Seq[sighting] {
 	return func(yield func(sighting) bool) {
 		for _, part := range []iter.Seq[sighting]{catalogue(seed), turns(seed)} {
@@ -125,7 +125,7 @@ func turns(seed uint64) iter.Seq[sighting] {
 	return func(yield func(sighting) bool) {
 		durable, err := scenarios.Select(small(lossesAreas...), lossesOf)
 		if err != nil {
-			panic(err) // they are part of this program
+			panic(err) // the catalogue is part of this program
 		}
 		for round := uint64(0); ; round++ {
 			for _, lost := range powerLosses(durable[round%uint64(len(durable))], seed+round) {
@@ -143,12 +143,12 @@ func turns(seed uint64) iter.Seq[sighting] {
 	}
 }
 
-// small returns parts of the catalogue, with smaller scenarios.
+// small returns the scenarios of some areas of the catalogue, each with fewer records.
 func small(areas ...string) (all []scenarios.Scenario) {
 	for _, area := range areas {
 		part, err := scenarios.Area(area)
 		if err != nil {
-			panic(err) // they are part of this program
+			panic(err) // the catalogue is part of this program
 		}
 		for _, s := range part {
 			all = append(all, smaller(s))
@@ -157,19 +157,19 @@ func small(areas ...string) (all []scenarios.Scenario) {
 	return all
 }
 
-// areas are all parts of the catalogue, in the order in which they are run.
+// areas lists all areas of the catalogue, in the order in which they are run.
 func areas() []string {
 	all, err := scenarios.Areas()
 	if err != nil {
-		panic(err) // they are part of this program
+		panic(err) // the catalogue is part of this program
 	}
 	return append(slices.Clone(areasFirst), slices.DeleteFunc(all, func(name string) bool { return slices.Contains(areasFirst, name) })...)
 }
 
-// recordsMax is how many records a split of a smaller scenario has, at most.
+// recordsMax limits the records of a split.
 const recordsMax = 150
 
-// smaller makes a scenario of the catalogue one with fewer records, that takes as long.
+// smaller returns a scenario with fewer records. Longer pauses between them keep its duration.
 func smaller(s scenarios.Scenario) scenarios.Scenario {
 	w := &s.Workload
 	if w.Records > recordsMax {
@@ -179,7 +179,7 @@ func smaller(s scenarios.Scenario) scenarios.Scenario {
 	return s
 }
 
-// powerLosses brings a scenario back from what the first power losses leave.
+// powerLosses runs a scenario, and recovers it after each of its first power losses.
 func powerLosses(s scenarios.Scenario, seed uint64) []sighting {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
