@@ -21,7 +21,7 @@ import (
 type listedPackage struct {
 	ImportPath, Dir, Doc               string
 	Imports, TestImports, XTestImports []string
-	GoFiles                            []string
+	GoFiles, IgnoredGoFiles            []string
 }
 
 func packages(t *testing.T) []listedPackage {
@@ -53,9 +53,13 @@ func TestTheModuleKeepsToTheArrows(t *testing.T) {
 				edges = append(edges, architecture.Edge{From: p.ImportPath, To: to})
 			}
 		}
+		edges = append(edges, stringEdges(t, p)...)
 	}
 	if len(edges) < 100 {
 		t.Fatalf("only %d imports were found", len(edges))
+	}
+	if hunter := (architecture.Edge{From: architecture.Module + "/suites/power", To: architecture.Module + "/suites/power/hunter"}); !slices.Contains(edges, hunter) {
+		t.Errorf("a path in a string was not found: %v", hunter)
 	}
 	for _, violation := range architecture.Violations(edges) {
 		t.Error(violation)
