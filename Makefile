@@ -19,7 +19,7 @@ storage: ## the storages on real HDFS, S3 and Flink
 	go test -timeout 30m ./suites/storage
 
 power: ## plant real bugs in the reference, and have them found
-	go run ./cmd/snapback mutants
+	go run ./suites/power/mutants
 
 lint: ## golangci-lint and actionlint
 	golangci-lint run && actionlint
