@@ -11,7 +11,7 @@ import (
 // '+' (added).
 type Hunk struct {
 	File    string // where the code was when the diff was written
-	Heading string // the line that begins with @@; it ends with the declaration that is changed
+	Heading string // the line that begins with @@; it may end with a declaration
 	Lines   []string
 }
 
@@ -79,13 +79,20 @@ func (h Hunk) removes() bool {
 	return slices.ContainsFunc(h.Lines, func(line string) bool { return line[0] == '-' && codeOf(line[1:]) != "" })
 }
 
-// declaration returns the declaration that the heading names. Its name is empty if there is none.
+// declaration returns the declaration that the first change is in. Its name is empty if the hunk
+// does not say. A declaration in the context comes before the one in the heading: git's heading
+// names what is before the hunk.
 func (h Hunk) declaration() declaration {
-	parts := strings.SplitN(h.Heading, "@@", 3)
-	if len(parts) < 3 {
-		return declaration{}
+	first := slices.IndexFunc(h.Lines, isChange)
+	for i := first; i >= 0; i-- {
+		if d := declarationIn(h.Lines[i][1:]); d.text != "" && h.Lines[i][0] != '+' {
+			return d
+		}
 	}
-	return declarationIn(strings.TrimSpace(parts[2]))
+	if parts := strings.SplitN(h.Heading, "@@", 3); len(parts) == 3 {
+		return declarationIn(strings.TrimSpace(parts[2]))
+	}
+	return declaration{}
 }
 
 // declaration is a function, a method or a type.

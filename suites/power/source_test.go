@@ -151,6 +151,18 @@ func TestARefreshedDiffIsOneOfGit(t *testing.T) {
 	}
 }
 
+// The heading of a diff from git names the function before, if the hunk begins above its function.
+func TestAHeadingOfGitDoesNotMislead(t *testing.T) {
+	const ofGit = "@@ -11,6 +11,5 @@ func (f *File) Close() error {\n }\n \n func (f *File) Flush() error {\n-\tf.sync()\n \treturn nil\n }\n"
+	const want = "--- a/storage/file.go\n+++ b/storage/file.go\n@@ -13,4 +13,3 @@ func (f *File) Flush\n"
+	mutant := moved[:strings.Index(moved, "@@")] + ofGit
+	for what, text := range map[string]string{"as it was": file, "with other context": replaced(t, file, "return nil", "return f.err")} {
+		if got, err := refresh(t, mutant, map[string]string{"storage/file.go": text}); err != nil || !strings.HasPrefix(got, want) {
+			t.Errorf("%s: want\n%s\ngot %v\n%s", what, want, err, got)
+		}
+	}
+}
+
 func TestAMutantWithoutOnePlaceIsRefused(t *testing.T) {
 	for what, c := range map[string]struct{ mutant, file, want string }{
 		"its line is gone": {moved, replaced(t, file, "\t\tf.sync()\n", ""),
