@@ -1,0 +1,130 @@
+package evidence
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// Tree lists everything below a directory, with the digest of each file. A file that
+// disappears meanwhile is left out.
+func Tree(files filesystem.FileSystem, root string) ([]history.Entry, error) {
+	entries := []history.Entry{}
+	err := filesystem.Walk(files, root, func(name string, e filesystem.Entry) error {
+		entry := history.Entry{Path: name, Directory: e.Directory, Size: e.Size}
+		if !e.Directory {
+			var err error
+			entry.Digest, err = digest(files, filesystem.Join(root, name))
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+		entries = append(entries, entry)
+		return nil
+	})
+	return entries, err
+}
+
+func digest(files filesystem.FileSystem, name string) (string, error) {
+	file, err := files.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = file.Close() }() // only read from
+	hash := sha256.New()
+	if _, err := io.Copy(hash, file); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// Findings is what an audit found. Paths are relative to the root.
+type Findings struct {
+	Dangling []string // a sentence for each `_metadata` that cannot be read, and each file missing
+	Foreign  []string // checkpoints that refer to a file outside of their job's directory
+	Orphans  []string // files below a job's directory that no checkpoint refers to
+}
+
+// Audit compares the files below a root with those that the checkpoints there refer to. The
+// tree says which files exist; without a tree, Audit finds no orphans.
+func Audit(files filesystem.FileSystem, root string, tree []history.Entry) (Findings, error) {
+	a := &audit{files: files, root: root, used: map[string]bool{}}
+	err := filesystem.Walk(files, root, func(name string, _ filesystem.Entry) error {
+		if path.Base(name) == MetadataName {
+			a.checkpoint(name)
+		}
+		return nil
+	})
+	if err != nil {
+		return Findings{}, err
+	}
+	for _, e := range tree {
+		job, _, _ := strings.Cut(e.Path, "/")
+		if !e.Directory && IsJob(job) && !a.used[filesystem.Join(root, e.Path)] {
+			a.found.Orphans = append(a.found.Orphans, e.Path)
+		}
+	}
+	return a.found, nil
+}
+
+type audit struct {
+	files filesystem.FileSystem
+	root  string
+	used  map[string]bool // files that are referred to, and `_metadata` itself
+	found Findings
+}
+
+// checkpoint adds what is wrong with one checkpoint, given the path of its `_metadata`. Nothing is
+// wrong with a checkpoint that is deleted meanwhile: a correct engine deletes `_metadata`
+// before the files.
+func (a *audit) checkpoint(name string) {
+	metadata := filesystem.Join(a.root, name)
+	checkpoint, err := Read(a.files, metadata)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return
+	case err != nil:
+		a.found.Dangling = append(a.found.Dangling, fmt.Sprintf("%s cannot be read: %v", name, err))
+		return
+	}
+	a.used[metadata] = true
+	dangling, foreign := a.references(name, checkpoint)
+	if _, gone := a.files.Stat(metadata); gone != nil {
+		return
+	}
+	a.found.Dangling = append(a.found.Dangling, dangling...)
+	if foreign {
+		a.found.Foreign = append(a.found.Foreign, path.Dir(name))
+	}
+}
+
+// references looks for each file that a checkpoint refers to. It returns a sentence for each
+// file that is missing, and whether a file lies outside of the job's directory.
+func (a *audit) references(name string, checkpoint Checkpoint) (dangling []string, foreign bool) {
+	directory := filesystem.Dir(filesystem.Join(a.root, name))
+	job := filesystem.Dir(directory) + "/"
+	for _, reference := range checkpoint.References {
+		file, err := reference.In(directory)
+		if err != nil {
+			dangling = append(dangling, fmt.Sprintf("%s refers to %s: %v", name, reference.Path, err))
+			continue
+		}
+		a.used[file] = true
+		foreign = foreign || !strings.HasPrefix(file, job)
+		if _, err := a.files.Stat(file); err != nil {
+			dangling = append(dangling, fmt.Sprintf("%s refers to %s: %v", name, file, err))
+		}
+	}
+	return dangling, foreign
+}

@@ -1,0 +1,331 @@
+package evidence
+
+import (
+	"fmt"
+
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// Checkpoint is what a `_metadata` file says of a checkpoint.
+type Checkpoint struct {
+	ID         int64
+	References []Reference // in the order recorded; state that lies inline has none
+}
+
+// Reference is one place in `_metadata` that names a file.
+type Reference struct {
+	Kind Kind
+	Path string // as recorded
+	Size int64  // bytes, as recorded; -1 if the writer did not know
+}
+
+// Kind says how a file is named.
+type Kind string
+
+// The kinds.
+const (
+	File     Kind = "file"         // by a URL
+	Relative Kind = "relativeFile" // by a path below the checkpoint's directory
+	Segment  Kind = "segment"      // by a URL; only a part of the file is meant
+)
+
+// In returns the file's name. The reference is that of a checkpoint in the given directory.
+func (r Reference) In(directory string) (name string, err error) {
+	if r.Kind == Relative {
+		return filesystem.Join(directory, r.Path), nil
+	}
+	return filesystem.ParseName(r.Path)
+}
+
+// Numbers at the beginning of a file, and of the state of a master hook.
+const (
+	fileMagic   = 0x4960672d
+	masterMagic = 0xc96b1696
+)
+
+// Codes of the handles.
+const (
+	null                = 0
+	byteStream          = 1
+	file                = 2
+	keyGroupsV1         = 3
+	operatorList        = 4
+	incrementalV1       = 5
+	relativeFile        = 6
+	savepointKeyGroups  = 7
+	changelogV1         = 8
+	changelogBytes      = 9
+	changelogFilesV1    = 10
+	incrementalV2       = 11
+	keyGroupsV2         = 12
+	changelogFilesV2    = 13
+	changelogV2         = 14
+	segment             = 15
+	emptySegment        = 16
+	fileMergingOperator = 17
+)
+
+// Decode reads the content of a `_metadata` file, of versions 2 to 6. It ignores bytes
+// after the end, as Flink does.
+func Decode(data []byte) (Checkpoint, error) {
+	d := &decoder{data: data}
+	d.metadata()
+	return d.found, d.err
+}
+
+func (d *decoder) metadata() {
+	d.constant("magic number", fileMagic)
+	d.version = d.number("version", 2, 6)
+	d.found.ID = d.int64("checkpoint id", 0)
+	d.list("master states", d.masterState)
+	d.list("operators", d.operator)
+	if d.version >= 4 {
+		d.javaObject()
+	}
+}
+
+func (d *decoder) masterState() {
+	d.constant("magic number of a master state", masterMagic)
+	at := d.offset
+	length := d.count("length of a master state")
+	begin := d.offset
+	d.int32("version of a master state")
+	d.text("name of a master state")
+	d.blob("data of a master state")
+	if d.offset-begin != length {
+		d.fail(at, "length of a master state", d.offset-begin, length)
+	}
+}
+
+func (d *decoder) operator() {
+	if d.version >= 5 {
+		d.text("operator's name")
+		d.text("operator's uid")
+	}
+	d.skip(16, "operator's id")
+	d.int32("parallelism")
+	d.int32("maximum parallelism")
+	if d.version == 2 {
+		d.int32("length of the chain")
+		d.list("subtasks", d.subtaskV2)
+		return
+	}
+	coordinator := d.streamOf("coordinator state", null, byteStream)
+	at := d.offset
+	subtasks := d.int32("number of subtasks")
+	if subtasks < 0 { // the operator is fully finished
+		if coordinator != null {
+			d.fail(at, "number of subtasks", "0 or more, for there is coordinator state", subtasks)
+		}
+		return
+	}
+	d.offset = at
+	d.list("subtasks", d.subtask)
+}
+
+func (d *decoder) subtaskV2() {
+	d.int32("subtask")
+	d.skip(8, "duration")
+	d.constant("legacy state", 0)
+	d.state()
+}
+
+func (d *decoder) subtask() {
+	if d.int32("subtask") < 0 {
+		return // it is finished
+	}
+	d.state()
+	d.list("input channels", func() { d.channel(1, 3) })
+	d.list("output channels", func() { d.channel(2, 4) })
+}
+
+// state is the state of a subtask, but for that of its channels.
+func (d *decoder) state() {
+	for _, what := range []string{"managed operator state", "raw operator state"} {
+		if d.number(what, 0, 1) == 1 {
+			d.operatorState()
+		}
+	}
+	d.keyed() // managed
+	d.keyed() // raw
+}
+
+// stream is a handle of a stream.
+func (d *decoder) stream() {
+	d.streamOf("stream", null, byteStream, file, keyGroupsV1, relativeFile, segment, emptySegment)
+}
+
+// streamOf is a handle of a stream. It fails if the handle has none of the codes.
+func (d *decoder) streamOf(what string, codes ...byte) (code byte) {
+	d.deeper()
+	defer d.shallower()
+	switch code = d.code(what, codes...); code {
+	case byteStream:
+		d.text("name of a byte stream")
+		d.blob("inline state")
+	case file:
+		size := d.int64("file size", -1)
+		d.refer(File, size, d.text("file path"))
+	case relativeFile:
+		path := d.text("file path")
+		d.refer(Relative, d.int64("file size", -1), path)
+	case segment:
+		d.int64("start of a segment", 0)
+		size := d.int64("size of a segment", 0)
+		d.number("scope of a segment", 0, 1)
+		d.refer(Segment, size, d.text("file path"))
+		d.text("logical file id")
+	case keyGroupsV1:
+		d.keyGroups()
+	}
+	return code
+}
+
+func (d *decoder) operatorState() {
+	code := d.code("operator state", null, operatorList, fileMergingOperator)
+	if code == null {
+		return
+	}
+	d.list("named states", func() {
+		d.text("name of a state")
+		d.code("mode of a state", 0, 1, 2)
+		d.offsets()
+	})
+	if code == fileMergingOperator {
+		d.text("directory of task-owned files")
+		d.text("directory of shared files")
+		d.code("whether a segment is empty", 0, 1)
+		d.streamOf("segment", segment, emptySegment)
+		return
+	}
+	d.stream()
+}
+
+// keyed is a handle of keyed state.
+func (d *decoder) keyed() {
+	d.deeper()
+	defer d.shallower()
+	switch code := d.code("keyed state", null, keyGroupsV1, incrementalV1, savepointKeyGroups, changelogV1, changelogBytes,
+		changelogFilesV1, incrementalV2, keyGroupsV2, changelogFilesV2, changelogV2); code {
+	case keyGroupsV1, savepointKeyGroups:
+		d.keyGroups()
+	case keyGroupsV2:
+		d.keyGroups()
+		d.text("state handle id")
+	case incrementalV1, incrementalV2:
+		d.incremental(code)
+	case changelogV1, changelogV2:
+		d.changelog(code)
+	case changelogBytes:
+		d.changelogBytes()
+	case changelogFilesV1, changelogFilesV2:
+		d.changelogFiles(code)
+	}
+}
+
+func (d *decoder) keyGroups() {
+	d.int32("first key group")
+	d.offsets()
+	d.stream()
+}
+
+func (d *decoder) keyGroupRange() {
+	d.int32("first key group")
+	d.int32("number of key groups")
+}
+
+func (d *decoder) incremental(code byte) {
+	d.skip(8, "checkpoint id")
+	d.text("backend id")
+	d.keyGroupRange()
+	if code == incrementalV2 {
+		d.int64("checkpointed size", -1)
+	}
+	d.stream() // the backend's own metadata
+	for _, what := range []string{"shared files", "private files"} {
+		d.list(what, func() {
+			d.text("local path")
+			d.stream()
+		})
+	}
+	if code == incrementalV2 {
+		d.text("state handle id")
+	}
+}
+
+func (d *decoder) changelog(code byte) {
+	d.keyGroupRange()
+	d.int64("checkpointed size", -1)
+	d.list("materialized states", d.keyed)
+	d.list("changes", d.keyed)
+	d.skip(8, "materialization id")
+	if code == changelogV2 {
+		d.skip(8, "checkpoint id")
+	}
+	d.text("state handle id")
+}
+
+func (d *decoder) changelogBytes() {
+	d.keyGroupRange()
+	d.skip(8+8, "sequence numbers")
+	d.list("changes", func() {
+		d.int32("key group")
+		d.blob("change")
+	})
+	d.text("state handle id")
+}
+
+func (d *decoder) changelogFiles(code byte) {
+	d.keyGroupRange()
+	d.list("streams of changes", func() {
+		d.int64("offset of a stream", 0)
+		d.stream()
+	})
+	d.int64("size", -1)
+	d.int64("checkpointed size", -1)
+	d.text("state handle id")
+	if code == changelogFilesV2 {
+		d.text("storage identifier")
+	}
+}
+
+// channel is the state of one channel or, from version 6 on, that of several.
+func (d *decoder) channel(one, merged byte) {
+	code := one
+	if d.version >= 6 {
+		code = d.code("channel state", one, merged)
+	}
+	d.int32("subtask of a channel")
+	if code == merged {
+		d.int64("size of channel state", -1)
+		d.stream()
+		d.blob("channels")
+		return
+	}
+	d.skip(4+4, "gate and channel")
+	d.offsets()
+	d.int64("size of channel state", -1)
+	d.stream()
+}
+
+func (d *decoder) offsets() { d.skip(8*d.count("number of offsets"), "offsets") }
+
+// refer notes a reference to a file.
+func (d *decoder) refer(kind Kind, size int64, path string) {
+	if d.err == nil {
+		d.found.References = append(d.found.References, Reference{kind, path, size})
+	}
+}
+
+// code is a byte that must be one of those given.
+func (d *decoder) code(what string, codes ...byte) byte {
+	at := d.offset
+	code := d.byte(what)
+	for _, c := range codes {
+		if c == code {
+			return code
+		}
+	}
+	d.fail(at, what, fmt.Sprintf("one of the codes %d", codes), code)
+	return code
+}
