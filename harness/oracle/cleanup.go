@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/harness/evidence"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/storage"
 )
@@ -45,7 +46,7 @@ var cleanupTable = map[storage.JobStatus]map[storage.Retention]cell{
 
 // retention checks CLN-01 to CLN-07: what lies on storage once a job has ended is
 // what its cleanup mode promises, file by file.
-func retention(h *history.History, judge *evidence) {
+func retention(h *history.History, judge *judging) {
 	for _, j := range accepted(h) {
 		status, ended := h.Status(j.ID)
 		promised, terminal := cleanupTable[status][h.Header.Scenario.Job.Retention]
@@ -95,7 +96,7 @@ func claimModeOf(h *history.History, job string) storage.ClaimMode {
 
 // references checks SHR-01, that no checkpoint refers to a file that is not there, and
 // SHR-02, that nothing is left that none refers to once the jobs have ended.
-func references(h *history.History, judge *evidence) {
+func references(h *history.History, judge *judging) {
 	for _, e := range h.Events {
 		if e.Kind != history.Audit {
 			continue
@@ -141,7 +142,7 @@ func operationFailed(h *history.History, before int, kind faults.Kind) bool {
 // leaks checks SHR-03: while a job runs, and no checkpoint is in progress, nothing lies on
 // storage that no checkpoint refers to. What a process was writing when it died stays until
 // the job ends.
-func leaks(h *history.History, judge *evidence) {
+func leaks(h *history.History, judge *judging) {
 	for _, e := range h.Events {
 		if e.Kind != history.Audit || e.Label == "" || !h.Promises(history.NoOrphans) || quiet(h, e.Number) {
 			continue
@@ -179,7 +180,7 @@ func ofAWokenLeader(h *history.History, dangling string) bool {
 	})
 	id, rest, _ := strings.Cut(dangling, "/")
 	name, _, _ := strings.Cut(rest, "/")
-	checkpoint, ok := storage.ParseCheckpointName(name)
+	checkpoint, ok := evidence.CheckpointID(name)
 	return paused && ok && !slices.Contains(h.Completed(id, h.End()), checkpoint)
 }
 
@@ -198,33 +199,33 @@ func quiet(h *history.History, number int) bool {
 func residue(h *history.History, id string, tree, earlier []history.Entry, kept []int64) []Finding {
 	var problems []Finding
 	for _, checkpoint := range kept {
-		dir := path.Join(id, storage.CheckpointName(checkpoint))
-		if !has(tree, path.Join(dir, storage.MetadataName)) {
+		dir := path.Join(id, evidence.CheckpointName(checkpoint))
+		if !has(tree, path.Join(dir, evidence.MetadataName)) {
 			problems = append(problems, Finding{
-				Problem:  storage.CheckpointName(checkpoint) + " is gone",
-				Expected: dir + " with " + storage.MetadataName, Found: listing(tree, id),
+				Problem:  evidence.CheckpointName(checkpoint) + " is gone",
+				Expected: dir + " with " + evidence.MetadataName, Found: listing(tree, id),
 			})
 			continue
 		}
-		if !has(earlier, path.Join(dir, storage.MetadataName)) {
+		if !has(earlier, path.Join(dir, evidence.MetadataName)) {
 			continue // it was not complete when storage was last looked at
 		}
 		for _, change := range changes(below(earlier, dir), below(tree, dir), dir, true) {
 			problems = append(problems, Finding{
-				Problem:  storage.CheckpointName(checkpoint) + " is not as it was",
+				Problem:  evidence.CheckpointName(checkpoint) + " is not as it was",
 				Expected: "the checkpoint unchanged", Found: change,
 			})
 		}
 	}
 	for _, e := range tree {
 		parent, name := path.Split(e.Path)
-		number, isCheckpoint := storage.ParseCheckpointName(name)
+		number, isCheckpoint := evidence.CheckpointID(name)
 		if !isCheckpoint || path.Clean(parent) != id || slices.Contains(kept, number) {
 			continue
 		}
 		// A directory without _metadata is no checkpoint. Some engines are known to
 		// leave such orphans; of those it is not held against them here.
-		if has(tree, path.Join(e.Path, storage.MetadataName)) || h.Promises(history.NoOrphans) {
+		if has(tree, path.Join(e.Path, evidence.MetadataName)) || h.Promises(history.NoOrphans) {
 			problems = append(problems, Finding{
 				Problem:  name + " is still there",
 				Expected: "no " + e.Path, Found: listing(tree, e.Path),
@@ -241,7 +242,7 @@ func residue(h *history.History, id string, tree, earlier []history.Entry, kept 
 // common, where there is no checkpoint any more.
 func leftovers(tree []history.Entry, id string) []Finding {
 	var problems []Finding
-	for _, name := range []string{storage.SharedName, storage.TaskOwnedName} {
+	for _, name := range []string{evidence.SharedName, evidence.TaskOwnedName} {
 		if dir := path.Join(id, name); len(below(tree, dir)) > 0 {
 			problems = append(problems, Finding{
 				Problem:  name + " is not empty",
@@ -256,7 +257,7 @@ func leftovers(tree []history.Entry, id string) []Finding {
 // that are not there, where they should be.
 func missingDirectories(h *history.History, tree []history.Entry, id string) []string {
 	var missing []string
-	for _, name := range []string{storage.SharedName, storage.TaskOwnedName} {
+	for _, name := range []string{evidence.SharedName, evidence.TaskOwnedName} {
 		if h.Header.Target.KeepsDirectories() && !has(tree, path.Join(id, name)) {
 			missing = append(missing, name)
 		}
@@ -265,7 +266,7 @@ func missingDirectories(h *history.History, tree []history.Entry, id string) []s
 }
 
 // layout checks LAY-01: where checkpoints lie, and that nothing else lies there.
-func layout(h *history.History, judge *evidence) {
+func layout(h *history.History, judge *judging) {
 	problem := func(id, what string, tree []history.Entry) {
 		judge.find(Finding{
 			Requirement: "LAY-01",
@@ -289,8 +290,8 @@ func layout(h *history.History, judge *evidence) {
 			}
 			for _, entry := range e.Tree {
 				parent, name := path.Split(entry.Path)
-				_, isCheckpoint := storage.ParseCheckpointName(name)
-				expected := isCheckpoint || name == storage.SharedName || name == storage.TaskOwnedName
+				_, isCheckpoint := evidence.CheckpointID(name)
+				expected := isCheckpoint || name == evidence.SharedName || name == evidence.TaskOwnedName
 				if path.Clean(parent) == j.ID && (!expected || !entry.Directory) {
 					problem(j.ID, "holds "+name, e.Tree)
 				}
@@ -300,14 +301,14 @@ func layout(h *history.History, judge *evidence) {
 }
 
 // claim checks MOD-01: a checkpoint that was resumed from stays as it was.
-func claim(h *history.History, judge *evidence) {
+func claim(h *history.History, judge *judging) {
 	for _, j := range accepted(h) {
 		if j.Path == "" || claimModeOf(h, j.Name) == storage.Claim {
 			continue
 		}
 		before := lastTree(h, j.Submitted)
 		dir := dirIn(before, j.Path)
-		if !has(before, path.Join(dir, storage.MetadataName)) {
+		if !has(before, path.Join(dir, evidence.MetadataName)) {
 			continue
 		}
 		for _, e := range h.Events {
@@ -328,7 +329,7 @@ func claim(h *history.History, judge *evidence) {
 
 // dependence checks MOD-02: a job that did not claim what it resumed from does not depend on
 // it, once it has a checkpoint of its own.
-func dependence(h *history.History, judge *evidence) {
+func dependence(h *history.History, judge *judging) {
 	for _, j := range accepted(h) {
 		if j.Path == "" || claimModeOf(h, j.Name) != storage.NoClaim {
 			continue
@@ -351,7 +352,7 @@ func dependence(h *history.History, judge *evidence) {
 }
 
 // ownership checks MOD-03: a checkpoint that was claimed goes as the job's own do.
-func ownership(h *history.History, judge *evidence) {
+func ownership(h *history.History, judge *judging) {
 	for _, j := range accepted(h) {
 		if j.Path == "" || claimModeOf(h, j.Name) != storage.Claim {
 			continue
@@ -368,7 +369,7 @@ func ownership(h *history.History, judge *evidence) {
 				continue
 			}
 			judge.examine("MOD-03")
-			if has(e.Tree, path.Join(dir, storage.MetadataName)) {
+			if has(e.Tree, path.Join(dir, evidence.MetadataName)) {
 				judge.find(Finding{
 					Requirement: "MOD-03", Problem: fmt.Sprintf("the checkpoint that job %s claimed is still there", j.Name),
 					Expected: "no " + dir, Found: listing(e.Tree, dir),
@@ -380,7 +381,7 @@ func ownership(h *history.History, judge *evidence) {
 
 // savepoints checks CLN-09: a savepoint stays, whatever becomes of its job, unless another
 // job claims it.
-func savepoints(h *history.History, judge *evidence) {
+func savepoints(h *history.History, judge *judging) {
 	for _, e := range h.Events {
 		if e.Kind != history.Audit || e.Label == "" || powerLost(h, e.Number+1) {
 			continue

@@ -6,13 +6,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/snapback/snapback/harness/evidence"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/storage"
 )
 
 // durability checks DUR-01, that what was complete survives a power loss, and DUR-02,
 // that what survives can be restored from.
-func durability(h *history.History, judge *evidence) {
+func durability(h *history.History, judge *judging) {
 	for _, e := range h.Events {
 		if e.Label != history.AfterPowerLoss {
 			continue
@@ -34,7 +35,7 @@ func durability(h *history.History, judge *evidence) {
 
 // survival looks for the newest checkpoint of each job that went on when the power was
 // lost.
-func survival(h *history.History, found history.Event, judge *evidence) {
+func survival(h *history.History, found history.Event, judge *judging) {
 	for _, j := range accepted(h) {
 		completed := h.Completed(j.ID, found.Number)
 		if j.Submitted > found.Number || len(completed) == 0 || endedBefore(h, j, found.Number) {
@@ -43,8 +44,8 @@ func survival(h *history.History, found history.Event, judge *evidence) {
 		judge.examine("DUR-01")
 		newest, left := slices.Max(completed), int64(0)
 		for _, entry := range found.Tree {
-			if dir, name := path.Split(entry.Path); name == storage.MetadataName && strings.HasPrefix(dir, j.ID+"/") {
-				if id, ok := storage.ParseCheckpointName(path.Base(dir)); ok {
+			if dir, name := path.Split(entry.Path); name == evidence.MetadataName && strings.HasPrefix(dir, j.ID+"/") {
+				if id, ok := evidence.CheckpointID(path.Base(dir)); ok {
 					left = max(left, id)
 				}
 			}
@@ -52,7 +53,7 @@ func survival(h *history.History, found history.Event, judge *evidence) {
 		if left < newest {
 			judge.find(Finding{
 				Requirement: "DUR-01", Problem: fmt.Sprintf("a power loss took a complete checkpoint of job %s", j.Name),
-				Expected: storage.CheckpointName(newest) + ", or a newer one, on storage", Found: newestLeft(left),
+				Expected: evidence.CheckpointName(newest) + ", or a newer one, on storage", Found: newestLeft(left),
 			})
 		}
 	}
@@ -62,7 +63,7 @@ func newestLeft(id int64) string {
 	if id == 0 {
 		return "none"
 	}
-	return storage.CheckpointName(id) + " as the newest"
+	return evidence.CheckpointName(id) + " as the newest"
 }
 
 // endedBefore says whether a job had ended, or was asked to, before the given event: then

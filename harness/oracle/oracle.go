@@ -67,24 +67,24 @@ type RequirementVerdict struct {
 	Verdict Verdict `json:"verdict"`
 }
 
-// evidence is what the oracles bring together. A requirement holds only if it was
-// examined: the run came to where it could have been broken.
-type evidence struct {
+// judging collects what the oracles find. A requirement holds only if it was examined: the run
+// came to a point where an engine could have broken it.
+type judging struct {
 	findings []Finding
 	examined map[string]bool
 }
 
-func (e *evidence) examine(requirement string) { e.examined[requirement] = true }
+func (j *judging) examine(requirement string) { j.examined[requirement] = true }
 
-func (e *evidence) find(f Finding) {
-	e.examine(f.Requirement)
-	if !slices.Contains(e.findings, f) { // one tree after the other may show the same
-		e.findings = append(e.findings, f)
+func (j *judging) find(f Finding) {
+	j.examine(f.Requirement)
+	if !slices.Contains(j.findings, f) { // one tree after the other may show the same
+		j.findings = append(j.findings, f)
 	}
 }
 
 // oracles are all that are asked.
-var oracles = []func(*history.History, *evidence){
+var oracles = []func(*history.History, *judging){
 	output, state, recovery, resume, refusal, claim, dependence, ownership, savepoints, references, leaks, durability, retention, layout, triggering,
 	concurrency, aborting, liveness,
 }
@@ -92,12 +92,12 @@ var oracles = []func(*history.History, *evidence){
 // Judge asks every oracle. A finding counts even where the run is void: a
 // violation is one whatever brought it about.
 func Judge(h *history.History) Judgement {
-	e := &evidence{examined: map[string]bool{}}
+	judge := &judging{examined: map[string]bool{}}
 	for _, ask := range oracles {
-		ask(h, e)
+		ask(h, judge)
 	}
 	nothing := void(h)
-	j := Judgement{Verdict: Pass, Void: cmp.Or(nothing, unexamined(h, e)), Findings: e.findings, Numbers: count(h)}
+	j := Judgement{Verdict: Pass, Void: cmp.Or(nothing, unexamined(h, judge)), Findings: judge.findings, Numbers: count(h)}
 	ids := slices.Clone(h.Header.Scenario.Requirements)
 	for _, f := range j.Findings {
 		if !slices.Contains(ids, f.Requirement) {
@@ -112,7 +112,7 @@ func Judge(h *history.History) Judgement {
 			verdict = Fail
 		case !promised(h, id):
 			verdict = Skip
-		case nothing != "" || !e.examined[id]:
+		case nothing != "" || !judge.examined[id]:
 			verdict = Void
 		}
 		j.Requirements = append(j.Requirements, RequirementVerdict{id, verdict})
@@ -134,10 +134,10 @@ func promised(h *history.History, requirement string) bool {
 
 // unexamined names the requirements that the scenario claims to check, that must hold of
 // the target, and that nothing in the run put to the test.
-func unexamined(h *history.History, e *evidence) string {
+func unexamined(h *history.History, judge *judging) string {
 	var ids []string
 	for _, id := range h.Header.Scenario.Requirements {
-		if !e.examined[id] && promised(h, id) {
+		if !judge.examined[id] && promised(h, id) {
 			ids = append(ids, id)
 		}
 	}

@@ -60,7 +60,7 @@ func (r *run) read(model workload.Model, lines []string) {
 // output checks REC-02: each output that the input leads to is committed exactly once,
 // and REC-08: of a job that promises no more than that, at least once. Of a job that
 // did not finish, output may be missing.
-func output(h *history.History, judge *evidence) {
+func output(h *history.History, judge *judging) {
 	requirement, expected := "REC-02", "every output once"
 	if h.Header.Scenario.Job.AtLeastOnce {
 		requirement, expected = "REC-08", "every output at least once"
@@ -114,7 +114,7 @@ func compare(model workload.Model, r run) (lost, doubled []string) {
 
 // state checks REC-03: what the output shows of the state is what the records so far
 // make of it. Where records may be applied twice there is nothing to check.
-func state(h *history.History, judge *evidence) {
+func state(h *history.History, judge *judging) {
 	if h.Header.Scenario.Job.AtLeastOnce {
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/snapback/snapback/harness/evidence"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage"
@@ -13,7 +14,7 @@ import (
 
 // recovery checks REC-01: whenever a job runs again after it had run, it was
 // restored from the newest checkpoint that it had completed, or resumed from.
-func recovery(h *history.History, judge *evidence) {
+func recovery(h *history.History, judge *judging) {
 	for _, j := range accepted(h) {
 		ran, restored := false, int64(0)
 		for _, e := range h.Events {
@@ -70,12 +71,12 @@ func from(checkpoint int64) string {
 	if checkpoint == 0 {
 		return "a start from nothing"
 	}
-	return "restored from " + storage.CheckpointName(checkpoint)
+	return "restored from " + evidence.CheckpointName(checkpoint)
 }
 
 // resume checks REC-04, that a resumed job starts from exactly the checkpoint it
 // was given, and REC-05, that it does so every time.
-func resume(h *history.History, judge *evidence) {
+func resume(h *history.History, judge *judging) {
 	times := map[string]int{}
 	for _, j := range h.Jobs() {
 		if j.Path == "" || expectsRefusal(h, j.Name) {
@@ -145,7 +146,7 @@ func firstRestored(h *history.History, id string) history.Event {
 
 // refusal checks REC-06, that what should be refused is, with an error that names
 // the path, and REC-07, that this changes nothing on storage.
-func refusal(h *history.History, judge *evidence) {
+func refusal(h *history.History, judge *judging) {
 	for _, j := range h.Jobs() {
 		if !expectsRefusal(h, j.Name) {
 			continue
@@ -157,7 +158,7 @@ func refusal(h *history.History, judge *evidence) {
 		case !j.Refused && j.ID != "":
 			judge.find(Finding{
 				Requirement: "REC-06",
-				Problem:     fmt.Sprintf("job %s was accepted, to resume from a directory without %s", j.Name, storage.MetadataName),
+				Problem:     fmt.Sprintf("job %s was accepted, to resume from a directory without %s", j.Name, evidence.MetadataName),
 				Expected:    "a refusal", Found: "job " + j.ID,
 			})
 		case j.Refused && !strings.Contains(j.Error, j.Path):
@@ -195,7 +196,7 @@ func accepted(h *history.History) []history.Job {
 }
 
 // liveness checks LIV-01: nothing was waited for in vain.
-func liveness(h *history.History, judge *evidence) {
+func liveness(h *history.History, judge *judging) {
 	judge.examine("LIV-01")
 	for _, e := range h.Events {
 		if e.Kind == history.GaveUp {
@@ -209,7 +210,7 @@ func liveness(h *history.History, judge *evidence) {
 }
 
 // aborting checks TRG-03: nothing comes of a checkpoint that was aborted.
-func aborting(h *history.History, judge *evidence) {
+func aborting(h *history.History, judge *judging) {
 	type checkpoint struct {
 		job string
 		id  int64
@@ -234,7 +235,7 @@ func aborting(h *history.History, judge *evidence) {
 // concurrency checks TRG-04: no more checkpoints are in progress at a time than allowed.
 // Savepoints are not counted: they may be taken beside them, and one that fails is not known
 // for one.
-func concurrency(h *history.History, judge *evidence) {
+func concurrency(h *history.History, judge *judging) {
 	s := h.Header.Scenario
 	if slices.ContainsFunc(s.Steps, func(step scenarios.Step) bool { return step.Savepoint != nil }) {
 		return
@@ -264,7 +265,7 @@ func concurrency(h *history.History, judge *evidence) {
 
 // triggering checks TRG-01, that checkpoint ids grow, and TRG-02, that a
 // checkpoint asked for is taken.
-func triggering(h *history.History, judge *evidence) {
+func triggering(h *history.History, judge *judging) {
 	for _, j := range accepted(h) {
 		last, triggered := j.Checkpoint, 0
 		for _, e := range h.Events {

@@ -5,6 +5,7 @@
 package architecture
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,7 +48,7 @@ type Edge struct{ From, To string }
 func Violations(edges []Edge) []string {
 	var refused []string
 	for _, edge := range edges {
-		if why := refusal(edge); why != "" {
+		if why := cmp.Or(refusal(edge), sharedReader(edge)); why != "" {
 			refused = append(refused, fmt.Sprintf("%s imports %s: %s", edge.From, edge.To, why))
 		}
 	}
