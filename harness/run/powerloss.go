@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/harness/evidence"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/scenarios"
@@ -138,7 +139,7 @@ func (r *Session) newestOf(family []history.Job) (scenarios.Submit, error) {
 		submit.From = scenarios.ToOrigin
 	}
 	for _, j := range family {
-		completed, err := storage.CheckpointIDs(r.cluster.Files(), filesystem.Join(r.cluster.Root(), j.ID))
+		completed, err := evidence.Checkpoints(r.cluster.Files(), filesystem.Join(r.cluster.Root(), j.ID))
 		if err := filesystem.IgnoreNotExist(err); err != nil {
 			return submit, err
 		}

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/harness/evidence"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/scenarios"
@@ -58,7 +59,7 @@ func (r *Session) submit(ctx context.Context, submit scenarios.Submit) error {
 		if checkpoint, submission.Restore, err = r.pointer(submit); err != nil {
 			return err
 		}
-		r.progress(fmt.Sprintf("resuming job %s from %s", submit.Job, storage.CheckpointName(checkpoint)))
+		r.progress(fmt.Sprintf("resuming job %s from %s", submit.Job, evidence.CheckpointName(checkpoint)))
 	}
 	if submit.Refused {
 		if err := r.settle(ctx, "before "+submit.Job); err != nil {
@@ -101,7 +102,7 @@ func (r *Session) pointer(submit scenarios.Submit) (checkpoint int64, location s
 		return from.Checkpoint, from.Path, nil
 	}
 	dir := filesystem.Join(r.cluster.Root(), from.ID)
-	completed, err := storage.CheckpointIDs(r.cluster.Files(), dir)
+	completed, err := evidence.Checkpoints(r.cluster.Files(), dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return 0, "", err
 	}
@@ -110,11 +111,11 @@ func (r *Session) pointer(submit scenarios.Submit) (checkpoint int64, location s
 	}
 	newest := completed[0]
 	if submit.From == scenarios.ToCheckpoint {
-		return newest, filesystem.Join(dir, storage.CheckpointName(newest)), nil
+		return newest, filesystem.Join(dir, evidence.CheckpointName(newest)), nil
 	}
 	// A crash leaves this of a checkpoint: its directory, with state but without _metadata.
 	// The session makes it outside of every job's directory.
-	location = filesystem.Join(r.interrupted(), storage.CheckpointName(newest+1))
+	location = filesystem.Join(r.interrupted(), evidence.CheckpointName(newest+1))
 	if err := r.cluster.Files().MkdirAll(location); err != nil {
 		return 0, "", err
 	}
@@ -127,8 +128,12 @@ func (r *Session) savepointOf(job string) (checkpoint int64, location string, er
 	of, _ := r.history.Job(job)
 	for _, e := range slices.Backward(r.history.Events) {
 		if (e.Kind == history.Savepoint && e.Job == job && e.Error == "") || (e.Kind == history.Savepointed && e.ID == of.ID) {
-			found, err := storage.Resolve(r.cluster.Files(), e.Path)
-			return found.Checkpoint.ID, found.Location, err
+			metadata, err := evidence.Locate(r.cluster.Files(), e.Path)
+			if err != nil {
+				return 0, "", err
+			}
+			found, err := evidence.Read(r.cluster.Files(), metadata)
+			return found.ID, filesystem.Dir(metadata), err
 		}
 	}
 	return 0, "", r.giveUp(fmt.Sprintf("a savepoint of job %s to resume from", job), of)
