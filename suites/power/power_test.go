@@ -29,8 +29,8 @@ func TestPower(t *testing.T) {
 const (
 	cpuMedian    = 500 * time.Millisecond // processor time until the finding, without the build
 	cpuMax       = 5 * time.Second
-	eventsMedian = 12 // steps of the smallest cases
-	mutantsMin   = 60 // with fewer mutants the figures prove less
+	eventsMedian = 12  // steps of the smallest cases
+	mutantsMin   = 120 // with fewer mutants the figures prove less
 )
 
 // runsMax is the default of the command mutants, which generated the manual's page.
