@@ -71,7 +71,7 @@ func Audit(files filesystem.FileSystem, root string, tree []history.Entry) (Find
 	}
 	for _, e := range tree {
 		job, _, _ := strings.Cut(e.Path, "/")
-		if !e.Directory && IsJob(job) && !a.used[filesystem.Join(root, e.Path)] {
+		if !e.Directory && jobName.MatchString(job) && !a.used[filesystem.Join(root, e.Path)] {
 			a.found.Orphans = append(a.found.Orphans, e.Path)
 		}
 	}

@@ -36,9 +36,6 @@ var (
 	checkpointName = regexp.MustCompile(`^chk-([1-9][0-9]*)$`)
 )
 
-// IsJob says whether a directory has the name of a job: its id, in 32 hexadecimal digits.
-func IsJob(name string) bool { return jobName.MatchString(name) }
-
 // CheckpointName returns the name of a checkpoint's directory, such as chk-7.
 func CheckpointName(id int64) string { return fmt.Sprintf("chk-%d", id) }
 

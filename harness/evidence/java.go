@@ -43,8 +43,8 @@ type javaReader struct {
 	classes map[int32]*javaClassDescription // by handle
 }
 
-// javaObject passes over the properties of a checkpoint.
-func (d *decoder) javaObject() {
+// properties passes over the properties of a checkpoint.
+func (d *decoder) properties() {
 	d.constant("header of the properties", javaMagic)
 	j := &javaReader{decoder: d, classes: map[int32]*javaClassDescription{}}
 	j.value()

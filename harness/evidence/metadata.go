@@ -80,7 +80,7 @@ func (d *decoder) metadata() {
 	d.list("master states", d.masterState)
 	d.list("operators", d.operator)
 	if d.version >= 4 {
-		d.javaObject()
+		d.properties()
 	}
 }
 
