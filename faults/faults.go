@@ -1,133 +1,124 @@
-// Package faults is what goes wrong, and when: faults are values that print
-// themselves and parse back, so that a scenario, a report and a replay name them
-// alike.
+// Package faults says what goes wrong, and when. A fault is a value that prints itself and
+// parses back, so a scenario, a report and a replay give it the same name.
 //
 //	(Kill taskmanager)                                   at once
-//	(Kill jobmanager (After 130ms))                      that long after the step before
+//	(Kill jobmanager (After 130ms))                      130ms after the step before
 //	(Kill taskmanager (During checkpoint))               while a checkpoint is in progress
-//	(Kill taskmanager (Before (Rename "*/_metadata")))   at an operation on storage
-//	(Fail ENOSPC (On (Write "*/chk-*" (Byte 4096))))     in place of one
-//	(PowerLoss posix 17 (After (Sync "*" (Nth 3))))      the 17th of the states that it may leave
+//	(Kill taskmanager (Before (Rename "*/_metadata")))   before an operation on storage
+//	(Fail ENOSPC (On (Write "*/chk-*" (Byte 4096))))     in place of an operation on storage
+//	(PowerLoss posix 17 (After (Sync "*" (Nth 3))))      leaves the 17th of the possible states
+//	(Kill cluster (Given (And (Completed 2) (Not (Restored 1)))))
+//	                                                     once the history meets a condition
 //
-// It says what is to happen; whoever runs a cluster makes it happen, and package tap is
-// where operations on storage meet their faults. Whether a fault did what it says is not
-// for this package either: the history of the run proves it, or the run is void.
+// This package says what happens. The runner of a cluster makes it happen, and package tap is
+// where operations on storage meet their faults. This package does not judge whether a fault
+// did what it says: the history of the run proves it, or the run is void.
+//
+// There is one type for each action. The types are in processes.go, powerloss.go,
+// operations.go and connections.go.
 //
 // Start with [Parse]; [Catalogue] has every fault.
 package faults
 
 import (
+	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
-	"time"
 )
 
-// Fault is one thing that goes wrong. What of it means something depends on the action.
+// Fault is one thing that goes wrong, and its moment. Faults can be compared with ==.
 type Fault struct {
-	Action  Action
-	Process Process // to whom it is done
-	Detail  string  // an error's name; the level of a power loss
-	Amount  int64   // bytes, times, percent, nanoseconds, kilobytes a second; which of the states a power loss may leave
-	Moment  Moment
+	Action Action
+	Moment Moment
 }
 
-// Action is what is done.
-type Action string
+// Action is what a fault does. This package has all its types.
+type Action interface {
+	fmt.Stringer // the action as it stands in a fault, such as "Slow taskmanager 10%"
 
-// What is done to processes.
-const (
-	Kill   Action = "Kill"
-	Pause  Action = "Pause"
-	Resume Action = "Resume"
-	Slow   Action = "Slow"
-	Jump   Action = "Jump"
-	Drift  Action = "Drift"
-)
+	describe() string // in words
+	whom() Process    // the process, or the owner of the connections, to which it is done; or empty
+	needs() string    // the feature that a target needs; or empty
+}
 
-// What is done to storage.
-const (
-	PowerLoss Action = "PowerLoss"
-	Fail      Action = "Fail"
-	Drop      Action = "Drop"
-	Short     Action = "Short"
-	Flip      Action = "Flip"
-	Truncate  Action = "Truncate"
-	Delay     Action = "Delay"
-	Lose      Action = "Lose"
-	Throttle  Action = "Throttle"
-	Stale     Action = "Stale"
-	Refuse    Action = "Refuse"
-	Leave     Action = "Leave"
-)
-
-// What is done to connections.
-const (
-	Cut   Action = "Cut"
-	Break Action = "Break"
-	Lag   Action = "Lag"
-	Limit Action = "Limit"
-	Heal  Action = "Heal"
-)
-
-// Process is a kind of process. Of several, chance says which; at an operation on
-// storage it is the one that does it, if that is of the kind.
+// Process is a kind of process. If a cluster has several of that kind, the runner draws one.
+// At an operation on storage it is the process that does the operation, if that is of the kind.
 type Process string
 
-// The processes, and what they are connected to.
+// The kinds of processes, and what they are connected to.
 const (
 	TaskManager Process = "taskmanager" // runs subtasks
-	JobManager  Process = "jobmanager"  // of several, the one that leads
-	Cluster     Process = "cluster"     // all of them at once
-	Storage     Process = "storage"     // of connections: those to it
+	JobManager  Process = "jobmanager"  // the leader, if there are several
+	Cluster     Process = "cluster"     // all processes at once
+	Storage     Process = "storage"     // for faults of connections only: the connections to storage
 )
 
+var (
+	everyone    = []Process{TaskManager, JobManager, Cluster}
+	oneProcess  = []Process{TaskManager, JobManager}
+	connectable = []Process{TaskManager, JobManager, Storage}
+)
+
+// words names a process in a sentence.
+func (p Process) words() string {
+	switch p {
+	case TaskManager:
+		return "one of the TaskManagers"
+	case JobManager:
+		return "the JobManager that leads"
+	case Cluster:
+		return "every process"
+	}
+	return string(p)
+}
+
+// Whom is the process to which the fault is done or, for a fault of connections, whose
+// connections it is done to. It is empty for all other faults.
+func (f Fault) Whom() Process {
+	if f.Action == nil {
+		return ""
+	}
+	return f.Action.whom()
+}
+
+// Needs names the feature that a target must have for the fault's action. It is empty if every
+// target will do: healing only ends what another fault did.
+func (f Fault) Needs() string {
+	if f.Action == nil {
+		return ""
+	}
+	return f.Action.needs()
+}
+
 // OfConnection says whether the fault is done to connections.
-func (f Fault) OfConnection() bool { return f.rule().family == connections }
+func (f Fault) OfConnection() bool {
+	_, ok := f.Action.(interface{ ofConnection() })
+	return ok
+}
 
 // OfOperation says whether the fault is done to an operation on storage itself.
-func (f Fault) OfOperation() bool { return f.rule().family == operations }
-
-func (f Fault) rule() rule {
-	return rules[slices.IndexFunc(rules, func(r rule) bool { return r.action == f.Action })]
+func (f Fault) OfOperation() bool {
+	_, ok := f.Action.(interface{ ofOperation() })
+	return ok
 }
 
+// String is the text that [Parse] reads. A fault without an action is "()", which is no fault.
 func (f Fault) String() string {
-	parts := []string{string(f.Action)}
-	for _, takes := range f.rule().takes {
-		parts = append(parts, f.argument(takes))
+	text := ""
+	if f.Action != nil {
+		text = f.Action.String()
 	}
 	if f.Moment.When != AtOnce {
-		parts = append(parts, f.Moment.String())
+		text += " " + f.Moment.String()
 	}
-	return "(" + strings.Join(parts, " ") + ")"
-}
-
-func (f Fault) argument(takes argument) string {
-	switch takes {
-	case process, link:
-		return string(f.Process)
-	case errorName, level:
-		return f.Detail
-	case length:
-		return time.Duration(f.Amount).String()
-	case share:
-		return strconv.FormatInt(f.Amount, 10) + "%"
-	default:
-		return strconv.FormatInt(f.Amount, 10)
-	}
+	return "(" + text + ")"
 }
 
 // Describe says in words what the fault does.
 func (f Fault) Describe() string {
-	text := f.rule().describe
-	for _, takes := range f.rule().takes {
-		word := f.argument(takes)
-		if takes == process {
-			word = map[Process]string{TaskManager: "one of the TaskManagers", JobManager: "the JobManager that leads", Cluster: "every process"}[f.Process]
-		}
-		text = strings.Replace(text, "{}", word, 1)
+	text := "does nothing"
+	if f.Action != nil {
+		text = f.Action.describe()
 	}
 	if when := f.Moment.describe(); when != "" {
 		text += ", " + when
@@ -136,7 +127,12 @@ func (f Fault) Describe() string {
 }
 
 // MarshalText implements [encoding.TextMarshaler].
-func (f Fault) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+func (f Fault) MarshalText() ([]byte, error) {
+	if f.Action == nil {
+		return nil, errors.New("write a fault: it has no action")
+	}
+	return []byte(f.String()), nil
+}
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (f *Fault) UnmarshalText(text []byte) error {
@@ -145,10 +141,44 @@ func (f *Fault) UnmarshalText(text []byte) error {
 	return err
 }
 
-// Error returns the text of an error's name, as in ENOSPC.
-func Error(name string) error {
-	if at := slices.IndexFunc(errorNames, func(e namedError) bool { return e.name == name }); at >= 0 {
-		return errorNames[at].errno
+// rule says how an action is read, and when it may be done.
+type rule struct {
+	name     string
+	read     func(*parser) Action // what stands after the name
+	moments  []When
+	on       []Kind // the operations at which it may be done; empty: all
+	examples []Fault
+}
+
+var rules = slices.Concat(ofProcesses, ofPower, ofOperations, ofConnections)
+
+// The moments of several rules.
+var (
+	anyTime    = []When{AtOnce, Later, DuringCheckpoint, Before, After, Given}
+	byTheClock = []When{AtOnce, Later, Given}
+	inItsPlace = []When{On}
+)
+
+// Catalogue returns an example of every action, for each kind of process that it can be done
+// to, at one of its moments. Only Kill has an example for several moments.
+func Catalogue() []Fault {
+	var all []Fault
+	for _, r := range rules {
+		all = append(all, r.examples...)
 	}
-	return fmt.Errorf("no error is called %s", name)
+	return all
+}
+
+// each returns an example for each kind of process.
+func each(whom []Process, action func(Process) Action) []Fault {
+	var all []Fault
+	for _, process := range whom {
+		all = append(all, Fault{Action: action(process)})
+	}
+	return all
+}
+
+// at returns an example at an operation.
+func at(action Action, when When, kind Kind, path string) Fault {
+	return Fault{action, Moment{When: when, Operation: Operation{Kind: kind, Path: path}}}
 }

@@ -1,12 +1,14 @@
 package faults_test
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/snapback/snapback/faults"
 )
@@ -70,29 +72,20 @@ func TestGoldenDocs(t *testing.T) {
 	for _, fault := range faults.Catalogue() {
 		fmt.Fprintf(&text, "| `%s` | %s |\n", fault, fault.Describe())
 	}
-	golden(t, filepath.Join("..", "docs", "faults.md"), text.String())
-}
-
-func TestAnOperationIsOfAPhase(t *testing.T) {
-	for _, c := range []struct {
-		kind          faults.Kind
-		name, newName string
-		want          faults.Phase
-	}{
-		{faults.Mkdir, "/c/j/chk-3", "", faults.Begin},
-		{faults.Write, "/c/j/chk-3/a", "", faults.State},
-		{faults.Create, "/c/j/shared/a", "", faults.State},
-		{faults.Write, "/c/j/chk-3/._metadata.inprogress.x", "", faults.Metadata},
-		{faults.Rename, "/c/j/chk-3/._metadata.inprogress.x", "/c/j/chk-3/_metadata", faults.Publish},
-		{faults.Put, "s3://b/j/chk-3/_metadata", "", faults.Publish},
-		{faults.Remove, "/c/j/chk-2/_metadata", "", faults.Discard},
-		{faults.Remove, "/c/j/chk-2", "", faults.Discard},
-		{faults.Write, "/jobs/first/progress/0", "", ""},
+	text.WriteString("\n## Conditions\n\nA moment can ask for a condition, which the history of the run must meet: by itself, or at an operation.\n" +
+		"`(And a b)`, `(Or a b)` and `(Not a)` make conditions out of conditions.\n\n| fault | does |\n|---|---|\n")
+	for _, example := range []string{
+		`(Kill cluster (Given (Triggered 4)))`,
+		`(Kill taskmanager (Given (And (Completed 2) (Not (Restored 1)))))`,
+		`(Kill jobmanager (Before (Rename "*/_metadata" (Given (Or (Completed 2) (Restored 1))))))`,
 	} {
-		if got := faults.PhaseOf(c.kind, c.name, c.newName); got != c.want {
-			t.Errorf("%s %s: want phase %q, got %q", c.kind, c.name, c.want, got)
+		fault, err := faults.Parse(example)
+		if err != nil {
+			t.Fatal(err)
 		}
+		fmt.Fprintf(&text, "| `%s` | %s |\n", fault, fault.Describe())
 	}
+	golden(t, filepath.Join("..", "docs", "faults.md"), text.String())
 }
 
 func TestAnOperationMatches(t *testing.T) {
@@ -106,20 +99,85 @@ func TestAnOperationMatches(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := fault.Moment.Operation.Matches(faults.Rename, "/c/j/chk-3/.x", name, 0, 0); got != want {
+		if got := fault.Moment.Operation.Matches(faults.Rename, faults.Publish, "/c/j/chk-3/.x", name, 0, 0); got != want {
 			t.Errorf("%s: want %v, got %v", text, want, got)
 		}
 	}
 	write := faults.Operation{Kind: faults.Write, Byte: 100}
 	for from, want := range map[int64]bool{0: false, 89: false, 90: true, 99: true, 100: false} {
-		if got := write.Matches(faults.Write, name, "", from, from+10); got != want {
+		if got := write.Matches(faults.Write, faults.State, name, "", from, from+10); got != want {
 			t.Errorf("a write from byte %d: want %v, got %v", from, want, got)
+		}
+	}
+}
+
+func TestAConditionHolds(t *testing.T) {
+	seen := map[faults.Event]int{faults.Completed: 2, faults.Restored: 1}
+	for text, want := range map[string]bool{
+		`(Completed 2)`: true, `(Completed 3)`: false, `(Fired 1)`: false,
+		`(Not (Completed 2))`: false, `(Not (Fired 1))`: true,
+		`(And (Completed 2) (Restored 1))`: true, `(And (Completed 2) (Fired 1))`: false, `(And (Fired 1) (Completed 2))`: false,
+		`(Or (Fired 1) (Restored 1))`: true, `(Or (Restored 1) (Fired 1))`: true, `(Or (Fired 1) (Triggered 1))`: false,
+		`(And (Completed 2) (Not (Or (Fired 1) (Restored 2))))`: true,
+	} {
+		fault, err := faults.Parse("(Kill cluster (Given " + text + "))")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fault.Moment.Condition.Holds(func(e faults.Event) int { return seen[e] }); got != want {
+			t.Errorf("%s: want %v, got %v", text, want, got)
+		}
+	}
+}
+
+// A fault is a plain value: a key of a map, and a text in JSON.
+func TestAFaultIsAValue(t *testing.T) {
+	one, err := faults.Parse(`(Lag storage 50ms (Given (And (Completed 2) (Not (Restored 1)))))`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(map[string]faults.Fault{"fault": one})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read map[string]faults.Fault
+	if err := json.Unmarshal(text, &read); err != nil {
+		t.Fatal(err)
+	}
+	if again := read["fault"]; !map[faults.Fault]bool{one: true}[again] {
+		t.Errorf("want %s, got %s from %s", one, again, text)
+	}
+	other := one
+	other.Action = faults.Lag{Of: faults.Storage, Delay: 51 * time.Millisecond}
+	if other == one {
+		t.Errorf("%s and %s are equal", one, other)
+	}
+}
+
+// A value that was never filled is printed all the same, and is refused as a text.
+func TestNothingIsNoFault(t *testing.T) {
+	var nothing faults.Fault
+	if got := nothing.String(); got != "()" {
+		t.Errorf("want (), got %s", got)
+	}
+	if nothing.Describe() == "" || nothing.Whom() != "" || nothing.Needs() != "" || nothing.OfOperation() || nothing.OfConnection() {
+		t.Errorf("nothing is something: %s", nothing.Describe())
+	}
+	if text, err := nothing.MarshalText(); err == nil {
+		t.Errorf("written as %s", text)
+	}
+	if _, err := faults.Parse(nothing.String()); err == nil {
+		t.Error("parsed")
+	}
+	for _, moment := range []faults.Moment{{When: faults.Given}, {When: faults.Given, Condition: faults.Not{}}, {When: faults.On}} {
+		if half := (faults.Fault{Action: faults.Fail{}, Moment: moment}).String(); half == "" {
+			t.Error("a half-filled fault prints nothing")
 		}
 	}
 }
 
 func ExampleParse() {
 	fault, _ := faults.Parse(`(Kill taskmanager (Before (Rename "*/_metadata" (Nth 2))))`)
-	fmt.Println(fault.Action, fault.Process, fault.Moment.Operation.Nth)
-	// Output: Kill taskmanager 2
+	fmt.Println(fault.Action, fault.Whom(), fault.Moment.Operation.Nth)
+	// Output: Kill taskmanager taskmanager 2
 }

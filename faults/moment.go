@@ -2,22 +2,18 @@ package faults
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/snapback/snapback/storage"
-	"github.com/snapback/snapback/storage/filesystem"
 )
 
 // Moment is when a fault fires.
 type Moment struct {
 	When      When
-	Later     time.Duration // after the step before
-	Operation Operation     // before, after, or in place of which it fires
-	Condition Condition     // that the history has to meet
+	Later     time.Duration // for Later: how long after the step before
+	Operation Operation     // for Before, After and On
+	Condition Condition     // for Given
 }
 
 // When is a kind of moment.
@@ -27,23 +23,23 @@ type When string
 const (
 	AtOnce           When = ""
 	Later            When = "later"
-	DuringCheckpoint When = "during checkpoint" // begun, and never completed
-	Before           When = "Before"            // an operation: it is never done by whoever was about to
-	After            When = "After"             // an operation: it was done
-	On               When = "On"                // an operation, which is not what it should be
-	Given            When = "Given"             // once the history is like this
+	DuringCheckpoint When = "during checkpoint" // while a checkpoint is in progress, which then never completes
+	Before           When = "Before"            // before an operation, which a killed process never does
+	After            When = "After"             // after an operation was done
+	On               When = "On"                // in place of an operation
+	Given            When = "Given"             // once the history meets a condition
 )
 
-// Operation describes operations on storage: a fault fires at the first that fits, or
-// the Nth.
+// Operation is a pattern for operations on storage. A fault fires at the first operation that
+// fits, or at the Nth.
 type Operation struct {
 	Kind  Kind
-	Path  string // a pattern in which * stands for anything; empty: any. Of a rename either name fits
-	Nth   int    // 0: the first
-	Step  int    // the change of checkpoints with this number since a checkpoint's directory was made, which is 1; 0: any
-	Byte  int64  // of a write: the one that writes this byte of the file; 0: any
-	Phase Phase
-	Given Condition
+	Path  string    // a pattern in which * stands for anything; empty: any path. A rename fits with either name
+	Nth   int       // 0: the first
+	Step  int       // the change of a checkpoint with this number; the checkpoint begins with 1; 0: any
+	Byte  int64     // for a write: the one that writes this byte of the file, from 1; 0: any
+	Phase Phase     // empty: any
+	Given Condition // when the operation is about to be done; nil: none
 }
 
 // Kind is a kind of operation on storage.
@@ -67,7 +63,7 @@ const (
 	Get     Kind = "Get"
 	Delete  Kind = "Delete"
 	Any     Kind = "Any"
-	Change  Kind = "Change" // any that changes something, or makes it durable: where a crash can fall
+	Change  Kind = "Change" // all that change something or make it durable: a crash can fall between them
 )
 
 var (
@@ -89,75 +85,23 @@ func (k Kind) Includes(other Kind) bool {
 	return k == Any || k == other || (k == Change && other.Changes())
 }
 
-// Phase is a part of a checkpoint's life, as storage sees it.
+// Phase is a part of a checkpoint's life, as storage sees it. Which operation belongs to which
+// phase depends on the engine, so the target says it.
 type Phase string
 
 // The phases.
 const (
-	Begin    Phase = "begin"    // its directory is made
-	State    Phase = "state"    // state files are written
-	Metadata Phase = "metadata" // _metadata is written, beside its place
-	Publish  Phase = "publish"  // _metadata is put in place
-	Discard  Phase = "discard"  // what a checkpoint was is deleted
+	Begin    Phase = "begin"    // the place of the checkpoint is made
+	State    Phase = "state"    // state is written
+	Metadata Phase = "metadata" // the metadata is written, but not at its final place
+	Publish  Phase = "publish"  // the metadata is put at its final place
+	Discard  Phase = "discard"  // the checkpoint is discarded
 )
 
 var phases = []Phase{Begin, State, Metadata, Publish, Discard}
 
 // Phases returns all phases, in their order.
 func Phases() []Phase { return slices.Clone(phases) }
-
-// PhaseOf says of which phase an operation is; of none, nothing.
-func PhaseOf(kind Kind, name, newName string) Phase {
-	at := name
-	if newName != "" {
-		at = newName
-	}
-	dir, last := path.Split(at)
-	parent := path.Base(dir)
-	inside, shared := isCheckpoint(parent), parent == storage.SharedName
-	switch {
-	case isCheckpoint(last) && kind == Mkdir:
-		return Begin
-	case kind == SyncDir && (isCheckpoint(last) || last == storage.SharedName || storage.ValidJobID(last)):
-		return Publish
-	case (inside || shared || isCheckpoint(last)) && (kind == Remove || kind == Delete):
-		return Discard
-	case inside && last == storage.MetadataName && (kind == Rename || kind == Put || kind == Close):
-		return Publish
-	case inside && (last == storage.MetadataName || strings.HasPrefix(last, storage.InProgressPrefix)):
-		return Metadata
-	case inside || shared:
-		return State
-	}
-	return ""
-}
-
-// CheckpointOf returns the directory of a job and the number of its checkpoint that a name
-// is that of, or is in; ok is false for others.
-func CheckpointOf(name string) (job string, checkpoint int64, ok bool) {
-	for at := name; !filesystem.IsRoot(at); at = filesystem.Dir(at) {
-		if id, ok := storage.ParseCheckpointName(path.Base(at)); ok {
-			return filesystem.Dir(at), id, true
-		}
-	}
-	return "", 0, false
-}
-
-func isCheckpoint(name string) bool {
-	_, ok := storage.ParseCheckpointName(name)
-	return ok
-}
-
-// Condition is something that the history has to have seen: so many events of a kind.
-// The zero value always holds.
-type Condition struct {
-	Event string // triggered, completed, restored or fired (faults)
-	Count int
-}
-
-var conditionEvents = []string{"Triggered", "Completed", "Restored", "Fired"}
-
-func (c Condition) String() string { return fmt.Sprintf("(%s %d)", c.Event, c.Count) }
 
 func (m Moment) String() string {
 	switch m.When {
@@ -166,7 +110,7 @@ func (m Moment) String() string {
 	case DuringCheckpoint:
 		return "(During checkpoint)"
 	case Given:
-		return fmt.Sprintf("(Given %s)", m.Condition)
+		return fmt.Sprintf("(Given %v)", m.Condition)
 	case AtOnce:
 		return ""
 	}
@@ -190,7 +134,7 @@ func (o Operation) String() string {
 	if o.Phase != "" {
 		parts = append(parts, fmt.Sprintf("(Phase %s)", o.Phase))
 	}
-	if o.Given != (Condition{}) {
+	if o.Given != nil {
 		parts = append(parts, fmt.Sprintf("(Given %s)", o.Given))
 	}
 	return "(" + strings.Join(parts, " ") + ")"
@@ -206,24 +150,24 @@ func (m Moment) describe() string {
 	case DuringCheckpoint:
 		return "while a checkpoint is in progress that then never completes"
 	case Given:
-		return fmt.Sprintf("once the history has %s", m.Condition)
+		return "once the history has " + m.Condition.describe()
 	case Before, After, On:
 		return strings.ToLower(string(m.When)) + " " + m.Operation.String()
 	}
 	return ""
 }
 
-// Matches says whether an operation is such a one, wherever it comes in their order; of a
-// write, from which byte of the file on, and to which.
-func (o Operation) Matches(kind Kind, name, newName string, from, to int64) bool {
+// Matches says whether an operation fits, whatever its number is. The operation is of a kind
+// and of a phase, on a name; a rename has a new name; a write has the bytes from and to.
+func (o Operation) Matches(kind Kind, phase Phase, name, newName string, from, to int64) bool {
 	return o.Kind.Includes(kind) &&
+		(o.Phase == "" || o.Phase == phase) &&
 		(o.Path == "" || match(o.Path, name) || (newName != "" && match(o.Path, newName))) &&
-		(o.Byte == 0 || (kind == Write && from < o.Byte && o.Byte <= to)) &&
-		(o.Phase == "" || o.Phase == PhaseOf(kind, name, newName))
+		(o.Byte == 0 || (kind == Write && from < o.Byte && o.Byte <= to))
 }
 
-// match says whether a name is as a pattern says, in which * stands for anything, also
-// for more than one part of a path.
+// match says whether a name fits a pattern. In a pattern * stands for anything, also for several
+// parts of a path.
 func match(pattern, name string) bool {
 	parts := strings.Split(pattern, "*")
 	if len(parts) == 1 {

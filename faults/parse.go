@@ -10,241 +10,225 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Parse reads a fault as [Fault.String] writes it; spaces may differ. Its errors name the
-// place, what was wanted and what is there.
+// Parse reads a fault as [Fault.String] writes it; spaces may differ. An error says at which byte
+// the text is wrong, what was wanted there and what is there.
 func Parse(text string) (Fault, error) {
 	p := &parser{text: text}
-	fault, err := p.fault()
-	if err == nil && p.peek() != "" {
-		err = p.want("nothing more")
+	fault := p.fault()
+	if p.peek() != "" {
+		p.fail("nothing more")
 	}
-	if err != nil {
-		return Fault{}, fmt.Errorf("fault %q: %w", text, err)
+	if p.err != nil {
+		return Fault{}, fmt.Errorf("fault %q: %w", text, p.err)
 	}
 	return fault, nil
 }
 
-// parser reads one word after the other: a parenthesis, a quoted text, or what stands
-// between those and spaces.
+// parser reads one word after the other. A word is a parenthesis, a quoted text, or what stands
+// between those and spaces. After the first error it finds no more words.
 type parser struct {
 	text string
 	at   int // byte
+	err  error
 }
 
-func (p *parser) fault() (Fault, error) {
-	if err := p.expect("(", "( and an action"); err != nil {
-		return Fault{}, err
+func (p *parser) fault() (f Fault) {
+	p.expect("(", "( and an action")
+	r := choose(p, "an action", rules, func(r rule) string { return r.name })
+	if p.err != nil {
+		return f
 	}
-	r, err := choose(p, "an action", rules, func(r rule) string { return string(r.action) })
-	if err != nil {
-		return Fault{}, err
-	}
-	fault := Fault{Action: r.action}
-	for _, takes := range r.takes {
-		if err := p.argument(&fault, r, takes); err != nil {
-			return Fault{}, err
-		}
-	}
+	f.Action = r.read(p)
 	if p.peek() == "(" || !slices.Contains(r.moments, AtOnce) {
-		if fault.Moment, err = p.moment(r); err != nil {
-			return Fault{}, err
-		}
+		f.Moment = p.moment(r)
 	}
-	return fault, p.expect(")", "a moment or )")
+	p.expect(")", "a moment or )")
+	return f
 }
 
-func (p *parser) argument(fault *Fault, r rule, takes argument) (err error) {
-	switch takes {
-	case process, link:
-		fault.Process, err = choose(p, string(takes), r.whom, func(p Process) string { return string(p) })
-	case errorName:
-		var chosen namedError
-		chosen, err = choose(p, string(takes), errorNames, func(e namedError) string { return e.name })
-		fault.Detail = chosen.name
-	case level:
-		var chosen filesystem.Level
-		chosen, err = choose(p, string(takes), filesystem.Levels(), func(l filesystem.Level) string { return string(l) })
-		fault.Detail = string(chosen)
-	case length:
-		var d time.Duration
-		d, err = p.duration()
-		fault.Amount = int64(d)
-	case share:
-		fault.Amount, err = p.number("a percentage, such as 50%", "%", 1)
-	case times:
-		fault.Amount, err = p.number("how many times", "", 1)
-	case rate:
-		fault.Amount, err = p.number(string(takes), "", 1)
-	case state:
-		fault.Amount, err = p.number(string(takes), "", 0)
-	default:
-		fault.Amount, err = p.number("a number of "+string(takes), "", 0)
-	}
-	return err
-}
-
-func (p *parser) moment(r rule) (m Moment, err error) {
+func (p *parser) moment(r rule) (m Moment) {
 	start := p.at
-	if err := p.expect("(", "a moment, such as (On (Write \"*\"))"); err != nil {
-		return m, err
+	p.expect("(", "a moment, such as (On (Write \"*\"))")
+	switch word := choose(p, "a moment", r.momentWords(), itself); {
+	case word == "During":
+		m.When = DuringCheckpoint
+		p.expect("checkpoint", "checkpoint")
+	case word == "Given":
+		m.When, m.Condition = Given, p.condition()
+	case word == "After" && p.peek() != "(":
+		m.When, m.Later = Later, p.duration()
+	default:
+		m.When, m.Operation = When(word), p.operation(r)
 	}
+	if p.err == nil && !slices.Contains(r.moments, m.When) {
+		p.failAt(start, "another moment of "+r.name)
+	}
+	p.expect(")", ")")
+	return m
+}
+
+// momentWords are the words with which a moment of the rule begins.
+func (r rule) momentWords() []string {
 	var words []string
 	for _, when := range r.moments {
-		if word := map[When]string{Later: "After", DuringCheckpoint: "During"}[when]; word != "" {
-			words = append(words, word)
-		} else if when != AtOnce {
+		switch when {
+		case AtOnce:
+		case Later:
+			words = append(words, "After")
+		case DuringCheckpoint:
+			words = append(words, "During")
+		default:
 			words = append(words, string(when))
 		}
 	}
 	slices.Sort(words)
-	word, err := choose(p, "a moment", slices.Compact(words), func(w string) string { return w })
-	if err != nil {
-		return m, err
-	}
-	m.When = When(word)
-	switch {
-	case word == "During":
-		m.When = DuringCheckpoint
-		err = p.expect("checkpoint", "checkpoint")
-	case word == "Given":
-		m.Condition, err = p.condition()
-	case word == "After" && p.peek() != "(":
-		m.When = Later
-		m.Later, err = p.duration()
-	default:
-		m.Operation, err = p.operation(r)
-	}
-	if err != nil {
-		return m, err
-	}
-	if !slices.Contains(r.moments, m.When) {
-		p.at = start
-		return m, p.want("another moment of " + string(r.action))
-	}
-	return m, p.expect(")", ")")
+	return slices.Compact(words)
 }
 
-func (p *parser) operation(r rule) (o Operation, err error) {
-	if err := p.expect("(", "an operation, such as (Rename \"*/_metadata\")"); err != nil {
-		return o, err
-	}
+func (p *parser) operation(r rule) (o Operation) {
 	allowed := kinds
 	if len(r.on) > 0 {
 		allowed = r.on
 	}
-	if o.Kind, err = choose(p, "an operation", allowed, func(k Kind) string { return string(k) }); err != nil {
-		return o, err
-	}
+	p.expect("(", "an operation, such as (Rename \"*/_metadata\")")
+	o.Kind = choose(p, "an operation", allowed, func(k Kind) string { return string(k) })
 	if strings.HasPrefix(p.peek(), `"`) {
-		start := p.at
-		if o.Path, err = strconv.Unquote(p.next()); err != nil || o.Path == "" {
-			p.at = start
-			return o, p.want("a pattern in quotes")
-		}
+		o.Path = p.pattern()
 	}
 	for p.peek() == "(" {
-		if err := p.qualifier(&o); err != nil {
-			return o, err
-		}
+		p.qualifier(&o)
 	}
-	return o, p.expect(")", "a pattern in quotes, (Nth n), (Step n), (Byte n), (Phase p), (Given …) or )")
+	p.expect(")", "a pattern in quotes, (Nth n), (Step n), (Byte n), (Phase p), (Given …) or )")
+	return o
 }
 
-func (p *parser) qualifier(o *Operation) (err error) {
+func (p *parser) pattern() string {
+	start := p.at
+	pattern, err := strconv.Unquote(p.next())
+	if err != nil || pattern == "" {
+		p.failAt(start, "a pattern in quotes")
+	}
+	return pattern
+}
+
+func (p *parser) qualifier(o *Operation) {
 	p.next()
-	word, err := choose(p, "a qualifier", []string{"Nth", "Step", "Byte", "Phase", "Given"}, func(w string) string { return w })
-	if err != nil {
-		return err
-	}
-	var n int64
-	switch word {
+	switch choose(p, "a qualifier", []string{"Nth", "Step", "Byte", "Phase", "Given"}, itself) {
 	case "Nth":
-		n, err = p.number("a number from 1 on", "", 1)
-		o.Nth = int(n)
+		o.Nth = int(p.fromOne())
 	case "Step":
-		n, err = p.number("a number from 1 on", "", 1)
-		o.Step = int(n)
+		o.Step = int(p.fromOne())
 	case "Byte":
-		o.Byte, err = p.number("a number from 1 on", "", 1)
+		o.Byte = p.fromOne()
 	case "Phase":
-		o.Phase, err = choose(p, "a phase", phases, func(f Phase) string { return string(f) })
+		o.Phase = choose(p, "a phase", phases, func(f Phase) string { return string(f) })
 	case "Given":
-		o.Given, err = p.condition()
+		o.Given = p.condition()
 	}
-	if err != nil {
-		return err
-	}
-	return p.expect(")", ")")
+	p.expect(")", ")")
 }
 
-func (p *parser) condition() (c Condition, err error) {
-	if err := p.expect("(", "a condition, such as (Completed 2)"); err != nil {
-		return c, err
+func (p *parser) condition() (c Condition) {
+	p.expect("(", "a condition, such as (Completed 2)")
+	switch word := choose(p, "a condition", conditionWords(), itself); word {
+	case "And":
+		c = And{p.condition(), p.condition()}
+	case "Or":
+		c = Or{p.condition(), p.condition()}
+	case "Not":
+		c = Not{p.condition()}
+	default:
+		c = AtLeast{int(p.fromOne()), Event(word)}
 	}
-	if c.Event, err = choose(p, "a condition", conditionEvents, func(e string) string { return e }); err != nil {
-		return c, err
-	}
-	n, err := p.number("a number from 1 on", "", 1)
-	if err != nil {
-		return c, err
-	}
-	c.Count = int(n)
-	return c, p.expect(")", ")")
+	p.expect(")", ")")
+	return c
 }
 
-func (p *parser) duration() (time.Duration, error) {
+func conditionWords() []string {
+	var words []string
+	for _, event := range events {
+		words = append(words, string(event))
+	}
+	return append(words, "And", "Or", "Not")
+}
+
+func (p *parser) process(of []Process) Process {
+	return choose(p, "a process", of, func(p Process) string { return string(p) })
+}
+
+func (p *parser) connection() Process {
+	return choose(p, "a connection", connectable, func(p Process) string { return string(p) })
+}
+
+func (p *parser) level() filesystem.Level {
+	return choose(p, "a level", filesystem.Levels(), func(l filesystem.Level) string { return string(l) })
+}
+
+func (p *parser) bytes() int64   { return p.number("a number of bytes", "", 0) }
+func (p *parser) percent() int64 { return p.number("a percentage, such as 50%", "%", 1) }
+func (p *parser) fromOne() int64 { return p.number("a number from 1 on", "", 1) }
+
+func (p *parser) duration() time.Duration {
 	start := p.at
 	d, err := time.ParseDuration(p.next())
 	if err != nil || d <= 0 {
-		p.at = start
-		return 0, p.want("a time, such as 130ms")
+		p.failAt(start, "a time, such as 130ms")
 	}
-	return d, nil
+	return d
 }
 
-func (p *parser) number(what, unit string, least int64) (int64, error) {
+func (p *parser) number(what, unit string, least int64) int64 {
 	start := p.at
 	digits, ok := strings.CutSuffix(p.next(), unit)
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if !ok || err != nil || n < least {
-		p.at = start
-		return 0, p.want(what)
+		p.failAt(start, what)
 	}
-	return n, nil
+	return n
 }
 
 // choose reads a word that is the name of one of several things.
-func choose[T any](p *parser, what string, of []T, name func(T) string) (T, error) {
+func choose[T any](p *parser, what string, of []T, name func(T) string) (chosen T) {
 	start := p.at
 	word := p.next()
 	var names []string
 	for _, one := range of {
 		if name(one) == word {
-			return one, nil
+			return one
 		}
 		names = append(names, name(one))
 	}
-	p.at = start
-	var none T
-	return none, p.want(fmt.Sprintf("%s (%s)", what, strings.Join(names, ", ")))
+	p.failAt(start, fmt.Sprintf("%s (%s)", what, strings.Join(names, ", ")))
+	return chosen
 }
 
-func (p *parser) expect(word, what string) error {
-	if p.peek() != word {
-		return p.want(what)
+func itself(word string) string { return word }
+
+// expect reads the given word.
+func (p *parser) expect(word, what string) {
+	start := p.at
+	if p.next() != word {
+		p.failAt(start, what)
 	}
-	p.next()
-	return nil
 }
 
-// want says what should stand where the parser is.
-func (p *parser) want(what string) error {
+// fail keeps an error which says what should stand where the parser is. It keeps only the first.
+func (p *parser) fail(want string) {
+	if p.err != nil {
+		return
+	}
 	p.space()
 	got := p.peek()
 	if got == "" {
 		got = "the end"
 	}
-	return fmt.Errorf("at byte %d: want %s, got %s", p.at, what, got)
+	p.err = fmt.Errorf("at byte %d: want %s, got %s", p.at, want, got)
+}
+
+// failAt fails where the last word began.
+func (p *parser) failAt(start int, want string) {
+	p.at = start
+	p.fail(want)
 }
 
 func (p *parser) space() {
@@ -260,8 +244,11 @@ func (p *parser) peek() string {
 	return word
 }
 
-// next takes a word; at the end, nothing.
+// next reads a word; at the end, or after an error, it is empty.
 func (p *parser) next() string {
+	if p.err != nil {
+		return ""
+	}
 	p.space()
 	rest := p.text[p.at:]
 	length := strings.IndexAny(rest, "() \t\r\n\"")

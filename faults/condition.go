@@ -1,0 +1,77 @@
+package faults
+
+import "fmt"
+
+// Condition is something that the history of a run meets or does not. This package has all its
+// types. Conditions can be compared with ==.
+type Condition interface {
+	fmt.Stringer // the condition as it stands in a fault, such as "(Completed 2)"
+
+	// Holds says whether a history meets the condition; count counts the events that the history
+	// has of a kind.
+	Holds(count func(Event) int) bool
+
+	describe() string // in words
+}
+
+// Event is a kind of event that a condition can count.
+type Event string
+
+// The events.
+const (
+	Triggered Event = "Triggered" // a checkpoint was begun
+	Completed Event = "Completed" // a checkpoint is complete
+	Restored  Event = "Restored"  // a job came back from a checkpoint
+	Fired     Event = "Fired"     // a fault happened
+)
+
+var events = []Event{Triggered, Completed, Restored, Fired}
+
+// AtLeast holds once a history has so many events of a kind.
+type AtLeast struct {
+	Count int // from 1
+	Event Event
+}
+
+func (c AtLeast) String() string   { return fmt.Sprintf("(%s %d)", c.Event, c.Count) }
+func (c AtLeast) describe() string { return c.String() }
+
+// Holds implements [Condition].
+func (c AtLeast) Holds(count func(Event) int) bool { return count(c.Event) >= c.Count }
+
+// And holds if both conditions hold.
+type And struct{ First, Second Condition }
+
+func (c And) String() string   { return fmt.Sprintf("(And %v %v)", c.First, c.Second) }
+func (c And) describe() string { return within(c.First) + " and " + within(c.Second) }
+
+// Holds implements [Condition].
+func (c And) Holds(count func(Event) int) bool { return c.First.Holds(count) && c.Second.Holds(count) }
+
+// Or holds if one of the conditions holds, or both.
+type Or struct{ First, Second Condition }
+
+func (c Or) String() string   { return fmt.Sprintf("(Or %v %v)", c.First, c.Second) }
+func (c Or) describe() string { return within(c.First) + " or " + within(c.Second) }
+
+// Holds implements [Condition].
+func (c Or) Holds(count func(Event) int) bool { return c.First.Holds(count) || c.Second.Holds(count) }
+
+// Not holds if the condition does not hold.
+type Not struct{ Condition Condition }
+
+func (c Not) String() string   { return fmt.Sprintf("(Not %v)", c.Condition) }
+func (c Not) describe() string { return "not " + within(c.Condition) }
+
+// Holds implements [Condition].
+func (c Not) Holds(count func(Event) int) bool { return !c.Condition.Holds(count) }
+
+// within describes a condition that is part of another one. Parentheses keep "and", "or" and
+// "not" of the two apart.
+func within(c Condition) string {
+	switch c.(type) {
+	case And, Or:
+		return "(" + c.describe() + ")"
+	}
+	return c.describe()
+}

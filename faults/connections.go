@@ -1,0 +1,110 @@
+package faults
+
+import (
+	"fmt"
+	"time"
+)
+
+// connection is part of each action that is done to connections.
+type connection struct{}
+
+func (connection) ofConnection() {}
+
+// needsFor returns the feature that an action needs. Connections to storage are a feature of
+// their own.
+func needsFor(of Process, otherwise string) string {
+	if of == Storage {
+		return "remote"
+	}
+	return otherwise
+}
+
+// Cut lets nothing through, and tells neither side.
+type Cut struct {
+	connection
+	Of Process // whose connections
+}
+
+func (c Cut) String() string { return "Cut " + string(c.Of) }
+func (c Cut) describe() string {
+	return fmt.Sprintf("lets nothing more through from or to the %s, and tells nobody", c.Of)
+}
+func (c Cut) whom() Process { return c.Of }
+func (c Cut) needs() string { return needsFor(c.Of, "partition") }
+
+// Break resets connections. A process can open them again at once.
+type Break struct {
+	connection
+	Of Process // whose connections
+}
+
+func (b Break) String() string   { return "Break " + string(b.Of) }
+func (b Break) describe() string { return fmt.Sprintf("resets the connections of the %s", b.Of) }
+func (b Break) whom() Process    { return b.Of }
+func (b Break) needs() string    { return needsFor(b.Of, "network") }
+
+// Lag delays what passes through.
+type Lag struct {
+	connection
+	Of    Process // whose connections
+	Delay time.Duration
+}
+
+func (l Lag) String() string { return fmt.Sprintf("Lag %s %s", l.Of, l.Delay) }
+func (l Lag) describe() string {
+	return fmt.Sprintf("delays what goes from or to the %s by %s", l.Of, l.Delay)
+}
+func (l Lag) whom() Process { return l.Of }
+func (l Lag) needs() string { return needsFor(l.Of, "network") }
+
+// Limit limits how much passes through.
+type Limit struct {
+	connection
+	Of                 Process // whose connections
+	KilobytesPerSecond int64
+}
+
+func (l Limit) String() string { return fmt.Sprintf("Limit %s %d", l.Of, l.KilobytesPerSecond) }
+func (l Limit) describe() string {
+	return fmt.Sprintf("lets through from or to the %s so many kilobytes a second: %d", l.Of, l.KilobytesPerSecond)
+}
+func (l Limit) whom() Process { return l.Of }
+func (l Limit) needs() string { return needsFor(l.Of, "bandwidth") }
+
+// Heal ends the effect of all faults of connections.
+type Heal struct{ connection }
+
+func (Heal) String() string   { return "Heal" }
+func (Heal) describe() string { return "lets everything through again, on all connections" }
+func (Heal) whom() Process    { return "" }
+func (Heal) needs() string    { return "" }
+
+var ofConnections = []rule{
+	{
+		name: "Cut", moments: byTheClock,
+		read:     func(p *parser) Action { return Cut{Of: p.connection()} },
+		examples: each(connectable, func(p Process) Action { return Cut{Of: p} }),
+	},
+	{
+		name: "Break", moments: byTheClock,
+		read:     func(p *parser) Action { return Break{Of: p.connection()} },
+		examples: each(connectable, func(p Process) Action { return Break{Of: p} }),
+	},
+	{
+		name: "Lag", moments: byTheClock,
+		read:     func(p *parser) Action { return Lag{Of: p.connection(), Delay: p.duration()} },
+		examples: each(connectable, func(p Process) Action { return Lag{Of: p, Delay: 50 * time.Millisecond} }),
+	},
+	{
+		name: "Limit", moments: byTheClock,
+		read: func(p *parser) Action {
+			return Limit{Of: p.connection(), KilobytesPerSecond: p.number("kilobytes a second", "", 1)}
+		},
+		examples: each(connectable, func(p Process) Action { return Limit{Of: p, KilobytesPerSecond: 64} }),
+	},
+	{
+		name: "Heal", moments: byTheClock,
+		read:     func(*parser) Action { return Heal{} },
+		examples: []Fault{{Action: Heal{}}},
+	},
+}

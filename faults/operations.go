@@ -1,0 +1,189 @@
+package faults
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+)
+
+// operation is part of each action that is done in place of an operation on storage.
+type operation struct{}
+
+func (operation) whom() Process { return "" }
+func (operation) needs() string { return "tap" }
+func (operation) ofOperation()  {}
+
+// Fail makes an operation fail. The operation is not done.
+type Fail struct {
+	operation
+	Errno syscall.Errno // EIO, ENOSPC, EACCES, EROFS or ETIMEDOUT
+}
+
+func (f Fail) String() string { return "Fail " + errorName(f.Errno) }
+func (f Fail) describe() string {
+	return "does not do the operation, which fails with " + errorName(f.Errno)
+}
+
+// failures are the errors with which an operation can fail.
+var failures = []syscall.Errno{syscall.EIO, syscall.ENOSPC, syscall.EACCES, syscall.EROFS, syscall.ETIMEDOUT}
+
+func errorName(errno syscall.Errno) string {
+	switch errno {
+	case syscall.EIO:
+		return "EIO"
+	case syscall.ENOSPC:
+		return "ENOSPC"
+	case syscall.EACCES:
+		return "EACCES"
+	case syscall.EROFS:
+		return "EROFS"
+	case syscall.ETIMEDOUT:
+		return "ETIMEDOUT"
+	}
+	return fmt.Sprintf("errno-%d", uintptr(errno))
+}
+
+// Drop makes a sync fail, and removes from the file what the sync was to make durable.
+type Drop struct{ operation }
+
+func (Drop) String() string   { return "Drop" }
+func (Drop) describe() string { return "fails a sync, and forgets what it was to make durable" }
+
+// Short writes only the first bytes of a write, which then fails as on a full disk.
+type Short struct {
+	operation
+	KeptBytes int64
+}
+
+func (s Short) String() string { return fmt.Sprintf("Short %d", s.KeptBytes) }
+func (s Short) describe() string {
+	return fmt.Sprintf("writes only the first bytes, %d, and fails as a full disk does", s.KeptBytes)
+}
+
+// Flip flips a bit of what a reader reads.
+type Flip struct {
+	operation
+	OffsetBytes int64 // of the byte that has the bit
+}
+
+func (f Flip) String() string { return fmt.Sprintf("Flip %d", f.OffsetBytes) }
+func (f Flip) describe() string {
+	return fmt.Sprintf("flips a bit of what is read, after so many bytes: %d", f.OffsetBytes)
+}
+
+// Truncate lets a reader read only the first bytes.
+type Truncate struct {
+	operation
+	KeptBytes int64
+}
+
+func (t Truncate) String() string { return fmt.Sprintf("Truncate %d", t.KeptBytes) }
+func (t Truncate) describe() string {
+	return fmt.Sprintf("ends what is read after so many bytes: %d", t.KeptBytes)
+}
+
+// Delay does an operation later.
+type Delay struct {
+	operation
+	Wait time.Duration
+}
+
+func (d Delay) String() string   { return fmt.Sprintf("Delay %s", d.Wait) }
+func (d Delay) describe() string { return fmt.Sprintf("does the operation after %s", d.Wait) }
+
+// Lose does an operation, and answers that it failed.
+type Lose struct{ operation }
+
+func (Lose) String() string   { return "Lose" }
+func (Lose) describe() string { return "does the operation, and loses the answer" }
+
+// Throttle refuses operations as too many, as the status 503 does.
+type Throttle struct {
+	operation
+	Times int64
+}
+
+func (t Throttle) String() string { return fmt.Sprintf("Throttle %d", t.Times) }
+func (t Throttle) describe() string {
+	return fmt.Sprintf("refuses so many operations as too many, as 503 does: %d", t.Times)
+}
+
+// Stale leaves the newest name out of a listing.
+type Stale struct{ operation }
+
+func (Stale) String() string   { return "Stale" }
+func (Stale) describe() string { return "answers a listing without what was made last" }
+
+// Refuse refuses a conditional write as if the object existed already.
+type Refuse struct{ operation }
+
+func (Refuse) String() string { return "Refuse" }
+func (Refuse) describe() string {
+	return "refuses a conditional write, though nobody was there before"
+}
+
+// Leave fails an upload before it is completed. What was uploaded stays invisible.
+type Leave struct{ operation }
+
+func (Leave) String() string { return "Leave" }
+func (Leave) describe() string {
+	return "leaves an upload uncompleted, and what was uploaded invisible"
+}
+
+var ofOperations = []rule{
+	{
+		name: "Fail", moments: inItsPlace,
+		read:     func(p *parser) Action { return Fail{Errno: choose(p, "an error", failures, errorName)} },
+		examples: []Fault{at(Fail{Errno: syscall.EIO}, On, Any, "*/chk-*")},
+	},
+	{
+		name: "Drop", moments: inItsPlace, on: []Kind{Sync},
+		read:     func(*parser) Action { return Drop{} },
+		examples: []Fault{at(Drop{}, On, Sync, "*/chk-*")},
+	},
+	{
+		name: "Short", moments: inItsPlace, on: []Kind{Write},
+		read:     func(p *parser) Action { return Short{KeptBytes: p.bytes()} },
+		examples: []Fault{at(Short{KeptBytes: 3}, On, Write, "*/chk-*")},
+	},
+	{
+		name: "Flip", moments: inItsPlace, on: []Kind{Read, Get},
+		read:     func(p *parser) Action { return Flip{OffsetBytes: p.bytes()} },
+		examples: []Fault{at(Flip{OffsetBytes: 20}, On, Read, "*/_metadata")},
+	},
+	{
+		name: "Truncate", moments: inItsPlace, on: []Kind{Read, Get},
+		read:     func(p *parser) Action { return Truncate{KeptBytes: p.bytes()} },
+		examples: []Fault{at(Truncate{KeptBytes: 20}, On, Get, "*/_metadata")},
+	},
+	{
+		name: "Delay", moments: inItsPlace,
+		read:     func(p *parser) Action { return Delay{Wait: p.duration()} },
+		examples: []Fault{at(Delay{Wait: 50 * time.Millisecond}, On, Sync, "*/chk-*")},
+	},
+	{
+		name: "Lose", moments: inItsPlace,
+		read:     func(*parser) Action { return Lose{} },
+		examples: []Fault{at(Lose{}, On, Put, "*/_metadata")},
+	},
+	{
+		name: "Throttle", moments: inItsPlace, on: objectKinds,
+		read:     func(p *parser) Action { return Throttle{Times: p.number("how many times", "", 1)} },
+		examples: []Fault{at(Throttle{Times: 3}, On, Put, "*/chk-*")},
+	},
+	{
+		name: "Stale", moments: inItsPlace, on: []Kind{List},
+		read:     func(*parser) Action { return Stale{} },
+		examples: []Fault{at(Stale{}, On, List, "*")},
+	},
+	{
+		name: "Refuse", moments: inItsPlace, on: []Kind{Put},
+		read:     func(*parser) Action { return Refuse{} },
+		examples: []Fault{at(Refuse{}, On, Put, "*/_metadata")},
+	},
+	{
+		name: "Leave", moments: inItsPlace, on: []Kind{Put},
+		read:     func(*parser) Action { return Leave{} },
+		examples: []Fault{at(Leave{}, On, Put, "*/chk-*")},
+	},
+}

@@ -1,0 +1,119 @@
+package faults
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Kill ends a process, as SIGKILL does.
+type Kill struct{ Process Process }
+
+func (k Kill) String() string   { return "Kill " + string(k.Process) }
+func (k Kill) describe() string { return "ends " + k.Process.words() + ", as SIGKILL does" }
+func (k Kill) whom() Process    { return k.Process }
+func (k Kill) needs() string {
+	if k.Process == TaskManager {
+		return "kill"
+	}
+	return "jobmanager"
+}
+
+// Pause makes a process stand still, as SIGSTOP does.
+type Pause struct{ Process Process }
+
+func (p Pause) String() string { return "Pause " + string(p.Process) }
+func (p Pause) describe() string {
+	return "makes " + p.Process.words() + " stand still, as SIGSTOP does"
+}
+func (p Pause) whom() Process { return p.Process }
+func (p Pause) needs() string { return "pause" }
+
+// Resume makes all processes go on that stand still.
+type Resume struct{ Process Process }
+
+func (r Resume) String() string { return "Resume " + string(r.Process) }
+func (r Resume) describe() string {
+	return "makes what stands still go on: " + r.Process.words() + ", and its like"
+}
+func (r Resume) whom() Process { return r.Process }
+func (r Resume) needs() string { return "pause" }
+
+// Slow leaves a process only a share of its processor time.
+type Slow struct {
+	Process      Process
+	SharePercent int64
+}
+
+func (s Slow) String() string { return fmt.Sprintf("Slow %s %d%%", s.Process, s.SharePercent) }
+func (s Slow) describe() string {
+	return fmt.Sprintf("leaves %s this share of its time: %d%%", s.Process.words(), s.SharePercent)
+}
+func (s Slow) whom() Process { return s.Process }
+func (s Slow) needs() string { return "processor" }
+
+// Jump puts the clock of a process forward.
+type Jump struct {
+	Process Process
+	Forward time.Duration
+}
+
+func (j Jump) String() string { return fmt.Sprintf("Jump %s %s", j.Process, j.Forward) }
+func (j Jump) describe() string {
+	return fmt.Sprintf("puts the clock of %s forward by %s", j.Process.words(), j.Forward)
+}
+func (j Jump) whom() Process { return j.Process }
+func (j Jump) needs() string { return "clock" }
+
+// Drift makes the clock of a process too fast or too slow. At 100 percent it is right.
+type Drift struct {
+	Process     Process
+	PacePercent int64
+}
+
+func (d Drift) String() string { return fmt.Sprintf("Drift %s %d%%", d.Process, d.PacePercent) }
+func (d Drift) describe() string {
+	return fmt.Sprintf("makes the clock of %s go at %d%% of its pace", d.Process.words(), d.PacePercent)
+}
+func (d Drift) whom() Process { return d.Process }
+func (d Drift) needs() string { return "clock" }
+
+var ofProcesses = []rule{
+	{
+		name: "Kill", moments: anyTime,
+		read: func(p *parser) Action { return Kill{p.process(everyone)} },
+		examples: slices.Concat(
+			each(everyone, func(p Process) Action { return Kill{p} }),
+			[]Fault{
+				{Kill{TaskManager}, Moment{When: DuringCheckpoint}},
+				{Kill{JobManager}, Moment{When: DuringCheckpoint}},
+				at(Kill{TaskManager}, Before, Rename, "*/_metadata"),
+			},
+		),
+	},
+	{
+		name: "Pause", moments: anyTime,
+		read:     func(p *parser) Action { return Pause{p.process(oneProcess)} },
+		examples: each(oneProcess, func(p Process) Action { return Pause{p} }),
+	},
+	{
+		name: "Resume", moments: byTheClock,
+		read:     func(p *parser) Action { return Resume{p.process(oneProcess)} },
+		examples: each(oneProcess, func(p Process) Action { return Resume{p} }),
+	},
+	{
+		name: "Slow", moments: byTheClock,
+		read:     func(p *parser) Action { return Slow{p.process(oneProcess), p.percent()} },
+		examples: each(oneProcess, func(p Process) Action { return Slow{p, 10} }),
+	},
+	{
+		name: "Jump", moments: byTheClock,
+		read:     func(p *parser) Action { return Jump{p.process(oneProcess), p.duration()} },
+		examples: each(oneProcess, func(p Process) Action { return Jump{p, time.Hour} }),
+	},
+	{
+		name: "Drift", moments: byTheClock,
+		read:     func(p *parser) Action { return Drift{p.process(oneProcess), p.percent()} },
+		examples: each(oneProcess, func(p Process) Action { return Drift{p, 150} }),
+	},
+}
