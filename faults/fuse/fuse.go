@@ -1,11 +1,11 @@
-// Package fuse mounts a directory whose operations come by a tap, and of which it is known
-// what a power loss would leave: for engines that we did not write, and that keep their
-// checkpoints in files.
+// Package fuse mounts a directory whose operations pass through a tap. The mount knows what a power
+// loss would leave of the directory. It is for engines that are not ours and keep their checkpoints
+// in files.
 //
-// What is in the directory is in this process's memory, and gone with the mount. It has
-// what checkpoints need of a file system and no more: no links, no permissions, no times.
+// The files are in the memory of this process, and end with the mount. The mount has what
+// checkpoints need of a file system, and no more: no links, no permissions, no times.
 //
-// Start with [New]. It takes /dev/fuse, and root.
+// Start with [New]. It needs /dev/fuse, and root.
 package fuse
 
 import (
@@ -29,24 +29,24 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Device is what it takes.
+// Device is the device that a mount needs.
 const Device = "/dev/fuse"
 
 // Mount is a mounted directory.
 type Mount struct {
-	Dir string // absolute; names in it are the same outside, on the disk and to the tap
+	Dir string // absolute; the disk and the tap use the same names as other processes
 
 	tap    *tap.Tap
 	who    func(pid int) string
-	known  map[int]known // by thread
+	known  map[int]known // by the id of a thread
 	server *fuse.Server
-	lease  *lease.Lease // by which it goes when this process does
+	lease  *lease.Lease // removes the mount when this process ends
 	mu     sync.Mutex
 	disk   *filesystem.Memory
 }
 
-// known is the process of a thread, which is believed for a moment: to ask takes longer
-// than the operation.
+// known is the process to which a thread belongs. The mount believes it for a moment, because to
+// ask takes longer than an operation.
 type known struct {
 	process string
 	until   time.Time
@@ -66,8 +66,8 @@ func (m *Mount) process(thread int) string {
 	return k.process
 }
 
-// New mounts a directory, which is made if it is not there. Who names the process with a
-// thread's id.
+// New mounts a directory, and creates it if it does not exist. It asks who for the name of the
+// process to which a thread belongs.
 func New(dir string, taps *tap.Tap, who func(thread int) string) (*Mount, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -80,12 +80,12 @@ func New(dir string, taps *tap.Tap, who func(thread int) string) (*Mount, error)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	never := time.Duration(0) // is anything taken for granted: a power loss changes it
+	never := time.Duration(0) // the kernel must remember nothing: a power loss changes it
 	options := &fusefs.Options{EntryTimeout: &never, AttrTimeout: &never, NegativeTimeout: &never}
-	options.ExplicitDataCacheControl = true // what was read is kept while the file is open
+	options.ExplicitDataCacheControl = true // the kernel keeps what it has read while the file is open
 	options.DirectMountStrict, options.FsName, options.Name = true, "snapback", "snapback"
 	if m.server, err = fusefs.Mount(dir, &node{mount: m}, options); err != nil {
-		return nil, fmt.Errorf("mount %s: %w (it takes %s, and root)", dir, err, Device)
+		return nil, fmt.Errorf("mount %s: %w (a mount needs %s, and root)", dir, err, Device)
 	}
 	if m.lease, err = lease.Take(`umount --lazy "$1"`, dir); err != nil {
 		return nil, errors.Join(err, syscall.Unmount(dir, syscall.MNT_DETACH))
@@ -93,7 +93,7 @@ func New(dir string, taps *tap.Tap, who func(thread int) string) (*Mount, error)
 	return m, nil
 }
 
-// Close takes the directory away. What still uses it fails from then on.
+// Close unmounts the directory. Operations of processes that still use it fail from then on.
 func (m *Mount) Close() error {
 	if err := m.lease.End(); err != nil {
 		return fmt.Errorf("unmount %s: %w", m.Dir, err)
@@ -102,21 +102,21 @@ func (m *Mount) Close() error {
 	return nil
 }
 
-// Disk calls with what is in the directory, while nothing changes it.
+// Disk calls look with the content of the directory. Meanwhile nothing changes it.
 func (m *Mount) Disk(look func(*filesystem.Memory)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	look(m.disk)
 }
 
-// Replace puts something else in the place of all that is in the directory.
+// Replace replaces the whole content of the directory.
 func (m *Mount) Replace(disk *filesystem.Memory) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.disk = disk
 }
 
-// Tap has operations come by another tap from now on.
+// Tap makes all later operations pass through another tap.
 func (m *Mount) Tap(taps *tap.Tap) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -129,16 +129,16 @@ func (m *Mount) taps() *tap.Tap {
 	return m.tap
 }
 
-// Files is the directory as it is, past the kernel and the tap.
+// Files is the directory without the kernel and the tap between.
 func (m *Mount) Files() filesystem.FileSystem { return past{m} }
 
-// do lets an operation come by the tap.
+// do does an operation, or what a fault does in its place.
 func (m *Mount) do(ctx context.Context, o tap.Operation, operation func() error) syscall.Errno {
 	return m.doOr(ctx, o, operation, func(*tap.Intervention) (error, bool) { return nil, false })
 }
 
-// doOr is do for operations to which more can be done: special does it, while nothing else
-// is done in the directory, and says whether it did.
+// doOr is do for operations that have faults of their own: special does such a fault, and says
+// whether it did. Meanwhile no other operation changes the directory.
 func (m *Mount) doOr(ctx context.Context, o tap.Operation, operation func() error, special func(*tap.Intervention) (error, bool)) syscall.Errno {
 	if caller, ok := fuse.FromContext(ctx); ok {
 		o.Process = m.process(int(caller.Pid))
@@ -159,16 +159,16 @@ func (m *Mount) doOr(ctx context.Context, o tap.Operation, operation func() erro
 		if instead {
 			return errno(err)
 		}
-		switch i.Action {
+		switch action := i.Action.(type) {
 		case faults.Fail:
-			return errno(faults.Error(i.Detail))
+			return action.Errno
 		case faults.Throttle:
 			return syscall.EAGAIN
 		case faults.Lose:
-			_ = locked() // nobody is told
+			_ = locked() // the process is not told
 			return syscall.EIO
 		case faults.Delay:
-			time.Sleep(time.Duration(i.Amount))
+			time.Sleep(action.Wait)
 		}
 	}
 	if err := locked(); err != nil {
@@ -195,7 +195,7 @@ func errno(err error) syscall.Errno {
 	return syscall.EIO
 }
 
-// node is a file or a directory that the kernel knows.
+// node is a file or a directory as the kernel knows it.
 type node struct {
 	fusefs.Inode
 	mount *Mount
@@ -253,7 +253,7 @@ func (n *node) Getattr(_ context.Context, _ fusefs.FileHandle, out *fuse.AttrOut
 	return errno(err)
 }
 
-// Setattr implements [fusefs.NodeSetattrer], for the size alone.
+// Setattr implements [fusefs.NodeSetattrer]. It changes only the size.
 func (n *node) Setattr(ctx context.Context, _ fusefs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
 	if size, ok := in.GetSize(); ok {
 		o := tap.Operation{Kind: faults.Write, Name: n.name(), From: int64(size), To: int64(size)}
@@ -290,7 +290,7 @@ func (n *node) Create(ctx context.Context, name string, _, _ uint32, out *fuse.E
 	return child, h, fuse.FOPEN_DIRECT_IO, failed
 }
 
-// Open implements [fusefs.NodeOpener]. (The kernel empties a file by itself before.)
+// Open implements [fusefs.NodeOpener]. The kernel truncates a file with a call of its own before.
 func (n *node) Open(ctx context.Context, how uint32) (fusefs.FileHandle, uint32, syscall.Errno) {
 	h := &handle{mount: n.mount, name: n.name()}
 	failed := n.mount.do(ctx, tap.Operation{Kind: faults.Open, Name: h.name}, func() (err error) {
@@ -322,7 +322,7 @@ func (n *node) Readdir(ctx context.Context) (fusefs.DirStream, syscall.Errno) {
 		return err
 	}
 	failed := n.mount.doOr(ctx, tap.Operation{Kind: faults.List, Name: dir}, list, func(i *tap.Intervention) (error, bool) {
-		if i.Action != faults.Stale {
+		if i.Action != (faults.Stale{}) {
 			return nil, false
 		}
 		unlisted = n.mount.tap.Unlisted
@@ -359,7 +359,7 @@ func (n *node) Rename(ctx context.Context, name string, newParent fusefs.InodeEm
 	return n.mount.do(ctx, o, func() error { return n.mount.disk.Rename(o.Name, o.NewName) })
 }
 
-// Fsync implements [fusefs.NodeFsyncer]: of a file, or of a directory.
+// Fsync implements [fusefs.NodeFsyncer] for files and for directories.
 func (n *node) Fsync(ctx context.Context, open fusefs.FileHandle, _ uint32) syscall.Errno {
 	h, ok := open.(*handle)
 	if !ok {
@@ -367,7 +367,7 @@ func (n *node) Fsync(ctx context.Context, open fusefs.FileHandle, _ uint32) sysc
 		return n.mount.do(ctx, o, func() error { return n.mount.disk.SyncDir(o.Name) })
 	}
 	return n.mount.doOr(ctx, tap.Operation{Kind: faults.Sync, Name: n.name()}, h.file.Sync, func(i *tap.Intervention) (error, bool) {
-		if i.Action != faults.Drop {
+		if i.Action != (faults.Drop{}) {
 			return nil, false
 		}
 		h.file.Drop()
@@ -378,10 +378,10 @@ func (n *node) Fsync(ctx context.Context, open fusefs.FileHandle, _ uint32) sysc
 // handle is an open file.
 type handle struct {
 	mount   *Mount
-	name    string // when it was opened
+	name    string // at the time it was opened
 	file    *filesystem.MemoryFile
 	written bool
-	ends    int64 // where it ends for this reader, after a fault; 0: where it does
+	ends    int64 // the length that this reader sees after a fault; 0: the true one
 }
 
 var (
@@ -403,17 +403,18 @@ func (h *handle) Read(ctx context.Context, into []byte, offset int64) (fuse.Read
 	}
 	o := tap.Operation{Kind: faults.Read, Name: h.name, From: offset, To: offset + int64(len(into))}
 	failed := h.mount.doOr(ctx, o, read, func(i *tap.Intervention) (error, bool) {
-		if i.Action != faults.Flip && i.Action != faults.Truncate {
-			return nil, false
+		switch action := i.Action.(type) {
+		case faults.Flip:
+			err := read()
+			if at := int(action.OffsetBytes - offset); at >= 0 && at < n {
+				into[at] ^= 1
+			}
+			return err, true
+		case faults.Truncate:
+			h.ends = max(1, action.KeptBytes)
+			return read(), true
 		}
-		err := read()
-		if at := int(i.Amount - offset); i.Action == faults.Flip && at >= 0 && at < n {
-			into[at] ^= 1
-		}
-		if i.Action == faults.Truncate {
-			h.ends = max(1, i.Amount)
-		}
-		return err, true
+		return nil, false
 	})
 	if h.ends > 0 {
 		n = max(0, min(n, int(h.ends-offset)))
@@ -430,16 +431,17 @@ func (h *handle) Write(ctx context.Context, data []byte, offset int64) (uint32, 
 	}
 	o := tap.Operation{Kind: faults.Write, Name: h.name, From: offset, To: offset + int64(len(data))}
 	failed := h.mount.doOr(ctx, o, write, func(i *tap.Intervention) (error, bool) {
-		if i.Action != faults.Short {
+		short, ok := i.Action.(faults.Short)
+		if !ok {
 			return nil, false
 		}
-		data = data[:min(int64(len(data)), i.Amount)]
+		data = data[:min(int64(len(data)), short.KeptBytes)]
 		return errors.Join(write(), syscall.ENOSPC), true
 	})
 	return uint32(len(data)), failed
 }
 
-// Flush implements [fusefs.FileFlusher]: a file that was written to is closed.
+// Flush implements [fusefs.FileFlusher]. To the tap it is the closing of a file that was written.
 func (h *handle) Flush(ctx context.Context) syscall.Errno {
 	if !h.written {
 		return 0
@@ -450,7 +452,7 @@ func (h *handle) Flush(ctx context.Context) syscall.Errno {
 // Release implements [fusefs.FileReleaser].
 func (h *handle) Release(context.Context) syscall.Errno { return 0 }
 
-// past is the directory for whoever looks into it from this process.
+// past is the directory as this process sees it, without the kernel and the tap between.
 type past struct{ mount *Mount }
 
 func locked[T any](p past, operation func(*filesystem.Memory) (T, error)) (T, error) {

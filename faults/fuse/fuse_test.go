@@ -24,7 +24,7 @@ const killedVariable = "SNAPBACK_TEST_MOUNT"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(killedVariable); dir != "" {
-		_, err := fuse.New(dir, &tap.Tap{}, func(int) string { return "me" })
+		_, err := fuse.New(dir, tap.New(nil), func(int) string { return "me" })
 		fmt.Println("mounted", err)
 		select {}
 	}
@@ -66,7 +66,7 @@ func must(t *testing.T, err error) {
 
 func mounted(t *testing.T, armed ...string) (*fuse.Mount, *int) {
 	t.Helper()
-	taps, fired := &tap.Tap{}, 0
+	taps, fired := tap.New(nil), 0
 	for _, text := range armed {
 		fault, err := faults.Parse(text)
 		must(t, err)
@@ -187,7 +187,7 @@ func BenchmarkSmallFile(b *testing.B) {
 	for name, dir := range map[string]func() string{
 		"local": b.TempDir,
 		"mount": func() string {
-			m, err := fuse.New(filepath.Join(b.TempDir(), "mount"), &tap.Tap{}, func(int) string { return "" })
+			m, err := fuse.New(filepath.Join(b.TempDir(), "mount"), tap.New(nil), func(int) string { return "" })
 			if err != nil {
 				b.Fatal(err)
 			}

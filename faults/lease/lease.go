@@ -1,8 +1,8 @@
-// Package lease takes back what outlives a process, such as a mount or a container, when
-// that process ends, even by SIGKILL: a shell waits for the end of its input, which comes
-// with the process's own, and then does what is to be done.
+// Package lease removes what would outlive a process, such as a mount or a container, when the
+// process ends, even by SIGKILL. A shell waits for the end of its input, which comes when the
+// process ends. Then the shell runs a script.
 //
-// What it cannot survive is the end of the machine, or SIGKILL to the shell too.
+// Nothing is removed if the machine goes down, or if the shell is killed with SIGKILL too.
 //
 // Start with [Take].
 package lease
@@ -16,20 +16,19 @@ import (
 	"syscall"
 )
 
-// Lease is held until it is ended.
+// Lease is held until [Lease.End], or until this process ends.
 type Lease struct {
 	command *exec.Cmd
 	held    io.WriteCloser
 	said    *bytes.Buffer
 }
 
-// Take starts a lease: at its end a script of the shell is run, whose arguments are $1 and
-// so on.
+// Take starts a lease. At its end the shell runs a script with the arguments $1, $2 and so on.
 func Take(script string, arguments ...string) (*Lease, error) {
 	l := &Lease{said: &bytes.Buffer{}}
 	l.command = exec.Command("sh", append([]string{"-c", "cat >/dev/null\n" + script, "lease"}, arguments...)...)
 	l.command.Stdout, l.command.Stderr = l.said, l.said
-	l.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // who interrupts us does not interrupt it
+	l.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt from the terminal must not reach it
 	var err error
 	if l.held, err = l.command.StdinPipe(); err != nil {
 		return nil, err
@@ -37,10 +36,10 @@ func Take(script string, arguments ...string) (*Lease, error) {
 	return l, l.command.Start()
 }
 
-// End ends the lease, and waits until all is taken back.
+// End ends the lease, and waits for the script.
 func (l *Lease) End() error {
 	if err := errors.Join(l.held.Close(), l.command.Wait()); err != nil {
-		return fmt.Errorf("take back: %w\n%s", err, l.said)
+		return fmt.Errorf("release a lease: %w\n%s", err, l.said)
 	}
 	return nil
 }

@@ -1,13 +1,14 @@
-// Package network stands between the real processes of a cluster: each dials through a
-// SOCKS5 server of its own, and what it dials is reached through a toxiproxy, one for each
-// two that talk. So every connection is known by who is on either side, and can be cut,
-// broken and delayed while the processes know nothing of it.
+// Package network stands between the real processes of a cluster. Each process dials through a
+// SOCKS5 server of its own. For each pair of processes that talk there is a toxiproxy between. So
+// the network knows both ends of every connection, and can cut, break and delay it. The processes
+// know nothing of it.
 //
-// A process listens at a loopback address of its own, which is how it is recognised
-// (Linux has all of 127.0.0.0/8). What is dialed at an address that is no process's is
-// storage. It is no packet filter: a connection that is cut is accepted before nothing
-// comes through it any more, and what was sent meanwhile is lost with it when the cut is
-// healed, as after a time-out of TCP.
+// Each process listens at a loopback address of its own, by which the network knows it (Linux has
+// all of 127.0.0.0/8). An address that belongs to no process belongs to storage.
+//
+// The network is no packet filter. It accepts a connection that is cut, and lets nothing through.
+// When the cut is healed, the connection ends, and what was sent meanwhile is lost, as after a
+// time-out of TCP.
 //
 // Start with [New].
 package network
@@ -31,38 +32,38 @@ import (
 	"github.com/snapback/snapback/faults"
 )
 
-// Environment is the variable by which a process learns through whom it is to dial.
+// Environment is the environment variable that tells a process through which server it must dial.
 const Environment = "ALL_PROXY"
 
 const loopback = "127.0.0.1:0"
 
-// hostFormat makes the loopback address of the n-th process.
+// hostFormat is the loopback address of a process, made of the two bytes of its number.
 const hostFormat = "127.77.%d.%d"
 
-// Network is the connections of one cluster. It may be used by several goroutines.
+// Network holds the connections of one cluster. Several goroutines may use it.
 type Network struct {
 	server *toxiproxy.ApiServer
 
 	mu        sync.Mutex
-	processes map[string]string // by the host they listen at
-	servers   []net.Listener    // through which they dial
-	outside   map[string]bool   // addresses of those to whom nothing is done
+	processes map[string]string // names, by the host at which a process listens
+	servers   []net.Listener    // through which the processes dial
+	outside   map[string]bool   // addresses that no fault touches
 	links     map[link]*toxiproxy.Proxy
-	bad       map[string]condition // by process, or storage
-	healed    chan struct{}        // closed when what was cut is healed
+	bad       map[string]condition // by the name of a process, or storage
+	healed    chan struct{}        // closed when the cuts are healed
 }
 
-// condition is what is done to connections.
+// condition is what faults do to connections.
 type condition struct {
 	cut   bool
 	lag   time.Duration
 	limit int64 // kilobytes a second; 0: none
 }
 
-// link is the connections that one process, or all, has to an address.
+// link is the connections that one process, or all processes, have to an address.
 type link struct {
-	from string // a process; empty: all
-	to   string // a process, or storage
+	from string // the name of a process; empty: all
+	to   string // the name of a process, or storage
 	at   string // host:port
 }
 
@@ -75,16 +76,16 @@ func New() *Network {
 	}
 }
 
-// Join lets a process take part. It is to listen at host, which is that of another in
-// whose place it comes unless that is empty, and to dial as through says, which is what
-// [Environment] is to be.
+// Join adds a process. The process must listen at host, and dial through the server that is the
+// value of [Environment]. If the process takes the place of another one, inPlaceAt is the host of
+// that one, else it is empty.
 func (n *Network) Join(process, inPlaceAt string) (host, through string, err error) {
 	listener, err := net.Listen("tcp", loopback)
 	if err != nil {
 		return "", "", err
 	}
 	dialer, err := socks5.New(&socks5.Config{
-		Logger: log.New(io.Discard, "", 0), // a connection that fails is its process's to report
+		Logger: log.New(io.Discard, "", 0), // the process reports a connection that fails
 		Dial:   func(ctx context.Context, _, address string) (net.Conn, error) { return n.dial(ctx, process, address) },
 	})
 	if err != nil {
@@ -100,21 +101,20 @@ func (n *Network) Join(process, inPlaceAt string) (host, through string, err err
 	return host, "socks5://" + listener.Addr().String(), nil
 }
 
-// Outside says that who listens at an address is no part of the cluster: nothing is done
-// to connections to it.
+// Outside says that an address does not belong to the cluster. No fault touches connections to it.
 func (n *Network) Outside(address string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.outside[address] = true
 }
 
-// Storage returns the address at which all processes are to look for storage that
-// listens elsewhere, for those which do not dial as they are told.
+// Storage returns the address at which processes must dial a storage that listens elsewhere. It is
+// for processes that do not obey [Environment].
 func (n *Network) Storage(address string) (string, error) {
 	return n.through(link{to: string(faults.Storage), at: address})
 }
 
-// dial connects a process with an address.
+// dial connects a process to an address.
 func (n *Network) dial(ctx context.Context, process, address string) (net.Conn, error) {
 	to, inside := n.whose(address)
 	if !inside || to == process {
@@ -131,7 +131,8 @@ func (n *Network) dial(ctx context.Context, process, address string) (net.Conn, 
 	return (&net.Dialer{}).DialContext(ctx, "tcp", proxy)
 }
 
-// whose names the process that listens at an address, or storage.
+// whose returns the name of the process that listens at an address, or storage. It returns false if
+// no fault touches the address.
 func (n *Network) whose(address string) (name string, inside bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -148,7 +149,7 @@ func (n *Network) whose(address string) (name string, inside bool) {
 	return string(faults.Storage), true
 }
 
-// untilHealed waits while a link is cut: who dials is not answered.
+// untilHealed waits while a link is cut. Meanwhile the process that dials has no answer.
 func (n *Network) untilHealed(ctx context.Context, l link) error {
 	for {
 		n.mu.Lock()
@@ -174,14 +175,14 @@ func (n *Network) through(l link) (string, error) {
 	}
 	proxy := toxiproxy.NewProxy(n.server, l.from+" to "+l.to, loopback, l.at)
 	if err := proxy.Start(); err != nil {
-		return "", fmt.Errorf("a proxy before %s: %w", l.at, err)
+		return "", fmt.Errorf("start a proxy before %s: %w", l.at, err)
 	}
 	n.links[l] = proxy
 	return proxy.Listen, n.apply(l)
 }
 
-// touches says whether a fault of one name meets a link. Of the links to storage only
-// storage's own faults do.
+// touches says whether faults of the connections of a name touch the link. A link to storage is
+// touched only by faults of the connections of storage.
 func (l link) touches(name string) bool {
 	if l.to == string(faults.Storage) {
 		return name == l.to
@@ -189,7 +190,7 @@ func (l link) touches(name string) bool {
 	return name == l.from || name == l.to
 }
 
-// condition is what is done to a link, at either end.
+// condition is what the faults of both ends do to a link.
 func (n *Network) condition(l link) (all condition) {
 	for name, c := range n.bad {
 		if !l.touches(name) {
@@ -223,25 +224,25 @@ func (n *Network) apply(l link) error {
 		add("bandwidth", "rate", c.limit)
 	}
 	if c.cut {
-		add("timeout", "timeout", 0) // never: nothing comes through, and nobody is told
+		add("timeout", "timeout", 0) // never: nothing passes through, and no side is told
 	}
 	return failed
 }
 
-// Do makes a fault of connections happen: to those from and to a process, or to storage.
-// What is cut tells nobody; once it is healed it is closed, and what was sent on it is
-// lost. What is broken is closed, and can be made anew at once.
+// Do makes a fault happen to the connections from and to a process, or to those to storage. A
+// connection that is cut tells neither side. When it is healed, it is closed, and what was sent
+// through it is lost. A connection that is broken is closed, and can be opened again at once.
 func (n *Network) Do(fault faults.Fault, name string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	c, change := n.bad[name], n.apply
-	switch fault.Action {
+	switch action := fault.Action.(type) {
 	case faults.Cut:
 		c.cut = true
 	case faults.Lag:
-		c.lag = time.Duration(fault.Amount)
+		c.lag = action.Delay
 	case faults.Limit:
-		c.limit = fault.Amount
+		c.limit = action.KilobytesPerSecond
 	case faults.Break:
 		change = func(l link) error {
 			n.links[l].Stop()
@@ -250,7 +251,7 @@ func (n *Network) Do(fault faults.Fault, name string) error {
 	case faults.Heal:
 		return n.heal()
 	default:
-		return fmt.Errorf("%s is not done to connections", fault)
+		return fmt.Errorf("%s is not a fault of connections", fault)
 	}
 	n.bad[name] = c
 	var failed error

@@ -128,14 +128,14 @@ func TestNothingComesThroughWhatIsCut(t *testing.T) {
 		p := newTwo(t)
 		before := p.connect()
 		mustAnswer(t, before)
-		p.do(faults.Fault{Action: faults.Cut}, end)
+		p.do(faults.Fault{Action: faults.Cut{}}, end)
 		if _, err := ask(before, silence); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s cut: want silence, got %v", end, err)
 		}
 		if _, err := p.dial(silence); err == nil {
 			t.Errorf("%s cut: a new connection was made", end)
 		}
-		p.do(faults.Fault{Action: faults.Heal}, "")
+		p.do(faults.Fault{Action: faults.Heal{}}, "")
 		mustAnswer(t, p.connect())
 		_ = before.SetDeadline(time.Now().Add(patience))
 		if _, err := before.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
@@ -146,9 +146,9 @@ func TestNothingComesThroughWhatIsCut(t *testing.T) {
 
 func TestAnotherProcessIsNotCut(t *testing.T) {
 	p := newTwo(t)
-	p.do(faults.Fault{Action: faults.Cut}, "taskmanager-2")
+	p.do(faults.Fault{Action: faults.Cut{}}, "taskmanager-2")
 	mustAnswer(t, p.connect())
-	p.do(faults.Fault{Action: faults.Cut}, string(faults.Storage))
+	p.do(faults.Fault{Action: faults.Cut{}}, string(faults.Storage))
 	mustAnswer(t, p.connect())
 }
 
@@ -156,13 +156,13 @@ func TestWhatIsDelayedIsLate(t *testing.T) {
 	p := newTwo(t)
 	connection := p.connect()
 	const late = 30 * time.Millisecond
-	p.do(faults.Fault{Action: faults.Lag, Amount: int64(late)}, "jobmanager")
+	p.do(faults.Fault{Action: faults.Lag{Delay: late}}, "jobmanager")
 	for _, c := range []net.Conn{connection, p.connect()} {
 		if took, err := ask(c, patience); err != nil || took < 2*late {
 			t.Errorf("want an answer after %s there and back, got it after %s, %v", late, took, err)
 		}
 	}
-	p.do(faults.Fault{Action: faults.Heal}, "")
+	p.do(faults.Fault{Action: faults.Heal{}}, "")
 	mustAnswer(t, connection)
 }
 
@@ -178,13 +178,13 @@ func TestWhatIsNarrowTakesItsTime(t *testing.T) {
 		}
 		return time.Since(began)
 	}
-	p.do(faults.Fault{Action: faults.Limit, Amount: rate}, "jobmanager")
+	p.do(faults.Fault{Action: faults.Limit{KilobytesPerSecond: rate}}, "jobmanager")
 	connection := p.connect()
 	// There and back: the second direction begins when the first has passed something.
 	if took := pass(connection); took < kilobytes*time.Second/rate {
 		t.Errorf("%d KB at %d KB/s took %s", kilobytes, rate, took)
 	}
-	p.do(faults.Fault{Action: faults.Heal}, "")
+	p.do(faults.Fault{Action: faults.Heal{}}, "")
 	pass(connection) // as fast as it may
 }
 
@@ -192,7 +192,7 @@ func TestWhatIsBrokenIsClosedAndMadeAnew(t *testing.T) {
 	p := newTwo(t)
 	connection := p.connect()
 	mustAnswer(t, connection)
-	p.do(faults.Fault{Action: faults.Break}, "jobmanager")
+	p.do(faults.Fault{Action: faults.Break{}}, "jobmanager")
 	if _, err := ask(connection, patience); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("want a broken connection, got %v", err)
 	}
@@ -213,16 +213,16 @@ func TestStorageIsCutOfAllProcesses(t *testing.T) {
 	defer func() { _ = direct.Close() }()
 	p.at = elsewhere
 	dialed := p.connect()
-	p.do(faults.Fault{Action: faults.Cut}, "taskmanager-1") // its storage it has still
+	p.do(faults.Fault{Action: faults.Cut{}}, "taskmanager-1") // its storage it has still
 	mustAnswer(t, direct)
 	mustAnswer(t, dialed)
-	p.do(faults.Fault{Action: faults.Cut}, string(faults.Storage))
+	p.do(faults.Fault{Action: faults.Cut{}}, string(faults.Storage))
 	for _, c := range []net.Conn{direct, dialed} {
 		if _, err := ask(c, silence); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("want silence, got %v", err)
 		}
 	}
-	p.do(faults.Fault{Action: faults.Heal}, "")
+	p.do(faults.Fault{Action: faults.Heal{}}, "")
 	mustAnswer(t, p.connect())
 }
 
@@ -230,7 +230,7 @@ func TestNothingIsDoneToWhoIsOutside(t *testing.T) {
 	p := newTwo(t)
 	p.at = echo(t, "127.0.0.1")
 	p.Outside(p.at)
-	p.do(faults.Fault{Action: faults.Cut}, string(faults.Storage))
-	p.do(faults.Fault{Action: faults.Cut}, "taskmanager-1")
+	p.do(faults.Fault{Action: faults.Cut{}}, string(faults.Storage))
+	p.do(faults.Fault{Action: faults.Cut{}}, "taskmanager-1")
 	mustAnswer(t, p.connect())
 }

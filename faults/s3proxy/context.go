@@ -6,14 +6,15 @@ import (
 	"github.com/snapback/snapback/faults"
 )
 
-// faultKey is under which a request carries the fault that changes its answer.
-type faultKey struct{}
+// actionKey is the key under which a request carries the action that changes its answer.
+type actionKey struct{}
 
-func withFault(ctx context.Context, fault faults.Fault) context.Context {
-	return context.WithValue(ctx, faultKey{}, fault)
+func withAction(ctx context.Context, action faults.Action) context.Context {
+	return context.WithValue(ctx, actionKey{}, action)
 }
 
-func faultOf(ctx context.Context) faults.Fault {
-	fault, _ := ctx.Value(faultKey{}).(faults.Fault)
-	return fault
+// actionOf returns the action that a request carries, or nil.
+func actionOf(ctx context.Context) faults.Action {
+	action, _ := ctx.Value(actionKey{}).(faults.Action)
+	return action
 }

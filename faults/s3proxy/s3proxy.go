@@ -1,8 +1,9 @@
-// Package s3proxy is an S3 server that passes everything on to another one, by the tap:
-// for engines that we did not write, and that keep their checkpoints in S3.
+// Package s3proxy is an S3 server that passes each request through the tap, and on to another S3
+// server. It is for engines that are not ours and keep their checkpoints in S3.
 //
-// It knows requests by their paths, as in /bucket/key, and reads no more of them; whoever
-// signs them signs for the proxy's address, which is passed on as it is.
+// The proxy reads of a request only its method, its query and its path, as in /bucket/key. A client
+// signs its requests for the proxy's address. The proxy passes that address on unchanged, so the
+// signature stays valid.
 //
 // Start with [New].
 package s3proxy
@@ -23,20 +24,21 @@ import (
 	"github.com/snapback/snapback/faults/tap"
 )
 
-// listMax bounds the listing that is looked into, in bytes.
+// listMax limits the listing from which the proxy can leave a name out, in bytes.
 const listMax = 16 << 20
 
-// New returns a handler that passes requests on to the server at a URL. Who names the
-// process that does an operation, if that can be known.
+// New returns a handler that passes requests on to the server at a URL. It asks who for the name
+// of the process that does an operation; the name is empty if it is unknown. At that time the
+// operation has a kind and a name only.
 func New(to *url.URL, taps *tap.Tap, who func(tap.Operation) string) http.Handler {
 	p := &proxy{tap: taps, who: who}
 	p.reverse = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host = to.Scheme, to.Host
-			r.Out.Host = r.In.Host // for which it was signed
+			r.Out.Host = r.In.Host // the signature covers it
 		},
 		ModifyResponse: p.answer,
-		// A client that was killed is no matter for a log.
+		// A client that was killed needs no line in a log.
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
 	return p
@@ -57,14 +59,14 @@ func operation(r *http.Request) tap.Operation {
 	switch r.Method {
 	case http.MethodPut:
 		if o.Kind = faults.Put; part {
-			o.Kind = faults.Create // a part, which nobody sees
+			o.Kind = faults.Create // a part, which no reader sees
 		}
 	case http.MethodPost:
 		switch {
 		case query.Has("delete"):
 			o.Kind = faults.Delete
 		case query.Has("uploadId"):
-			o.Kind = faults.Put // all parts become an object
+			o.Kind = faults.Put // the parts become an object
 		default:
 			o.Kind = faults.Open
 		}
@@ -89,50 +91,50 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if i == nil {
 		i = &tap.Intervention{}
 	}
-	switch {
-	case i.Stopped:
+	if i.Stopped {
 		panic(http.ErrAbortHandler)
-	case i.Action == faults.Fail || i.Action == faults.Leave:
+	}
+	switch action := i.Action.(type) {
+	case faults.Fail, faults.Leave:
 		refuse(w, http.StatusInternalServerError, "InternalError", "a fault: "+i.String())
 		return
-	case i.Action == faults.Throttle:
+	case faults.Throttle:
 		refuse(w, http.StatusServiceUnavailable, "SlowDown", "a fault: "+i.String())
 		return
-	case i.Action == faults.Refuse:
+	case faults.Refuse:
 		refuse(w, http.StatusPreconditionFailed, "PreconditionFailed", "a fault: "+i.String())
 		return
-	case i.Action == faults.Delay:
-		time.Sleep(time.Duration(i.Amount))
+	case faults.Delay:
+		time.Sleep(action.Wait)
 	}
-	p.reverse.ServeHTTP(w, r.WithContext(withFault(r.Context(), i.Fault)))
+	p.reverse.ServeHTTP(w, r.WithContext(withAction(r.Context(), i.Action)))
 	if p.tap.After(o) {
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// refuse answers as S3 does when it does not do what it was asked.
+// refuse answers as S3 does when it refuses a request.
 func refuse(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/xml")
 	w.WriteHeader(status)
-	_, _ = fmt.Fprintf(w, "<Error><Code>%s</Code><Message>%s</Message></Error>", code, message) // to a client that may be gone
+	_, _ = fmt.Fprintf(w, "<Error><Code>%s</Code><Message>%s</Message></Error>", code, message) // the client may be gone
 }
 
-// The entries of a listing, and the key of one.
+// The entries of a listing, and the key in an entry.
 var (
 	contents = regexp.MustCompile(`(?s)<Contents>.*?</Contents>`)
 	keyOf    = regexp.MustCompile(`<Key>(.*?)</Key>`)
 )
 
-// answer changes what the server answered, if a fault wants that.
+// answer changes the server's answer if a fault says so.
 func (p *proxy) answer(response *http.Response) error {
-	fault := faultOf(response.Request.Context())
 	body := response.Body
-	switch fault.Action {
+	switch action := actionOf(response.Request.Context()).(type) {
 	case faults.Lose:
 		_ = body.Close()
-		panic(http.ErrAbortHandler) // it was done, and nobody is told
+		panic(http.ErrAbortHandler) // it was done, but the client is not told
 	case faults.Truncate, faults.Flip:
-		response.Body = tap.Spoil(fault, body)
+		response.Body = tap.Spoil(action, body)
 	case faults.Stale:
 		list, err := io.ReadAll(io.LimitReader(body, listMax))
 		if err != nil {
@@ -152,7 +154,7 @@ func (p *proxy) answer(response *http.Response) error {
 	return nil
 }
 
-// cut is a body of which something else is read.
+// cut reads other data in place of a body, and closes the body.
 type cut struct {
 	io.Reader
 	io.Closer

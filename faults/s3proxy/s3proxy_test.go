@@ -20,7 +20,7 @@ func Example() {
 	}))
 	defer server.Close()
 	to, _ := url.Parse(server.URL)
-	taps := &tap.Tap{}
+	taps := tap.New(nil)
 	fault, _ := faults.Parse(`(Throttle 1 (On (Put "*/_metadata")))`)
 	taps.Arm(fault, nil, func(o tap.Operation) bool {
 		fmt.Println("fired at", o)

@@ -12,18 +12,17 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// ErrStopped is what a process gets to see of an operation in the middle of which it was
-// stopped, if it gets to see anything.
+// ErrStopped is the error of an operation whose process was stopped in the middle of it.
 var ErrStopped = errors.New("the process was stopped")
 
-// ErrLost is the error of an operation that was done although nobody was told.
+// ErrLost is the error of an operation that was done, but whose answer was lost.
 var ErrLost = errors.New("the answer was lost")
 
 // ErrThrottled is the error of an operation that was refused as too many.
 var ErrThrottled = errors.New("503 Slow Down")
 
-// Files mounts the tap before a file system, for the operations of one process. Where a
-// fault makes an operation take longer, wait is called.
+// Files mounts the tap before a file system, for the operations of one process. It calls wait if
+// a fault delays an operation.
 func (t *Tap) Files(files filesystem.FileSystem, process string, wait func(time.Duration)) filesystem.FileSystem {
 	return tapped{tap: t, files: files, process: process, wait: wait}
 }
@@ -35,13 +34,13 @@ type tapped struct {
 	wait    func(time.Duration)
 }
 
-// pass lets an operation by, or does what is to be done in its place.
+// pass does an operation, or what a fault does in its place.
 func (t tapped) pass(o Operation, do func() error) error {
 	return t.passOr(o, do, func(*Intervention) (error, bool) { return nil, false })
 }
 
-// passOr is pass for operations to which more can be done: special does it, and says
-// whether it did.
+// passOr is pass for operations that have faults of their own: special does such a fault, and
+// says whether it did.
 func (t tapped) passOr(o Operation, do func() error, special func(*Intervention) (error, bool)) error {
 	o.Process = t.process
 	if intervention := t.tap.Before(&o); intervention != nil {
@@ -64,13 +63,13 @@ func (t tapped) passOr(o Operation, do func() error, special func(*Intervention)
 	return nil
 }
 
-// intervene does what is to be done in place of any operation; instead is false if the
-// operation is to be done after all.
+// intervene does the faults that every operation can have. It returns false if the operation must
+// still be done.
 func (t tapped) intervene(i *Intervention, o Operation, do func() error) (err error, instead bool) {
 	failure := func(err error) (error, bool) { return filesystem.Failure(string(o.Kind), o.Name, err), true }
-	switch i.Action {
+	switch action := i.Action.(type) {
 	case faults.Fail:
-		return failure(faults.Error(i.Detail))
+		return failure(action.Errno)
 	case faults.Throttle:
 		return failure(ErrThrottled)
 	case faults.Refuse:
@@ -78,7 +77,7 @@ func (t tapped) intervene(i *Intervention, o Operation, do func() error) (err er
 	case faults.Leave:
 		return failure(syscall.EIO)
 	case faults.Delay:
-		t.wait(time.Duration(i.Amount))
+		t.wait(action.Wait)
 	case faults.Lose:
 		if err := do(); err != nil {
 			return err, true
@@ -88,7 +87,8 @@ func (t tapped) intervene(i *Intervention, o Operation, do func() error) (err er
 	return nil, false
 }
 
-// kind is that of an operation on a file or, where names are those of objects, on one.
+// kind returns the kind of an operation, which depends on whether the name is that of a file or
+// of an object.
 func (t tapped) kind(name string, ofFile, ofObject faults.Kind) faults.Kind {
 	if t.files.CreatesWhole(name) {
 		return ofObject
@@ -124,13 +124,13 @@ func (t tapped) Open(name string) (reader io.ReadCloser, err error) {
 	}
 	o := Operation{Kind: t.kind(name, faults.Read, faults.Get), Name: name}
 	err = t.passOr(o, open, func(i *Intervention) (error, bool) {
-		if i.Action != faults.Truncate && i.Action != faults.Flip {
+		if !spoils(i.Action) {
 			return nil, false
 		}
 		if err := open(); err != nil {
 			return err, true
 		}
-		reader = Spoil(i.Fault, reader)
+		reader = Spoil(i.Action, reader)
 		return nil, true
 	})
 	return reader, err
@@ -161,7 +161,7 @@ func (t tapped) List(name string) (entries []filesystem.Entry, err error) {
 		return err
 	}
 	err = t.passOr(Operation{Kind: faults.List, Name: name}, list, func(i *Intervention) (error, bool) {
-		if i.Action != faults.Stale {
+		if i.Action != (faults.Stale{}) {
 			return nil, false
 		}
 		err := list()
@@ -192,7 +192,7 @@ type tappedFile struct {
 	tapped
 	name    string
 	file    filesystem.File
-	object  bool // of which nothing is there before it is closed
+	object  bool // an object does not exist before it is closed
 	written int64
 }
 
@@ -208,10 +208,11 @@ func (f *tappedFile) Write(data []byte) (n int, err error) {
 	}
 	o := Operation{Kind: faults.Write, Name: f.name, From: f.written, To: f.written + int64(len(data))}
 	err = f.passOr(o, write, func(i *Intervention) (error, bool) {
-		if i.Action != faults.Short {
+		short, ok := i.Action.(faults.Short)
+		if !ok {
 			return nil, false
 		}
-		data = data[:min(int64(len(data)), i.Amount)]
+		data = data[:min(int64(len(data)), short.KeptBytes)]
 		return errors.Join(write(), filesystem.Failure("write", f.name, syscall.ENOSPC)), true
 	})
 	return n, err
@@ -224,7 +225,7 @@ func (f *tappedFile) Sync() error {
 	}
 	return f.passOr(Operation{Kind: faults.Sync, Name: f.name}, f.file.Sync, func(i *Intervention) (error, bool) {
 		dropping, ok := f.file.(interface{ Drop() })
-		if !ok || i.Action != faults.Drop {
+		if !ok || i.Action != (faults.Drop{}) {
 			return nil, false
 		}
 		dropping.Drop()

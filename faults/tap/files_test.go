@@ -14,7 +14,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// bench is a tapped file system, with faults armed.
+// bench is a file system behind a tap, with faults armed.
 type bench struct {
 	memory *filesystem.Memory
 	tap    *tap.Tap
@@ -26,13 +26,13 @@ type bench struct {
 
 func newBench(t *testing.T, armed ...string) *bench {
 	t.Helper()
-	b := &bench{memory: filesystem.NewMemory(), tap: &tap.Tap{}}
+	b := &bench{memory: filesystem.NewMemory(), tap: tap.New(layout{})}
 	b.files = b.tap.Files(b.memory, "taskmanager-1", func(d time.Duration) { b.waited += d })
 	must(t, b.memory.MkdirAll("/c/chk-1"))
 	for _, text := range armed {
 		fault, err := faults.Parse(text)
 		must(t, err)
-		b.tap.Arm(fault, func(c faults.Condition) bool { return c.Count < 5 }, func(o tap.Operation) bool {
+		b.tap.Arm(fault, func(faults.Event) int { return 4 }, func(o tap.Operation) bool {
 			b.fired = append(b.fired, fmt.Sprint(o.Number, " ", o))
 			return b.stops
 		})
@@ -47,7 +47,31 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// checkpoint writes a small checkpoint, as far as that goes.
+// layout is that of the checkpoints here: everything below chk-N, with _metadata.
+type layout struct{}
+
+func (l layout) Phase(kind faults.Kind, name, newName string) faults.Phase {
+	_, number, inside := l.Checkpoint(name)
+	switch own := strings.HasSuffix(name, fmt.Sprintf("/chk-%d", number)); {
+	case !inside:
+		return ""
+	case own && kind == faults.Mkdir:
+		return faults.Begin
+	case kind == faults.Rename || kind == faults.SyncDir || (kind == faults.Put && strings.HasSuffix(name, "/_metadata")):
+		return faults.Publish
+	case strings.Contains(name, "_metadata"):
+		return faults.Metadata
+	}
+	return faults.State
+}
+
+func (layout) Checkpoint(name string) (job string, number int64, ok bool) {
+	job, rest, ok := strings.Cut(name, "/chk-")
+	_, err := fmt.Sscanf(rest, "%d", &number)
+	return job, number, ok && err == nil
+}
+
+// checkpoint writes a small checkpoint, until something fails.
 func (b *bench) checkpoint(dir string) error {
 	if err := filesystem.WriteFile(b.files, dir+"/state", []byte("state")); err != nil {
 		return err
@@ -63,9 +87,9 @@ func (b *bench) read(name string) string {
 	return string(data)
 }
 
-// Every fault on operations fires, does what it claims, and is over.
+// Every fault of an operation fires, does what it says, and ends.
 func TestEveryFaultOfOperations(t *testing.T) {
-	seen := map[faults.Action]bool{}
+	seen := map[string]bool{} // actions, by their type
 	for text, effect := range map[string]func(b *bench) string{
 		`(Fail EIO (On (Any "*/chk-1/*")))`: func(b *bench) string {
 			err := b.checkpoint("/c/chk-1")
@@ -122,7 +146,7 @@ func TestEveryFaultOfOperations(t *testing.T) {
 	} {
 		fault, err := faults.Parse(text)
 		must(t, err)
-		seen[fault.Action] = true
+		seen[fmt.Sprintf("%T", fault.Action)] = true
 		b := newBench(t, text)
 		if wrong := effect(b); wrong != "" {
 			t.Errorf("%s: %s", text, wrong)
@@ -132,7 +156,7 @@ func TestEveryFaultOfOperations(t *testing.T) {
 		}
 	}
 	for _, fault := range faults.Catalogue() {
-		if fault.OfOperation() && !seen[fault.Action] {
+		if fault.OfOperation() && !seen[fmt.Sprintf("%T", fault.Action)] {
 			t.Errorf("%s is not tested", fault)
 		}
 	}
@@ -153,7 +177,8 @@ func size(b *bench, name string) int64 {
 	return entry.Size
 }
 
-// A process that is stopped before an operation never does it; after it, it did.
+// A process that is stopped before an operation never does it. A process that is stopped after it
+// did it.
 func TestAStoppedProcessDoesNothingMore(t *testing.T) {
 	for text, there := range map[string]bool{
 		`(Kill taskmanager (Before (Rename "*/_metadata")))`: false,
@@ -169,10 +194,10 @@ func TestAStoppedProcessDoesNothingMore(t *testing.T) {
 }
 
 func TestChangesAreNumberedAndWatched(t *testing.T) {
-	b := newBench(t, `(Kill taskmanager (Before (Change (Nth 3))))`, `(Kill taskmanager (Before (Write "*" (Given (Completed 9)))))`)
+	b := newBench(t, `(Kill taskmanager (Before (Change (Nth 3))))`)
 	var watched []string
 	b.tap.Watch = func(o tap.Operation) {
-		watched = append(watched, fmt.Sprintf("%d %s %s", o.Number, o.Kind, o.Phase()))
+		watched = append(watched, fmt.Sprintf("%d %s %s", o.Number, o.Kind, o.Phase))
 	}
 	must(t, b.checkpoint("/c/chk-1"))
 	b.read("/c/chk-1/_metadata")
@@ -185,8 +210,22 @@ func TestChangesAreNumberedAndWatched(t *testing.T) {
 	}
 }
 
-// The steps of a checkpoint are counted from its directory on or, where there is none,
-// from its first object.
+// A fault fires at the first operation at which the history meets its condition. Here the history
+// has four events of each kind.
+func TestAnOperationWaitsForACondition(t *testing.T) {
+	for condition, fires := range map[string]bool{
+		`(Completed 4)`: true, `(Completed 5)`: false, `(And (Completed 4) (Not (Restored 5)))`: true, `(And (Completed 4) (Not (Restored 4)))`: false,
+	} {
+		b := newBench(t, `(Kill taskmanager (Before (Write "*" (Given `+condition+`))))`)
+		must(t, b.checkpoint("/c/chk-1"))
+		if (len(b.fired) == 1) != fires {
+			t.Errorf("%s: fired at %q", condition, b.fired)
+		}
+	}
+}
+
+// The steps of a checkpoint are counted from the creation of its directory on. If it has no
+// directory, they are counted from its first object on.
 func TestStepsOfACheckpoint(t *testing.T) {
 	for _, root := range []string{"/c", "s3://b"} {
 		b := newBench(t, `(Kill taskmanager (After (Change (Step 2))))`)
@@ -207,7 +246,7 @@ func TestStepsOfACheckpoint(t *testing.T) {
 }
 
 func Example() {
-	taps := &tap.Tap{}
+	taps := tap.New(nil)
 	files := taps.Files(filesystem.NewMemory(), "taskmanager-1", time.Sleep)
 	fault, _ := faults.Parse(`(Fail ENOSPC (On (Write "*/state" (Nth 2))))`)
 	taps.Arm(fault, nil, func(o tap.Operation) bool {

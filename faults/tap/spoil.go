@@ -6,28 +6,37 @@ import (
 	"github.com/snapback/snapback/faults"
 )
 
-// Spoil returns what is read of something to which a fault is done: of [faults.Truncate]
-// and [faults.Flip]; to all others nothing is.
-func Spoil(fault faults.Fault, from io.ReadCloser) io.ReadCloser {
-	switch fault.Action {
+// spoils says whether an action changes what is read.
+func spoils(action faults.Action) bool {
+	switch action.(type) {
+	case faults.Truncate, faults.Flip:
+		return true
+	}
+	return false
+}
+
+// Spoil returns a reader that reads what [faults.Truncate] or [faults.Flip] makes of the data.
+// All other actions leave the data as it is.
+func Spoil(action faults.Action, from io.ReadCloser) io.ReadCloser {
+	switch action := action.(type) {
 	case faults.Truncate:
-		return spoiled{io.LimitReader(from, fault.Amount), from}
+		return spoiled{io.LimitReader(from, action.KeptBytes), from}
 	case faults.Flip:
-		return spoiled{&flipped{from, fault.Amount}, from}
+		return spoiled{&flipped{from, action.OffsetBytes}, from}
 	}
 	return from
 }
 
-// spoiled reads from one and closes the other.
+// spoiled reads from its reader, and closes the data below.
 type spoiled struct {
 	io.Reader
 	io.Closer
 }
 
-// flipped flips a bit of the byte at an offset.
+// flipped flips a bit of one byte.
 type flipped struct {
 	io.Reader
-	before int64 // bytes
+	before int64 // bytes before that byte
 }
 
 func (f *flipped) Read(data []byte) (int, error) {

@@ -1,13 +1,14 @@
-// Package tap is where operations on storage meet their faults. Every operation of a
-// cluster comes by a [Tap], which numbers it, shows it to whoever watches, and says what
-// is to be done in its place if a fault was armed for it.
+// Package tap is where operations on storage meet their faults. Every operation of a cluster
+// passes through a [Tap]. The tap numbers it, shows it to an observer and, if a fault waits for
+// it, says what is to be done in its place.
 //
-// There is one tap and several mounts. [Tap.Files] mounts it in this process, before a
-// file system; packages fuse and s3proxy mount it before engines that we did not write.
+// There is one tap and several mounts. [Tap.Files] mounts it before a file system in this
+// process. Packages fuse and s3proxy mount it before engines that are not ours.
 //
-// It kills nobody: whoever arms a fault says what happens when it fires.
+// The tap kills no process. The caller that arms a fault says what happens when it fires. The tap
+// knows no engine either: a [Layout] tells it what an operation means to a checkpoint.
 //
-// Start with [Tap.Arm] and [Tap.Before].
+// Start with [New], [Tap.Arm] and [Tap.Before].
 package tap
 
 import (
@@ -19,15 +20,22 @@ import (
 	"github.com/snapback/snapback/faults"
 )
 
-// Operation is one on storage.
+// Operation is an operation on storage.
 type Operation struct {
-	Number   int // from 1, of those that change something; of others, that of the last one
-	Step     int // of those on checkpoints, since a checkpoint's directory was made, writes that follow each other being one; of others 0
+	// Number counts the operations that change something, from 1. An operation that changes
+	// nothing has the number of the last one that did.
+	Number int
+
+	// Step counts the changes of a checkpoint since its directory was created, which is 1.
+	// Consecutive writes to one file count once. It is 0 for all other operations.
+	Step int
+
+	Phase    faults.Phase // the phase of the checkpoint; empty: none
 	Kind     faults.Kind
 	Name     string
-	NewName  string // of a rename
-	From, To int64  // of a write: bytes of the file
-	Process  string // that does it; empty if nobody knows
+	NewName  string // only for a rename
+	From, To int64  // only for a write: the bytes of the file
+	Process  string // the process that does it; empty: unknown
 }
 
 func (o Operation) String() string {
@@ -38,50 +46,75 @@ func (o Operation) String() string {
 	return text
 }
 
-// Phase is the part of a checkpoint's life that the operation belongs to.
-func (o Operation) Phase() faults.Phase { return faults.PhaseOf(o.Kind, o.Name, o.NewName) }
+// Layout is what a target knows about the names on its storage.
+type Layout interface {
+	// Phase returns the phase of a checkpoint's life to which an operation belongs. It is empty
+	// if the operation has nothing to do with a checkpoint. Only a rename has a new name.
+	Phase(kind faults.Kind, name, newName string) faults.Phase
 
-// Tap is what operations come by. It may be used by several goroutines.
+	// Checkpoint returns the directory of the job and the number of the checkpoint whose
+	// directory has this name or contains it. It returns false for all other names.
+	Checkpoint(name string) (job string, number int64, ok bool)
+}
+
+// Tap is what operations pass through. Several goroutines may use it.
 type Tap struct {
-	// Watch is called with each operation that changed something, once it is done, unless
-	// it is nil. It is set before there are any operations.
+	// Watch is called with each operation that changed something, once it is done. It may be
+	// nil. It must be set before the first operation.
 	Watch func(Operation)
 
-	// Run runs what a fault sets off, before it returns, unless it is nil: for mounts whose
-	// operations come from elsewhere than whoever armed the fault. It is set before there are
-	// any operations.
+	// Run, unless it is nil, is called with what a fault sets off. It must call its argument
+	// before it returns. Mounts need it whose operations run on other goroutines than the
+	// cluster. It must be set before the first operation.
 	Run func(func())
+
+	layout Layout
 
 	mu      sync.Mutex
 	changes int
 	step    int
-	last    Operation // of those on checkpoints
+	last    Operation // the last one on a checkpoint
 
-	job        string // whose checkpoint was begun last
-	checkpoint int64
-	newest     string // name that was made last
+	job        string // the directory of the job whose checkpoint began last
+	checkpoint int64  // the number of that checkpoint
+	newest     string // the name that was created last
 	armed      []*armed
 }
+
+// New returns a tap for a target that lays out its checkpoints in this way. Without a layout
+// (nil) no operation has a phase or a step.
+func New(layout Layout) *Tap {
+	if layout == nil {
+		layout = unknown{}
+	}
+	return &Tap{layout: layout}
+}
+
+// unknown is a layout in which nothing is a checkpoint.
+type unknown struct{}
+
+func (unknown) Phase(faults.Kind, string, string) faults.Phase { return "" }
+func (unknown) Checkpoint(string) (string, int64, bool)        { return "", 0, false }
 
 // armed is a fault that waits for its operation.
 type armed struct {
 	fault   faults.Fault
-	matched int
+	count   func(faults.Event) int
 	fire    func(Operation) (stopped bool)
-	holds   func(faults.Condition) bool
-	left    int64 // operations that it is still done to, once it has fired
+	matched int   // operations that fitted
+	done    int64 // operations to which the fault was done
 }
 
-// Arm has a fault fire at its operation. When it does, fire is called, before the
-// operation goes on; it returns whether the process that does the operation was stopped
-// by it, so that nothing comes of that. The conditions of the fault are asked of holds.
-func (t *Tap) Arm(fault faults.Fault, holds func(faults.Condition) bool, fire func(Operation) (stopped bool)) {
+// Arm makes a fault fire at its operation. Then fire is called before the operation goes on. It
+// returns whether it stopped the process that does the operation, so that the operation comes to
+// nothing. The conditions of the fault count events with count.
+func (t *Tap) Arm(fault faults.Fault, count func(faults.Event) int, fire func(Operation) (stopped bool)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.armed = append(t.armed, &armed{fault: fault, fire: fire, holds: holds})
+	t.armed = append(t.armed, &armed{fault: fault, count: count, fire: fire})
 }
 
-// Disarm takes back every fault that was armed.
+// Disarm removes every fault that waits.
 func (t *Tap) Disarm() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -95,34 +128,20 @@ func (t *Tap) Awaits(kind faults.Kind) bool {
 	return slices.ContainsFunc(t.armed, func(a *armed) bool { return a.fault.Moment.Operation.Kind.Includes(kind) })
 }
 
-// Intervention is what is to be done in place of an operation.
+// Intervention is what must be done in place of an operation.
 type Intervention struct {
-	faults.Fault
-	Stopped bool // whoever does the operation is no more: nothing is to be done
+	faults.Fault      // of an operation; without an action: none
+	Stopped      bool // the process that does the operation was stopped: nothing must be done
 }
 
-// Before is called by a mount with an operation that is about to be done, which it
-// numbers. It returns nil if that is to be done as it is.
+// Before is called by a mount with an operation that is about to be done. It sets the phase, the
+// number and the step. It returns nil if the operation must be done as it is.
 func (t *Tap) Before(o *Operation) *Intervention {
 	t.mu.Lock()
+	o.Phase = t.layout.Phase(o.Kind, o.Name, o.NewName)
 	if o.Kind.Changes() {
 		t.changes++
-		writes := Operation{Kind: o.Kind, Name: o.Name}
-		phase := o.Phase()
-		first := phase != "" && phase != faults.Discard && t.begins(*o)
-		switch {
-		case phase == "":
-		case first || phase == faults.Begin:
-			t.step, o.Step = 1, 1
-		case o.Kind == faults.Write && t.last == writes: // one after the other: the same step
-			o.Step = t.step
-		default:
-			t.step++
-			o.Step = t.step
-		}
-		if o.Step > 0 {
-			t.last = writes
-		}
+		o.Step = t.stepOf(*o)
 	}
 	o.Number = t.changes
 	hits := t.hits(*o, faults.Before, faults.On)
@@ -130,10 +149,28 @@ func (t *Tap) Before(o *Operation) *Intervention {
 	return t.fire(hits, *o)
 }
 
-// begins says whether an operation is the first on a checkpoint, where none are begun by
-// making a directory.
+// stepOf returns the step of an operation that changes something.
+func (t *Tap) stepOf(o Operation) int {
+	if o.Phase == "" {
+		return 0
+	}
+	same := Operation{Kind: o.Kind, Name: o.Name}
+	first := o.Phase != faults.Discard && t.begins(o)
+	switch {
+	case first || o.Phase == faults.Begin:
+		t.step = 1
+	case o.Kind == faults.Write && t.last == same: // consecutive writes are one step
+	default:
+		t.step++
+	}
+	t.last = same
+	return t.step
+}
+
+// begins says whether an operation is the first one of a checkpoint, for storage on which no
+// directory is created.
 func (t *Tap) begins(o Operation) bool {
-	job, checkpoint, ok := faults.CheckpointOf(o.Name)
+	job, checkpoint, ok := t.layout.Checkpoint(o.Name)
 	if !ok || (job == t.job && checkpoint <= t.checkpoint) {
 		return false
 	}
@@ -141,8 +178,8 @@ func (t *Tap) begins(o Operation) bool {
 	return true
 }
 
-// After is called by a mount with an operation that was done. It returns whether whoever
-// did it is no more.
+// After is called by a mount with an operation that was done. It returns whether the process that
+// did it was stopped.
 func (t *Tap) After(o Operation) (stopped bool) {
 	t.mu.Lock()
 	switch o.Kind {
@@ -160,35 +197,40 @@ func (t *Tap) After(o Operation) (stopped bool) {
 	return intervention != nil && intervention.Stopped
 }
 
-// hits returns the faults that an operation sets off, and takes them from those that
-// wait.
-func (t *Tap) hits(o Operation, moments ...faults.When) (hits []*armed) {
+// hit is a fault that an operation sets off.
+type hit struct {
+	*armed
+	first bool // operation that does
+}
+
+// hits returns the faults that an operation sets off. Those that wait for no other operation are
+// no longer armed.
+func (t *Tap) hits(o Operation, moments ...faults.When) (hits []hit) {
 	t.armed = slices.DeleteFunc(t.armed, func(a *armed) bool {
-		wanted := a.fault.Moment.Operation
-		if !slices.Contains(moments, a.fault.Moment.When) || !wanted.Matches(o.Kind, o.Name, o.NewName, o.From, o.To) {
+		if !slices.Contains(moments, a.fault.Moment.When) || !a.waitsFor(o) {
 			return false
 		}
-		if wanted.Step > 0 && wanted.Step != o.Step {
+		if a.matched++; a.matched < a.fault.Moment.Operation.Nth {
 			return false
 		}
-		if wanted.Given != (faults.Condition{}) && !a.holds(wanted.Given) {
-			return false
-		}
-		if a.matched++; a.matched < wanted.Nth {
-			return false
-		}
-		hits = append(hits, a)
-		if a.fault.Action == faults.Throttle && a.left == 0 {
-			a.left = a.fault.Amount
-		}
-		a.left--
-		return a.left <= 0
+		a.done++
+		hits = append(hits, hit{a, a.done == 1})
+		throttle, ok := a.fault.Action.(faults.Throttle)
+		return !ok || a.done >= throttle.Times
 	})
 	return hits
 }
 
-// fire fires outside the lock: what it does may take operations of its own.
-func (t *Tap) fire(hits []*armed, o Operation) (all *Intervention) {
+// waitsFor says whether an operation fits, whatever its number is.
+func (a *armed) waitsFor(o Operation) bool {
+	wanted := a.fault.Moment.Operation
+	return wanted.Matches(o.Kind, o.Phase, o.Name, o.NewName, o.From, o.To) &&
+		(wanted.Step == 0 || wanted.Step == o.Step) &&
+		(wanted.Given == nil || wanted.Given.Holds(a.count))
+}
+
+// fire runs without the lock: what a fault sets off may do operations of its own.
+func (t *Tap) fire(hits []hit, o Operation) (all *Intervention) {
 	if len(hits) == 0 {
 		return nil
 	}
@@ -199,24 +241,21 @@ func (t *Tap) fire(hits []*armed, o Operation) (all *Intervention) {
 	return all
 }
 
-func fire(hits []*armed, o Operation) *Intervention {
+func fire(hits []hit, o Operation) *Intervention {
 	all := &Intervention{}
-	for _, a := range hits {
-		first := a.fault.Action != faults.Throttle || a.left == a.fault.Amount-1
-		stopped := false
-		if first {
-			stopped = a.fire(o)
+	for _, h := range hits {
+		if h.first && h.fire(o) {
+			all.Stopped = true
 		}
-		if a.fault.OfOperation() {
-			all.Fault = a.fault
+		if h.fault.OfOperation() {
+			all.Fault = h.fault
 		}
-		all.Stopped = all.Stopped || stopped
 	}
 	return all
 }
 
-// Unlisted says whether a listing that is not up to date leaves a name out: that of the file
-// or directory that was made last, or of one that it is in.
+// Unlisted says whether an outdated listing leaves a name out: the file or directory that was
+// created last, and each directory that contains it.
 func (t *Tap) Unlisted(name string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
