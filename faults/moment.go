@@ -45,7 +45,7 @@ type Operation struct {
 // Kind is a kind of operation on storage.
 type Kind string
 
-// The operations on files, those on objects, and any of them.
+// The operations on files, the operations on objects, and two groups of them.
 const (
 	Create  Kind = "Create"
 	Open    Kind = "Open"
@@ -63,7 +63,7 @@ const (
 	Get     Kind = "Get"
 	Delete  Kind = "Delete"
 	Any     Kind = "Any"
-	Change  Kind = "Change" // all that change something or make it durable: a crash can fall between them
+	Change  Kind = "Change" // all that change something or make it durable, so that a crash can come between them
 )
 
 var (
@@ -71,7 +71,7 @@ var (
 	objectKinds = []Kind{Put, Get, Delete, List, Stat, Any, Change}
 )
 
-// Changes says whether an operation of this kind is a [Change].
+// Changes says whether operations of this kind change something, or make it durable.
 func (k Kind) Changes() bool {
 	switch k {
 	case Create, Write, Sync, Close, Rename, Remove, Mkdir, SyncDir, Put, Delete:
@@ -80,7 +80,7 @@ func (k Kind) Changes() bool {
 	return false
 }
 
-// Includes says whether an operation of another kind is one of this kind too.
+// Includes says whether the kind stands for the other kind too.
 func (k Kind) Includes(other Kind) bool {
 	return k == Any || k == other || (k == Change && other.Changes())
 }
@@ -157,8 +157,9 @@ func (m Moment) describe() string {
 	return ""
 }
 
-// Matches says whether an operation fits, whatever its number is. The operation is of a kind
-// and of a phase, on a name; a rename has a new name; a write has the bytes from and to.
+// Matches says whether an operation fits the pattern. It ignores Nth, Step and Given, which depend on
+// earlier operations and on the history. Only a rename has a new name. Only a write has the bytes
+// from and to of the file.
 func (o Operation) Matches(kind Kind, phase Phase, name, newName string, from, to int64) bool {
 	return o.Kind.Includes(kind) &&
 		(o.Phase == "" || o.Phase == phase) &&

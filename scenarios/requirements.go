@@ -13,13 +13,13 @@ import (
 //go:embed requirements.yaml
 var requirements []byte
 
-// Requirement is one thing that must hold. Its id is permanent.
+// Requirement is something that must hold. Its id never changes.
 type Requirement struct {
 	ID      string  `json:"id" yaml:"id"`
 	Level   string  `json:"level" yaml:"level"` // must, should or may
 	Text    string  `json:"text" yaml:"text"`   // in the words of RFC 2119
 	Feature Feature `json:"feature,omitempty" yaml:"feature"`
-	Source  string  `json:"source" yaml:"source"` // where it comes from
+	Source  string  `json:"source" yaml:"source"` // the document that demands it
 }
 
 // Requirements returns all requirements, by area and number.
@@ -28,7 +28,7 @@ func Requirements() ([]Requirement, error) {
 	return slices.Clone(all), err
 }
 
-// readRequirements reads them once: every scenario is validated against them.
+// readRequirements reads the requirements once. Every scenario is validated against them.
 var readRequirements = sync.OnceValues(func() ([]Requirement, error) {
 	var read []Requirement
 	if err := yaml.NewDecoder(bytes.NewReader(requirements), yaml.Strict()).Decode(&read); err != nil {

@@ -1,8 +1,7 @@
-// Package scenarios is what is run: scenarios, which are data, and the
-// requirements that they check.
+// Package scenarios holds the scenarios, which are data, and the requirements that they check.
 //
-// A scenario names a workload, a cluster, a job and the steps to take. It runs
-// nothing: package harness does, on whatever target it is given.
+// A scenario names a workload, a cluster, a job and the steps to take. This package runs nothing:
+// the harness runs scenarios on targets.
 //
 // Start with [Catalogue], or [Parse] for a file of your own.
 package scenarios
@@ -30,59 +29,59 @@ import (
 //go:embed catalogue
 var catalogue embed.FS
 
-// Scenario is one thing to try on a cluster.
+// Scenario is an experiment on a cluster.
 type Scenario struct {
 	Name         string            `json:"name" yaml:"name"`
-	File         string            `json:"file,omitempty" yaml:"-"` // it was read from; empty for the catalogue's
+	File         string            `json:"file,omitempty" yaml:"-"` // the file it was read from; empty for the catalogue
 	Title        string            `json:"title" yaml:"title"`
-	Requirements []string          `json:"requirements" yaml:"requirements"` // what it checks
+	Requirements []string          `json:"requirements" yaml:"requirements"` // the ids of those that it checks
 	Features     []Feature         `json:"features" yaml:"features"`         // what it needs of a target
 	Variants     []Variant         `json:"-" yaml:"variants,omitempty"`
 	Workload     workload.Workload `json:"workload" yaml:"workload"`
 	Cluster      Cluster           `json:"cluster" yaml:"cluster"`
 	Job          Job               `json:"job" yaml:"job"`
-	Bound        time.Duration     `json:"bound_ns" yaml:"bound"` // on each wait
+	Bound        time.Duration     `json:"bound_ns" yaml:"bound"` // the longest that a step waits
 	Steps        []Step            `json:"steps" yaml:"steps"`
 }
 
-// Variant makes of a scenario in a file one of its own.
+// Variant turns a scenario file into one more scenario, with a cleanup mode of its own.
 type Variant struct {
 	Retention    storage.Retention `yaml:"retention"`
-	Requirements []string          `yaml:"requirements"` // checked by this variant besides
+	Requirements []string          `yaml:"requirements"` // those that only this variant checks
 }
 
-// Over says whether nothing more comes of a job in this status. With high availability one
-// that was suspended is gone on with by another leader.
+// Over says whether a job with this status does nothing more. With high availability another leader
+// continues a job that was suspended.
 func (s Scenario) Over(status storage.JobStatus) bool {
 	return status.Terminal() && (status != storage.Suspended || s.Cluster.JobManagers == 0)
 }
 
-// Cluster is what the job runs on.
+// Cluster is the cluster on which the jobs run.
 type Cluster struct {
-	TaskManagers int `json:"taskManagers" yaml:"taskManagers"`                   // of one slot each
-	JobManagers  int `json:"jobManagers,omitempty" yaml:"jobManagers,omitempty"` // 0: one, without high availability; else that many, with it
-	Retained     int `json:"retained" yaml:"retained"`                           // completed checkpoints to keep
+	TaskManagers int `json:"taskManagers" yaml:"taskManagers"`                   // each has one slot
+	JobManagers  int `json:"jobManagers,omitempty" yaml:"jobManagers,omitempty"` // 0: one without high availability; else so many, with high availability
+	Retained     int `json:"retained" yaml:"retained"`                           // the number of completed checkpoints that are kept
 }
 
-// Job is how every job of the scenario is configured.
+// Job is the configuration of every job of the scenario.
 type Job struct {
 	Parallelism    int               `json:"parallelism" yaml:"parallelism"`
 	ParallelismMax int               `json:"maxParallelism,omitempty" yaml:"maxParallelism,omitempty"`
-	Interval       time.Duration     `json:"interval_ns" yaml:"interval"`                            // between checkpoints
-	MinPause       time.Duration     `json:"minPause_ns,omitempty" yaml:"minPause,omitempty"`        // after one, before the next
+	Interval       time.Duration     `json:"interval_ns" yaml:"interval"`                            // between the beginnings of two checkpoints
+	MinPause       time.Duration     `json:"minPause_ns,omitempty" yaml:"minPause,omitempty"`        // between the end of a checkpoint and the next one
 	Timeout        time.Duration     `json:"timeout_ns" yaml:"timeout"`                              // of one checkpoint
 	MaxConcurrent  int               `json:"maxConcurrent,omitempty" yaml:"maxConcurrent,omitempty"` // checkpoints in progress; 0: one
-	Tolerable      int               `json:"tolerable,omitempty" yaml:"tolerable,omitempty"`         // checkpoint failures in a row
+	Tolerable      int               `json:"tolerable,omitempty" yaml:"tolerable,omitempty"`         // failed checkpoints in a row that do not fail the job
 	Retention      storage.Retention `json:"retention" yaml:"retention"`
 	Restarts       int               `json:"restarts" yaml:"restarts"`
 	AtLeastOnce    bool              `json:"atLeastOnce,omitempty" yaml:"atLeastOnce,omitempty"`
 	Unaligned      bool              `json:"unaligned,omitempty" yaml:"unaligned,omitempty"`
-	// AlignmentTimeout is after how long an aligned barrier begins to overtake.
+	// AlignmentTimeout is the time after which an aligned barrier begins to overtake records.
 	AlignmentTimeout time.Duration `json:"alignmentTimeout_ns,omitempty" yaml:"alignmentTimeout,omitempty"`
 	Backend          string        `json:"backend,omitempty" yaml:"backend,omitempty"` // full, incremental or changelog; empty: full
 }
 
-// Feature is something that not every target can do.
+// Feature is something that a target can do, and another one perhaps cannot.
 type Feature string
 
 // The features.
@@ -91,22 +90,22 @@ const (
 	Resume     Feature = "resume"     // starts a job from a checkpoint on storage
 	Trigger    Feature = "trigger"    // takes a checkpoint when asked
 	Retention  Feature = "retention"  // has Flink's three cleanup modes
-	Kill       Feature = "kill"       // its TaskManagers can be killed, and others started
-	JobManager Feature = "jobmanager" // its JobManager can be killed, and another started, in which no job runs unless it is highly available
+	Kill       Feature = "kill"       // its TaskManagers can be killed, and new ones started
+	JobManager Feature = "jobmanager" // its JobManager can be killed, and a new one started; without high availability the new one has no job
 	Pause      Feature = "pause"      // its processes can be made to stand still
-	HA         Feature = "ha"         // several JobManagers, one of which leads
+	HA         Feature = "ha"         // has several JobManagers; one of them leads
 	Savepoint  Feature = "savepoint"  // takes savepoints, and stops with one
 	Rescale    Feature = "rescale"    // resumes with another parallelism
 	Claim      Feature = "claim"      // has Flink's claim modes
-	Modes      Feature = "modes"      // unaligned and at-least-once checkpoints, state backends, failures tolerated
-	Workloads  Feature = "workloads"  // runs workloads other than counts
-	Tap        Feature = "tap"        // its operations on storage can be seen, stopped and broken
-	PowerLoss  Feature = "powerloss"  // it is known what a power loss would leave
+	Modes      Feature = "modes"      // has unaligned and at-least-once checkpoints, state backends, and tolerates failed checkpoints
+	Workloads  Feature = "workloads"  // runs all workloads, not only counts
+	Tap        Feature = "tap"        // its operations on storage can be observed, stopped and made to fail
+	PowerLoss  Feature = "powerloss"  // the harness knows what a power loss would leave of its storage
 	Partition  Feature = "partition"  // its processes can be cut off from each other
-	Bandwidth  Feature = "bandwidth"  // their connections can be made narrow
-	Network    Feature = "network"    // their connections can be broken and delayed
-	Remote     Feature = "remote"     // those to storage can be cut, broken and delayed
-	Clock      Feature = "clock"      // its clocks can be put wrong
+	Bandwidth  Feature = "bandwidth"  // the bandwidth of its processes' connections can be limited
+	Network    Feature = "network"    // its processes' connections can be broken and delayed
+	Remote     Feature = "remote"     // its connections to storage can be cut, broken and delayed
+	Clock      Feature = "clock"      // its clocks can be set wrong
 	Processor  Feature = "processor"  // its processes can be slowed down
 )
 
@@ -117,44 +116,44 @@ type Step struct {
 	Submit     *Submit        `json:"submit,omitempty" yaml:"submit,omitempty"`
 	Await      *Await         `json:"await,omitempty" yaml:"await,omitempty"`
 	Fault      *faults.Fault  `json:"fault,omitempty" yaml:"fault,omitempty"`
-	Arm        *faults.Fault  `json:"arm,omitempty" yaml:"arm,omitempty"`               // fires at its operation, while the steps go on
-	Recover    string         `json:"recover,omitempty" yaml:"recover,omitempty"`       // this job comes back after a power loss, and ends
-	Start      string         `json:"start,omitempty" yaml:"start,omitempty"`           // taskmanager or jobmanager: as many as are missing
-	Savepoint  *TakeSavepoint `json:"savepoint,omitempty" yaml:"savepoint,omitempty"`   // taken and awaited
-	Suspend    string         `json:"suspend,omitempty" yaml:"suspend,omitempty"`       // this job
-	Checkpoint string         `json:"checkpoint,omitempty" yaml:"checkpoint,omitempty"` // of this job, taken and awaited
-	Cancel     string         `json:"cancel,omitempty" yaml:"cancel,omitempty"`         // this job
-	Fail       string         `json:"fail,omitempty" yaml:"fail,omitempty"`             // this job, by an error in its code
-	Record     string         `json:"record,omitempty" yaml:"record,omitempty"`         // what is on storage, under this label
+	Arm        *faults.Fault  `json:"arm,omitempty" yaml:"arm,omitempty"`               // a fault at an operation; the next step does not wait for it
+	Recover    string         `json:"recover,omitempty" yaml:"recover,omitempty"`       // this job: wait until it comes back after a power loss, and ends
+	Start      string         `json:"start,omitempty" yaml:"start,omitempty"`           // taskmanager or jobmanager: start as many as are missing
+	Savepoint  *TakeSavepoint `json:"savepoint,omitempty" yaml:"savepoint,omitempty"`   // take a savepoint, and wait for it
+	Suspend    string         `json:"suspend,omitempty" yaml:"suspend,omitempty"`       // this job: suspend it
+	Checkpoint string         `json:"checkpoint,omitempty" yaml:"checkpoint,omitempty"` // this job: take a checkpoint, and wait for it
+	Cancel     string         `json:"cancel,omitempty" yaml:"cancel,omitempty"`         // this job: cancel it
+	Fail       string         `json:"fail,omitempty" yaml:"fail,omitempty"`             // this job: make its code fail
+	Record     string         `json:"record,omitempty" yaml:"record,omitempty"`         // a label for what is on storage now
 }
 
 // Submit submits a job.
 type Submit struct {
 	Job         string            `json:"job" yaml:"job"`
-	Restore     string            `json:"restore,omitempty" yaml:"restore,omitempty"` // the job whose newest retained checkpoint to resume from
+	Restore     string            `json:"restore,omitempty" yaml:"restore,omitempty"` // the job whose newest retained checkpoint it resumes from
 	From        Pointer           `json:"from,omitempty" yaml:"from,omitempty"`
-	ClaimMode   storage.ClaimMode `json:"claimMode,omitempty" yaml:"claimMode,omitempty"`     // of what it resumes from
-	Parallelism int               `json:"parallelism,omitempty" yaml:"parallelism,omitempty"` // other than the scenario's
-	Refused     bool              `json:"refused,omitempty" yaml:"refused,omitempty"`         // whether it is expected to be
+	ClaimMode   storage.ClaimMode `json:"claimMode,omitempty" yaml:"claimMode,omitempty"`     // of the checkpoint that it resumes from
+	Parallelism int               `json:"parallelism,omitempty" yaml:"parallelism,omitempty"` // 0: that of the scenario
+	Refused     bool              `json:"refused,omitempty" yaml:"refused,omitempty"`         // whether the target must refuse the job
 }
 
-// Pointer is where a resumed job is pointed to.
+// Pointer says what a resumed job is given to resume from.
 type Pointer string
 
 // The pointers.
 const (
-	ToCheckpoint Pointer = ""           // a completed checkpoint
-	ToIncomplete Pointer = "incomplete" // what a crash leaves of one: state, and no _metadata
-	ToSavepoint  Pointer = "savepoint"  // the newest that the scenario took
-	ToNothing    Pointer = "nothing"    // it starts anew, in place of the other
-	ToOrigin     Pointer = "origin"     // what the other was resumed from
+	ToCheckpoint Pointer = ""           // the newest completed checkpoint
+	ToIncomplete Pointer = "incomplete" // a checkpoint as a crash leaves it: with state, without _metadata
+	ToSavepoint  Pointer = "savepoint"  // the newest savepoint that the scenario took
+	ToNothing    Pointer = "nothing"    // nothing: the job starts anew in place of the other
+	ToOrigin     Pointer = "origin"     // the checkpoint that the other job was resumed from
 )
 
 // TakeSavepoint takes a savepoint of a job.
 type TakeSavepoint struct {
 	Job   string `json:"job" yaml:"job"`
 	Stop  Stop   `json:"stop,omitempty" yaml:"stop,omitempty"`
-	Fails bool   `json:"fails,omitempty" yaml:"fails,omitempty"` // whether a fault is to keep it from being taken; the job goes on
+	Fails bool   `json:"fails,omitempty" yaml:"fails,omitempty"` // whether a fault must prevent it; the job then goes on
 }
 
 // Stop says whether a job ends with a savepoint.
@@ -163,21 +162,21 @@ type Stop string
 // The ways to stop.
 const (
 	GoOn    Stop = ""
-	Suspend Stop = "suspend" // its state is as if it went on
-	Drain   Stop = "drain"   // as if its input ended there
+	Suspend Stop = "suspend" // with the state with which the job would go on
+	Drain   Stop = "drain"   // with the state that the job has at the end of its input
 )
 
-// Await waits until a job has completed so many checkpoints since it was
-// submitted, or so many more, or given up so many more, or reached a status.
+// Await waits for a job. It waits until the job has completed so many checkpoints since it was
+// submitted, or so many from now on, or has aborted so many from now on, or has a status.
 type Await struct {
 	Job       string            `json:"job" yaml:"job"`
 	Completed int               `json:"completed,omitempty" yaml:"completed,omitempty"`
-	More      int               `json:"more,omitempty" yaml:"more,omitempty"`       // checkpoints, from now on
-	Aborted   int               `json:"aborted,omitempty" yaml:"aborted,omitempty"` // likewise
+	More      int               `json:"more,omitempty" yaml:"more,omitempty"`       // checkpoints completed from now on
+	Aborted   int               `json:"aborted,omitempty" yaml:"aborted,omitempty"` // checkpoints aborted from now on
 	Status    storage.JobStatus `json:"status,omitempty" yaml:"status,omitempty"`
 }
 
-// Catalogue returns the scenarios that come with Snapback, by name.
+// Catalogue returns the scenarios that come with Snapback, sorted by name.
 func Catalogue() ([]Scenario, error) { return Area("") }
 
 // Areas names the parts of the catalogue.
@@ -193,7 +192,7 @@ func Areas() ([]string, error) {
 	return names, nil
 }
 
-// Area returns the scenarios of a part of the catalogue, by name.
+// Area returns the scenarios of a part of the catalogue, sorted by name.
 func Area(name string) ([]Scenario, error) {
 	var all []Scenario
 	err := fs.WalkDir(catalogue, path.Join("catalogue", name), func(name string, entry fs.DirEntry, err error) error {
@@ -217,8 +216,8 @@ func Area(name string) ([]Scenario, error) {
 	return all, err
 }
 
-// Parse reads a scenario file and returns one scenario for each of its
-// variants. The name is for errors.
+// Parse reads a scenario file, and returns one scenario for each of its variants. Errors mention
+// the name.
 func Parse(name string, data []byte) ([]Scenario, error) {
 	var read Scenario
 	decoder := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
@@ -265,9 +264,9 @@ func (s Scenario) spread() []Scenario {
 	return spread
 }
 
-// Select returns the scenarios whose names match one of the patterns. In a
-// pattern * stands for anything within a part of a name, and ** for any parts. A
-// pattern that matches nothing is an error.
+// Select returns the scenarios whose names match one of the patterns. In a pattern * stands for
+// anything within a part of a name, and ** for any number of parts. A pattern that matches no
+// scenario is an error.
 func Select(all []Scenario, patterns []string) ([]Scenario, error) {
 	chosen := map[string]bool{}
 	for _, pattern := range patterns {
@@ -290,7 +289,7 @@ func Select(all []Scenario, patterns []string) ([]Scenario, error) {
 	return slices.DeleteFunc(slices.Clone(all), func(s Scenario) bool { return !chosen[s.Name] }), nil
 }
 
-// nearest suggests the scenario whose name holds most parts of what was asked for.
+// nearest suggests the scenario whose name has the most words of the pattern.
 func nearest(all []Scenario, pattern string) string {
 	words := strings.FieldsFunc(pattern, func(r rune) bool { return strings.ContainsRune("/*-", r) })
 	best, most := "", 0

@@ -3,9 +3,11 @@ package scenarios_test
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/scenarios"
 )
 
@@ -73,6 +75,34 @@ func TestSelect(t *testing.T) {
 	_, err := scenarios.Select(all, []string{"recovery/kill-taskmanger"})
 	if err == nil || !strings.Contains(err.Error(), `no scenario matches "recovery/kill-taskmanger" (did you mean recovery/`) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Each fault needs a feature that a scenario can ask for, and a scenario with the fault must ask for
+// it.
+func TestEveryFaultNeedsAFeature(t *testing.T) {
+	for _, fault := range faults.Catalogue() {
+		parsed, err := scenarios.Parse("mine.yaml", []byte(valid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := parsed[0]
+		s.Steps = slices.Insert(s.Steps, 1, scenarios.Step{Fault: &fault})
+		if fault.Needs() == "" {
+			if _, heals := fault.Action.(faults.Heal); !heals {
+				t.Errorf("%s needs nothing of a target", fault)
+			}
+			continue
+		}
+		if err := s.Validate(); err == nil || !strings.Contains(err.Error(), "among them") {
+			t.Errorf("%s: want an error without features, got %v", fault, err)
+		}
+		if s.Features = s.Needed(); !slices.Contains(s.Features, scenarios.Feature(fault.Needs())) {
+			t.Errorf("%s: want %s among the features, got %v", fault, fault.Needs(), s.Features)
+		}
+		if err := s.Validate(); err != nil {
+			t.Errorf("%s: %v", fault, err)
+		}
 	}
 }
 

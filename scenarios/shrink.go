@@ -7,12 +7,12 @@ import (
 	"github.com/snapback/snapback/faults"
 )
 
-// seedsMax is how many seeds are tried for the simplest schedule that still fails.
+// seedsMax limits the seeds that Shrink tries at the end: a small seed has the simplest schedule.
 const seedsMax = 8
 
-// Shrink makes a scenario smaller for as long as it fails: fewer steps and faults, a
-// smaller cluster and input, a plainer configuration, an earlier operation, a simpler
-// state after a power loss, a smaller seed. It asks no more than so many times.
+// Shrink makes a scenario smaller for as long as it fails. It tries fewer steps and faults, a
+// smaller cluster and input, a plainer configuration, an earlier operation, a simpler state after a
+// power loss, and a smaller seed. It calls fails at most asks times.
 func Shrink(s Scenario, seed uint64, asks int, fails func(Scenario, uint64) bool) (Scenario, uint64) {
 	ask := func(smaller Scenario, seed uint64) bool {
 		if asks == 0 || smaller.Validate() != nil {
@@ -26,7 +26,7 @@ func Shrink(s Scenario, seed uint64, asks int, fails func(Scenario, uint64) bool
 		for _, candidate := range candidates(s) {
 			if ask(candidate, seed) {
 				s, smaller = candidate, true
-				break // candidates of what is smaller now
+				break // go on with the candidates of the smaller one
 			}
 		}
 	}
@@ -38,7 +38,7 @@ func Shrink(s Scenario, seed uint64, asks int, fails func(Scenario, uint64) bool
 	return s, seed
 }
 
-// candidates are the scenarios that are one change smaller, those that change most first.
+// candidates returns the scenarios that are smaller by one change. Those that change most come first.
 func candidates(s Scenario) []Scenario {
 	var all []Scenario
 	try := func(change func(*Scenario)) {
@@ -87,7 +87,7 @@ func candidates(s Scenario) []Scenario {
 	return all
 }
 
-// smallerFaults are faults that come earlier, and do less.
+// smallerFaults returns faults that fire earlier, or leave a simpler state.
 func smallerFaults(fault *faults.Fault) (all []faults.Fault) {
 	if fault == nil {
 		return nil
@@ -97,17 +97,17 @@ func smallerFaults(fault *faults.Fault) (all []faults.Fault) {
 		smaller.Moment.Operation.Nth = int(nth)
 		all = append(all, smaller)
 	}
-	if fault.Action == faults.PowerLoss {
-		for _, state := range smallerNumbers(fault.Amount, 0) {
+	if loss, ok := fault.Action.(faults.PowerLoss); ok {
+		for _, state := range smallerNumbers(int64(loss.State), 0) {
 			smaller := *fault
-			smaller.Amount = state
+			smaller.Action = faults.PowerLoss{Level: loss.Level, State: uint64(state)}
 			all = append(all, smaller)
 		}
 	}
 	return all
 }
 
-// smallerNumbers are those to try: the least, half of the way, and one less.
+// smallerNumbers returns the numbers to try: the least, the one halfway, and the one below.
 func smallerNumbers(from, least int64) []int64 {
 	all := []int64{least, least + (from-least)/2, from - 1}
 	return slices.Compact(slices.DeleteFunc(all, func(n int64) bool { return n >= from || n < least }))

@@ -14,7 +14,7 @@ import (
 
 var scenarioName = regexp.MustCompile(`^[a-z0-9-]+(/[a-z0-9-]+)*(/[a-z]+=[A-Za-z0-9_]+)*$`)
 
-// Validate says what is wrong with the scenario.
+// Validate returns the first mistake in the scenario.
 func (s Scenario) Validate() error {
 	switch {
 	case !scenarioName.MatchString(s.Name):
@@ -68,7 +68,7 @@ func (s Scenario) Validate() error {
 	return s.validateSteps()
 }
 
-// validateSteps checks each step by itself, and against those before it.
+// validateSteps checks each step by itself, and against the steps before it.
 func (s Scenario) validateSteps() error {
 	so := progress{taskManagers: s.Cluster.TaskManagers}
 	for i, step := range s.Steps {
@@ -82,10 +82,10 @@ func (s Scenario) validateSteps() error {
 	return nil
 }
 
-// progress is how far the steps have come.
+// progress is the state of the cluster after some of the steps.
 type progress struct {
-	jobs         []string // submitted
-	taskManagers int      // that run
+	jobs         []string // those that were submitted
+	taskManagers int      // those that run
 }
 
 func (p *progress) take(s Scenario, step Step) error {
@@ -110,7 +110,7 @@ func (p *progress) take(s Scenario, step Step) error {
 		return p.fault(*step.Fault)
 	case step.Arm != nil && !step.Arm.Moment.AtOperation():
 		return fmt.Errorf("arm: want a fault at an operation on storage, as in (Kill taskmanager (Before (Rename \"*/_metadata\"))), got %s", step.Arm)
-	case step.Arm != nil && step.Arm.Action == faults.PowerLoss && !slices.ContainsFunc(s.Steps, func(s Step) bool { return s.Recover != "" }):
+	case step.losesPower() && !slices.ContainsFunc(s.Steps, func(s Step) bool { return s.Recover != "" }):
 		return errors.New("arm: want a step that says which job is to recover after the power loss")
 	case step.Savepoint != nil && step.Savepoint.Stop != GoOn && step.Savepoint.Stop != Suspend && step.Savepoint.Stop != Drain:
 		return fmt.Errorf("savepoint: stop: want %s, %s or nothing, got %q", Suspend, Drain, step.Savepoint.Stop)
@@ -119,16 +119,26 @@ func (p *progress) take(s Scenario, step Step) error {
 }
 
 func (p *progress) fault(fault faults.Fault) error {
-	if len(p.jobs) == 0 || (fault.Process == faults.TaskManager && fault.Action == faults.Kill && p.taskManagers == 0) {
+	kills := fault.Action == faults.Kill{Process: faults.TaskManager}
+	if len(p.jobs) == 0 || (kills && p.taskManagers == 0) {
 		return errors.New("fault: want a job submitted and a TaskManager left to kill")
 	}
-	if fault.Process == faults.TaskManager && fault.Action == faults.Kill {
+	if kills {
 		p.taskManagers--
 	}
 	return nil
 }
 
-// Needed lists the features that the scenario takes of a target, by what it says.
+// losesPower says whether the step arms a power loss.
+func (s Step) losesPower() bool {
+	if s.Arm == nil {
+		return false
+	}
+	_, ok := s.Arm.Action.(faults.PowerLoss)
+	return ok
+}
+
+// Needed lists the features that a target must have for the scenario, by what the scenario says.
 func (s Scenario) Needed() []Feature {
 	var all []Feature
 	need := func(f Feature, needed bool) {
@@ -147,8 +157,7 @@ func (s Scenario) Needed() []Feature {
 		for _, fault := range []*faults.Fault{step.Fault, step.Arm} {
 			if fault != nil {
 				need(Tap, fault.Moment.AtOperation())
-				feature := featureOf(*fault)
-				need(feature, feature != "")
+				need(Feature(fault.Needs()), fault.Needs() != "")
 			}
 		}
 		if step.Submit != nil {
@@ -157,37 +166,6 @@ func (s Scenario) Needed() []Feature {
 		}
 	}
 	return all
-}
-
-// featureOf is what a fault takes of a target; nothing if it only ends another's effect.
-func featureOf(fault faults.Fault) Feature {
-	switch {
-	case fault.OfOperation():
-		return Tap
-	case fault.Action == faults.Heal:
-		return ""
-	case fault.OfConnection() && fault.Process == faults.Storage:
-		return Remote
-	case fault.Action == faults.Cut:
-		return Partition
-	case fault.Action == faults.Limit:
-		return Bandwidth
-	case fault.OfConnection():
-		return Network
-	case fault.Action == faults.Kill && fault.Process != faults.TaskManager:
-		return JobManager
-	}
-	switch fault.Action {
-	case faults.PowerLoss:
-		return PowerLoss
-	case faults.Pause, faults.Resume:
-		return Pause
-	case faults.Jump, faults.Drift:
-		return Clock
-	case faults.Slow:
-		return Processor
-	}
-	return Kill
 }
 
 func (p *progress) submit(submit Submit, slots int) error {

@@ -18,8 +18,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// killedVariable is set where this program is the harness that is killed: it names the
-// directory to mount.
+// killedVariable is an environment variable. If it is set, this program is the harness that the
+// test kills, and mounts the directory that the variable names.
 const killedVariable = "SNAPBACK_TEST_MOUNT"
 
 func TestMain(m *testing.M) {
@@ -81,7 +81,7 @@ func mounted(t *testing.T, armed ...string) (*fuse.Mount, *int) {
 	return m, &fired
 }
 
-// The mount does what the machine's own file system does.
+// The mount does what the file system of the machine does.
 func TestItIsAFileSystem(t *testing.T) {
 	m, _ := mounted(t)
 	files := filesystem.Local{}
@@ -163,7 +163,7 @@ func TestFaultsAreSeenThroughTheKernel(t *testing.T) {
 	}
 }
 
-// What was not made durable is lost with the power, also through the kernel.
+// A power loss loses what was not made durable, also as seen through the kernel.
 func TestAPowerLoss(t *testing.T) {
 	m, _ := mounted(t)
 	must(t, filesystem.WriteFile(filesystem.Local{}, m.Dir+"/a", []byte("a")))
@@ -182,7 +182,7 @@ func TestAPowerLoss(t *testing.T) {
 	}
 }
 
-// Beside the machine's own: a small durable file, written through the mount.
+// It writes a small durable file through the mount and, to compare, on the machine's file system.
 func BenchmarkSmallFile(b *testing.B) {
 	for name, dir := range map[string]func() string{
 		"local": b.TempDir,

@@ -16,13 +16,14 @@ import (
 	"github.com/snapback/snapback/faults/network"
 )
 
-// patience is how long a test waits for what must come, silence for what must not.
+// patience is how long a test waits for something that must come. silence is how long it waits for
+// something that must not come.
 const (
 	patience = 10 * time.Second
 	silence  = 100 * time.Millisecond
 )
 
-// two are processes of a network: one dials, the other says again what it hears.
+// two are the processes of a network. One dials, and the other sends back what it receives.
 type two struct {
 	*network.Network
 	t    *testing.T
@@ -57,7 +58,7 @@ func newTwo(t *testing.T) two {
 	return two{n, t, from.(proxy.ContextDialer), echo(t, host)}
 }
 
-// echo listens, and returns the address.
+// echo starts a server that sends back what it receives, and returns its address.
 func echo(t *testing.T, host string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
@@ -96,7 +97,7 @@ func (p two) connect() net.Conn {
 	return connection
 }
 
-// ask says something, and returns how long the answer took.
+// ask sends a byte, and returns the time until the answer.
 func ask(connection net.Conn, within time.Duration) (time.Duration, error) {
 	began := time.Now()
 	if err := connection.SetDeadline(began.Add(within)); err != nil {
@@ -180,12 +181,12 @@ func TestWhatIsNarrowTakesItsTime(t *testing.T) {
 	}
 	p.do(faults.Fault{Action: faults.Limit{KilobytesPerSecond: rate}}, "jobmanager")
 	connection := p.connect()
-	// There and back: the second direction begins when the first has passed something.
+	// Both directions are limited. The second begins once the first has let something through.
 	if took := pass(connection); took < kilobytes*time.Second/rate {
 		t.Errorf("%d KB at %d KB/s took %s", kilobytes, rate, took)
 	}
 	p.do(faults.Fault{Action: faults.Heal{}}, "")
-	pass(connection) // as fast as it may
+	pass(connection) // to see how fast it is
 }
 
 func TestWhatIsBrokenIsClosedAndMadeAnew(t *testing.T) {
@@ -213,7 +214,7 @@ func TestStorageIsCutOfAllProcesses(t *testing.T) {
 	defer func() { _ = direct.Close() }()
 	p.at = elsewhere
 	dialed := p.connect()
-	p.do(faults.Fault{Action: faults.Cut{}}, "taskmanager-1") // its storage it has still
+	p.do(faults.Fault{Action: faults.Cut{}}, "taskmanager-1") // but not its connection to storage
 	mustAnswer(t, direct)
 	mustAnswer(t, dialed)
 	p.do(faults.Fault{Action: faults.Cut{}}, string(faults.Storage))

@@ -2,12 +2,12 @@ package exploration
 
 import "github.com/snapback/snapback/scenarios"
 
-// Recorded are the choices that made a scenario, so that it can be made again, and
+// Recorded holds the choices that made a scenario, so that the scenario can be made again, and made
 // smaller.
 type Recorded struct {
 	choices []choice
 	taken   int
-	source  Choices // of what is not recorded; nil: the lowest
+	source  Choices // makes the choices that are not recorded; nil: the lowest values
 }
 
 type choice struct{ value, low, high int }
@@ -35,15 +35,15 @@ func (r *Recorded) Int(label string, low, high int) int {
 	return value
 }
 
-// with returns the choices with one of them changed.
+// with returns a copy in which one choice has another value.
 func (r *Recorded) with(at, value int) *Recorded {
 	changed := &Recorded{choices: append([]choice{}, r.choices...)}
 	changed.choices[at].value = value
 	return changed
 }
 
-// Minimize makes a scenario smaller for as long as it fails: each choice in turn becomes
-// the simplest, or goes half of the way. It asks no more than so many times.
+// Minimize makes a scenario smaller for as long as it fails. It tries for each choice in turn the
+// lowest value, and the one halfway. It calls fails at most asks times.
 func Minimize(name string, from *Recorded, asks int, fails func(scenarios.Scenario) bool) scenarios.Scenario {
 	smallest := replay(name, from)
 	for smaller := true; smaller && asks > 0; {

@@ -1,16 +1,16 @@
-// Package exploration draws scenarios at random: configuration, workload, steps and
-// faults, each as a small choice, so that whoever makes the choices can make them
-// smaller when a scenario fails.
+// Package exploration draws scenarios at random. Configuration, workload, steps and faults are each a
+// small choice. So a caller can make the choices smaller when a scenario fails.
 //
-// Each scenario leaves whole features out: what hides a bug in the company of all others
-// may show it alone.
+// Each scenario leaves whole features out. A feature may show a bug alone that it hides when all the
+// others are there.
 //
-// It runs nothing. Start with [Draw].
+// This package runs nothing. Start with [Draw].
 package exploration
 
 import (
 	"fmt"
 	"math/rand/v2"
+	"syscall"
 	"time"
 
 	"github.com/snapback/snapback/faults"
@@ -19,23 +19,23 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// Choices makes the choices of a scenario. Of all values the lowest is the simplest.
+// Choices makes the choices of a scenario. The lowest value of a choice is the simplest.
 type Choices interface {
-	// Int returns a number from low to high; the label says what for.
+	// Int returns a number from low to high. The label names the choice.
 	Int(label string, low, high int) int
 }
 
-// Seeded makes choices by chance: the same for the same seed.
+// Seeded makes choices at random. The same seed makes the same choices.
 func Seeded(seed uint64) Choices { return seeded{rand.New(rand.NewPCG(seed, 0xd1ce))} }
 
 type seeded struct{ rand *rand.Rand }
 
 func (s seeded) Int(_ string, low, high int) int { return low + s.rand.IntN(high-low+1) }
 
-// stepsMax is how many things happen to a job, at most.
+// stepsMax limits the things that happen to a job.
 const stepsMax = 4
 
-// Draw draws a scenario with the given name. It is always a valid one.
+// Draw draws a scenario with the given name. The scenario is always valid.
 func Draw(name string, c Choices) scenarios.Scenario {
 	d := &drawing{Choices: c}
 	d.begin(name)
@@ -43,7 +43,7 @@ func Draw(name string, c Choices) scenarios.Scenario {
 	return d.end()
 }
 
-// begin draws all but the steps.
+// begin draws everything except the steps.
 func (d *drawing) begin(name string) {
 	d.scenario = scenarios.Scenario{
 		Name: name, Title: "A job lives through what chance does to it, and nothing is lost or doubled",
@@ -57,7 +57,7 @@ func (d *drawing) begin(name string) {
 	d.job()
 }
 
-// end adds what comes last.
+// end adds the last steps.
 func (d *drawing) end() scenarios.Scenario {
 	d.add(
 		scenarios.Step{Await: &scenarios.Await{Job: d.current, Status: storage.Finished}},
@@ -67,8 +67,8 @@ func (d *drawing) end() scenarios.Scenario {
 	return d.scenario
 }
 
-// Kills draws a scenario as [Draw] does, but for what happens: processes are killed, each
-// at a moment of its own, and nothing else. It is what others do, to compare with.
+// Kills draws a scenario as [Draw] does, but in its steps nothing happens except that processes are
+// killed at random times. Other test tools do that, and Draw is compared with it.
 func Kills(name string, c Choices) scenarios.Scenario {
 	d := &drawing{Choices: c}
 	d.begin(name)
@@ -79,7 +79,7 @@ func Kills(name string, c Choices) scenarios.Scenario {
 			kind = faults.JobManager
 		}
 		d.add(
-			scenarios.Step{Fault: &faults.Fault{Action: faults.Kill, Process: kind, Moment: after(d.millis("kill after", 1, 200))}},
+			scenarios.Step{Fault: &faults.Fault{Action: faults.Kill{Process: kind}, Moment: after(d.millis("kill after", 1, 200))}},
 			scenarios.Step{Start: string(kind)},
 		)
 	}
@@ -89,10 +89,10 @@ func Kills(name string, c Choices) scenarios.Scenario {
 type drawing struct {
 	Choices
 	scenario scenarios.Scenario
-	jobs     int    // submitted
-	current  string // name of the last
-	faulted  bool   // a fault was among the steps
-	late     bool   // one whose effect may come later: it would cut off what is asked for then
+	jobs     int    // those that were submitted
+	current  string // the name of the last one
+	faulted  bool   // whether a step is a fault
+	late     bool   // whether a fault may take effect later, and interrupt a later step
 }
 
 // some is true in half of the cases.
@@ -166,7 +166,7 @@ func (d *drawing) submit(s scenarios.Submit) {
 	d.add(scenarios.Step{Submit: &s})
 }
 
-// happen draws one thing that happens to the job, and what mends it.
+// happen draws one thing that happens to the job, with the steps that mend it.
 func (d *drawing) happen() {
 	highlyAvailable := d.scenario.Cluster.JobManagers > 0
 	things := []string{
@@ -186,7 +186,7 @@ func (d *drawing) happen() {
 	case "pause the JobManager":
 		d.pause(faults.JobManager)
 	case "checkpoint":
-		if d.scenario.Job.Timeout > time.Second && !d.faulted { // one that expires, or is cut off, is no violation
+		if d.scenario.Job.Timeout > time.Second && !d.faulted { // else it may expire or be interrupted, which is no violation
 			d.add(scenarios.Step{Await: &scenarios.Await{Job: d.current, Status: storage.Running}}, scenarios.Step{Checkpoint: d.current})
 		}
 	case "savepoint":
@@ -206,10 +206,10 @@ func (d *drawing) happen() {
 	case "cut a TaskManager":
 		d.cut()
 	case "break the connections of a TaskManager":
-		d.strike(faults.Fault{Action: faults.Break, Process: faults.TaskManager, Moment: after(d.millis("break after", 1, 60))})
+		d.strike(faults.Fault{Action: faults.Break{Of: faults.TaskManager}, Moment: after(d.millis("break after", 1, 60))})
 	case "put a clock forward":
 		kind := []faults.Process{faults.TaskManager, faults.JobManager}[d.Int("whose clock", 0, 1)]
-		d.strike(faults.Fault{Action: faults.Jump, Process: kind, Amount: int64(d.millis("jump by", 100, 20_000)), Moment: after(d.millis("jump after", 1, 60))})
+		d.strike(faults.Fault{Action: faults.Jump{Process: kind, Forward: d.millis("jump by", 100, 20_000)}, Moment: after(d.millis("jump after", 1, 60))})
 	}
 }
 
@@ -217,7 +217,7 @@ func after(d time.Duration) faults.Moment { return faults.Moment{When: faults.La
 
 func (d *drawing) kill(kind faults.Process, midCheckpoint bool) {
 	d.faulted = true
-	fault := faults.Fault{Action: faults.Kill, Process: kind}
+	fault := faults.Fault{Action: faults.Kill{Process: kind}}
 	if midCheckpoint {
 		fault.Moment.When = faults.DuringCheckpoint
 	} else {
@@ -225,7 +225,7 @@ func (d *drawing) kill(kind faults.Process, midCheckpoint bool) {
 	}
 	d.add(scenarios.Step{Fault: &fault})
 	if d.some("another dies, too") && kind == faults.TaskManager && d.scenario.Cluster.TaskManagers > 1 {
-		again := faults.Fault{Action: faults.Kill, Process: kind, Moment: after(d.millis("and another after", 1, 30))}
+		again := faults.Fault{Action: faults.Kill{Process: kind}, Moment: after(d.millis("and another after", 1, 30))}
 		d.add(scenarios.Step{Fault: &again})
 	}
 	d.add(scenarios.Step{Start: string(kind)})
@@ -234,11 +234,12 @@ func (d *drawing) kill(kind faults.Process, midCheckpoint bool) {
 // strike adds a fault.
 func (d *drawing) strike(fault faults.Fault) {
 	d.faulted = true
-	d.late = d.late || fault.OfConnection() || fault.Action == faults.Jump
+	_, jumps := fault.Action.(faults.Jump)
+	d.late = d.late || jumps || fault.OfConnection()
 	d.add(scenarios.Step{Fault: &fault})
 }
 
-// operation draws one of the changes of storage that come next.
+// operation draws one of the next changes of storage.
 func (d *drawing) operation(when faults.When) faults.Moment {
 	return faults.Moment{When: when, Operation: faults.Operation{Kind: faults.Change, Nth: d.Int("operation", 1, 60)}}
 }
@@ -248,44 +249,44 @@ func (d *drawing) killAtOperation() {
 	if d.scenario.Cluster.JobManagers > 0 && d.some("kill the JobManager") {
 		kind = faults.JobManager
 	}
-	d.strike(faults.Fault{Action: faults.Kill, Process: kind, Moment: d.operation([]faults.When{faults.Before, faults.After}[d.Int("before or after", 0, 1)])})
+	d.strike(faults.Fault{Action: faults.Kill{Process: kind}, Moment: d.operation([]faults.When{faults.Before, faults.After}[d.Int("before or after", 0, 1)])})
 	d.add(scenarios.Step{Start: string(kind)})
 }
 
-// failOperation makes an operation on a checkpoint fail, or be done without anybody being
-// told.
+// failOperation makes an operation on a checkpoint fail, or loses its answer.
 func (d *drawing) failOperation() {
 	moment := d.operation(faults.On)
 	moment.Operation.Path = "*/chk-*"
 	if d.some("lose the answer") {
-		d.strike(faults.Fault{Action: faults.Lose, Moment: moment})
+		d.strike(faults.Fault{Action: faults.Lose{}, Moment: moment})
 		return
 	}
-	d.strike(faults.Fault{Action: faults.Fail, Detail: d.one("error", "EIO", "ENOSPC"), Moment: moment})
+	errno := []syscall.Errno{syscall.EIO, syscall.ENOSPC}[d.Int("error", 0, 1)]
+	d.strike(faults.Fault{Action: faults.Fail{Errno: errno}, Moment: moment})
 }
 
 func (d *drawing) cut() {
-	d.strike(faults.Fault{Action: faults.Cut, Process: faults.TaskManager, Moment: after(d.millis("cut after", 1, 60))})
-	d.strike(faults.Fault{Action: faults.Heal, Moment: after(d.millis("heal after", 1, 3000))})
+	d.strike(faults.Fault{Action: faults.Cut{Of: faults.TaskManager}, Moment: after(d.millis("cut after", 1, 60))})
+	d.strike(faults.Fault{Action: faults.Heal{}, Moment: after(d.millis("heal after", 1, 3000))})
 }
 
 func (d *drawing) pause(kind faults.Process) {
 	d.faulted = true
 	d.add(
-		scenarios.Step{Fault: &faults.Fault{Action: faults.Pause, Process: kind, Moment: after(d.millis("pause after", 1, 60))}},
-		scenarios.Step{Fault: &faults.Fault{Action: faults.Resume, Process: kind, Moment: after(d.millis("resume after", 1, 3000))}},
+		scenarios.Step{Fault: &faults.Fault{Action: faults.Pause{Process: kind}, Moment: after(d.millis("pause after", 1, 60))}},
+		scenarios.Step{Fault: &faults.Fault{Action: faults.Resume{Process: kind}, Moment: after(d.millis("resume after", 1, 3000))}},
 	)
 }
 
-// stopAndResume stops the job with a savepoint and resumes from that. Windows that a
-// drain closes too early are another output, so those are not drained.
+// stopAndResume stops the job with a savepoint, and resumes from the savepoint. It does not drain
+// the workload windows: a drain closes windows too early, which changes the output.
 func (d *drawing) stopAndResume() {
 	stop := scenarios.Suspend
 	if d.some("drain") && d.scenario.Workload.Name != workload.Windows {
 		stop = scenarios.Drain
 	}
 	if d.scenario.Job.Timeout < time.Second || d.late {
-		return // one that expires is no violation
+		return // the savepoint may expire, which is no violation
 	}
 	d.add(
 		scenarios.Step{Await: &scenarios.Await{Job: d.current, Status: storage.Running}},
@@ -297,7 +298,7 @@ func (d *drawing) stopAndResume() {
 
 func (d *drawing) cancelAndResume() {
 	if d.scenario.Job.Retention != storage.RetainOnCancellation {
-		return // nothing is left to resume from
+		return // no checkpoint is left to resume from
 	}
 	d.add(
 		scenarios.Step{Await: &scenarios.Await{Job: d.current, Completed: d.Int("completed", 1, 3)}},

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// ID tells a line of output from every other.
+// ID identifies a line of output.
 type ID struct{ A, B, C int64 }
 
 // Line is a line of committed output.
@@ -14,25 +14,25 @@ type Line struct {
 	ID         ID
 	Key        int64
 	Value      int64
-	Count, Sum int64 // of the key, this record included
-	Version    int64 // of the rule that was applied
-	Held       int64 // rules
+	Count, Sum int64 // of the records of the key, up to this one
+	Version    int64 // of the rule that the job applied
+	Held       int64 // the number of rules that the job holds
 }
 
-// Model says what a workload puts out.
+// Model says what a job with a workload must put out.
 type Model struct {
-	// Outputs holds the id of each line that the whole input leads to, in order.
+	// Outputs holds the id of each line that the whole input makes, in order.
 	Outputs []ID
-	// Parse reads a line. What no state could lead to is an error.
+	// Parse reads a line. It returns an error for a line that no correct state could make.
 	Parse func(text string) (Line, error)
-	// Wrong says what the lines, each of them once, show to be wrong in the job's state.
-	// They may be all of the output, or a part of it.
+	// Wrong returns the mistakes in the job's state that the lines show. Each line stands there
+	// once. The lines are all of the output, or a part of it.
 	Wrong func(lines []Line, all bool) []string
-	// Name is what people call the line with an id.
+	// Name names the line with an id for people.
 	Name func(ID) string
 }
 
-// Model returns the workload's.
+// Model returns the model of the workload.
 func (w Workload) Model() Model {
 	m := Model{Outputs: w.records(), Name: recordName}
 	switch w.Name {
@@ -55,7 +55,7 @@ func (w Workload) Model() Model {
 	return m
 }
 
-// records are the ids of workloads that put out a line for each input record.
+// records returns the ids of the lines of a workload that puts out a line for each input record.
 func (w Workload) records() []ID {
 	ids := make([]ID, 0, w.Total())
 	for split := range int64(w.Splits) {
@@ -72,7 +72,7 @@ func (w Workload) inside(split, index int64) bool {
 	return split >= 0 && split < int64(w.Splits) && index >= 0 && index < int64(w.Records)
 }
 
-// parseCount reads: split index key value count sum.
+// parseCount reads the fields split, index, key, value, count and sum.
 func (w Workload) parseCount(text string) (Line, error) {
 	n, err := numbers(text, 6)
 	if err != nil {
@@ -82,7 +82,7 @@ func (w Workload) parseCount(text string) (Line, error) {
 	return line, w.isInput(line)
 }
 
-// isInput says whether a line is of a record of the input.
+// isInput returns an error if the line belongs to no input record.
 func (w Workload) isInput(line Line) error {
 	key, value := int64(0), int64(0)
 	if w.inside(line.ID.A, line.ID.B) {
@@ -100,7 +100,7 @@ func byKey(lines []Line) (keys []int64, grouped map[int64][]Line) {
 	for _, line := range lines {
 		grouped[line.Key] = append(grouped[line.Key], line)
 	}
-	for key, group := range grouped { // each by itself
+	for key, group := range grouped { // the order of the groups does not matter
 		keys = append(keys, key)
 		slices.SortFunc(group, func(a, b Line) int {
 			return cmp.Or(cmp.Compare(a.Count, b.Count), cmp.Compare(a.ID.A, b.ID.A), cmp.Compare(a.ID.B, b.ID.B), cmp.Compare(a.ID.C, b.ID.C))
@@ -110,8 +110,7 @@ func byKey(lines []Line) (keys []int64, grouped map[int64][]Line) {
 	return keys, grouped
 }
 
-// wrongCounts checks that each count and sum of a key is what the records so far make
-// of it.
+// wrongCounts checks each count and each sum of a key against the records before.
 func (w Workload) wrongCounts(lines []Line, all bool) []string {
 	var wrong []string
 	keys, grouped := byKey(lines)
@@ -141,7 +140,8 @@ func (w Workload) wrongTotal(key int64, lines []Line) string {
 	return ""
 }
 
-// wrongSteps says where one key's count, or sum, does not follow from the one before.
+// wrongSteps returns the first line whose count, or sum, does not follow from the line before. All
+// lines have the same key.
 func wrongSteps(lines []Line, sums bool) string {
 	var before Line
 	for _, line := range lines {
@@ -156,7 +156,7 @@ func wrongSteps(lines []Line, sums bool) string {
 	return ""
 }
 
-// Each record of workload growing reads back one that its key had before.
+// wrongArchive checks workload growing, where each record reads an earlier value of its key again.
 func (w Workload) wrongArchive(lines []Line, _ bool) []string {
 	var wrong []string
 	keys, grouped := byKey(lines)

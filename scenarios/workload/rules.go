@@ -2,13 +2,13 @@ package workload
 
 import "fmt"
 
-// Rules of workload rules.
+// The numbers of rules.
 const (
-	recordsPerRule = 20      // of a split
-	controlSplit   = 1 << 20 // that rules are computed from
+	recordsPerRule = 20      // in a split
+	controlSplit   = 1 << 20 // the split from whose numbers the rules are computed
 )
 
-// factor is what the rule with a version multiplies by; without a rule, nothing is.
+// factor is the number by which the rule with a version multiplies. Version 0 stands for no rule.
 func (w Workload) factor(version int64) int64 {
 	if version == 0 {
 		return 1
@@ -16,7 +16,7 @@ func (w Workload) factor(version int64) int64 {
 	return 1 + int64(w.hash(controlSplit, version-1)>>40%9)
 }
 
-// parseRule reads: split index key value count version held result.
+// parseRule reads the fields split, index, key, value, count, version, held and result.
 func (w Workload) parseRule(text string) (Line, error) {
 	n, err := numbers(text, 8)
 	if err != nil {
@@ -29,8 +29,8 @@ func (w Workload) parseRule(text string) (Line, error) {
 	return line, w.isInput(line)
 }
 
-// wrongRules checks that rules come to each key in order, none is missing or there
-// twice, and the result is the rule's.
+// wrongRules checks that each key gets all rules in order and once, and that each result is that of
+// the rule.
 func (w Workload) wrongRules(lines []Line, _ bool) []string {
 	var wrong []string
 	keys, grouped := byKey(lines)

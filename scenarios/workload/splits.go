@@ -2,7 +2,7 @@ package workload
 
 import "fmt"
 
-// parseSplit reads: split index value count.
+// parseSplit reads the fields split, index, value and count.
 func (w Workload) parseSplit(text string) (Line, error) {
 	n, err := numbers(text, 4)
 	if err != nil {
@@ -15,7 +15,7 @@ func (w Workload) parseSplit(text string) (Line, error) {
 	return line, w.isInput(line)
 }
 
-// wrongSplits checks that the mark of each split moved with its records.
+// wrongSplits checks that the position in each split moved on with its records.
 func wrongSplits(lines []Line, _ bool) []string {
 	var wrong []string
 	for _, line := range lines {

@@ -2,13 +2,13 @@ package workload
 
 import "fmt"
 
-// transfer is an input record of workload transfers.
+// transfer returns an input record of workload transfers.
 func (w Workload) transfer(split, index int64) (from, to, amount int64) {
 	from, amount = w.Input(split, index)
 	return from, int64(w.hash(split, index) >> 20 % uint64(w.Keys)), amount + 1
 }
 
-// Sides of a transfer.
+// The sides of a transfer.
 const (
 	taken = iota
 	given
@@ -26,7 +26,7 @@ func legName(id ID) string {
 	return fmt.Sprintf("what record %d of split %d %s", id.B, id.A, [...]string{"takes", "gives"}[id.C])
 }
 
-// parseTransfer reads: split index account change movements balance.
+// parseTransfer reads the fields split, index, account, change, movements and balance.
 func (w Workload) parseTransfer(text string) (Line, error) {
 	n, err := numbers(text, 6)
 	if err != nil {
@@ -45,8 +45,8 @@ func (w Workload) parseTransfer(text string) (Line, error) {
 	return Line{}, fmt.Errorf("record %d of split %d with account %d and change %d", n[1], n[0], n[2], n[3])
 }
 
-// wrongAccounts checks each account's balances and, at the end, that all of them
-// together are what they were at the beginning.
+// wrongAccounts checks the balances of each account. At the end of the input it also checks that
+// the sum of all balances is the same as at the beginning.
 func (w Workload) wrongAccounts(lines []Line, all bool) []string {
 	var wrong []string
 	var together int64

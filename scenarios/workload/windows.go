@@ -13,12 +13,12 @@ const (
 	windowSize = 100 // of a tumbling window
 )
 
-// eventTime is when an input record happened.
+// eventTime is the event time of an input record.
 func (w Workload) eventTime(split, index int64) int64 {
 	return max(0, index*eventStep-int64(w.hash(split, index)>>10%eventDelay))
 }
 
-// windows computes count and sum of every window, by key and beginning.
+// windows computes the count and the sum of every window.
 func (w Workload) windows() map[ID]Line {
 	all := map[ID]Line{}
 	for _, id := range w.records() {
@@ -45,7 +45,7 @@ func windowIDs(windows map[ID]Line) []ID {
 
 func windowName(id ID) string { return fmt.Sprintf("window %d of key %d", id.B, id.A) }
 
-// parseWindow reads: key begin count sum.
+// parseWindow reads the fields key, begin, count and sum.
 func parseWindow(windows map[ID]Line, text string) (Line, error) {
 	n, err := numbers(text, 4)
 	if err != nil {
@@ -58,8 +58,8 @@ func parseWindow(windows map[ID]Line, text string) (Line, error) {
 	return line, nil
 }
 
-// wrongWindows checks that each window holds what its records make of it: it is put
-// out only when no more of them come.
+// wrongWindows checks each window against all of its records. A job puts a window out only after the
+// last of them.
 func wrongWindows(windows map[ID]Line, lines []Line) []string {
 	var wrong []string
 	for _, line := range lines {

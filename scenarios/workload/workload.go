@@ -1,8 +1,7 @@
-// Package workload holds the deterministic inputs that scenarios feed to a job, and
-// the models that say what must come out. docs/workloads.md specifies them for whoever
-// implements a job.
+// Package workload holds the inputs of jobs, which are deterministic, and the models that say what
+// the jobs must put out. docs/workloads.md specifies them for everybody who implements a job.
 //
-// It runs nothing, and shares no code with any implementation.
+// This package runs nothing, and shares no code with any implementation.
 //
 // Start with [Workload] and [Model].
 package workload
@@ -18,12 +17,12 @@ import (
 // The workloads.
 const (
 	Counts       = "counts"       // count and sum per key
-	Transfers    = "transfers"    // between accounts; the sum stays
-	Windows      = "windows"      // of event time, with timers
-	Rules        = "rules"        // broadcast, and applied to records
-	Growing      = "growing"      // state that is never dropped
-	Backpressure = "backpressure" // counts, by a slow operator
-	Splits       = "splits"       // without keys: state is how far splits were read
+	Transfers    = "transfers"    // between accounts; the sum stays the same
+	Windows      = "windows"      // count and sum per window of event time, with timers
+	Rules        = "rules"        // rules that are broadcast, and applied to records
+	Growing      = "growing"      // state that only grows
+	Backpressure = "backpressure" // counts with a slow operator
+	Splits       = "splits"       // without keys: the state is how far each split was read
 )
 
 // Names lists the workloads; the first is the default.
@@ -48,26 +47,26 @@ func Describe(name string) string {
 const (
 	CommittedName = "committed"
 	ProgressName  = "progress"
-	FailName      = "fail" // its existence asks the job to fail
+	FailName      = "fail" // if the file exists, the job must fail
 )
 
-// Workload is one of the workloads, and its input.
+// Workload is one of the workloads, with the parameters of its input.
 type Workload struct {
 	Name     string        `json:"name" yaml:"name"` // empty: counts
 	Seed     int64         `json:"seed" yaml:"-"`
 	Splits   int           `json:"splits" yaml:"splits"`
-	Records  int           `json:"records" yaml:"records"` // of each split
+	Records  int           `json:"records" yaml:"records"` // in each split
 	Keys     int           `json:"keys" yaml:"keys"`
-	Pause    time.Duration `json:"pause_ns" yaml:"pause"`                      // of a source after each record
-	Snapshot time.Duration `json:"snapshot_ns" yaml:"snapshot"`                // that the stateful operator's snapshot takes at least
-	Slow     time.Duration `json:"slow_ns,omitempty" yaml:"slow,omitempty"`    // that the stateful operator takes for a record; counts takes none
-	Payload  int           `json:"payload,omitempty" yaml:"payload,omitempty"` // bytes that a record adds to the state of workload growing
+	Pause    time.Duration `json:"pause_ns" yaml:"pause"`                      // that a source makes after each record
+	Snapshot time.Duration `json:"snapshot_ns" yaml:"snapshot"`                // the least time for a snapshot of the stateful operator
+	Slow     time.Duration `json:"slow_ns,omitempty" yaml:"slow,omitempty"`    // the time of the stateful operator for a record; counts ignores it
+	Payload  int           `json:"payload,omitempty" yaml:"payload,omitempty"` // the bytes that each record adds to the state of workload growing
 }
 
 // Total is the number of input records.
 func (w Workload) Total() int { return w.Splits * w.Records }
 
-// hash is what input is computed from.
+// hash is the number from which an input record is computed.
 func (w Workload) hash(split, index int64) uint64 {
 	x := uint64(w.Seed + split*1_000_003 + index)
 	x ^= x >> 33
@@ -82,7 +81,7 @@ func (w Workload) Input(split, index int64) (key, value int64) {
 	return int64(x % uint64(w.Keys)), int64(x >> 40 % 1000)
 }
 
-// Validate returns the first thing wrong with the parameters.
+// Validate returns the first mistake in the parameters.
 func (w Workload) Validate() error {
 	if !slices.Contains(Names(), w.Name) {
 		return fmt.Errorf("workload: want one of %v, got %q", Names(), w.Name)
@@ -101,7 +100,7 @@ func (w Workload) Validate() error {
 	return nil
 }
 
-// numbers reads a line of so many integers.
+// numbers reads a line of n integers.
 func numbers(text string, n int) ([]int64, error) {
 	fields := strings.Fields(text)
 	if len(fields) != n {

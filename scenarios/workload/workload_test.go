@@ -49,7 +49,7 @@ func TestParametersOutOfBoundsAreRefused(t *testing.T) {
 	}
 }
 
-// What each model is there to find, in one line of each workload.
+// Each model finds its mistakes in one line of its workload.
 func TestEveryModelFindsWrongState(t *testing.T) {
 	for _, c := range []struct {
 		name  string
