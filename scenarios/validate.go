@@ -110,7 +110,7 @@ func (p *progress) take(s Scenario, step Step) error {
 		return p.fault(*step.Fault)
 	case step.Arm != nil && !step.Arm.Moment.AtOperation():
 		return fmt.Errorf("arm: want a fault at an operation on storage, as in (Kill taskmanager (Before (Rename \"*/_metadata\"))), got %s", step.Arm)
-	case step.losesPower() && !slices.ContainsFunc(s.Steps, func(s Step) bool { return s.Recover != "" }):
+	case step.LosesPower() && !slices.ContainsFunc(s.Steps, func(s Step) bool { return s.Recover != "" }):
 		return errors.New("arm: want a step that says which job is to recover after the power loss")
 	case step.Savepoint != nil && step.Savepoint.Stop != GoOn && step.Savepoint.Stop != Suspend && step.Savepoint.Stop != Drain:
 		return fmt.Errorf("savepoint: stop: want %s, %s or nothing, got %q", Suspend, Drain, step.Savepoint.Stop)
@@ -129,8 +129,8 @@ func (p *progress) fault(fault faults.Fault) error {
 	return nil
 }
 
-// losesPower says whether the step arms a power loss.
-func (s Step) losesPower() bool {
+// LosesPower says whether the step arms a power loss.
+func (s Step) LosesPower() bool {
 	if s.Arm == nil {
 		return false
 	}

@@ -211,7 +211,8 @@ type explored struct {
 // kindOf is a fault but for its numbers, so that there are not more kinds the longer a
 // campaign lasts.
 func kindOf(fault faults.Fault) string {
-	kind := strings.TrimSpace(string(fault.Action) + " " + string(fault.Process))
+	name, _, _ := strings.Cut(fault.Action.String(), " ")
+	kind := strings.TrimSpace(name + " " + string(fault.Whom()))
 	switch {
 	case fault.Moment.AtOperation():
 		return fmt.Sprintf("(%s (%s …))", kind, fault.Moment.When)

@@ -113,7 +113,7 @@ func (v *visit) visit(session *run.Session, durable target.Durable, o tap.Operat
 	if len(earlier) == 0 && v.Every > 1 && v.random(nil, -o.Number).IntN(v.Every) > 0 {
 		return
 	}
-	point, most := &CrashPoint{Number: o.Number, Operation: o.String(), Phase: o.Phase()}, v.StatesMax
+	point, most := &CrashPoint{Number: o.Number, Operation: o.String(), Phase: o.Phase}, v.StatesMax
 	if len(earlier) == 0 {
 		v.points = append(v.points, point)
 	} else {
@@ -130,7 +130,7 @@ func (v *visit) visit(session *run.Session, durable target.Durable, o tap.Operat
 		point.Distinct++
 		losses := append(slices.Clone(earlier), v.powerLoss(state.number, o.Number))
 		fork := session.Fork(withPowerLosses(v.scenario, losses), history.Event{
-			Kind: history.Fault, Fault: losses[len(losses)-1].String(), Operation: o.String(), Phase: string(o.Phase()),
+			Kind: history.Fault, Fault: losses[len(losses)-1].String(), Operation: o.String(), Phase: string(o.Phase),
 		})
 		recovery := recovery{session: fork, survivor: durable.AfterPowerLoss(state.left), state: state.number, losses: losses, point: point}
 		if len(earlier) > 0 {
@@ -147,7 +147,7 @@ func (v *visit) visit(session *run.Session, durable target.Durable, o tap.Operat
 // powerLoss is the fault that leaves a state after the operation with a number.
 func (v *visit) powerLoss(state uint64, operation int) faults.Fault {
 	return faults.Fault{
-		Action: faults.PowerLoss, Detail: string(v.Model.Level), Amount: int64(state),
+		Action: faults.PowerLoss{Level: v.Model.Level, State: state},
 		Moment: faults.Moment{When: faults.After, Operation: faults.Operation{Kind: faults.Change, Nth: operation}},
 	}
 }
@@ -166,7 +166,7 @@ func (v *visit) random(earlier []faults.Fault, number int) *rand.Rand {
 // place tells the places after different power losses apart.
 func place(earlier []faults.Fault) (sum uint64) {
 	for _, fault := range earlier {
-		sum = (sum*31+uint64(fault.Moment.Operation.Nth))*31 + uint64(fault.Amount)
+		sum = (sum*31+uint64(fault.Moment.Operation.Nth))*31 + fault.Action.(faults.PowerLoss).State
 	}
 	return sum
 }
@@ -221,10 +221,9 @@ func (v *visit) isNew(left *filesystem.Memory, knowing uint64) bool {
 // further one while the jobs come back from the one before. It leaves out the scenario's own
 // power loss and the steps that follow it.
 func withPowerLosses(s scenarios.Scenario, losses []faults.Fault) scenarios.Scenario {
-	losesPower := func(step scenarios.Step) bool { return step.Arm != nil && step.Arm.Action == faults.PowerLoss }
-	if len(s.Steps) > 0 && losesPower(s.Steps[0]) {
+	if len(s.Steps) > 0 && s.Steps[0].LosesPower() {
 		recovers := slices.IndexFunc(s.Steps, func(step scenarios.Step) bool { return step.Recover != "" })
-		s.Steps = slices.DeleteFunc(slices.Clone(s.Steps[:recovers]), losesPower)
+		s.Steps = slices.DeleteFunc(slices.Clone(s.Steps[:recovers]), scenarios.Step.LosesPower)
 	}
 	steps := append([]scenarios.Step{{Arm: &losses[0]}}, s.Steps...)
 	for i := range losses[1:] {

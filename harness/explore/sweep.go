@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/snapback/snapback/faults"
@@ -145,9 +146,9 @@ func (s *sweeping) sweptIn(phase faults.Phase, when faults.When) bool {
 
 // faultsAt lists the faults of one operation.
 func (s *sweeping) faultsAt(operation faults.Operation) []faults.Fault {
-	fault := faults.Fault{Action: faults.Kill, Process: s.kill, Moment: faults.Moment{Operation: operation}}
+	fault := faults.Fault{Action: faults.Kill{Process: s.kill}, Moment: faults.Moment{Operation: operation}}
 	if s.kill == Task {
-		fault.Action, fault.Process, fault.Detail, fault.Moment.When = faults.Fail, "", "EIO", faults.On
+		fault.Action, fault.Moment.When = faults.Fail{Errno: syscall.EIO}, faults.On
 		return []faults.Fault{fault}
 	}
 	before, after := fault, fault

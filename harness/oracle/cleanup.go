@@ -135,7 +135,8 @@ func references(h *history.History, judge *judging) {
 func operationFailed(h *history.History, before int, kind faults.Kind) bool {
 	return slices.ContainsFunc(h.Events[:before-1], func(e history.Event) bool {
 		fault, err := faults.Parse(e.Fault)
-		return e.Kind == history.Fault && err == nil && fault.OfOperation() && fault.Action != faults.Delay && strings.HasPrefix(e.Operation, string(kind))
+		_, delays := fault.Action.(faults.Delay)
+		return e.Kind == history.Fault && err == nil && fault.OfOperation() && !delays && strings.HasPrefix(e.Operation, string(kind))
 	})
 }
 

@@ -33,10 +33,11 @@ type Recovery struct {
 func (r Recovery) String() string {
 	hit := fmt.Sprintf("%s hit %s", r.Fault, r.Process)
 	killed := false
-	switch fault, err := faults.Parse(r.Fault); {
-	case err == nil && fault.Action == faults.Kill:
+	fault, _ := faults.Parse(r.Fault) // what cannot be read is printed as it stands
+	switch fault.Action.(type) {
+	case faults.Kill:
 		hit, killed = fmt.Sprintf("killed %s", r.Process), true
-	case err == nil && fault.Action == faults.Pause:
+	case faults.Pause:
 		hit = fmt.Sprintf("%s stood still", r.Process)
 	}
 	if r.Checkpoint > 0 {

@@ -28,20 +28,21 @@ func PowerLossModel(level filesystem.Level) filesystem.Model {
 // powerLoss is a power loss that fired.
 type powerLoss struct {
 	fault    faults.Fault
+	loss     faults.PowerLoss // the fault's action
 	survivor target.Target
 }
 
 // losePower ends every process, and keeps of storage what the power loss leaves at this
 // moment.
-func (r *Session) losePower(ctx context.Context, fault faults.Fault) error {
+func (r *Session) losePower(ctx context.Context, fault faults.Fault, loss faults.PowerLoss) error {
 	durable, err := capability[target.Durable](r)
 	if err != nil {
 		return err
 	}
-	model := PowerLossModel(filesystem.Level(fault.Detail))
+	model := PowerLossModel(loss.Level)
 	durable.Disk(func(disk *filesystem.Memory) {
-		left := disk.Crash(model, filesystem.State(uint64(fault.Amount)))
-		r.lost = &powerLoss{fault, durable.AfterPowerLoss(left)}
+		left := disk.Crash(model, filesystem.State(loss.State))
+		r.lost = &powerLoss{fault, loss, durable.AfterPowerLoss(left)}
 	})
 	return r.killAll(ctx)
 }
@@ -55,7 +56,7 @@ func (r *Session) restorePower(ctx context.Context) error {
 	if failed != nil {
 		return failed
 	}
-	return r.StartAgain(ctx, lost.survivor, uint64(lost.fault.Amount))
+	return r.StartAgain(ctx, lost.survivor, lost.loss.State)
 }
 
 // StartAgain starts a cluster on what a power loss left, and writes down what that is. If the

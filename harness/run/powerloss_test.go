@@ -59,7 +59,7 @@ func (c *darkCluster) Close() error {
 func TestAClusterThatStaysDark(t *testing.T) {
 	s := scenarios.Scenario{Name: "dark", Steps: []scenarios.Step{
 		{Submit: &scenarios.Submit{Job: "first"}},
-		{Fault: &faults.Fault{Action: faults.PowerLoss, Detail: string(filesystem.POSIX)}},
+		{Fault: &faults.Fault{Action: faults.PowerLoss{Level: filesystem.POSIX}}},
 	}}
 	runner := Runner{Target: dark{}, Timeout: time.Minute, Tries: 1}
 	h, err := runner.try(context.Background(), s, 1, "", io.Discard)

@@ -27,7 +27,7 @@ func (r *Session) fire(ctx context.Context, fault faults.Fault) error {
 		}
 		return r.UntilOrEnd(ctx, fault.String()+" to fire", last, func() bool { return len(r.history.Fired(fault.String())) > fired })
 	case faults.Given:
-		if err := r.UntilOrEnd(ctx, moment.Condition.String(), last, func() bool { return r.holds(moment.Condition) }); err != nil {
+		if err := r.UntilOrEnd(ctx, moment.Condition.String(), last, func() bool { return moment.Condition.Holds(r.count) }); err != nil {
 			return err
 		}
 	case faults.DuringCheckpoint:
@@ -38,7 +38,7 @@ func (r *Session) fire(ctx context.Context, fault faults.Fault) error {
 		if err := r.pass(ctx, moment.Later); err != nil {
 			return err
 		}
-		if fault.Action != faults.Resume && fault.Action != faults.Heal && r.over(last) {
+		if !mends(fault) && r.over(last) {
 			return r.missed(fmt.Sprintf("job %s was %s too soon for %s", last.Name, r.status(last), fault))
 		}
 	}
@@ -59,15 +59,24 @@ func (r *Session) beginCheckpoint(ctx context.Context, last history.Job) error {
 	return r.pass(ctx, time.Duration(r.rand.Int64N(int64(r.scenario.Workload.Snapshot/2)+1)))
 }
 
-// holds says whether the history meets a condition.
-func (r *Session) holds(c faults.Condition) bool {
+// mends says whether a fault only ends the effect of other faults.
+func mends(fault faults.Fault) bool {
+	switch fault.Action.(type) {
+	case faults.Resume, faults.Heal:
+		return true
+	}
+	return false
+}
+
+// count counts the events of a kind in the history.
+func (r *Session) count(event faults.Event) int {
 	seen := 0
 	for _, e := range r.history.Events {
-		if strings.EqualFold(string(e.Kind), c.Event) || (e.Kind == history.Fault && c.Event == "Fired") {
+		if strings.EqualFold(string(e.Kind), string(event)) || (e.Kind == history.Fault && event == faults.Fired) {
 			seen++
 		}
 	}
-	return seen >= c.Count
+	return seen
 }
 
 // Arm lets a fault fire at its operation on storage, while the steps continue.
@@ -77,7 +86,7 @@ func (r *Session) Arm(ctx context.Context, fault faults.Fault) error {
 		return err
 	}
 	r.progress("armed " + fault.String())
-	tapped.Tap().Arm(fault, r.holds, func(o tap.Operation) (stopped bool) {
+	tapped.Tap().Arm(fault, r.count, func(o tap.Operation) (stopped bool) {
 		stopped, err := r.hit(ctx, fault, o)
 		r.failed = errors.Join(r.failed, err)
 		return stopped
@@ -88,32 +97,35 @@ func (r *Session) Arm(ctx context.Context, fault faults.Fault) error {
 // hit makes a fault happen in the middle of an operation. It returns whether the process that
 // performs the operation has ended with it.
 func (r *Session) hit(ctx context.Context, fault faults.Fault, o tap.Operation) (stopped bool, err error) {
-	event := history.Event{Kind: history.Fault, Fault: fault.String(), Process: o.Process, Operation: o.String(), Phase: string(o.Phase())}
+	event := history.Event{Kind: history.Fault, Fault: fault.String(), Process: o.Process, Operation: o.String(), Phase: string(o.Phase)}
+	whom := fault.Whom()
+	loss, losesPower := fault.Action.(faults.PowerLoss)
 	switch {
 	case fault.OfOperation():
 		r.record(event)
 		return false, nil
-	case fault.Action == faults.PowerLoss:
+	case losesPower:
 		event.Process = ""
 		r.record(event)
-		return true, r.losePower(ctx, fault)
-	case fault.Process == faults.Cluster:
+		return true, r.losePower(ctx, fault, loss)
+	case whom == faults.Cluster:
 		event.Process = string(faults.Cluster)
 		r.record(event)
 		return true, r.killAll(ctx)
 	}
 	victim := o.Process
-	if !slices.Contains(r.running(fault.Process), victim) {
-		victim = r.victim(fault.Process)
+	if !slices.Contains(r.running(whom), victim) {
+		victim = r.victim(whom)
 	}
 	if victim == "" {
-		r.record(history.Event{Kind: history.Missed, Error: fmt.Sprintf("there was no %s for %s", fault.Process, fault)})
+		r.record(history.Event{Kind: history.Missed, Error: fmt.Sprintf("there was no %s for %s", whom, fault)})
 		return false, nil
 	}
 	event.Process = victim
 	r.record(event)
 	// A mount may know only the kind of the process. Then the victim performs the operation.
-	return fault.Action == faults.Kill && strings.HasPrefix(o.Process, string(fault.Process)), r.strikeAt(ctx, fault, victim)
+	_, kills := fault.Action.(faults.Kill)
+	return kills && strings.HasPrefix(o.Process, string(whom)), r.strikeAt(ctx, fault, victim)
 }
 
 // running names the processes of a kind; among JobManagers, only the one that leads.
@@ -143,11 +155,11 @@ func (r *Session) victim(kind faults.Process) string {
 // strike makes a fault happen now.
 func (r *Session) strike(ctx context.Context, fault faults.Fault) error {
 	event := history.Event{Kind: history.Fault, Fault: fault.String()}
-	switch {
-	case fault.Action == faults.PowerLoss:
+	switch action := fault.Action.(type) {
+	case faults.PowerLoss:
 		r.record(event)
-		return r.losePower(ctx, fault)
-	case fault.Action == faults.Resume:
+		return r.losePower(ctx, fault, action)
+	case faults.Resume:
 		pauser, err := capability[target.Pauser](r)
 		if err != nil {
 			return err
@@ -155,11 +167,13 @@ func (r *Session) strike(ctx context.Context, fault faults.Fault) error {
 		r.progress("letting all processes run again")
 		r.record(event)
 		return pauser.Resume(ctx)
-	case fault.Process == faults.Cluster || fault.Process == faults.Storage || fault.Action == faults.Heal:
-		event.Process = string(fault.Process)
+	}
+	switch whom := fault.Whom(); whom {
+	case faults.Cluster, faults.Storage, "":
+		event.Process = string(whom)
 	default:
-		if event.Process = r.victim(fault.Process); event.Process == "" {
-			return r.missed(fmt.Sprintf("there was no %s for %s", fault.Process, fault))
+		if event.Process = r.victim(whom); event.Process == "" {
+			return r.missed(fmt.Sprintf("there was no %s for %s", whom, fault))
 		}
 	}
 	r.progress(fault.Describe() + ": " + event.Process)
@@ -169,14 +183,14 @@ func (r *Session) strike(ctx context.Context, fault faults.Fault) error {
 
 // strikeAt does to a process what a fault says.
 func (r *Session) strikeAt(ctx context.Context, fault faults.Fault, victim string) error {
-	switch {
-	case fault.OfConnection():
+	if fault.OfConnection() {
 		return r.disturb(ctx, fault, victim)
-	case fault.Action == faults.Kill && fault.Process == faults.Cluster:
-		return r.killAll(ctx)
 	}
-	switch fault.Action {
+	switch action := fault.Action.(type) {
 	case faults.Kill:
+		if action.Process == faults.Cluster {
+			return r.killAll(ctx)
+		}
 		if err := do(r, func(c target.Killer) error { return c.Kill(ctx, victim) }); err != nil {
 			return err
 		}
@@ -184,33 +198,33 @@ func (r *Session) strikeAt(ctx context.Context, fault faults.Fault, victim strin
 	case faults.Pause:
 		return do(r, func(c target.Pauser) error { return c.Pause(ctx, victim) })
 	case faults.Slow:
-		return do(r, func(c target.Slower) error { return c.Slow(ctx, victim, fault.Amount) })
+		return do(r, func(c target.Slower) error { return c.Slow(ctx, victim, action.SharePercent) })
 	case faults.Jump:
-		return do(r, func(c target.ClockSetter) error { return c.Jump(ctx, victim, time.Duration(fault.Amount)) })
+		return do(r, func(c target.ClockSetter) error { return c.Jump(ctx, victim, action.Forward) })
 	case faults.Drift:
-		return do(r, func(c target.ClockSetter) error { return c.Drift(ctx, victim, fault.Amount) })
+		return do(r, func(c target.ClockSetter) error { return c.Drift(ctx, victim, action.PacePercent) })
 	}
 	return fmt.Errorf("%s: nothing does this to a process", fault)
 }
 
 // disturb does to connections what a fault says.
 func (r *Session) disturb(ctx context.Context, fault faults.Fault, end string) error {
-	if fault.Process == faults.Storage {
+	if fault.Whom() == faults.Storage {
 		remote, err := capability[target.Remote](r)
 		if err != nil {
 			return err
 		}
 		end = remote.StorageEnd()
 	}
-	switch fault.Action {
+	switch action := fault.Action.(type) {
 	case faults.Cut:
 		return do(r, func(c target.Partitioner) error { return c.Cut(ctx, end) })
 	case faults.Break:
 		return do(r, func(c target.Disturber) error { return c.Break(ctx, end) })
 	case faults.Lag:
-		return do(r, func(c target.Disturber) error { return c.Lag(ctx, end, time.Duration(fault.Amount)) })
+		return do(r, func(c target.Disturber) error { return c.Lag(ctx, end, action.Delay) })
 	case faults.Limit:
-		return do(r, func(c target.Limiter) error { return c.Limit(ctx, end, fault.Amount) })
+		return do(r, func(c target.Limiter) error { return c.Limit(ctx, end, action.KilobytesPerSecond) })
 	case faults.Heal:
 		return do(r, func(c target.Healer) error { return c.Heal(ctx) })
 	}

@@ -35,7 +35,7 @@ func grind() scenarios.Scenario {
 	for i := range cycles {
 		s.Steps = append(s.Steps,
 			scenarios.Step{Await: &scenarios.Await{Job: "first", Completed: i + 1}},
-			scenarios.Step{Fault: &faults.Fault{Action: faults.Kill, Process: faults.TaskManager, Moment: faults.Moment{When: faults.Later, Later: time.Duration(1+i%15) * time.Millisecond}}},
+			scenarios.Step{Fault: &faults.Fault{Action: faults.Kill{Process: faults.TaskManager}, Moment: faults.Moment{When: faults.Later, Later: time.Duration(1+i%15) * time.Millisecond}}},
 			scenarios.Step{Start: string(faults.TaskManager)})
 	}
 	s.Steps = append(s.Steps, scenarios.Step{Await: &scenarios.Await{Job: "first", Status: "FINISHED"}}, scenarios.Step{Record: "after"})

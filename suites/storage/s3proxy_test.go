@@ -26,7 +26,7 @@ import (
 // throughProxy is a real S3 server behind a proxy with faults armed.
 func throughProxy(t *testing.T, armed ...string) (filesystem.FileSystem, *int) {
 	t.Helper()
-	taps, fired := &tap.Tap{}, 0
+	taps, fired := tap.New(nil), 0
 	for _, text := range armed {
 		fault, err := faults.Parse(text)
 		if err != nil {

@@ -24,6 +24,7 @@ import (
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/process"
 	"github.com/snapback/snapback/harness/target"
+	"github.com/snapback/snapback/harness/targets/internal/layout"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/filesystem/schemes"
 )
@@ -107,7 +108,7 @@ func (m Minicluster) Start(ctx context.Context, spec target.Spec) (_ target.Clus
 	}
 	c := &minicluster{
 		client: client{target: m.Target, starter: process.NewStarter(), dir: dir}, target: m,
-		spec: spec, began: time.Now(), taps: &tap.Tap{}, work: filepath.Join(dir, "work"), sets: make(chan func()),
+		spec: spec, began: time.Now(), taps: tap.New(layout.Flink{}), work: filepath.Join(dir, "work"), sets: make(chan func()),
 		watcher: watcher{registered: map[string]bool{}},
 	}
 	c.taps.Run = func(set func()) {
@@ -162,7 +163,7 @@ func (c *minicluster) openProxy(o Objects) error {
 		return err
 	}
 	handler := s3proxy.New(to, c.taps, func(operation tap.Operation) string {
-		if operation.Phase() == faults.State {
+		if (layout.Flink{}).Phase(operation.Kind, operation.Name, operation.NewName) == faults.State {
 			return string(faults.TaskManager)
 		}
 		return jvmName

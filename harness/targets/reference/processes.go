@@ -405,27 +405,27 @@ type networked struct{ *processes }
 
 // Cut implements [target.Partitioner].
 func (c networked) Cut(_ context.Context, name string) error {
-	return c.network.Do(faults.Fault{Action: faults.Cut}, name)
+	return c.network.Do(faults.Fault{Action: faults.Cut{}}, name)
 }
 
 // Break implements [target.Disturber].
 func (c networked) Break(_ context.Context, name string) error {
-	return c.network.Do(faults.Fault{Action: faults.Break}, name)
+	return c.network.Do(faults.Fault{Action: faults.Break{}}, name)
 }
 
 // Lag implements [target.Disturber].
 func (c networked) Lag(_ context.Context, name string, delay time.Duration) error {
-	return c.network.Do(faults.Fault{Action: faults.Lag, Amount: int64(delay)}, name)
+	return c.network.Do(faults.Fault{Action: faults.Lag{Delay: delay}}, name)
 }
 
 // Limit implements [target.Limiter].
 func (c networked) Limit(_ context.Context, name string, kilobytesPerSecond int64) error {
-	return c.network.Do(faults.Fault{Action: faults.Limit, Amount: kilobytesPerSecond}, name)
+	return c.network.Do(faults.Fault{Action: faults.Limit{KilobytesPerSecond: kilobytesPerSecond}}, name)
 }
 
 // Heal implements [target.Healer].
 func (c networked) Heal(context.Context) error {
-	return c.network.Do(faults.Fault{Action: faults.Heal}, "")
+	return c.network.Do(faults.Fault{Action: faults.Heal{}}, "")
 }
 
 // remote is a cluster whose storage is reached through the network, too.

@@ -13,6 +13,7 @@ import (
 	"github.com/snapback/snapback/faults/tap"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/target"
+	"github.com/snapback/snapback/harness/targets/internal/layout"
 	"github.com/snapback/snapback/reference"
 	"github.com/snapback/snapback/reference/environment"
 	"github.com/snapback/snapback/reference/protocol"
@@ -60,7 +61,7 @@ const lostAnswers = 20
 func (s Simulated) Start(ctx context.Context, spec target.Spec) (target.Cluster, error) {
 	c := &simulated{
 		target: s, files: filesystem.NewMemory(), root: cmp.Or(s.Storage.root, simulatedRoot), wanted: spec.TaskManagers,
-		paused: map[string]bool{}, slowed: map[string]int64{}, tap: &tap.Tap{},
+		paused: map[string]bool{}, slowed: map[string]int64{}, tap: tap.New(layout.Flink{}),
 	}
 	if s.survived != nil {
 		c.files, c.started, c.calls = s.survived.files, s.survived.started, s.survived.calls

@@ -1,0 +1,61 @@
+// Package layout describes to a tap how Flink lays out its checkpoints. The reference lays them out in
+// the same way.
+//
+//	JOB-ID/chk-7/_metadata, and the state of this checkpoint alone
+//	JOB-ID/shared/           state that several checkpoints share
+//
+// Start with [Flink].
+package layout
+
+import (
+	"path"
+	"strings"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// Flink is the layout of Flink's checkpoints. It implements [tap.Layout].
+type Flink struct{}
+
+// Phase returns the phase of a checkpoint's life to which an operation belongs, or nothing.
+func (Flink) Phase(kind faults.Kind, name, newName string) faults.Phase {
+	at := name
+	if newName != "" {
+		at = newName
+	}
+	dir, last := path.Split(at)
+	parent := path.Base(dir)
+	inside, shared := isCheckpoint(parent), parent == storage.SharedName
+	switch {
+	case isCheckpoint(last) && kind == faults.Mkdir:
+		return faults.Begin
+	case kind == faults.SyncDir && (isCheckpoint(last) || last == storage.SharedName || storage.ValidJobID(last)):
+		return faults.Publish
+	case (inside || shared || isCheckpoint(last)) && (kind == faults.Remove || kind == faults.Delete):
+		return faults.Discard
+	case inside && last == storage.MetadataName && (kind == faults.Rename || kind == faults.Put || kind == faults.Close):
+		return faults.Publish
+	case inside && (last == storage.MetadataName || strings.HasPrefix(last, storage.InProgressPrefix)):
+		return faults.Metadata
+	case inside || shared:
+		return faults.State
+	}
+	return ""
+}
+
+// Checkpoint returns the job's directory and N for `JOB/chk-N` or a path below it.
+func (Flink) Checkpoint(name string) (job string, number int64, ok bool) {
+	for at := name; !filesystem.IsRoot(at); at = filesystem.Dir(at) {
+		if number, ok := storage.ParseCheckpointName(path.Base(at)); ok {
+			return filesystem.Dir(at), number, true
+		}
+	}
+	return "", 0, false
+}
+
+func isCheckpoint(name string) bool {
+	_, ok := storage.ParseCheckpointName(name)
+	return ok
+}
