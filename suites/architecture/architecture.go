@@ -29,6 +29,9 @@ var arrows = map[string][]string{
 // referenceTarget is the only package of the harness that knows the reference.
 const referenceTarget = "harness/targets/reference"
 
+// fileSystem is the only package of storage that faults know.
+const fileSystem = "storage/filesystem"
+
 // containers is the only package outside the suites that knows Docker.
 const (
 	containers     = "harness/container"
@@ -76,6 +79,8 @@ func refusal(edge Edge) string {
 	}
 	target, _, _ := strings.Cut(to, "/")
 	switch {
+	case folder == "faults" && target == "storage" && to != fileSystem:
+		return "faults know no layout of checkpoints; the target describes it to the tap"
 	case target == folder || slices.Contains(allowed, target):
 		return ""
 	case target == "reference" && from == referenceTarget:

@@ -75,6 +75,8 @@ func TestBadEdgesAreRefusedByName(t *testing.T) {
 		{"/reference", "/scenarios", "reference may import storage"},
 		{"/harness", "/reference", "the reference is only one more target"},
 		{"/harness/targets/flink", "/reference/job", "the reference is only one more target"},
+		{"/faults/tap", "/storage", "faults know no layout of checkpoints"},
+		{"/faults", "/storage/metadata", "faults know no layout of checkpoints"},
 		{"/scenarios", "/harness", "scenarios may import storage, faults"},
 		{"/cmd/snapback", "/suites/conformance", "cmd may import storage, faults, reference, scenarios, harness"},
 		{"/harness", "github.com/onsi/gomega", "only suites may import it"},
@@ -98,6 +100,7 @@ func TestBadEdgesAreRefusedByName(t *testing.T) {
 		{From: architecture.Module + "/harness/targets/reference", To: architecture.Module + "/reference"},
 		{From: architecture.Module + "/suites/flink", To: "github.com/onsi/gomega"},
 		{From: architecture.Module + "/storage", To: "fmt"},
+		{From: architecture.Module + "/faults", To: architecture.Module + "/storage/filesystem"},
 	} {
 		if violations := architecture.Violations([]architecture.Edge{good}); len(violations) > 0 {
 			t.Error(violations)
