@@ -72,7 +72,7 @@ func TestGoldenDocs(t *testing.T) {
 	for _, fault := range faults.Catalogue() {
 		fmt.Fprintf(&text, "| `%s` | %s |\n", fault, fault.Describe())
 	}
-	text.WriteString("\n## Conditions\n\nA moment can ask for a condition, which the history of the run must meet: by itself, or at an operation.\n" +
+	text.WriteString("\n## Conditions\n\nA moment can ask for a condition that the history of the run must meet, by itself or at an\noperation. " +
 		"`(And a b)`, `(Or a b)` and `(Not a)` make conditions out of conditions.\n\n| fault | does |\n|---|---|\n")
 	for _, example := range []string{
 		`(Kill cluster (Given (Triggered 4)))`,
