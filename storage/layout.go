@@ -15,15 +15,22 @@ const (
 	SharedName    = "shared"
 	TaskOwnedName = "taskowned"
 
-	// InProgressPrefix begins the name of a metadata file that is being written.
+	// InProgressPrefix is the prefix of a metadata file's name while the file is written.
 	InProgressPrefix = "._metadata.inprogress."
 	checkpointPrefix = "chk-"
+)
+
+// The two checkpoint storages, as a configuration names them.
+const (
+	JobManagerName = "jobmanager"
+	FileSystemName = "filesystem"
 )
 
 // CheckpointName returns the name of a checkpoint's directory, such as chk-7.
 func CheckpointName(id int64) string { return checkpointPrefix + strconv.FormatInt(id, 10) }
 
-// ParseCheckpointName is the inverse of [CheckpointName].
+// ParseCheckpointName returns the id in the name of a checkpoint's directory. It is the inverse
+// of [CheckpointName].
 func ParseCheckpointName(name string) (id int64, ok bool) {
 	digits, found := strings.CutPrefix(name, checkpointPrefix)
 	if !found {
@@ -35,11 +42,11 @@ func ParseCheckpointName(name string) (id int64, ok bool) {
 
 var jobID = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
-// ValidJobID says whether a name has the shape of a job id: 32 hexadecimal digits.
+// ValidJobID says whether a name has the form of a job id: 32 hexadecimal digits.
 func ValidJobID(name string) bool { return jobID.MatchString(name) }
 
-// ParseDir validates the URL of a checkpoint directory by Flink's rules and returns
-// its name. Whether anybody knows the scheme shows when it is used.
+// ParseDir validates the URL of a checkpoint directory by Flink's rules and returns its name. It
+// accepts unknown schemes; the file system refuses them later.
 func ParseDir(dir string) (string, error) {
 	fail := func(why string) (string, error) {
 		return "", fmt.Errorf("checkpoint directory %q: %s", dir, why)

@@ -11,23 +11,24 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// Pointer is a checkpoint found on storage that nobody has read yet.
+// Pointer says where a checkpoint is. Nothing has been read yet.
 type Pointer struct {
 	Location string // directory of the checkpoint
 	Metadata string // name of its metadata file
 }
 
-// PointerTo is the pointer to the checkpoint in a directory.
+// PointerTo returns the pointer to the checkpoint in a directory.
 func PointerTo(location string) Pointer {
 	return Pointer{Location: location, Metadata: filesystem.Join(location, MetadataName)}
 }
 
-// NotFoundError says that a pointer leads to no checkpoint.
+// NotFoundError says that there is no checkpoint where a user named one.
 type NotFoundError struct{ Why string }
 
 func (e *NotFoundError) Error() string { return e.Why }
 
-// UnreachableError says that nobody knows what a pointer leads to.
+// UnreachableError says that storage could not be read, so that it is unknown whether the named
+// checkpoint exists.
 type UnreachableError struct {
 	What string
 	Err  error
@@ -36,7 +37,7 @@ type UnreachableError struct {
 func (e *UnreachableError) Error() string {
 	var inner *fs.PathError
 	if errors.As(e.Err, &inner) {
-		return e.What + ": " + inner.Err.Error() // what it is about has been said
+		return e.What + ": " + inner.Err.Error() // What already names the path
 	}
 	return e.What + ": " + e.Err.Error()
 }
@@ -44,8 +45,8 @@ func (e *UnreachableError) Error() string {
 // Unwrap returns the cause.
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// Find finds the checkpoint that a pointer names, as Flink does: the directory of a
-// checkpoint or any file, taken for its metadata; as a path or a URL.
+// Find finds the checkpoint that a user names, by Flink's rule. The pointer is a path or a URL. It
+// names either the directory of a checkpoint or its metadata file, which may have any name.
 func Find(files filesystem.FileSystem, pointer string) (Pointer, error) {
 	name, err := filesystem.ParseName(pointer)
 	if err != nil {
@@ -71,7 +72,7 @@ func Find(files filesystem.FileSystem, pointer string) (Pointer, error) {
 	return found, nil
 }
 
-// Read reads what was found.
+// Read reads the checkpoint's metadata.
 func (p Pointer) Read(files filesystem.FileSystem) (Completed, error) {
 	data, err := filesystem.ReadFile(files, p.Metadata, metadata.SizeMax)
 	if err != nil {
@@ -84,7 +85,7 @@ func (p Pointer) Read(files filesystem.FileSystem) (Completed, error) {
 	return Completed{Location: p.Location, Checkpoint: checkpoint}, nil
 }
 
-// Resolve finds and reads the checkpoint that a pointer names.
+// Resolve finds and reads the checkpoint that a user names.
 func Resolve(files filesystem.FileSystem, pointer string) (Completed, error) {
 	found, err := Find(files, pointer)
 	if err != nil {
@@ -97,8 +98,8 @@ func Resolve(files filesystem.FileSystem, pointer string) (Completed, error) {
 	return completed, nil
 }
 
-// CheckpointIDs returns the ids of the checkpoints in the directory of a job that
-// have `_metadata`, newest first.
+// CheckpointIDs returns the ids of the checkpoints in a job's directory that have `_metadata`,
+// newest first.
 func CheckpointIDs(files filesystem.FileSystem, job string) ([]int64, error) {
 	entries, err := files.List(job)
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// Retention says what becomes of a job's completed checkpoints when the job ends.
-// The names are Flink's.
+// Retention says whether a job's completed checkpoints stay when the job ends. The names are
+// Flink's.
 type Retention string
 
 // The three modes.
@@ -17,12 +17,12 @@ const (
 	NoExternalizedCheckpoint Retention = "NO_EXTERNALIZED_CHECKPOINTS"
 )
 
-// Retentions lists the modes, from the one that keeps most.
+// Retentions lists the modes. The first keeps most, the last keeps nothing.
 func Retentions() []Retention {
 	return []Retention{RetainOnCancellation, DeleteOnCancellation, NoExternalizedCheckpoint}
 }
 
-// ParseRetention reads the name of a mode.
+// ParseRetention parses the name of a mode.
 func ParseRetention(name string) (Retention, error) {
 	for _, mode := range Retentions() {
 		if name == string(mode) {
@@ -32,33 +32,7 @@ func ParseRetention(name string) (Retention, error) {
 	return "", fmt.Errorf("retention: want one of %v, got %q", Retentions(), name)
 }
 
-// JobStatus is a state in the life of a job. The names are Flink's.
-type JobStatus string
-
-// The states.
-const (
-	Created    JobStatus = "CREATED"
-	Running    JobStatus = "RUNNING"
-	Restarting JobStatus = "RESTARTING"
-	Failing    JobStatus = "FAILING"
-	Cancelling JobStatus = "CANCELLING"
-	Canceled   JobStatus = "CANCELED"
-	Failed     JobStatus = "FAILED"
-	Finished   JobStatus = "FINISHED"
-	Suspended  JobStatus = "SUSPENDED"
-)
-
-// JobStatuses lists the states.
-func JobStatuses() []JobStatus {
-	return []JobStatus{Created, Running, Restarting, Failing, Cancelling, Canceled, Failed, Finished, Suspended}
-}
-
-// Terminal says whether a job in this state will never leave it.
-func (s JobStatus) Terminal() bool {
-	return s == Canceled || s == Failed || s == Finished || s == Suspended
-}
-
-// Properties are those of a periodic checkpoint under this mode.
+// Properties returns the properties of a periodic checkpoint under this mode.
 func (r Retention) Properties() *metadata.Properties {
 	return &metadata.Properties{
 		Name: "Checkpoint", Sharing: "FORWARD_BACKWARD", DiscardSubsumed: true,
@@ -66,8 +40,8 @@ func (r Retention) Properties() *metadata.Properties {
 	}
 }
 
-// SavepointProperties are those of a savepoint: nothing but its owner ever deletes it.
-// The job may stop with it, and may be drained before.
+// SavepointProperties returns the properties of a savepoint. Only its owner, a user, deletes it.
+// Stop says that the job stops with the savepoint, drain that it processes all input first.
 func SavepointProperties(stop, drain bool) *metadata.Properties {
 	name, action := "Savepoint", "NONE"
 	switch {
@@ -81,8 +55,8 @@ func SavepointProperties(stop, drain bool) *metadata.Properties {
 	}
 }
 
-// Keeps says whether completed checkpoints outlive a job that ended in the given
-// terminal state. No mode keeps any when the job finished.
+// Keeps says whether completed checkpoints stay when the job has ended in the given terminal
+// state. When the job finished, no mode keeps them.
 func (r Retention) Keeps(ended JobStatus) bool {
 	switch ended {
 	case Canceled, Suspended: // FLINK-5007: a suspension is handled like a cancellation
@@ -92,6 +66,6 @@ func (r Retention) Keeps(ended JobStatus) bool {
 	case Finished:
 		return false
 	default:
-		return true // not at its end: nothing may go
+		return true // the job has not ended
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/reference/state"
 	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/checkpoints"
 	"github.com/snapback/snapback/storage/configuration"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/metadata"
@@ -61,8 +62,8 @@ type Coordinator struct {
 	job       job.Job
 	graph     dataflow.Graph
 	groups    int
-	storage   storage.CheckpointStorage
-	completed *storage.CompletedCheckpoints
+	storage   checkpoints.Storage
+	completed *checkpoints.Registry
 	registry  Registry
 
 	tasks    []*Task
@@ -95,7 +96,7 @@ func (r Request) savepoint() bool { return r.SavepointDir != "" }
 type pending struct {
 	id       int64
 	requests []Request // all of one kind
-	target   storage.Target
+	target   checkpoints.Target
 	begun    time.Duration
 	asked    []*Task
 	states   map[protocol.Subtask]metadata.Subtask
@@ -115,7 +116,7 @@ type subsumed struct {
 
 // New returns the coordinator of a job with its key groups. It touches nothing.
 func New(env environment.Environment, j job.Job, groups int, cluster configuration.Configuration, registry Registry) (*Coordinator, error) {
-	place, err := storage.Select(env.Files(), cluster, j.Configuration, j.ID)
+	place, err := checkpoints.Select(env.Files(), cluster, j.Configuration, j.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +133,7 @@ func New(env environment.Environment, j job.Job, groups int, cluster configurati
 	}
 	return &Coordinator{
 		env: env, job: j, graph: graph, groups: groups, storage: place, registry: registry,
-		completed:  storage.NewCompletedCheckpoints(env.Files(), max(1, retained)), // Flink too takes 0 for 1
+		completed:  checkpoints.NewRegistry(env.Files(), max(1, retained)), // Flink too takes 0 for 1
 		statistics: protocol.Statistics{Reasons: map[string]int{}},
 	}, nil
 }
@@ -149,7 +150,7 @@ func (c *Coordinator) Resume(from storage.Completed) error {
 // Recover notes the checkpoints that another JobManager kept, oldest first. One that it
 // did not come to note is deleted: it must not pass for somebody else's.
 func (c *Coordinator) Recover(kept []storage.Completed) error {
-	if err := c.storage.Forget(kept); err != nil {
+	if err := c.storage.DiscardOthers(kept); err != nil {
 		return err
 	}
 	for _, checkpoint := range kept {
@@ -356,7 +357,7 @@ func (c *Coordinator) trigger(requests []Request) error {
 	return nil
 }
 
-func (c *Coordinator) begin(p *pending) (storage.Target, error) {
+func (c *Coordinator) begin(p *pending) (checkpoints.Target, error) {
 	if p.kind().savepoint() {
 		return c.storage.BeginSavepoint(p.kind().SavepointDir, environment.NewID(c.env))
 	}
@@ -426,7 +427,7 @@ func (c *Coordinator) Acknowledge(ack protocol.Acknowledge) error {
 	}
 	p.inline += inlineSize(ack.State)
 	if budget := p.target.Budget; budget > 0 && p.inline > budget {
-		return c.fail(p, FinalizeFailure, fmt.Sprintf("snapshot of checkpoint %d: %v", p.id, &storage.LimitError{
+		return c.fail(p, FinalizeFailure, fmt.Sprintf("snapshot of checkpoint %d: %v", p.id, &checkpoints.LimitError{
 			Of: fmt.Sprintf("the state up to that of %s", ack.Subtask), Size: p.inline, Limit: budget, Name: "the JobManager's memory budget",
 		}))
 	}
@@ -499,7 +500,7 @@ func (c *Coordinator) abandon() {
 
 func (c *Coordinator) delete(p *pending) {
 	record := environment.Record{Event: protocol.EventDiscarded, Job: c.job.ID, Path: p.target.Location}
-	err := errors.Join(storage.Abandon(c.env.Files(), p.target), c.completed.AbandonShared(p.target.Location, c.describe(p)))
+	err := errors.Join(p.target.Abort(c.env.Files()), c.completed.DeleteAborted(p.target.Location, c.describe(p)))
 	if err != nil {
 		record.Error = err.Error()
 	}
@@ -535,7 +536,7 @@ func (c *Coordinator) complete(p *pending) error {
 		c.pending = slices.DeleteFunc(c.pending, func(other *pending) bool { return other == p }) // it is not ours to take back
 		if errors.Is(err, environment.ErrDeposed) {
 			// Nobody knows of it, and what it refers to may be gone by now.
-			err = errors.Join(err, storage.Abandon(c.env.Files(), p.target))
+			err = errors.Join(err, p.target.Abort(c.env.Files()))
 		}
 		return err
 	}
@@ -573,7 +574,7 @@ func (c *Coordinator) note(kept, discarded []storage.Completed) error {
 	for _, earlier := range c.subsumed {
 		discarded = append(slices.Clone(discarded), earlier.checkpoint)
 	}
-	doomed, err := c.completed.Doomed(discarded)
+	doomed, err := c.completed.Deletions(discarded)
 	if err != nil {
 		return err
 	}
@@ -768,14 +769,14 @@ func (c *Coordinator) ShutDown(ended storage.JobStatus) error {
 	for _, checkpoint := range kept {
 		c.outlived = append(c.outlived, checkpoint.Location)
 	}
-	return errors.Join(append(failed, c.storage.Sweep(kept))...)
+	return errors.Join(append(failed, c.storage.DeleteUnreferenced(kept))...)
 }
 
 // Sweep deletes what lies among the checkpoints of a job that has ended, and that none of
 // those that outlived it refers to. If one of them is gone, somebody has claimed it: then
 // everything stays, for files may be in use that nothing here refers to any more.
 func Sweep(files filesystem.FileSystem, ended job.Job, cluster configuration.Configuration, outlived []string) error {
-	place, err := storage.Select(files, cluster, ended.Configuration, ended.ID)
+	place, err := checkpoints.Select(files, cluster, ended.Configuration, ended.ID)
 	if err != nil {
 		return err
 	}
@@ -788,5 +789,5 @@ func Sweep(files filesystem.FileSystem, ended job.Job, cluster configuration.Con
 			return nil
 		}
 	}
-	return place.Sweep(kept)
+	return place.DeleteUnreferenced(kept)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/snapback/snapback/reference/simulation"
 	"github.com/snapback/snapback/reference/workloads"
 	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/checkpoints"
 	"github.com/snapback/snapback/storage/configuration"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/metadata"
@@ -132,8 +133,8 @@ func (b bench) acknowledge(id int64, uid string) error {
 // state writes a subtask's state as its task would.
 func (b bench) state(id int64) metadata.Subtask {
 	b.t.Helper()
-	target := storage.Target{Exclusive: fmt.Sprintf("/checkpoints/%s/chk-%d", testJob().ID, id)}
-	stream := target.Create(b.env.Files(), storage.Exclusive, func() string { return environment.NewID(b.env) })
+	target := checkpoints.Target{Exclusive: fmt.Sprintf("/checkpoints/%s/chk-%d", testJob().ID, id)}
+	stream := target.Create(b.env.Files(), checkpoints.Exclusive, func() string { return environment.NewID(b.env) })
 	_, err := stream.Write([]byte("state"))
 	must(b.t, err)
 	handle, err := stream.Close()

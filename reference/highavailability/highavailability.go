@@ -24,6 +24,7 @@ import (
 	"github.com/snapback/snapback/reference/environment"
 	"github.com/snapback/snapback/reference/job"
 	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/checkpoints"
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
@@ -190,8 +191,8 @@ type Checkpoints struct {
 
 // noted is what is noted of a job's checkpoints.
 type noted struct {
-	Kept   []pointer // oldest first
-	Doomed []string  // files and directories to be deleted, in this order
+	Kept      []pointer // oldest first
+	Deletions []string  // files and directories to be deleted, in this order
 }
 
 // pointer says where a checkpoint is.
@@ -220,8 +221,8 @@ func (c Checkpoints) Start(after int64) error {
 }
 
 // Keep implements coordinator.Registry.
-func (c Checkpoints) Keep(kept []storage.Completed, doomed []string) error {
-	n := noted{Doomed: doomed}
+func (c Checkpoints) Keep(kept []storage.Completed, deletions []string) error {
+	n := noted{Deletions: deletions}
 	for _, checkpoint := range kept {
 		n.Kept = append(n.Kept, pointer{checkpoint.Checkpoint.ID, checkpoint.Location})
 	}
@@ -264,7 +265,7 @@ func (c Checkpoints) Left(files filesystem.FileSystem) ([]storage.Completed, err
 	for _, p := range n.Kept {
 		checkpoint, err := storage.PointerTo(p.Location).Read(files)
 		if errors.Is(err, fs.ErrNotExist) {
-			if err := storage.Abandon(files, storage.Target{Location: p.Location}); err != nil {
+			if err := checkpoints.DeleteDirectory(files, p.Location); err != nil {
 				return nil, err
 			}
 			continue
@@ -286,5 +287,5 @@ func (c Checkpoints) noted(files filesystem.FileSystem) (n noted, found bool, er
 	if err := json.Unmarshal(data, &n); err != nil {
 		return noted{}, false, fmt.Errorf("%s: %w", key(c.JobID, checkpointName), err)
 	}
-	return n, true, storage.Finish(files, n.Doomed)
+	return n, true, checkpoints.Delete(files, n.Deletions)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/snapback/snapback/reference/job"
 	"github.com/snapback/snapback/reference/state"
 	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/checkpoints"
 	"github.com/snapback/snapback/storage/metadata"
 )
 
@@ -239,8 +240,8 @@ func (e Element) IsRecord() bool { return e.Barrier == nil && e.Watermark == nil
 // Barrier separates the records before a checkpoint from those after it.
 type Barrier struct {
 	Checkpoint int64
-	Newest     int64          // that was complete when this one was triggered
-	Target     storage.Target // for the state
+	Newest     int64              // that was complete when this one was triggered
+	Target     checkpoints.Target // for the state
 	Kind       state.Kind
 	Stop       Stop
 	Unaligned  bool // it overtakes records

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/snapback/snapback/reference/state"
-	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/checkpoints"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/metadata"
 )
@@ -56,7 +56,7 @@ func BenchmarkThroughput(b *testing.B) {
 		if err := os.MkdirAll(chk, 0o755); err != nil {
 			b.Fatal(err)
 		}
-		target := storage.Target{Exclusive: chk, Shared: chk, WriteBuffer: storage.DefaultWriteBuffer}
+		target := checkpoints.Target{Exclusive: chk, Shared: chk, WriteBuffer: checkpoints.DefaultWriteBuffer}
 		var handles [subtasks]metadata.Subtask
 		write := func() {
 			ours += parallel(func(i int) (err error) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/checkpoints"
 	"github.com/snapback/snapback/storage/metadata"
 )
 
@@ -165,7 +166,7 @@ type sortedSnapshot struct {
 }
 
 func (s *sortedSnapshot) write(w writer) (metadata.KeyedHandle, error) {
-	stream, err := w.stream(storage.Shared, func(out *storage.StateStream) error { return writeEntries(out, s.entries) })
+	stream, err := w.stream(checkpoints.Shared, func(out *checkpoints.StateStream) error { return writeEntries(out, s.entries) })
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +181,7 @@ func (s *sortedSnapshot) write(w writer) (metadata.KeyedHandle, error) {
 	return &s.handle, nil
 }
 
-func writeEntries(out *storage.StateStream, entries []entry) error {
+func writeEntries(out *checkpoints.StateStream, entries []entry) error {
 	for _, e := range entries {
 		if _, err := e.writeTo(out); err != nil {
 			return err
@@ -221,7 +222,7 @@ func (l *log) snapshot(checkpoint int64) keyedSnapshot {
 		l.materialization++
 		taken.handle.Materialization = l.materialization
 		taken.whole = l.keyed.whole()
-		taken.whole.scope = storage.Shared // checkpoints to come refer to it
+		taken.whole.scope = checkpoints.Shared // checkpoints to come refer to it
 	default:
 		if base != nil {
 			taken.handle.Materialization = base.Materialization
@@ -262,7 +263,7 @@ func (s *logSnapshot) write(w writer) (metadata.KeyedHandle, error) {
 		s.handle.CheckpointedSize = storage.SizeOf(written)
 		return &s.handle, nil
 	}
-	stream, err := w.stream(storage.Shared, func(out *storage.StateStream) error { return writeEntries(out, s.entries) })
+	stream, err := w.stream(checkpoints.Shared, func(out *checkpoints.StateStream) error { return writeEntries(out, s.entries) })
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/checkpoints"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/metadata"
 )
@@ -155,7 +156,7 @@ func (k *Keyed) snapshot(checkpoint int64, kind Kind) keyedSnapshot {
 
 // whole is a snapshot of everything, key group after key group.
 func (k *Keyed) whole() *wholeSnapshot {
-	s := &wholeSnapshot{first: k.first, scope: storage.Exclusive}
+	s := &wholeSnapshot{first: k.first, scope: checkpoints.Exclusive}
 	for group := k.first; group <= k.last; group++ {
 		s.groups = append(s.groups, k.all(group))
 	}
@@ -165,7 +166,7 @@ func (k *Keyed) whole() *wholeSnapshot {
 type wholeSnapshot struct {
 	first  int
 	groups [][]entry
-	scope  storage.Scope
+	scope  checkpoints.Scope
 }
 
 func (s *wholeSnapshot) write(w writer) (metadata.KeyedHandle, error) {
@@ -179,7 +180,7 @@ func (s *wholeSnapshot) write(w writer) (metadata.KeyedHandle, error) {
 func (s *wholeSnapshot) writeGroups(w writer) (*metadata.KeyGroups, error) {
 	handle := &metadata.KeyGroups{Kind: metadata.KeyGroupsV2, Start: int32(s.first), ID: w.newID()}
 	var written int64
-	stream, err := w.stream(s.scope, func(out *storage.StateStream) error {
+	stream, err := w.stream(s.scope, func(out *checkpoints.StateStream) error {
 		for _, entries := range s.groups {
 			handle.Offsets = append(handle.Offsets, written)
 			for _, e := range entries {

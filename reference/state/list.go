@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/checkpoints"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/metadata"
 )
@@ -45,7 +46,7 @@ func (l *List) Set(elements [][]byte) { l.elements = elements }
 func writeLists(w writer, lists []savedList) (*metadata.OperatorList, error) {
 	handle := &metadata.OperatorList{}
 	var written int64
-	stream, err := w.stream(storage.Exclusive, func(out *storage.StateStream) error {
+	stream, err := w.stream(checkpoints.Exclusive, func(out *checkpoints.StateStream) error {
 		for _, list := range lists {
 			named := metadata.NamedState{Name: list.name, Mode: list.mode}
 			for _, element := range list.elements {

@@ -15,7 +15,7 @@ package state
 import (
 	"fmt"
 
-	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/checkpoints"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/metadata"
 )
@@ -122,12 +122,12 @@ func (s *Subtask) Snapshot(checkpoint int64, kind Kind) *Snapshot {
 // writer is where a snapshot goes.
 type writer struct {
 	files  filesystem.FileSystem
-	target storage.Target
+	target checkpoints.Target
 	newID  func() string
 }
 
 // stream begins a piece of state, and ends it with what body wrote.
-func (w writer) stream(scope storage.Scope, body func(*storage.StateStream) error) (metadata.Stream, error) {
+func (w writer) stream(scope checkpoints.Scope, body func(*checkpoints.StateStream) error) (metadata.Stream, error) {
 	stream := w.target.Create(w.files, scope, w.newID)
 	defer stream.Abort()
 	if err := body(stream); err != nil {
@@ -141,7 +141,7 @@ func (w writer) stream(scope storage.Scope, body func(*storage.StateStream) erro
 //
 // A crash on the way leaves files, or parts of them, that nothing refers to; they go
 // when the checkpoint is abandoned.
-func (s *Snapshot) Write(files filesystem.FileSystem, target storage.Target, newID func() string) (metadata.Subtask, error) {
+func (s *Snapshot) Write(files filesystem.FileSystem, target checkpoints.Target, newID func() string) (metadata.Subtask, error) {
 	w := writer{files, target, newID}
 	var handles metadata.Subtask
 	lists, err := writeLists(w, s.lists)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/snapback/snapback/reference/dataflow"
 	"github.com/snapback/snapback/reference/state"
-	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/checkpoints"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/metadata"
 )
@@ -36,7 +36,7 @@ func (s *store) newID() string {
 
 func (s *store) take(from *state.Subtask, checkpoint int64, kind state.Kind) metadata.Subtask {
 	s.t.Helper()
-	handles, err := from.Snapshot(checkpoint, kind).Write(s.files, storage.Target{Location: "/chk", Exclusive: "/chk", Shared: "/shared"}, s.newID)
+	handles, err := from.Snapshot(checkpoint, kind).Write(s.files, checkpoints.Target{Location: "/chk", Exclusive: "/chk", Shared: "/shared"}, s.newID)
 	must(s.t, err)
 	from.Written(checkpoint, handles)
 	return handles

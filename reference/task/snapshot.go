@@ -8,6 +8,7 @@ import (
 	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/reference/state"
 	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/checkpoints"
 	"github.com/snapback/snapback/storage/metadata"
 )
 
@@ -58,12 +59,12 @@ func fits(handles metadata.Subtask, limit int64) error {
 	if size == 0 || size+messageOverhead <= limit {
 		return nil
 	}
-	return &storage.LimitError{Of: "the acknowledgement with the state", Size: size + messageOverhead, Limit: limit, Name: "the frame size of messages"}
+	return &checkpoints.LimitError{Of: "the acknowledgement with the state", Size: size + messageOverhead, Limit: limit, Name: "the frame size of messages"}
 }
 
 // writeInFlight writes the records of all channels into one stream.
-func writeInFlight(env environment.Environment, target storage.Target, index int, all []inFlight) ([]metadata.Channel, error) {
-	stream := target.Create(env.Files(), storage.Exclusive, func() string { return environment.NewID(env) })
+func writeInFlight(env environment.Environment, target checkpoints.Target, index int, all []inFlight) ([]metadata.Channel, error) {
+	stream := target.Create(env.Files(), checkpoints.Exclusive, func() string { return environment.NewID(env) })
 	defer stream.Abort()
 	var handles []metadata.Channel
 	var written int64

@@ -12,7 +12,7 @@ import (
 	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/reference/simulation"
 	"github.com/snapback/snapback/reference/workloads"
-	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/checkpoints"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/metadata"
 )
@@ -203,7 +203,7 @@ func sourceWithoutCredit(t *testing.T, unaligned bool) string {
 		env.Receive(environment.Forever) // running
 		env.Send(source, protocol.Start{})
 		env.Sleep(time.Second)
-		env.Send(source, protocol.Trigger{Barrier: protocol.Barrier{Checkpoint: 1, Target: storage.Target{Exclusive: "/chk-1"}, Unaligned: unaligned}})
+		env.Send(source, protocol.Trigger{Barrier: protocol.Barrier{Checkpoint: 1, Target: checkpoints.Target{Exclusive: "/chk-1"}, Unaligned: unaligned}})
 		env.Sleep(time.Second)
 		env.Send(source, protocol.Cancel{})
 		for {

@@ -11,7 +11,7 @@ import (
 	"github.com/snapback/snapback/reference/simulation"
 	"github.com/snapback/snapback/reference/state"
 	"github.com/snapback/snapback/reference/workloads"
-	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/checkpoints"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/metadata"
 )
@@ -95,7 +95,7 @@ func (u *unit) snapshot(checkpoint int64) *metadata.Subtask {
 		must(u.t, s.Snapshot(checkpoint))
 	}
 	newID := func() string { return environment.NewID(u.env) }
-	handles, err := u.state.Snapshot(checkpoint, state.Checkpoint).Write(u.env.Files(), storage.Target{Exclusive: "/chk", Shared: "/chk"}, newID)
+	handles, err := u.state.Snapshot(checkpoint, state.Checkpoint).Write(u.env.Files(), checkpoints.Target{Exclusive: "/chk", Shared: "/chk"}, newID)
 	must(u.t, err)
 	return &handles
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/checkpoints"
 	"github.com/snapback/snapback/storage/configuration"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/metadata"
@@ -29,11 +30,11 @@ func enumerate(t *testing.T, n int, level filesystem.Level, mount func(*filesyst
 	memory := filesystem.NewMemory()
 	files := mount(memory)
 	own := configuration.Configuration{configuration.Dir.Key: "file:///checkpoints", configuration.InlineMax.Key: "0"}
-	place, err := storage.Select(files, nil, own, job)
+	place, err := checkpoints.Select(files, nil, own, job)
 	must(t, err)
 	must(t, filesystem.MkdirDurably(memory, "/checkpoints"))
 	must(t, place.Prepare())
-	store := storage.NewCompletedCheckpoints(files, 1)
+	store := checkpoints.NewRegistry(files, 1)
 	take(t, files, place, store, 1, n)
 	began, newest := time.Now(), int64(1)
 	seen := map[filesystem.Digest]bool{}
@@ -63,13 +64,13 @@ func enumerate(t *testing.T, n int, level filesystem.Level, mount func(*filesyst
 	return e
 }
 
-func write(t *testing.T, files filesystem.FileSystem, place storage.CheckpointStorage, id int64, n int) (storage.Target, metadata.Checkpoint) {
+func write(t *testing.T, files filesystem.FileSystem, place checkpoints.Storage, id int64, n int) (checkpoints.Target, metadata.Checkpoint) {
 	t.Helper()
 	target, err := place.Begin(id)
 	must(t, err)
 	operator := metadata.Operator{UID: "op", ID: metadata.NewOperatorID("op"), Parallelism: int32(n), MaxParallelism: int32(n)}
 	for i := range n {
-		stream := target.Create(files, storage.Exclusive, func() string { return fmt.Sprintf("state-%d-%d", id, i) })
+		stream := target.Create(files, checkpoints.Exclusive, func() string { return fmt.Sprintf("state-%d-%d", id, i) })
 		_, err := io.WriteString(stream, "state")
 		must(t, err)
 		handle, err := stream.Close()
@@ -81,7 +82,7 @@ func write(t *testing.T, files filesystem.FileSystem, place storage.CheckpointSt
 	return target, metadata.Checkpoint{Version: metadata.Version, ID: id, Properties: storage.RetainOnCancellation.Properties(), Operators: []metadata.Operator{operator}}
 }
 
-func take(t *testing.T, files filesystem.FileSystem, place storage.CheckpointStorage, store *storage.CompletedCheckpoints, id int64, n int) {
+func take(t *testing.T, files filesystem.FileSystem, place checkpoints.Storage, store *checkpoints.Registry, id int64, n int) {
 	t.Helper()
 	target, checkpoint := write(t, files, place, id, n)
 	done, err := place.Complete(target, "attempt", checkpoint)

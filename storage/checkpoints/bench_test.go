@@ -1,4 +1,4 @@
-package storage_test
+package checkpoints_test
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/checkpoints"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/metadata"
 )
@@ -19,14 +20,14 @@ import (
 // _metadata synced, renamed and its name synced.
 func BenchmarkSmallDurableCheckpoints(b *testing.B) {
 	dir, files := b.TempDir(), filesystem.Local{}
-	place, err := storage.NewFileSystemCheckpointStorage(files, "file://"+dir+"/ours", strings.Repeat("0a", 16), storage.FileSystemOptions{MessageMax: 1 << 20})
+	place, err := checkpoints.NewFileSystemStorage(files, "file://"+dir+"/ours", strings.Repeat("0a", 16), checkpoints.FileSystemOptions{MessageMax: 1 << 20})
 	if err != nil {
 		b.Fatal(err)
 	}
 	if err := place.Prepare(); err != nil {
 		b.Fatal(err)
 	}
-	kept := storage.NewCompletedCheckpoints(files, 1)
+	kept := checkpoints.NewRegistry(files, 1)
 	state := make([]byte, 1000)
 	var size int
 	var ours, raw time.Duration
@@ -58,14 +59,14 @@ func BenchmarkSmallDurableCheckpoints(b *testing.B) {
 	b.ReportMetric(raw.Seconds()/ours.Seconds(), "ratio")
 }
 
-func take(place storage.CheckpointStorage, kept *storage.CompletedCheckpoints, files filesystem.FileSystem, id int64, state []byte) (metadata.Checkpoint, error) {
+func take(place checkpoints.Storage, kept *checkpoints.Registry, files filesystem.FileSystem, id int64, state []byte) (metadata.Checkpoint, error) {
 	target, err := place.Begin(id)
 	if err != nil {
 		return metadata.Checkpoint{}, err
 	}
 	operator := metadata.Operator{UID: "counter", Name: "counter", Parallelism: 4, MaxParallelism: 128}
 	for i := range 4 {
-		stream := target.Create(files, storage.Exclusive, func() string { return fmt.Sprintf("%032x", i) })
+		stream := target.Create(files, checkpoints.Exclusive, func() string { return fmt.Sprintf("%032x", i) })
 		if _, err := stream.Write(state); err != nil {
 			return metadata.Checkpoint{}, err
 		}

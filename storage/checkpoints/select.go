@@ -1,23 +1,18 @@
-package storage
+package checkpoints
 
 import (
 	"fmt"
 	"strings"
 
+	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/configuration"
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// The two storages, as configurations name them.
-const (
-	JobManagerName = "jobmanager"
-	FileSystemName = "filesystem"
-)
-
-// Select returns the checkpoint storage of a job by Flink's rule: the one that is
-// named; else, where there is a checkpoint directory, the file system; else the
-// JobManager's memory. The job's configuration goes before the cluster's.
-func Select(files filesystem.FileSystem, cluster, own configuration.Configuration, job string) (CheckpointStorage, error) {
+// Select returns the checkpoint storage of a job by Flink's rule. If the configuration names a
+// storage, that is it. If it only names a checkpoint directory, it is the file system. Otherwise
+// it is the JobManager's memory. The job's own configuration goes before the cluster's.
+func Select(files filesystem.FileSystem, cluster, own configuration.Configuration, job string) (Storage, error) {
 	c := configuration.Merge(cluster, own)
 	dir, _, hasDir := c.Find(configuration.Dir)
 	subdir, err := c.Bool(configuration.CreateSubdir)
@@ -30,35 +25,35 @@ func Select(files filesystem.FileSystem, cluster, own configuration.Configuratio
 	}
 	name, key, named := c.Find(configuration.Storage)
 	if !named {
-		name = JobManagerName
+		name = storage.JobManagerName
 		if hasDir {
-			name = FileSystemName
+			name = storage.FileSystemName
 		}
 	}
 	switch strings.ToLower(name) {
-	case JobManagerName:
+	case storage.JobManagerName:
 		return selectJobManager(files, c, dir, job, messageMax, subdir)
-	case FileSystemName:
+	case storage.FileSystemName:
 		if !hasDir {
 			return nil, fmt.Errorf("%s is %s, but there is no checkpoint directory: set %s", key, name, configuration.Dir.Key)
 		}
 		return selectFileSystem(files, c, dir, job, messageMax, subdir)
 	default:
-		return nil, fmt.Errorf("%s: want %s or %s, got %q", key, JobManagerName, FileSystemName, name)
+		return nil, fmt.Errorf("%s: want %s or %s, got %q", key, storage.JobManagerName, storage.FileSystemName, name)
 	}
 }
 
-func selectJobManager(files filesystem.FileSystem, c configuration.Configuration, dir, job string, messageMax int64, subdir bool) (CheckpointStorage, error) {
+func selectJobManager(files filesystem.FileSystem, c configuration.Configuration, dir, job string, messageMax int64, subdir bool) (Storage, error) {
 	options := DefaultJobManagerOptions()
 	options.MessageMax, options.FlatDirectory = messageMax, !subdir
 	var err error
 	if options.Budget, err = c.Bytes(configuration.Heap); err != nil {
 		return nil, err
 	}
-	return NewJobManagerCheckpointStorage(files, dir, job, options)
+	return NewJobManagerStorage(files, dir, job, options)
 }
 
-func selectFileSystem(files filesystem.FileSystem, c configuration.Configuration, dir, job string, messageMax int64, subdir bool) (CheckpointStorage, error) {
+func selectFileSystem(files filesystem.FileSystem, c configuration.Configuration, dir, job string, messageMax int64, subdir bool) (Storage, error) {
 	options := DefaultFileSystemOptions()
 	options.MessageMax, options.FlatDirectory = messageMax, !subdir
 	options.EntropyKey = c.Text(configuration.EntropyKey)
@@ -72,5 +67,5 @@ func selectFileSystem(files filesystem.FileSystem, c configuration.Configuration
 	if options.EntropySize, err = c.Int(configuration.EntropySize); err != nil {
 		return nil, err
 	}
-	return NewFileSystemCheckpointStorage(files, dir, job, options)
+	return NewFileSystemStorage(files, dir, job, options)
 }

@@ -1,0 +1,11 @@
+// Package checkpoints writes checkpoints for the engine. It writes state to files or keeps it
+// in the JobManager's memory, publishes `_metadata` durably, and knows which checkpoint uses
+// which file, so that it deletes a file when nothing refers to it any more.
+//
+// It follows Apache Flink's JobManagerCheckpointStorage and FileSystemCheckpointStorage. It
+// does not decide when a checkpoint is taken: the reference engine's coordinator does. It does
+// not look for checkpoints of others: package storage does.
+//
+// Start with [Storage]. A checkpoint passes through [Storage].Begin, [Target.Create] for each
+// piece of state, [Storage].Complete, [Registry.Add] and, at last, [Registry.Discard].
+package checkpoints

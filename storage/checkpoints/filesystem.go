@@ -1,0 +1,153 @@
+package checkpoints
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/metadata"
+)
+
+// Defaults and limits of [FileSystemOptions], in bytes unless noted.
+const (
+	DefaultInlineMax   = 20 << 10
+	InlineMaxMax       = 1 << 20
+	DefaultWriteBuffer = 4 << 10
+	DefaultMessageMax  = 10 << 20
+	DefaultEntropySize = 4 // characters
+)
+
+// FileSystemOptions configure a [FileSystemStorage]. Start from [DefaultFileSystemOptions].
+type FileSystemOptions struct {
+	InlineMax   int64  // bytes; state up to this size goes into `_metadata`
+	WriteBuffer int    // bytes collected before they are written, or InlineMax if that is more
+	MessageMax  int64  // bytes of a message to the JobManager
+	EntropyKey  string // part of the directory's name that random characters replace
+	EntropySize int    // number of random characters
+
+	FlatDirectory bool // checkpoints go into the directory itself, without a directory for each job
+}
+
+// DefaultFileSystemOptions returns Flink's defaults.
+func DefaultFileSystemOptions() FileSystemOptions {
+	return FileSystemOptions{
+		InlineMax: DefaultInlineMax, WriteBuffer: DefaultWriteBuffer, MessageMax: DefaultMessageMax, EntropySize: DefaultEntropySize,
+	}
+}
+
+func (o FileSystemOptions) validate() error {
+	switch {
+	case o.InlineMax < 0 || o.InlineMax > InlineMaxMax:
+		return fmt.Errorf("inline threshold: want 0 to %d bytes, got %d", InlineMaxMax, o.InlineMax)
+	case o.WriteBuffer < 0:
+		return fmt.Errorf("write buffer: want 0 bytes or more, got %d", o.WriteBuffer)
+	case o.EntropyKey != "" && o.EntropySize < 1:
+		return fmt.Errorf("entropy: want 1 character or more, got %d", o.EntropySize)
+	}
+	return nil
+}
+
+// FileSystemStorage keeps the checkpoints of one job in a directory of a file system. State goes
+// to files, and `_metadata` refers to them. Small state goes into `_metadata` itself.
+type FileSystemStorage struct {
+	directory jobDirectory // where `_metadata` goes
+	data      string       // where state goes: the same directory, but with the entropy key
+	job       string
+	options   FileSystemOptions
+}
+
+// NewFileSystemStorage returns the storage of one job. It validates its arguments and does not
+// access the file system. The directory is a URL; job is a job id.
+func NewFileSystemStorage(files filesystem.FileSystem, dir, job string, options FileSystemOptions) (*FileSystemStorage, error) {
+	if err := options.validate(); err != nil {
+		return nil, err
+	}
+	// The path of `_metadata` never contains the entropy key, so that readers find it.
+	directory, err := newJobDirectory(files, removeEntropy(dir, options.EntropyKey), job, options.FlatDirectory)
+	if err != nil {
+		return nil, err
+	}
+	s := &FileSystemStorage{directory: directory, data: directory.name, job: job, options: options}
+	// FLINK-25952: entropy applies only if the directory's name contains the key.
+	if options.EntropyKey == "" || !strings.Contains(dir, options.EntropyKey) {
+		s.options.EntropyKey = ""
+		return s, nil
+	}
+	data, err := newJobDirectory(files, dir, job, options.FlatDirectory)
+	s.data = data.name
+	return s, err
+}
+
+func removeEntropy(dir, key string) string {
+	if key == "" {
+		return dir
+	}
+	return strings.Replace(strings.Replace(dir, key+"/", "", 1), key, "", 1)
+}
+
+// Prepare implements [Storage].
+func (s *FileSystemStorage) Prepare() error {
+	for _, name := range []string{storage.SharedName, storage.TaskOwnedName} {
+		if err := filesystem.MkdirDurably(s.directory.files, filesystem.Join(s.directory.name, name)); err != nil {
+			return fmt.Errorf("prepare checkpoint storage: %w", err)
+		}
+	}
+	return nil
+}
+
+// Begin implements [Storage].
+func (s *FileSystemStorage) Begin(id int64) (Target, error) {
+	location, err := s.directory.begin(id)
+	if err != nil {
+		return Target{}, err
+	}
+	t := s.target()
+	t.Location = location
+	t.Exclusive = filesystem.Join(s.data, storage.CheckpointName(id))
+	t.Shared = filesystem.Join(s.data, storage.SharedName)
+	t.TaskOwned = filesystem.Join(s.data, storage.TaskOwnedName)
+	t.EntropyKey = s.options.EntropyKey
+	return t, nil
+}
+
+// BeginSavepoint implements [Storage].
+func (s *FileSystemStorage) BeginSavepoint(dir, name string) (Target, error) {
+	location, err := beginSavepoint(s.directory.files, dir, s.job, name)
+	if err != nil {
+		return Target{}, err
+	}
+	t := s.target()
+	t.Location, t.Exclusive, t.Shared, t.TaskOwned, t.Savepoint = location, location, location, location, true
+	return t, nil
+}
+
+func (s *FileSystemStorage) target() Target {
+	return Target{
+		InlineMax: s.options.InlineMax, WriteBuffer: s.options.WriteBuffer, MessageMax: s.options.MessageMax, EntropySize: s.options.EntropySize,
+	}
+}
+
+// Complete implements [Storage].
+func (s *FileSystemStorage) Complete(target Target, attempt string, checkpoint metadata.Checkpoint) (storage.Completed, error) {
+	if err := publish(s.directory.files, target.Location, attempt, checkpoint); err != nil {
+		return storage.Completed{}, err
+	}
+	return storage.Completed{Location: target.Location, Checkpoint: checkpoint}, nil
+}
+
+// Find implements [Storage].
+func (s *FileSystemStorage) Find() ([]storage.Completed, error) { return s.directory.find() }
+
+// DiscardOthers implements [Storage].
+func (s *FileSystemStorage) DiscardOthers(kept []storage.Completed) error {
+	return s.directory.discardOthers(kept)
+}
+
+// DeleteUnreferenced implements [Storage].
+func (s *FileSystemStorage) DeleteUnreferenced(kept []storage.Completed) error {
+	if s.options.EntropyKey != "" {
+		return nil // random directories hold the files, and nobody knows which
+	}
+	return s.directory.deleteUnreferenced(kept)
+}

@@ -1,0 +1,27 @@
+package storage
+
+import (
+	"fmt"
+	"slices"
+)
+
+// ClaimMode says who owns the checkpoint from which a job is restored. The names are Flink's.
+type ClaimMode string
+
+// The modes.
+const (
+	Claim   ClaimMode = "CLAIM"    // the job owns it, and discards it when it is subsumed
+	NoClaim ClaimMode = "NO_CLAIM" // the earlier owner keeps it; the job's own checkpoints do not use its files
+	Legacy  ClaimMode = "LEGACY"   // no job deletes it, and the job's own checkpoints may use its files
+)
+
+// ClaimModes lists the modes; the first is the default.
+func ClaimModes() []ClaimMode { return []ClaimMode{NoClaim, Claim, Legacy} }
+
+// ParseClaimMode parses the name of a mode.
+func ParseClaimMode(name string) (ClaimMode, error) {
+	if slices.Contains(ClaimModes(), ClaimMode(name)) {
+		return ClaimMode(name), nil
+	}
+	return "", fmt.Errorf("claim mode: want one of %v, got %q", ClaimModes(), name)
+}
