@@ -10,9 +10,9 @@ import (
 	"github.com/snapback/snapback/reference"
 	"github.com/snapback/snapback/reference/environment"
 	"github.com/snapback/snapback/reference/job"
+	"github.com/snapback/snapback/reference/operators"
 	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/reference/simulation"
-	"github.com/snapback/snapback/reference/workloads"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/configuration"
 	"github.com/snapback/snapback/storage/filesystem"
@@ -97,7 +97,7 @@ func aJob(id byte) job.Job {
 	j.Configuration = configuration.Configuration{configuration.Dir.Key: "file:///checkpoints", configuration.InlineMax.Key: "0"}
 	j.Checkpoints.Interval, j.Checkpoints.Timeout = 100*time.Millisecond, time.Minute
 	j.Restart = job.RestartStrategy{Kind: job.FixedDelay, Attempts: 1}
-	j.Workload = workloads.Parameters{Name: "counts", Splits: 2, Records: 500, Keys: 8, Pause: time.Millisecond, Dir: "/jobs"}
+	j.Workload = operators.Parameters{Name: "counts", Splits: 2, Records: 500, Keys: 8, Pause: time.Millisecond, Dir: "/jobs"}
 	return j
 }
 

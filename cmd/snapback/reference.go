@@ -22,8 +22,8 @@ import (
 	"github.com/snapback/snapback/reference/job"
 	"github.com/snapback/snapback/reference/live"
 	"github.com/snapback/snapback/reference/live/etcd"
+	"github.com/snapback/snapback/reference/operators"
 	"github.com/snapback/snapback/reference/protocol"
-	"github.com/snapback/snapback/reference/workloads"
 	"github.com/snapback/snapback/scenarios/workload"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/configuration"
@@ -244,14 +244,14 @@ func referenceRunCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "run [flags] WORKLOAD",
 		Short: "Submit a job, from the beginning or from a checkpoint, and wait for its end",
-		Long: "Submits a job and waits for its end. Ctrl-C cancels it.\nThe workloads are " + strings.Join(workloads.Names(), ", ") +
+		Long: "Submits a job and waits for its end. Ctrl-C cancels it.\nThe workloads are " + strings.Join(operators.Workloads(), ", ") +
 			"; see docs/workloads.md.\nEverything about checkpoints, restarts and recovery can be given as Flink's keys, with -D or in --config.",
 		Example: "  snapback reference run --jobmanager 127.0.0.1:6123 --checkpoint-dir file:///tmp/checkpoints --dir /tmp/out counts\n" +
 			"  snapback reference run -s /tmp/checkpoints/JOB/chk-7 -p 3 --jobmanager 127.0.0.1:6123 --checkpoint-dir file:///tmp/checkpoints --dir /tmp/out2 counts\n" +
 			"  snapback reference run -D execution.checkpointing.unaligned.enabled=true -D execution.checkpointing.incremental=true … growing",
 		Args: func(_ *cobra.Command, arguments []string) error {
-			if len(arguments) != 1 || !slices.Contains(workloads.Names(), arguments[0]) {
-				return harness.Usagef("want one workload of %v, got %q", workloads.Names(), arguments)
+			if len(arguments) != 1 || !slices.Contains(operators.Workloads(), arguments[0]) {
+				return harness.Usagef("want one workload of %v, got %q", operators.Workloads(), arguments)
 			}
 			return nil
 		},

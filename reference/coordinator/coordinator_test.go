@@ -10,9 +10,9 @@ import (
 	"github.com/snapback/snapback/reference/coordinator"
 	"github.com/snapback/snapback/reference/environment"
 	"github.com/snapback/snapback/reference/job"
+	"github.com/snapback/snapback/reference/operators"
 	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/reference/simulation"
-	"github.com/snapback/snapback/reference/workloads"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/checkpoints"
 	"github.com/snapback/snapback/storage/configuration"
@@ -23,7 +23,7 @@ import (
 func testJob() job.Job {
 	j := job.Defaults()
 	j.ID, j.Checkpoints.Timeout, j.Checkpoints.Interval = strings.Repeat("0a", 16), time.Minute, time.Second
-	j.Workload = workloads.Parameters{Name: "counts", Splits: 1, Records: 10, Keys: 1, Dir: "/jobs"}
+	j.Workload = operators.Parameters{Name: "counts", Splits: 1, Records: 10, Keys: 1, Dir: "/jobs"}
 	j.Configuration = configuration.Configuration{configuration.Dir.Key: "file:///checkpoints", configuration.InlineMax.Key: "0"}
 	return j
 }

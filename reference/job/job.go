@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/snapback/snapback/reference/dataflow"
+	"github.com/snapback/snapback/reference/operators"
 	"github.com/snapback/snapback/reference/state"
-	"github.com/snapback/snapback/reference/workloads"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/configuration"
 )
@@ -20,7 +20,7 @@ import (
 // Job describes a job as submitted.
 type Job struct {
 	ID             string
-	Workload       workloads.Parameters
+	Workload       operators.Parameters
 	Parallelism    int
 	ParallelismMax int                         // number of key groups; 0 for the checkpoint's or, without one, Flink's default
 	Configuration  configuration.Configuration // the job's own: its storage

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/snapback/snapback/reference/job"
+	"github.com/snapback/snapback/reference/operators"
 	"github.com/snapback/snapback/reference/state"
-	"github.com/snapback/snapback/reference/workloads"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/configuration"
 )
@@ -16,7 +16,7 @@ import (
 func valid() job.Job {
 	j := job.Defaults()
 	j.ID, j.Parallelism = strings.Repeat("0a", 16), 2
-	j.Workload = workloads.Parameters{Name: "counts", Splits: 2, Records: 10, Keys: 3, Dir: "/jobs"}
+	j.Workload = operators.Parameters{Name: "counts", Splits: 2, Records: 10, Keys: 3, Dir: "/jobs"}
 	return j
 }
 

@@ -14,8 +14,8 @@ import (
 	"github.com/snapback/snapback/reference/environment"
 	"github.com/snapback/snapback/reference/job"
 	"github.com/snapback/snapback/reference/live"
+	"github.com/snapback/snapback/reference/operators"
 	"github.com/snapback/snapback/reference/protocol"
-	"github.com/snapback/snapback/reference/workloads"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/configuration"
 	"github.com/snapback/snapback/storage/filesystem"
@@ -132,7 +132,7 @@ func BenchmarkProcessCrashAndRecover(b *testing.B) {
 	j.Checkpoints.Retention = storage.DeleteOnCancellation
 	j.Restart = job.RestartStrategy{Kind: job.FixedDelay, Attempts: 1 << 30}
 	j.Configuration = configuration.Configuration{configuration.Dir.Key: "file://" + dir + "/checkpoints"}
-	j.Workload = workloads.Parameters{Name: "counts", Splits: 2, Records: 1 << 24, Keys: 8, Pause: time.Millisecond, Dir: dir + "/out"}
+	j.Workload = operators.Parameters{Name: "counts", Splits: 2, Records: 1 << 24, Keys: 8, Pause: time.Millisecond, Dir: dir + "/out"}
 	ask(func(c reference.Client) error { return c.Submit(j) })
 	e.until(protocol.EventJob, string(storage.Running))
 	for b.Loop() {

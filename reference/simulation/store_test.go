@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/snapback/snapback/reference/environment"
-	"github.com/snapback/snapback/reference/environment/specification"
+	"github.com/snapback/snapback/reference/environment/environmenttest"
 	"github.com/snapback/snapback/reference/simulation"
 	"github.com/snapback/snapback/storage/filesystem"
 )
@@ -31,7 +31,7 @@ func inStore(t *testing.T, body func(*simulation.World, environment.Environment)
 
 func TestTheStoreDoesWhatAStoreMust(t *testing.T) {
 	inStore(t, func(_ *simulation.World, env environment.Environment) {
-		if err := specification.Check(env.Store(), env.Sleep); err != nil {
+		if err := environmenttest.Check(env.Store(), env.Sleep); err != nil {
 			t.Error(err)
 		}
 	})

@@ -9,9 +9,9 @@ import (
 	"github.com/snapback/snapback/reference/dataflow"
 	"github.com/snapback/snapback/reference/environment"
 	"github.com/snapback/snapback/reference/job"
+	"github.com/snapback/snapback/reference/operators"
 	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/reference/simulation"
-	"github.com/snapback/snapback/reference/workloads"
 	"github.com/snapback/snapback/storage/checkpoints"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/metadata"
@@ -221,8 +221,8 @@ func sourceWithoutCredit(t *testing.T, unaligned bool) string {
 	})
 	world.Start("source", func(env environment.Environment) {
 		Run(env, protocol.Deploy{
-			Job:     job.Job{Parallelism: 1, Workload: workloads.Parameters{Name: "counts", Splits: 1, Records: 1000, Keys: 1, Dir: "/jobs"}},
-			Subtask: protocol.Subtask{UID: workloads.SourceUID}, Master: process("master"), Groups: 128,
+			Job:     job.Job{Parallelism: 1, Workload: operators.Parameters{Name: "counts", Splits: 1, Records: 1000, Keys: 1, Dir: "/jobs"}},
+			Subtask: protocol.Subtask{UID: operators.SourceUID}, Master: process("master"), Groups: 128,
 			Outputs: []protocol.Output{{To: []environment.Address{process("downstream")}}},
 		})
 	})

@@ -10,15 +10,15 @@ import (
 	"testing"
 
 	"github.com/snapback/snapback/storage/filesystem"
-	"github.com/snapback/snapback/storage/filesystem/specification"
+	"github.com/snapback/snapback/storage/filesystem/filesystemtest"
 )
 
 // All implementations are held to one specification; those that need a server, in
 // suites/storage.
 func TestFileSystem(t *testing.T) {
-	t.Run("local", func(t *testing.T) { specification.Check(t, filesystem.Local{}, t.TempDir()) })
-	t.Run("memory", func(t *testing.T) { specification.Check(t, filesystem.NewMemory(), "/root") })
-	t.Run("memory/object", func(t *testing.T) { specification.Check(t, filesystem.NewMemory(), "s3://bucket/root") })
+	t.Run("local", func(t *testing.T) { filesystemtest.Check(t, filesystem.Local{}, t.TempDir()) })
+	t.Run("memory", func(t *testing.T) { filesystemtest.Check(t, filesystem.NewMemory(), "/root") })
+	t.Run("memory/object", func(t *testing.T) { filesystemtest.Check(t, filesystem.NewMemory(), "s3://bucket/root") })
 }
 
 func TestNames(t *testing.T) {

@@ -15,8 +15,8 @@ import (
 	"github.com/snapback/snapback/reference/environment"
 	"github.com/snapback/snapback/reference/job"
 	"github.com/snapback/snapback/reference/live"
+	"github.com/snapback/snapback/reference/operators"
 	"github.com/snapback/snapback/reference/protocol"
-	"github.com/snapback/snapback/reference/workloads"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/configuration"
 )
@@ -107,7 +107,7 @@ func newJob(id, dir, work string) job.Job {
 	j.ID, j.Checkpoints.Interval, j.Checkpoints.Timeout = id, 20*time.Millisecond, time.Minute
 	j.Checkpoints.TolerableFailures = 1_000_000 // what has no room is to cost checkpoints, and not the job
 	j.Configuration = configuration.Configuration{configuration.Dir.Key: dir, configuration.InlineMax.Key: "0"}
-	j.Workload = workloads.Parameters{Name: "counts", Seed: 1, Splits: 1, Records: 1_000_000, Keys: 8, Pause: time.Millisecond, Dir: work}
+	j.Workload = operators.Parameters{Name: "counts", Seed: 1, Splits: 1, Records: 1_000_000, Keys: 8, Pause: time.Millisecond, Dir: work}
 	return j
 }
 

@@ -18,8 +18,8 @@ import (
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/filesystem/filesystemtest"
 	"github.com/snapback/snapback/storage/filesystem/schemes"
-	"github.com/snapback/snapback/storage/filesystem/specification"
 	"github.com/snapback/snapback/suites/servers"
 )
 
@@ -49,7 +49,7 @@ func throughProxy(t *testing.T, armed ...string) (filesystem.FileSystem, *int) {
 
 func TestTheProxyIsAnS3Server(t *testing.T) {
 	through, _ := throughProxy(t)
-	specification.Check(t, through, bucket+"/through-the-proxy")
+	filesystemtest.Check(t, through, bucket+"/through-the-proxy")
 }
 
 // Every fault of objects fires on a real server, and does what it claims.

@@ -14,8 +14,8 @@ import (
 	_ "gocloud.dev/blob/azureblob"
 
 	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/filesystem/filesystemtest"
 	"github.com/snapback/snapback/storage/filesystem/schemes"
-	"github.com/snapback/snapback/storage/filesystem/specification"
 	"github.com/snapback/snapback/suites/realflink"
 	"github.com/snapback/snapback/suites/servers"
 )
@@ -101,13 +101,13 @@ func TestStorage(t *testing.T) {
 	RunSpecs(t, "Storage")
 }
 
-// Every implementation is held to the one specification.
+// Every implementation must pass the same check.
 func TestFileSystems(t *testing.T) {
 	for name, root := range map[string]string{
 		"hdfs": hdfs + "/specification", "s3": bucket + "/specification",
 		"gs": "gs://" + servers.Bucket + "/specification", "azblob": "azblob://" + servers.Bucket + "/specification",
 		"local": t.TempDir(),
 	} {
-		t.Run(name, func(t *testing.T) { specification.Check(t, files, filesystem.Join(root, "below")) })
+		t.Run(name, func(t *testing.T) { filesystemtest.Check(t, files, filesystem.Join(root, "below")) })
 	}
 }

@@ -19,9 +19,9 @@ import (
 	"github.com/snapback/snapback/reference"
 	"github.com/snapback/snapback/reference/environment"
 	"github.com/snapback/snapback/reference/job"
+	"github.com/snapback/snapback/reference/operators"
 	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/reference/state"
-	"github.com/snapback/snapback/reference/workloads"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/configuration"
@@ -89,7 +89,7 @@ func jobOf(submission target.Submission, id, root string) job.Job {
 	w, wanted := submission.Workload, submission.Job
 	j := job.Defaults()
 	j.ID = id
-	j.Workload = workloads.Parameters{
+	j.Workload = operators.Parameters{
 		Name: w.Name, Seed: w.Seed, Splits: w.Splits, Records: w.Records, Keys: w.Keys,
 		Pause: w.Pause, Snapshot: w.Snapshot, Slow: w.Slow, Payload: w.Payload, Dir: submission.Dir,
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/snapback/snapback/reference/environment/specification"
+	"github.com/snapback/snapback/reference/environment/environmenttest"
 	"github.com/snapback/snapback/reference/live/etcd"
 )
 
@@ -20,7 +20,7 @@ func TestTheStoreOnARealEtcd(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = store.Close() }()
-	if err := specification.Check(store, time.Sleep); err != nil {
+	if err := environmenttest.Check(store, time.Sleep); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package workloads
+package operators
 
 import (
 	"fmt"
@@ -7,16 +7,15 @@ import (
 	"github.com/snapback/snapback/reference/state"
 )
 
-// Event time, in milliseconds: how far apart the records of a split are, how late one
-// may be, and how long a window is.
+// Event time, in milliseconds.
 const (
-	eventStep  = 10
-	eventDelay = 50
-	windowSize = 100
+	eventStep  = 10  // between two records of a split
+	eventDelay = 50  // a record is at most this late
+	windowSize = 100 // length of a window
 )
 
-// windows counts and sums per key and tumbling window of event time. Records come out
-// of order; timers say when a window is over.
+// windows counts and sums the records of each key in tumbling windows of event time. Records arrive
+// out of order. A timer fires at the end of each window.
 func windows(p Parameters) dataflow.Graph {
 	graph := pipeline(p, "window", func() dataflow.Operator {
 		return &slowly{Operator: &window{}, snapshot: p.Snapshot, slow: p.Slow}
@@ -29,17 +28,17 @@ func windows(p Parameters) dataflow.Graph {
 	return graph
 }
 
-// event computes an input record with its time.
+// event computes an input record with its event time.
 func (p Parameters) event(split, index int64) dataflow.Record {
 	r := p.record(split, index)
 	r.Time = max(0, index*eventStep-int64((p.hash(split, index)>>10)%eventDelay))
 	return r
 }
 
-// window keeps, for each key and window that is not over, count and sum.
+// window keeps the count and the sum of each key in each open window.
 type window struct {
 	dataflow.Context
-	open state.Map // from the time when it begins to count and sum
+	open state.Map // by the time at which the window begins: its count and sum
 }
 
 func (w *window) Open(c dataflow.Context) error {
@@ -55,7 +54,7 @@ func (w *window) Process(_ int, r dataflow.Record) error {
 	return nil
 }
 
-// OnTime puts out the window that ends then.
+// OnTime emits the window that ends at this time.
 func (w *window) OnTime(time int64) error {
 	begin := time - windowSize
 	total := state.DecodeNumbers(w.open.Get(begin), 2)

@@ -1,11 +1,11 @@
-// Package specification says what a highly available store has to do, in a form that
-// runs: each implementation of [environment.Store] passes it.
+// Package environmenttest checks implementations of [environment.Store]. Every implementation must
+// pass it. It is for tests only.
 //
-// It is not a test of linearizability under failures: for a real store that is others'
-// work (etcd's own robustness tests).
+// It does not test linearizability under failures. For a real store its makers do that, as etcd's
+// robustness tests show.
 //
 // Start with [Check].
-package specification
+package environmenttest
 
 import (
 	"errors"
@@ -16,11 +16,11 @@ import (
 	"github.com/snapback/snapback/reference/environment"
 )
 
-// lease is that of the leaders here.
+// lease is the lease of the leaders in this check.
 const lease = 2 * time.Second
 
-// Check does with an empty store what JobManagers do, and returns what it did wrong.
-// Sleep lets time go by.
+// Check uses an empty store as JobManagers do, and returns the first wrong answer. Sleep must let
+// the store's time pass.
 func Check(store environment.Store, sleep func(time.Duration)) error {
 	if leader, err := store.Leader(); err != nil || leader != "" {
 		return fmt.Errorf("an empty store has leader %q, %w", leader, err)
@@ -48,7 +48,7 @@ func Check(store environment.Store, sleep func(time.Duration)) error {
 	return deposed(store, first)
 }
 
-// values checks that a value is replaced only by whoever saw it.
+// values checks that only a writer who has read the current value can replace it.
 func values(store environment.Store, term int64) error {
 	if value, revision, err := store.Get("a/1"); err != nil || value != nil || revision != 0 {
 		return fmt.Errorf("want nothing, got %q at %d, %w", value, revision, err)
@@ -59,7 +59,7 @@ func values(store environment.Store, term int64) error {
 		}
 	}
 	if err := store.Put(term, "a/1", 0, []byte("two")); !errors.Is(err, environment.ErrConflict) {
-		return fmt.Errorf("put what is there already: want %w, got %w", environment.ErrConflict, err)
+		return fmt.Errorf("put a key that exists: want %w, got %w", environment.ErrConflict, err)
 	}
 	value, revision, err := store.Get("a/1")
 	if err != nil || string(value) != "one" || revision == 0 {
@@ -69,7 +69,7 @@ func values(store environment.Store, term int64) error {
 		return fmt.Errorf("replace: %w", err)
 	}
 	if err := store.Put(term, "a/1", revision, []byte("three")); !errors.Is(err, environment.ErrConflict) {
-		return fmt.Errorf("replace what was replaced: want %w, got %w", environment.ErrConflict, err)
+		return fmt.Errorf("replace an old revision: want %w, got %w", environment.ErrConflict, err)
 	}
 	if keys, err := store.List("a/"); err != nil || !slices.Equal(keys, []string{"a/1", "a/2"}) {
 		return fmt.Errorf("want a/1 and a/2, got %v, %w", keys, err)
@@ -82,12 +82,12 @@ func values(store environment.Store, term int64) error {
 		return fmt.Errorf("remove: %w", err)
 	}
 	if _, revision, err := store.Get("a/2"); err != nil || revision != 0 {
-		return fmt.Errorf("what was removed is there at %d, %w", revision, err)
+		return fmt.Errorf("a removed key exists at %d, %w", revision, err)
 	}
 	return nil
 }
 
-// deposed checks that who led once can write no more, also when it leads anew.
+// deposed checks that a deposed leader cannot write in its old term, even if it leads again.
 func deposed(store environment.Store, before int64) error {
 	write := func(term int64) error {
 		_, revision, err := store.Get("b/1")

@@ -1,4 +1,4 @@
-package workloads
+package operators
 
 import (
 	"encoding/json"
@@ -16,17 +16,17 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// watermarkEvery is after how many records a source says how far it has come.
+// watermarkEvery is the number of records between two watermarks of a source.
 const watermarkEvery = 8
 
-// source reads its share of the splits, a record of each in turn. Its state is how far
-// it has come in each; after a change of parallelism others read some of them.
+// source reads its share of the splits, one record from each split in turn. Its state is its
+// position in each split. After a change of parallelism other subtasks read some of the splits.
 type source struct {
 	dataflow.Unprocessed
 	parameters Parameters
 	records    func(split, index int64) dataflow.Record
-	watermark  func(index int64) int64 // of a split read up to there; nil without event time
-	untraced   bool                    // its records are not the input that is followed
+	watermark  func(index int64) int64 // watermark of a split that was read up to index; nil without event time
+	untraced   bool                    // its records are not part of the input whose progress is written
 
 	dataflow.Context
 	splits   *state.List
@@ -35,11 +35,11 @@ type source struct {
 	produced int
 }
 
-// position is how far a split was read.
+// position says how far a split was read.
 type position struct {
 	Split    int64           `json:"split"`
 	Next     int64           `json:"next"`
-	progress filesystem.File // leaves a trace of each record; nil before the first
+	progress filesystem.File // gets one byte for each record; nil before the first record
 }
 
 func (s *source) Open(c dataflow.Context) error {
@@ -73,20 +73,20 @@ func (s *source) Next() (bool, error) {
 			continue
 		}
 		if !s.untraced {
-			if err := s.follow(at); err != nil {
+			if err := s.trace(at); err != nil {
 				return false, err
 			}
 		}
 		s.Emit(s.records(at.Split, at.Next))
 		at.Next++
-		s.sayHowFar()
+		s.emitWatermark()
 		return true, nil
 	}
 	return false, nil
 }
 
-// sayHowFar emits a watermark now and then: the earliest of its splits.
-func (s *source) sayHowFar() {
+// emitWatermark emits a watermark after every few records: the earliest of all its splits.
+func (s *source) emitWatermark() {
 	if s.produced++; s.watermark == nil || s.produced%watermarkEvery != 0 {
 		return
 	}
@@ -101,9 +101,9 @@ func (s *source) sayHowFar() {
 	}
 }
 
-// follow leaves a trace of the record about to be emitted, and fails if the workload
-// was asked to.
-func (s *source) follow(at *position) error {
+// trace writes one byte for the record that is emitted next. It fails if a file named "fail" asks
+// for that.
+func (s *source) trace(at *position) error {
 	if at.progress == nil {
 		if err := s.openProgress(at); err != nil {
 			return err

@@ -1,4 +1,4 @@
-package workloads
+package operators
 
 import (
 	"encoding/json"
@@ -11,8 +11,8 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// splits passes records on by their subtask's index alone: no key, so each index is a
-// region of its own, and rescaling is a matter of the splits.
+// splits sends each record to the subtask with the same index. It has no keys. So the subtasks of
+// one index form a region of their own, and rescaling moves only splits.
 func splits(p Parameters) dataflow.Graph {
 	return dataflow.Graph{
 		{UID: SourceUID, New: func() dataflow.Operator { return &source{parameters: p, records: p.record} }},
@@ -25,8 +25,8 @@ func splits(p Parameters) dataflow.Graph {
 	}
 }
 
-// marks knows how far each split has come, in union list state: after a restore every
-// subtask has all marks, whichever splits it now sees.
+// marks counts the records of each split. The counts are union list state: after a restore each
+// subtask has the marks of all splits, also of splits that it does not see.
 type marks struct {
 	dataflow.Context
 	list *state.List
@@ -35,7 +35,7 @@ type marks struct {
 
 type mark struct {
 	Split int64 `json:"split"`
-	Count int64 `json:"count"` // of its records
+	Count int64 `json:"count"` // records of the split so far
 }
 
 func (m *marks) Open(c dataflow.Context) error {
@@ -45,7 +45,7 @@ func (m *marks) Open(c dataflow.Context) error {
 		if err := json.Unmarshal(element, &restored); err != nil {
 			return fmt.Errorf("a mark: %w", err)
 		}
-		if restored.Count > m.last[restored.Split].Count { // others have old marks of splits that moved
+		if restored.Count > m.last[restored.Split].Count { // a subtask keeps an old mark of a split that moved away
 			m.last[restored.Split] = restored
 		}
 	}

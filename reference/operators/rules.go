@@ -1,4 +1,4 @@
-package workloads
+package operators
 
 import (
 	"fmt"
@@ -8,8 +8,8 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// rules applies rules that change while records flow: each rule goes to every subtask,
-// and is broadcast state there.
+// rules applies rules that change while records flow. Each rule goes to every subtask and is part of
+// its broadcast state.
 func rules(p Parameters) dataflow.Graph {
 	control := p
 	control.Splits, control.Records = 1, max(1, p.Records/recordsPerRule)
@@ -26,22 +26,22 @@ func rules(p Parameters) dataflow.Graph {
 	}
 }
 
-// recordsPerRule is how many records of a split come to one rule.
+// recordsPerRule is the number of records of a split for each rule.
 const recordsPerRule = 20
 
-// controlSplit is the number of the split that rules are read from: no other's.
+// controlSplit is the number of the split that holds the rules. No other split has this number.
 const controlSplit = 1 << 20
 
-// rule computes a rule: Index+1 is its version, Value what it multiplies with.
+// rule computes a rule: its version is Index+1, its factor is Value.
 func (p Parameters) rule(_, index int64) dataflow.Record {
 	return dataflow.Record{Split: controlSplit, Index: index, Value: 1 + int64(p.hash(controlSplit, index)>>40%9)}
 }
 
-// apply multiplies each record's value with what the newest rule says.
+// apply multiplies each record's value with the factor of the newest rule.
 type apply struct {
 	dataflow.Context
 	held  *state.List   // the rules, oldest first
-	count state.Numbers // of each key's records
+	count state.Numbers // records of each key
 }
 
 func (a *apply) Open(c dataflow.Context) error {

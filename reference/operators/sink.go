@@ -1,4 +1,4 @@
-package workloads
+package operators
 
 import (
 	"encoding/json"
@@ -14,10 +14,12 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// sink writes a line for each record. Exactly once it does by two-phase commit: at a
-// checkpoint the lines since the last one go into a pending file, and when that
-// checkpoint is complete the file is renamed into place. Its state is which files wait
-// for that. At least once, the lines go into place at the checkpoint already.
+// sink writes a line for each record.
+//
+// With exactly-once it commits in two phases. At a checkpoint it writes the lines since the last
+// checkpoint to a pending file. When the checkpoint is complete it renames the file to its final
+// name. Its state is the list of pending files. With at-least-once it renames the file at the
+// checkpoint already.
 type sink struct {
 	dir    string
 	format func(dataflow.Record) string
@@ -40,13 +42,13 @@ func sinkOf(p Parameters, format func(dataflow.Record) string) func() dataflow.O
 
 func (s *sink) Open(c dataflow.Context) error {
 	s.Context = c
-	// Durably: a power loss that takes the directory takes what was committed into it.
+	// The directory must be durable: a power loss that takes it also takes the committed files.
 	if err := filesystem.MkdirDurably(s.Env.Files(), path.Join(s.dir, "committed")); err != nil {
 		return err
 	}
 	s.committables = c.State.List("committables", metadata.SplitDistribute)
-	// What the restored checkpoint holds is committed, whether or not the
-	// notification arrived before the crash.
+	// The pending files of the restored checkpoint are committed here, since the notification
+	// may have been lost in the crash.
 	for _, element := range s.committables.Elements() {
 		var restored committable
 		if err := json.Unmarshal(element, &restored); err != nil {
@@ -82,11 +84,11 @@ func (s *sink) Snapshot(checkpoint int64) error {
 	return nil
 }
 
-// prepare makes the lines durable, under a name that says that they are not committed.
+// prepare writes the lines durably to a file whose name says that it is pending.
 func (s *sink) prepare(checkpoint int64) error {
 	name := fmt.Sprintf("part-%d-%d-%s", s.Index, checkpoint, environment.NewID(s.Env))
-	// In one directory: a rename from one to another is two changes, and a power loss may
-	// keep the one that takes the old name away and lose the other.
+	// Both names are in one directory. A rename between two directories is two changes, and a
+	// power loss may keep the removal of the old name and lose the new name.
 	c := committable{checkpoint, path.Join(s.dir, "committed", "."+name), path.Join(s.dir, "committed", name)}
 	if err := filesystem.WriteFile(s.Env.Files(), c.Pending, s.lines); err != nil {
 		return err
@@ -102,8 +104,8 @@ func (s *sink) prepare(checkpoint int64) error {
 	return nil
 }
 
-// Commit commits everything up to the checkpoint: an earlier notification may have
-// been lost.
+// Commit commits the files of this checkpoint and of all earlier ones, since an earlier
+// notification may have been lost.
 func (s *sink) Commit(checkpoint int64) error {
 	for len(s.waiting) > 0 && s.waiting[0].Checkpoint <= checkpoint {
 		if err := s.commit(s.waiting[0]); err != nil {
@@ -114,7 +116,7 @@ func (s *sink) Commit(checkpoint int64) error {
 	return nil
 }
 
-// commit can be repeated: after a restore nobody knows whether it was done.
+// commit may be repeated: after a restore it is unknown whether it was done.
 func (s *sink) commit(c committable) error {
 	files := s.Env.Files()
 	err := files.Rename(c.Pending, c.Committed)

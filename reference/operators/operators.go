@@ -1,12 +1,11 @@
-// Package workloads holds the jobs that the reference engine runs, as
-// docs/workloads.md specifies them: one file for each, with its operators and its
-// graph.
+// Package operators implements the workloads of docs/workloads.md for the reference engine. Each
+// workload has a file with its graph and its operators.
 //
-// It is deliberately written from that document and shares nothing with the models
-// that judge it.
+// It shares no code with package workload, which holds the models that judge the output: both
+// were written from the document.
 //
-// Start with [Parameters.Graph]; the simplest workload is in counts.go.
-package workloads
+// Start with [Parameters.Graph]. The simplest workload is in counts.go.
+package operators
 
 import (
 	"errors"
@@ -17,21 +16,21 @@ import (
 	"github.com/snapback/snapback/reference/dataflow"
 )
 
-// Parameters say which workload, and with what input. Not every workload uses all.
+// Parameters select a workload and its input. A workload may ignore some of them.
 type Parameters struct {
 	Name     string
 	Seed     int64
 	Splits   int
-	Records  int // of each split
+	Records  int // in each split
 	Keys     int
-	Pause    time.Duration // of a source after each record
-	Snapshot time.Duration // that a snapshot of the stateful operator takes at least
-	Slow     time.Duration // that the stateful operator takes for each record
+	Pause    time.Duration // a source waits this long after each record
+	Snapshot time.Duration // a snapshot of the stateful operator takes at least this long
+	Slow     time.Duration // the stateful operator needs this long for each record
 	Payload  int           // bytes that each record adds to the state of workload growing
-	Dir      string        // where input is followed and output committed; absolute path
+	Dir      string        // absolute path: sources write their progress here, sinks their output
 }
 
-// graphs holds the workloads.
+// graphs lists the workloads by name.
 var graphs = []struct {
 	name  string
 	graph func(Parameters) dataflow.Graph
@@ -45,8 +44,8 @@ var graphs = []struct {
 	{"splits", splits},
 }
 
-// Names lists the workloads.
-func Names() []string {
+// Workloads lists the names of the workloads.
+func Workloads() []string {
 	var names []string
 	for _, g := range graphs {
 		names = append(names, g.name)
@@ -54,23 +53,23 @@ func Names() []string {
 	return names
 }
 
-// SourceUID and SinkUID are operators that every workload has.
+// Every workload has operators with these uids.
 const (
 	SourceUID = "source"
 	SinkUID   = "sink"
 )
 
-// Graph returns the operators of the workload.
+// Graph returns the operators of the workload and the edges between them.
 func (p Parameters) Graph() (dataflow.Graph, error) {
 	for _, g := range graphs {
 		if g.name == p.Name {
 			return g.graph(p), nil
 		}
 	}
-	return nil, fmt.Errorf("there is no workload %q; there are %v", p.Name, Names())
+	return nil, fmt.Errorf("there is no workload %q; there are %v", p.Name, Workloads())
 }
 
-// Validate returns the first thing wrong with the parameters.
+// Validate returns the first mistake in the parameters.
 func (p Parameters) Validate() error {
 	if _, err := p.Graph(); err != nil {
 		return err
@@ -92,13 +91,13 @@ func (p Parameters) Validate() error {
 	return nil
 }
 
-// Input describes what a checkpoint's state is of: a job with another input must not
-// be restored from it.
+// Input describes the input in words. A checkpoint records it, and a job with another input must
+// not be restored from that checkpoint.
 func (p Parameters) Input() string {
 	return fmt.Sprintf("workload %s, seed %d, %d splits of %d records, %d keys", p.Name, p.Seed, p.Splits, p.Records, p.Keys)
 }
 
-// hash is what records are computed from.
+// hash returns the number from which a record is computed.
 func (p Parameters) hash(split, index int64) uint64 {
 	x := uint64(p.Seed) + uint64(split)*1000003 + uint64(index)
 	x ^= x >> 33
@@ -113,7 +112,7 @@ func (p Parameters) record(split, index int64) dataflow.Record {
 	return dataflow.Record{Split: split, Index: index, Key: int32(x % uint64(p.Keys)), Value: int64((x >> 40) % 1000)}
 }
 
-// pipeline is the graph of most workloads: a source, an operator with keyed state, and
+// pipeline returns the graph that most workloads have: a source, an operator with keyed state, and
 // a sink.
 func pipeline(p Parameters, uid string, operator func() dataflow.Operator, format func(dataflow.Record) string) dataflow.Graph {
 	return dataflow.Graph{
@@ -123,7 +122,7 @@ func pipeline(p Parameters, uid string, operator func() dataflow.Operator, forma
 	}
 }
 
-// slowly is an operator that takes time: for its snapshots, and for each record.
+// slowly wraps an operator and makes its snapshots and its records take time.
 type slowly struct {
 	dataflow.Operator
 	context        dataflow.Context

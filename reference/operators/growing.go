@@ -1,4 +1,4 @@
-package workloads
+package operators
 
 import (
 	"fmt"
@@ -7,8 +7,8 @@ import (
 	"github.com/snapback/snapback/reference/state"
 )
 
-// growing keeps every record for ever, and looks at an old one for each new one: state
-// that only incremental checkpoints can take often.
+// growing keeps every record for ever and reads an old record for each new one. Its state becomes so
+// large that only incremental checkpoints can be taken often.
 func growing(p Parameters) dataflow.Graph {
 	return pipeline(p, "archive", func() dataflow.Operator {
 		return &slowly{Operator: &archive{parameters: p}, snapshot: p.Snapshot, slow: p.Slow}
@@ -17,7 +17,7 @@ func growing(p Parameters) dataflow.Graph {
 	})
 }
 
-// archive keeps each key's values by their number.
+// archive keeps all values of each key, numbered.
 type archive struct {
 	parameters Parameters
 	dataflow.Context

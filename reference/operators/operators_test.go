@@ -1,4 +1,4 @@
-package workloads_test
+package operators_test
 
 import (
 	"fmt"
@@ -8,9 +8,9 @@ import (
 
 	"github.com/snapback/snapback/reference/dataflow"
 	"github.com/snapback/snapback/reference/environment"
+	"github.com/snapback/snapback/reference/operators"
 	"github.com/snapback/snapback/reference/simulation"
 	"github.com/snapback/snapback/reference/state"
-	"github.com/snapback/snapback/reference/workloads"
 	"github.com/snapback/snapback/storage/checkpoints"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/metadata"
@@ -29,8 +29,8 @@ func inTask(t *testing.T, body func(environment.Environment)) *filesystem.Memory
 	return files
 }
 
-func parameters(name string) workloads.Parameters {
-	return workloads.Parameters{Name: name, Seed: 42, Splits: 2, Records: 10, Keys: 3, Dir: "/jobs"}
+func parameters(name string) operators.Parameters {
+	return operators.Parameters{Name: name, Seed: 42, Splits: 2, Records: 10, Keys: 3, Dir: "/jobs"}
 }
 
 // unit is one subtask's operator, the second of two, outside of any job.
@@ -44,7 +44,7 @@ type unit struct {
 }
 
 // open makes an operator; with a snapshot of another, restored from that.
-func open(t *testing.T, env environment.Environment, p workloads.Parameters, uid string, from *metadata.Subtask) (*unit, error) {
+func open(t *testing.T, env environment.Environment, p operators.Parameters, uid string, from *metadata.Subtask) (*unit, error) {
 	t.Helper()
 	graph, err := p.Graph()
 	must(t, err)
@@ -74,7 +74,7 @@ func open(t *testing.T, env environment.Environment, p workloads.Parameters, uid
 	return u, err
 }
 
-func mustOpen(t *testing.T, env environment.Environment, p workloads.Parameters, uid string, from *metadata.Subtask) *unit {
+func mustOpen(t *testing.T, env environment.Environment, p operators.Parameters, uid string, from *metadata.Subtask) *unit {
 	t.Helper()
 	u, err := open(t, env, p, uid, from)
 	must(t, err)
@@ -112,7 +112,7 @@ func TestSourceReadsItsSplitsAndGoesOnWhereItsStateSays(t *testing.T) {
 	inTask(t, func(env environment.Environment) {
 		p := parameters("counts")
 		p.Splits = 4
-		source := mustOpen(t, env, p, workloads.SourceUID, nil)
+		source := mustOpen(t, env, p, operators.SourceUID, nil)
 		var taken *metadata.Subtask
 		for i := range 20 {
 			if i == 7 {
@@ -127,14 +127,14 @@ func TestSourceReadsItsSplitsAndGoesOnWhereItsStateSays(t *testing.T) {
 		if more, _ := source.Operator.(dataflow.Source).Next(); more {
 			t.Error("there is no end")
 		}
-		again := mustOpen(t, env, p, workloads.SourceUID, taken)
+		again := mustOpen(t, env, p, operators.SourceUID, taken)
 		_, err := again.Operator.(dataflow.Source).Next()
 		must(t, err)
 		if r := again.emitted[0]; r.Split != 1 || r.Index != 4 {
 			t.Errorf("want to go on at record 4 of split 1, got %+v", r)
 		}
 		p.Records = 3
-		if _, err := open(t, env, p, workloads.SourceUID, taken); err == nil {
+		if _, err := open(t, env, p, operators.SourceUID, taken); err == nil {
 			t.Error("a position behind the end was accepted")
 		}
 	})
@@ -142,7 +142,7 @@ func TestSourceReadsItsSplitsAndGoesOnWhereItsStateSays(t *testing.T) {
 
 func TestSourceFailsWhenAskedTo(t *testing.T) {
 	inTask(t, func(env environment.Environment) {
-		source := mustOpen(t, env, parameters("counts"), workloads.SourceUID, nil)
+		source := mustOpen(t, env, parameters("counts"), operators.SourceUID, nil)
 		_, err := source.Operator.(dataflow.Source).Next()
 		must(t, err)
 		must(t, filesystem.WriteFile(env.Files(), "/jobs/fail", nil))
@@ -229,15 +229,15 @@ func TestMarksFollowTheirSplits(t *testing.T) {
 // of no other.
 func TestSinkCommitsWithTheCheckpoint(t *testing.T) {
 	files := inTask(t, func(env environment.Environment) {
-		sink := mustOpen(t, env, parameters("counts"), workloads.SinkUID, nil)
+		sink := mustOpen(t, env, parameters("counts"), operators.SinkUID, nil)
 		var taken []*metadata.Subtask
 		for checkpoint := range int64(4) {
 			sink.process(0, dataflow.Record{Index: checkpoint})
 			taken = append(taken, sink.snapshot(checkpoint+1))
 		}
 		must(t, sink.Operator.(dataflow.Committer).Commit(2))                                    // and with it 1, whose notification was lost
-		restored := mustOpen(t, env, parameters("counts"), workloads.SinkUID, taken[2])          // from checkpoint 3
-		again := mustOpen(t, env, parameters("counts"), workloads.SinkUID, restored.snapshot(5)) // nothing came since
+		restored := mustOpen(t, env, parameters("counts"), operators.SinkUID, taken[2])          // from checkpoint 3
+		again := mustOpen(t, env, parameters("counts"), operators.SinkUID, restored.snapshot(5)) // nothing came since
 		must(t, again.Operator.(dataflow.Committer).Commit(5))
 	})
 	committed, err := files.List("/jobs/committed")
@@ -256,13 +256,13 @@ func TestSinkCommitsWithTheCheckpoint(t *testing.T) {
 
 func TestSinkDoesNotPassOverALostFile(t *testing.T) {
 	inTask(t, func(env environment.Environment) {
-		sink := mustOpen(t, env, parameters("counts"), workloads.SinkUID, nil)
+		sink := mustOpen(t, env, parameters("counts"), operators.SinkUID, nil)
 		sink.process(0, dataflow.Record{})
 		taken := sink.snapshot(1)
 		pending, err := env.Files().List("/jobs/committed")
 		must(t, err)
 		must(t, env.Files().Remove(path.Join("/jobs/committed", pending[0].Name)))
-		if _, err := open(t, env, parameters("counts"), workloads.SinkUID, taken); err == nil {
+		if _, err := open(t, env, parameters("counts"), operators.SinkUID, taken); err == nil {
 			t.Error("the restore found nothing wrong")
 		}
 	})
@@ -276,7 +276,7 @@ func must(t *testing.T, err error) {
 }
 
 func ExampleParameters_Graph() {
-	graph, _ := workloads.Parameters{Name: "counts"}.Graph()
+	graph, _ := operators.Parameters{Name: "counts"}.Graph()
 	for _, vertex := range graph {
 		fmt.Println(vertex.UID)
 	}

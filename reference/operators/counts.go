@@ -1,4 +1,4 @@
-package workloads
+package operators
 
 import (
 	"fmt"
@@ -7,14 +7,14 @@ import (
 	"github.com/snapback/snapback/reference/state"
 )
 
-// counts is the workload of that name: how many records of each key, and their sum.
+// counts counts the records of each key and sums their values.
 func counts(p Parameters) dataflow.Graph {
 	return pipeline(p, "counter", func() dataflow.Operator {
 		return &slowly{Operator: &counter{}, snapshot: p.Snapshot}
 	}, formatCount)
 }
 
-// backpressure is counts with an operator slower than its source: barriers wait behind
+// backpressure is counts with an operator that is slower than its source. Barriers wait behind
 // records, or overtake them.
 func backpressure(p Parameters) dataflow.Graph {
 	return pipeline(p, "counter", func() dataflow.Operator {
@@ -26,7 +26,7 @@ func formatCount(r dataflow.Record) string {
 	return fmt.Sprintf("%d %d %d %d %d %d", r.Split, r.Index, r.Key, r.Value, r.Count, r.Sum)
 }
 
-// counter keeps, for each key, how many records it saw and the sum of their values.
+// counter keeps the number of records of each key and the sum of their values.
 type counter struct {
 	dataflow.Context
 	total state.Numbers // count, sum

@@ -1,4 +1,4 @@
-package workloads
+package operators
 
 import (
 	"fmt"
@@ -7,8 +7,8 @@ import (
 	"github.com/snapback/snapback/reference/state"
 )
 
-// transfers moves money between accounts: each record takes from one what it gives to
-// another, so that the sum stays what it was.
+// transfers moves money between accounts. Each record takes an amount from one account and gives it
+// to another, so the sum of all balances never changes.
 func transfers(p Parameters) dataflow.Graph {
 	return dataflow.Graph{
 		{UID: SourceUID, New: func() dataflow.Operator { return &source{parameters: p, records: p.transfer} }},
@@ -22,15 +22,15 @@ func transfers(p Parameters) dataflow.Graph {
 	}
 }
 
-// transfer computes an input record: from Key to Sum, Value.
+// transfer computes an input record: the amount Value moves from account Key to account Sum.
 func (p Parameters) transfer(split, index int64) dataflow.Record {
 	r := p.record(split, index)
-	r.Value++ // so that what is taken differs from what is given
+	r.Value++ // never 0, so that the two movements differ
 	r.Sum = int64((p.hash(split, index) >> 20) % uint64(p.Keys))
 	return r
 }
 
-// legs makes two records of each: what is taken, and what is given.
+// legs turns each transfer into two movements: one takes the amount, one gives it.
 type legs struct{ dataflow.Context }
 
 func (l *legs) Open(c dataflow.Context) error {
@@ -47,7 +47,7 @@ func (l *legs) Process(_ int, r dataflow.Record) error {
 	return nil
 }
 
-// accounts keeps the balance of each account, and the number of its movements.
+// accounts keeps the balance and the number of movements of each account.
 type accounts struct {
 	dataflow.Context
 	balance   state.Reducing

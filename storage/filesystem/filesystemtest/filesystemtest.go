@@ -1,8 +1,8 @@
-// Package specification says, as tests, what every implementation of
-// [filesystem.FileSystem] must do. It is for tests only.
+// Package filesystemtest checks implementations of [filesystem.FileSystem]. Every implementation
+// must pass it. It is for tests only.
 //
 // Start with [Check].
-package specification
+package filesystemtest
 
 import (
 	"errors"
@@ -14,8 +14,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Check holds an implementation to the specification, below a root that holds
-// nothing yet, and leaves nothing there.
+// Check checks an implementation below a root that is empty or does not exist. It deletes the root
+// at the end.
 func Check(t *testing.T, files filesystem.FileSystem, root string) {
 	t.Helper()
 	at := func(name string) string { return filesystem.Join(root, name) }
