@@ -247,7 +247,7 @@ func (j *jobManager) sweep(from environment.Address, jobs []string) {
 		j.sweeps++
 		j.env.Spawn(fmt.Sprintf("sweep/%d/%d", j.term, j.sweeps), func(env environment.Environment) {
 			record := environment.Record{Event: protocol.EventSwept, Job: ended.ID, Task: from.Process}
-			if err := coordinator.Sweep(env.Files(), ended, cluster, kept); err != nil {
+			if err := coordinator.DeleteUnreferenced(env.Files(), ended, cluster, kept); err != nil {
 				record.Error = err.Error()
 			}
 			env.Log(record)

@@ -15,50 +15,47 @@ import (
 	"github.com/snapback/snapback/storage/configuration"
 )
 
-// Bounds on what a master waits for.
-const (
-	slotsTimeout  = 5 * time.Minute
-	deployTimeout = 30 * time.Second
-	cancelTimeout = 5 * time.Second
-)
-
-// What ends the life of a job's master before the job's own end.
+// These errors end an execution or a master before the job itself ends.
 var (
-	errEnding  = errors.New("the job is being ended") // somebody canceled or suspended it
+	errEnding  = errors.New("the job is being ended") // a client canceled or suspended it
 	errDeposed = errors.New("another JobManager leads")
 )
 
-// master takes one job through its life.
-type master struct {
-	masterStart
-	env         environment.Environment
-	leadership  *highavailability.Leadership // nil: there is one JobManager only
-	coordinator *coordinator.Coordinator
-	restarts    *job.Restarts
-	groups      int               // key groups
-	ending      storage.JobStatus // Canceled or Suspended, once somebody asked for it
-	deposed     bool              // another JobManager leads, or may
-}
-
-// masterStart is what the JobManager gives a master.
-type masterStart struct {
-	jobManager environment.Address
-	client     environment.Address // who submitted the job; nobody if an earlier leader accepted it
-	cluster    configuration.Configuration
-	job        job.Job
-	term       int64
-	ended      *highavailability.Result // how it ended, if all that is left is to clean up
-}
-
-// How often, and how soon, a job is tried to be recovered again.
+// A master tries several times to recover a job of an earlier leader.
 const (
 	recoverTries = 5
 	recoverRetry = 200 * time.Millisecond
 )
 
+// refuseTimeout is how long a master that has ended answers requests, at most.
+const refuseTimeout = 5 * time.Second
+
+// master leads one job through its life.
+type master struct {
+	masterStart
+	env         environment.Environment
+	leadership  *highavailability.Leadership // nil if there is only one JobManager
+	coordinator *coordinator.Coordinator
+	restarts    *job.Restarts
+	groups      int               // number of key groups
+	ending      storage.JobStatus // Canceled or Suspended as soon as a client asked for it
+	deposed     bool              // another JobManager may lead
+	outlived    []string          // locations of the checkpoints that stay after the job's end
+}
+
+// masterStart is what the JobManager gives to a master.
+type masterStart struct {
+	jobManager environment.Address
+	client     environment.Address // submitted the job; empty if an earlier leader accepted it
+	cluster    configuration.Configuration
+	job        job.Job
+	term       int64
+	ended      *highavailability.Result // how the job ended, if only the clean-up is left
+}
+
 func (s masterStart) recovered() bool { return s.client == environment.Address{} }
 
-// runMaster runs a job, or refuses it. A refusal has changed nothing.
+// runMaster runs a job, or refuses it. A refusal changes nothing on storage.
 func runMaster(env environment.Environment, start masterStart) {
 	m := &master{masterStart: start, env: env, restarts: job.NewRestarts(start.job.Restart)}
 	if env.Store() != nil {
@@ -66,51 +63,61 @@ func runMaster(env environment.Environment, start masterStart) {
 	}
 	origin, err := m.accept()
 	for try := 1; err != nil && !errors.Is(err, errDeposed) && m.recovered() && try < recoverTries; try++ {
-		env.Sleep(recoverRetry) // FLINK-7783: storage may only have failed for a moment
+		env.Sleep(recoverRetry) // FLINK-7783: storage may fail for a moment only
 		origin, err = m.accept()
 	}
 	switch {
-	case errors.Is(err, errDeposed):
-		return
-	case err != nil && m.recovered():
-		m.setStatus(storage.Failed, fmt.Sprintf("recover job %s: %v", m.job.ID, err)) // everything stays as it is
-		m.refuseLate(storage.Failed)
-		return
 	case err != nil:
-		env.Send(m.jobManager, protocol.JobRefused{Job: m.job.ID})
-		env.Send(m.client, protocol.Answer{Refused: err.Error()})
-		return
-	}
-	if m.ended != nil {
+		m.refuse(err)
+	case m.ended != nil:
 		m.finish(m.ended.Status, m.ended.Error)
-		return
+	default:
+		m.run(origin)
 	}
+}
+
+// run executes the job until it ends, or until this JobManager loses leadership.
+func (m *master) run(origin *storage.Completed) {
 	m.setStatus(storage.Created, "")
 	if !m.recovered() {
-		env.Send(m.client, protocol.Answer{Status: storage.Created})
+		m.env.Send(m.client, protocol.Answer{Status: storage.Created})
 	}
 	if origin != nil {
 		m.logRestored(*origin)
 	}
-	ended, cause, err := m.execute()
+	ended, cause, err := execute(m)
 	if err != nil {
-		m.coordinator.TakeBack()
+		m.coordinator.Depose()
 		return
 	}
 	m.finish(ended, cause)
 }
 
-// finish ends the job, and answers those who still want something of it.
+// refuse answers for a job that could not be accepted.
+func (m *master) refuse(err error) {
+	switch {
+	case errors.Is(err, errDeposed):
+		return
+	case m.recovered():
+		m.setStatus(storage.Failed, fmt.Sprintf("recover job %s: %v", m.job.ID, err)) // all its files stay
+		m.refuseRequests(storage.Failed)
+	default:
+		m.env.Send(m.jobManager, protocol.JobRefused{Job: m.job.ID})
+		m.env.Send(m.client, protocol.Answer{Refused: err.Error()})
+	}
+}
+
+// finish ends the job and answers the requests that are left.
 func (m *master) finish(ended storage.JobStatus, cause string) {
 	if err := m.end(ended, cause); err != nil {
 		m.depose()
 		return
 	}
-	m.refuseLate(ended)
+	m.refuseRequests(ended)
 }
 
-// end says how the job ended, and cleans up after it. In this order: a crash in between
-// would leave a job that runs, for all that is known, and has nothing to come back from.
+// end reports how the job ended, and cleans up after it. With the other order, a crash in between
+// would leave a job that seems to run and has no checkpoint to recover from.
 func (m *master) end(ended storage.JobStatus, cause string) error {
 	switch {
 	case m.leadership == nil:
@@ -118,7 +125,7 @@ func (m *master) end(ended storage.JobStatus, cause string) error {
 		cause = m.cleanUp(ended, cause)
 	case ended == storage.Suspended:
 		m.logStatus(ended, cause)
-		m.coordinator.GiveUp(ended) // all else is the next leader's
+		m.coordinator.Suspend()
 	default:
 		if err := m.endForGood(ended, cause); err != nil {
 			return err
@@ -130,140 +137,45 @@ func (m *master) end(ended storage.JobStatus, cause string) error {
 	return nil
 }
 
+// cleanUp discards what the job must not leave behind. It returns the cause of the job's end, with
+// the error of the clean-up if there was one.
 func (m *master) cleanUp(ended storage.JobStatus, cause string) string {
-	if err := m.coordinator.ShutDown(ended); err != nil {
+	outlived, err := m.coordinator.ShutDown(ended)
+	m.outlived = outlived
+	if err != nil {
 		cause = fmt.Sprintf("%s; clean up: %v", cause, err)
 		m.logStatus(ended, cause)
 	}
 	return cause
 }
 
-// endForGood notes how the job ended, cleans up, and forgets the job.
+// endForGood records how the job ended, cleans up, and removes the job from the highly available
+// store.
 func (m *master) endForGood(ended storage.JobStatus, cause string) error {
 	if err := m.leadership.SetResult(m.job.ID, highavailability.Result{Status: ended, Error: cause}); err != nil {
 		return err
 	}
 	m.logStatus(ended, cause)
-	if err := m.coordinator.Doom(ended); err != nil {
+	if err := m.coordinator.PlanShutDown(ended); err != nil {
 		return err
 	}
-	// A crash from here on leaves checkpoints that should be gone. The next leader finds
-	// the result, and goes on with this.
+	// A crash from here on leaves checkpoints that should be gone. The next leader finds the result
+	// and continues the clean-up.
 	cause = m.cleanUp(ended, cause)
-	// FLINK-11813: the result stays, so that the job is not run again.
+	// FLINK-11813: the result stays, so that no leader runs the job again.
 	if err := m.leadership.SetResult(m.job.ID, highavailability.Result{Status: ended, Error: cause, Cleaned: true}); err != nil {
 		return err
 	}
 	return m.leadership.RemoveJob(m.job.ID)
 }
 
-// localRegistry is the registry of a job that dies with its JobManager.
-type localRegistry struct{ last int64 }
-
-func (r *localRegistry) NextID() (int64, error) {
-	r.last++
-	return r.last, nil
+// depose stops the whole JobManager, since another may lead.
+func (m *master) depose() {
+	m.deposed = true
+	m.env.Send(m.jobManager, protocol.Deposed{})
 }
 
-func (*localRegistry) Leads() error { return nil }
-
-func (*localRegistry) Keep([]storage.Completed, []string) error { return nil }
-
-// accept validates the job, finds what it resumes from and, last of all, notes it and
-// makes its directories.
-func (m *master) accept() (*storage.Completed, error) {
-	if err := m.job.Validate(); err != nil {
-		return nil, err
-	}
-	m.groups = m.job.KeyGroups()
-	local := &localRegistry{}
-	var registry coordinator.Registry = local
-	var checkpoints highavailability.Checkpoints
-	if m.leadership != nil {
-		checkpoints = highavailability.Checkpoints{Leadership: *m.leadership, JobID: m.job.ID}
-		registry = checkpoints
-	}
-	var kept []storage.Completed
-	noted := false
-	var err error
-	switch {
-	case m.ended != nil:
-		noted = true
-		kept, err = checkpoints.Left(m.env.Files())
-	case m.recovered():
-		kept, noted, err = checkpoints.Kept(m.env.Files())
-	}
-	if err != nil {
-		return nil, err
-	}
-	origin, err := m.origin(noted)
-	if err != nil {
-		return nil, err
-	}
-	if len(kept) > 0 {
-		m.groups = int(kept[0].Checkpoint.Operators[0].MaxParallelism)
-	}
-	if m.coordinator, err = coordinator.New(m.env, m.job, m.groups, m.cluster, registry); err != nil {
-		return nil, err
-	}
-	if origin != nil {
-		local.last = origin.Checkpoint.ID // ids go on where the origin's ended
-		if err := m.coordinator.Resume(*origin); err != nil {
-			return nil, err
-		}
-	}
-	if noted {
-		return nil, m.coordinator.Recover(kept)
-	}
-	if err := m.begin(checkpoints, origin); err != nil {
-		return nil, err
-	}
-	return origin, nil
-}
-
-// begin notes a new job, and makes its directories.
-func (m *master) begin(checkpoints highavailability.Checkpoints, origin *storage.Completed) error {
-	if m.leadership == nil {
-		return m.coordinator.Prepare()
-	}
-	if !m.recovered() {
-		// A crash after this leaves a job that the next leader accepts.
-		if err := m.leadership.AddJob(m.job); err != nil {
-			return fmt.Errorf("%w: %w", errDeposed, err)
-		}
-	}
-	if origin != nil {
-		if err := checkpoints.Start(origin.Checkpoint.ID); err != nil {
-			return fmt.Errorf("%w: %w", errDeposed, err)
-		}
-	}
-	err := m.coordinator.Prepare()
-	if err != nil && !m.recovered() {
-		return errors.Join(err, m.leadership.RemoveJob(m.job.ID))
-	}
-	return err
-}
-
-// origin finds the checkpoint that the job resumes from. Once the job has noted
-// checkpoints of its own it may be gone: it belongs to somebody else.
-func (m *master) origin(noted bool) (*storage.Completed, error) {
-	if m.job.Restore.Path == "" {
-		return nil, nil
-	}
-	found, err := storage.Resolve(m.env.Files(), m.job.Restore.Path)
-	if err != nil {
-		if noted {
-			return nil, nil
-		}
-		return nil, err
-	}
-	if m.groups, err = coordinator.Compatible(m.job, found.Checkpoint); err != nil {
-		return nil, fmt.Errorf("resume from %s: %w", m.job.Restore.Path, err)
-	}
-	return &found, nil
-}
-
-// request handles what a client asks for.
+// request handles a client's request.
 func (m *master) request(forwarded protocol.Forwarded) {
 	switch message := forwarded.Request.(type) {
 	case protocol.CancelJob:
@@ -286,11 +198,11 @@ func (m *master) request(forwarded protocol.Forwarded) {
 	}
 }
 
-// refuseLate answers the requests that came while the job was ending, until the
-// JobManager sends no more of them.
-func (m *master) refuseLate(ended storage.JobStatus) {
+// refuseRequests refuses the requests that arrived while the job ended, until the JobManager says
+// that no more follow.
+func (m *master) refuseRequests(ended storage.JobStatus) {
 	why := fmt.Sprintf("job %s is %s", m.job.ID, ended)
-	deadline := m.env.Now() + cancelTimeout
+	deadline := m.env.Now() + refuseTimeout
 	for {
 		envelope, ok := m.env.Receive(deadline - m.env.Now())
 		if !ok {
@@ -315,11 +227,7 @@ func (m *master) logStatus(status storage.JobStatus, cause string) {
 }
 
 func (m *master) tellStatus(status storage.JobStatus, cause string) {
-	message := protocol.JobStatus{Job: m.job.ID, Status: status, Error: cause}
-	if status.Terminal() && m.coordinator != nil {
-		message.Kept = m.coordinator.Outlived()
-	}
-	m.env.Send(m.jobManager, message)
+	m.env.Send(m.jobManager, protocol.JobStatus{Job: m.job.ID, Status: status, Error: cause, Kept: m.outlived})
 }
 
 func (m *master) logRestored(from storage.Completed) {

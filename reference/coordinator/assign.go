@@ -12,8 +12,8 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// Compatible says whether a job can be restored from a checkpoint, and what its number
-// of key groups then is: once it was chosen it stays.
+// Compatible says whether a job can be restored from a checkpoint, and returns the job's number of
+// key groups: it is the checkpoint's, and never changes.
 func Compatible(j job.Job, checkpoint metadata.Checkpoint) (groups int, err error) {
 	graph, err := j.Workload.Graph()
 	if err != nil {
@@ -54,8 +54,8 @@ func holdsState(operator metadata.Operator) bool {
 	})
 }
 
-// Assign says what a subtask is restored from in the latest checkpoint, whatever the
-// parallelism was when that was taken.
+// Assign returns the part of the latest checkpoint from which a subtask is restored. The checkpoint
+// may have been taken with another parallelism.
 func (c *Coordinator) Assign(subtask protocol.Subtask) (state.Restore, error) {
 	latest, ok := c.completed.Latest()
 	if !ok {
@@ -64,7 +64,7 @@ func (c *Coordinator) Assign(subtask protocol.Subtask) (state.Restore, error) {
 	a := assignment{checkpoint: latest.Checkpoint, graph: c.graph, parallelism: c.job.Parallelism, index: subtask.Index}
 	operator, err := latest.Checkpoint.Operator(subtask.UID)
 	if err != nil {
-		return state.Restore{}, nil // new in this job: it starts from nothing
+		return state.Restore{}, nil // the operator is new in this job and starts empty
 	}
 	restore := state.Restore{Restored: true, Location: latest.Location, Exact: c.owns(latest) && int(operator.Parallelism) == c.job.Parallelism}
 	if restore.Operator, err = a.lists(operator); err != nil {
@@ -80,8 +80,8 @@ func (c *Coordinator) Assign(subtask protocol.Subtask) (state.Restore, error) {
 	return restore, nil
 }
 
-// owns says whether checkpoints to come may refer to files of the one restored from:
-// not under NO_CLAIM, where the job never depends on it again.
+// owns says whether the job's own checkpoints may refer to files of the checkpoint from which it is
+// restored. Under NO_CLAIM they must not.
 func (c *Coordinator) owns(latest storage.Completed) bool {
 	return c.job.Restore.ClaimMode != storage.NoClaim || slices.ContainsFunc(c.completed.Kept(), func(k storage.Completed) bool {
 		return k.Location == latest.Location && k.Checkpoint.ID == latest.Checkpoint.ID
@@ -93,20 +93,21 @@ func overlaps(index int32, operator *metadata.Operator, first, last int) bool {
 	return from <= last && first <= to
 }
 
-// assignment spreads the state of a checkpoint over another number of subtasks.
+// assignment finds the state of one subtask in a checkpoint of any parallelism.
 type assignment struct {
 	checkpoint  metadata.Checkpoint
 	graph       dataflow.Graph
 	parallelism int // of the job
-	index       int // of the subtask that is asked about
+	index       int // of the subtask
 }
 
-// lists returns the elements of operator lists that are the subtask's. Of a list to be
-// split, each element goes to one; as long as the parallelism stays, to the one that had
-// it. A union goes to everybody whole, what was broadcast to each from one.
+// lists returns the elements of operator lists that the subtask gets. Each element of a split list
+// goes to one subtask: to its earlier owner if the parallelism is the same, otherwise in turn. Each
+// subtask gets all elements of a union list. Each subtask gets a broadcast list from one earlier
+// subtask.
 func (a assignment) lists(operator *metadata.Operator) ([]metadata.OperatorHandle, error) {
 	var handles []metadata.OperatorHandle
-	turns := map[string]int{} // elements of a list so far
+	turns := map[string]int{} // by the name of a list: its elements so far
 	for _, old := range operator.Subtasks {
 		if old.ManagedOperator == nil {
 			continue
@@ -153,14 +154,15 @@ func (a assignment) offsets(operator *metadata.Operator, old metadata.Subtask, n
 	return ours
 }
 
-// inFlight returns what was on its way to the subtask: what it had taken in itself, and
-// behind that what was held back upstream. What belongs to a key it sorts out itself.
+// inFlight returns the records that were on their way to the subtask: first those that it had
+// received, then those that were still upstream. The subtask itself skips records of keys that it
+// does not own.
 func (a assignment) inFlight(uid string, operator *metadata.Operator) []state.InFlight {
 	vertex, _ := a.graph.Vertex(uid)
 	var all []state.InFlight
 	for i, edge := range vertex.Inputs {
 		if edge.Partitioning != dataflow.ByKey {
-			continue // nothing was overtaken there
+			continue // barriers overtake no records there
 		}
 		for _, old := range operator.Subtasks {
 			if a.takes(int(old.Index), operator) {
@@ -169,7 +171,7 @@ func (a assignment) inFlight(uid string, operator *metadata.Operator) []state.In
 		}
 		upstream, err := a.checkpoint.Operator(edge.From)
 		if err != nil {
-			continue // it is new
+			continue // the operator is new
 		}
 		out := a.outputOf(edge.From, uid, i)
 		for _, old := range upstream.Subtasks {
@@ -181,13 +183,13 @@ func (a assignment) inFlight(uid string, operator *metadata.Operator) []state.In
 	return all
 }
 
-// takes says whether the subtask takes what was on its way to an old one, to sort out what
-// is its own.
+// takes says whether the subtask reads the records that were on their way to an old subtask. After a
+// change of parallelism it reads the records of all of them, and skips those of other keys.
 func (a assignment) takes(old int, operator *metadata.Operator) bool {
 	return int(operator.Parallelism) != a.parallelism || old == a.index
 }
 
-// outputOf is the number of an edge among those that leave an operator.
+// outputOf returns the position of an edge among all edges that leave an operator.
 func (a assignment) outputOf(from, to string, input int) int {
 	number := 0
 	for _, vertex := range a.graph {

@@ -28,8 +28,8 @@ func testJob() job.Job {
 	return j
 }
 
-// bench is a coordinator of a job with one subtask of each operator, in the place of the
-// job's master. At the subtasks' addresses nobody listens.
+// bench runs a coordinator in place of the job's master. The job has one subtask of each operator.
+// Nothing receives messages at the subtasks' addresses.
 type bench struct {
 	*coordinator.Coordinator
 	t     *testing.T
@@ -37,20 +37,20 @@ type bench struct {
 	pause time.Duration
 }
 
-// registry counts ids, and fails when it is told to.
-type registry struct {
+// journal counts ids. Keep returns err.
+type journal struct {
 	last int64
 	err  error
 }
 
-func (r *registry) NextID() (int64, error) {
+func (r *journal) NextID() (int64, error) {
 	r.last++
 	return r.last, nil
 }
 
-func (r *registry) Leads() error { return nil }
+func (r *journal) Leads() error { return nil }
 
-func (r *registry) Keep([]storage.Completed, []string) error { return r.err }
+func (r *journal) Keep([]storage.Completed, []string) error { return r.err }
 
 var uids = []string{"source", "counter", "sink"}
 
@@ -60,13 +60,13 @@ type setting struct {
 	job      job.Job
 	retained int
 	origin   *storage.Completed
-	registry *registry
+	journal  *journal
 	log      func(environment.Record)
 	files    *filesystem.Memory
 }
 
-// coordinate runs a test as the master of a job would, and returns what is on storage
-// afterwards.
+// coordinate runs a test in place of the job's master, and returns the directories and metadata
+// files that are on storage afterwards.
 func coordinate(t *testing.T, s setting, body func(bench)) string {
 	t.Helper()
 	if s.log == nil {
@@ -92,16 +92,15 @@ func coordinate(t *testing.T, s setting, body func(bench)) string {
 
 func newBench(t *testing.T, env environment.Environment, s setting) bench {
 	t.Helper()
-	if s.registry == nil {
-		s.registry = &registry{}
+	if s.journal == nil {
+		s.journal = &journal{}
 	}
 	cluster := configuration.Configuration{configuration.NumRetained.Key: fmt.Sprint(max(1, s.retained))}
-	c, err := coordinator.New(env, s.job, 128, cluster, s.registry)
-	must(t, err)
 	if s.origin != nil {
-		s.registry.last = s.origin.Checkpoint.ID
-		must(t, c.Resume(*s.origin))
+		s.journal.last = s.origin.Checkpoint.ID
 	}
+	c, err := coordinator.New(env, s.job, 128, cluster, s.journal, s.origin)
+	must(t, err)
 	must(t, c.Prepare())
 	for _, uid := range uids {
 		c.Deployed(subtask(uid), environment.Address{Process: "taskmanager", Task: uid})
@@ -110,10 +109,16 @@ func newBench(t *testing.T, env environment.Environment, s setting) bench {
 	return bench{c, t, env, s.job.Checkpoints.Interval}
 }
 
-// trigger has a checkpoint begun, as a client asks for it, and returns its id.
+func shutDown(t *testing.T, b bench) {
+	t.Helper()
+	_, err := b.ShutDown(storage.Canceled)
+	must(t, err)
+}
+
+// trigger begins a checkpoint as a client would, and returns its id.
 func (b bench) trigger() int64 {
 	b.t.Helper()
-	b.env.Sleep(b.pause) // a checkpoint that failed is not followed by another at once
+	b.env.Sleep(b.pause) // after an aborted checkpoint the coordinator waits for an interval
 	before := b.Statistics().Triggered
 	b.Ask(coordinator.Request{Client: environment.Address{Process: "client"}})
 	_, err := b.Act()
@@ -130,7 +135,7 @@ func (b bench) acknowledge(id int64, uid string) error {
 	return b.Acknowledge(protocol.Acknowledge{Subtask: subtask(uid), Checkpoint: id, State: b.state(id)})
 }
 
-// state writes a subtask's state as its task would.
+// state writes a subtask's state as the subtask would.
 func (b bench) state(id int64) metadata.Subtask {
 	b.t.Helper()
 	target := checkpoints.Target{Exclusive: fmt.Sprintf("/checkpoints/%s/chk-%d", testJob().ID, id)}
@@ -142,13 +147,13 @@ func (b bench) state(id int64) metadata.Subtask {
 	return metadata.Subtask{ManagedOperator: &metadata.OperatorList{Stream: handle}}
 }
 
-// take takes a checkpoint; what is on storage has the id that is given.
+// take takes a checkpoint with the given id.
 func (b bench) take(id int64) {
 	b.t.Helper()
 	b.trigger()
 	for i, uid := range uids {
 		must(b.t, b.acknowledge(id, uid))
-		if latest, ok := b.Latest(); (ok && latest.Checkpoint.ID == id) != (i == len(uids)-1) {
+		if latest, ok := b.Restore(); (ok && latest.Checkpoint.ID == id) != (i == len(uids)-1) {
 			b.t.Errorf("after %d acknowledgements the latest checkpoint is %d", i+1, latest.Checkpoint.ID)
 		}
 	}
@@ -165,8 +170,8 @@ func TestTheNewestCheckpointsAreKept(t *testing.T) {
 	}
 }
 
-// What was given up is deleted once nobody writes into it any more; its id is used up,
-// and what comes for it late is of no use to anybody.
+// An aborted checkpoint is deleted when no subtask writes to it any more. Its id is not used again,
+// and late acknowledgements for it are ignored.
 func TestAnAbortedCheckpointLeavesTheOneBefore(t *testing.T) {
 	left := coordinate(t, setting{job: testJob()}, func(b bench) {
 		b.take(1)
@@ -174,7 +179,7 @@ func TestAnAbortedCheckpointLeavesTheOneBefore(t *testing.T) {
 		must(t, b.acknowledge(id, "source"))
 		b.Failover("a test")
 		b.Run()
-		if latest, _ := b.Latest(); latest.Checkpoint.ID != 1 {
+		if latest, _ := b.Restore(); latest.Checkpoint.ID != 1 {
 			t.Errorf("want to come back from 1, got %d", latest.Checkpoint.ID)
 		}
 		there := func() bool {
@@ -203,16 +208,16 @@ func TestARepeatedAcknowledgementCountsOnce(t *testing.T) {
 		for range 3 {
 			must(t, b.acknowledge(id, "source"))
 		}
-		if _, completed := b.Latest(); completed {
+		if _, completed := b.Restore(); completed {
 			t.Error("three acknowledgements of one subtask completed the checkpoint")
 		}
 	})
 }
 
-// What a subtask that was told to finish has still to commit is in the checkpoint that it
-// was told with. The next one, which takes it for finished, waits for its word: the
-// message may be lost, and the checkpoint would be subsumed.
-func TestNoCheckpointBeginsBeforeWhoWasToldToFinishSaidSo(t *testing.T) {
+// The last complete checkpoint says what a finishing subtask must still commit. The message that
+// tells the subtask to finish may be lost. A next checkpoint would treat the subtask as finished
+// and would subsume the last one, so it waits until the subtask says that it has finished.
+func TestNoCheckpointBeginsWhileASubtaskFinishes(t *testing.T) {
 	coordinate(t, setting{job: testJob()}, func(b bench) {
 		id := b.trigger()
 		for _, uid := range uids {
@@ -235,7 +240,7 @@ func TestNoCheckpointBeginsBeforeWhoWasToldToFinishSaidSo(t *testing.T) {
 	})
 }
 
-// An acknowledgement that comes again after the completion takes nothing away.
+// An acknowledgement that is repeated after the completion deletes nothing.
 func TestAnAcknowledgementAfterCompletionDeletesNothing(t *testing.T) {
 	coordinate(t, setting{job: testJob()}, func(b bench) {
 		id := b.trigger()
@@ -244,7 +249,7 @@ func TestAnAcknowledgementAfterCompletionDeletesNothing(t *testing.T) {
 		must(t, b.acknowledge(id, "counter"))
 		must(t, b.Acknowledge(last))
 		must(t, b.Acknowledge(last))
-		latest, _ := b.Latest()
+		latest, _ := b.Restore()
 		for reference := range latest.Checkpoint.References() {
 			if _, err := storage.ReadState(b.env.Files(), latest.Location, reference.Stream); err != nil {
 				t.Error(err)
@@ -259,11 +264,11 @@ func TestAResumedJobGoesOnAfterItsOriginAndLeavesItAlone(t *testing.T) {
 	ended.Checkpoints.Retention = storage.NoExternalizedCheckpoint
 	left := coordinate(t, setting{job: ended, origin: origin}, func(b bench) {
 		must(t, b.env.Files().MkdirAll("/elsewhere/chk-7"))
-		if latest, _ := b.Latest(); latest.Location != "/elsewhere/chk-7" {
+		if latest, _ := b.Restore(); latest.Location != "/elsewhere/chk-7" {
 			t.Errorf("want to come back from the origin, got %+v", latest)
 		}
 		b.take(8)
-		must(t, b.ShutDown(storage.Canceled))
+		shutDown(t, b)
 		if _, err := b.env.Files().Stat("/elsewhere/chk-7"); err != nil {
 			t.Errorf("the origin is gone: %v", err)
 		}
@@ -277,10 +282,10 @@ func TestARetainedCheckpointOfTheSameJobIDIsRefused(t *testing.T) {
 	files := filesystem.NewMemory()
 	coordinate(t, setting{job: testJob(), files: files}, func(b bench) {
 		b.take(1)
-		must(t, b.ShutDown(storage.Canceled))
+		shutDown(t, b)
 	})
 	coordinate(t, setting{job: testJob(), files: filesystem.NewMemory()}, func(b bench) {
-		c, err := coordinator.New(b.env, testJob(), 128, configuration.Configuration{}, &registry{})
+		c, err := coordinator.New(b.env, testJob(), 128, configuration.Configuration{}, &journal{}, nil)
 		must(t, err)
 		b.take(1)
 		if err := c.Prepare(); err == nil || !strings.Contains(err.Error(), "belongs to an earlier run") {
@@ -289,7 +294,7 @@ func TestARetainedCheckpointOfTheSameJobIDIsRefused(t *testing.T) {
 	})
 }
 
-// Failures are counted as Flink counts them: those of a kind that counts, in a row.
+// Failures are counted by Flink's rule: only some reasons count, and a success resets the count.
 func TestMoreFailuresThanTolerableAreAnError(t *testing.T) {
 	j := testJob()
 	j.Checkpoints.TolerableFailures = 2
@@ -336,8 +341,8 @@ func TestACheckpointExpires(t *testing.T) {
 	}
 }
 
-// Periodic checkpoints keep the interval and the minimum pause; no more are in progress
-// than may be.
+// Periodic checkpoints keep the interval and the minimum pause. No more than the permitted number are
+// in progress.
 func TestWhenCheckpointsBegin(t *testing.T) {
 	j := testJob()
 	j.Checkpoints.MaxConcurrent, j.Checkpoints.MinPause = 2, 1500*time.Millisecond
@@ -371,12 +376,12 @@ func TestWhenCheckpointsBegin(t *testing.T) {
 	})
 }
 
-// FLINK-22494: if nobody knows whether a checkpoint was noted, nothing is deleted and
-// nobody told.
-func TestACheckpointThatCannotBeNotedIsNotComplete(t *testing.T) {
-	r := &registry{}
+// FLINK-22494: if it is unknown whether the journal recorded a checkpoint, nothing is deleted and
+// no subtask is told.
+func TestACheckpointThatCannotBeRecordedIsNotComplete(t *testing.T) {
+	r := &journal{}
 	completed := 0
-	left := coordinate(t, setting{job: testJob(), registry: r, log: func(record environment.Record) {
+	left := coordinate(t, setting{job: testJob(), journal: r, log: func(record environment.Record) {
 		if record.Event == protocol.EventCheckpointCompleted {
 			completed++
 		}
@@ -395,8 +400,8 @@ func TestACheckpointThatCannotBeNotedIsNotComplete(t *testing.T) {
 	}
 }
 
-// A crash at any storage operation of a checkpoint leaves one that can be read:
-// the one before or, once its _metadata is there, the new one.
+// A crash at any storage operation of a checkpoint leaves a readable checkpoint: the one before, or
+// the new one as soon as its _metadata exists.
 func TestACrashAnywhereLeavesACompleteCheckpoint(t *testing.T) {
 	points := 0
 	for crash := 0; ; crash++ {
@@ -453,7 +458,7 @@ func ExampleCoordinator() {
 		fmt.Println(r.Event, r.Checkpoint)
 	})
 	world.Start("master", func(env environment.Environment) {
-		c, _ := coordinator.New(env, testJob(), 128, configuration.Configuration{}, &registry{})
+		c, _ := coordinator.New(env, testJob(), 128, configuration.Configuration{}, &journal{}, nil)
 		_ = c.Prepare()
 		for _, uid := range uids {
 			c.Deployed(subtask(uid), environment.Address{Process: "taskmanager", Task: uid})

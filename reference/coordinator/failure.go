@@ -2,29 +2,22 @@ package coordinator
 
 import "fmt"
 
-// Reason is why a checkpoint failed. The names are Flink's.
+// Reason says why a checkpoint was aborted. The names are Flink's.
 type Reason string
 
-// The reasons. The first four count towards the failures that a job tolerates.
+// The reasons. The first four count as failures, of which a job tolerates only some.
 const (
-	IOException     Reason = "IO_EXCEPTION"               // it could not be begun
+	IOException     Reason = "IO_EXCEPTION"               // its directory could not be created
 	AsyncException  Reason = "CHECKPOINT_ASYNC_EXCEPTION" // a subtask could not write its state
 	Expired         Reason = "CHECKPOINT_EXPIRED"
 	FinalizeFailure Reason = "FINALIZE_CHECKPOINT_FAILURE"
-	Subsumed        Reason = "CHECKPOINT_SUBSUMED" // a later one was complete first
+	Subsumed        Reason = "CHECKPOINT_SUBSUMED" // a later checkpoint was complete first
 	Failover        Reason = "JOB_FAILOVER_REGION"
 	ShutDown        Reason = "CHECKPOINT_COORDINATOR_SHUTDOWN"
 )
 
-// Bounds of what a coordinator holds: requests that wait, and checkpoints of which it
-// keeps statistics.
-const (
-	requestsMax   = 1000
-	statisticsMax = 10
-)
-
-// Counted says whether a failure for this reason counts.
-func (r Reason) Counted() bool {
+// counted says whether this reason counts as a failure.
+func (r Reason) counted() bool {
 	switch r {
 	case IOException, AsyncException, Expired, FinalizeFailure:
 		return true
@@ -35,7 +28,7 @@ func (r Reason) Counted() bool {
 // IntolerableError says that more checkpoints failed in a row than the job tolerates.
 type IntolerableError struct {
 	Failures, Tolerable int
-	Last                string // why the last one did
+	Last                string // why the last checkpoint failed
 }
 
 func (e *IntolerableError) Error() string {

@@ -183,7 +183,7 @@ func (l Leadership) Jobs() ([]Known, error) {
 	return known, nil
 }
 
-// Checkpoints notes the checkpoints of one job. It implements coordinator.Registry.
+// Checkpoints notes the checkpoints of one job. It implements coordinator.Journal.
 type Checkpoints struct {
 	Leadership
 	JobID string
@@ -201,7 +201,7 @@ type pointer struct {
 	Location string
 }
 
-// NextID implements coordinator.Registry.
+// NextID implements coordinator.Journal.
 func (c Checkpoints) NextID() (int64, error) {
 	var next int64
 	err := c.update(key(c.JobID, counterName), func(old []byte) []byte {
@@ -212,7 +212,7 @@ func (c Checkpoints) NextID() (int64, error) {
 	return next, err
 }
 
-// Leads implements coordinator.Registry.
+// Leads implements coordinator.Journal.
 func (c Checkpoints) Leads() error { return c.Env.Store().Renew(c.Term) }
 
 // Start makes the ids of a job begin after one.
@@ -220,7 +220,7 @@ func (c Checkpoints) Start(after int64) error {
 	return c.update(key(c.JobID, counterName), func([]byte) []byte { return []byte(strconv.FormatInt(after, 10)) })
 }
 
-// Keep implements coordinator.Registry.
+// Keep implements coordinator.Journal.
 func (c Checkpoints) Keep(kept []storage.Completed, deletions []string) error {
 	n := noted{Deletions: deletions}
 	for _, checkpoint := range kept {
