@@ -10,52 +10,52 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// Bounds on how long a client waits for a JobManager; to accept a job takes looking at
-// its storage, which may not answer.
+// Timeouts of a client.
 const (
 	answerTimeout = 10 * time.Second
-	submitTimeout = 30 * time.Second
+	submitTimeout = 30 * time.Second // longer, since the master reads storage before it accepts a job
 )
 
-// RefusedError is returned when the JobManager would not do what it was asked.
+// RefusedError says that the JobManager refused a request.
 type RefusedError struct{ Why string }
 
 func (e *RefusedError) Error() string { return e.Why }
 
-// Client asks a JobManager to do things. Each call needs a task of its own, so
-// that it never reads another's answer.
+// Client sends requests to a JobManager. Two calls must not run in the same task at a time, since
+// they could read each other's answers.
 type Client struct {
 	Env        environment.Environment
 	JobManager environment.Address
 }
 
-// Submit submits a job. It returns once the job is accepted or, with a
-// [RefusedError], refused; after a refusal nothing has changed.
+// Submit submits a job and waits until it is accepted. If the job is refused, it returns a
+// [RefusedError], and nothing has changed on storage.
 func (c Client) Submit(j job.Job) error {
 	_, err := c.ask(protocol.Submit{Job: j}, submitTimeout)
 	return err
 }
 
-// Status returns the status of a job and, if it failed, why.
-func (c Client) Status(id string) (storage.JobStatus, string, error) {
+// Status returns the status of a job and, if it failed, the cause.
+func (c Client) Status(id string) (status storage.JobStatus, cause string, err error) {
 	answer, err := c.ask(protocol.Query{Job: id}, answerTimeout)
 	return answer.Status, answer.Error, err
 }
 
-// Cancel cancels a job. It returns once the job is being canceled.
+// Cancel cancels a job. It returns when the cancellation has begun.
 func (c Client) Cancel(id string) error {
 	_, err := c.ask(protocol.CancelJob{Job: id}, answerTimeout)
 	return err
 }
 
-// Suspend gives a job up without ending it for good. It returns once that has begun.
+// Suspend stops a job in such a way that another JobManager can recover it. It returns when that
+// has begun.
 func (c Client) Suspend(id string) error {
 	_, err := c.ask(protocol.SuspendJob{Job: id}, answerTimeout)
 	return err
 }
 
-// Savepoint takes a savepoint below a directory, a URL, and returns its path once it is
-// complete; the job may stop with it. It waits no longer than the given timeout.
+// Savepoint takes a savepoint below a directory, which is a URL, and returns the path of the complete
+// savepoint. The job may stop with it. It waits no longer than the timeout.
 func (c Client) Savepoint(id, dir string, stop protocol.Stop, timeout time.Duration) (string, error) {
 	answer, err := c.ask(protocol.TakeSavepoint{Job: id, Dir: dir, Stop: stop}, timeout)
 	return answer.Path, err
@@ -67,15 +67,15 @@ func (c Client) Checkpoints(id string) (protocol.Statistics, error) {
 	return answer.Statistics, err
 }
 
-// Checkpoint takes a checkpoint and returns its id once it is complete. It waits
-// no longer than the given timeout.
+// Checkpoint takes a checkpoint and returns the id of the complete checkpoint. It waits no longer
+// than the timeout.
 func (c Client) Checkpoint(id string, timeout time.Duration) (int64, error) {
 	answer, err := c.ask(protocol.TriggerCheckpoint{Job: id}, timeout)
 	return answer.Checkpoint, err
 }
 
-// ask asks the JobManager or, if that one does not lead, the one that does, as soon as
-// there is one.
+// ask sends a request to the JobManager. If that does not lead, it asks the leader, as soon as there
+// is one.
 func (c Client) ask(request environment.Message, timeout time.Duration) (protocol.Answer, error) {
 	deadline := c.Env.Now() + timeout
 	to := c.JobManager
@@ -84,7 +84,7 @@ func (c Client) ask(request environment.Message, timeout time.Duration) (protoco
 		_, harmless := request.(protocol.Query)
 		switch {
 		case err != nil && to != c.JobManager && harmless && c.Env.Now() < deadline:
-			to = c.JobManager // that one does not lead any more
+			to = c.JobManager // the process that answered last does not lead any more
 		case err != nil:
 			return protocol.Answer{}, err
 		case answer.Refused != "":

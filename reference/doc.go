@@ -1,15 +1,14 @@
-// Package reference is Snapback's reference engine: a small stream engine whose
-// checkpoints follow Apache Flink's protocol, written to be read.
+// Package reference is Snapback's reference engine: a small stream engine, written to be read. Its
+// checkpoints follow Apache Flink's protocol.
 //
-// A JobManager accepts jobs and knows the TaskManagers; each job has a master, which
-// deploys its subtasks, restarts those that fail, and drives the checkpoint coordinator.
-// Of several JobManagers one leads. All of it is straight-line code on package
-// environment, and runs simulated or as processes.
+// A JobManager accepts jobs and knows the TaskManagers. If there are several JobManagers, one leads.
+// Each job has a master, which deploys the subtasks, restarts them after failures, and runs the
+// checkpoint coordinator. All of this is straight-line code on package environment. It runs in a
+// simulation or in real processes.
 //
-// It is not fast or general: it runs the workloads of docs/workloads.md, and keyed state
-// lies in memory.
+// The engine is neither fast nor general. It runs only the workloads of docs/workloads.md, and it
+// keeps keyed state in memory.
 //
-// ARCHITECTURE.md has a walk through it, from the barrier to the restore. Start here with
-// [JobManager], then execution.go; a checkpoint with coordinator.Coordinator, task.Run
-// and package state.
+// ARCHITECTURE.md leads through the engine, from the barrier to the restore. Start with [JobManager],
+// then read execution.go. For a checkpoint, read package coordinator, task.Run and package state.
 package reference

@@ -9,9 +9,9 @@ import (
 	"github.com/snapback/snapback/reference/task"
 )
 
-// TaskManager runs a TaskManager that offers slots to a JobManager: the one at the
-// address or, with a highly available store, the one that leads. It never returns: when
-// the JobManager falls silent it cancels what it runs, and offers its slots again.
+// TaskManager runs a TaskManager. It never returns. It offers its slots to the JobManager at the
+// address or, with a highly available store, to the leader. If the JobManager falls silent, the
+// TaskManager cancels its tasks and offers its slots again.
 func TaskManager(env environment.Environment, jobManager environment.Address, slots int) {
 	t := &taskManagerProcess{env: env, jobManager: jobManager, slots: slots, heard: env.Now() - 2*protocol.HeartbeatTimeout}
 	for {
@@ -24,22 +24,23 @@ func TaskManager(env environment.Environment, jobManager environment.Address, sl
 	}
 }
 
+// taskManagerProcess is the state of a TaskManager.
 type taskManagerProcess struct {
 	env        environment.Environment
 	jobManager environment.Address
 	slots      int
-	term       int64 // of the JobManager that was last listened to
-	heard      time.Duration
-	running    []environment.Address
-	ran        []string // jobs of which something ran since slots were last offered
-	offerAt    time.Duration
+	term       int64                 // latest term of which it heard
+	heard      time.Duration         // when the JobManager was heard last
+	running    []environment.Address // tasks
+	ran        []string              // jobs whose tasks ran since the slots were offered last
+	offerAt    time.Duration         // after a cancellation: when slots are offered even if tasks still run
 }
 
-// taskGone is a task's last word to its own TaskManager.
+// taskGone is the last message of a task to its TaskManager.
 type taskGone struct{ task environment.Address }
 
-// offer cancels what runs, for its JobManager is gone, and looks for another. Slots are
-// offered once nothing runs in them any more.
+// offer cancels all tasks, since their JobManager is gone, and registers with a JobManager as soon as
+// the slots are free.
 func (t *taskManagerProcess) offer() {
 	t.cancelAll()
 	if len(t.running) > 0 && t.env.Now() < t.offerAt {
@@ -56,7 +57,7 @@ func (t *taskManagerProcess) offer() {
 	t.env.Send(t.jobManager, protocol.Register{Slots: t.slots, Ran: t.ran})
 }
 
-// cancelAll cancels what runs. While the tasks end, that is not said again.
+// cancelAll cancels all tasks. It does nothing while canceled tasks are ending.
 func (t *taskManagerProcess) cancelAll() {
 	if t.env.Now() < t.offerAt {
 		return
@@ -81,7 +82,7 @@ func (t *taskManagerProcess) handle(envelope environment.Envelope) {
 		if t.listen(message.Term) {
 			t.env.Send(envelope.From, protocol.Heartbeat{Term: message.Term})
 		}
-	case protocol.Deploy: // may overtake the answer to the offer
+	case protocol.Deploy: // may arrive before Registered
 		if t.listen(message.Term) {
 			t.deploy(message)
 		}
@@ -94,8 +95,8 @@ func (t *taskManagerProcess) handle(envelope environment.Envelope) {
 	}
 }
 
-// listen says whether a term is the latest that was heard of. With a later one, what
-// runs is of a JobManager that leads no longer, and is canceled.
+// listen says whether a message's term is the latest. A later term means that another JobManager leads
+// now, so listen cancels the tasks of the earlier one.
 func (t *taskManagerProcess) listen(term int64) bool {
 	if term < t.term {
 		return false
@@ -114,7 +115,7 @@ func (t *taskManagerProcess) deploy(deploy protocol.Deploy) {
 		env.Send(self, taskGone{env.Self()})
 	})
 	t.running = append(t.running, address)
-	t.offerAt = 0 // this one was not told to end
+	t.offerAt = 0 // the new task was not canceled
 	if !slices.Contains(t.ran, deploy.Job.ID) {
 		t.ran = append(t.ran, deploy.Job.ID)
 	}

@@ -1,9 +1,7 @@
-// Package dataflow is what a job is made of: records, the graph of operators that
-// they flow through, how they are partitioned between subtasks, and what an operator
-// is to the subtask that runs it.
+// Package dataflow defines the parts of a job: records, the graph of operators through which they
+// flow, the partitioning of records between subtasks, and the interfaces of an operator.
 //
-// It runs nothing. Which operators there are is in package workloads, how a subtask
-// runs one in package task.
+// It runs nothing. Package operators implements the operators, and package task runs them.
 //
 // Start with [Graph] and [Operator].
 package dataflow
@@ -18,20 +16,19 @@ import (
 	"github.com/snapback/snapback/reference/state"
 )
 
-// Record is what flows. Where it comes from is always set; what the other fields mean
-// is the workload's matter, on its page of docs/workloads.md.
+// Record is a record. The meaning of most fields depends on the workload. See docs/workloads.md.
 type Record struct {
-	Split, Index      int64 // of the input record it comes from
+	Split, Index      int64 // position of the input record from which it was computed
 	Kind              int64
 	Key               int32
 	Time              int64 // event time, milliseconds
 	Value, Count, Sum int64
 }
 
-// recordFields is how many numbers an encoded record has.
+// recordFields is the number of integers in an encoded record.
 const recordFields = 8
 
-// Append encodes a record for the state of a channel.
+// Append appends the encoded record to data. Channel state holds records in this form.
 func (r Record) Append(data []byte) []byte {
 	for _, n := range []int64{r.Split, r.Index, r.Kind, int64(r.Key), r.Time, r.Value, r.Count, r.Sum} {
 		data = binary.AppendVarint(data, n)
@@ -39,7 +36,7 @@ func (r Record) Append(data []byte) []byte {
 	return data
 }
 
-// DecodeRecords is the inverse of [Record.Append], for any number of records.
+// DecodeRecords decodes any number of records. It is the inverse of [Record.Append].
 func DecodeRecords(data []byte) ([]Record, error) {
 	var records []Record
 	for len(data) > 0 {
@@ -59,35 +56,34 @@ func DecodeRecords(data []byte) ([]Record, error) {
 	return records, nil
 }
 
-// Graph is the operators of a job, upstream first.
+// Graph lists the operators of a job, upstream first.
 type Graph []Vertex
 
-// Vertex is one operator of a graph, run by as many subtasks as the job's parallelism
-// says.
+// Vertex is one operator of a graph. The job's parallelism is the number of its subtasks.
 type Vertex struct {
 	UID    string
-	Inputs []Edge // none: it is a source
-	Keyed  bool   // it has keyed state, by the key of its records
+	Inputs []Edge // empty for a source
+	Keyed  bool   // it has keyed state
 	New    func() Operator
 }
 
-// Edge brings the records of one operator to another.
+// Edge carries the records of an operator to another operator.
 type Edge struct {
-	From         string // uid
+	From         string // uid of the operator upstream
 	Partitioning Partitioning
 }
 
-// Partitioning says which subtasks downstream a record goes to.
+// Partitioning says to which subtasks downstream a record goes.
 type Partitioning int
 
 // The ways to partition.
 const (
-	ByKey     Partitioning = iota // the one that owns the key's group
-	Forward                       // the one with the same index
-	Broadcast                     // all of them
+	ByKey     Partitioning = iota // to the subtask that owns the key's group
+	Forward                       // to the subtask with the same index
+	Broadcast                     // to all subtasks
 )
 
-// Vertex returns the one with a uid.
+// Vertex returns the operator with a uid.
 func (g Graph) Vertex(uid string) (Vertex, bool) {
 	at := slices.IndexFunc(g, func(v Vertex) bool { return v.UID == uid })
 	if at < 0 {
@@ -96,9 +92,9 @@ func (g Graph) Vertex(uid string) (Vertex, bool) {
 	return g[at], true
 }
 
-// Regions says for each subtask which region it belongs to: subtasks that exchange
-// records, directly or not, restart together. Where all edges are [Forward] there is a
-// region for each index, and otherwise one in all.
+// Regions returns the number of regions. Subtasks that exchange records, directly or not, form a
+// region and restart together. If all edges are [Forward], the subtasks of each index form a region.
+// Otherwise there is only one region.
 func (g Graph) Regions(parallelism int) int {
 	for _, vertex := range g {
 		for _, edge := range vertex.Inputs {
@@ -110,61 +106,58 @@ func (g Graph) Regions(parallelism int) int {
 	return parallelism
 }
 
-// Context is what a subtask gives its operator.
+// Context is what a subtask gives to its operator.
 type Context struct {
 	Env          environment.Environment
 	Index        int // of the subtask
 	Parallelism  int
-	Restored     bool // from a checkpoint; else it is a fresh start
+	Restored     bool // the state comes from a checkpoint
 	State        *state.Subtask
-	Emit         func(Record)     // to all edges; it never waits
-	Watermark    func(time int64) // to all edges: no record with an earlier time follows
-	RegisterTime func(time int64) // calls OnTime for the current key, once the watermark is there
-	CommitWith   bool             // output is committed with checkpoints: exactly once
+	Emit         func(Record)     // sends a record on all edges; never waits
+	Watermark    func(time int64) // says on all edges that no record with an earlier time follows
+	RegisterTime func(time int64) // makes the subtask call OnTime for the current key when the watermark reaches the time
+	CommitWith   bool             // output is committed when a checkpoint is complete (exactly-once)
 }
 
-// Operator is the user's code in one subtask. Its methods are called by that subtask
-// alone.
+// Operator is the user's code in one subtask. Only this subtask calls its methods.
 type Operator interface {
-	// Open prepares the operator, with the state of the checkpoint that is restored, if
-	// one is.
+	// Open prepares the operator. The context holds the restored state, if there is any.
 	Open(Context) error
 
-	// Process handles one record of the given input edge. For an operator with keyed
-	// state the record's key is the current one.
+	// Process handles one record of the given input edge. If the operator has keyed state, the
+	// record's key is the current key.
 	Process(input int, record Record) error
 }
 
-// Source is an operator that brings records into the job.
+// Source is an operator that emits the input records of the job.
 type Source interface {
 	Operator
 
 	// Next emits the next record, or returns false at the end of the input.
 	Next() (bool, error)
 
-	// Pause is how long to wait after each record.
+	// Pause returns how long to wait after each record.
 	Pause() time.Duration
 }
 
-// Timed is an operator that asked to be called at an event time. The key that asked is
-// the current one.
+// Timed is an operator with timers. When OnTime is called, the key that registered the timer is the
+// current key.
 type Timed interface {
 	OnTime(time int64) error
 }
 
-// Snapshotter is an operator that has something to do before its state is taken for a
-// checkpoint.
+// Snapshotter is an operator that must prepare its state before each snapshot.
 type Snapshotter interface {
 	Snapshot(checkpoint int64) error
 }
 
-// Committer is told that a checkpoint is complete. It may never be told of one that
-// is, and then is told of a later one, or opened with its state.
+// Committer is an operator that learns when a checkpoint is complete. A notification may be lost.
+// Then the operator learns of a later checkpoint, or is restored from the checkpoint.
 type Committer interface {
 	Commit(checkpoint int64) error
 }
 
-// Unprocessed is for sources: they have no input.
+// Unprocessed implements Process for sources, which have no input.
 type Unprocessed struct{}
 
 // Process implements [Operator].

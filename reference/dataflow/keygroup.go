@@ -2,28 +2,27 @@ package dataflow
 
 import "math/bits"
 
-// ParallelismMax bounds the parallelism of any job, and so the number of key groups.
+// ParallelismMax is the largest parallelism of any job, and the largest number of key groups.
 const ParallelismMax = 1 << 15
 
-// KeyGroup assigns a key to one of groups key groups, by Flink's formula for an
-// Integer key, whose hash code is itself.
+// KeyGroup returns the key group of a key, out of so many groups. It is Flink's formula for an Integer
+// key, whose hash code is the key itself.
 func KeyGroup(key int32, groups int) int {
 	return int(murmur(uint32(key))) % groups
 }
 
-// KeyGroups returns the first and the last key group that a subtask owns; none if the
-// last is before the first.
+// KeyGroups returns the first and the last key group that a subtask owns. If the last is before the
+// first, it owns none.
 func KeyGroups(index, parallelism, groups int) (first, last int) {
 	return (index*groups + parallelism - 1) / parallelism, ((index+1)*groups - 1) / parallelism
 }
 
-// SubtaskOf says which of the subtasks owns a key.
+// SubtaskOf returns the index of the subtask that owns a key.
 func SubtaskOf(key int32, parallelism, groups int) int {
 	return KeyGroup(key, groups) * parallelism / groups
 }
 
-// DefaultParallelismMax is the maximum parallelism of a job that names none, by
-// Flink's formula.
+// DefaultParallelismMax returns Flink's default for the maximum parallelism of a job.
 func DefaultParallelismMax(parallelism int) int {
 	wanted := parallelism + parallelism/2
 	power := 1
@@ -33,7 +32,7 @@ func DefaultParallelismMax(parallelism int) int {
 	return min(max(power, 128), ParallelismMax)
 }
 
-// murmur is MurmurHash3 over one 32-bit block, made non-negative.
+// murmur is MurmurHash3 of one 32-bit block, made non-negative.
 func murmur(code uint32) int32 {
 	code *= 0xcc9e2d51
 	code = bits.RotateLeft32(code, 15)

@@ -1,10 +1,9 @@
-// Package environment is the small interface that the reference engine runs on:
-// time, messages, tasks, storage and chance.
+// Package environment is the small interface on which the reference engine runs: time, messages,
+// tasks, storage and random numbers.
 //
-// Engine code is straight-line blocking Go against it and nothing else. It starts
-// no goroutine, reads no clock and opens no socket, so the same code runs in the
-// simulator, where one seed decides everything, and in real processes that can be
-// killed for real.
+// Engine code is straight-line, blocking Go that uses nothing else. It starts no goroutine, reads no
+// clock and opens no socket. So the same code runs in the simulation, where one seed decides
+// everything, and in real processes that can be killed.
 //
 // Start with [Environment].
 package environment
@@ -18,11 +17,10 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Forever is a wait without an end.
+// Forever is a wait that never ends.
 const Forever time.Duration = math.MaxInt64
 
-// Address names a task in a process. In the live runtime a process is its
-// host:port, in the simulator a name.
+// Address names a task in a process. In the live runtime the name of a process is its host:port.
 type Address struct {
 	Process string
 	Task    string
@@ -30,68 +28,66 @@ type Address struct {
 
 func (a Address) String() string { return a.Process + "/" + a.Task }
 
-// Message is what tasks send each other: a value that nobody changes once it was
-// sent.
+// Message is a value that one task sends to another. Nobody may change it after that.
 type Message any
 
-// Unreachable is the message that a process that was watched cannot be reached: it is
-// dead, or the way to it is.
+// Unreachable says that a watched process cannot be reached. The process may be dead, or only the
+// connection to it.
 type Unreachable struct{ Process string }
 
-// Envelope is a message and who sent it.
+// Envelope is a message with its sender.
 type Envelope struct {
 	From    Address
 	Message Message
 }
 
-// Environment is what one task may know of the world. It belongs to that task
-// alone.
+// Environment is everything that a task may use of the outside world. Only this task may call it.
 //
-// When the task's process is killed, the call in progress never returns and
-// nothing that comes after it runs.
+// When the task's process is killed, the call in progress never returns, so no later code of the
+// task runs.
 type Environment interface {
-	// Self is the address of this task.
+	// Self returns the address of this task.
 	Self() Address
 
-	// Now is the time since some fixed moment. It never goes back.
+	// Now returns the time since some fixed moment. It never decreases.
 	Now() time.Duration
 
-	// Sleep returns after d. Messages that arrive meanwhile wait.
+	// Sleep returns after d. Messages that arrive meanwhile stay in the inbox.
 	Sleep(d time.Duration)
 
-	// Send sends without waiting. Messages from one task to another arrive in the
-	// order sent, at most once. There is NO guarantee that a message arrives: its
-	// receiver, or the way to it, may be gone, and the sender is not told.
+	// Send sends a message and does not wait. Messages from one task to another arrive in the
+	// order in which they were sent, at most once. There is NO guarantee that a message arrives:
+	// the receiver or the connection may be gone, and the sender does not learn it.
 	Send(to Address, message Message)
 
-	// Receive returns the next message to this task, or false if none came within
-	// the wait. A wait of 0 polls; [Forever] is allowed.
+	// Receive returns the next message to this task, or false if none arrives within the wait. A
+	// wait of 0 polls. A wait may be [Forever].
 	Receive(wait time.Duration) (Envelope, bool)
 
-	// Spawn starts another task in this process. A name can be used again once
-	// the task that had it has returned.
+	// Spawn starts another task in this process. A name may be used again when the earlier task
+	// of that name has returned.
 	Spawn(task string, body func(Environment)) Address
 
-	// Watch has this task told, by [Unreachable], when the connection to another process
-	// breaks. A process that only stands still is not unreachable.
+	// Watch makes this task receive [Unreachable] when the connection to another process breaks.
+	// A process that only stands still is not unreachable.
 	Watch(process string)
 
-	// Files is the storage that all processes share.
+	// Files returns the storage that all processes share.
 	Files() filesystem.FileSystem
 
-	// Store is the highly available store that all JobManagers share; nil if there is
+	// Store returns the highly available store that all JobManagers share, or nil if there is
 	// none.
 	Store() Store
 
-	// Rand is this task's source of chance.
+	// Rand returns this task's source of random numbers.
 	Rand() *rand.Rand
 
-	// Log tells the world outside what happened.
+	// Log reports an event to the outside world.
 	Log(Record)
 }
 
-// Record is one line of an engine's log, for people and for programs that watch.
-// Fields that do not apply are empty.
+// Record is one line of the engine's log. People read it, and programs that watch the engine. Fields
+// that do not apply are empty.
 type Record struct {
 	Event      string `json:"event"`
 	Job        string `json:"job,omitempty"`
@@ -102,8 +98,7 @@ type Record struct {
 	Error      string `json:"error,omitempty"`
 }
 
-// NewID returns 32 random hexadecimal digits: the id of a job, or a file name
-// that nobody else uses.
+// NewID returns 32 random hexadecimal digits, for the id of a job or a unique file name.
 func NewID(env Environment) string {
 	return fmt.Sprintf("%016x%016x", env.Rand().Uint64(), env.Rand().Uint64())
 }

@@ -5,38 +5,37 @@ import (
 	"time"
 )
 
-// Store is a small linearizable key-value store that outlives JobManagers, and says
-// which of them leads.
+// Store is a small linearizable key-value store that outlives JobManagers. It also elects the leader
+// among them.
 //
-// An operation that fails with [ErrUnknown], or any error that is none of the others
-// here, may have been done, may be done later, or never.
+// If an operation fails with [ErrConflict], [ErrDeposed] or [ErrTaken], it was not done. After any
+// other error it may have been done, or may still be done later.
 type Store interface {
-	// Get returns a value and its revision; without an error, revision 0 means that there
-	// is none.
+	// Get returns a value and its revision. Revision 0 without an error means that the key does
+	// not exist.
 	Get(key string) (value []byte, revision int64, err error)
 
-	// List returns the keys that begin with a prefix, in order.
+	// List returns the keys with a prefix, in order.
 	List(prefix string) ([]string, error)
 
-	// Put sets a value whose revision is as given, if the term still leads; a value of
-	// nil removes the key. It fails with [ErrConflict] if the revision is another, with
-	// [ErrDeposed] if the term leads no longer.
+	// Put replaces the value of a key, or deletes the key if the value is nil. It fails with
+	// [ErrConflict] if the key's revision differs from the given one, and with [ErrDeposed] if
+	// the term does not lead any more.
 	Put(term int64, key string, revision int64, value []byte) error
 
-	// Campaign makes the caller the leader for a time, under a new term, later than any
-	// before. It fails with [ErrTaken] as long as there is one.
+	// Campaign makes the caller the leader for the time of the lease. The new term is later than
+	// all terms before. It fails with [ErrTaken] while another leads.
 	Campaign(leader string, lease time.Duration) (term int64, err error)
 
-	// Renew makes a term last for its lease from now on. It fails with [ErrDeposed] if
-	// the term leads no longer.
+	// Renew extends a term: its lease begins again now. It fails with [ErrDeposed] if the term
+	// does not lead any more.
 	Renew(term int64) error
 
-	// Leader says who leads; nobody if it is empty.
+	// Leader returns the process of the leader, or an empty name if there is none.
 	Leader() (leader string, err error)
 }
 
-// The ways in which an operation of a [Store] is known not to have been done, and the
-// one in which nobody knows.
+// Errors of a [Store]. Only after ErrUnknown the operation may have been done.
 var (
 	ErrConflict = errors.New("another value is there already")
 	ErrDeposed  = errors.New("another JobManager leads")

@@ -10,8 +10,8 @@ import (
 	"github.com/snapback/snapback/storage/configuration"
 )
 
-// Configure takes what the job's own configuration says into the job. What it does not
-// name stays as it is.
+// Configure sets the fields of the job that its own configuration names. Other fields stay as they
+// are.
 func (j *Job) Configure() error {
 	r := &reader{from: j.Configuration}
 	c := &j.Checkpoints
@@ -42,7 +42,7 @@ func (j *Job) Configure() error {
 	return r.err
 }
 
-// reader takes values out of a configuration, and keeps the first error.
+// reader reads values from a configuration and keeps the first error.
 type reader struct {
 	from configuration.Configuration
 	err  error
@@ -98,7 +98,7 @@ func (r *reader) bool(o configuration.Option, into *bool) {
 	*into = value
 }
 
-// backend reads which one is wanted: the change log counts more.
+// backend reads the state backend. If both are enabled, the changelog wins.
 func (r *reader) backend(into *state.Backend) {
 	for _, known := range []struct {
 		option  configuration.Option
@@ -111,7 +111,8 @@ func (r *reader) backend(into *state.Backend) {
 	}
 }
 
-// restart reads the restart strategy, if one is named, with Flink's defaults.
+// restart reads the restart strategy, if the configuration names one. Missing values are Flink's
+// defaults.
 func (r *reader) restart(into *RestartStrategy) {
 	if !r.given(configuration.RestartKind) {
 		return

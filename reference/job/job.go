@@ -1,6 +1,5 @@
-// Package job is the description of a job, as it is submitted: which workload, how
-// parallel, how its checkpoints are taken, what happens when it fails, and what it is
-// restored from.
+// Package job describes a job as a client submits it: its workload, its parallelism, how its
+// checkpoints are taken, whether it restarts after a failure, and from which checkpoint it resumes.
 //
 // Start with [Job].
 package job
@@ -17,42 +16,42 @@ import (
 	"github.com/snapback/snapback/storage/configuration"
 )
 
-// Job describes a job as submitted.
+// Job describes a job.
 type Job struct {
 	ID             string
 	Workload       operators.Parameters
 	Parallelism    int
-	ParallelismMax int                         // number of key groups; 0 for the checkpoint's or, without one, Flink's default
-	Configuration  configuration.Configuration // the job's own: its storage
+	ParallelismMax int                         // number of key groups; 0 means that of the restored checkpoint or else Flink's default
+	Configuration  configuration.Configuration // the job's own keys, which select its storage
 	Checkpoints    Checkpoints
 	Restart        RestartStrategy
 	Restore        Restore
 }
 
-// Checkpoints say how those of a job are taken.
+// Checkpoints say how a job's checkpoints are taken.
 type Checkpoints struct {
-	Interval          time.Duration // between periodic ones
-	MinPause          time.Duration // after one has ended, before the next periodic one
-	Timeout           time.Duration // of one
-	MaxConcurrent     int           // in progress at a time
-	TolerableFailures int           // in a row; one more fails the job
+	Interval          time.Duration // between the beginnings of two periodic checkpoints
+	MinPause          time.Duration // between the end of a checkpoint and the next periodic one
+	Timeout           time.Duration // a checkpoint that takes longer is aborted
+	MaxConcurrent     int           // checkpoints in progress at a time
+	TolerableFailures int           // checkpoints that may fail in a row; one more fails the job
 	Retention         storage.Retention
 	AtLeastOnce       bool // barriers are not aligned
-	Unaligned         bool // barriers overtake records, which become part of the checkpoint
-	// AlignmentTimeout is how long a barrier may wait for the others before it overtakes
-	// records, where it is allowed to; 0: not at all.
+	Unaligned         bool // barriers overtake records, and the records become part of the checkpoint
+	// AlignmentTimeout is the time that a barrier waits before it overtakes records. 0 means that
+	// it overtakes at once. It applies only if Unaligned is set.
 	AlignmentTimeout time.Duration
 	Backend          state.Backend
 }
 
-// Restore says what a job resumes from.
+// Restore says from which checkpoint a job resumes.
 type Restore struct {
-	Path             string // or URL of a checkpoint; empty: nothing
+	Path             string // path or URL of a checkpoint; empty if the job starts without one
 	ClaimMode        storage.ClaimMode
-	AllowNonRestored bool // state of operators that the job has not is left behind
+	AllowNonRestored bool // the checkpoint may hold state of operators that the job does not have
 }
 
-// Defaults are Flink's, but for the interval and the retention.
+// Defaults returns Flink's defaults, except for the interval and the retention.
 func Defaults() Job {
 	return Job{
 		Parallelism: 1,
@@ -65,8 +64,8 @@ func Defaults() Job {
 	}
 }
 
-// KeyGroups is the number of key groups of a job that is not restored, or says it
-// itself.
+// KeyGroups returns the job's number of key groups. It does not apply to a job that takes the number
+// from a restored checkpoint.
 func (j Job) KeyGroups() int {
 	if j.ParallelismMax > 0 {
 		return j.ParallelismMax
@@ -74,7 +73,7 @@ func (j Job) KeyGroups() int {
 	return dataflow.DefaultParallelismMax(j.Parallelism)
 }
 
-// Validate returns the first thing wrong with a job.
+// Validate returns the first mistake in a job.
 func (j Job) Validate() error {
 	switch {
 	case !storage.ValidJobID(j.ID):

@@ -7,16 +7,15 @@ import (
 	"time"
 )
 
-// RestartKind is a way to decide whether a job that failed is restarted. The names are
-// Flink's.
+// RestartKind is the kind of a restart strategy. The names are Flink's.
 type RestartKind string
 
 // The kinds.
 const (
 	NoRestart        RestartKind = "none"
-	FixedDelay       RestartKind = "fixed-delay"       // so many times in all
-	ExponentialDelay RestartKind = "exponential-delay" // ever longer waits
-	FailureRate      RestartKind = "failure-rate"      // so many times in an interval
+	FixedDelay       RestartKind = "fixed-delay"       // a fixed number of restarts
+	ExponentialDelay RestartKind = "exponential-delay" // each wait is longer than the one before
+	FailureRate      RestartKind = "failure-rate"      // a fixed number of restarts in an interval
 )
 
 // RestartKinds lists the kinds; the first is the default.
@@ -24,16 +23,16 @@ func RestartKinds() []RestartKind {
 	return []RestartKind{NoRestart, FixedDelay, ExponentialDelay, FailureRate}
 }
 
-// RestartStrategy says whether and when a job that failed is restarted. Which of the
-// fields count is the kind's matter.
+// RestartStrategy says whether and when a failed job restarts. Each kind uses only some of the
+// fields.
 type RestartStrategy struct {
 	Kind     RestartKind
-	Attempts int           // fixed-delay; exponential-delay: 0 for no limit; failure-rate: in the interval
-	Delay    time.Duration // before a restart; exponential-delay: before the first
+	Attempts int           // maximum number of restarts; failure-rate: in the interval; exponential-delay: 0 means no limit
+	Delay    time.Duration // before each restart; exponential-delay: before the first
 
 	DelayMax   time.Duration // exponential-delay
 	Multiplier float64       // exponential-delay
-	ResetAfter time.Duration // exponential-delay: without a failure for so long, it begins anew
+	ResetAfter time.Duration // exponential-delay: after this time without a failure the delays begin again
 	Interval   time.Duration // failure-rate
 }
 
@@ -53,18 +52,17 @@ func (s RestartStrategy) validate() error {
 	return nil
 }
 
-// Restarts decides, for one job, what each of its failures leads to.
+// Restarts applies a restart strategy to the failures of one job.
 type Restarts struct {
 	strategy RestartStrategy
-	failures []time.Duration // when they were
-	streak   int             // exponential-delay: failures since it last began anew
+	failures []time.Duration // times of the failures
+	streak   int             // exponential-delay: failures since the delays began again
 }
 
-// NewRestarts returns the decisions of a strategy.
+// NewRestarts returns the state of a strategy before the first failure.
 func NewRestarts(strategy RestartStrategy) *Restarts { return &Restarts{strategy: strategy} }
 
-// Failed notes a failure, and says how long to wait before the restart, or that there
-// is none.
+// Failed notes a failure. It says whether the job restarts, and how long to wait before that.
 func (r *Restarts) Failed(now time.Duration) (wait time.Duration, restart bool) {
 	s := r.strategy
 	calm := len(r.failures) == 0 || now-r.failures[len(r.failures)-1] > s.ResetAfter

@@ -10,7 +10,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// task is the environment of one goroutine.
+// task is the environment of a goroutine.
 type task struct {
 	process *Process
 	address environment.Address
@@ -46,7 +46,7 @@ func (t *task) Spawn(name string, body func(environment.Environment)) environmen
 type inbox struct {
 	mu       sync.Mutex
 	messages []environment.Envelope
-	arrived  chan struct{} // holds a token if something may have come
+	arrived  chan struct{} // holds a token if a message may have arrived
 }
 
 func newInbox() *inbox { return &inbox{arrived: make(chan struct{}, 1)} }
@@ -61,7 +61,7 @@ func (i *inbox) put(message environment.Envelope) {
 	}
 	select {
 	case i.arrived <- struct{}{}:
-	default: // the reader has been told
+	default: // there is a token already
 	}
 }
 

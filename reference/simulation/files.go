@@ -6,13 +6,11 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// slowFiles is the world's storage as one task sees it: each operation takes
-// time, and happens at the end of that time or, if the process is killed
-// meanwhile, never.
+// slowFiles is the world's storage for one task. Each operation takes time and happens at the end of
+// that time. If the process is killed meanwhile, the operation never happens.
 type slowFiles struct{ task *task }
 
-// do waits, and does an operation. Whatever it gives, a process that was killed by what
-// stands before its storage never sees it.
+// do waits and then does an operation. If the operation kills its own process, do never returns.
 func do[T any](s slowFiles, operation func(filesystem.FileSystem) (T, error)) (T, error) {
 	t := s.task
 	t.block(t.world.between(storageLatency))
@@ -85,7 +83,7 @@ func (f slowFile) Close() error {
 }
 
 func (f slowFile) Abort() {
-	if !f.task.killed { // a deferred one, of a process that is no more
+	if !f.task.killed { // it may be a deferred call of a killed process
 		f.file.Abort()
 	}
 }

@@ -8,17 +8,17 @@ import (
 	"github.com/snapback/snapback/reference/environment"
 )
 
-// StorageLink names the connections to storage, of all processes.
+// StorageLink names the connections of all processes to storage, for Cut and Lag.
 const StorageLink = "storage"
 
-// cutRetry is how soon a process that cannot reach storage tries again.
+// cutRetry is the time after which a process that cannot reach storage tries again.
 const cutRetry = time.Millisecond
 
-// network is what stands between processes, and between them and their storage.
+// network is the state of the connections between processes, and to storage.
 type network struct {
-	cut  map[string]bool // nothing gets from or to these
+	cut  map[string]bool // nothing passes from or to these processes
 	lag  map[string]time.Duration
-	held []heldMessage // what was sent meanwhile, in order
+	held []heldMessage // messages sent while a connection is cut, in order
 }
 
 type heldMessage struct {
@@ -26,7 +26,7 @@ type heldMessage struct {
 	message  environment.Message
 }
 
-// holds keeps back what cannot get through. Within a process everything does.
+// holds keeps a message back if its connection is cut. Messages within a process always pass.
 func (n *network) holds(from, to environment.Address, message environment.Message) bool {
 	if from.Process == to.Process || (!n.cut[from.Process] && !n.cut[to.Process]) {
 		return false
@@ -42,14 +42,14 @@ func (n *network) lagOf(from, to environment.Address) time.Duration {
 	return n.lag[from.Process] + n.lag[to.Process]
 }
 
-// heal takes away what was done to a process's connections.
+// heal ends the cut and the lag of a process's connections.
 func (n *network) heal(w *World, process string) {
 	delete(n.cut, process)
 	delete(n.lag, process)
 	n.release(w)
 }
 
-// release sends on what was held; what still cannot get through is held again.
+// release sends the held messages. If a connection is still cut, its messages are held again.
 func (n *network) release(w *World) {
 	held := n.held
 	n.held = nil
@@ -58,29 +58,28 @@ func (n *network) release(w *World) {
 	}
 }
 
-// Cut lets no message through from or to a process, nor to and from the highly available
-// store, or nothing to storage. Nobody is told. What is sent meanwhile arrives when the
-// connections are healed, as with TCP.
+// Cut cuts the connections of a process, also to the highly available store, or all connections to
+// storage. No process learns of it. Messages that are sent meanwhile arrive after Heal, as with TCP.
 func (w *World) Cut(process string) { w.network.cut[process] = true }
 
-// Lag delays what is sent from or to a process.
+// Lag delays all messages from and to a process.
 func (w *World) Lag(process string, by time.Duration) { w.network.lag[process] = by }
 
-// Heal lets everything through again, from and to everybody.
+// Heal ends all cuts and lags.
 func (w *World) Heal() {
 	clear(w.network.cut)
 	clear(w.network.lag)
 	w.network.release(w)
 }
 
-// Break resets the connections of a process: what is under way is lost, and each side is
-// told, if it watches.
+// Break resets the connections of a process. Messages that are under way are lost. Each side that
+// watches the other learns of it.
 func (w *World) Break(process string) {
 	lost := func(from, to string) bool { return from != to && (from == process || to == process) }
 	for _, at := range w.queue.heap {
 		e := &w.queue.events[at.event]
 		if e.envelope != nil && lost(e.envelope.From.Process, e.to.Process) {
-			e.to, e.envelope = environment.Address{}, nil // nobody's
+			e.to, e.envelope = environment.Address{}, nil // no task receives it
 		}
 	}
 	w.network.held = slices.DeleteFunc(w.network.held, func(h heldMessage) bool { return lost(h.from.Process, h.to.Process) })

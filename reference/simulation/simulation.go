@@ -1,16 +1,13 @@
-// Package simulation runs engine code in one goroutine at a time, in virtual
-// time, under one seeded scheduler: the same seed gives the same run, event by
-// event.
+// Package simulation runs engine code one task at a time, in virtual time, under one seeded
+// scheduler. The same seed gives the same run, event by event.
 //
-// Each task is a coroutine. The scheduler holds a queue of events (a message
-// arrives, a wait ends); running one resumes one coroutine until it blocks again.
-// Chance decides how long messages and storage operations take and who goes first
-// among those who could go at once. A killed process's coroutines are abandoned
-// where they stand.
+// Each task is a coroutine. The scheduler holds a queue of events: a message arrives, or a wait ends.
+// An event resumes one coroutine until it blocks again. The seed decides how long messages and storage
+// operations take, and the order of waits that end together. When a process is killed, its coroutines
+// never run again.
 //
-// What a killed process wrote, stays; what a power loss would leave of it, storage knows:
-// see package filesystem. Faults of storage come with the storage that processes are
-// given: see [World.Mount].
+// The writes of a killed process stay on storage. Package filesystem models what a power loss leaves
+// of them. Faults of storage come with the storage that [World.Mount] gives to processes.
 //
 // Start with [World].
 package simulation
@@ -25,7 +22,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// How long things take, in virtual time: at least the first, less than the second.
+// Latencies in virtual time: at least the first bound, less than the second.
 var (
 	remoteLatency  = [2]time.Duration{50 * time.Microsecond, 500 * time.Microsecond}
 	localLatency   = [2]time.Duration{time.Microsecond, 20 * time.Microsecond}
@@ -33,31 +30,30 @@ var (
 	storeLatency   = [2]time.Duration{200 * time.Microsecond, 2 * time.Millisecond}
 )
 
-// World is a set of simulated processes, their network, their shared storage and
-// their clock. It is not safe for concurrent use.
+// World is a set of simulated processes with their network, their shared storage and their clocks. It
+// is not safe for concurrent use.
 type World struct {
 	now       time.Duration
 	rand      *rand.Rand
 	mount     func(process string, wait func(time.Duration)) filesystem.FileSystem
 	log       func(time.Duration, environment.Address, environment.Record)
 	queue     queue
-	events    uint64 // ever scheduled
+	events    uint64 // number of events scheduled so far
 	tasks     map[environment.Address]*task
-	processes map[string][]*task // in the order spawned
+	processes map[string][]*task // in the order in which they were spawned
 
-	running *task // whose coroutine runs now
+	running *task // the task that runs now
 
-	clocks  map[string]clock // of processes whose clock is not the world's
+	clocks  map[string]clock // of processes whose clock is wrong
 	network network
 
-	watchers    map[string][]environment.Address // of a process, in the order in which they asked
-	paused      map[string][]event               // what waits for a process that stands still
-	store       *store                           // nil if there is none
-	loseAnswers int                              // to writes to the store
+	watchers    map[string][]environment.Address // by process, in the order in which they asked
+	paused      map[string][]event               // by paused process: events that wait for it
+	store       *store                           // nil without a highly available store
+	loseAnswers int                              // number of next writes to the store whose answers are lost
 }
 
-// New returns a world without processes. The log receives what tasks log, at the
-// moment they do.
+// New returns a world without processes. It calls log for each record that a task logs.
 func New(seed uint64, files filesystem.FileSystem, log func(time.Duration, environment.Address, environment.Record)) *World {
 	return &World{
 		rand:      rand.New(rand.NewPCG(seed, 0x5eed)),
@@ -72,8 +68,8 @@ func New(seed uint64, files filesystem.FileSystem, log func(time.Duration, envir
 	}
 }
 
-// Successor returns a world without processes in which time, and the highly available
-// store, go on where this one's are. It stays as it is, and may go on, too.
+// Successor returns a world without processes. Its time and its highly available store continue from
+// the current state of this world. This world does not change and may continue too.
 func (w *World) Successor(seed uint64, files filesystem.FileSystem, log func(time.Duration, environment.Address, environment.Record)) *World {
 	next := New(seed, files, log)
 	next.now = w.now
@@ -83,40 +79,40 @@ func (w *World) Successor(seed uint64, files filesystem.FileSystem, log func(tim
 	return next
 }
 
-// Mount gives each process that is started from now on a storage of its own making; an
-// operation may be made to wait. An operation of a process that is killed by what stands
-// before its storage never returns.
+// Mount sets the function that makes the storage of each process that starts from now on. The storage
+// may call wait to delay an operation. If an operation of the storage kills its own process, the
+// operation never returns.
 func (w *World) Mount(mount func(process string, wait func(time.Duration)) filesystem.FileSystem) {
 	w.mount = mount
 }
 
-// AddStore gives the world a highly available store. The answer to one write in so many
-// is lost, by chance, whether or not that was done; 0: to none.
+// AddStore adds a highly available store. On average the answer to one of loseOneIn writes is lost. The
+// write itself may be done or not. If loseOneIn is 0, no answer is lost.
 func (w *World) AddStore(loseOneIn int) { w.store = &store{loseOneIn: loseOneIn} }
 
-// LoseAnswers has the answers to the next n writes to the store lost, whether or not
-// those were done.
+// LoseAnswers loses the answers to the next n writes to the store. The writes themselves may be done
+// or not.
 func (w *World) LoseAnswers(n int) { w.loseAnswers = n }
 
-// Now is the virtual time since the world began.
+// Now returns the virtual time since the world began.
 func (w *World) Now() time.Duration { return w.now }
 
-// Start starts a process whose first task has the process's name.
+// Start starts a process. Its first task has the name of the process.
 func (w *World) Start(process string, main func(environment.Environment)) {
 	w.spawn(environment.Address{Process: process, Task: process}, main)
 }
 
-// StartTask starts a process whose first task has a name of its own.
+// StartTask starts a process. The address names its first task.
 func (w *World) StartTask(address environment.Address, main func(environment.Environment)) {
 	w.spawn(address, main)
 }
 
-// Kill ends a process at once: its tasks run no further, messages to it are lost,
-// and its unfinished storage operations never happen.
+// Kill ends a process at once. Its tasks never run again, messages to it are lost, and its unfinished
+// storage operations never happen.
 func (w *World) Kill(process string) {
 	for _, t := range w.processes[process] {
 		delete(w.tasks, t.address)
-		if t == w.running { // by an operation of its own, which unwinds it
+		if t == w.running { // one of its own operations kills it and then unwinds it
 			t.killed = true
 			continue
 		}
@@ -129,7 +125,7 @@ func (w *World) Kill(process string) {
 	w.unreachable(process)
 }
 
-// unreachable tells those who watched a process that it is gone.
+// unreachable tells the tasks that watch a process that it is gone.
 func (w *World) unreachable(process string) {
 	for _, watcher := range w.watchers[process] {
 		w.send(environment.Address{Process: process}, watcher, environment.Unreachable{Process: process})
@@ -137,14 +133,14 @@ func (w *World) unreachable(process string) {
 	delete(w.watchers, process)
 }
 
-// Pause makes a process stand still, as SIGSTOP does: what happens to it waits.
+// Pause makes a process stand still, as SIGSTOP does. Its events wait.
 func (w *World) Pause(process string) {
 	if w.processes[process] != nil && w.paused[process] == nil {
 		w.paused[process] = []event{}
 	}
 }
 
-// Resume makes a process go on. It does not know that time has passed until it looks.
+// Resume lets a paused process continue. It notices the lost time only when it reads its clock.
 func (w *World) Resume(process string) {
 	for _, e := range w.paused[process] {
 		e.at = w.now
@@ -153,8 +149,7 @@ func (w *World) Resume(process string) {
 	delete(w.paused, process)
 }
 
-// Step runs the next event. It returns false if there is none: nothing will ever
-// happen again.
+// Step runs the next event. It returns false if there is none. Then nothing ever happens again.
 func (w *World) Step() bool {
 	if len(w.queue.heap) == 0 {
 		return false
@@ -167,7 +162,7 @@ func (w *World) Step() bool {
 	}
 	receiver := w.tasks[next.to]
 	if receiver == nil || (next.envelope == nil && receiver.wait != next.wait) {
-		return true // killed, returned, or woken by something else before
+		return true // it was killed, has returned, or does not wait for this any more
 	}
 	if next.envelope != nil {
 		receiver.inbox = append(receiver.inbox, *next.envelope)
@@ -212,7 +207,7 @@ func (w *World) send(from, to environment.Address, message environment.Message) 
 	} else if w.network.holds(from, to, message) {
 		return
 	}
-	// In order between two tasks, as on one connection.
+	// Messages between two tasks arrive in order, as on one connection.
 	at := w.now + w.between(latency) + w.network.lagOf(from, to)
 	if sender := w.tasks[from]; sender != nil {
 		at = max(at, sender.arrivals[to])
@@ -232,83 +227,4 @@ func (w *World) schedule(e event) {
 
 func (w *World) between(bounds [2]time.Duration) time.Duration {
 	return bounds[0] + time.Duration(w.rand.Int64N(int64(bounds[1]-bounds[0])))
-}
-
-// event is a message that arrives at a task or, without an envelope, the end of
-// one of its waits.
-type event struct {
-	at       time.Duration
-	tie      uint32 // decides between waits that end together
-	order    uint64
-	to       environment.Address
-	envelope *environment.Envelope
-	wait     uint64
-}
-
-// queue is a heap of events. What is moved about in it is small; the events themselves
-// stay where they are until they are taken.
-type queue struct {
-	heap   []place
-	events []event
-	free   []int32 // places in events that can be used again
-}
-
-type place struct {
-	at    time.Duration
-	order uint64
-	tie   uint32
-	event int32
-}
-
-func (a place) before(b place) bool {
-	if a.at != b.at {
-		return a.at < b.at
-	}
-	if a.tie != b.tie {
-		return a.tie < b.tie
-	}
-	return a.order < b.order
-}
-
-func (q *queue) push(e event) {
-	at := int32(len(q.events))
-	if n := len(q.free); n > 0 {
-		at, q.free = q.free[n-1], q.free[:n-1]
-		q.events[at] = e
-	} else {
-		q.events = append(q.events, e)
-	}
-	q.heap = append(q.heap, place{e.at, e.order, e.tie, at})
-	for child := len(q.heap) - 1; child > 0; {
-		parent := (child - 1) / 2
-		if !q.heap[child].before(q.heap[parent]) {
-			break
-		}
-		q.heap[child], q.heap[parent] = q.heap[parent], q.heap[child]
-		child = parent
-	}
-}
-
-func (q *queue) pop() event {
-	first := q.heap[0]
-	last := len(q.heap) - 1
-	q.heap[0] = q.heap[last]
-	q.heap = q.heap[:last]
-	for parent := 0; ; {
-		least := parent
-		for child := 2*parent + 1; child <= 2*parent+2 && child < last; child++ {
-			if q.heap[child].before(q.heap[least]) {
-				least = child
-			}
-		}
-		if least == parent {
-			break
-		}
-		q.heap[least], q.heap[parent] = q.heap[parent], q.heap[least]
-		parent = least
-	}
-	taken := q.events[first.event]
-	q.events[first.event] = event{}
-	q.free = append(q.free, first.event)
-	return taken
 }

@@ -8,11 +8,11 @@ import (
 	"github.com/snapback/snapback/reference/environment"
 )
 
-// store is the highly available store of a world: values, and who leads. Nothing
-// happens to it but one operation after the other.
+// store is the highly available store of a world: its values and its leader. It is linearizable, since
+// operations happen one after the other.
 type store struct {
-	loseOneIn int          // writes, of which the answer is lost; 0: none
-	entries   []storeEntry // by key
+	loseOneIn int          // on average the answer to one of so many writes is lost; 0 means none
+	entries   []storeEntry // ordered by key
 	revision  int64
 	leader    string
 	term      int64
@@ -38,7 +38,7 @@ func (s *store) find(key string) (int, bool) {
 
 func (s *store) leads(term int64, now time.Duration) bool { return term == s.term && now < s.expires }
 
-// put does what [environment.Store] says.
+// put implements [environment.Store].Put.
 func (s *store) put(term int64, now time.Duration, key string, revision int64, value []byte) error {
 	at, found := s.find(key)
 	var current int64
@@ -63,8 +63,8 @@ func (s *store) put(term int64, now time.Duration, key string, revision int64, v
 	return nil
 }
 
-// remoteStore is the world's store as one task sees it: each operation takes time, and
-// is done at the end of that time or, if the process is killed meanwhile, never.
+// remoteStore is the world's store for one task. Each operation takes time and is done at the end of
+// that time. If the process is killed meanwhile, the operation is never done.
 type remoteStore struct{ task *task }
 
 func (r remoteStore) wait() *store {
@@ -76,8 +76,7 @@ func (r remoteStore) wait() *store {
 	return t.world.store
 }
 
-// lost says whether the answer to a write is lost: then it was done, or it was not, and
-// nobody here knows.
+// lost says whether the answer to a write is lost, and whether the write is done all the same.
 func (r remoteStore) lost() (lose, do bool) {
 	w := r.task.world
 	switch {

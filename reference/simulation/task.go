@@ -11,7 +11,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// task is one coroutine and its [environment.Environment].
+// task is a coroutine. It implements [environment.Environment].
 type task struct {
 	world   *World
 	address environment.Address
@@ -19,9 +19,9 @@ type task struct {
 	files   filesystem.FileSystem
 
 	inbox     []environment.Envelope
-	arrivals  map[environment.Address]time.Duration // of the last message to each task
+	arrivals  map[environment.Address]time.Duration // by receiver: when the last message to it arrives
 	receiving bool
-	wait      uint64 // number of the wait the task is in
+	wait      uint64 // number of the current wait
 
 	next     func() (struct{}, bool)
 	stop     func()
@@ -55,13 +55,13 @@ func (t *task) abandon() {
 }
 
 func (t *task) unwind() {
-	if cause := recover(); cause != nil && cause != errKilled { //nolint:errorlint // the very value that was thrown
+	if cause := recover(); cause != nil && cause != errKilled { //nolint:errorlint // it is this very value
 		panic(cause)
 	}
 }
 
-// block gives way to the scheduler until the wait that begins here ends, or a
-// message comes if the task is receiving.
+// block returns to the scheduler until d has passed. If the task is receiving, a message also ends the
+// wait.
 func (t *task) block(d time.Duration) {
 	t.refuseIfKilled()
 	t.wait++
@@ -71,10 +71,10 @@ func (t *task) block(d time.Duration) {
 	if !t.yield(struct{}{}) {
 		panic(errKilled)
 	}
-	t.wait++ // whatever else was to end this wait comes too late
+	t.wait++ // later events for the old wait are ignored
 }
 
-// refuseIfKilled keeps deferred engine code from acting after its process's death.
+// refuseIfKilled stops deferred engine code from acting after its process was killed.
 func (t *task) refuseIfKilled() {
 	if t.killed {
 		panic(errKilled)

@@ -11,23 +11,22 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// List is operator state: elements that are spread over the subtasks anew when the
-// parallelism changes, or that all of them get.
+// List is a list of operator state. When the parallelism changes, its elements are distributed again
+// over the subtasks, or each subtask gets all of them, as the mode says.
 type List struct {
 	name     string
 	mode     metadata.Mode
 	elements [][]byte
 }
 
-// savedList is a list in a checkpoint.
+// savedList is a list in a snapshot or a checkpoint.
 type savedList struct {
 	name     string
 	mode     metadata.Mode
 	elements [][]byte
 }
 
-// List returns the list with a name, with the elements that were restored. It is asked
-// for once.
+// List returns the list with a name and its restored elements. Call it once for each name.
 func (s *Subtask) List(name string, mode metadata.Mode) *List {
 	list := &List{name: name, mode: mode, elements: s.saved[name].elements}
 	delete(s.saved, name)
@@ -35,14 +34,14 @@ func (s *Subtask) List(name string, mode metadata.Mode) *List {
 	return list
 }
 
-// Elements returns what is in the list.
+// Elements returns the elements of the list.
 func (l *List) Elements() [][]byte { return l.elements }
 
-// Set replaces what is in the list. The elements belong to it from now on.
+// Set replaces the elements of the list. The caller must not change them any more.
 func (l *List) Set(elements [][]byte) { l.elements = elements }
 
-// writeLists writes all lists into one stream. Each element is preceded by its length,
-// so that it can be read whichever others are.
+// writeLists writes all lists to one stream. The length of each element stands before it, so that each
+// element can be read alone.
 func writeLists(w writer, lists []savedList) (*metadata.OperatorList, error) {
 	handle := &metadata.OperatorList{}
 	var written int64

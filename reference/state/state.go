@@ -1,13 +1,13 @@
-// Package state is the state of one subtask: keyed state in key groups, with timers,
-// and lists of operator state; how it is taken for a checkpoint and brought back.
+// Package state holds the state of one subtask: keyed state in key groups, timers, and lists of
+// operator state. It takes snapshots of the state for checkpoints, and restores it.
 //
-// A snapshot has two parts. [Subtask.Snapshot] is the synchronous one: it notes what
-// the state is, between two records. [Snapshot.Write] is the asynchronous one: it
-// writes that down while records go on. Keyed state is written whole, or as what
-// changed since the last checkpoint that is known to be complete: in sorted files that
-// checkpoints share, or as a log.
+// A snapshot has two parts. [Subtask.Snapshot] is the synchronous part. It runs between two records and
+// notes what the state is. [Snapshot.Write] is the asynchronous part. It writes this state while the
+// subtask processes more records. Keyed state is written as a whole, or only the changes since the
+// newest checkpoint that is known to be complete. The changes go to sorted files that checkpoints
+// share, or to a log.
 //
-// It does not know what a barrier is, nor who decides that a checkpoint is complete.
+// This package knows nothing of barriers, and does not decide when a checkpoint is complete.
 //
 // Start with [Subtask].
 package state
@@ -25,53 +25,52 @@ type Backend string
 
 // The backends.
 const (
-	Full        Backend = "full"        // all of it, for each checkpoint
-	Incremental Backend = "incremental" // what changed, in sorted files that checkpoints share
-	Changelog   Backend = "changelog"   // what changed, as a log on top of all of it at some time
+	Full        Backend = "full"        // each checkpoint contains all keyed state
+	Incremental Backend = "incremental" // changes go to sorted files that checkpoints share
+	Changelog   Backend = "changelog"   // changes go to a log on top of an older, complete copy of the state
 )
 
-// Backends lists them; the first is the default.
+// Backends lists the backends. The first is the default.
 func Backends() []Backend { return []Backend{Full, Incremental, Changelog} }
 
-// Kind says what a snapshot is for.
+// Kind is the purpose of a snapshot.
 type Kind int
 
 // The kinds.
 const (
 	Checkpoint Kind = iota // may refer to files of earlier checkpoints
-	Savepoint              // refers to no file but its own, and nobody else does
+	Savepoint              // refers only to its own files, and no checkpoint refers to them
 )
 
-// Restore is what a subtask is restored from: the parts of a checkpoint's state that
-// are now its own.
+// Restore holds the parts of a checkpoint's state from which a subtask is restored.
 type Restore struct {
-	Restored bool   // else it is a fresh start
+	Restored bool   // false if there is no checkpoint
 	Location string // of the checkpoint
 	Operator []metadata.OperatorHandle
 	Keyed    []metadata.KeyedHandle
-	Exact    bool // the keyed state is this very subtask's, and its files may be referred to
+	Exact    bool // the keyed state belonged to exactly this subtask, and new checkpoints may refer to its files
 	InFlight []InFlight
 }
 
-// InFlight is what was on its way to a subtask when the checkpoint was taken.
+// InFlight holds records that were on their way to a subtask when the checkpoint was taken.
 type InFlight struct {
-	Edge   int // the input it came on
+	Edge   int // number of the input edge
 	Stream metadata.Stream
 	Offset int64 // in the stream, bytes
 	Size   int64 // bytes
 }
 
-// Subtask is the state of one subtask. It belongs to that subtask alone.
+// Subtask is the state of one subtask. Only this subtask uses it.
 type Subtask struct {
-	Keyed *Keyed // nil if the operator has none
+	Keyed *Keyed // nil if the operator has no keyed state
 	lists []*List
-	saved map[string]savedList // restored, and not asked for yet
+	saved map[string]savedList // restored lists for which the operator has not asked yet
 }
 
-// New returns the empty state of a subtask; keyed may be nil.
+// New returns the empty state of a subtask. Keyed may be nil.
 func New(keyed *Keyed) *Subtask { return &Subtask{Keyed: keyed, saved: map[string]savedList{}} }
 
-// Restore brings back what a checkpoint holds. It comes before the operator is opened.
+// Restore restores the state from a checkpoint. Call it before the operator is opened.
 func (s *Subtask) Restore(files filesystem.FileSystem, from Restore) error {
 	for _, handle := range from.Operator {
 		if err := s.restoreLists(files, from.Location, handle); err != nil {
@@ -87,7 +86,7 @@ func (s *Subtask) Restore(files filesystem.FileSystem, from Restore) error {
 	return nil
 }
 
-// Unclaimed names a list that was restored and that the operator did not ask for.
+// Unclaimed returns the name of a restored list for which the operator has not asked.
 func (s *Subtask) Unclaimed() (name string, found bool) {
 	for name := range s.saved {
 		return name, true
@@ -95,19 +94,18 @@ func (s *Subtask) Unclaimed() (name string, found bool) {
 	return "", false
 }
 
-// Snapshot is the state at a barrier, to be written.
+// Snapshot is the state of a subtask at a barrier. It is not written yet.
 type Snapshot struct {
 	lists []savedList
 	keyed keyedSnapshot // nil if there is no keyed state
 }
 
-// keyedSnapshot writes keyed state. It is used by another task than the state itself.
+// keyedSnapshot writes keyed state. It does not run in the task that changes the state.
 type keyedSnapshot interface {
 	write(w writer) (metadata.KeyedHandle, error)
 }
 
-// Snapshot notes the state as of now. It is quick: nothing is written or copied but
-// references.
+// Snapshot takes a snapshot of the state. It is fast, since it copies only references.
 func (s *Subtask) Snapshot(checkpoint int64, kind Kind) *Snapshot {
 	taken := &Snapshot{}
 	for _, list := range s.lists {
@@ -119,14 +117,14 @@ func (s *Subtask) Snapshot(checkpoint int64, kind Kind) *Snapshot {
 	return taken
 }
 
-// writer is where a snapshot goes.
+// writer writes the pieces of a snapshot to a target.
 type writer struct {
 	files  filesystem.FileSystem
 	target checkpoints.Target
 	newID  func() string
 }
 
-// stream begins a piece of state, and ends it with what body wrote.
+// stream writes one piece of state, which body produces.
 func (w writer) stream(scope checkpoints.Scope, body func(*checkpoints.StateStream) error) (metadata.Stream, error) {
 	stream := w.target.Create(w.files, scope, w.newID)
 	defer stream.Abort()
@@ -136,11 +134,11 @@ func (w writer) stream(scope checkpoints.Scope, body func(*checkpoints.StateStre
 	return stream.Close()
 }
 
-// Write writes the state to the target and returns the handles that say where it is.
-// When it returns without an error the bytes are durable.
+// Write writes the state to the target and returns its handles. The bytes are durable when it returns
+// without an error.
 //
-// A crash on the way leaves files, or parts of them, that nothing refers to; they go
-// when the checkpoint is abandoned.
+// A crash meanwhile leaves files to which nothing refers. They are deleted when the checkpoint is
+// aborted.
 func (s *Snapshot) Write(files filesystem.FileSystem, target checkpoints.Target, newID func() string) (metadata.Subtask, error) {
 	w := writer{files, target, newID}
 	var handles metadata.Subtask
@@ -159,17 +157,18 @@ func (s *Snapshot) Write(files filesystem.FileSystem, target checkpoints.Target,
 	return handles, nil
 }
 
-// Written notes what became of a snapshot. Only what is written can be gone on with.
+// Written notes the handles of a written snapshot. Later snapshots may refer to its files if its
+// checkpoint becomes complete.
 func (s *Subtask) Written(checkpoint int64, handles metadata.Subtask) {
 	if s.Keyed != nil && handles.ManagedKeyed != nil {
 		s.Keyed.changes.written(checkpoint, handles.ManagedKeyed)
 	}
 }
 
-// Completed notes that a checkpoint is complete: what it holds, later ones need not
-// write again.
+// Completed notes that a checkpoint is complete. Later checkpoints need not write its changes again.
 //
-// FLINK-25395: until then they do. A checkpoint that was given up takes its files away.
+// FLINK-25395: before that they must write them again, since the files of an aborted checkpoint are
+// deleted.
 func (s *Subtask) Completed(checkpoint int64) {
 	if s.Keyed != nil {
 		s.Keyed.changes.completed(checkpoint)

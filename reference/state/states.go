@@ -15,7 +15,7 @@ type Value struct {
 // Value returns the value state with a name.
 func (k *Keyed) Value(name string) Value { return Value{k, name} }
 
-// Get returns the current key's value; nil if there is none.
+// Get returns the current key's value, or nil if there is none.
 func (v Value) Get() []byte {
 	if c := v.keyed.cell(v.name); c != nil {
 		return c.value
@@ -23,26 +23,25 @@ func (v Value) Get() []byte {
 	return nil
 }
 
-// Set replaces the current key's value, which then is the state's: nobody may change
-// its bytes.
+// Set replaces the current key's value. The caller must not change its bytes any more.
 func (v Value) Set(value []byte) {
 	v.keyed.cellToChange(v.name).value = value
 	v.keyed.changed(v.name, "", value)
 }
 
-// Clear removes the current key's value.
+// Clear deletes the current key's value.
 func (v Value) Clear() {
 	delete(v.keyed.cells[v.keyed.group-v.keyed.first], cellKey{v.keyed.key, v.name})
 	v.keyed.changed(v.name, "", nil)
 }
 
-// Numbers is a value that is a fixed number of integers.
+// Numbers is a value that consists of a fixed number of integers.
 type Numbers struct {
 	value Value
 	n     int
 }
 
-// Numbers returns the state with a name that is n integers; at first they are 0.
+// Numbers returns the state with a name that consists of n integers. At first they are 0.
 func (k *Keyed) Numbers(name string, n int) Numbers { return Numbers{k.Value(name), n} }
 
 // Get returns the current key's integers.
@@ -60,21 +59,20 @@ func EncodeNumbers(numbers ...int64) []byte {
 	return data
 }
 
-// DecodeNumbers is the inverse of [EncodeNumbers], for n integers; without a value they
-// are 0.
+// DecodeNumbers is the inverse of [EncodeNumbers] for n integers. Without data they are 0.
 func DecodeNumbers(data []byte, n int) []int64 {
 	numbers := make([]int64, n)
 	for i := range numbers {
 		var size int
 		if numbers[i], size = binary.Varint(data); size <= 0 {
-			break // none yet
+			break // there is no value
 		}
 		data = data[size:]
 	}
 	return numbers
 }
 
-// Reducing is a number of each key into which others are folded.
+// Reducing is a number of each key. Other numbers are folded into it.
 type Reducing struct {
 	numbers Numbers
 	fold    func(a, b int64) int64
@@ -102,7 +100,7 @@ func (k *Keyed) List(name string) KeyedList { return KeyedList{k.Value(name)} }
 
 // Add appends to the current key's list.
 func (l KeyedList) Add(element []byte) {
-	data := slices.Clone(l.value.Get()) // what a snapshot holds on to does not change
+	data := slices.Clone(l.value.Get()) // a snapshot may refer to the old bytes
 	data = binary.AppendUvarint(data, uint64(len(element)))
 	l.value.Set(append(data, element...))
 }
@@ -122,7 +120,7 @@ func (l KeyedList) All() [][]byte {
 // Clear empties the current key's list.
 func (l KeyedList) Clear() { l.value.Clear() }
 
-// Map is a named map of each key, from numbers to bytes.
+// Map is a named map of each key. It maps numbers to bytes.
 type Map struct {
 	keyed *Keyed
 	name  string
@@ -131,7 +129,7 @@ type Map struct {
 // Map returns the map state with a name.
 func (k *Keyed) Map(name string) Map { return Map{k, name} }
 
-// memberKey keeps the order of the numbers.
+// memberKey encodes a number so that the order of the keys is the order of the numbers.
 func memberKey(n int64) string {
 	return string(binary.BigEndian.AppendUint64(nil, uint64(n)^1<<63))
 }
@@ -140,7 +138,7 @@ func memberNumber(member string) int64 {
 	return int64(binary.BigEndian.Uint64([]byte(member)) ^ 1<<63)
 }
 
-// Get returns a member of the current key's map; nil if there is none.
+// Get returns a member of the current key's map, or nil if there is none.
 func (m Map) Get(n int64) []byte {
 	if c := m.keyed.cell(m.name); c != nil {
 		return c.members[memberKey(n)]
@@ -159,7 +157,7 @@ func (m Map) Put(n int64, value []byte) {
 	m.keyed.changed(m.name, member, value)
 }
 
-// Remove takes a member out of the current key's map.
+// Remove deletes a member of the current key's map.
 func (m Map) Remove(n int64) {
 	c := m.keyed.cell(m.name)
 	if c == nil {

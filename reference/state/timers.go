@@ -5,11 +5,10 @@ import (
 	"slices"
 )
 
-// timersName is the map of each key's timers. No state of an operator has this name.
+// timersName is the name of the map that holds the timers of a key. No operator may use the name.
 const timersName = "timers"
 
-// timers are the event times at which keys asked to be called. They are keyed state
-// like any other; this is their index by time.
+// timers is the index of all timers by event time. The timers themselves are keyed state.
 type timers struct{ order []timer }
 
 type timer struct {
@@ -22,10 +21,10 @@ func (a timer) compare(b timer) int {
 	return cmp.Or(cmp.Compare(a.time, b.time), cmp.Compare(a.group, b.group), cmp.Compare(a.key, b.key))
 }
 
-// present is the value of a timer; it has none of interest.
+// present is the value of every timer in its map. Only the key matters.
 var present = []byte{1}
 
-// RegisterTimer asks for the current key to be called at an event time.
+// RegisterTimer registers a timer of the current key for an event time.
 func (k *Keyed) RegisterTimer(time int64) {
 	wanted := timer{time, k.key, k.group}
 	at, found := slices.BinarySearchFunc(k.timers.order, wanted, timer.compare)
@@ -36,8 +35,7 @@ func (k *Keyed) RegisterTimer(time int64) {
 	k.Map(timersName).Put(time, present)
 }
 
-// NextTimer takes the earliest timer that is due at the watermark, and makes its key
-// the current one.
+// NextTimer removes the earliest timer that is due at the watermark, and makes its key the current key.
 func (k *Keyed) NextTimer(watermark int64) (time int64, due bool) {
 	if len(k.timers.order) == 0 || k.timers.order[0].time > watermark {
 		return 0, false
@@ -49,7 +47,7 @@ func (k *Keyed) NextTimer(watermark int64) (time int64, due bool) {
 	return first.time, true
 }
 
-// restore makes the index anew.
+// restore builds the index from the restored state.
 func (t *timers) restore(k *Keyed) {
 	t.order = nil
 	for i, group := range k.cells {

@@ -10,48 +10,49 @@ import (
 	"github.com/snapback/snapback/reference/protocol"
 )
 
-// Records that may be under way on a channel, and how many are consumed before their
-// credit is given back.
+// Flow control of a channel.
 const (
-	creditMax    = 32
-	creditReturn = creditMax / 2
+	creditMax    = 32            // records that may be under way
+	creditReturn = creditMax / 2 // records that are consumed before their credit is returned
 )
 
-// gate is the receiving end of all channels of a subtask. It knows one checkpoint at a
-// time: the one whose barrier has come on some channels and not yet on all.
+// gate is the receiving end of all channels of a subtask. It handles one checkpoint at a time, from
+// the first barrier until the barrier has arrived on every channel.
 //
-// Aligned, what follows the barrier on one channel waits until it has come on all.
-// Overtaking, nothing waits: what was before the barrier, and has not been processed,
-// becomes part of the checkpoint.
+// With an aligned barrier, the records behind the barrier on one channel wait until the barrier has
+// arrived on all channels. With an overtaking barrier nothing waits. The unprocessed records before
+// the barrier become part of the checkpoint.
 type gate struct {
 	channels    []channel
-	atLeastOnce bool // nothing waits, and nothing is kept
+	atLeastOnce bool // records behind a barrier do not wait
 	arrivals    uint64
-	last        int64 // newest checkpoint that was taken or given up: older barriers are stale
+	last        int64 // newest checkpoint that was taken or aborted; barriers up to this one are stale
 	aligning    *alignment
 }
 
+// channel is a channel from one subtask upstream.
 type channel struct {
 	edge      int
 	from      environment.Address
 	received  uint64
-	consumed  int // records since credit was last returned
+	consumed  int // records since credit was returned last
 	queue     []queued
-	arrived   bool // the barrier has
+	arrived   bool // the barrier has arrived
 	ended     bool
 	watermark int64
 }
 
+// queued is an element that is not processed yet.
 type queued struct {
 	element protocol.Element
 	arrival uint64
 }
 
-// alignment is a checkpoint whose barrier has come on some channels.
+// alignment is a checkpoint whose barrier has arrived on some channels.
 type alignment struct {
 	barrier   protocol.Barrier
 	since     time.Duration
-	overtaken bool                // the barrier went on, and late channels are recorded
+	overtaken bool                // the barrier was sent on, and records on late channels are captured
 	inFlight  [][]dataflow.Record // by channel
 }
 
@@ -63,7 +64,7 @@ func newGate(inputs []protocol.Input, atLeastOnce bool) *gate {
 	return g
 }
 
-// push takes an element from upstream.
+// push queues an element from upstream.
 func (g *gate) push(now time.Duration, from environment.Address, data protocol.Data) error {
 	if data.Channel < 0 || data.Channel >= len(g.channels) {
 		return fmt.Errorf("got an element on channel %d of %d", data.Channel, len(g.channels))
@@ -84,8 +85,8 @@ func (g *gate) push(now time.Duration, from environment.Address, data protocol.D
 	return nil
 }
 
-// announce notes a barrier as it comes in, and says whether it has to wait in its
-// channel's queue.
+// announce notes a barrier when it is received. It says whether the barrier must wait in the queue of
+// its channel.
 func (g *gate) announce(now time.Duration, in *channel, barrier protocol.Barrier) bool {
 	if barrier.Checkpoint <= g.last && (g.aligning == nil || barrier.Checkpoint != g.aligning.barrier.Checkpoint) {
 		return false // stale
@@ -98,13 +99,13 @@ func (g *gate) announce(now time.Duration, in *channel, barrier protocol.Barrier
 		return false
 	}
 	if barrier.Unaligned && barrier.Checkpoint == g.aligning.barrier.Checkpoint {
-		g.aligning.barrier.Unaligned = true // upstream had waited long enough
+		g.aligning.barrier.Unaligned = true // the alignment has timed out upstream
 	}
 	return true
 }
 
-// next takes the element that came first among those that need not wait. A barrier is
-// never returned: it is noted.
+// next takes the oldest element that does not have to wait. It never returns a barrier, but notes its
+// arrival.
 func (g *gate) next(now time.Duration) (element protocol.Element, from int, ok bool) {
 	for {
 		from = -1
@@ -128,30 +129,30 @@ func (g *gate) next(now time.Duration) (element protocol.Element, from int, ok b
 		}
 		g.arrive(now, in, *element.Barrier)
 		if g.aligned() {
-			return protocol.Element{}, 0, false // the checkpoint comes before the next record
+			return protocol.Element{}, 0, false // the checkpoint must be taken before the next record
 		}
 	}
 }
 
+// waits says whether the elements of a channel wait for the barrier on other channels.
 func (g *gate) waits(in *channel) bool {
 	return in.arrived && !g.atLeastOnce && g.aligning != nil && !g.aligning.overtaken
 }
 
-// arrive notes that a barrier has come to the head of its channel.
+// arrive notes that a barrier has reached the head of its channel.
 func (g *gate) arrive(now time.Duration, in *channel, barrier protocol.Barrier) {
 	if barrier.Checkpoint <= g.last {
 		return // stale
 	}
 	if g.aligning == nil || barrier.Checkpoint > g.aligning.barrier.Checkpoint {
-		// Of the earlier one no more comes: it was given up, and we have not heard yet.
+		// The earlier checkpoint was aborted. The message that says so has not arrived yet.
 		g.reset()
 		g.aligning = &alignment{barrier: barrier, since: now}
 	}
 	in.arrived = barrier.Checkpoint == g.aligning.barrier.Checkpoint
 }
 
-// aligned says whether the barrier has come on every channel that may still bring
-// records.
+// aligned says whether the barrier has arrived on every channel that has not ended.
 func (g *gate) aligned() bool {
 	if g.aligning == nil {
 		return false
@@ -166,7 +167,7 @@ func (g *gate) aligned() bool {
 	return arrived || g.aligning.overtaken
 }
 
-// overtakes says whether the barrier that waits is to overtake records by now.
+// overtakes says whether the waiting barrier must overtake records now.
 func (g *gate) overtakes(now time.Duration) bool {
 	a := g.aligning
 	if a == nil || a.overtaken {
@@ -175,8 +176,8 @@ func (g *gate) overtakes(now time.Duration) bool {
 	return a.barrier.Unaligned || (a.barrier.AlignmentTimeout > 0 && now >= a.since+a.barrier.AlignmentTimeout)
 }
 
-// overtake lets the barrier pass everything that waits before it. The records before
-// it are recorded, and those still to come.
+// overtake lets the barrier overtake all waiting records. It captures the records before the barrier.
+// push captures those that arrive later.
 func (g *gate) overtake() {
 	a := g.aligning
 	a.overtaken, a.barrier.Unaligned = true, true
@@ -184,7 +185,7 @@ func (g *gate) overtake() {
 	for i := range g.channels {
 		in := &g.channels[i]
 		if in.arrived {
-			continue // what waits came after the barrier
+			continue // its waiting records are behind the barrier
 		}
 		for at, q := range in.queue {
 			if q.element.Barrier != nil && q.element.Barrier.Checkpoint == a.barrier.Checkpoint {
@@ -200,13 +201,13 @@ func (g *gate) overtake() {
 	g.last = a.barrier.Checkpoint
 }
 
-// done ends the alignment: the checkpoint was taken.
+// done ends the alignment when the checkpoint is taken.
 func (g *gate) done() {
 	g.last = g.aligning.barrier.Checkpoint
 	g.reset()
 }
 
-// abort forgets a checkpoint that was given up. What waited for its barrier goes on.
+// abort ends the alignment of an aborted checkpoint. Records that waited for its barrier continue.
 func (g *gate) abort(checkpoint int64) {
 	if g.aligning != nil && g.aligning.barrier.Checkpoint == checkpoint {
 		g.reset()
@@ -221,7 +222,7 @@ func (g *gate) reset() {
 	}
 }
 
-// ended says whether no channel brings records any more.
+// ended says whether all channels have ended.
 func (g *gate) ended() bool {
 	for i := range g.channels {
 		if !g.channels[i].ended {
@@ -231,7 +232,7 @@ func (g *gate) ended() bool {
 	return true
 }
 
-// watermark is the earliest of all channels.
+// watermark returns the earliest watermark of all channels that have not ended.
 func (g *gate) watermark() int64 {
 	earliest := int64(math.MaxInt64)
 	for i := range g.channels {
@@ -242,7 +243,8 @@ func (g *gate) watermark() int64 {
 	return earliest
 }
 
-// consume gives a record's credit back to its sender, several at a time.
+// consume notes that a record is processed. It returns credit to the sender, for several records at a
+// time.
 func (g *gate) consume(env environment.Environment, number int) {
 	in := &g.channels[number]
 	if in.consumed++; in.consumed < creditReturn {

@@ -6,7 +6,7 @@ import (
 	"github.com/snapback/snapback/reference/protocol"
 )
 
-// output is the sending end of an edge: a channel to each subtask downstream.
+// output is the sending end of an edge. It has a channel to each subtask downstream.
 type output struct {
 	env          environment.Environment
 	partitioning dataflow.Partitioning
@@ -14,11 +14,11 @@ type output struct {
 	channels     []outChannel
 }
 
-// outChannel holds back what there is no credit for, in order. To add to it never
-// waits: a subtask takes no more records in while something is held back.
+// outChannel is a channel to one subtask downstream. It holds elements back while there is no credit.
+// An element can always be added, but a subtask consumes nothing while an output holds elements back.
 type outChannel struct {
 	to     environment.Address
-	number int // at the receiver
+	number int // of the channel among the receiver's inputs
 	sent   uint64
 	credit int
 	held   []protocol.Element
@@ -32,18 +32,18 @@ func newOutput(env environment.Environment, o protocol.Output, groups int) *outp
 	return made
 }
 
-// emit sends a record to the subtask downstream that it belongs to.
+// emit sends a record to the subtasks downstream that the partitioning selects.
 func (o *output) emit(record dataflow.Record) {
 	element := protocol.Element{Record: record}
 	switch o.partitioning {
 	case dataflow.ByKey:
 		o.put(&o.channels[dataflow.SubtaskOf(record.Key, len(o.channels), o.groups)], element)
-	default: // one channel only, or all of them
+	default: // forward has only one channel; broadcast uses all
 		o.all(element)
 	}
 }
 
-// all sends an element on every channel, in its turn.
+// all sends an element on every channel, behind the elements that are held back.
 func (o *output) all(element protocol.Element) {
 	for i := range o.channels {
 		o.put(&o.channels[i], element)
@@ -55,7 +55,7 @@ func (o *output) put(c *outChannel, element protocol.Element) {
 	o.flush(c)
 }
 
-// flush sends what is held back, as far as there is credit; only records need it.
+// flush sends elements that are held back, as far as there is credit. Only records need credit.
 func (o *output) flush(c *outChannel) {
 	for len(c.held) > 0 {
 		first := c.held[0]
@@ -76,8 +76,8 @@ func (o *output) send(c *outChannel, element protocol.Element) {
 	o.env.Send(c.to, protocol.Data{Channel: c.number, Number: c.sent, Element: element})
 }
 
-// overtake sends a barrier ahead of everything that is held back, and returns the
-// records among that, by channel. On an edge that is not by key it takes its turn.
+// overtake sends a barrier before the elements that are held back, and returns the records among them,
+// by channel. On an edge that is not by key the barrier overtakes nothing.
 func (o *output) overtake(barrier protocol.Barrier) [][]dataflow.Record {
 	if o.partitioning != dataflow.ByKey {
 		o.all(protocol.Element{Barrier: &barrier})
@@ -96,7 +96,7 @@ func (o *output) overtake(barrier protocol.Barrier) [][]dataflow.Record {
 	return overtaken
 }
 
-// room says whether nothing is held back.
+// room says whether no element is held back.
 func (o *output) room() bool {
 	for i := range o.channels {
 		if len(o.channels[i].held) > 0 {
@@ -106,7 +106,7 @@ func (o *output) room() bool {
 	return true
 }
 
-// credited notes that the receiver has room, if this edge has a channel to it.
+// credited adds credit for a receiver. It returns false if this edge has no channel to the receiver.
 func (o *output) credited(from environment.Address, records int) bool {
 	for i := range o.channels {
 		if c := &o.channels[i]; c.to == from {

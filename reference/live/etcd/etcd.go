@@ -1,8 +1,8 @@
-// Package etcd is the highly available store on etcd: a real cluster's endpoints, or a
-// server of one member in this process where there is none.
+// Package etcd implements the highly available store on etcd. It connects to an etcd cluster, or starts
+// an etcd server with one member in this process.
 //
-// A leader holds a key with a lease; its term is the revision at which that key was
-// made. Every write is a transaction that asks whether the key is still that one.
+// A leader holds a key with a lease. Its term is the revision at which the key was created. Every write
+// is a transaction that first checks that this key still exists.
 //
 // Start with [Connect] and [Serve].
 package etcd
@@ -24,27 +24,26 @@ import (
 	"github.com/snapback/snapback/reference/environment"
 )
 
-// Bounds on what is waited for.
+// Timeouts.
 const (
 	dialTimeout    = 5 * time.Second
 	requestTimeout = time.Second
 	startTimeout   = 30 * time.Second
 )
 
-// prefix begins all keys, so that a cluster can be others' too.
+// prefix is the prefix of all keys, so that others can use the same cluster.
 const prefix = "/snapback/"
 
 const leaderKey = prefix + "leader"
 
-// Store is the store on an etcd cluster. It implements [environment.Store].
+// Store is a store on an etcd cluster. It implements [environment.Store].
 type Store struct {
 	client *clientv3.Client
-	leases map[int64]clientv3.LeaseID // by term; one task uses a store at a time for that
+	leases map[int64]clientv3.LeaseID // by term; only one task at a time campaigns and renews
 }
 
-// Connect returns the store on the cluster with the given endpoints, and fails if none
-// of them answers. They are reached through the proxy that the environment (ALL_PROXY)
-// names.
+// Connect returns the store on the cluster with the given endpoints. It fails if no endpoint answers.
+// It connects through the proxy that the variable ALL_PROXY names.
 func Connect(endpoints []string) (*Store, error) {
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: endpoints, DialTimeout: dialTimeout, Logger: zap.NewNop(),
@@ -59,7 +58,7 @@ func Connect(endpoints []string) (*Store, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
 	defer cancel()
 	if _, err := client.Get(ctx, leaderKey); err != nil {
-		_ = client.Close() // nothing was done with it
+		_ = client.Close() // it was not used
 		return nil, fmt.Errorf("no etcd answers at %v: %w", endpoints, err)
 	}
 	return s, nil
@@ -140,7 +139,8 @@ func (s *Store) Campaign(leader string, lease time.Duration) (int64, error) {
 		s.leases[done.Header.Revision] = granted.ID
 		return done.Header.Revision, nil
 	}
-	// If the answer was lost we may lead and not know it, until the lease ends.
+	// If the answer was lost, this process may lead without knowing it. Revoke ends that, and if
+	// Revoke fails too, the lease ends by itself.
 	_, _ = s.client.Revoke(ctx, granted.ID)
 	if err != nil {
 		return 0, err
@@ -174,8 +174,8 @@ func (s *Store) Leader() (string, error) {
 	return string(got.Kvs[0].Value), nil
 }
 
-// Serve starts a server of one member that listens at host:port, with its data in a
-// directory. It returns when it answers; Close ends it.
+// Serve starts an etcd server with one member that listens at host:port and keeps its data in a
+// directory. It returns when the server answers. Close stops the server.
 func Serve(address, dir string) (*embed.Etcd, error) {
 	config := embed.NewConfig()
 	config.Dir, config.LogLevel, config.Logger = dir, "error", "zap"
@@ -184,7 +184,7 @@ func Serve(address, dir string) (*embed.Etcd, error) {
 	if err != nil {
 		return nil, err
 	}
-	peer := url.URL{Scheme: "http", Host: "127.0.0.1:0"} // there is none
+	peer := url.URL{Scheme: "http", Host: "127.0.0.1:0"} // there are no peers
 	config.ListenClientUrls, config.AdvertiseClientUrls = []url.URL{*client}, []url.URL{*client}
 	config.ListenPeerUrls, config.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
 	config.InitialCluster = config.InitialClusterFromName(config.Name)

@@ -1,0 +1,33 @@
+package protocol
+
+import "time"
+
+// Messages of a TaskManager to the JobManager.
+type (
+	// Register offers the slots of a TaskManager. Ran lists the jobs whose subtasks ran there since
+	// it registered last.
+	Register struct {
+		Slots int
+		Ran   []string
+	}
+)
+
+// Messages of the JobManager to a TaskManager.
+type (
+	// Registered accepts the slots. If two JobManagers send it, the TaskManager listens to the one
+	// with the later term.
+	Registered struct{ Term int64 }
+
+	// Forgotten tells a TaskManager that the JobManager does not know it any more. It must register
+	// again.
+	Forgotten struct{}
+)
+
+// Heartbeat asks a TaskManager whether it is alive. The TaskManager answers with a Heartbeat.
+type Heartbeat struct{ Term int64 }
+
+// Times of the heartbeats.
+const (
+	HeartbeatInterval = 100 * time.Millisecond // between two questions
+	HeartbeatTimeout  = time.Second            // a TaskManager that is silent for longer is lost
+)

@@ -1,0 +1,54 @@
+package protocol
+
+import (
+	"time"
+
+	"github.com/snapback/snapback/reference/dataflow"
+	"github.com/snapback/snapback/reference/state"
+	"github.com/snapback/snapback/storage/checkpoints"
+	"github.com/snapback/snapback/storage/metadata"
+)
+
+// Data is an element on a channel to a subtask downstream. The elements of a channel are numbered
+// from 1, so that the receiver notices a lost one.
+type Data struct {
+	Channel int
+	Number  uint64
+	Element Element
+}
+
+// Element is a barrier, a watermark, the end of a channel or, if none of these fields is set, a
+// record.
+type Element struct {
+	Record    dataflow.Record
+	Barrier   *Barrier
+	Watermark *int64
+	End       bool // no records follow
+}
+
+// IsRecord says whether an element is a record.
+func (e Element) IsRecord() bool { return e.Barrier == nil && e.Watermark == nil && !e.End }
+
+// Barrier separates the records before a checkpoint from the records after it.
+type Barrier struct {
+	Checkpoint int64
+	Newest     int64              // id of the newest complete checkpoint when this one was triggered
+	Target     checkpoints.Target // where the state goes
+	Kind       state.Kind
+	Stop       Stop
+	Unaligned  bool // the barrier overtakes records
+	// AlignmentTimeout is the time after which an aligned barrier begins to overtake; 0 means never.
+	AlignmentTimeout time.Duration
+}
+
+// Credit permits the sender of a channel so many more records. It goes from the receiver to the
+// sender.
+type Credit struct{ Records int }
+
+// Written says that the asynchronous part of a snapshot is written. The task that wrote it sends it
+// to its own subtask.
+type Written struct {
+	Checkpoint int64
+	State      metadata.Subtask
+	Error      string
+}
