@@ -147,6 +147,10 @@ func (j *jobManager) serve(wait time.Duration) {
 }
 
 func (j *jobManager) handle(envelope environment.Envelope) {
+	if protocol.IsRequest(envelope.Message) {
+		j.handleRequest(envelope)
+		return
+	}
 	switch message := envelope.Message.(type) {
 	case protocol.Register:
 		j.register(envelope.From, message.Slots)
@@ -167,22 +171,6 @@ func (j *jobManager) handle(envelope environment.Envelope) {
 		}
 	case protocol.JobRefused:
 		delete(j.jobs, message.Job)
-	case protocol.Submit:
-		j.submit(envelope.From, message)
-	case protocol.Query:
-		j.answer(envelope.From, message.Job, func(known *runningJob) {
-			j.env.Send(envelope.From, protocol.Answer{Status: known.status.Status, Error: known.status.Error})
-		})
-	case protocol.CancelJob:
-		j.forward(envelope, message.Job)
-	case protocol.SuspendJob:
-		j.forward(envelope, message.Job)
-	case protocol.TriggerCheckpoint:
-		j.forward(envelope, message.Job)
-	case protocol.TakeSavepoint:
-		j.forward(envelope, message.Job)
-	case protocol.QueryCheckpoints:
-		j.forward(envelope, message.Job)
 	case protocol.Deposed:
 		j.deposed = true
 	case environment.Unreachable:

@@ -19,6 +19,28 @@ type runningJob struct {
 	job    job.Job
 }
 
+// handleRequest handles a client's request.
+func (j *jobManager) handleRequest(envelope environment.Envelope) {
+	switch message := envelope.Message.(type) {
+	case protocol.Submit:
+		j.submit(envelope.From, message)
+	case protocol.Query:
+		j.answer(envelope.From, message.Job, func(known *runningJob) {
+			j.env.Send(envelope.From, protocol.Answer{Status: known.status.Status, Error: known.status.Error})
+		})
+	case protocol.CancelJob:
+		j.forward(envelope, message.Job)
+	case protocol.SuspendJob:
+		j.forward(envelope, message.Job)
+	case protocol.TriggerCheckpoint:
+		j.forward(envelope, message.Job)
+	case protocol.TakeSavepoint:
+		j.forward(envelope, message.Job)
+	case protocol.QueryCheckpoints:
+		j.forward(envelope, message.Job)
+	}
+}
+
 // submit starts a job, unless it is known or another job writes its output to the same directory.
 func (j *jobManager) submit(client environment.Address, submit protocol.Submit) {
 	id := submit.Job.ID

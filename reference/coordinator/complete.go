@@ -32,19 +32,8 @@ func (c *Coordinator) complete(p *pending) error {
 		c.completeSavepoint(p, done)
 		return nil
 	}
-	old, err := c.completed.Add(done)
+	old, err := c.record(p, done)
 	if err != nil {
-		return err
-	}
-	// A crash here leaves a checkpoint that no other JobManager knows. The next leader recovers from
-	// the checkpoint before it. So nothing is deleted and no subtask is told until the journal has
-	// recorded the checkpoint. FLINK-22494: nor if it is unknown whether the journal recorded it.
-	if err := c.keep(old); err != nil {
-		c.remove(p) // another leader may have it, so Depose must not delete it
-		if errors.Is(err, environment.ErrDeposed) {
-			// The journal did not record it, and the next leader may delete files that it uses.
-			err = errors.Join(err, p.target.Abort(c.env.Files()))
-		}
 		return err
 	}
 	c.remove(p)
@@ -60,6 +49,33 @@ func (c *Coordinator) complete(p *pending) error {
 	c.discardSubsumed()
 	// A crash here leaves sinks without the notification. They commit when they are restored from
 	// this checkpoint.
+	c.announce(p)
+	c.finish()
+	return nil
+}
+
+// record adds a published checkpoint to the kept ones and to the journal. It returns the checkpoints
+// that it subsumes.
+func (c *Coordinator) record(p *pending, done storage.Completed) (old []storage.Completed, err error) {
+	if old, err = c.completed.Add(done); err != nil {
+		return nil, err
+	}
+	// A crash here leaves a checkpoint that no other JobManager knows. The next leader recovers from
+	// the checkpoint before it. So nothing is deleted and no subtask is told until the journal has
+	// recorded the checkpoint. FLINK-22494: nor if it is unknown whether the journal recorded it.
+	if err := c.keep(old); err != nil {
+		c.remove(p) // another leader may know it, so Depose must not delete it
+		if errors.Is(err, environment.ErrDeposed) {
+			// The journal did not record it, and the next leader may delete files that it uses.
+			err = errors.Join(err, p.target.Abort(c.env.Files()))
+		}
+		return nil, err
+	}
+	return old, nil
+}
+
+// announce tells the subtasks and the clients that a checkpoint is complete.
+func (c *Coordinator) announce(p *pending) {
 	for _, t := range p.asked {
 		c.env.Send(t.Address, protocol.Complete{Checkpoint: p.id})
 	}
@@ -67,8 +83,6 @@ func (c *Coordinator) complete(p *pending) error {
 	for _, t := range p.asked {
 		t.final = t.final || p.ended[t.Subtask]
 	}
-	c.finish()
-	return nil
 }
 
 // completeSavepoint records a published savepoint.
