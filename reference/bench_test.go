@@ -10,9 +10,9 @@ import (
 	"github.com/snapback/snapback/reference/state"
 )
 
-// BenchmarkCrashAndRecover is one crash of a TaskManager, and everything until the job
-// has come back from its latest checkpoint and completed another, in the simulator. One
-// core does it: cycles per second are cycles per CPU-second.
+// BenchmarkCrashAndRecover kills a simulated TaskManager and runs until the job has recovered from
+// its latest checkpoint and completed another. It uses one core, so cycles per second are cycles
+// per CPU-second.
 func BenchmarkCrashAndRecover(b *testing.B) {
 	for _, backend := range state.Backends() {
 		for _, unaligned := range []bool{false, true} {
@@ -42,14 +42,14 @@ func BenchmarkCrashAndRecover(b *testing.B) {
 	}
 }
 
-// runTo runs the world until the last thing logged begins as wanted.
+// runTo runs the world until the last logged event has the wanted prefix.
 func (c *cluster) runTo(want string) {
 	for len(c.log) == 0 || !strings.HasPrefix(c.log[len(c.log)-1], want) {
 		c.Step()
 	}
 }
 
-// BenchmarkCheckpoints is checkpoints back to back, in the simulator.
+// BenchmarkCheckpoints takes checkpoints one after the other in the simulation.
 func BenchmarkCheckpoints(b *testing.B) {
 	c := newCluster(1)
 	j := aJob('a')

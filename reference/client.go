@@ -54,8 +54,8 @@ func (c Client) Suspend(id string) error {
 	return err
 }
 
-// Savepoint takes a savepoint below a directory, which is a URL, and returns the path of the complete
-// savepoint. The job may stop with it. It waits no longer than the timeout.
+// Savepoint takes a savepoint below a directory, which is a URL, and returns the path of the
+// complete savepoint. The job may stop with it. It waits no longer than the timeout.
 func (c Client) Savepoint(id, dir string, stop protocol.Stop, timeout time.Duration) (string, error) {
 	answer, err := c.ask(protocol.TakeSavepoint{Job: id, Dir: dir, Stop: stop}, timeout)
 	return answer.Path, err
@@ -74,8 +74,8 @@ func (c Client) Checkpoint(id string, timeout time.Duration) (int64, error) {
 	return answer.Checkpoint, err
 }
 
-// ask sends a request to the JobManager. If that does not lead, it asks the leader, as soon as there
-// is one.
+// ask sends a request to the JobManager. If that does not lead, it asks the leader, as soon as
+// there is one.
 func (c Client) ask(request environment.Message, timeout time.Duration) (protocol.Answer, error) {
 	deadline := c.Env.Now() + timeout
 	to := c.JobManager

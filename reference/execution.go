@@ -48,7 +48,8 @@ const (
 	finished // a complete checkpoint holds its last state
 )
 
-// execute runs the job until it ends. It returns an error if this JobManager does not lead any more.
+// execute runs the job until it ends. It returns an error if this JobManager does not lead any
+// more.
 func execute(m *master) (ended storage.JobStatus, cause string, err error) {
 	graph, err := m.job.Workload.Graph()
 	if err != nil {
@@ -162,9 +163,9 @@ func (e *execution) mark(from, to taskState) {
 	}
 }
 
-// stop cancels subtasks and waits for their end, so that no subtask writes to a checkpoint while the
-// coordinator deletes it. A subtask that does not answer in time is ignored: its messages belong to
-// an old attempt.
+// stop cancels subtasks and waits for their end, so that no subtask writes to a checkpoint while
+// the coordinator deletes it. A subtask that does not answer in time is ignored: its messages
+// belong to an old attempt.
 func (e *execution) stop(stopped []*deployed) {
 	waiting := func(t *deployed) bool { return t.attempt != "" && (t.state == starting || t.state == running) }
 	for _, t := range stopped {

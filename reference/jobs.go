@@ -85,8 +85,8 @@ func (j *jobManager) answer(client environment.Address, id string, known func(*r
 	j.env.Send(client, protocol.Answer{Refused: fmt.Sprintf("there is no job %q", id)})
 }
 
-// cleanUpAgain deletes unreferenced files of ended jobs whose subtasks ran on a TaskManager that was
-// lost and is back. It may have stood still while it wrote such a file.
+// cleanUpAgain deletes unreferenced files of ended jobs whose subtasks ran on a TaskManager that
+// was lost and is back. It may have stood still while it wrote such a file.
 func (j *jobManager) cleanUpAgain(from environment.Address, jobs []string) {
 	for _, id := range jobs {
 		known := j.jobs[id]

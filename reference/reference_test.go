@@ -24,11 +24,11 @@ var jobManager = environment.Address{Process: "jobmanager", Task: reference.JobM
 type cluster struct {
 	*simulation.World
 	files *filesystem.Memory
-	log   []string // of jobs and checkpoints
+	log   []string // events of jobs and checkpoints
 	calls int
 
 	cluster configuration.Configuration
-	aborted []string // why checkpoints were
+	aborted []string // why checkpoints were aborted
 }
 
 func newCluster(seed uint64) *cluster {
@@ -54,14 +54,14 @@ func (c *cluster) startTaskManager(name string) {
 	c.Start(name, func(env environment.Environment) { reference.TaskManager(env, jobManager, 1) })
 }
 
-// cleanUp lets a job that has ended clean up.
+// cleanUp runs the clean-up of a job that has ended.
 func (c *cluster) cleanUp() {
 	for until := c.Now() + time.Second; c.Now() < until; {
 		c.Step()
 	}
 }
 
-// ask runs a client until it has its answer.
+// ask runs a client until it has an answer.
 func (c *cluster) ask(question func(reference.Client) error) error {
 	var answer error
 	answered := false
@@ -80,7 +80,7 @@ func (c *cluster) submit(j job.Job) error {
 	return c.ask(func(client reference.Client) error { return client.Submit(j) })
 }
 
-// until runs the world until the last thing logged is as wanted.
+// until runs the world until the last logged event is the wanted one.
 func (c *cluster) until(t *testing.T, want string) {
 	t.Helper()
 	for len(c.log) == 0 || c.log[len(c.log)-1] != want {
@@ -146,7 +146,7 @@ func TestTwoJobsOnOneDirectoryAreRefused(t *testing.T) {
 	c := newCluster(1)
 	must(t, c.submit(aJob('a')))
 	c.until(t, "checkpoint completed 1")
-	output := aJob('b') // the same directory for its output
+	output := aJob('b') // its output directory is that of the other job
 	if err := c.submit(output); err == nil || err.Error() != fmt.Sprintf("job %s puts its output into /jobs already", aJob('a').ID) {
 		t.Errorf("got %v", err)
 	}
@@ -161,7 +161,7 @@ func TestTwoJobsOnOneDirectoryAreRefused(t *testing.T) {
 	}
 }
 
-// Whichever region fails, the others go on; the job is as exact as if all had restarted.
+// When one region fails, the others continue. The output is the same as if all had restarted.
 func TestOnlyTheRegionThatFailedRestarts(t *testing.T) {
 	c := newCluster(1)
 	j := aJob('a')
@@ -171,7 +171,7 @@ func TestOnlyTheRegionThatFailedRestarts(t *testing.T) {
 	c.Kill("taskmanager-2")
 	c.startTaskManager("taskmanager-3")
 	c.until(t, "FINISHED")
-	begun := map[string]int{} // times that a split was read from somewhere
+	begun := map[string]int{} // by split: how often a source began to read it
 	must(t, filesystem.Walk(c.files, "/jobs/progress", func(name string, _ filesystem.Entry) error {
 		begun[name[:len("split-0")]]++
 		return nil
@@ -237,7 +237,7 @@ func TestAJobThatNobodyCanRunWaitsAndCanBeCanceled(t *testing.T) {
 	c.until(t, "CANCELED")
 }
 
-// What comes for an expired checkpoint comes too late.
+// Acknowledgements for an expired checkpoint are ignored.
 func TestAnExpiredCheckpointDoesNotComplete(t *testing.T) {
 	c := newCluster(1)
 	j := aJob('a')
@@ -261,7 +261,7 @@ func TestACheckpointThatCannotBeTakenIsRefusedAtOnce(t *testing.T) {
 		_, err := client.Checkpoint(aJob('a').ID, time.Minute)
 		return err
 	}
-	// Asked for before the loss is noticed, it is aborted with the attempt.
+	// The client asks before the loss is noticed, so the checkpoint is aborted with the attempt.
 	if err := c.ask(checkpoint); err == nil || err.Error() != "the checkpoint was aborted: attempt ended: TaskManager taskmanager-1 is lost" {
 		t.Errorf("got %v", err)
 	}
@@ -272,8 +272,8 @@ func TestACheckpointThatCannotBeTakenIsRefusedAtOnce(t *testing.T) {
 	}
 }
 
-// A TaskManager that heard nothing for too long cancels what it runs: an old
-// JobManager's job must not go on beside a new one's.
+// A TaskManager that has not heard from its JobManager for too long cancels its tasks. The job of
+// an old JobManager must not run beside the same job of a new one.
 func TestTaskManagersOfADeadJobManagerCancelAndOfferAgain(t *testing.T) {
 	c := newCluster(1)
 	must(t, c.submit(aJob('a')))
@@ -286,7 +286,7 @@ func TestTaskManagersOfADeadJobManagerCancelAndOfferAgain(t *testing.T) {
 	c.until(t, "FINISHED")
 }
 
-// State that has no room costs checkpoints, also the last one, and not the job.
+// State that is too large makes checkpoints fail, also the last one, but not the job.
 func TestACheckpointThatIsDeclinedIsTriedAgain(t *testing.T) {
 	c := newCluster(1)
 	j := aJob('a')
@@ -295,7 +295,7 @@ func TestACheckpointThatIsDeclinedIsTriedAgain(t *testing.T) {
 	c.aborted, j.Checkpoints.TolerableFailures = nil, 100
 	c.cluster[configuration.Heap.Key] = "1 b"
 	must(t, c.submit(j))
-	for c.Now() < 3*time.Second { // its input has ended long before
+	for c.Now() < 3*time.Second { // the input ends long before that
 		c.Step()
 	}
 	if n := len(c.aborted); n < 10 || n > 40 || !strings.Contains(c.aborted[0], "more than the JobManager's memory budget of 1") {
@@ -327,7 +327,7 @@ func TestAJobStopsWithASavepointOrGoesOn(t *testing.T) {
 			t.Errorf("%q: want %s, got %v", dir, want, err)
 		}
 	}
-	c.until(t, "checkpoint completed 5") // it goes on
+	c.until(t, "checkpoint completed 5") // the job continues
 	path, err := stop("file:///savepoints")
 	must(t, err)
 	c.until(t, "FINISHED")

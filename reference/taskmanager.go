@@ -39,8 +39,8 @@ type taskManagerProcess struct {
 // taskGone is the last message of a task to its TaskManager.
 type taskGone struct{ task environment.Address }
 
-// offer cancels all tasks, since their JobManager is gone, and registers with a JobManager as soon as
-// the slots are free.
+// offer cancels all tasks, since their JobManager is gone, and registers with a JobManager as soon
+// as the slots are free.
 func (t *taskManagerProcess) offer() {
 	t.cancelAll()
 	if len(t.running) > 0 && t.env.Now() < t.offerAt {
@@ -95,8 +95,8 @@ func (t *taskManagerProcess) handle(envelope environment.Envelope) {
 	}
 }
 
-// listen says whether a message's term is the latest. A later term means that another JobManager leads
-// now, so listen cancels the tasks of the earlier one.
+// listen says whether a message's term is the latest. A later term means that another JobManager
+// leads now, so listen cancels the tasks of the earlier one.
 func (t *taskManagerProcess) listen(term int64) bool {
 	if term < t.term {
 		return false

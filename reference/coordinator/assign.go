@@ -183,8 +183,8 @@ func (a assignment) inFlight(uid string, operator *metadata.Operator) []state.In
 	return all
 }
 
-// takes says whether the subtask reads the records that were on their way to an old subtask. After a
-// change of parallelism it reads the records of all of them, and skips those of other keys.
+// takes says whether the subtask reads the records that were on their way to an old subtask. After
+// a change of parallelism it reads the records of all of them, and skips those of other keys.
 func (a assignment) takes(old int, operator *metadata.Operator) bool {
 	return int(operator.Parallelism) != a.parallelism || old == a.index
 }

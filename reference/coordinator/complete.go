@@ -54,15 +54,16 @@ func (c *Coordinator) complete(p *pending) error {
 	return nil
 }
 
-// record adds a published checkpoint to the kept ones and to the journal. It returns the checkpoints
-// that it subsumes.
+// record adds a published checkpoint to the kept ones and to the journal. It returns the
+// checkpoints that it subsumes.
 func (c *Coordinator) record(p *pending, done storage.Completed) (old []storage.Completed, err error) {
 	if old, err = c.completed.Add(done); err != nil {
 		return nil, err
 	}
-	// A crash here leaves a checkpoint that no other JobManager knows. The next leader recovers from
-	// the checkpoint before it. So nothing is deleted and no subtask is told until the journal has
-	// recorded the checkpoint. FLINK-22494: nor if it is unknown whether the journal recorded it.
+	// A crash here leaves a checkpoint that no other JobManager knows. The next leader recovers
+	// from the checkpoint before it. So nothing is deleted and no subtask is told until the journal
+	// has recorded the checkpoint. FLINK-22494: nor if it is unknown whether the journal recorded
+	// it.
 	if err := c.keep(old); err != nil {
 		c.remove(p) // another leader may know it, so Depose must not delete it
 		if errors.Is(err, environment.ErrDeposed) {

@@ -305,7 +305,7 @@ func TestMoreFailuresThanTolerableAreAnError(t *testing.T) {
 		}
 		must(t, decline())
 		must(t, decline())
-		b.take(3) // which begins the row anew
+		b.take(3) // a success resets the count
 		must(t, decline())
 		b.trigger()
 		b.Failover("of a kind that does not count")
@@ -341,8 +341,8 @@ func TestACheckpointExpires(t *testing.T) {
 	}
 }
 
-// Periodic checkpoints keep the interval and the minimum pause. No more than the permitted number are
-// in progress.
+// Periodic checkpoints keep the interval and the minimum pause. No more than the permitted number
+// are in progress.
 func TestWhenCheckpointsBegin(t *testing.T) {
 	j := testJob()
 	j.Checkpoints.MaxConcurrent, j.Checkpoints.MinPause = 2, 1500*time.Millisecond
@@ -356,13 +356,13 @@ func TestWhenCheckpointsBegin(t *testing.T) {
 			}
 			return wait
 		}
-		b.env.Sleep(act(0)) // the interval
+		b.env.Sleep(act(0)) // until the interval is over
 		b.env.Sleep(act(1))
 		act(2)
 		b.env.Sleep(5 * time.Second)
 		act(2) // two are in progress
 		for _, uid := range uids {
-			must(t, b.acknowledge(2, uid)) // and subsumes 1
+			must(t, b.acknowledge(2, uid)) // checkpoint 2 subsumes 1
 		}
 		before := b.env.Now()
 		b.env.Sleep(act(2))

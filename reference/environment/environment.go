@@ -1,8 +1,8 @@
 // Package environment is the small interface on which the reference engine runs: time, messages,
 // tasks, storage and random numbers.
 //
-// Engine code is straight-line, blocking Go that uses nothing else. It starts no goroutine, reads no
-// clock and opens no socket. So the same code runs in the simulation, where one seed decides
+// Engine code is straight-line, blocking Go that uses nothing else. It starts no goroutine, reads
+// no clock and opens no socket. So the same code runs in the simulation, where one seed decides
 // everything, and in real processes that can be killed.
 //
 // Start with [Environment].
@@ -86,8 +86,8 @@ type Environment interface {
 	Log(Record)
 }
 
-// Record is one line of the engine's log. People read it, and programs that watch the engine. Fields
-// that do not apply are empty.
+// Record is one line of the engine's log. People read it, and programs that watch the engine.
+// Fields that do not apply are empty.
 type Record struct {
 	Event      string `json:"event"`
 	Job        string `json:"job,omitempty"`

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Store is a small linearizable key-value store that outlives JobManagers. It also elects the leader
-// among them.
+// Store is a small linearizable key-value store that outlives JobManagers. It also elects the
+// leader among them.
 //
 // If an operation fails with [ErrConflict], [ErrDeposed] or [ErrTaken], it was not done. After any
 // other error it may have been done, or may still be done later.

@@ -65,8 +65,8 @@ func (c Checkpoints) Keep(kept []storage.Completed, deletions []string) error {
 // Kept reads the checkpoints that an earlier leader kept, oldest first. It also deletes the files
 // that the earlier leader recorded for deletion. Found is false if no leader recorded a checkpoint.
 //
-// FLINK-22502: a checkpoint that cannot be read is an error. Without it the job would recover from an
-// older checkpoint.
+// FLINK-22502: a checkpoint that cannot be read is an error. Without it the job would recover from
+// an older checkpoint.
 func (c Checkpoints) Kept(files filesystem.FileSystem) (kept []storage.Completed, found bool, err error) {
 	n, found, err := c.noted(files)
 	if err != nil {

@@ -2,8 +2,8 @@
 // complete checkpoints, the checkpoint ids that were used, and how jobs ended. The checkpoints
 // themselves are on storage. The store holds only pointers to them.
 //
-// Only the leader writes, in its term. The store refuses writes of earlier leaders. If the answer to
-// a write is lost, the leader reads the value until it knows whether the write was done
+// Only the leader writes, in its term. The store refuses writes of earlier leaders. If the answer
+// to a write is lost, the leader reads the value until it knows whether the write was done
 // (FLINK-22494). If it cannot find out, it must stop and delete nothing.
 //
 // This package does not elect the leader. The store does. Start with [Leadership].

@@ -30,7 +30,7 @@ func asLeader(t *testing.T, files *filesystem.Memory, body func(*simulation.Worl
 	}
 }
 
-// FLINK-22494: an id is never used twice, and none is noted twice, whichever answers are
+// FLINK-22494: an id is never used twice, and no checkpoint is recorded twice, whatever answers are
 // lost.
 func TestIDsAreNeverUsedTwice(t *testing.T) {
 	asLeader(t, filesystem.NewMemory(), func(world *simulation.World, l highavailability.Leadership) {
@@ -61,11 +61,11 @@ func TestWhoLeadsNoLongerIsToldSo(t *testing.T) {
 	})
 }
 
-// Where an answer was lost, being deposed afterwards does not mean that nothing was done.
+// If an answer was lost, a later ErrDeposed does not prove that nothing was written.
 func TestALostAnswerIsNotForgotten(t *testing.T) {
 	asLeader(t, filesystem.NewMemory(), func(world *simulation.World, l highavailability.Leadership) {
 		world.LoseAnswers(1000)
-		l.Term++ // which never led
+		l.Term++ // a term that never led
 		err := highavailability.Checkpoints{Leadership: l, JobID: "job"}.Start(7)
 		var unknown *highavailability.UnknownError
 		if !errors.As(err, &unknown) {

@@ -64,8 +64,8 @@ func Defaults() Job {
 	}
 }
 
-// KeyGroups returns the job's number of key groups. It does not apply to a job that takes the number
-// from a restored checkpoint.
+// KeyGroups returns the job's number of key groups. It does not apply to a job that takes the
+// number from a restored checkpoint.
 func (j Job) KeyGroups() int {
 	if j.ParallelismMax > 0 {
 		return j.ParallelismMax

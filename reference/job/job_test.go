@@ -57,7 +57,7 @@ func TestBadJobsAreRefusedWithTheReason(t *testing.T) {
 	}
 }
 
-// Everything about checkpoints can be said in Flink's keys, old and new.
+// Flink's keys, old and new, set everything about checkpoints.
 func TestFlinksKeysAreUnderstood(t *testing.T) {
 	j := valid()
 	j.Configuration = configuration.Configuration{

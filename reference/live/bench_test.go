@@ -21,8 +21,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// roleVariable makes a process of this test program a JobManager, or a TaskManager of
-// the JobManager at an address.
+// roleVariable is the environment variable that makes this test program a JobManager, or a
+// TaskManager of the JobManager at an address.
 const roleVariable = "SNAPBACK_TEST_ROLE"
 
 func TestMain(m *testing.M) {
@@ -43,13 +43,13 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// engine is a JobManager process, what it logs, and the TaskManagers that live.
+// engine is a JobManager process with its log, and its live TaskManager processes.
 type engine struct {
 	b       *testing.B
 	log     chan environment.Record
 	address string
 	workers map[string]*exec.Cmd // by address
-	order   []string             // of their registration
+	order   []string             // in the order in which they registered
 }
 
 // start starts a process and returns its log.
@@ -82,10 +82,10 @@ func (e *engine) start(role string) (*exec.Cmd, chan environment.Record) {
 
 func (e *engine) startWorker() {
 	command, log := e.start(e.address)
-	e.workers[(<-log).Path] = command // where it listens
+	e.workers[(<-log).Path] = command // the address at which it listens
 }
 
-// until reads the JobManager's log up to a record of the given kind.
+// until reads the JobManager's log up to an event.
 func (e *engine) until(event, status string) {
 	for deadline := time.After(30 * time.Second); ; {
 		select {
@@ -102,10 +102,10 @@ func (e *engine) until(event, status string) {
 	}
 }
 
-// BenchmarkProcessCrashAndRecover is one SIGKILL of a TaskManager process that runs half of
-// a job, and everything until the job has come back on another one and completed a
-// checkpoint on disk; a new process is started meanwhile. The processes are the engine
-// alone, without the program's command line and its stores.
+// BenchmarkProcessCrashAndRecover kills a TaskManager process that runs half of a job, with
+// SIGKILL. It waits until the job has recovered on another TaskManager and completed a checkpoint
+// on disk. Meanwhile it starts a new process. The processes contain only the engine, without the
+// program's command line and its stores.
 func BenchmarkProcessCrashAndRecover(b *testing.B) {
 	dir := b.TempDir()
 	e := &engine{b: b, workers: map[string]*exec.Cmd{}}
@@ -136,7 +136,7 @@ func BenchmarkProcessCrashAndRecover(b *testing.B) {
 	ask(func(c reference.Client) error { return c.Submit(j) })
 	e.until(protocol.EventJob, string(storage.Running))
 	for b.Loop() {
-		victim := e.order[0] // those that registered first run the job
+		victim := e.order[0] // the TaskManagers that registered first run the job
 		e.order = e.order[1:]
 		if err := e.workers[victim].Process.Kill(); err != nil {
 			b.Fatal(err)

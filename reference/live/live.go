@@ -1,5 +1,5 @@
-// Package live runs engine code in real processes. Tasks are goroutines, messages travel over TCP, and
-// time and storage are those of the machine.
+// Package live runs engine code in real processes. Tasks are goroutines, messages travel over TCP,
+// and time and storage are those of the machine.
 //
 // It has no authentication. Listen on loopback, or on a network where everybody may stop your jobs.
 //
@@ -40,8 +40,8 @@ func init() {
 	}
 }
 
-// Process is this operating system process for other processes. Its address is the host:port at which
-// it listens.
+// Process is this operating system process for other processes. Its address is the host:port at
+// which it listens.
 type Process struct {
 	address  string
 	listener net.Listener
@@ -60,8 +60,8 @@ type Process struct {
 	closed   chan struct{}
 }
 
-// Listen starts to listen at host:port. Port 0 selects a free port. The records that tasks log go to
-// log, as one JSON object a line.
+// Listen starts to listen at host:port. Port 0 selects a free port. The records that tasks log go
+// to log, as one JSON object a line.
 func Listen(address string, files filesystem.FileSystem, log io.Writer) (*Process, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
@@ -128,8 +128,8 @@ func (p *Process) remove(name string) {
 	delete(p.inboxes, name)
 }
 
-// deliver puts a message into the inbox of one of this process's tasks. If there is no such task, the
-// message is lost.
+// deliver puts a message into the inbox of one of this process's tasks. If there is no such task,
+// the message is lost.
 func (p *Process) deliver(message packet) {
 	p.mu.Lock()
 	to := p.inboxes[message.To]

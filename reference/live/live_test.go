@@ -62,7 +62,7 @@ func TestMessagesCrossProcessesInOrder(t *testing.T) {
 	}
 }
 
-// A process that starts again at the same address is found again.
+// Messages reach a process that was started again at the same address.
 func TestALinkIsMadeAgain(t *testing.T) {
 	a, b := listen(t, "127.0.0.1:0", io.Discard), listen(t, "127.0.0.1:0", io.Discard)
 	defer a.Close()
@@ -109,7 +109,7 @@ func TestNonsenseOnTheWireIsDropped(t *testing.T) {
 	}
 }
 
-// Every message survives the wire with all its fields.
+// Every message keeps all its fields on the network.
 func TestEveryMessageCanBeSent(t *testing.T) {
 	for _, message := range protocol.Messages() {
 		filled := reflect.New(reflect.TypeOf(message)).Elem()
@@ -130,7 +130,7 @@ func TestEveryMessageCanBeSent(t *testing.T) {
 	}
 }
 
-// fill gives every field a value that is not its zero. Of handles one kind is enough.
+// fill gives every field a value other than zero. One kind of handle is enough.
 func fill(v reflect.Value) {
 	for _, handle := range []any{
 		&metadata.ByteStream{Name: "text", Data: []byte("data")},

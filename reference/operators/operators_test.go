@@ -33,7 +33,7 @@ func parameters(name string) operators.Parameters {
 	return operators.Parameters{Name: name, Seed: 42, Splits: 2, Records: 10, Keys: 3, Dir: "/jobs"}
 }
 
-// unit is one subtask's operator, the second of two, outside of any job.
+// unit is the operator of one subtask without a job. It is the second of two subtasks.
 type unit struct {
 	dataflow.Operator
 	t       *testing.T
@@ -43,7 +43,7 @@ type unit struct {
 	keyed   bool
 }
 
-// open makes an operator; with a snapshot of another, restored from that.
+// open creates an operator. If there is a snapshot, it is restored from that.
 func open(t *testing.T, env environment.Environment, p operators.Parameters, uid string, from *metadata.Subtask) (*unit, error) {
 	t.Helper()
 	graph, err := p.Graph()
@@ -100,7 +100,7 @@ func (u *unit) snapshot(checkpoint int64) *metadata.Subtask {
 	return &handles
 }
 
-// fires puts out what is due at a watermark.
+// fires runs the timers that are due at a watermark.
 func (u *unit) fires(watermark int64) {
 	u.t.Helper()
 	for time, due := u.state.Keyed.NextTimer(watermark); due; time, due = u.state.Keyed.NextTimer(watermark) {
@@ -152,7 +152,7 @@ func TestSourceFailsWhenAskedTo(t *testing.T) {
 	})
 }
 
-// Each stateful operator, with a restore in its midst.
+// Each stateful operator gives the same output with a restore in between.
 func TestOperatorsGoOnFromTheirState(t *testing.T) {
 	record := func(key int32, value int64) dataflow.Record { return dataflow.Record{Key: key, Value: value} }
 	for _, c := range []struct {
@@ -225,8 +225,7 @@ func TestMarksFollowTheirSplits(t *testing.T) {
 	})
 }
 
-// Whatever a crash splits, the lines of a completed checkpoint are committed, and those
-// of no other.
+// After a crash at any point, exactly the lines of complete checkpoints are committed.
 func TestSinkCommitsWithTheCheckpoint(t *testing.T) {
 	files := inTask(t, func(env environment.Environment) {
 		sink := mustOpen(t, env, parameters("counts"), operators.SinkUID, nil)
@@ -235,9 +234,9 @@ func TestSinkCommitsWithTheCheckpoint(t *testing.T) {
 			sink.process(0, dataflow.Record{Index: checkpoint})
 			taken = append(taken, sink.snapshot(checkpoint+1))
 		}
-		must(t, sink.Operator.(dataflow.Committer).Commit(2))                                    // and with it 1, whose notification was lost
+		must(t, sink.Operator.(dataflow.Committer).Commit(2))                                    // and 1, whose notification was lost
 		restored := mustOpen(t, env, parameters("counts"), operators.SinkUID, taken[2])          // from checkpoint 3
-		again := mustOpen(t, env, parameters("counts"), operators.SinkUID, restored.snapshot(5)) // nothing came since
+		again := mustOpen(t, env, parameters("counts"), operators.SinkUID, restored.snapshot(5)) // no record arrived since
 		must(t, again.Operator.(dataflow.Committer).Commit(5))
 	})
 	committed, err := files.List("/jobs/committed")

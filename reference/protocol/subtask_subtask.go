@@ -37,7 +37,8 @@ type Barrier struct {
 	Kind       state.Kind
 	Stop       Stop
 	Unaligned  bool // the barrier overtakes records
-	// AlignmentTimeout is the time after which an aligned barrier begins to overtake; 0 means never.
+	// AlignmentTimeout is the time after which an aligned barrier begins to overtake; 0 means
+	// never.
 	AlignmentTimeout time.Duration
 }
 

@@ -6,8 +6,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// slowFiles is the world's storage for one task. Each operation takes time and happens at the end of
-// that time. If the process is killed meanwhile, the operation never happens.
+// slowFiles is the world's storage for one task. Each operation takes time and happens at the end
+// of that time. If the process is killed meanwhile, the operation never happens.
 type slowFiles struct{ task *task }
 
 // do waits and then does an operation. If the operation kills its own process, do never returns.

@@ -59,7 +59,8 @@ func (n *network) release(w *World) {
 }
 
 // Cut cuts the connections of a process, also to the highly available store, or all connections to
-// storage. No process learns of it. Messages that are sent meanwhile arrive after Heal, as with TCP.
+// storage. No process learns of it. Messages that are sent meanwhile arrive after Heal, as with
+// TCP.
 func (w *World) Cut(process string) { w.network.cut[process] = true }
 
 // Lag delays all messages from and to a process.

@@ -6,7 +6,8 @@ import (
 	"github.com/snapback/snapback/reference/environment"
 )
 
-// event is the arrival of a message at a task or, without an envelope, the end of a wait of the task.
+// event is the arrival of a message at a task or, without an envelope, the end of a wait of the
+// task.
 type event struct {
 	at       time.Duration
 	tie      uint32 // decides the order of waits that end together
@@ -16,8 +17,8 @@ type event struct {
 	wait     uint64
 }
 
-// queue is a heap of events. The heap holds small places, which move. The events stay where they are
-// until they are taken.
+// queue is a heap of events. The heap holds small places, which move. The events stay where they
+// are until they are taken.
 type queue struct {
 	heap   []place
 	events []event

@@ -1,13 +1,13 @@
 // Package simulation runs engine code one task at a time, in virtual time, under one seeded
 // scheduler. The same seed gives the same run, event by event.
 //
-// Each task is a coroutine. The scheduler holds a queue of events: a message arrives, or a wait ends.
-// An event resumes one coroutine until it blocks again. The seed decides how long messages and storage
-// operations take, and the order of waits that end together. When a process is killed, its coroutines
-// never run again.
+// Each task is a coroutine. The scheduler holds a queue of events: a message arrives, or a wait
+// ends. An event resumes one coroutine until it blocks again. The seed decides how long messages
+// and storage operations take, and the order of waits that end together. When a process is killed,
+// its coroutines never run again.
 //
-// The writes of a killed process stay on storage. Package filesystem models what a power loss leaves
-// of them. Faults of storage come with the storage that [World.Mount] gives to processes.
+// The writes of a killed process stay on storage. Package filesystem models what a power loss
+// leaves of them. Faults of storage come with the storage that [World.Mount] gives to processes.
 //
 // Start with [World].
 package simulation
@@ -30,8 +30,8 @@ var (
 	storeLatency   = [2]time.Duration{200 * time.Microsecond, 2 * time.Millisecond}
 )
 
-// World is a set of simulated processes with their network, their shared storage and their clocks. It
-// is not safe for concurrent use.
+// World is a set of simulated processes with their network, their shared storage and their clocks.
+// It is not safe for concurrent use.
 type World struct {
 	now       time.Duration
 	rand      *rand.Rand
@@ -68,8 +68,8 @@ func New(seed uint64, files filesystem.FileSystem, log func(time.Duration, envir
 	}
 }
 
-// Successor returns a world without processes. Its time and its highly available store continue from
-// the current state of this world. This world does not change and may continue too.
+// Successor returns a world without processes. Its time and its highly available store continue
+// from the current state of this world. This world does not change and may continue too.
 func (w *World) Successor(seed uint64, files filesystem.FileSystem, log func(time.Duration, environment.Address, environment.Record)) *World {
 	next := New(seed, files, log)
 	next.now = w.now
@@ -79,19 +79,19 @@ func (w *World) Successor(seed uint64, files filesystem.FileSystem, log func(tim
 	return next
 }
 
-// Mount sets the function that makes the storage of each process that starts from now on. The storage
-// may call wait to delay an operation. If an operation of the storage kills its own process, the
-// operation never returns.
+// Mount sets the function that makes the storage of each process that starts from now on. The
+// storage may call wait to delay an operation. If an operation of the storage kills its own
+// process, the operation never returns.
 func (w *World) Mount(mount func(process string, wait func(time.Duration)) filesystem.FileSystem) {
 	w.mount = mount
 }
 
-// AddStore adds a highly available store. On average the answer to one of loseOneIn writes is lost. The
-// write itself may be done or not. If loseOneIn is 0, no answer is lost.
+// AddStore adds a highly available store. On average the answer to one of loseOneIn writes is lost.
+// The write itself may be done or not. If loseOneIn is 0, no answer is lost.
 func (w *World) AddStore(loseOneIn int) { w.store = &store{loseOneIn: loseOneIn} }
 
-// LoseAnswers loses the answers to the next n writes to the store. The writes themselves may be done
-// or not.
+// LoseAnswers loses the answers to the next n writes to the store. The writes themselves may be
+// done or not.
 func (w *World) LoseAnswers(n int) { w.loseAnswers = n }
 
 // Now returns the virtual time since the world began.
@@ -107,8 +107,8 @@ func (w *World) StartTask(address environment.Address, main func(environment.Env
 	w.spawn(address, main)
 }
 
-// Kill ends a process at once. Its tasks never run again, messages to it are lost, and its unfinished
-// storage operations never happen.
+// Kill ends a process at once. Its tasks never run again, messages to it are lost, and its
+// unfinished storage operations never happen.
 func (w *World) Kill(process string) {
 	for _, t := range w.processes[process] {
 		delete(w.tasks, t.address)

@@ -63,7 +63,7 @@ func TestChanceInterleavesSenders(t *testing.T) {
 		run(world)
 		orders[got] = true
 	}
-	if len(orders) != 6 { // all interleavings of aa and bb
+	if len(orders) != 6 { // the number of interleavings of aa and bb
 		t.Errorf("500 seeds gave the orders %v", orders)
 	}
 }
@@ -87,8 +87,8 @@ func TestReceiveWaitsNoLongerThanTold(t *testing.T) {
 	run(world)
 }
 
-// Killed between any two events, a process does nothing more: no write, no log,
-// no message, not even from deferred code.
+// A process that is killed between any two events does nothing more. It writes, logs and sends
+// nothing, not even in deferred code.
 func TestAKilledProcessStopsWhereItIs(t *testing.T) {
 	life := func(env environment.Environment) {
 		defer func() { env.Log(environment.Record{Event: "deferred"}) }()
@@ -131,7 +131,7 @@ func TestMessagesToTheDeadAreLost(t *testing.T) {
 		env.Send(environment.Address{Process: "nobody", Task: "nobody"}, "a")
 	})
 	run(world)
-	world.Start("sender", func(environment.Environment) {}) // its name is free again
+	world.Start("sender", func(environment.Environment) {}) // its name may be used again
 	run(world)
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/snapback/snapback/reference/environment"
 )
 
-// store is the highly available store of a world: its values and its leader. It is linearizable, since
-// operations happen one after the other.
+// store is the highly available store of a world: its values and its leader. It is linearizable,
+// since operations happen one after the other.
 type store struct {
 	loseOneIn int          // on average the answer to one of so many writes is lost; 0 means none
 	entries   []storeEntry // ordered by key
@@ -63,8 +63,8 @@ func (s *store) put(term int64, now time.Duration, key string, revision int64, v
 	return nil
 }
 
-// remoteStore is the world's store for one task. Each operation takes time and is done at the end of
-// that time. If the process is killed meanwhile, the operation is never done.
+// remoteStore is the world's store for one task. Each operation takes time and is done at the end
+// of that time. If the process is killed meanwhile, the operation is never done.
 type remoteStore struct{ task *task }
 
 func (r remoteStore) wait() *store {

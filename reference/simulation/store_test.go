@@ -11,7 +11,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// inStore runs a test as a task of a world with a store.
+// inStore runs a test as a task of a world with a highly available store.
 func inStore(t *testing.T, body func(*simulation.World, environment.Environment)) {
 	t.Helper()
 	world := simulation.New(1, filesystem.NewMemory(), nil)
@@ -37,7 +37,7 @@ func TestTheStoreDoesWhatAStoreMust(t *testing.T) {
 	})
 }
 
-// Of writes whose answers are lost some were done, and some were not.
+// Some writes whose answers are lost are done, and some are not.
 func TestLostAnswersTellNothing(t *testing.T) {
 	done := 0
 	inStore(t, func(world *simulation.World, env environment.Environment) {
@@ -61,8 +61,8 @@ func TestLostAnswersTellNothing(t *testing.T) {
 	}
 }
 
-// What happens to a process that stands still waits until it goes on; one that watched
-// it is not told, as it is when the process is killed.
+// The events of a paused process wait until it continues. A task that watches it learns nothing,
+// unlike when the process is killed.
 func TestAPausedProcessGoesOn(t *testing.T) {
 	world := simulation.New(1, filesystem.NewMemory(), nil)
 	var heard []time.Duration

@@ -15,9 +15,9 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// BenchmarkThroughput writes 1 GiB of keyed state, by two subtasks in values of 64 KiB,
-// synced; and reads it back. Beside it, in turns, the disk: two files, written in pieces
-// of 64 KiB and synced, and read.
+// BenchmarkThroughput writes and syncs 1 GiB of keyed state with two subtasks, in values of 64 KiB,
+// and reads it back. In turn with that it measures the disk: it writes two files in pieces of 64
+// KiB, syncs them, and reads them.
 func BenchmarkThroughput(b *testing.B) {
 	const subtasks, values, valueSize = 2, 8192, 64 << 10
 	dir := b.TempDir()
@@ -67,7 +67,7 @@ func BenchmarkThroughput(b *testing.B) {
 		writeRaw := func() {
 			raw += parallel(func(i int) error { return rawWrite(filepath.Join(chk, fmt.Sprintf("raw-%d", i)), value, values) })
 		}
-		if rounds%2 == 0 { // neither is always the first
+		if rounds%2 == 0 { // so that neither is always first
 			writeRaw()
 			write()
 		} else {
@@ -83,7 +83,7 @@ func BenchmarkThroughput(b *testing.B) {
 			if err != nil {
 				return err
 			}
-			defer func() { _ = file.Close() }() // only read from
+			defer func() { _ = file.Close() }() // it was only read
 			_, err = io.CopyBuffer(struct{ io.Writer }{io.Discard}, file, make([]byte, valueSize))
 			return err
 		})
@@ -107,7 +107,7 @@ func rawWrite(name string, piece []byte, pieces int) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = file.Close() }() // synced before
+	defer func() { _ = file.Close() }() // its data was synced
 	for range pieces {
 		if _, err := file.Write(piece); err != nil {
 			return err

@@ -7,8 +7,8 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// segmentsMax is the number of files that the keyed state of a checkpoint may have. A checkpoint that
-// would have more writes all state again, as one file.
+// segmentsMax is the number of files that the keyed state of a checkpoint may have. A checkpoint
+// that would have more writes all state again, as one file.
 const segmentsMax = 4
 
 // tracker follows the changes of keyed state, and takes snapshots of them.
@@ -33,9 +33,9 @@ func (untracked) completed(int64) {}
 
 func (untracked) restored(Restore) {}
 
-// since holds the changes since the newest checkpoint that is known to be complete, which is the base.
-// Later checkpoints refer to the files of the base and add the changes. The changes are in intervals:
-// each ends with the snapshot of a checkpoint.
+// since holds the changes since the newest checkpoint that is known to be complete, which is the
+// base. Later checkpoints refer to the files of the base and add the changes. The changes are in
+// intervals: each ends with the snapshot of a checkpoint.
 type since[change any] struct {
 	base      metadata.KeyedHandle           // nil if there is no base; then a checkpoint writes all state
 	fresh     bool                           // the state was empty before the changes, so the changes are all state
@@ -59,8 +59,8 @@ func (s *since[change]) written(checkpoint int64, handle metadata.KeyedHandle) {
 	s.handles[checkpoint] = handle
 }
 
-// completed makes a checkpoint the base, and drops the changes that it contains. If this subtask has no
-// handle of the checkpoint, the base stays as it is.
+// completed makes a checkpoint the base, and drops the changes that it contains. If this subtask
+// has no handle of the checkpoint, the base stays as it is.
 func (s *since[change]) completed(checkpoint int64) {
 	handle := s.handles[checkpoint]
 	for id := range s.handles { // the order does not matter

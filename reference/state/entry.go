@@ -17,8 +17,8 @@ type entry struct {
 
 const entryKeyMin = 7 // bytes
 
-// entryKey returns the key of an entry. It consists of the key group, the key, the name of the state,
-// and the member of a map. Entries sorted by it are sorted by key group.
+// entryKey returns the key of an entry. It consists of the key group, the key, the name of the
+// state, and the member of a map. Entries sorted by it are sorted by key group.
 func entryKey(group int, key int32, name, member string) string {
 	var b strings.Builder
 	b.Grow(7 + len(name) + len(member))
@@ -44,8 +44,8 @@ func splitEntryKey(k string) (group int, key int32, name, member string, err err
 	return int(k[0])<<8 | int(k[1]), int32(binary.BigEndian.Uint32([]byte(k[2:6]))), name, member, nil
 }
 
-// writeTo writes an entry: the length of its key, the key, the length of its value plus one, and the
-// value. A deleted entry has 0 instead of the last two.
+// writeTo writes an entry: the length of its key, the key, the length of its value plus one, and
+// the value. A deleted entry has 0 instead of the last two.
 func (e entry) writeTo(out io.Writer) (int64, error) {
 	head := binary.AppendUvarint(make([]byte, 0, 2*binary.MaxVarintLen64+len(e.key)), uint64(len(e.key)))
 	head = append(head, e.key...)
@@ -62,8 +62,8 @@ func (e entry) writeTo(out io.Writer) (int64, error) {
 	return int64(n + m), err
 }
 
-// readEntry is the inverse of writeTo. It returns io.EOF if there are no more entries. It refuses an
-// entry with a part that is larger than limit.
+// readEntry is the inverse of writeTo. It returns io.EOF if there are no more entries. It refuses
+// an entry with a part that is larger than limit.
 func readEntry(in *bufio.Reader, limit int64) (entry, error) {
 	length, err := binary.ReadUvarint(in)
 	if err != nil {

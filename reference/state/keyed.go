@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Keyed is the keyed state of one subtask. Each key has named values, lists and maps. One key is the
-// current key, and all methods use its state.
+// Keyed is the keyed state of one subtask. Each key has named values, lists and maps. One key is
+// the current key, and all methods use its state.
 type Keyed struct {
 	first, last, groups int // first and last key group of this subtask; number of all key groups
 	cells               []map[cellKey]*cell
@@ -29,8 +29,8 @@ type cell struct {
 	members map[string][]byte // members, if it is a map
 }
 
-// NewKeyed returns the empty keyed state of a subtask that owns the key groups from first to last. The
-// id identifies the subtask's backend in handles.
+// NewKeyed returns the empty keyed state of a subtask that owns the key groups from first to last.
+// The id identifies the subtask's backend in handles.
 func NewKeyed(backend Backend, id string, first, last, groups int) *Keyed {
 	k := &Keyed{first: first, last: last, groups: groups, cells: make([]map[cellKey]*cell, max(0, last-first+1))}
 	switch backend {

@@ -11,8 +11,8 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// List is a list of operator state. When the parallelism changes, its elements are distributed again
-// over the subtasks, or each subtask gets all of them, as the mode says.
+// List is a list of operator state. When the parallelism changes, its elements are distributed
+// again over the subtasks, or each subtask gets all of them, as the mode says.
 type List struct {
 	name     string
 	mode     metadata.Mode
@@ -40,8 +40,8 @@ func (l *List) Elements() [][]byte { return l.elements }
 // Set replaces the elements of the list. The caller must not change them any more.
 func (l *List) Set(elements [][]byte) { l.elements = elements }
 
-// writeLists writes all lists to one stream. The length of each element stands before it, so that each
-// element can be read alone.
+// writeLists writes all lists to one stream. The length of each element stands before it, so that
+// each element can be read alone.
 func writeLists(w writer, lists []savedList) (*metadata.OperatorList, error) {
 	handle := &metadata.OperatorList{}
 	var written int64

@@ -1,11 +1,11 @@
 // Package state holds the state of one subtask: keyed state in key groups, timers, and lists of
 // operator state. It takes snapshots of the state for checkpoints, and restores it.
 //
-// A snapshot has two parts. [Subtask.Snapshot] is the synchronous part. It runs between two records and
-// notes what the state is. [Snapshot.Write] is the asynchronous part. It writes this state while the
-// subtask processes more records. Keyed state is written as a whole, or only the changes since the
-// newest checkpoint that is known to be complete. The changes go to sorted files that checkpoints
-// share, or to a log.
+// A snapshot has two parts. [Subtask.Snapshot] is the synchronous part. It runs between two records
+// and notes what the state is. [Snapshot.Write] is the asynchronous part. It writes this state
+// while the subtask processes more records. Keyed state is written as a whole, or only the changes
+// since the newest checkpoint that is known to be complete. The changes go to sorted files that
+// checkpoints share, or to a log.
 //
 // This package knows nothing of barriers, and does not decide when a checkpoint is complete.
 //
@@ -134,8 +134,8 @@ func (w writer) stream(scope checkpoints.Scope, body func(*checkpoints.StateStre
 	return stream.Close()
 }
 
-// Write writes the state to the target and returns its handles. The bytes are durable when it returns
-// without an error.
+// Write writes the state to the target and returns its handles. The bytes are durable when it
+// returns without an error.
 //
 // A crash meanwhile leaves files to which nothing refers. They are deleted when the checkpoint is
 // aborted.
@@ -165,7 +165,8 @@ func (s *Subtask) Written(checkpoint int64, handles metadata.Subtask) {
 	}
 }
 
-// Completed notes that a checkpoint is complete. Later checkpoints need not write its changes again.
+// Completed notes that a checkpoint is complete. Later checkpoints need not write its changes
+// again.
 //
 // FLINK-25395: before that they must write them again, since the files of an aborted checkpoint are
 // deleted.

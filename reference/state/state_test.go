@@ -15,7 +15,7 @@ import (
 
 const groups = 16
 
-// store is where checkpoints of a test go.
+// store holds the checkpoints of a test.
 type store struct {
 	t     *testing.T
 	files *filesystem.Memory
@@ -73,7 +73,7 @@ func at(s *state.Subtask, key int32) *state.Keyed {
 	return s.Keyed
 }
 
-// content is all that a subtask holds of the keys from 0 to 20.
+// content returns all state of the keys 0 to 20.
 func content(s *state.Subtask, first, last int) string {
 	var text strings.Builder
 	for key := range int32(20) {
@@ -91,7 +91,7 @@ func content(s *state.Subtask, first, last int) string {
 	return text.String()
 }
 
-// change does something to a key, by chance.
+// change makes random changes.
 func change(s *state.Subtask, r *rand.Rand, key int32) {
 	k := at(s, key)
 	switch r.IntN(9) {
@@ -114,8 +114,8 @@ func change(s *state.Subtask, r *rand.Rand, key int32) {
 	}
 }
 
-// Whatever happens to keyed state, and whichever checkpoints complete or are given up,
-// each backend brings back what there was; also at another parallelism.
+// Each backend restores exactly the state of the checkpoint, after random changes, with some
+// checkpoints complete and some aborted, and also at another parallelism.
 func TestKeyedStateComesBack(t *testing.T) {
 	for _, backend := range state.Backends() {
 		for seed := range uint64(200) {
@@ -132,8 +132,8 @@ func TestKeyedStateComesBack(t *testing.T) {
 	}
 }
 
-// takeAndRestore changes state, takes a checkpoint of it and compares what comes back.
-// It returns the state to go on with.
+// takeAndRestore changes state, takes a checkpoint, restores it and compares. It returns the state
+// with which the test continues.
 func takeAndRestore(t *testing.T, s *store, r *rand.Rand, live *state.Subtask, backend state.Backend, checkpoint int64) *state.Subtask {
 	t.Helper()
 	for range r.IntN(20) {
@@ -145,7 +145,7 @@ func takeAndRestore(t *testing.T, s *store, r *rand.Rand, live *state.Subtask, b
 		kind = state.Savepoint
 	}
 	handles := s.take(live, checkpoint, kind)
-	change(live, r, 3) // what comes later is not in it
+	change(live, r, 3) // later changes are not in the checkpoint
 	if got := content(restored(t, s, backend, 0, true, handles), 0, groups-1); got != want {
 		t.Errorf("checkpoint %d: want\n%s\ngot\n%s", checkpoint, want, got)
 	}
@@ -155,7 +155,7 @@ func takeAndRestore(t *testing.T, s *store, r *rand.Rand, live *state.Subtask, b
 	if kind == state.Checkpoint && r.IntN(3) > 0 {
 		live.Completed(checkpoint)
 	}
-	if r.IntN(6) == 0 { // it fails, and goes on from here
+	if r.IntN(6) == 0 { // the job fails, and continues from this checkpoint
 		return restored(t, s, backend, 0, r.IntN(2) == 0, handles)
 	}
 	return live
@@ -170,8 +170,7 @@ func contains(all, part string) bool {
 	return true
 }
 
-// Checkpoints that build upon each other share files; where nothing changed, nothing is
-// written.
+// A checkpoint shares files with the one before. Without changes nothing is written.
 func TestIncrementalCheckpointsShareFiles(t *testing.T) {
 	for _, backend := range []state.Backend{state.Incremental, state.Changelog} {
 		s := newStore(t)
@@ -197,7 +196,7 @@ func TestIncrementalCheckpointsShareFiles(t *testing.T) {
 	}
 }
 
-// FLINK-25395: what an earlier checkpoint wrote is written again until it is known to be
+// FLINK-25395: changes are written again until a checkpoint that contains them is known to be
 // complete.
 func TestNothingIsBuiltUponACheckpointInProgress(t *testing.T) {
 	s := newStore(t)
@@ -218,7 +217,7 @@ func TestTimersComeBackAndFireInOrder(t *testing.T) {
 	live := keyed(state.Full, 0, groups-1)
 	for key, time := range map[int32]int64{1: 30, 2: 10, 3: 20} {
 		at(live, key).RegisterTimer(time)
-		at(live, key).RegisterTimer(time) // once
+		at(live, key).RegisterTimer(time) // registered twice, but fires once
 	}
 	again := restored(t, s, state.Full, 0, true, s.take(live, 1, state.Checkpoint))
 	var fired []string

@@ -35,7 +35,8 @@ func (k *Keyed) RegisterTimer(time int64) {
 	k.Map(timersName).Put(time, present)
 }
 
-// NextTimer removes the earliest timer that is due at the watermark, and makes its key the current key.
+// NextTimer removes the earliest timer that is due at the watermark, and makes its key the current
+// key.
 func (k *Keyed) NextTimer(watermark int64) (time int64, due bool) {
 	if len(k.timers.order) == 0 || k.timers.order[0].time > watermark {
 		return 0, false

@@ -12,8 +12,8 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// begin notes a checkpoint that begins at this subtask. If the job drains, the source ends its input
-// first, so event time advances to its end and open windows are emitted.
+// begin notes a checkpoint that begins at this subtask. If the job drains, the source ends its
+// input first, so event time advances to its end and open windows are emitted.
 func (s *subtask) begin(barrier protocol.Barrier) {
 	if barrier.Checkpoint <= s.gate.last {
 		return // it was aborted before the trigger arrived
@@ -33,10 +33,10 @@ func (s *subtask) begin(barrier protocol.Barrier) {
 
 // overtakes says whether a barrier overtakes the records that wait before it.
 //
-// FLINK-22815: a barrier never overtakes broadcast records. In a checkpoint all subtasks have the same
-// broadcast state, and after a change of parallelism a subtask may get the state of any other. A
-// barrier does not overtake on forward edges either: after a change of parallelism it would be unknown
-// which subtask processes the overtaken records.
+// FLINK-22815: a barrier never overtakes broadcast records. In a checkpoint all subtasks have the
+// same broadcast state, and after a change of parallelism a subtask may get the state of any other.
+// A barrier does not overtake on forward edges either: after a change of parallelism it would be
+// unknown which subtask processes the overtaken records.
 func (s *subtask) overtakes(now time.Duration) bool {
 	if s.inOrder || (s.trigger != nil && s.source == nil) {
 		return false
@@ -47,8 +47,9 @@ func (s *subtask) overtakes(now time.Duration) bool {
 	return s.gate.overtakes(now)
 }
 
-// overtake takes the checkpoint now. The records in flight become part of it: restored records that are
-// not processed yet, records that outputs hold back, and records before the barrier on other channels.
+// overtake takes the checkpoint now. The records in flight become part of it: restored records that
+// are not processed yet, records that outputs hold back, and records before the barrier on other
+// channels.
 func (s *subtask) overtake() error {
 	var barrier protocol.Barrier
 	if s.trigger != nil {
@@ -86,8 +87,9 @@ func (s *subtask) captured() {
 	s.write(taken)
 }
 
-// checkpoint takes the snapshot of this subtask. The state contains all records before the barrier and
-// no record after it. If the barrier overtook records, they are in the records in flight instead.
+// checkpoint takes the snapshot of this subtask. The state contains all records before the barrier
+// and no record after it. If the barrier overtook records, they are in the records in flight
+// instead.
 func (s *subtask) checkpoint(barrier protocol.Barrier, taken *snapshot) error {
 	overtook := taken != nil
 	if !overtook {
@@ -154,8 +156,8 @@ func (s *subtask) decline(checkpoint int64, reason string, written metadata.Subt
 }
 
 // abort ends this subtask's part in an aborted checkpoint. It declines the checkpoint if it has not
-// answered yet, so that the coordinator knows that nothing is written any more. A source that ended its
-// input for the checkpoint cannot continue, so the subtask fails and is restored.
+// answered yet, so that the coordinator knows that nothing is written any more. A source that ended
+// its input for the checkpoint cannot continue, so the subtask fails and is restored.
 func (s *subtask) abort(checkpoint int64) error {
 	if s.drained == checkpoint {
 		return fmt.Errorf("drained for savepoint %d, which was given up", checkpoint)

@@ -85,8 +85,8 @@ func (g *gate) push(now time.Duration, from environment.Address, data protocol.D
 	return nil
 }
 
-// announce notes a barrier when it is received. It says whether the barrier must wait in the queue of
-// its channel.
+// announce notes a barrier when it is received. It says whether the barrier must wait in the queue
+// of its channel.
 func (g *gate) announce(now time.Duration, in *channel, barrier protocol.Barrier) bool {
 	if barrier.Checkpoint <= g.last && (g.aligning == nil || barrier.Checkpoint != g.aligning.barrier.Checkpoint) {
 		return false // stale
@@ -104,8 +104,8 @@ func (g *gate) announce(now time.Duration, in *channel, barrier protocol.Barrier
 	return true
 }
 
-// next takes the oldest element that does not have to wait. It never returns a barrier, but notes its
-// arrival.
+// next takes the oldest element that does not have to wait. It never returns a barrier, but notes
+// its arrival.
 func (g *gate) next(now time.Duration) (element protocol.Element, from int, ok bool) {
 	for {
 		from = -1
@@ -176,8 +176,8 @@ func (g *gate) overtakes(now time.Duration) bool {
 	return a.barrier.Unaligned || (a.barrier.AlignmentTimeout > 0 && now >= a.since+a.barrier.AlignmentTimeout)
 }
 
-// overtake lets the barrier overtake all waiting records. It captures the records before the barrier.
-// push captures those that arrive later.
+// overtake lets the barrier overtake all waiting records. It captures the records before the
+// barrier. push captures those that arrive later.
 func (g *gate) overtake() {
 	a := g.aligning
 	a.overtaken, a.barrier.Unaligned = true, true
@@ -243,8 +243,8 @@ func (g *gate) watermark() int64 {
 	return earliest
 }
 
-// consume notes that a record is processed. It returns credit to the sender, for several records at a
-// time.
+// consume notes that a record is processed. It returns credit to the sender, for several records at
+// a time.
 func (g *gate) consume(env environment.Environment, number int) {
 	in := &g.channels[number]
 	if in.consumed++; in.consumed < creditReturn {

@@ -14,8 +14,9 @@ type output struct {
 	channels     []outChannel
 }
 
-// outChannel is a channel to one subtask downstream. It holds elements back while there is no credit.
-// An element can always be added, but a subtask consumes nothing while an output holds elements back.
+// outChannel is a channel to one subtask downstream. It holds elements back while there is no
+// credit. An element can always be added, but a subtask consumes nothing while an output holds
+// elements back.
 type outChannel struct {
 	to     environment.Address
 	number int // of the channel among the receiver's inputs
@@ -76,8 +77,8 @@ func (o *output) send(c *outChannel, element protocol.Element) {
 	o.env.Send(c.to, protocol.Data{Channel: c.number, Number: c.sent, Element: element})
 }
 
-// overtake sends a barrier before the elements that are held back, and returns the records among them,
-// by channel. On an edge that is not by key the barrier overtakes nothing.
+// overtake sends a barrier before the elements that are held back, and returns the records among
+// them, by channel. On an edge that is not by key the barrier overtakes nothing.
 func (o *output) overtake(barrier protocol.Barrier) [][]dataflow.Record {
 	if o.partitioning != dataflow.ByKey {
 		o.all(protocol.Element{Barrier: &barrier})
@@ -106,7 +107,8 @@ func (o *output) room() bool {
 	return true
 }
 
-// credited adds credit for a receiver. It returns false if this edge has no channel to the receiver.
+// credited adds credit for a receiver. It returns false if this edge has no channel to the
+// receiver.
 func (o *output) credited(from environment.Address, records int) bool {
 	for i := range o.channels {
 		if c := &o.channels[i]; c.to == from {

@@ -40,8 +40,8 @@ func (s *snapshot) write(env environment.Environment, index int) (metadata.Subta
 	return handles, err
 }
 
-// fits checks that the inline state fits into a message. (Flink drops a message that is too large, and
-// the checkpoint expires.)
+// fits checks that the inline state fits into a message. (Flink drops a message that is too large,
+// and the checkpoint expires.)
 func fits(handles metadata.Subtask, limit int64) error {
 	alone := metadata.Checkpoint{Operators: []metadata.Operator{{Subtasks: []metadata.Subtask{handles}}}}
 	size := alone.InlineSize()

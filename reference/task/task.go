@@ -1,9 +1,9 @@
 // Package task runs one subtask: restore, records, barriers, snapshots and commits.
 //
-// A subtask is one task of the environment. All messages arrive in its inbox: elements from upstream,
-// and orders of the job's master. It does one thing at a time. So no two calls of its operator overlap,
-// and a snapshot is taken between two records. Only the writing of a snapshot runs in a task of its
-// own.
+// A subtask is one task of the environment. All messages arrive in its inbox: elements from
+// upstream, and orders of the job's master. It does one thing at a time. So no two calls of its
+// operator overlap, and a snapshot is taken between two records. Only the writing of a snapshot
+// runs in a task of its own.
 //
 // A subtask does not know whether a checkpoint is complete. The coordinator tells it.
 //
@@ -187,8 +187,8 @@ func (s *subtask) handle(envelope environment.Envelope) error {
 	return nil
 }
 
-// awaitWriters waits until no snapshot is being written. When the coordinator learns that this subtask
-// has ended, it may delete the files.
+// awaitWriters waits until no snapshot is being written. When the coordinator learns that this
+// subtask has ended, it may delete the files.
 func (s *subtask) awaitWriters() {
 	for _, checkpoint := range slices.Sorted(maps.Keys(s.snapshots)) {
 		if !s.snapshots[checkpoint].writing {

@@ -17,8 +17,8 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// bench is a gate with two channels, a and b, and what comes out of it: letters and
-// numbers for records, digits behind a bar for a checkpoint.
+// bench is a gate with two channels, a and b, and its output: a letter and a number for each
+// record, a bar and a number for each checkpoint.
 type bench struct {
 	t       *testing.T
 	gate    *gate
@@ -73,7 +73,7 @@ func (b *bench) want(step, got, want string) {
 	}
 }
 
-// What follows a barrier waits until the barrier has come on every channel.
+// Records behind a barrier wait until the barrier has arrived on every channel.
 func TestBarriersAreAligned(t *testing.T) {
 	b, one, two := newBench(t), protocol.Barrier{Checkpoint: 1}, protocol.Barrier{Checkpoint: 2}
 	b.want("a record", b.record(0, 1), "a1")
@@ -88,8 +88,8 @@ func TestBarriersAreAligned(t *testing.T) {
 	b.want("nothing waits", b.record(1, 3), "b3")
 }
 
-// A checkpoint that was given up lets go what waits for its barrier; a barrier that
-// comes late is none.
+// When a checkpoint is aborted, the records that wait for its barrier continue. A late barrier of
+// the checkpoint is ignored.
 func TestAnAbortedAlignmentLetsGo(t *testing.T) {
 	b, one, two := newBench(t), protocol.Barrier{Checkpoint: 1}, protocol.Barrier{Checkpoint: 2}
 	b.barrier(0, one)
@@ -102,7 +102,7 @@ func TestAnAbortedAlignmentLetsGo(t *testing.T) {
 	b.want("the next one", b.barrier(1, two), "|2")
 }
 
-// A channel that ended needs no barrier.
+// A channel that has ended needs no barrier.
 func TestAnEndedChannelIsAligned(t *testing.T) {
 	b, one := newBench(t), protocol.Barrier{Checkpoint: 1}
 	b.want("waits", b.barrier(0, one), "")
@@ -111,8 +111,8 @@ func TestAnEndedChannelIsAligned(t *testing.T) {
 	b.want("at the end of all, the first barrier will do", b.barrier(1, protocol.Barrier{Checkpoint: 2}), "|2")
 }
 
-// A barrier that overtakes takes along, for each channel, the records before it: those
-// that wait, and those that come until it has come there, too.
+// An overtaking barrier captures the records before it on each channel: those that wait, and those
+// that arrive before the barrier does.
 func TestOvertakenRecordsAreRecorded(t *testing.T) {
 	b := newBench(t)
 	one := protocol.Barrier{Checkpoint: 1, AlignmentTimeout: time.Second}
@@ -121,7 +121,7 @@ func TestOvertakenRecordsAreRecorded(t *testing.T) {
 	for i := range int64(3) {
 		b.numbers[1]++
 		data := protocol.Data{Channel: 1, Number: b.numbers[1], Element: protocol.Element{Record: dataflow.Record{Index: i}}}
-		if err := b.gate.push(0, environment.Address{}, data); err != nil { // comes, and is not taken yet
+		if err := b.gate.push(0, environment.Address{}, data); err != nil { // it is received, but not consumed yet
 			t.Fatal(err)
 		}
 	}
@@ -161,8 +161,8 @@ func TestWhatCannotBeIsAnError(t *testing.T) {
 	}
 }
 
-// A source that is faster than those downstream stops when its credit is used up. An
-// aligned barrier waits for room, one that overtakes takes along what is held back.
+// A source that is faster than the subtasks downstream stops when its credit is used up. An aligned
+// barrier waits behind the records that are held back. An overtaking barrier captures them.
 func TestABarrierAtASourceWithoutCredit(t *testing.T) {
 	for _, c := range []struct {
 		unaligned bool
@@ -200,7 +200,7 @@ func sourceWithoutCredit(t *testing.T, unaligned bool) string {
 	})
 	world.Start("master", func(env environment.Environment) {
 		source := process("source")
-		env.Receive(environment.Forever) // running
+		env.Receive(environment.Forever) // TaskRunning
 		env.Send(source, protocol.Start{})
 		env.Sleep(time.Second)
 		env.Send(source, protocol.Trigger{Barrier: protocol.Barrier{Checkpoint: 1, Target: checkpoints.Target{Exclusive: "/chk-1"}, Unaligned: unaligned}})
@@ -232,8 +232,7 @@ func sourceWithoutCredit(t *testing.T, unaligned bool) string {
 	return fmt.Sprintf("%d records, %d barriers, %d acknowledged with %d bytes in flight, %s", received, barriers, acknowledged, inFlight, ended.Status)
 }
 
-// State that lies inline up to the frame of a message goes through, with a byte more it
-// is refused.
+// Inline state that just fits into a message is acknowledged. With one byte more it is declined.
 func TestTheLimitOfAMessage(t *testing.T) {
 	for size, refused := range map[int]bool{10<<20 - messageOverhead: false, 10<<20 - messageOverhead + 1: true} {
 		if err := fits(inline(size), 10<<20); (err != nil) != refused {

@@ -14,10 +14,9 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// BenchmarkSmallDurableCheckpoints takes checkpoints of four state files of 1 kB, and
-// discards the one before. Beside it, in turns, the least that makes as much as durable
-// with plain calls: the same files, synced, the names of their directories synced, and
-// _metadata synced, renamed and its name synced.
+// BenchmarkSmallDurableCheckpoints takes checkpoints with four state files of 1 kB, and discards
+// each when the next is complete. In turn with them it does the same with plain system calls, with
+// the fewest syncs that give the same durability.
 func BenchmarkSmallDurableCheckpoints(b *testing.B) {
 	dir, files := b.TempDir(), filesystem.Local{}
 	place, err := checkpoints.NewFileSystemStorage(files, "file://"+dir+"/ours", strings.Repeat("0a", 16), checkpoints.FileSystemOptions{MessageMax: 1 << 20})
@@ -93,7 +92,7 @@ func take(place checkpoints.Storage, kept *checkpoints.Registry, files filesyste
 	return checkpoint, nil
 }
 
-// takeRaw does the same with plain calls.
+// takeRaw takes one checkpoint with plain system calls.
 func takeRaw(root string, id int64, state, encoded []byte) error {
 	chk := filepath.Join(root, storage.CheckpointName(id))
 	if err := os.MkdirAll(chk, 0o755); err != nil {
@@ -104,7 +103,7 @@ func takeRaw(root string, id int64, state, encoded []byte) error {
 		if err != nil {
 			return err
 		}
-		defer func() { _ = file.Close() }() // synced before
+		defer func() { _ = file.Close() }() // its data was synced
 		if _, err := file.Write(data); err != nil {
 			return err
 		}
@@ -115,7 +114,7 @@ func takeRaw(root string, id int64, state, encoded []byte) error {
 		if err != nil {
 			return err
 		}
-		defer func() { _ = opened.Close() }() // only synced
+		defer func() { _ = opened.Close() }() // it was only synced
 		return opened.Sync()
 	}
 	for i := range 4 {

@@ -17,7 +17,7 @@ import (
 
 const job = "0123456789abcdef0123456789abcdef"
 
-// ids returns names that nobody else uses, as long as it is one source of them.
+// ids returns a function that returns a new name at each call.
 func ids() func() string {
 	n := 0
 	return func() string { n++; return fmt.Sprintf("id-%02d", n) }
@@ -52,12 +52,12 @@ func (w *writer) write(target checkpoints.Target, scope checkpoints.Scope, state
 	must(w.t, err)
 	handle, err := stream.Close()
 	must(w.t, err)
-	stream.Abort() // too late: what is closed stays
+	stream.Abort() // after Close it must delete nothing
 	return handle
 }
 
-// take takes a checkpoint with one piece of exclusive state and, shared with
-// others, the streams given and a new one.
+// take takes a checkpoint. It has one piece of exclusive state. Its shared state consists of the
+// given streams and a new one.
 func (w *writer) take(id int64, shared ...metadata.Stream) (completed storage.Completed, added metadata.Stream) {
 	w.t.Helper()
 	target, err := w.storage.Begin(id)
@@ -85,7 +85,7 @@ func describe(id int64, exclusive metadata.Stream, shared ...metadata.Stream) me
 	}
 }
 
-// add keeps a checkpoint, and discards what it subsumes.
+// add keeps a checkpoint, and discards the checkpoints that it subsumes.
 func (w *writer) add(completed storage.Completed) {
 	w.t.Helper()
 	subsumed, err := w.store.Add(completed)
@@ -95,7 +95,7 @@ func (w *writer) add(completed storage.Completed) {
 	}
 }
 
-// tree lists the files, and the directories that hold nothing.
+// tree lists the files and the empty directories.
 func tree(t *testing.T, files filesystem.FileSystem, root string) string {
 	t.Helper()
 	var names []string
@@ -170,7 +170,7 @@ func TestSharedFilesLiveAsLongAsACheckpointRefersToThem(t *testing.T) {
 	}
 }
 
-func TestWhatWasAcknowledgedForAnAbandonedCheckpointGoes(t *testing.T) {
+func TestTheFilesOfAnAbortedCheckpointAreDeleted(t *testing.T) {
 	w := newWriter(t, filesystem.NewMemory(), 1)
 	first, one := w.take(1)
 	w.add(first)
@@ -183,14 +183,14 @@ func TestWhatWasAcknowledgedForAnAbandonedCheckpointGoes(t *testing.T) {
 	if strings.Contains(got, "chk-2") || strings.Count(got, "shared/") != 1 || strings.Count(got, "taskowned/") != 1 {
 		t.Errorf("left %s", got)
 	}
-	if newest := mustBeRestorable(t, w.files, "after the abandonment"); newest != 1 {
+	if newest := mustBeRestorable(t, w.files, "after the abort"); newest != 1 {
 		t.Errorf("want checkpoint 1, got %d", newest)
 	}
 }
 
 func TestTheOwnerOfARestoredCheckpointDecides(t *testing.T) {
 	for mode, want := range map[storage.ClaimMode]string{
-		storage.Claim:   "", // the job is its owner, and it is subsumed
+		storage.Claim:   "", // the job owns it, and subsumes it
 		storage.NoClaim: "chk-7/_metadata chk-7/data shared/one",
 		storage.Legacy:  "chk-7/_metadata chk-7/data shared/one",
 	} {
@@ -205,7 +205,7 @@ func TestTheOwnerOfARestoredCheckpointDecides(t *testing.T) {
 		if latest, ok := w.store.Latest(); !ok || latest.Location != origin.Location {
 			t.Errorf("%s: want to come back from the origin, got %+v", mode, latest)
 		}
-		// The first refers to the origin's files, also to its own data, anchored anew.
+		// The first checkpoint refers to all files of the origin.
 		var reused []metadata.Stream
 		for reference := range origin.Checkpoint.References() {
 			reused = append(reused, storage.Anchor(origin.Location, reference.Stream))
@@ -229,7 +229,7 @@ func TestTheOwnerOfARestoredCheckpointDecides(t *testing.T) {
 	}
 }
 
-// A claimed checkpoint may share files with others of its run that nobody claimed.
+// A claimed checkpoint may share files with checkpoints of the same run that nobody claimed.
 func TestAClaimLeavesWhatOtherCheckpointsReferTo(t *testing.T) {
 	files := filesystem.NewMemory()
 	earlier := newWriter(t, files, 3)
@@ -250,7 +250,7 @@ func TestAClaimLeavesWhatOtherCheckpointsReferTo(t *testing.T) {
 	}
 }
 
-// fragile fails the n-th removal.
+// fragile fails one Remove: the one whose number is failing.
 type fragile struct {
 	*filesystem.Memory
 	removals, failing int
@@ -266,7 +266,7 @@ func (f *fragile) Remove(name string) error {
 	return f.Memory.Remove(name)
 }
 
-func TestADiscardThatFailsAnywhereIsFinishedByTheNext(t *testing.T) {
+func TestTheNextDiscardDeletesWhatAFailedOneLeft(t *testing.T) {
 	for failing := 1; ; failing++ {
 		files := &fragile{Memory: filesystem.NewMemory()}
 		w := newWriter(t, files, 1)
@@ -315,8 +315,8 @@ func mustBeRestorable(t *testing.T, files filesystem.FileSystem, when string) (n
 	return found[0]
 }
 
-// lifeOfACheckpoint takes two checkpoints, discards the first and abandons a third.
-// The third return is called with what is promised from then on.
+// lifeOfACheckpoint takes two checkpoints, discards the first, and aborts a third. It calls
+// promised when a newer checkpoint is complete: from then on a power loss must not lose that one.
 func lifeOfACheckpoint(t *testing.T, files filesystem.FileSystem, states int, promised func(newest int64)) {
 	w := newWriter(t, files, 1)
 	first, one := w.take(1)
@@ -345,8 +345,8 @@ func lifeOfACheckpoint(t *testing.T, files filesystem.FileSystem, states int, pr
 
 var powerLoss = filesystem.Model{Level: filesystem.POSIX, TearsMax: 1}
 
-// Whatever a power loss leaves after whichever operation, no `_metadata` refers to
-// what is not there, and a checkpoint that was completed is.
+// After a power loss at any operation, all files exist to which a `_metadata` refers, and the
+// newest complete checkpoint exists.
 func TestNoPowerLossLeavesABadState(t *testing.T) {
 	for states := 1; states <= 4; states++ {
 		files := filesystem.NewMemory()
@@ -370,7 +370,7 @@ func TestNoPowerLossLeavesABadState(t *testing.T) {
 	}
 }
 
-// unsynced takes the syncs of some directories out.
+// unsynced skips the syncs of some directories.
 type unsynced struct {
 	*filesystem.Memory
 	only func(name string) bool
@@ -383,8 +383,7 @@ func (u unsynced) SyncDir(name string) error {
 	return u.Memory.SyncDir(name)
 }
 
-// The same test finds what it is there to find: without one of the syncs of a
-// directory there is a bad state.
+// Without any one of the syncs of a directory the same test finds a bad state.
 func TestEachSyncOfADirectoryIsNeeded(t *testing.T) {
 	for what, only := range map[string]func(string) bool{
 		"of the checkpoint":       func(name string) bool { return strings.Contains(name, "chk-") },
@@ -547,8 +546,8 @@ func TestSelection(t *testing.T) {
 	}
 }
 
-// An earlier run's checkpoint is in the way of one with the same job id, or without a
-// directory of its own for the job; it stays as it is.
+// A checkpoint of an earlier run with the same job id is never replaced. Nor is a checkpoint of
+// another job in a directory that several jobs share.
 func TestAnEarlierRunsCheckpointIsNotTouched(t *testing.T) {
 	for _, subdir := range []string{"true", "false"} {
 		files := filesystem.NewMemory()

@@ -1,8 +1,8 @@
-// Package etcd implements the highly available store on etcd. It connects to an etcd cluster, or starts
-// an etcd server with one member in this process.
+// Package etcd implements the highly available store on etcd. It connects to an etcd cluster, or
+// starts an etcd server with one member in this process.
 //
-// A leader holds a key with a lease. Its term is the revision at which the key was created. Every write
-// is a transaction that first checks that this key still exists.
+// A leader holds a key with a lease. Its term is the revision at which the key was created. Every
+// write is a transaction that first checks that this key still exists.
 //
 // Start with [Connect] and [Serve].
 package etcd
@@ -42,8 +42,8 @@ type Store struct {
 	leases map[int64]clientv3.LeaseID // by term; only one task at a time campaigns and renews
 }
 
-// Connect returns the store on the cluster with the given endpoints. It fails if no endpoint answers.
-// It connects through the proxy that the variable ALL_PROXY names.
+// Connect returns the store on the cluster with the given endpoints. It fails if no endpoint
+// answers. It connects through the proxy that the variable ALL_PROXY names.
 func Connect(endpoints []string) (*Store, error) {
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: endpoints, DialTimeout: dialTimeout, Logger: zap.NewNop(),
