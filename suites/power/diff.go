@@ -95,22 +95,22 @@ func (h Hunk) declaration() declaration {
 	return declaration{}
 }
 
-// declaration is a function, a method or a type.
+// declaration is a function, a type, or another declaration at the top of a file.
 type declaration struct {
 	receiver, name string
 	text           string // how its line begins, up to its name
 }
 
-var declares = regexp.MustCompile(`^(?:func (?:\((?:\w+ )?\*?(\w+)[^)]*\) )?|type |var |const )(\w*)`)
+var declares = regexp.MustCompile(`^(?:func (?:\((?:\w+ )?\*?(\w+)[^)]*\) )?|type |var |const |import )(\w*)`)
 
-// declarationIn returns the declaration that a line begins. The name of a group of constants or
-// variables is empty, and so is the text where a line begins no declaration.
+// declarationIn returns the declaration that a line begins. The name of a group of constants,
+// variables or imports is empty. The text is empty if the line begins no declaration.
 func declarationIn(line string) declaration {
 	found := declares.FindStringSubmatch(line)
 	if found == nil {
 		return declaration{}
 	}
-	return declaration{receiver: found[1], name: found[2], text: found[0]}
+	return declaration{receiver: found[1], name: found[2], text: strings.TrimSpace(found[0])}
 }
 
 // edited is a file of the source with the changes of a mutant.

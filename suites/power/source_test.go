@@ -151,6 +151,16 @@ func TestARefreshedDiffIsOneOfGit(t *testing.T) {
 	}
 }
 
+func TestAChangedImportIsNamed(t *testing.T) {
+	const text = "package storage\n\nimport (\n\t\"errors\"\n\t\"fmt\"\n)\n"
+	const hunk = "@@ -3,4 +3,3 @@\n import (\n \t\"errors\"\n-\t\"fmt\"\n )\n"
+	const want = "--- a/storage/file.go\n+++ b/storage/file.go\n@@ -3,4 +3,3 @@ import\n"
+	mutant := moved[:strings.Index(moved, "@@")] + hunk
+	if got, err := refresh(t, mutant, map[string]string{"storage/file.go": text}); err != nil || !strings.HasPrefix(got, want) {
+		t.Errorf("want\n%s\ngot %v\n%s", want, err, got)
+	}
+}
+
 // The heading of a diff from git names the function before, if the hunk begins above its function.
 func TestAHeadingOfGitDoesNotMislead(t *testing.T) {
 	const ofGit = "@@ -11,6 +11,5 @@ func (f *File) Close() error {\n }\n \n func (f *File) Flush() error {\n-\tf.sync()\n \treturn nil\n }\n"
