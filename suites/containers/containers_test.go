@@ -17,7 +17,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"github.com/snapback/snapback/harness/container"
+	"github.com/snapback/snapback/faults/lease"
 	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/harness/targets/flink/containers"
@@ -27,46 +27,30 @@ import (
 	"github.com/snapback/snapback/suites/servers"
 )
 
-// harnessVariable is set where this program is the harness that is killed: it names the
-// image to start.
-const harnessVariable = "SNAPBACK_TEST_HARNESS"
+// portVariable is set where this program is the harness that is killed. It names the port of
+// the container to start.
+const portVariable = "SNAPBACK_TEST_PORT"
 
 func TestMain(m *testing.M) {
-	if image := os.Getenv(harnessVariable); image != "" {
-		beKilled(image)
+	if port := os.Getenv(portVariable); port != "" {
+		beKilled(port)
 	}
 	os.Exit(m.Run())
 }
 
-// beKilled starts a container, says by which label, and waits for the end.
-func beKilled(image string) {
+// beKilled starts a container, says so, and waits.
+func beKilled(port string) {
 	ctx := context.Background()
-	group, err := container.Open(ctx)
+	room, err := containers.Place{Image: shellImage}.Open(ctx, "/")
 	if err == nil {
-		_, err = group.Start(ctx, "sleeper", reachable(image, "sleeper"))
+		_, err = room.Start(ctx, "sleeper", "sleeper", port, sleep)
 	}
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	fmt.Println(group.Label())
+	fmt.Println("started")
 	select {}
-}
-
-// sleeper is a process that does nothing, for long.
-func sleeper(image, host string) container.Spec {
-	return container.Spec{Image: image, Host: host, Command: []string{"sleep", "1000"}, Dir: "/"}
-}
-
-// reachable is a sleeper whose port is published, on a network of its own.
-func reachable(image, host string) container.Spec {
-	spec := sleeper(image, host)
-	port, err := servers.FreePort()
-	if err != nil {
-		panic(err) // the machine has none left
-	}
-	spec.Publish = port
-	return spec
 }
 
 func TestContainers(t *testing.T) {
@@ -79,23 +63,24 @@ func TestContainers(t *testing.T) {
 const imageVariable = "SNAPBACK_FLINK_IMAGE"
 
 var (
-	docker    *servers.Servers
+	started   *servers.Servers
 	onMachine flink.Target
 	image     string
 )
 
-var _ = BeforeSuite(func(ctx context.Context) {
-	docker = servers.Start(context.Background(), GinkgoT().TempDir())
-	DeferCleanup(func() error { return docker.Close() })
-	Expect(docker.Docker()).To(Succeed())
+var _ = BeforeSuite(func(ctx SpecContext) {
+	started = servers.Start(context.Background(), GinkgoT().TempDir())
+	DeferCleanup(func() error { return started.Close() })
+	Expect(started.Docker()).To(Succeed())
+	Expect(started.LoadJavaImage()).To(Succeed())
 	var err error
-	onMachine, err = flink.Provision(ctx, flink.Options{Version: flink.DefaultVersion}, func(what string) { GinkgoWriter.Println(what) })
+	onMachine, err = servers.Flink(ctx, flink.DefaultVersion)
 	Expect(err).NotTo(HaveOccurred())
 	if image = os.Getenv(imageVariable); image == "" {
 		image = "snapback/flink:" + flink.DefaultVersion
-		Expect(docker.JavaImage(image, "/opt/flink/lib", onMachine.Lib(), "flink-dist-*.jar", "log4j-*.jar")).To(Succeed())
+		Expect(started.JarImage(image, "/opt/flink/lib", onMachine.Lib(), "flink-dist-*.jar", "log4j-*.jar")).To(Succeed())
 	}
-}, NodeTimeout(10*time.Minute))
+}, NodeTimeout(5*time.Minute))
 
 // Killed, paused, slowed, cut off: each is a scenario that some other place of Flink's
 // processes does not have, or has in another way.
@@ -106,53 +91,89 @@ var _ = func() bool {
 	return true
 }()
 
+// shellImage is an image whose java runs any program: the place gives it an option and a
+// command, and the script skips the option.
+const (
+	shellImage = "snapback/shell:test"
+	shellJava  = "#!/bin/sh\nshift\nexec \"$@\"\n"
+)
+
+// sleep does nothing, for long.
+var sleep = exec.Command("java", "sleep", "1000")
+
+// docker runs Docker's command, and returns what it prints.
+func docker(ctx context.Context, arguments ...string) string {
+	GinkgoHelper()
+	output, err := exec.CommandContext(ctx, "docker", arguments...).CombinedOutput()
+	Expect(err).NotTo(HaveOccurred(), string(output))
+	return strings.TrimSpace(string(output))
+}
+
+// at returns the id of the container that publishes a port.
+func at(ctx context.Context, port string) string {
+	GinkgoHelper()
+	id := docker(ctx, "ps", "--quiet", "--filter", "publish="+port)
+	Expect(strings.Fields(id)).To(HaveLen(1))
+	return id
+}
+
+func freePort() string {
+	GinkgoHelper()
+	port, err := servers.FreePort()
+	Expect(err).NotTo(HaveOccurred())
+	return port
+}
+
 var _ = Describe("A container", func() {
-	var group *container.Group
+	var room flink.Isolating
 
 	BeforeEach(func(ctx context.Context) {
-		var err error
-		group, err = container.Open(ctx)
+		Expect(started.Image(shellImage, "FROM "+servers.JavaImage+"\nCOPY java /usr/local/bin/java\n", map[string][]byte{"java": []byte(shellJava)})).To(Succeed())
+		opened, err := containers.Place{Image: shellImage}.Open(ctx, "/")
 		Expect(err).NotTo(HaveOccurred())
-		DeferCleanup(func() error { return group.Close() })
+		room = opened.(flink.Isolating)
+		DeferCleanup(func() error { return room.Close() })
 	})
 
-	start := func(ctx context.Context, name string) *container.Container {
-		GinkgoHelper()
-		c, err := group.Start(ctx, name, sleeper(image, name))
-		Expect(err).NotTo(HaveOccurred())
-		return c
-	}
-
-	It("cannot be reached while it is cut off, and can at the same address afterwards", func(ctx context.Context) {
-		var both []*container.Container
+	It("cannot be reached while it is cut off, and can at the same address afterwards", func(ctx SpecContext) {
+		ports := map[string]string{}
 		for _, name := range []string{"one", "other"} {
-			c, err := group.Start(ctx, name, reachable(image, name))
+			ports[name] = freePort()
+			_, err := room.Start(ctx, name, name, ports[name], sleep)
 			Expect(err).NotTo(HaveOccurred())
-			both = append(both, c)
 		}
-		one, other := both[0], both[1]
+		one := at(ctx, ports["one"])
+		var address string
+		Eventually(func() string {
+			// Docker's name service knows a new container after a moment.
+			output, _ := exec.CommandContext(ctx, "docker", "exec", one, "getent", "hosts", "other").Output()
+			address, _, _ = strings.Cut(string(output), " ")
+			return address
+		}).WithTimeout(time.Minute).ShouldNot(BeEmpty())
 		// Bash connects by itself: refused is an answer, and silence is none.
-		ask := func(at string) string {
-			output, _ := exec.CommandContext(ctx, "docker", "exec", one.ID(), "timeout", "1", "bash", "-c", "</dev/tcp/"+at+"/1").CombinedOutput()
-			return string(output)
+		ask := func(at string) func() string {
+			return func() string {
+				output, _ := exec.CommandContext(ctx, "docker", "exec", one, "timeout", "1", "bash", "-c", "</dev/tcp/"+at+"/1").CombinedOutput()
+				return string(output)
+			}
 		}
-		Expect(ask(other.Address())).To(ContainSubstring("Connection refused"))
-		Expect(ask("other")).To(ContainSubstring("Connection refused"))
-		Expect(group.Cut("other")).To(Succeed())
-		Expect(ask(other.Address())).NotTo(ContainSubstring("Connection refused"))
-		Expect(ask("other")).NotTo(ContainSubstring("Connection refused"), "there is another way")
-		Expect(group.Heal()).To(Succeed())
-		Expect(ask(other.Address())).To(ContainSubstring("Connection refused"))
-		Expect(ask("other")).To(ContainSubstring("Connection refused"))
-	})
+		answers := ContainSubstring("Connection refused")
+		Expect(ask(address)()).To(answers)
+		Expect(ask("other")()).To(answers)
+		Expect(room.Cut("other")).To(Succeed())
+		Expect(ask(address)()).NotTo(answers)
+		Expect(ask("other")()).NotTo(answers, "there is another way")
+		Expect(room.Heal()).To(Succeed())
+		Expect(ask(address)()).To(answers)
+		Eventually(ask("other")).WithTimeout(time.Minute).Should(answers)
+	}, SpecTimeout(3*time.Minute))
 
-	It("stands still while it is paused, and is slow within its quota", func(ctx context.Context) {
-		c := start(ctx, "one")
-		state := func(what string) string {
-			output, err := exec.CommandContext(ctx, "docker", "inspect", "--format", what, c.ID()).Output()
-			Expect(err).NotTo(HaveOccurred())
-			return strings.TrimSpace(string(output))
-		}
+	It("stands still while it is paused, and is slow within its quota", func(ctx SpecContext) {
+		port := freePort()
+		c, err := room.Start(ctx, "one", "one", port, sleep)
+		Expect(err).NotTo(HaveOccurred())
+		id := at(ctx, port)
+		state := func(what string) string { return docker(ctx, "inspect", "--format", what, id) }
 		Expect(c.Pause()).To(Succeed())
 		Expect(state("{{.State.Paused}}")).To(Equal("true"))
 		Expect(c.Resume()).To(Succeed())
@@ -161,65 +182,67 @@ var _ = Describe("A container", func() {
 		Expect(state("{{.HostConfig.CpuQuota}}/{{.HostConfig.CpuPeriod}}")).To(Equal("2000/20000"))
 		Expect(c.Resume()).To(Succeed())
 		Expect(state("{{.HostConfig.CpuQuota}}")).To(Equal("-1"))
-	})
+	}, SpecTimeout(2*time.Minute))
 
-	It("says how it ended", func(ctx context.Context) {
-		c, err := group.Start(ctx, "failing", container.Spec{
-			Image: image, Host: "failing", Command: []string{"sh", "-c", "echo no luck; exit 7"}, Dir: "/",
-		})
+	It("says how it ended", func(ctx SpecContext) {
+		c, err := room.Start(ctx, "failing", "failing", "", exec.Command("java", "sh", "-c", "echo no luck; exit 7"))
 		Expect(err).NotTo(HaveOccurred())
 		Eventually(c.Ended).WithTimeout(time.Minute).Should(MatchError(And(ContainSubstring("exit status 7"), ContainSubstring("no luck"))))
-	})
+	}, SpecTimeout(2*time.Minute))
 
-	It("goes with the harness, however that ends, and so do its networks", func(ctx context.Context) {
+	It("goes with the harness, however that ends, and so do its networks", func(ctx SpecContext) {
+		port := freePort()
 		killed := exec.Command(os.Args[0])
-		killed.Env = append(os.Environ(), harnessVariable+"="+image)
+		killed.Env = append(os.Environ(), portVariable+"="+port)
 		output, err := killed.StdoutPipe()
 		Expect(err).NotTo(HaveOccurred())
 		Expect(killed.Start()).To(Succeed())
-		label, err := bufio.NewReader(output).ReadString('\n')
-		Expect(err).NotTo(HaveOccurred())
-		left := func() string {
-			var all string
+		Expect(bufio.NewReader(output).ReadString('\n')).To(Equal("started\n"))
+		const label = "com.github.snapback.lease"
+		lease := docker(ctx, "inspect", "--format", "{{index .Config.Labels \""+label+"\"}}", at(ctx, port))
+		Expect(lease).NotTo(BeEmpty())
+		left := func() []string {
+			var all []string
 			for _, list := range [][]string{{"ps", "--all"}, {"network", "ls"}} {
-				found, err := exec.CommandContext(ctx, "docker", append(list, "--quiet", "--filter", "label="+strings.TrimSpace(label))...).Output()
-				Expect(err).NotTo(HaveOccurred())
-				all += string(found)
+				all = append(all, strings.Fields(docker(ctx, append(list, "--quiet", "--filter", "label="+label+"="+lease)...))...)
 			}
 			return all
 		}
-		Expect(strings.Fields(left())).To(HaveLen(3))
+		Expect(left()).To(HaveLen(3))
 		Expect(killed.Process.Kill()).To(Succeed())
 		_ = killed.Wait() // it was killed
 		Eventually(left).WithTimeout(time.Minute).Should(BeEmpty())
-	})
+	}, SpecTimeout(2*time.Minute))
 })
 
 // minIOImage is the environment variable that names an image of MinIO to use, such as the
 // public one, where images can be pulled; else one is built.
 const minIOImage = "SNAPBACK_MINIO_IMAGE"
 
+// leased has a script of the shell run when the spec ends, however that is.
+func leased(script string, arguments ...string) {
+	GinkgoHelper()
+	taken, err := lease.Take(script, arguments...)
+	Expect(err).NotTo(HaveOccurred())
+	DeferCleanup(taken.End)
+}
+
 var _ = Describe("S3 in a container", func() {
 	It("keeps checkpoints as S3 without one does, also while it stands still", func(ctx SpecContext) {
-		minio := os.Getenv(minIOImage)
-		if minio == "" {
-			minio = "snapback/minio:test"
-			binary, err := docker.MinIOBinary()
-			Expect(err).NotTo(HaveOccurred())
-			Expect(docker.Image(minio, binary)).To(Succeed())
+		image := os.Getenv(minIOImage)
+		if image == "" {
+			image = "snapback/minio:test"
+			Expect(started.MinIOImage(image)).To(Succeed())
 		}
-		group, err := container.Open(ctx)
-		Expect(err).NotTo(HaveOccurred())
-		DeferCleanup(func() error { return group.Close() })
-		port, err := servers.FreePort()
-		Expect(err).NotTo(HaveOccurred())
-		data := GinkgoT().TempDir()
+		port, data := freePort(), GinkgoT().TempDir()
 		Expect(os.Mkdir(filepath.Join(data, servers.Bucket), 0o755)).To(Succeed())
-		c, err := group.Start(ctx, "minio", container.Spec{
-			Image: minio, Host: "minio", Command: []string{"/program", "server", "--address", ":" + port, data}, Dir: "/",
-			Environment: servers.MinIOEnvironment(), Binds: []string{data}, Publish: port,
-		})
-		Expect(err).NotTo(HaveOccurred())
+		minio := "snapback-minio-" + port
+		leased("docker rm --force --volumes $1", minio)
+		arguments := []string{"run", "--detach", "--name", minio, "--publish", "127.0.0.1:" + port + ":" + port, "--volume", data + ":" + data, "--entrypoint", "/program"}
+		for _, variable := range servers.MinIOEnvironment() {
+			arguments = append(arguments, "--env", variable)
+		}
+		docker(ctx, append(arguments, image, "server", "--address", ":"+port, data)...)
 		for name, value := range servers.S3Environment("http://127.0.0.1:" + port) {
 			GinkgoT().Setenv(name, value)
 		}
@@ -229,11 +252,11 @@ var _ = Describe("S3 in a container", func() {
 			Should(Or(Succeed(), MatchError(fs.ErrExist)))
 		Expect(filesystem.WriteFile(files, bucket+"/chk-1/_metadata", []byte("y"))).To(MatchError(fs.ErrExist))
 
-		Expect(c.Pause()).To(Succeed())
+		docker(ctx, "pause", minio)
 		written := make(chan error, 1)
 		go func() { written <- filesystem.WriteFile(files, bucket+"/chk-2/_metadata", []byte("z")) }()
 		Consistently(written).WithTimeout(time.Second).ShouldNot(Receive())
-		Expect(c.Resume()).To(Succeed())
+		docker(ctx, "unpause", minio)
 		Eventually(written).WithTimeout(time.Minute).Should(Receive(Succeed()))
 		Expect(filesystem.ReadFile(files, bucket+"/chk-2/_metadata", 10)).To(Equal([]byte("z")))
 	}, SpecTimeout(3*time.Minute))

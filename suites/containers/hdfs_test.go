@@ -3,16 +3,15 @@ package containers_test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
-	"github.com/snapback/snapback/harness/container"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/filesystem/schemes"
-	"github.com/snapback/snapback/suites/servers"
 )
 
 // hdfsSite configures both; the port of the NameNode is the same inside and out.
@@ -28,31 +27,41 @@ const hdfsSite = `<configuration>
 </configuration>
 `
 
+// The network of HDFS has fixed addresses, so that the DataNode comes back with its own.
+const (
+	subnet          = "10.199.77.0/24"
+	namenodeAddress = "10.199.77.2"
+	datanodeAddress = "10.199.77.3"
+)
+
 var _ = Describe("HDFS in containers", func() {
 	It("keeps what was written while its DataNode is cut off, and takes more afterwards", func(ctx SpecContext) {
-		jars, err := docker.HadoopJars()
+		jars, err := started.HadoopJars()
 		Expect(err).NotTo(HaveOccurred())
 		const image = "snapback/hadoop:test"
-		Expect(docker.JavaImage(image, "/opt/hadoop", jars, "*.jar")).To(Succeed())
-		port, err := servers.FreePort()
-		Expect(err).NotTo(HaveOccurred())
-		configuration := GinkgoT().TempDir()
+		Expect(started.JarImage(image, "/opt/hadoop", jars, "*.jar")).To(Succeed())
+		port, configuration := freePort(), GinkgoT().TempDir()
 		for _, name := range []string{"core-site.xml", "hdfs-site.xml"} {
 			Expect(os.WriteFile(filepath.Join(configuration, name), fmt.Appendf(nil, hdfsSite, port), 0o644)).To(Succeed())
 		}
-		group, err := container.Open(ctx)
-		Expect(err).NotTo(HaveOccurred())
-		DeferCleanup(func() error { return group.Close() })
-		start := func(name, published, command string) {
+		network, namenode, datanode := "snapback-hdfs-"+port, "snapback-namenode-"+port, "snapback-datanode-"+port
+		leased("docker rm --force --volumes $1 $2; docker network rm $3", namenode, datanode, network)
+		docker(ctx, "network", "create", "--subnet", subnet, network)
+		start := func(name, host, address, command string, options ...string) {
 			const java = "exec java -Xmx256m -XX:+UseSerialGC -cp '%s:/opt/hadoop/*' org.apache.hadoop.hdfs.server."
-			_, err := group.Start(ctx, name, container.Spec{
-				Image: image, Host: name, Command: []string{"sh", "-c", fmt.Sprintf(command, fmt.Sprintf(java, configuration))},
-				Dir: "/tmp", Binds: []string{configuration}, Publish: published,
-			})
-			Expect(err).NotTo(HaveOccurred())
+			arguments := append([]string{
+				"run", "--detach", "--name", name, "--hostname", host, "--network", network, "--network-alias", host, "--ip", address,
+				"--workdir", "/tmp", "--volume", configuration + ":" + configuration,
+			}, options...)
+			docker(ctx, append(arguments, image, "sh", "-c", fmt.Sprintf(command, fmt.Sprintf(java, configuration)))...)
 		}
-		start("namenode", port, "(%[1]snamenode.NameNode -format -nonInteractive) && %[1]snamenode.NameNode")
-		start("datanode", "", "%sdatanode.DataNode")
+		start(namenode, "namenode", namenodeAddress, "(%[1]snamenode.NameNode -format -nonInteractive) && %[1]snamenode.NameNode",
+			"--publish", "127.0.0.1:"+port+":"+port)
+		Eventually(func() error {
+			// The DataNode gives up at once if Docker's name service does not know the NameNode yet.
+			return exec.CommandContext(ctx, "docker", "exec", namenode, "getent", "hosts", "namenode").Run()
+		}).WithTimeout(time.Minute).Should(Succeed())
+		start(datanode, "datanode", datanodeAddress, "%sdatanode.DataNode")
 
 		GinkgoT().Setenv("HADOOP_USER_NAME", "root")
 		root := "hdfs://127.0.0.1:" + port
@@ -68,9 +77,9 @@ var _ = Describe("HDFS in containers", func() {
 		Eventually(writeAnother).WithTimeout(90 * time.Second).WithPolling(time.Second).Should(Succeed())
 		kept := fmt.Sprint("file-", n)
 
-		Expect(group.Cut("datanode")).To(Succeed())
+		docker(ctx, "network", "disconnect", network, datanode)
 		Expect(write("lost")).NotTo(Succeed())
-		Expect(group.Heal()).To(Succeed())
+		docker(ctx, "network", "connect", "--ip", datanodeAddress, "--alias", "datanode", network, datanode)
 		Eventually(writeAnother).WithTimeout(90 * time.Second).WithPolling(time.Second).Should(Succeed())
 		Expect(filesystem.ReadFile(schemes.New(), root+"/checkpoints/"+kept, 100)).To(Equal([]byte(kept)))
 	}, SpecTimeout(5*time.Minute))

@@ -132,7 +132,7 @@ func BenchmarkProxy(b *testing.B) {
 
 func provisioned(b *testing.B) flink.Minicluster {
 	b.Helper()
-	target, err := flink.Provision(b.Context(), flink.Options{Version: flink.DefaultVersion}, func(what string) { b.Log(what) })
+	target, err := servers.Flink(b.Context(), flink.DefaultVersion)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,5 +1,5 @@
-// Package flink_test runs the conformance suite on real Apache Flink. It needs a
-// JDK, and python3 with venv to install Flink; what is missing fails the suite.
+// Package flink_test runs the conformance suite on real Apache Flink. What is missing fails the
+// suite.
 package flink_test
 
 import (
@@ -15,6 +15,7 @@ import (
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/suites/conformance"
+	"github.com/snapback/snapback/suites/servers"
 )
 
 func TestFlink(t *testing.T) {
@@ -24,7 +25,7 @@ func TestFlink(t *testing.T) {
 
 func release(version string) func(context.Context) (target.Target, error) {
 	return func(ctx context.Context) (target.Target, error) {
-		return flink.Provision(ctx, flink.Options{Version: version}, func(what string) { GinkgoWriter.Println(what) })
+		return servers.Flink(ctx, version)
 	}
 }
 
@@ -45,7 +46,7 @@ var _ = AfterSuite(func() {
 func running(ctx context.Context) (target.Target, error) {
 	say := func(what string) { GinkgoWriter.Println(what) }
 	if started == nil {
-		provisioned, err := flink.Provision(ctx, flink.Options{Version: flink.DefaultVersion}, say)
+		provisioned, err := servers.Flink(ctx, flink.DefaultVersion)
 		if err != nil {
 			return nil, err
 		}
@@ -69,7 +70,7 @@ var _ = func() bool {
 		conformance.Claimed(claimed, "cleanup/**", "recovery/kill-*", "recovery/resume-*", "faults/**")...)
 	conformance.Specs("Flink "+flink.DefaultVersion+" in one JVM", func(ctx context.Context) (target.Target, error) { return inOneJVM(ctx), nil },
 		conformance.Claimed(flink.Minicluster{}, "modes/**", "recovery/claim", "recovery/rescale-*")...)
-	conformance.Specs("Flink 1.20.5", release("1.20.5"),
+	conformance.Specs("Flink "+servers.OlderFlink, release(servers.OlderFlink),
 		conformance.Claimed(claimed, "recovery/kill-t*", "recovery/kill-cluster", "recovery/resume-*", "cleanup/cancel", "cleanup/fail/retention=DELETE_ON_CANCELLATION")...)
 	conformance.Specs("a running Flink", running, "cleanup/cancel", "recovery/resume-*")
 	return true

@@ -15,10 +15,11 @@ import (
 	"github.com/snapback/snapback/harness/run"
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/suites/servers"
 )
 
 func inOneJVM(ctx context.Context) flink.Minicluster {
-	target, err := flink.Provision(ctx, flink.Options{Version: flink.DefaultVersion}, func(what string) { GinkgoWriter.Println(what) })
+	target, err := servers.Flink(ctx, flink.DefaultVersion)
 	Expect(err).NotTo(HaveOccurred())
 	return flink.Minicluster{Target: target}
 }

@@ -22,8 +22,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/snapback/snapback/harness/process"
 	"github.com/snapback/snapback/harness/targets/flink"
+	"github.com/snapback/snapback/suites/internal/programs"
 )
 
 // lineMax bounds a line of the host's output, in bytes.
@@ -39,7 +39,8 @@ type Flink struct {
 	settings  []string
 }
 
-// New installs Flink, if it is not, and compiles the host.
+// New installs Flink and compiles the host, where that has not been done yet. It tells say what
+// it does.
 func New(ctx context.Context, say func(string)) (*Flink, error) {
 	target, err := flink.Provision(ctx, flink.Options{Version: flink.DefaultVersion}, say)
 	if err != nil {
@@ -49,12 +50,12 @@ func New(ctx context.Context, say func(string)) (*Flink, error) {
 	if err != nil || len(dist) != 1 {
 		return nil, fmt.Errorf("want one flink-dist in %s, got %q", target.Lib(), dist)
 	}
-	classes, err := compile(ctx, dist[0])
+	classes, err := compile(ctx, dist[0], say)
 	return &Flink{classPath: []string{classes, dist[0]}}, err
 }
 
-// compile compiles the host; once for each state of its sources.
-func compile(ctx context.Context, dist string) (string, error) {
+// compile compiles the host, once for each state of its sources.
+func compile(ctx context.Context, dist string, say func(string)) (string, error) {
 	hash := sha256.New()
 	hash.Write([]byte(dist))
 	err := fs.WalkDir(sources, ".", func(name string, entry fs.DirEntry, err error) error {
@@ -76,6 +77,7 @@ func compile(ctx context.Context, dist string) (string, error) {
 	if _, err := os.Stat(classes); err == nil {
 		return classes, nil
 	}
+	say("compiling the host of real Flink")
 	dir, err := os.MkdirTemp(cache, "compile-*")
 	if err != nil {
 		return "", err
@@ -90,7 +92,7 @@ func compile(ctx context.Context, dist string) (string, error) {
 	}
 	arguments := append([]string{"-proc:none", "-nowarn", "-Xlint:-options", "-cp", dist, "-d", filepath.Join(dir, "classes")}, java...)
 	if output, err := exec.CommandContext(ctx, "javac", arguments...).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("compile the host: %w\n%s", err, output)
+		return "", fmt.Errorf("compile the host: %w\n%s", errors.Join(context.Cause(ctx), err), output)
 	}
 	if err := os.Rename(filepath.Join(dir, "classes"), classes); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", err
@@ -124,9 +126,8 @@ func Run[Line any](ctx context.Context, f *Flink, dir string, arguments ...strin
 	command := exec.Command("java", append(append(all, f.settings...), arguments...)...)
 	command.Env = append(os.Environ(), "FLINK_PLUGINS_DIR="+f.plugins)
 	command.Dir = dir
-	starter := process.NewStarter()
-	output, err := starter.Run(ctx, dir, logOf(arguments[0]), command)
-	if err := errors.Join(err, starter.Close()); err != nil {
+	output, err := programs.Run(ctx, dir, logOf(arguments[0]), command)
+	if err != nil {
 		return nil, fmt.Errorf("flink %s: %w\n%s", arguments[0], err, output)
 	}
 	return decode[Line](arguments[0], output)

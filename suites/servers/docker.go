@@ -65,80 +65,79 @@ func (s *Servers) endDocker() error {
 	return nil
 }
 
-// Image makes a Docker image of one static program, and of nothing else.
-func (s *Servers) Image(name, binary string) error {
-	return s.build(name, "FROM scratch\nCOPY program /program\nENTRYPOINT [\"/program\"]\n", map[string]string{"program": binary})
-}
-
-// JavaImage makes a Docker image of Debian's Java with the jars of a directory that match
-// patterns, below the given path.
-func (s *Servers) JavaImage(name, below, jars string, patterns ...string) error {
-	if err := s.javaBase(); err != nil {
+// MinIOImage makes a Docker image of MinIO, and of nothing else.
+func (s *Servers) MinIOImage(name string) error {
+	dir, err := minIO().installed()
+	if err != nil {
 		return err
 	}
-	copied := map[string]string{}
+	binary, err := os.ReadFile(filepath.Join(dir, "minio"))
+	if err != nil {
+		return err
+	}
+	return s.Image(name, "FROM scratch\nCOPY program /program\n", map[string][]byte{"program": binary})
+}
+
+// JarImage makes a Docker image of [JavaImage] and of the jars of a directory that match
+// patterns. The image has the jars at the path below.
+func (s *Servers) JarImage(name, below, jars string, patterns ...string) error {
+	files := map[string][]byte{}
 	for _, pattern := range patterns {
 		found, err := filepath.Glob(filepath.Join(jars, pattern))
 		if err != nil || len(found) == 0 {
 			return fmt.Errorf("%s holds no %s", jars, pattern)
 		}
 		for _, jar := range found {
-			copied[filepath.Base(jar)] = jar
+			if files[filepath.Base(jar)], err = os.ReadFile(jar); err != nil {
+				return err
+			}
 		}
 	}
-	return s.build(name, "FROM "+javaBase+"\nCOPY *.jar "+below+"/\n", copied)
+	return s.Image(name, "FROM "+JavaImage+"\nCOPY *.jar "+below+"/\n", files)
 }
 
-// build makes an image of a Dockerfile and some files.
-func (s *Servers) build(name, dockerfile string, files map[string]string) error {
+// Image makes a Docker image of a Dockerfile and of files, which are executable.
+func (s *Servers) Image(name, dockerfile string, files map[string][]byte) error {
 	dir, err := s.makeDir("image-" + strings.NewReplacer("/", "-", ":", "-").Replace(name))
 	if err != nil {
 		return err
 	}
-	for inside, path := range files {
-		if err := os.Link(path, filepath.Join(dir, inside)); err != nil {
-			if err := copyFile(path, filepath.Join(dir, inside)); err != nil {
-				return err
-			}
+	for inside, data := range files {
+		if err := os.WriteFile(filepath.Join(dir, inside), data, 0o755); err != nil {
+			return err
 		}
 	}
 	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(dockerfile), 0o600); err != nil {
 		return err
 	}
-	return s.run(dir, "docker-build", []string{"DOCKER_BUILDKIT=0"}, "docker", "build", "--quiet", "--tag", name, ".")
+	return run(s.ctx, dir, "docker-build", []string{"DOCKER_BUILDKIT=0"}, "docker", "build", "--quiet", "--tag", name, ".")
 }
 
-func copyFile(from, to string) error {
-	data, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(to, data, 0o755)
-}
+// JavaImage is the Docker image of Debian with a Java, which [Servers.LoadJavaImage] loads.
+const JavaImage = "snapback/java:17"
 
-// javaBase is the image of Debian with a Java, and what it is made of.
-const (
-	javaBase    = "snapback/java:17"
-	javaRelease = "bookworm"
-	javaPackage = "openjdk-17-jre-headless"
-)
-
-// javaBase sees to it that Docker has that image.
-func (s *Servers) javaBase() error {
-	if s.run(s.dir, "docker-inspect", nil, "docker", "image", "inspect", "--format", "{{.Id}}", javaBase) == nil {
-		return nil
-	}
-	dir, err := s.cached("java", []byte(javaRelease+javaPackage), func(dir string) error {
+// javaRoot is a root file system of Debian with a Java, as a tar file.
+func javaRoot() part {
+	const release, java = "bookworm", "openjdk-17-jre-headless"
+	return part{name: "java", from: []byte(release + java), fill: func(ctx context.Context, dir string) error {
 		root := filepath.Join(dir, "root")
-		if err := s.run(dir, "debootstrap", nil, "debootstrap", "--variant=minbase", "--include="+javaPackage, javaRelease, root); err != nil {
+		if err := run(ctx, dir, "debootstrap", nil, "debootstrap", "--variant=minbase", "--include="+java, release, root); err != nil {
 			return err
 		}
 		return errors.Join(
-			s.run(dir, "tar", nil, "tar", "-C", root, "-cf", "image.tar", "--exclude=./var/cache/apt", "."),
+			run(ctx, dir, "tar", nil, "tar", "-C", root, "-cf", "image.tar", "--exclude=./var/cache/apt", "."),
 			os.RemoveAll(root))
-	})
+	}}
+}
+
+// LoadJavaImage gives Docker the [JavaImage], if Docker does not have it.
+func (s *Servers) LoadJavaImage() error {
+	if run(s.ctx, s.dir, "docker-inspect", nil, "docker", "image", "inspect", "--format", "{{.Id}}", JavaImage) == nil {
+		return nil
+	}
+	dir, err := javaRoot().installed()
 	if err != nil {
 		return err
 	}
-	return s.run(dir, "docker-import", nil, "docker", "import", "image.tar", javaBase)
+	return run(s.ctx, s.dir, "docker-import", nil, "docker", "import", filepath.Join(dir, "image.tar"), JavaImage)
 }

@@ -2,6 +2,7 @@ package servers
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -10,7 +11,7 @@ import (
 	"path/filepath"
 	"text/template"
 
-	"github.com/snapback/snapback/harness/process"
+	"github.com/snapback/snapback/suites/internal/programs"
 )
 
 // namenodePort is where the NameNode listens, if nobody else does.
@@ -27,7 +28,7 @@ type HDFS struct {
 	servers  *Servers
 	jars     string
 	state    string // URL of what the NameNode says of itself
-	datanode *process.Process
+	datanode *programs.Program
 }
 
 // HDFS starts a NameNode and a DataNode.
@@ -82,7 +83,7 @@ func (h *HDFS) java(class string, arguments ...string) *exec.Cmd {
 
 // run runs one of Hadoop's classes to its end.
 func (h *HDFS) run(name, class string, arguments ...string) error {
-	if output, err := h.servers.starter.Run(h.servers.ctx, h.servers.dir, name, h.java(class, arguments...)); err != nil {
+	if output, err := programs.Run(h.servers.ctx, h.servers.dir, name, h.java(class, arguments...)); err != nil {
 		return fmt.Errorf("%s %v: %w\n%s", class, arguments, err, output)
 	}
 	return nil
@@ -107,24 +108,27 @@ func (h *HDFS) SafeMode(on bool) error {
 	return h.run("safemode-"+what, "tools.DFSAdmin", "-safemode", what)
 }
 
-// HadoopJars installs Hadoop's jars, its client's among them, and returns their
-// directory.
-func (s *Servers) HadoopJars() (string, error) {
+// HadoopJars returns the directory of Hadoop's jars, with its client's.
+func (s *Servers) HadoopJars() (string, error) { return hadoop().installed() }
+
+func hadoop() part {
 	pom := file("hadoop-pom.xml")
-	return s.cached("hadoop", pom, func(dir string) error {
+	return part{name: "hadoop", from: pom, fill: func(ctx context.Context, dir string) error {
 		if err := os.WriteFile(filepath.Join(dir, "pom.xml"), pom, 0o600); err != nil {
 			return err
 		}
-		return s.run(dir, "maven", nil, "mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory="+dir)
-	})
+		return run(ctx, dir, "maven", nil, "mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory="+dir)
+	}}
 }
 
-// FlinkS3Plugin installs Flink's file system for S3, of a version, and returns a
-// directory of plugins.
-func (s *Servers) FlinkS3Plugin(version string) (string, error) {
+// FlinkS3Plugin returns a directory of plugins for a version of Flink, with its file system
+// for S3.
+func (s *Servers) FlinkS3Plugin(version string) (string, error) { return flinkS3(version).installed() }
+
+func flinkS3(version string) part {
 	artifact := "org.apache.flink:flink-s3-fs-presto:" + version
-	return s.cached("flink-s3", []byte(artifact), func(dir string) error {
+	return part{name: "flink-s3", from: []byte(artifact), fill: func(ctx context.Context, dir string) error {
 		plugin := filepath.Join(dir, "s3-fs-presto")
-		return s.run(dir, "maven", nil, "mvn", "-q", "-B", "dependency:copy", "-Dartifact="+artifact, "-DoutputDirectory="+plugin)
-	})
+		return run(ctx, dir, "maven", nil, "mvn", "-q", "-B", "dependency:copy", "-Dartifact="+artifact, "-DoutputDirectory="+plugin)
+	}}
 }

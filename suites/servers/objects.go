@@ -1,6 +1,7 @@
 package servers
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -19,7 +20,7 @@ const (
 // MinIO starts a real S3 server with one bucket, and returns the URL at which it
 // answers.
 func (s *Servers) MinIO() (url string, err error) {
-	binary, err := s.MinIOBinary()
+	dir, err := minIO().installed()
 	if err != nil {
 		return "", err
 	}
@@ -34,15 +35,15 @@ func (s *Servers) MinIO() (url string, err error) {
 	if err != nil {
 		return "", err
 	}
-	command := exec.Command(binary, "server", "--address", "127.0.0.1:"+port, "--quiet", data)
+	command := exec.Command(filepath.Join(dir, "minio"), "server", "--address", "127.0.0.1:"+port, "--quiet", data)
 	command.Env = append(os.Environ(), MinIOEnvironment()...)
 	url = "http://127.0.0.1:" + port
 	_, err = s.start("minio", command, answers(url+"/minio/health/ready", ""))
 	return url, err
 }
 
-// MinIOBinary builds MinIO: one static program.
-func (s *Servers) MinIOBinary() (string, error) { return s.buildGo("minio", "github.com/minio/minio") }
+// minIO is one static program.
+func minIO() part { return goProgram("minio", "github.com/minio/minio") }
 
 // MinIOEnvironment is what MinIO is started with.
 func MinIOEnvironment() []string {
@@ -54,10 +55,12 @@ func S3Environment(url string) map[string]string {
 	return map[string]string{"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": MinIOUser, "AWS_SECRET_ACCESS_KEY": MinIOPassword, "AWS_REGION": "us-east-1"}
 }
 
+func fakeGCS() part { return goProgram("fakegcs", "github.com/fsouza/fake-gcs-server") }
+
 // GCS starts a stand-in of Google Cloud Storage with one bucket, and returns the
 // environment that clients need.
 func (s *Servers) GCS() (environment map[string]string, err error) {
-	binary, err := s.buildGo("fakegcs", "github.com/fsouza/fake-gcs-server")
+	dir, err := fakeGCS().installed()
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +69,7 @@ func (s *Servers) GCS() (environment map[string]string, err error) {
 		return nil, err
 	}
 	address := "127.0.0.1:" + port
-	command := exec.Command(binary, "-backend", "memory", "-scheme", "http", "-host", "127.0.0.1", "-port", port,
+	command := exec.Command(filepath.Join(dir, "fakegcs"), "-backend", "memory", "-scheme", "http", "-host", "127.0.0.1", "-port", port,
 		"-public-host", address, "-external-url", "http://"+address, "-log-level", "warn")
 	if _, err := s.start("gcs", command, answers("http://"+address+"/_internal/healthcheck", "")); err != nil {
 		return nil, err
@@ -86,15 +89,19 @@ func (s *Servers) GCS() (environment map[string]string, err error) {
 const (
 	azureAccount = "devstoreaccount1"
 	azureKey     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-	azurite      = "azurite@3.35.0"
 )
 
+func azurite() part {
+	const release = "azurite@3.35.0"
+	return part{name: "azurite", from: []byte(release), fill: func(ctx context.Context, dir string) error {
+		return run(ctx, dir, "npm", nil, "npm", "install", "--no-audit", "--no-fund", "--loglevel=error", release)
+	}}
+}
+
 // Azure starts a stand-in of Azure Blob Storage, and returns the environment that
-// clients need. The container is to be made by the caller.
+// clients need. The caller makes the container.
 func (s *Servers) Azure() (environment map[string]string, err error) {
-	dir, err := s.cached("azurite", []byte(azurite), func(dir string) error {
-		return s.run(dir, "npm", nil, "npm", "install", "--no-audit", "--no-fund", "--loglevel=error", azurite)
-	})
+	dir, err := azurite().installed()
 	if err != nil {
 		return nil, err
 	}

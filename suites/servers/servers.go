@@ -1,17 +1,17 @@
 // Package servers installs and starts the real servers that suites talk to: MinIO,
 // the NameNode and the DataNode of HDFS, stand-ins of Google Cloud Storage and Azure
-// Blob Storage, a Docker daemon. Each listens on 127.0.0.1 alone, keeps its data in the
+// Blob Storage, a Docker daemon. Each server listens on 127.0.0.1 alone, keeps its data in the
 // directory it is given, and dies with the test.
 //
-// What is installed is cached, once for the machine. Nothing is skipped: what cannot be
-// had is an error that says how to get it.
+// [Install] installs what is missing, once for the machine; its command is
+// suites/servers/install. No spec installs anything: where something is missing, a spec fails
+// at once and names that command.
 //
 // Start with [Start].
 package servers
 
 import (
 	"context"
-	"crypto/sha256"
 	"embed"
 	"errors"
 	"fmt"
@@ -25,9 +25,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gofrs/flock"
-
-	"github.com/snapback/snapback/harness/process"
+	"github.com/snapback/snapback/suites/internal/programs"
 )
 
 //go:embed files
@@ -36,25 +34,29 @@ var files embed.FS
 const (
 	readyTimeout = 2 * time.Minute
 	readyRetry   = 50 * time.Millisecond
-	lockTimeout  = 30 * time.Minute // a build from nothing takes minutes
-	lockRetry    = 200 * time.Millisecond
 )
 
 // Servers are those of one test.
 type Servers struct {
 	ctx     context.Context
 	dir     string
-	starter *process.Starter
-	docker  *process.Process // nil: none was started here
+	started []*programs.Program
+	docker  *programs.Program // nil: none was started here
 }
 
 // Start returns servers that keep their data and logs in a directory. Close ends them.
 func Start(ctx context.Context, dir string) *Servers {
-	return &Servers{ctx: ctx, dir: dir, starter: process.NewStarter()}
+	return &Servers{ctx: ctx, dir: dir}
 }
 
 // Close ends all that was started.
-func (s *Servers) Close() error { return errors.Join(s.endDocker(), s.starter.Close()) }
+func (s *Servers) Close() error {
+	failed := s.endDocker()
+	for _, program := range s.started {
+		failed = errors.Join(failed, program.Kill())
+	}
+	return failed
+}
 
 // file reads one of the files that servers are built or configured with.
 func file(name string) []byte {
@@ -65,82 +67,13 @@ func file(name string) []byte {
 	return data
 }
 
-// cached returns a directory that was filled, once for the machine and each state
-// of what it is made from.
-func (s *Servers) cached(name string, from []byte, fill func(dir string) error) (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	digest := sha256.Sum256(from)
-	dir := filepath.Join(cache, "snapback", "servers", fmt.Sprintf("%s-%x", name, digest[:6]))
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return "", err
-	}
-	lock := flock.New(dir + ".lock")
-	waiting, cancel := context.WithTimeout(s.ctx, lockTimeout)
-	defer cancel()
-	if _, err := lock.TryLockContext(waiting, lockRetry); err != nil {
-		return "", fmt.Errorf("wait for another installation of %s: %w", name, err)
-	}
-	defer func() { _ = lock.Unlock() }() // the end of the process unlocks too
-	if _, err := os.Stat(dir); err == nil {
-		return dir, nil
-	}
-	partial := dir + ".partial"
-	if err := os.RemoveAll(partial); err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(partial, 0o755); err != nil {
-		return "", err
-	}
-	if err := fill(partial); err != nil {
-		return "", fmt.Errorf("install %s: %w", name, err)
-	}
-	return dir, os.Rename(partial, dir)
-}
-
-// run runs a program of an installation to its end.
-func (s *Servers) run(dir, name string, environment []string, command ...string) error {
-	path, err := exec.LookPath(command[0])
-	if err != nil {
-		return fmt.Errorf("%s is not on the path: apt-get install %s", command[0], packages[command[0]])
-	}
-	c := exec.Command(path, command[1:]...)
-	c.Dir, c.Env = dir, append(os.Environ(), environment...)
-	output, err := s.starter.Run(s.ctx, dir, name, c)
-	if err != nil {
-		return fmt.Errorf("%s: %w\n%s", strings.Join(command, " "), err, output)
-	}
-	return nil
-}
-
-// packages says which of Debian's packages has a program.
-var packages = map[string]string{
-	"go": "golang", "mvn": "maven", "java": "openjdk-17-jdk-headless", "npm": "npm", "node": "nodejs", "dockerd": "docker.io", "docker": "docker.io",
-	"debootstrap": "debootstrap", "tar": "tar",
-}
-
-// buildGo builds a program from a module of its own, of which it is a tool.
-func (s *Servers) buildGo(name, module string) (binary string, err error) {
-	mod, sum := file(name+".mod"), file(name+".sum")
-	dir, err := s.cached(name, append(mod, sum...), func(dir string) error {
-		for file, data := range map[string][]byte{"go.mod": mod, "go.sum": sum} {
-			if err := os.WriteFile(filepath.Join(dir, file), data, 0o600); err != nil {
-				return err
-			}
-		}
-		return s.run(dir, "build", []string{"CGO_ENABLED=0", "GOWORK=off", "GOFLAGS="}, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", name, module)
-	})
-	return filepath.Join(dir, name), err
-}
-
 // start starts a server, and waits until it answers.
-func (s *Servers) start(name string, command *exec.Cmd, ready func() error) (*process.Process, error) {
-	server, err := s.starter.Start(s.dir, name, command)
+func (s *Servers) start(name string, command *exec.Cmd, ready func() error) (*programs.Program, error) {
+	server, err := programs.Start(s.dir, name, command)
 	if err != nil {
 		return nil, err
 	}
+	s.started = append(s.started, server)
 	limit := time.Now().Add(readyTimeout)
 	for {
 		failed := ready()

@@ -109,7 +109,7 @@ func TestFlinkOnS3IsKilledAtEachOperation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	target, err := flink.Provision(t.Context(), flink.Options{Version: flink.DefaultVersion}, func(what string) { t.Log(what) })
+	target, err := servers.Flink(t.Context(), flink.DefaultVersion)
 	if err != nil {
 		t.Fatal(err)
 	}

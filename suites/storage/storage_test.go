@@ -13,6 +13,7 @@ import (
 	. "github.com/onsi/gomega"
 	_ "gocloud.dev/blob/azureblob"
 
+	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/filesystem/filesystemtest"
 	"github.com/snapback/snapback/storage/filesystem/schemes"
@@ -84,11 +85,11 @@ func start() error {
 	if err != nil {
 		return err
 	}
-	plugin, err := started.FlinkS3Plugin("2.3.0")
+	plugin, err := started.FlinkS3Plugin(flink.DefaultVersion)
 	if err != nil {
 		return err
 	}
-	local, err = realflink.New(context.Background(), func(what string) { fmt.Fprintln(os.Stderr, what) })
+	local, err = realflink.New(servers.NothingToInstall(context.Background()))
 	if err != nil {
 		return err
 	}

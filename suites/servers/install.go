@@ -1,0 +1,161 @@
+package servers
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/snapback/snapback/harness/targets/flink"
+	"github.com/snapback/snapback/suites/internal/programs"
+)
+
+// Command installs everything that the suites need. Errors name it.
+const Command = "go run ./suites/servers/install"
+
+const (
+	lockTimeout = 30 * time.Minute // a build from nothing takes minutes
+	lockRetry   = 200 * time.Millisecond
+)
+
+// part is something that is installed once for the machine.
+type part struct {
+	name string
+	from []byte // what the part is made from: another text means another directory
+	fill func(ctx context.Context, dir string) error
+}
+
+// parts returns everything that [Install] installs.
+func parts() []part {
+	return []part{hadoop(), flinkS3(flink.DefaultVersion), azurite(), javaRoot(), fakeGCS(), minIO()}
+}
+
+// OlderFlink is a release that is tested beside [flink.DefaultVersion].
+const OlderFlink = "1.20.5"
+
+// Install installs what is missing. It tells say what it does.
+func Install(ctx context.Context, say func(string)) error {
+	for _, p := range parts() {
+		if _, err := p.installed(); err == nil {
+			continue
+		}
+		say("installing " + p.name)
+		if err := p.install(ctx); err != nil {
+			return err
+		}
+	}
+	for _, version := range []string{flink.DefaultVersion, OlderFlink} {
+		if _, err := flink.Provision(ctx, flink.Options{Version: version}, say); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dir is the directory of the part.
+func (p part) dir() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	digest := sha256.Sum256(p.from)
+	return filepath.Join(cache, "snapback", "servers", fmt.Sprintf("%s-%x", p.name, digest[:6])), nil
+}
+
+// installed returns the directory of a part that is in place. Only [Install] puts a part there,
+// so that no spec waits for a download or a build.
+func (p part) installed() (string, error) {
+	dir, err := p.dir()
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return "", missing(p.name)
+	}
+	return dir, nil
+}
+
+func missing(name string) error { return fmt.Errorf("%s is not installed; run: %s", name, Command) }
+
+func (p part) install(ctx context.Context) error {
+	dir, err := p.dir()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return err
+	}
+	lock := flock.New(dir + ".lock")
+	waiting, cancel := context.WithTimeout(ctx, lockTimeout)
+	defer cancel()
+	if _, err := lock.TryLockContext(waiting, lockRetry); err != nil {
+		return fmt.Errorf("wait for another installation of %s: %w", p.name, err)
+	}
+	defer func() { _ = lock.Unlock() }() // the end of the process unlocks too
+	if _, err := os.Stat(dir); err == nil {
+		return nil
+	}
+	partial := dir + ".partial"
+	if err := errors.Join(os.RemoveAll(partial), os.MkdirAll(partial, 0o755)); err != nil {
+		return err
+	}
+	if err := p.fill(ctx, partial); err != nil {
+		return fmt.Errorf("install %s: %w", p.name, err)
+	}
+	return os.Rename(partial, dir)
+}
+
+// run runs a program to its end, with its output in {name}.log of the directory.
+func run(ctx context.Context, dir, name string, environment []string, command ...string) error {
+	path, err := exec.LookPath(command[0])
+	if err != nil {
+		return fmt.Errorf("%s is not on the path: apt-get install %s", command[0], packages[command[0]])
+	}
+	c := exec.Command(path, command[1:]...)
+	c.Dir, c.Env = dir, append(os.Environ(), environment...)
+	output, err := programs.Run(ctx, dir, name, c)
+	if err != nil {
+		return fmt.Errorf("%s: %w\n%s", strings.Join(command, " "), err, output)
+	}
+	return nil
+}
+
+// packages says which of Debian's packages has a program.
+var packages = map[string]string{
+	"go": "golang", "mvn": "maven", "java": "openjdk-17-jdk-headless", "npm": "npm", "node": "nodejs", "dockerd": "docker.io", "docker": "docker.io",
+	"debootstrap": "debootstrap", "tar": "tar",
+}
+
+// goProgram is a program that is built from a module of its own, of which it is a tool.
+func goProgram(name, module string) part {
+	mod, sum := file(name+".mod"), file(name+".sum")
+	return part{name: name, from: append(mod, sum...), fill: func(ctx context.Context, dir string) error {
+		for file, data := range map[string][]byte{"go.mod": mod, "go.sum": sum} {
+			if err := os.WriteFile(filepath.Join(dir, file), data, 0o600); err != nil {
+				return err
+			}
+		}
+		return run(ctx, dir, "build", []string{"CGO_ENABLED=0", "GOWORK=off", "GOFLAGS="}, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", name, module)
+	}}
+}
+
+// Flink returns a release of Flink that is installed, as a target.
+func Flink(ctx context.Context, version string) (flink.Target, error) {
+	ctx, say := NothingToInstall(ctx)
+	return flink.Provision(ctx, flink.Options{Version: version}, say)
+}
+
+// NothingToInstall returns what to hand to a function that installs what is missing, such as
+// [flink.Provision]: as soon as the function says that it installs something, its context ends
+// with an error that names the [Command].
+func NothingToInstall(ctx context.Context) (context.Context, func(string)) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	return ctx, func(what string) { cancel(fmt.Errorf("a spec installs nothing (%s); run: %s", what, Command)) }
+}

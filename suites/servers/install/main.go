@@ -1,0 +1,83 @@
+// Command install installs everything that the suites need and that Debian does not have as a
+// package: Apache Flink, the jars of Hadoop, MinIO, stand-ins of Google Cloud Storage and Azure
+// Blob Storage, and the root file system of a Docker image with a Java. It compiles our Java
+// programs too. What is in place already is left alone.
+//
+// The first time takes some ten minutes. Each step says what it does, and how long it has taken
+// so far.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+	"time"
+
+	"github.com/snapback/snapback/suites/realflink"
+	"github.com/snapback/snapback/suites/servers"
+)
+
+// beat is how often a step says that it still runs.
+const beat = 15 * time.Second
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	began := time.Now()
+	if err := install(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "install:", err)
+		os.Exit(1)
+	}
+	fmt.Printf("everything is installed (%s)\n", since(began))
+}
+
+func install(ctx context.Context) error {
+	var steps steps
+	go steps.beat(ctx)
+	if err := servers.Install(ctx, steps.say); err != nil {
+		return err
+	}
+	_, err := realflink.New(ctx, steps.say)
+	steps.say("")
+	return err
+}
+
+// steps prints one line when a step begins, one when it is done, and one at each beat between.
+type steps struct {
+	mu    sync.Mutex
+	now   string
+	began time.Time
+}
+
+// say ends the step that runs, and begins the next one; an empty name begins none.
+func (s *steps) say(next string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now != "" {
+		fmt.Printf("%s: done in %s\n", s.now, since(s.began))
+	}
+	s.now, s.began = next, time.Now()
+	if next != "" {
+		fmt.Println(next)
+	}
+}
+
+// beat says again and again which step runs.
+func (s *steps) beat(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(beat):
+		}
+		s.mu.Lock()
+		if s.now != "" {
+			fmt.Printf("%s: %s so far\n", s.now, since(s.began))
+		}
+		s.mu.Unlock()
+	}
+}
+
+func since(began time.Time) time.Duration { return time.Since(began).Round(time.Second) }
