@@ -24,6 +24,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/filesystem/schemes"
 	"github.com/snapback/snapback/suites/conformance"
+	_ "github.com/snapback/snapback/suites/internal/announce"
 	"github.com/snapback/snapback/suites/servers"
 )
 

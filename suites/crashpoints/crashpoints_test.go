@@ -20,6 +20,7 @@ import (
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage/filesystem"
+	_ "github.com/snapback/snapback/suites/internal/announce"
 )
 
 func TestCrashPoints(t *testing.T) {

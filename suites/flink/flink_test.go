@@ -15,6 +15,7 @@ import (
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/suites/conformance"
+	_ "github.com/snapback/snapback/suites/internal/announce"
 	"github.com/snapback/snapback/suites/servers"
 )
 

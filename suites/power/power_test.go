@@ -17,6 +17,7 @@ import (
 
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/suites/conformance"
+	_ "github.com/snapback/snapback/suites/internal/announce"
 	"github.com/snapback/snapback/suites/power"
 )
 

@@ -13,6 +13,7 @@ import (
 	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/suites/conformance"
+	_ "github.com/snapback/snapback/suites/internal/announce"
 )
 
 func TestReference(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/filesystem/filesystemtest"
 	"github.com/snapback/snapback/storage/filesystem/schemes"
+	_ "github.com/snapback/snapback/suites/internal/announce"
 	"github.com/snapback/snapback/suites/realflink"
 	"github.com/snapback/snapback/suites/servers"
 )

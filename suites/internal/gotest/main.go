@@ -1,0 +1,92 @@
+// Command gotest runs go test and says what happens: a line for each package that is done, a line
+// for what runs at least every 30 seconds, the whole output of failed tests, and at the end the
+// times of all packages and every skip with its reason. Its arguments are those of go test, and
+// its exit code is go test's.
+//
+//	go run ./suites/internal/gotest -timeout 35m ./...
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+)
+
+// beat is how often the command says what runs.
+const beat = 25 * time.Second
+
+// lineMax bounds a line of go test -json, in bytes.
+const lineMax = 64 << 20
+
+func main() {
+	code, err := run(os.Stdout, beat, os.Args[1:])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "gotest:", err)
+	}
+	os.Exit(code)
+}
+
+// run runs go test, and returns its exit code.
+func run(out io.Writer, beat time.Duration, arguments []string) (int, error) {
+	command := exec.Command("go", append([]string{"test", "-json"}, arguments...)...)
+	command.Stderr = os.Stderr // what go downloads
+	events, err := command.StdoutPipe()
+	if err != nil {
+		return 1, err
+	}
+	if err := command.Start(); err != nil {
+		return 1, err
+	}
+	l := newLog(out)
+	finished := make(chan struct{})
+	var beating sync.WaitGroup
+	beating.Go(func() {
+		for {
+			select {
+			case <-finished:
+				return
+			case <-time.After(beat):
+				l.running()
+			}
+		}
+	})
+	failed := read(events, l)
+	close(finished)
+	beating.Wait()
+	l.end()
+	err = command.Wait()
+	var ended *exec.ExitError
+	switch {
+	case errors.As(err, &ended):
+		return ended.ExitCode(), failed
+	case err != nil:
+		return 1, err
+	case failed != nil:
+		return 1, failed
+	}
+	return 0, nil
+}
+
+// read gives each event to the log. A line that is no event is printed as it is.
+func read(events io.Reader, l *log) error {
+	scanner := bufio.NewScanner(events)
+	scanner.Buffer(nil, lineMax)
+	for scanner.Scan() {
+		var e event
+		if err := json.Unmarshal(scanner.Bytes(), &e); err != nil {
+			e = event{Action: "build-output", Output: scanner.Text() + "\n"}
+		}
+		l.add(e)
+	}
+	if err := scanner.Err(); err != nil {
+		_, _ = io.Copy(io.Discard, events) // go test must not wait for a reader
+		return err
+	}
+	return nil
+}
