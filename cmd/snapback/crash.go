@@ -206,7 +206,7 @@ type visited struct {
 }
 
 func visitedOf(o crashOptions, scenario string, points []*explore.CrashPoint, recoveries int, took time.Duration) *visited {
-	v := &visited{Schema: "snapback/crash/1", Scenario: scenario, Level: o.level, Seed: o.seed, Recoveries: recoveries, Took: took, All: visitedPhase{Phase: "all"}}
+	v := &visited{Schema: crashSchema, Scenario: scenario, Level: o.level, Seed: o.seed, Recoveries: recoveries, Took: took, All: visitedPhase{Phase: "all"}}
 	phases := map[faults.Phase]*visitedPhase{}
 	for _, p := range points {
 		if phases[p.Phase] == nil {

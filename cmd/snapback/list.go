@@ -12,8 +12,6 @@ import (
 	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/doctor"
-	"github.com/snapback/snapback/harness/history"
-	"github.com/snapback/snapback/harness/run"
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"
@@ -153,15 +151,13 @@ func versionCommand() *cobra.Command {
 		Example: "  snapback version\n  snapback version --format json",
 		Args:    noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
-			versions := []struct {
+			type versioned struct {
 				Name    string `json:"name"`
 				Version string `json:"version"`
-			}{
-				{"snapback", version()},
-				{"go", runtime.Version()},
-				{"history", history.Schema},
-				{"result", run.ResultSchema},
-				{"flink", flink.DefaultVersion},
+			}
+			versions := []versioned{{"snapback", version()}, {"go", runtime.Version()}, {"flink", flink.DefaultVersion}}
+			for _, schema := range schemas {
+				versions = append(versions, versioned{schemaName(schema), schema})
 			}
 			return show(command, format, versions, func(row func(...string)) {
 				for _, v := range versions {

@@ -168,7 +168,7 @@ func finish(command *cobra.Command, o runOptions, dir string, finished report.Ru
 		document := struct {
 			Schema  string       `json:"schema"`
 			Results []run.Result `json:"results"`
-		}{"snapback/results/1", finished.Results}
+		}{resultsSchema, finished.Results}
 		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")
 		if err := encoder.Encode(document); err != nil {

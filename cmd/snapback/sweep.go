@@ -83,7 +83,7 @@ func sweep(command *cobra.Command, o crashOptions, arguments []string) error {
 	}
 	out := command.OutOrStdout()
 	if o.format == "json" {
-		if err := writeJSON(out, swept{"snapback/sweep/1", result, operations}); err != nil {
+		if err := writeJSON(out, swept{sweepSchema, result, operations}); err != nil {
 			return err
 		}
 	} else if err := printSwept(out, result, operations); err != nil {

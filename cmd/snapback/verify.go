@@ -115,7 +115,7 @@ func sealCommand() *cobra.Command {
 			Seal   string `json:"seal"`
 			Files  int    `json:"files"`
 			Bytes  int64  `json:"bytes"`
-		}{"snapback/sealed/1", name, verification.Checked.Files, verification.Checked.Bytes}
+		}{sealedSchema, name, verification.Checked.Files, verification.Checked.Bytes}
 		return show(command, f.format, sealed, func(row func(...string)) {
 			row(fmt.Sprintf("sealed: %s (%d files, %s)", name, sealed.Files, size(sealed.Bytes)))
 		})

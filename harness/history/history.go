@@ -12,6 +12,7 @@ package history
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -194,7 +195,10 @@ func Read(from io.Reader) (*History, error) {
 	lines := bufio.NewScanner(from)
 	lines.Buffer(nil, lineMax)
 	if !lines.Scan() {
-		return nil, fmt.Errorf("read history: want a header, got nothing: %w", lines.Err())
+		if err := lines.Err(); err != nil {
+			return nil, fmt.Errorf("read history: line 1: %w", err)
+		}
+		return nil, errors.New("read history: want a header, got nothing")
 	}
 	h := &History{}
 	if err := json.Unmarshal(lines.Bytes(), &h.Header); err != nil {

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/snapback/snapback/harness/explore"
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/run"
+	"github.com/snapback/snapback/storage/audit"
+)
+
+// The schemas of what only this program prints.
+const (
+	resultsSchema = "snapback/results/1"
+	crashSchema   = "snapback/crash/1"
+	sweepSchema   = "snapback/sweep/1"
+	sealedSchema  = "snapback/sealed/1"
+)
+
+// schemas are those of everything that the program writes, as documented in docs/flags.md.
+var schemas = []string{
+	history.Schema, run.ResultSchema, resultsSchema, explore.CaseSchema, crashSchema, sweepSchema,
+	audit.ListSchema, audit.InspectSchema, audit.VerifySchema, audit.DiffSchema, audit.CompatSchema, audit.DepsSchema,
+	audit.CopySchema, audit.SealSchema, sealedSchema, audit.OrphansSchema, audit.PlanSchema, audit.DeletedSchema,
+	audit.ExpireSchema, audit.ExpirePlanSchema, audit.ExpiredSchema,
+}
+
+// schemaName is what a schema is called: history, of snapback/history/1.
+func schemaName(schema string) string { return strings.Split(schema, "/")[1] }
