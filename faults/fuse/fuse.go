@@ -88,7 +88,7 @@ func New(dir string, taps *tap.Tap, who func(thread int) string) (*Mount, error)
 		return nil, fmt.Errorf("mount %s: %w (a mount needs %s, and root)", dir, err, Device)
 	}
 	if m.lease, err = lease.Take(`umount --lazy "$1"`, dir); err != nil {
-		return nil, errors.Join(err, syscall.Unmount(dir, syscall.MNT_DETACH))
+		return nil, errors.Join(err, m.server.Unmount())
 	}
 	return m, nil
 }

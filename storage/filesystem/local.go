@@ -110,7 +110,7 @@ func entryOf(info os.FileInfo) Entry {
 		entry.Size = info.Size()
 	}
 	if system, ok := info.Sys().(*syscall.Stat_t); ok {
-		entry.ID = FileID{Device: system.Dev, Inode: system.Ino}
+		entry.ID = FileID{Device: uint64(system.Dev), Inode: system.Ino} //nolint:unconvert // Dev is an int32 on darwin
 	}
 	return entry
 }
