@@ -1,4 +1,4 @@
-.PHONY: help build test fast flink storage power lint golden bench
+.PHONY: help build test install fast flink storage power lint golden bench
 
 help: ## name the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST)
@@ -6,26 +6,31 @@ help: ## name the targets
 build: ## build the program into this directory
 	go build ./cmd/snapback
 
-test: ## install what is missing and pass all tests, as CI does
+test: ## install what is missing, check the source and pass all tests, as CI does
 	.ci/test
 
-fast: ## the tests that need neither Java nor minutes
-	go test $$(go list ./... | grep -v -e suites/crashpoints -e suites/flink -e suites/power -e suites/reference -e suites/storage)
+install: ## install what the suites need: Flink, Hadoop, MinIO, stand-ins of other stores, an image
+	go run ./suites/servers/install
+
+fast: ## all tests but those of suites that need Java, Docker or minutes
+	go run ./suites/internal/gotest $$(go list ./... | grep -v -e suites/containers -e suites/crashpoints -e suites/flink -e suites/power -e suites/reference -e suites/storage)
 
 flink: ## the conformance suite on real Apache Flink
-	go test -timeout 30m ./suites/flink
+	go run ./suites/internal/gotest -timeout 30m ./suites/flink
 
 storage: ## the storages on real HDFS, S3 and Flink
-	go test -timeout 30m ./suites/storage
+	go run ./suites/internal/gotest -timeout 30m ./suites/storage
 
 power: ## plant real bugs in the reference, and have them found
 	go run ./suites/power/mutants
 
-lint: ## golangci-lint and actionlint
-	golangci-lint run && actionlint
+lint: ## the linters that CI runs, of the same versions
+	go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 golden: ## rewrite golden files; look at the difference
 	go test ./harness/targets/reference ./scenarios ./faults -run 'Golden|Generated' -update
+	go test ./cmd/snapback -run ThePageOfFlags -update
 
 bench: ## benchmarks
 	go test -run '^$$' -bench . ./...

@@ -7,10 +7,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -238,11 +238,20 @@ func TestARootHasOneIdentityWhateverItsName(t *testing.T) {
 func bind(t *testing.T, dir, at string) {
 	t.Helper()
 	must(t, os.MkdirAll(at, 0o700))
-	if err := syscall.Mount(dir, at, "", syscall.MS_BIND, ""); err != nil {
-		t.Fatalf("this test needs root, to mount a directory twice: %v", err)
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(at, syscall.MNT_DETACH) })
+	mount(t, at, "--bind", dir)
 }
+
+// mount mounts a directory until the test ends. It runs Linux's command, as the system call does
+// not exist on other systems, where these tests are only compiled.
+func mount(t *testing.T, at string, arguments ...string) {
+	t.Helper()
+	if output, err := exec.Command("mount", append(arguments, at)...).CombinedOutput(); err != nil {
+		t.Fatalf("this test needs root on Linux, to mount: %v\n%s", err, output)
+	}
+	t.Cleanup(func() { _ = unmount(at) }) // the test may have done so itself
+}
+
+func unmount(at string) error { return exec.Command("umount", "--lazy", at).Run() }
 
 // Case 3: a root that was moved or copied. Without --rebase nothing is proven.
 func TestACopiedRootHasNoOrphans(t *testing.T) {
@@ -321,14 +330,11 @@ func TestAJobIsJudgedTogetherWithThoseThatClaimed(t *testing.T) {
 func TestAJobThatIsMountedAloneIsNotJudged(t *testing.T) {
 	disk := filepath.Join(t.TempDir(), "disk")
 	must(t, os.MkdirAll(disk, 0o700))
-	if err := syscall.Mount("none", disk, "tmpfs", 0, ""); err != nil {
-		t.Fatalf("this test needs root, to mount: %v", err)
-	}
+	mount(t, disk, "-t", "tmpfs", "none")
 	at := filepath.Join(t.TempDir(), incrementalJob)
-	t.Cleanup(func() { _ = syscall.Unmount(at, syscall.MNT_DETACH) })
 	placed(t, incremental, filepath.Join(disk, "ckpt"), "file:"+filepath.Dir(at))
 	bind(t, filepath.Join(disk, "ckpt", incrementalJob), at)
-	must(t, syscall.Unmount(disk, syscall.MNT_DETACH))
+	must(t, unmount(disk))
 	orphan(t, filepath.Join(at, "shared"))
 	expectOrphans(t, &audit.Auditor{Files: filesystem.Local{}}, at, "", "is mounted without the directory that holds it")
 }

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/snapback/snapback/storage"
@@ -140,10 +139,7 @@ func TestWhatCannotBeCopiedLeavesNothing(t *testing.T) {
 	before := tree(t, dir)
 	small := filepath.Join(t.TempDir(), "small")
 	must(t, os.Mkdir(small, 0o700))
-	if err := syscall.Mount("none", small, "tmpfs", 0, "size=20k"); err != nil {
-		t.Fatalf("this test needs root, to fill a small disk: %v", err)
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(small, syscall.MNT_DETACH) })
+	mount(t, small, "-t", "tmpfs", "-o", "size=20k", "none")
 	full, file := filepath.Join(t.TempDir(), "full"), filepath.Join(t.TempDir(), "file")
 	must(t, os.MkdirAll(filepath.Join(full, "x"), 0o700))
 	must(t, os.WriteFile(file, nil, 0o600))
