@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/snapback/snapback/cmd/internal/doctor"
 	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/harness"
-	"github.com/snapback/snapback/harness/doctor"
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"

@@ -34,7 +34,7 @@ const fileSystem = "storage/filesystem"
 
 // containers is the only package outside the suites that knows Docker.
 const (
-	containers     = "harness/container"
+	containers     = "harness/internal/container"
 	testcontainers = "github.com/testcontainers/testcontainers-go"
 )
 
@@ -45,13 +45,16 @@ var testLibraries = []string{
 }
 
 // Edge is an import: by a package, of another.
-type Edge struct{ From, To string }
+type Edge struct {
+	From, To string
+	Test     bool // a file of tests imports it
+}
 
 // Violations returns a sentence for each edge that the architecture refuses.
 func Violations(edges []Edge) []string {
 	var refused []string
 	for _, edge := range edges {
-		if why := cmp.Or(refusal(edge), sharedReader(edge)); why != "" {
+		if why := cmp.Or(refusal(edge), sharedReader(edge), wrongRoom(edge)); why != "" {
 			refused = append(refused, fmt.Sprintf("%s imports %s: %s", edge.From, edge.To, why))
 		}
 	}

@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/snapback/snapback/harness/process"
+	"github.com/snapback/snapback/harness/internal/process"
 	"github.com/snapback/snapback/harness/target"
 )
 

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/snapback/snapback/faults"
-	"github.com/snapback/snapback/harness/process"
+	"github.com/snapback/snapback/harness/internal/process"
 	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage/filesystem"

@@ -22,7 +22,7 @@ import (
 	"github.com/snapback/snapback/faults/s3proxy"
 	"github.com/snapback/snapback/faults/tap"
 	"github.com/snapback/snapback/harness/history"
-	"github.com/snapback/snapback/harness/process"
+	"github.com/snapback/snapback/harness/internal/process"
 	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/internal/layout"
 	"github.com/snapback/snapback/storage/filesystem"

@@ -4,7 +4,7 @@ import (
 	"context"
 	"os/exec"
 
-	"github.com/snapback/snapback/harness/process"
+	"github.com/snapback/snapback/harness/internal/process"
 )
 
 // Place is where the JobManager and the TaskManagers of a cluster run.

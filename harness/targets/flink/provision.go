@@ -17,7 +17,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/snapback/snapback/harness"
-	"github.com/snapback/snapback/harness/process"
+	"github.com/snapback/snapback/harness/internal/process"
 )
 
 const (

@@ -15,7 +15,7 @@ import (
 
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
-	"github.com/snapback/snapback/harness/process"
+	"github.com/snapback/snapback/harness/internal/process"
 	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage"

@@ -23,7 +23,7 @@ import (
 	"github.com/snapback/snapback/faults/network"
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
-	"github.com/snapback/snapback/harness/process"
+	"github.com/snapback/snapback/harness/internal/process"
 	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/reference"
 	"github.com/snapback/snapback/reference/environment"

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/snapback/snapback/harness/container"
-	"github.com/snapback/snapback/harness/process"
+	"github.com/snapback/snapback/harness/internal/container"
+	"github.com/snapback/snapback/harness/internal/process"
 	"github.com/snapback/snapback/harness/targets/flink"
 )
 

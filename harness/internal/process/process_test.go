@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/snapback/snapback/harness/process"
+	"github.com/snapback/snapback/harness/internal/process"
 )
 
 // The test binary is also the harness that is killed.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/snapback/snapback/harness/doctor"
+	"github.com/snapback/snapback/cmd/internal/doctor"
 )
 
 func TestWhatIsMissingComesWithARemedy(t *testing.T) {
