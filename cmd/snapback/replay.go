@@ -97,7 +97,7 @@ func replay(command *cobra.Command, target target.Target, saved explore.Case, ti
 // shrink makes a case smaller.
 func shrink(ctx context.Context, target target.Target, saved explore.Case, timeout time.Duration) explore.Case {
 	campaign := explore.Campaign{Target: target, Timeout: timeout}
-	saved.Scenario, saved.Seed = scenarios.Shrink(saved.Scenario, saved.Seed, shrinkMax, func(s scenarios.Scenario, seed uint64) bool {
+	saved.Scenario, saved.Seed = explore.Shrink(saved.Scenario, saved.Seed, shrinkMax, func(s scenarios.Scenario, seed uint64) bool {
 		return ctx.Err() == nil && saved.SameFailure(campaign.RunOne(ctx, seed, s))
 	})
 	saved.Findings = campaign.RunOne(ctx, saved.Seed, saved.Scenario).Findings

@@ -85,7 +85,7 @@ func minimize(found sighting, requirement string, asks int) []explore.Case {
 	}
 	cases := []explore.Case{caseOf(found.scenario, found.seed, found.result)}
 	campaign := explore.Campaign{Target: found.target, Timeout: timeout}
-	scenarios.Shrink(found.scenario, found.seed, asks, func(s scenarios.Scenario, seed uint64) bool {
+	explore.Shrink(found.scenario, found.seed, asks, func(s scenarios.Scenario, seed uint64) bool {
 		result := campaign.RunOne(context.Background(), seed, s)
 		_, same := wanted(result, []string{requirement})
 		if same {

@@ -1,10 +1,11 @@
-package scenarios
+package explore
 
 import (
 	"slices"
 	"time"
 
 	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/scenarios"
 )
 
 // seedsMax limits the seeds that Shrink tries at the end: a small seed has the simplest schedule.
@@ -13,8 +14,8 @@ const seedsMax = 8
 // Shrink makes a scenario smaller for as long as it fails. It tries fewer steps and faults, a
 // smaller cluster and input, a plainer configuration, an earlier operation, a simpler state after a
 // power loss, and a smaller seed. It calls fails at most asks times.
-func Shrink(s Scenario, seed uint64, asks int, fails func(Scenario, uint64) bool) (Scenario, uint64) {
-	ask := func(smaller Scenario, seed uint64) bool {
+func Shrink(s scenarios.Scenario, seed uint64, asks int, fails func(scenarios.Scenario, uint64) bool) (scenarios.Scenario, uint64) {
+	ask := func(smaller scenarios.Scenario, seed uint64) bool {
 		if asks == 0 || smaller.Validate() != nil {
 			return false
 		}
@@ -39,9 +40,9 @@ func Shrink(s Scenario, seed uint64, asks int, fails func(Scenario, uint64) bool
 }
 
 // candidates returns the scenarios that are smaller by one change. Those that change most come first.
-func candidates(s Scenario) []Scenario {
-	var all []Scenario
-	try := func(change func(*Scenario)) {
+func candidates(s scenarios.Scenario) []scenarios.Scenario {
+	var all []scenarios.Scenario
+	try := func(change func(*scenarios.Scenario)) {
 		smaller := s
 		smaller.Steps = slices.Clone(s.Steps)
 		change(&smaller)
@@ -49,39 +50,39 @@ func candidates(s Scenario) []Scenario {
 		all = append(all, smaller)
 	}
 	for i := range s.Steps {
-		try(func(s *Scenario) { s.Steps = slices.Delete(s.Steps, i, i+1) })
+		try(func(s *scenarios.Scenario) { s.Steps = slices.Delete(s.Steps, i, i+1) })
 	}
-	plain := Job{Parallelism: s.Job.Parallelism, Interval: s.Job.Interval, Timeout: s.Job.Timeout, Retention: s.Job.Retention, Restarts: s.Job.Restarts}
+	plain := scenarios.Job{Parallelism: s.Job.Parallelism, Interval: s.Job.Interval, Timeout: s.Job.Timeout, Retention: s.Job.Retention, Restarts: s.Job.Restarts}
 	if s.Job != plain {
-		try(func(s *Scenario) { s.Job = plain })
-		try(func(s *Scenario) { s.Job.Unaligned, s.Job.AlignmentTimeout = false, 0 })
-		try(func(s *Scenario) { s.Job.Backend = "" })
+		try(func(s *scenarios.Scenario) { s.Job = plain })
+		try(func(s *scenarios.Scenario) { s.Job.Unaligned, s.Job.AlignmentTimeout = false, 0 })
+		try(func(s *scenarios.Scenario) { s.Job.Backend = "" })
 	}
-	number := func(field func(*Scenario) *int, least int) {
+	number := func(field func(*scenarios.Scenario) *int, least int) {
 		for _, value := range smallerNumbers(int64(*field(&s)), int64(least)) {
-			try(func(s *Scenario) { *field(s) = int(value) })
+			try(func(s *scenarios.Scenario) { *field(s) = int(value) })
 		}
 	}
-	number(func(s *Scenario) *int { return &s.Cluster.JobManagers }, 0)
-	number(func(s *Scenario) *int { return &s.Job.Parallelism }, 1)
-	number(func(s *Scenario) *int { return &s.Cluster.TaskManagers }, 1)
-	number(func(s *Scenario) *int { return &s.Cluster.Retained }, 1)
-	number(func(s *Scenario) *int { return &s.Workload.Records }, 1)
-	number(func(s *Scenario) *int { return &s.Workload.Splits }, 1)
-	number(func(s *Scenario) *int { return &s.Workload.Keys }, 1)
-	length := func(field func(*Scenario) *time.Duration, least time.Duration) {
+	number(func(s *scenarios.Scenario) *int { return &s.Cluster.JobManagers }, 0)
+	number(func(s *scenarios.Scenario) *int { return &s.Job.Parallelism }, 1)
+	number(func(s *scenarios.Scenario) *int { return &s.Cluster.TaskManagers }, 1)
+	number(func(s *scenarios.Scenario) *int { return &s.Cluster.Retained }, 1)
+	number(func(s *scenarios.Scenario) *int { return &s.Workload.Records }, 1)
+	number(func(s *scenarios.Scenario) *int { return &s.Workload.Splits }, 1)
+	number(func(s *scenarios.Scenario) *int { return &s.Workload.Keys }, 1)
+	length := func(field func(*scenarios.Scenario) *time.Duration, least time.Duration) {
 		for _, value := range smallerNumbers(int64(*field(&s)), int64(least)) {
-			try(func(s *Scenario) { *field(s) = time.Duration(value).Round(time.Millisecond) })
+			try(func(s *scenarios.Scenario) { *field(s) = time.Duration(value).Round(time.Millisecond) })
 		}
 	}
-	length(func(s *Scenario) *time.Duration { return &s.Workload.Snapshot }, 0)
-	length(func(s *Scenario) *time.Duration { return &s.Job.Interval }, 10*time.Millisecond)
+	length(func(s *scenarios.Scenario) *time.Duration { return &s.Workload.Snapshot }, 0)
+	length(func(s *scenarios.Scenario) *time.Duration { return &s.Job.Interval }, 10*time.Millisecond)
 	for i := range s.Steps {
 		for _, fault := range smallerFaults(s.Steps[i].Fault) {
-			try(func(s *Scenario) { s.Steps[i].Fault = &fault })
+			try(func(s *scenarios.Scenario) { s.Steps[i].Fault = &fault })
 		}
 		for _, fault := range smallerFaults(s.Steps[i].Arm) {
-			try(func(s *Scenario) { s.Steps[i].Arm = &fault })
+			try(func(s *scenarios.Scenario) { s.Steps[i].Arm = &fault })
 		}
 	}
 	return all
