@@ -26,7 +26,7 @@ func (c *Coordinator) complete(p *pending) error {
 	// fails, `_metadata` may be in place all the same, so abort deletes `_metadata` first.
 	done, err := c.storage.Complete(p.target, environment.NewID(c.env), c.describe(p))
 	if err != nil {
-		return c.abort(p, FinalizeFailure, err.Error())
+		return c.abort(p, finalizeFailure, err.Error())
 	}
 	if p.kind().savepoint() {
 		c.completeSavepoint(p, done)

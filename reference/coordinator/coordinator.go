@@ -67,9 +67,9 @@ type Coordinator struct {
 	statistics   statistics
 }
 
-// New returns the coordinator of a job. It does not access storage, except to read the checkpoints
-// near origin. Groups is the job's number of key groups. Origin is the checkpoint from which the
-// job resumes, or nil.
+// New returns the coordinator of a job. Groups is the job's number of key groups. Origin is the
+// checkpoint from which the job resumes, or nil. New writes nothing. If the job claims origin, it
+// reads the checkpoints that may share files with origin.
 func New(env environment.Environment, j job.Job, groups int, cluster configuration.Configuration, journal Journal, origin *storage.Completed) (*Coordinator, error) {
 	place, err := checkpoints.Select(env.Files(), cluster, j.Configuration, j.ID)
 	if err != nil {
@@ -153,7 +153,7 @@ func (c *Coordinator) Run() {
 func (c *Coordinator) Failover(why string) {
 	c.running = false
 	for len(c.pending) > 0 {
-		_ = c.abort(c.pending[0], Failover, why) // this reason never makes the job fail
+		_ = c.abort(c.pending[0], jobFailover, why) // this reason never makes the job fail
 	}
 	c.Refuse(why)
 }

@@ -2,24 +2,24 @@ package coordinator
 
 import "fmt"
 
-// Reason says why a checkpoint was aborted. The names are Flink's.
-type Reason string
+// abortReason says why a checkpoint was aborted. The names are Flink's.
+type abortReason string
 
 // The reasons. The first four count as failures, of which a job tolerates only some.
 const (
-	IOException     Reason = "IO_EXCEPTION"               // its directory could not be created
-	AsyncException  Reason = "CHECKPOINT_ASYNC_EXCEPTION" // a subtask could not write its state
-	Expired         Reason = "CHECKPOINT_EXPIRED"
-	FinalizeFailure Reason = "FINALIZE_CHECKPOINT_FAILURE"
-	Subsumed        Reason = "CHECKPOINT_SUBSUMED" // a later checkpoint was complete first
-	Failover        Reason = "JOB_FAILOVER_REGION"
-	ShutDown        Reason = "CHECKPOINT_COORDINATOR_SHUTDOWN"
+	ioException         abortReason = "IO_EXCEPTION"               // its directory could not be created
+	asyncException      abortReason = "CHECKPOINT_ASYNC_EXCEPTION" // a subtask could not write its state
+	checkpointExpired   abortReason = "CHECKPOINT_EXPIRED"
+	finalizeFailure     abortReason = "FINALIZE_CHECKPOINT_FAILURE"
+	checkpointSubsumed  abortReason = "CHECKPOINT_SUBSUMED" // a later checkpoint was complete first
+	jobFailover         abortReason = "JOB_FAILOVER_REGION"
+	coordinatorShutDown abortReason = "CHECKPOINT_COORDINATOR_SHUTDOWN"
 )
 
 // counted says whether this reason counts as a failure.
-func (r Reason) counted() bool {
+func (r abortReason) counted() bool {
 	switch r {
-	case IOException, AsyncException, Expired, FinalizeFailure:
+	case ioException, asyncException, checkpointExpired, finalizeFailure:
 		return true
 	}
 	return false

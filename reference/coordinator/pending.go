@@ -63,7 +63,7 @@ func (c *Coordinator) Acknowledge(ack protocol.Acknowledge) error {
 	}
 	p.inline += inlineSize(ack.State)
 	if budget := p.target.Budget; budget > 0 && p.inline > budget {
-		return c.abort(p, FinalizeFailure, fmt.Sprintf("snapshot of checkpoint %d: %v", p.id, &checkpoints.LimitError{
+		return c.abort(p, finalizeFailure, fmt.Sprintf("snapshot of checkpoint %d: %v", p.id, &checkpoints.LimitError{
 			Of: fmt.Sprintf("the state up to that of %s", ack.Subtask), Size: p.inline, Limit: budget, Name: "the JobManager's memory budget",
 		}))
 	}
@@ -84,7 +84,7 @@ func (c *Coordinator) Decline(decline protocol.Decline) error {
 		c.deleteAborted()
 		return nil
 	}
-	return c.abort(p, AsyncException, decline.Reason)
+	return c.abort(p, asyncException, decline.Reason)
 }
 
 func inlineSize(state metadata.Subtask) int64 {
@@ -94,7 +94,7 @@ func inlineSize(state metadata.Subtask) int64 {
 
 // abort aborts a checkpoint. It returns an error if more checkpoints failed than the job
 // tolerates.
-func (c *Coordinator) abort(p *pending, reason Reason, why string) error {
+func (c *Coordinator) abort(p *pending, reason abortReason, why string) error {
 	c.env.Log(environment.Record{Event: protocol.EventCheckpointAborted, Job: c.job.ID, Checkpoint: p.id, Error: why})
 	c.remove(p)
 	c.aborted = append(c.aborted, p)
@@ -132,7 +132,7 @@ func (c *Coordinator) abortEarlier(id int64) {
 		if p.id < id && !p.kind().savepoint() {
 			c.answer(p.requests, protocol.Answer{Checkpoint: id})
 			p.requests = []Request{{}}
-			_ = c.abort(p, Subsumed, fmt.Sprintf("checkpoint %d was complete first", id)) // this reason never makes the job fail
+			_ = c.abort(p, checkpointSubsumed, fmt.Sprintf("checkpoint %d was complete first", id)) // this reason never makes the job fail
 		}
 	}
 }

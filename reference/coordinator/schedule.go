@@ -47,7 +47,7 @@ func (c *Coordinator) Refuse(why string) {
 func (c *Coordinator) Act() (time.Duration, error) {
 	for len(c.pending) > 0 && c.env.Now() >= c.pending[0].begun+c.job.Checkpoints.Timeout {
 		first := c.pending[0]
-		if err := c.abort(first, Expired, fmt.Sprintf("checkpoint %d expired after %s", first.id, c.job.Checkpoints.Timeout)); err != nil {
+		if err := c.abort(first, checkpointExpired, fmt.Sprintf("checkpoint %d expired after %s", first.id, c.job.Checkpoints.Timeout)); err != nil {
 			return 0, err
 		}
 	}
@@ -112,7 +112,7 @@ func (c *Coordinator) trigger(requests []Request) error {
 	// A crash from here on leaves a directory to which nothing refers.
 	if p.target, err = c.begin(p); err != nil {
 		c.pending = append(c.pending, p) // abort expects it there
-		return c.abort(p, IOException, err.Error())
+		return c.abort(p, ioException, err.Error())
 	}
 	for _, t := range c.tasks {
 		if !t.finished {

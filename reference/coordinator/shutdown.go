@@ -52,7 +52,7 @@ func (c *Coordinator) Suspend() { c.abortAll(storage.Suspended) }
 // nobody receives answers of subtasks any more.
 func (c *Coordinator) abortAll(ended storage.JobStatus) {
 	for len(c.pending) > 0 {
-		_ = c.abort(c.pending[0], ShutDown, fmt.Sprintf("the job is %s", ended)) // this reason never makes the job fail
+		_ = c.abort(c.pending[0], coordinatorShutDown, fmt.Sprintf("the job is %s", ended)) // this reason never makes the job fail
 	}
 	c.Depose()
 }

@@ -19,7 +19,7 @@ func newStatistics() statistics {
 }
 
 // fail counts an aborted checkpoint.
-func (s *statistics) fail(reason Reason) {
+func (s *statistics) fail(reason abortReason) {
 	s.total.Failed++
 	s.total.Reasons[string(reason)]++
 }

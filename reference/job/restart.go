@@ -18,8 +18,8 @@ const (
 	FailureRate      RestartKind = "failure-rate"      // a fixed number of restarts in an interval
 )
 
-// RestartKinds lists the kinds; the first is the default.
-func RestartKinds() []RestartKind {
+// restartKinds lists the kinds; the first is the default.
+func restartKinds() []RestartKind {
 	return []RestartKind{NoRestart, FixedDelay, ExponentialDelay, FailureRate}
 }
 
@@ -38,8 +38,8 @@ type RestartStrategy struct {
 
 func (s RestartStrategy) validate() error {
 	switch {
-	case !slices.Contains(RestartKinds(), s.Kind):
-		return fmt.Errorf("restart strategy: want one of %v, got %q", RestartKinds(), s.Kind)
+	case !slices.Contains(restartKinds(), s.Kind):
+		return fmt.Errorf("restart strategy: want one of %v, got %q", restartKinds(), s.Kind)
 	case s.Attempts < 0:
 		return fmt.Errorf("restarts: want 0 or more, got %d", s.Attempts)
 	case s.Delay < 0 || s.DelayMax < 0 || s.ResetAfter < 0 || s.Interval < 0:

@@ -56,7 +56,7 @@ func BenchmarkThroughput(b *testing.B) {
 		if err := os.MkdirAll(chk, 0o755); err != nil {
 			b.Fatal(err)
 		}
-		target := checkpoints.Target{Exclusive: chk, Shared: chk, WriteBuffer: checkpoints.DefaultWriteBuffer}
+		target := checkpoints.Target{Exclusive: chk, Shared: chk, WriteBuffer: checkpoints.DefaultFileSystemOptions().WriteBuffer}
 		var handles [subtasks]metadata.Subtask
 		write := func() {
 			ours += parallel(func(i int) (err error) {

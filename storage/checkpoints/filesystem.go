@@ -11,11 +11,11 @@ import (
 
 // Defaults and limits of [FileSystemOptions], in bytes unless noted.
 const (
-	DefaultInlineMax   = 20 << 10
-	InlineMaxMax       = 1 << 20
-	DefaultWriteBuffer = 4 << 10
-	DefaultMessageMax  = 10 << 20
-	DefaultEntropySize = 4 // characters
+	defaultInlineMax   = 20 << 10
+	inlineMaxMax       = 1 << 20
+	defaultWriteBuffer = 4 << 10
+	defaultMessageMax  = 10 << 20
+	defaultEntropySize = 4 // characters
 )
 
 // FileSystemOptions configure a [FileSystemStorage]. Start from [DefaultFileSystemOptions].
@@ -32,14 +32,14 @@ type FileSystemOptions struct {
 // DefaultFileSystemOptions returns Flink's defaults.
 func DefaultFileSystemOptions() FileSystemOptions {
 	return FileSystemOptions{
-		InlineMax: DefaultInlineMax, WriteBuffer: DefaultWriteBuffer, MessageMax: DefaultMessageMax, EntropySize: DefaultEntropySize,
+		InlineMax: defaultInlineMax, WriteBuffer: defaultWriteBuffer, MessageMax: defaultMessageMax, EntropySize: defaultEntropySize,
 	}
 }
 
 func (o FileSystemOptions) validate() error {
 	switch {
-	case o.InlineMax < 0 || o.InlineMax > InlineMaxMax:
-		return fmt.Errorf("inline threshold: want 0 to %d bytes, got %d", InlineMaxMax, o.InlineMax)
+	case o.InlineMax < 0 || o.InlineMax > inlineMaxMax:
+		return fmt.Errorf("inline threshold: want 0 to %d bytes, got %d", inlineMaxMax, o.InlineMax)
 	case o.WriteBuffer < 0:
 		return fmt.Errorf("write buffer: want 0 bytes or more, got %d", o.WriteBuffer)
 	case o.EntropyKey != "" && o.EntropySize < 1:

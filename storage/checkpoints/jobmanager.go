@@ -10,8 +10,8 @@ import (
 
 // Defaults of [JobManagerOptions], in bytes.
 const (
-	DefaultMaxStateSize = 5 << 20
-	DefaultBudget       = 1 << 30
+	defaultMaxStateSize = 5 << 20
+	defaultBudget       = 1 << 30
 )
 
 // JobManagerOptions configure a [JobManagerStorage]. Start from [DefaultJobManagerOptions].
@@ -25,7 +25,7 @@ type JobManagerOptions struct {
 
 // DefaultJobManagerOptions returns Flink's defaults.
 func DefaultJobManagerOptions() JobManagerOptions {
-	return JobManagerOptions{MaxStateSize: DefaultMaxStateSize, MessageMax: DefaultMessageMax, Budget: DefaultBudget}
+	return JobManagerOptions{MaxStateSize: defaultMaxStateSize, MessageMax: defaultMessageMax, Budget: defaultBudget}
 }
 
 // JobManagerStorage keeps state in the JobManager's memory. If it has a directory, it also writes
