@@ -29,7 +29,7 @@ lint: ## the linters that CI runs, of the same versions
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 golden: ## rewrite golden files; look at the difference
-	go test ./harness/targets/reference ./scenarios ./faults -run 'Golden|Generated' -update
+	go test ./harness/targets/reference ./suites/architecture ./faults -run 'Golden|Generated' -update
 	go test ./cmd/snapback -run ThePageOfFlags -update
 
 bench: ## benchmarks

@@ -1,0 +1,179 @@
+package architecture
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Limits of a document, in columns.
+const (
+	lineWidth = 100
+	cellWidth = 140 // of a cell in a table, with each link shown by its text
+)
+
+// Document is a page for people, in Markdown.
+type Document struct {
+	Name string // its path from the root of the module
+	Text string
+}
+
+// DocumentProblems returns a sentence for each line that is too long, each cell of a table that
+// is too long, and each link that leads nowhere. Code in fences may have any length, and so may
+// a line that defines a link. The function exists says whether a path from the root of the module
+// leads to a file or a folder. Links to other sites are not followed.
+func DocumentProblems(documents []Document, exists func(name string) bool) []string {
+	anchors := map[string][]string{}
+	for _, d := range documents {
+		anchors[d.Name] = anchorsOf(d)
+	}
+	var problems []string
+	for _, d := range documents {
+		problems = append(problems, tooLong(d)...)
+		problems = append(problems, brokenLinks(d, anchors, exists)...)
+	}
+	return problems
+}
+
+func tooLong(d Document) []string {
+	var problems []string
+	for number, line := range strings.Split(withoutFences(d.Text), "\n") {
+		if strings.HasPrefix(line, "|") {
+			for cell := range strings.SplitSeq(line, " | ") {
+				if width := utf8.RuneCountInString(inlineLink.ReplaceAllString(cell, "$1")); width > cellWidth {
+					problems = append(problems, fmt.Sprintf("%s:%d: a cell has %d columns, more than %d", d.Name, number+1, width, cellWidth))
+				}
+			}
+			continue
+		}
+		if width := utf8.RuneCountInString(line); width > lineWidth && !linkDefinition.MatchString(line) {
+			problems = append(problems, fmt.Sprintf("%s:%d: the line has %d columns, more than %d", d.Name, number+1, width, lineWidth))
+		}
+	}
+	return problems
+}
+
+var (
+	inlineLink     = regexp.MustCompile(`\[([^\]]*)\]\(([^)\s]+)\)`)
+	linkDefinition = regexp.MustCompile(`(?m)^\[([^\]]+)\]: (\S+)$`)
+	inlineCode     = regexp.MustCompile("`[^`\n]*`")
+	webAddress     = regexp.MustCompile(`^[a-z]+:`)
+)
+
+// brokenLinks checks links in the text, and lines that define a link.
+func brokenLinks(d Document, anchors map[string][]string, exists func(name string) bool) []string {
+	text := inlineCode.ReplaceAllStringFunc(withoutFences(d.Text), func(code string) string {
+		return strings.Repeat("x", len(code))
+	})
+	var problems []string
+	for _, form := range []*regexp.Regexp{inlineLink, linkDefinition} {
+		for _, at := range form.FindAllStringSubmatchIndex(text, -1) {
+			link := text[at[4]:at[5]]
+			if why := brokenLink(d.Name, link, anchors, exists); why != "" {
+				line := 1 + strings.Count(text[:at[0]], "\n")
+				problems = append(problems, fmt.Sprintf("%s:%d: the link %s leads nowhere: %s", d.Name, line, link, why))
+			}
+		}
+	}
+	return problems
+}
+
+// brokenLink says why a link leads nowhere, or returns the empty string.
+func brokenLink(from, link string, anchors map[string][]string, exists func(name string) bool) string {
+	if webAddress.MatchString(link) {
+		return ""
+	}
+	file, heading, hasHeading := strings.Cut(link, "#")
+	target := from
+	if file != "" {
+		target = path.Join(path.Dir(from), file)
+	}
+	if !exists(target) {
+		return "there is no " + target
+	}
+	if !hasHeading {
+		return ""
+	}
+	for _, anchor := range anchors[target] {
+		if anchor == heading {
+			return ""
+		}
+	}
+	return fmt.Sprintf("%s has no heading #%s", target, heading)
+}
+
+// anchorsOf returns the name under which GitHub links to each heading of a document.
+func anchorsOf(d Document) []string {
+	var anchors []string
+	times := map[string]int{}
+	for line := range strings.SplitSeq(withoutFences(d.Text), "\n") {
+		marks, title, found := strings.Cut(line, " ")
+		if !found || marks == "" || strings.Trim(marks, "#") != "" {
+			continue
+		}
+		anchor := anchorOf(title)
+		if n := times[anchor]; n > 0 {
+			anchors = append(anchors, fmt.Sprintf("%s-%d", anchor, n))
+		} else {
+			anchors = append(anchors, anchor)
+		}
+		times[anchor]++
+	}
+	return anchors
+}
+
+// anchorOf drops punctuation, as GitHub does, and puts hyphens for spaces.
+func anchorOf(title string) string {
+	title = inlineLink.ReplaceAllString(title, "$1")
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+			return unicode.ToLower(r)
+		default:
+			return -1
+		}
+	}, strings.TrimSpace(title))
+}
+
+// withoutFences empties the lines of code in fences and keeps the number of lines.
+func withoutFences(text string) string {
+	lines := strings.Split(text, "\n")
+	inFence := false
+	for i, line := range lines {
+		if strings.HasPrefix(strings.TrimSpace(line), "```") {
+			inFence = !inFence
+			lines[i] = ""
+		}
+		if inFence {
+			lines[i] = ""
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Wrap breaks a paragraph into lines of at most 100 columns. Each line after the first begins with
+// the indent. A word that is longer than a line stands alone.
+func Wrap(text, indent string) string {
+	var wrapped strings.Builder
+	width := 0
+	for i, word := range strings.Fields(text) {
+		columns := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+			width = columns
+		case width+1+columns > lineWidth:
+			wrapped.WriteString("\n" + indent)
+			width = utf8.RuneCountInString(indent) + columns
+		default:
+			wrapped.WriteByte(' ')
+			width += 1 + columns
+		}
+		wrapped.WriteString(word)
+	}
+	return wrapped.String()
+}
