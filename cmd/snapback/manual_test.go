@@ -47,7 +47,7 @@ func TestThePageOfFlagsIsWhatTheProgramHas(t *testing.T) {
 func flagsPage() string {
 	var page strings.Builder
 	page.WriteString("# Verbs, flags and schemas\n\n" +
-		"This page is written from the program by a test. [cli.md](cli.md) explains the verbs and the exit codes.\n")
+		"A test writes this page from the program. [cli.md](cli.md) explains the verbs and exit codes.\n")
 	for _, command := range verbs(root()) {
 		fmt.Fprintf(&page, "\n## %s\n\n%s.\n\n", command.CommandPath(), command.Short)
 		fmt.Fprintf(&page, "```\n%s\n", command.UseLine())
