@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"time"
 
@@ -56,6 +57,9 @@ func (b Setup) Begin(ctx context.Context, s scenarios.Scenario) (*Session, error
 	session.spec = target.Spec{Cluster: s.Cluster, Dir: b.Dir, Seed: seed, Needs: s.Features, Observe: session.observe}
 	if session.cluster, err = b.Target.Start(ctx, session.spec); err != nil {
 		return nil, fmt.Errorf("start a cluster: %w", err)
+	}
+	if got, want := reflect.TypeOf(session.cluster), reflect.TypeOf(b.Target.Cluster()); got != want {
+		return nil, errors.Join(fmt.Errorf("start a cluster: want a %v, as the target's Cluster says, got a %v", want, got), session.Close())
 	}
 	return session, nil
 }

@@ -79,6 +79,9 @@ func Specs(name string, target func(context.Context) (target.Target, error), pat
 // Claimed returns the names of the scenarios that match one of the patterns and need no
 // feature that the target lacks. So none of its specs is skipped.
 func Claimed(under target.Target, patterns ...string) []string {
+	if err := target.Check(under); err != nil {
+		panic(err) // a mistake in the target
+	}
 	all, err := scenarios.Catalogue()
 	if err != nil {
 		panic(err) // it comes with this program

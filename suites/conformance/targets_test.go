@@ -1,0 +1,50 @@
+package conformance_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/snapback/snapback/harness/target"
+	"github.com/snapback/snapback/harness/targets/flink"
+	"github.com/snapback/snapback/harness/targets/flink/containers"
+	"github.com/snapback/snapback/harness/targets/reference"
+)
+
+// A method too many or too few on a cluster changes what its target claims, and so which scenarios
+// run. So what each target claims is written down here.
+func TestWhatTheTargetsClaim(t *testing.T) {
+	onHDFS, err := reference.ParseStorage("hdfs://127.0.0.1:8020/checkpoints")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const job = "claim modes rescale restart resume retention"
+	for _, c := range []struct {
+		name   string
+		target target.Target
+		claims string
+	}{
+		{"simulated", reference.Simulated{}, job + " clock ha jobmanager kill network partition pause powerloss processor remote savepoint tap trigger workloads"},
+		{"processes", reference.Processes{}, job + " bandwidth ha jobmanager kill network partition pause processor savepoint trigger workloads"},
+		{"processes on HDFS", reference.Processes{Storage: onHDFS}, job + " bandwidth ha jobmanager kill network partition pause processor remote savepoint trigger workloads"},
+		{"Flink as processes", flink.Target{}, job + " jobmanager kill processor trigger"},
+		{"Flink in containers", flink.Target{}.At(containers.Place{}), job + " jobmanager kill partition pause processor trigger"},
+		{"Flink in one JVM", flink.Minicluster{}, job + " jobmanager kill powerloss tap trigger"},
+		{"Flink in one JVM on S3", flink.Minicluster{Objects: &flink.Objects{}}, job + " jobmanager kill tap trigger"},
+		{"a Flink that runs", flink.Running{}, "resume retention trigger"},
+	} {
+		if err := target.Check(c.target); err != nil {
+			t.Error(err)
+		}
+		var got []string
+		for _, feature := range target.Features(c.target) {
+			got = append(got, string(feature))
+		}
+		slices.Sort(got)
+		want := strings.Fields(c.claims)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: want %v, got %v", c.name, want, got)
+		}
+	}
+}
