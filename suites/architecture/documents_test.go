@@ -61,7 +61,7 @@ func TestProblemsOfDocumentsAreFound(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"# A\n\n" + long, "docs/a.md:3: the line has 101 columns, more than 100"},
 		{"```\n" + long + "\n```\n" + long, "docs/a.md:4: the line has 101 columns, more than 100"},
-		{"| a | " + strings.Repeat("x", 150) + " |", "docs/a.md:1: a cell has 152 columns, more than 140"},
+		{"| a | " + strings.Repeat("x", 150) + " |", "docs/a.md:1: a cell has 152 columns, more than 150"},
 		{"see [it](none.md)", "docs/a.md:1: the link none.md leads nowhere: there is no docs/none.md"},
 		{"\n[it]: ../none", "docs/a.md:2: the link ../none leads nowhere: there is no none"},
 		{"a [link\nin two lines](none)", "docs/a.md:1: the link none leads nowhere: there is no docs/none"},
