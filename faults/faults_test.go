@@ -68,7 +68,7 @@ func TestGoldenParse(t *testing.T) {
 
 func TestGoldenDocs(t *testing.T) {
 	var text strings.Builder
-	text.WriteString("# Faults\n\nGenerated from `faults.Catalogue`; `make golden` rewrites this file. How they are written is at the top of package `faults`.\n\n| fault | does |\n|---|---|\n")
+	text.WriteString("# Faults\n\nThe package comment of `faults` says how a fault is written.\n[scenarios.md](scenarios.md#moments-of-a-fault) lists the moments at which it can fire.\n\nThis page is generated from `faults.Catalogue`. `make golden` rewrites it.\n\n| fault | does |\n|---|---|\n")
 	for _, fault := range faults.Catalogue() {
 		fmt.Fprintf(&text, "| `%s` | %s |\n", fault, fault.Describe())
 	}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/snapback/snapback/suites/architecture"
 )
 
 // Draw writes a kill matrix as a table for a console.
@@ -81,7 +83,8 @@ func done(m Matrix) string {
 func Markdown(w io.Writer, m Matrix) error {
 	var b bytes.Buffer
 	b.WriteString("# Power\n\n" +
-		"What the suites find. Each mutant is the reference with one mistake that somebody once made, or could make.\n" +
+		"This page shows what the suites find. Each mutant is the reference with one mistake that somebody\n" +
+		"once made, or could make.\n" +
 		"`go run ./suites/power/mutants --compare --markdown docs/power.md` generates this page.\n" +
 		"CI fails if the page is out of date. It does not compare the seconds.\n\n" +
 		"- *In* is the scenario, or the part of the suites, that shows the mistake first.\n" +
@@ -91,10 +94,14 @@ func Markdown(w io.Writer, m Matrix) error {
 		"- *CPU* is seconds of processor time. It includes the start of the program, but not its build.\n" +
 		"- Two other strategies hunt the same mistakes. *Kills* kills processes at uniformly random moments.\n" +
 		"  *Rapid* runs explored scenarios that the library rapid draws.\n\n")
+	b.WriteString("| strategy | found | runs, median | runs, 95th percentile | CPU, median | CPU, 95th percentile | CPU, most |\n" +
+		"|---|---|---|---|---|---|---|\n")
 	for _, s := range m.Summaries() {
-		fmt.Fprintf(&b, "- %s.\n", summary(s))
+		fmt.Fprintf(&b, "| %s | %d of %d | %s | %s | %.2f | %.2f | %.2f |\n", s.Strategy, s.Found, s.Of,
+			atLeast(s.Runs.Median, s.Runs.MedianMore), atLeast(s.Runs.P95, s.Runs.P95More),
+			s.CPU.Median.Seconds(), s.CPU.P95.Seconds(), s.CPU.Max.Seconds())
 	}
-	fmt.Fprintf(&b, "- %d runs of the reference without a mutant: no finding. The smallest cases have %d events in the median.\n\n", m.Clean, m.EventsMedian())
+	fmt.Fprintf(&b, "\n%d runs of the reference without a mutant: no finding.\nThe smallest cases have %d events in the median.\n\n## Mutants\n\n", m.Clean, m.EventsMedian())
 	b.WriteString("| mutant | what its users see | found by | in | runs | events | CPU |")
 	others := m.Rows[0].Hunts[1:]
 	for _, h := range others {
@@ -108,10 +115,12 @@ func Markdown(w io.Writer, m Matrix) error {
 		}
 		b.WriteByte('\n')
 	}
-	b.WriteString("\nThese mutants are equivalent: they change nothing that anybody could see.\n\n")
+	b.WriteString("\n## Equivalent mutants\n\nThese mutants change nothing that anybody could see.\n")
 	for _, row := range m.Rows {
 		if row.Equivalent != "" {
-			fmt.Fprintf(&b, "- `%s` (%s): %s.\n", row.ID, row.Mechanism, row.Equivalent)
+			fmt.Fprintf(&b, "\n### %s\n\n%s\n%s\n", row.ID,
+				architecture.Wrap("- The mistake: "+row.Mechanism+".", "  "),
+				architecture.Wrap("- Why nothing finds it: "+row.Equivalent+".", "  "))
 		}
 	}
 	_, err := w.Write(b.Bytes())

@@ -41,11 +41,11 @@ func TestAMatrixIsDrawn(t *testing.T) {
 		}},
 		"markdown": {power.Markdown, []string{
 			"# Power\n\n",
-			"- " + suites + ".\n- " + kills,
+			"\n| suites | 1 of 2 | >1000 | >1000 | 1.00 | 1.00 | 1.00 |\n| kills | 0 of 2 |",
 			"\n| mutant | what its users see | found by | in | runs | events | CPU | kills, runs |\n|---|---|---|---|---|---|---|---|\n",
 			"\n| `found` | records are lost | REC-02 | cleanup/finish | 7 | 5 | 0.01 | >200 |\n",
 			"\n| `survived` | files stay | SURVIVED |  | >1000 | 0 | 1.00 | >200 |\n",
-			"- `same` (a < b): the value is never read.\n",
+			"\n### same\n\n- The mistake: a < b.\n- Why nothing finds it: the value is never read.\n",
 		}},
 		"page": {power.HTML, []string{
 			"<title>Snapback: DONE 3 mutants", "<li>" + suites[:6], "Mutants found, by runs", "Mutants found, by CPU seconds",
