@@ -22,6 +22,7 @@ import (
 	"github.com/snapback/snapback/reference/job"
 	"github.com/snapback/snapback/reference/live"
 	"github.com/snapback/snapback/reference/live/etcd"
+	"github.com/snapback/snapback/reference/live/etcd/server"
 	"github.com/snapback/snapback/reference/operators"
 	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/scenarios/workload"
@@ -105,12 +106,12 @@ func etcdCommand() *cobra.Command {
 		if *dir == "" {
 			return harness.Usagef("--dir: want a directory for the data of etcd, got nothing")
 		}
-		server, err := etcd.Serve(*address, *dir)
+		served, err := server.Serve(*address, *dir)
 		if err != nil {
 			return harness.Usagef("listen at %s: %w", *address, err)
 		}
-		defer server.Close()
-		listening := environment.Record{Event: protocol.EventListening, Path: server.Clients[0].Addr().String()}
+		defer served.Close()
+		listening := environment.Record{Event: protocol.EventListening, Path: served.Clients[0].Addr().String()}
 		if err := json.NewEncoder(command.OutOrStdout()).Encode(listening); err != nil {
 			return err
 		}

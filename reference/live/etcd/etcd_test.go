@@ -1,26 +1,32 @@
 package etcd_test
 
 import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/snapback/snapback/reference/environment/environmenttest"
+	"github.com/snapback/snapback/reference/environment"
+	"github.com/snapback/snapback/reference/environment/specification"
 	"github.com/snapback/snapback/reference/live/etcd"
+	"github.com/snapback/snapback/reference/live/etcd/server"
 )
 
 func TestTheStoreOnARealEtcd(t *testing.T) {
-	server, err := etcd.Serve("127.0.0.1:0", t.TempDir())
+	etcdServer, err := server.Serve("127.0.0.1:0", t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer server.Close()
-	store, err := etcd.Connect([]string{"http://" + server.Clients[0].Addr().String()})
+	defer etcdServer.Close()
+	store, err := etcd.Connect([]string{"http://" + etcdServer.Clients[0].Addr().String()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = store.Close() }()
-	if err := environmenttest.Check(store, time.Sleep); err != nil {
+	defer store.Close()
+	if err := specification.Check(store, time.Sleep); err != nil {
 		t.Error(err)
 	}
 }
@@ -28,5 +34,50 @@ func TestTheStoreOnARealEtcd(t *testing.T) {
 func TestAnEtcdThatIsNotThereIsSaidSo(t *testing.T) {
 	if _, err := etcd.Connect([]string{"http://127.0.0.1:1"}); err == nil || !strings.Contains(err.Error(), "no etcd answers at [http://127.0.0.1:1]") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// endpoint is an etcd of three lines: it has no keys, and counts the transactions.
+func endpoint(t *testing.T, transactions *atomic.Int64, onTransaction func(http.ResponseWriter)) string {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/v3/kv/txn" {
+			_, _ = w.Write([]byte(`{}`))
+			return
+		}
+		transactions.Add(1)
+		onTransaction(w)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func succeed(w http.ResponseWriter) { _, _ = w.Write([]byte(`{"succeeded":true}`)) }
+
+func TestAnEndpointThatRefusesConnectionsIsPassedOver(t *testing.T) {
+	var transactions atomic.Int64
+	store, err := etcd.Connect([]string{"http://127.0.0.1:1", endpoint(t, &transactions, succeed)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.Put(1, "a", 0, []byte("1")); err != nil || transactions.Load() != 1 {
+		t.Errorf("got %v after %d transactions", err, transactions.Load())
+	}
+}
+
+// The first endpoint may have done it. A second one would answer that the value is another.
+func TestAWriteWhoseAnswerIsLostIsNotRepeated(t *testing.T) {
+	var first, second atomic.Int64
+	lose := func(http.ResponseWriter) { panic(http.ErrAbortHandler) }
+	store, err := etcd.Connect([]string{endpoint(t, &first, lose), endpoint(t, &second, succeed)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.Put(1, "a", 0, []byte("1")); !errors.Is(err, environment.ErrUnknown) || first.Load() != 1 || second.Load() != 0 {
+		t.Errorf("got %v after %d and %d transactions", err, first.Load(), second.Load())
+	}
+	if err := store.Put(1, "a", 0, []byte("1")); err != nil || second.Load() != 1 {
+		t.Errorf("the next write goes to the next endpoint: got %v after %d transactions there", err, second.Load())
 	}
 }
