@@ -1,5 +1,5 @@
 // Package object is a [filesystem.FileSystem] on an object store: S3, Google Cloud
-// Storage or Azure Blob Storage, through gocloud.dev.
+// Storage or Azure Blob Storage.
 //
 // An object appears whole, and durable, when its file is closed; it never replaces
 // another, for it is put on the condition that there is none. Directories are only
@@ -20,7 +20,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -28,65 +27,74 @@ import (
 	"syscall"
 	"time"
 
-	"gocloud.dev/blob"
-	_ "gocloud.dev/blob/azureblob" // azblob://
-	_ "gocloud.dev/blob/gcsblob"   // gs://
-	_ "gocloud.dev/blob/s3blob"    // s3://
-	"gocloud.dev/gcerrors"
-
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
 // patience is how long an operation may take, or make no progress.
 const patience = 15 * time.Second
 
+// store is what the three stores have in common. An upload, a download and a list may need
+// several requests; ctx ends them.
+type store interface {
+	// put stores what it reads under a key, unless the key has an object already. If the
+	// context or the reader fails, no object appears.
+	put(ctx context.Context, key string, content io.Reader) error
+	get(ctx context.Context, key string) (io.ReadCloser, error)
+	stat(ctx context.Context, key string) (object, error)
+	// remove fails if there is no such object.
+	remove(ctx context.Context, key string) error
+	// list returns one page of the objects whose keys begin with a prefix, and the token of
+	// the next page; an empty token is the first page's, and the last page returns one.
+	// Keys that go on with a slash are one directory each.
+	list(ctx context.Context, prefix, token string) (page []object, next string, err error)
+	// meaning says which of errNoBucket, fs.ErrNotExist, fs.ErrExist and fs.ErrPermission
+	// an error of the store stands for; nil if none.
+	meaning(err error) error
+}
+
+// errNoBucket means that the bucket itself does not exist.
+var errNoBucket = errors.New("no bucket")
+
+// object is what a store knows about a key.
+type object struct {
+	key       string
+	directory bool // the key ends with a slash
+	size      int64
+	modified  time.Time
+}
+
 // Bucket is one bucket or container.
 type Bucket struct {
-	name   string // as in s3://bucket
-	bucket *blob.Bucket
-	seen   atomic.Bool // the bucket was there
+	name  string // as in s3://bucket
+	store store
+	seen  atomic.Bool // the bucket was there
 }
 
 // Open opens a bucket by a name of it, as in s3a://bucket, and the one that stands for
 // all of them, as in s3://bucket or azblob://container@account. Credentials and endpoints
 // come from the environment variables of the store's own tools (docs/storage.md). It does
 // not yet talk to the store.
-func Open(name, store string) (*Bucket, error) {
-	if _, account, named := strings.Cut(store, "@"); named && os.Getenv("AZURE_STORAGE_KEY") == "" && connection() != "" {
-		// The library would take the account of the connection string, whatever the name says.
-		return nil, fmt.Errorf("open %s: the connection string is of another account than %s", name, account)
-	}
+func Open(name, bucket string) (*Bucket, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	bucket, err := blob.OpenBucket(ctx, address(store))
+	b := &Bucket{name: name}
+	scheme, at, _ := strings.Cut(bucket, "://")
+	var err error
+	switch scheme {
+	case "s3":
+		b.store, err = openS3(ctx, at)
+	case "gs":
+		b.store, err = openGoogle(ctx, at)
+	case "azblob":
+		container, account, _ := strings.Cut(at, "@")
+		b.store, err = openAzure(container, account)
+	default:
+		err = fmt.Errorf("%s is no object store", bucket)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", name, err)
 	}
-	return &Bucket{name: name, bucket: bucket}, nil
-}
-
-// connection is the connection string of Azure's that the library reads.
-func connection() string {
-	return cmp.Or(os.Getenv("AZURE_STORAGE_CONNECTION_STRING"), os.Getenv("AZURE_STORAGEBLOB_CONNECTIONSTRING"))
-}
-
-// address is the name for the library, with what the store's own tools need no telling: a
-// store that is not Amazon's is addressed by path, and any region will do there.
-func address(store string) string {
-	if container, account, found := strings.Cut(store, "@"); found {
-		return container + "?storage_account=" + account
-	}
-	if filesystem.Scheme(store) != "s3" {
-		return store
-	}
-	query := "?awssdk=v2&response_checksum_validation=when_required&request_checksum_calculation=when_required"
-	if os.Getenv("AWS_ENDPOINT_URL") != "" || os.Getenv("AWS_ENDPOINT_URL_S3") != "" {
-		query += "&use_path_style=true"
-	}
-	if os.Getenv("AWS_REGION") == "" && os.Getenv("AWS_DEFAULT_REGION") == "" {
-		query += "&region=us-east-1"
-	}
-	return store + query
+	return b, nil
 }
 
 // key is the name of an object in the bucket; prefix that of a directory.
@@ -105,20 +113,20 @@ func (b *Bucket) CreatesWhole(string) bool { return true }
 // Create implements [filesystem.FileSystem].
 func (b *Bucket) Create(name string) (filesystem.File, error) {
 	progress := newProgress()
-	writer, err := b.bucket.NewWriter(progress.ctx, b.key(name), &blob.WriterOptions{
-		IfNotExist: true, ContentType: "application/octet-stream",
-	})
-	if err != nil {
-		progress.cancel()
-		return nil, b.failure("create", name, err)
-	}
-	return &upload{bucket: b, name: name, writer: writer, progress: progress}, nil
+	reader, writer := io.Pipe()
+	u := &upload{bucket: b, name: name, writer: writer, progress: progress, stored: make(chan error, 1)}
+	go func() {
+		err := b.store.put(progress.ctx, b.key(name), reader)
+		_ = reader.CloseWithError(cmp.Or(err, io.ErrClosedPipe)) // fails later writes; never fails itself
+		u.stored <- err
+	}()
+	return u, nil
 }
 
 // Open implements [filesystem.FileSystem].
 func (b *Bucket) Open(name string) (io.ReadCloser, error) {
 	progress := newProgress()
-	reader, err := b.bucket.NewReader(progress.ctx, b.key(name), nil)
+	reader, err := b.store.get(progress.ctx, b.key(name))
 	if err != nil {
 		progress.cancel()
 		return nil, b.failure("open", name, err)
@@ -135,8 +143,8 @@ func (b *Bucket) Rename(oldName, _ string) error {
 func (b *Bucket) Remove(name string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	err := b.bucket.Delete(ctx, b.key(name))
-	if codeOf(err) != gcerrors.NotFound {
+	err := b.store.remove(ctx, b.key(name))
+	if b.store.meaning(err) != fs.ErrNotExist {
 		return b.failure("remove", name, err)
 	}
 	switch held, listErr := b.List(name); {
@@ -145,7 +153,7 @@ func (b *Bucket) Remove(name string) error {
 	case len(held) > 0:
 		return filesystem.Failure("remove", name, syscall.ENOTEMPTY)
 	}
-	return b.failure("remove", name, b.bucket.Delete(ctx, b.prefix(name))) // a directory's marker
+	return b.failure("remove", name, b.store.remove(ctx, b.prefix(name))) // a directory's marker
 }
 
 // MkdirAll implements [filesystem.FileSystem]. There is nothing to make, but the bucket
@@ -156,11 +164,7 @@ func (b *Bucket) MkdirAll(name string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	accessible, err := b.bucket.IsAccessible(ctx)
-	if err == nil && !accessible {
-		err = fmt.Errorf("there is no bucket %s: %w", b.name, fs.ErrNotExist)
-	}
-	if err != nil {
+	if _, _, err := b.store.list(ctx, "", ""); err != nil {
 		return b.failure("mkdir", name, err)
 	}
 	b.seen.Store(true)
@@ -176,26 +180,25 @@ func (b *Bucket) List(name string) ([]filesystem.Entry, error) {
 	defer progress.cancel()
 	prefix := b.prefix(name)
 	exists := prefix == ""
-	objects := b.bucket.List(&blob.ListOptions{Prefix: prefix, Delimiter: "/"})
 	var entries []filesystem.Entry
-	for {
-		object, err := objects.Next(progress.ctx)
-		if errors.Is(err, io.EOF) {
-			break
-		}
+	for token := ""; ; {
+		page, next, err := b.store.list(progress.ctx, prefix, token)
 		if err != nil {
 			return nil, b.failure("list", name, progress.explain(err))
 		}
 		progress.made()
-		exists = true
-		if object.Key == prefix {
-			continue // a marker that tools leave for a directory
+		for _, object := range page {
+			exists = true
+			if object.key == prefix {
+				continue // a marker that tools leave for a directory
+			}
+			entries = append(entries, filesystem.Entry{
+				Name: path.Base(object.key), Directory: object.directory, Size: object.size, Modified: object.modified,
+			})
 		}
-		entry := filesystem.Entry{Name: path.Base(object.Key), Directory: object.IsDir}
-		if !object.IsDir {
-			entry.Size, entry.Modified = object.Size, object.ModTime
+		if token = next; token == "" {
+			break
 		}
-		entries = append(entries, entry)
 	}
 	if !exists {
 		return nil, filesystem.Failure("list", name, fs.ErrNotExist)
@@ -210,40 +213,26 @@ func (b *Bucket) Stat(name string) (filesystem.Entry, error) {
 	defer cancel()
 	directory := filesystem.Entry{Name: path.Base(name), Directory: true}
 	if !filesystem.IsRoot(name) {
-		attributes, err := b.bucket.Attributes(ctx, b.key(name))
+		found, err := b.store.stat(ctx, b.key(name))
 		if err == nil {
-			return filesystem.Entry{Name: path.Base(name), Size: attributes.Size, Modified: attributes.ModTime}, nil
+			return filesystem.Entry{Name: path.Base(name), Size: found.size, Modified: found.modified}, nil
 		}
-		if codeOf(err) != gcerrors.NotFound {
+		if b.store.meaning(err) != fs.ErrNotExist {
 			return filesystem.Entry{}, b.failure("stat", name, err)
 		}
 	}
-	_, err := b.bucket.List(&blob.ListOptions{Prefix: b.prefix(name)}).Next(ctx)
-	switch {
-	case err == nil, errors.Is(err, io.EOF) && filesystem.IsRoot(name):
-		return directory, nil
-	case errors.Is(err, io.EOF):
-		return filesystem.Entry{}, filesystem.Failure("stat", name, fs.ErrNotExist)
-	}
-	return filesystem.Entry{}, b.failure("stat", name, err)
-}
-
-// codeOf says what an error means. What S3 itself said goes first: the library looks for
-// 301 anywhere in the text, and finds it in the number of one request in 300.
-func codeOf(err error) gcerrors.ErrorCode {
-	var s3 interface{ ErrorCode() string }
-	if errors.As(err, &s3) {
-		switch s3.ErrorCode() {
-		case "PreconditionFailed", "ConditionalRequestConflict":
-			return gcerrors.FailedPrecondition
-		case "NoSuchKey", "NoSuchBucket", "NotFound":
-			return gcerrors.NotFound
-		case "AccessDenied", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch":
-			return gcerrors.PermissionDenied
+	for token := ""; ; {
+		page, next, err := b.store.list(ctx, b.prefix(name), token)
+		switch {
+		case err != nil:
+			return filesystem.Entry{}, b.failure("stat", name, err)
+		case len(page) > 0 || filesystem.IsRoot(name):
+			return directory, nil
+		case next == "":
+			return filesystem.Entry{}, filesystem.Failure("stat", name, fs.ErrNotExist)
 		}
-		return gcerrors.Unknown
+		token = next
 	}
-	return gcerrors.Code(err)
 }
 
 // failure makes an error of the store's one that says what it means here.
@@ -251,16 +240,14 @@ func (b *Bucket) failure(operation, name string, err error) error {
 	if err == nil {
 		return nil
 	}
-	switch code := codeOf(err); {
-	case strings.Contains(err.Error(), "NoSuchBucket"), strings.Contains(err.Error(), "ContainerNotFound"):
+	switch meaning := b.store.meaning(err); {
+	case meaning == errNoBucket:
 		err = fmt.Errorf("there is no bucket %s: %w", b.name, fs.ErrNotExist)
 	case errors.Is(err, fs.ErrNotExist): // said so already
-	case code == gcerrors.NotFound:
-		err = fs.ErrNotExist
-	case code == gcerrors.FailedPrecondition:
-		err = fs.ErrExist
-	case code == gcerrors.PermissionDenied:
+	case meaning == fs.ErrPermission:
 		err = fmt.Errorf("%w: %w", fs.ErrPermission, brief{err})
+	case meaning != nil:
+		err = meaning
 	case errors.Is(err, context.DeadlineExceeded):
 		err = fmt.Errorf("%s did not answer within %s: %w", b.name, patience, brief{err})
 	default:
@@ -269,7 +256,8 @@ func (b *Bucket) failure(operation, name string, err error) error {
 	return filesystem.Failure(operation, name, err)
 }
 
-// brief is an error of the library's that says the part of its text that is for people.
+// brief is an error of a store's library, reduced to the part of its text that is for
+// people.
 type brief struct{ error }
 
 func (b brief) Error() string {
@@ -316,8 +304,9 @@ func (p *progress) explain(err error) error {
 type upload struct {
 	bucket   *Bucket
 	name     string
-	writer   *blob.Writer
+	writer   *io.PipeWriter
 	progress *progress
+	stored   chan error // how the upload ended; one value
 	closed   bool
 }
 
@@ -332,11 +321,14 @@ func (u *upload) Sync() error { return nil }
 func (u *upload) Close() error {
 	u.progress.made()
 	u.closed = true
-	err := u.writer.Close()
+	_ = u.writer.Close() // never fails
+	err := <-u.stored
 	err = u.bucket.failure("close", u.name, u.progress.explain(err))
 	u.progress.cancel()
 	return err
 }
+
+var errAborted = errors.New("the upload was aborted")
 
 func (u *upload) Abort() {
 	if u.closed {
@@ -344,13 +336,14 @@ func (u *upload) Abort() {
 	}
 	u.closed = true
 	u.progress.cancel()
-	_ = u.writer.Close() // canceled: nothing appears
+	_ = u.writer.CloseWithError(errAborted) // never fails
+	<-u.stored                              // nothing appears from now on
 }
 
 type download struct {
 	bucket   *Bucket
 	name     string
-	reader   *blob.Reader
+	reader   io.ReadCloser
 	progress *progress
 }
 

@@ -17,7 +17,7 @@ func (a *answer) Error() string {
 
 // What an error means does not depend on the digits of the request's number.
 func TestErrorsMeanWhatTheStoreSaid(t *testing.T) {
-	bucket := &Bucket{name: "s3://bucket"}
+	bucket := &Bucket{name: "s3://bucket", store: amazon{}}
 	meanings := []error{fs.ErrExist, fs.ErrNotExist, fs.ErrPermission}
 	for code, want := range map[string]int{"PreconditionFailed": 0, "NoSuchKey": 1, "NoSuchBucket": 1, "AccessDenied": 2, "SlowDown": -1} {
 		for _, request := range []string{"18EB251E97D301BB", "18EB251E97D404BB", "18EB251E97D000BB"} {
