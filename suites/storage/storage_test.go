@@ -11,7 +11,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	_ "gocloud.dev/blob/azureblob"
 
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/storage/filesystem"
