@@ -7,6 +7,9 @@ import (
 	"github.com/snapback/snapback/harness/internal/process"
 )
 
+// ContainersRuntime is the runtime of a Flink whose processes run in Docker containers.
+const ContainersRuntime = "containers"
+
 // Place is where the JobManager and the TaskManagers of a cluster run.
 type Place interface {
 	// Describe says what the place is called as a runtime, and which image is used there.

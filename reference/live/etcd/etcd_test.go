@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/snapback/snapback/reference/environment"
-	"github.com/snapback/snapback/reference/environment/specification"
+	"github.com/snapback/snapback/reference/environment/environmenttest"
 	"github.com/snapback/snapback/reference/live/etcd"
 	"github.com/snapback/snapback/reference/live/etcd/server"
 )
@@ -26,7 +26,7 @@ func TestTheStoreOnARealEtcd(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	if err := specification.Check(store, time.Sleep); err != nil {
+	if err := environmenttest.Check(store, time.Sleep); err != nil {
 		t.Error(err)
 	}
 }

@@ -15,9 +15,6 @@ import (
 	"github.com/snapback/snapback/harness/targets/flink"
 )
 
-// Runtime is the name of this runtime.
-const Runtime = "containers"
-
 // lib is where Flink's images have its jars.
 const lib = "/opt/flink/lib"
 
@@ -30,7 +27,7 @@ type Place struct {
 }
 
 // Describe implements [flink.Place].
-func (p Place) Describe() (runtime, image string) { return Runtime, p.Image }
+func (p Place) Describe() (runtime, image string) { return flink.ContainersRuntime, p.Image }
 
 // Isolates implements [flink.Place].
 func (Place) Isolates() bool { return true }

@@ -1,4 +1,4 @@
-package main
+package commandline
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-const samples = "../../storage/testdata/flink-metadata/2.3.0"
+const samples = "../../../storage/testdata/flink-metadata/2.3.0"
 
 // sample is a copy of a checkpoint that can be moved, and its job's directory.
 func sample(t *testing.T) (chk, job string) {
@@ -180,7 +180,7 @@ func TestBadPlacesAreOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"inspect", filepath.Dir(job)}, "holds directories of 1 jobs: see snapback ls file:" + filepath.Dir(job)},
 		{[]string{"verify", filepath.Join(job, "shared")}, "cannot find"},
 		{[]string{"inspect", filepath.Join(samples, "README")}, "no such file or directory"},
-		{[]string{"inspect", "main.go"}, "cannot find checkpoint"},
+		{[]string{"inspect", "commandline.go"}, "cannot find checkpoint"},
 		{[]string{"inspect", "--uids", "/nowhere", chk}, "--uids: open /nowhere: no such file or directory"},
 		{[]string{"copy", chk}, "snapback copy: want A and B, got 1 arguments"},
 		{[]string{"copy", chk, chk}, "is the checkpoint that is to be copied"},
@@ -359,7 +359,7 @@ func while(t *testing.T, closed string, do func()) {
 // Who is no checkpoint's metadata is bad input; what Flink wrote and no longer reads is not
 // restorable, and is told so in words.
 func TestRefusalsSayWhatTheyMean(t *testing.T) {
-	const refusals = "../../storage/testdata/flink-metadata-public/refusals/"
+	const refusals = "../../../storage/testdata/flink-metadata-public/refusals/"
 	for name, c := range map[string]struct {
 		code int
 		want string

@@ -1,4 +1,4 @@
-package main
+package commandline
 
 import (
 	"cmp"
@@ -23,7 +23,6 @@ import (
 	"github.com/snapback/snapback/harness/run"
 	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/flink"
-	"github.com/snapback/snapback/harness/targets/flink/containers"
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"
 )
@@ -35,6 +34,7 @@ const (
 )
 
 type runOptions struct {
+	heavy                    *Heavy // nil: this program has none
 	target, runtime          string
 	flinkVersion, flinkHome  string
 	image                    string
@@ -49,8 +49,8 @@ type runOptions struct {
 	verbose, quiet, noColor  bool
 }
 
-func runCommand() *cobra.Command {
-	var o runOptions
+func runCommand(heavy *Heavy) *cobra.Command {
+	o := runOptions{heavy: heavy}
 	command := &cobra.Command{
 		Use:   "run [flags] [SCENARIO…]",
 		Short: "Run scenarios on a target, and judge them",
@@ -93,7 +93,7 @@ func runCommand() *cobra.Command {
 	flags.BoolVar(&o.quiet, "quiet", false, "print no progress")
 	flags.BoolVar(&o.noColor, "no-color", false, "print no colors (also NO_COLOR)")
 	registerCompletion(command, "target", reference.Name, flink.Name)
-	registerCompletion(command, "runtime", "simulated", "processes", flink.MiniclusterRuntime, containers.Runtime, flink.RunningRuntime)
+	registerCompletion(command, "runtime", "simulated", "processes", flink.MiniclusterRuntime, flink.ContainersRuntime, flink.RunningRuntime)
 	registerCompletion(command, "format", "human", "json", "jsonl")
 	return command
 }
@@ -101,6 +101,9 @@ func runCommand() *cobra.Command {
 func runScenarios(command *cobra.Command, o runOptions, arguments []string) error {
 	if err := o.validate(); err != nil {
 		return err
+	}
+	if o.runtime == flink.ContainersRuntime && o.heavy == nil {
+		return handOver("--runtime " + flink.ContainersRuntime)
 	}
 	chosen, err := choose(arguments)
 	if err != nil {
@@ -192,7 +195,7 @@ func finish(command *cobra.Command, o runOptions, dir string, finished report.Ru
 }
 
 func (o runOptions) validate() error {
-	known := map[string][]string{reference.Name: {"", "simulated", "processes"}, flink.Name: {"", "processes", flink.MiniclusterRuntime, containers.Runtime, flink.RunningRuntime}}
+	known := map[string][]string{reference.Name: {"", "simulated", "processes"}, flink.Name: {"", "processes", flink.MiniclusterRuntime, flink.ContainersRuntime, flink.RunningRuntime}}
 	runtimes, ok := known[o.target]
 	switch {
 	case !ok:
@@ -209,8 +212,8 @@ func (o runOptions) validate() error {
 		return harness.Usagef("--flink-version and --flink-home are for --target %s", flink.Name)
 	case o.versionGiven && o.flinkHome != "":
 		return harness.Usagef("--flink-version and --flink-home: give one of them")
-	case o.image != "" && o.runtime != containers.Runtime:
-		return harness.Usagef("--image is for --runtime %s", containers.Runtime)
+	case o.image != "" && o.runtime != flink.ContainersRuntime:
+		return harness.Usagef("--image is for --runtime %s", flink.ContainersRuntime)
 	case o.rest != "" && o.parallel > 1:
 		return harness.Usagef("--parallel: a running cluster takes one scenario at a time, got %d", o.parallel)
 	case !slices.Contains([]string{"human", "json", "jsonl"}, o.format):
@@ -253,8 +256,8 @@ func newTarget(ctx context.Context, o runOptions, say func(string)) (target.Targ
 			return nil, err
 		case o.runtime == flink.MiniclusterRuntime:
 			return flink.Minicluster{Target: target}, nil
-		case o.runtime == containers.Runtime:
-			return target.At(containers.Place{Image: cmp.Or(o.image, "flink:"+target.Describe().Version)}), nil
+		case o.runtime == flink.ContainersRuntime:
+			return target.At(o.heavy.Containers(cmp.Or(o.image, "flink:"+target.Describe().Version))), nil
 		}
 		return target, nil
 	case o.simulated():

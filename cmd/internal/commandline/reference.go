@@ -1,4 +1,4 @@
-package main
+package commandline
 
 import (
 	"encoding/json"
@@ -22,7 +22,6 @@ import (
 	"github.com/snapback/snapback/reference/job"
 	"github.com/snapback/snapback/reference/live"
 	"github.com/snapback/snapback/reference/live/etcd"
-	"github.com/snapback/snapback/reference/live/etcd/server"
 	"github.com/snapback/snapback/reference/operators"
 	"github.com/snapback/snapback/reference/protocol"
 	"github.com/snapback/snapback/scenarios/workload"
@@ -38,7 +37,7 @@ const statusEvery = 200 * time.Millisecond
 // savepointTimeout bounds how long a savepoint is waited for.
 const savepointTimeout = 10 * time.Minute
 
-func referenceCommand() *cobra.Command {
+func referenceCommand(heavy *Heavy) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "reference",
 		Short: "Run the reference engine as processes",
@@ -49,7 +48,7 @@ func referenceCommand() *cobra.Command {
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
-	command.AddCommand(jobManagerCommand(), taskManagerCommand(), etcdCommand(), referenceRunCommand(), stopCommand(), savepointCommand(), checkpointCommand(),
+	command.AddCommand(jobManagerCommand(), taskManagerCommand(), etcdCommand(heavy), referenceRunCommand(), stopCommand(), savepointCommand(), checkpointCommand(),
 		checkpointsCommand(), suspendCommand())
 	return command
 }
@@ -93,7 +92,7 @@ func useStore(process *live.Process, endpoints []string) error {
 	return nil
 }
 
-func etcdCommand() *cobra.Command {
+func etcdCommand(heavy *Heavy) *cobra.Command {
 	command := &cobra.Command{
 		Use:     "etcd",
 		Short:   "Run an etcd of one member for JobManagers that take turns, where there is no other",
@@ -106,12 +105,15 @@ func etcdCommand() *cobra.Command {
 		if *dir == "" {
 			return harness.Usagef("--dir: want a directory for the data of etcd, got nothing")
 		}
-		served, err := server.Serve(*address, *dir)
+		if heavy == nil {
+			return handOver("an etcd of snapback's own")
+		}
+		at, stop, err := heavy.Etcd(*address, *dir)
 		if err != nil {
 			return harness.Usagef("listen at %s: %w", *address, err)
 		}
-		defer served.Close()
-		listening := environment.Record{Event: protocol.EventListening, Path: served.Clients[0].Addr().String()}
+		defer stop()
+		listening := environment.Record{Event: protocol.EventListening, Path: at}
 		if err := json.NewEncoder(command.OutOrStdout()).Encode(listening); err != nil {
 			return err
 		}

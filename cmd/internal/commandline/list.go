@@ -1,4 +1,4 @@
-package main
+package commandline
 
 import (
 	"fmt"
@@ -114,7 +114,7 @@ func doctorCommand() *cobra.Command {
 		Example: "  snapback doctor\n  snapback doctor --format json",
 		Args:    noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
-			checks := doctor.Examine(command.Context())
+			checks := append(doctor.Examine(command.Context()), fullCheck())
 			return show(command, format, checks, func(row func(...string)) {
 				for _, c := range checks {
 					state := "ok"
