@@ -15,8 +15,6 @@ import (
 //go:embed report.html
 var page string
 
-var pageTemplate = template.Must(template.New(HTMLName).Funcs(template.FuncMap{"replay": Replay}).Parse(page))
-
 type htmlResult struct {
 	run.Result
 	Timeline *timeline
@@ -39,7 +37,11 @@ func HTML(w io.Writer, run Run) error {
 		}
 		shown.Results = append(shown.Results, result)
 	}
-	return pageTemplate.Execute(w, shown)
+	parsed, err := template.New(HTMLName).Funcs(template.FuncMap{"replay": Replay}).Parse(page)
+	if err != nil {
+		return err
+	}
+	return parsed.Execute(w, shown)
 }
 
 func readHistory(dir string) (*history.History, error) {

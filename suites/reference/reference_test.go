@@ -4,11 +4,13 @@ package reference_test
 
 import (
 	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"github.com/onsi/gomega/gexec"
 
 	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/reference"
@@ -24,10 +26,12 @@ func TestReference(t *testing.T) {
 var binary string
 
 var _ = BeforeSuite(func() {
-	var err error
-	binary, err = gexec.Build("github.com/snapback/snapback/cmd/snapback")
+	dir, err := os.MkdirTemp("", "snapback-suite-*")
 	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(gexec.CleanupBuildArtifacts)
+	DeferCleanup(os.RemoveAll, dir)
+	binary = filepath.Join(dir, "snapback") // and beside it snapback-full, which has the etcd
+	output, err := exec.Command("go", "build", "-o", dir, "github.com/snapback/snapback/cmd/...").CombinedOutput()
+	Expect(err).NotTo(HaveOccurred(), string(output))
 })
 
 var _ = func() bool {

@@ -421,3 +421,17 @@ func (r *lineReader) until(t *testing.T, want string) string {
 		}
 	}
 }
+
+// BenchmarkVersion is one start of the program, which is also the start of each process of
+// the reference. Its cpu-ms is the processor time of the process.
+func BenchmarkVersion(b *testing.B) {
+	var used time.Duration
+	for b.Loop() {
+		command := exec.Command(binary, "version")
+		if err := command.Run(); err != nil {
+			b.Fatal(err)
+		}
+		used += command.ProcessState.UserTime() + command.ProcessState.SystemTime()
+	}
+	b.ReportMetric(used.Seconds()*1000/float64(b.N), "cpu-ms")
+}

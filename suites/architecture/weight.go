@@ -1,0 +1,58 @@
+package architecture
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Heavy is a library that some packages must not link, not even through others.
+type Heavy struct {
+	Path string // of the library; with a slash at its end: of all below it
+	Why  string
+}
+
+// slow is what makes a program slow to start: the processor time is that of its own
+// initialization and of what it imports, on a machine where an empty program needs 1.2 ms.
+var slow = []Heavy{
+	{"google.golang.org/grpc", "2.7 ms at each start: it registers itself and its protocol buffers"},
+	{"github.com/envoyproxy/", "Google Cloud Storage's library links all types of Envoy: 6 ms"},
+	{"cloud.google.com/go/storage", "it links gRPC and Envoy's types; storage/filesystem/object speaks JSON"},
+	{"gocloud.dev", "it links gRPC and OpenTelemetry: 1.3 ms"},
+	{"go.opentelemetry.io/", "0.5 ms, for traces that nobody collects"},
+	{"github.com/prometheus/", "1.0 ms, for metrics that nobody collects"},
+	{"github.com/Shopify/toxiproxy", "it links Prometheus; faults/network has a proxy of its own"},
+	{"go.etcd.io/", "3.3 ms for the client, 8 ms for the server; reference/live/etcd speaks JSON"},
+	{"github.com/testcontainers/", "6.8 ms; it is in snapback-full"},
+	{"github.com/moby/", "1.4 ms; it is in snapback-full"},
+}
+
+// foreign is what somebody who tests an engine with the harness must not inherit: slow, the
+// stores' libraries, and those of tests.
+var foreign = append([]Heavy{
+	{"github.com/aws/", "S3's library; only storage/filesystem/schemes leads to it"},
+	{"github.com/Azure/", "Azure's library; only storage/filesystem/schemes leads to it"},
+	{"golang.org/x/oauth2", "Google's credentials; only storage/filesystem/schemes leads to it"},
+	{"github.com/colinmarc/", "HDFS's library; only storage/filesystem/schemes leads to it"},
+	{"github.com/onsi/", "only suites test with it"},
+}, slow...)
+
+// Weights says for each package what it must not link.
+var Weights = map[string][]Heavy{
+	Module + "/cmd/snapback":   slow,
+	Module + "/harness/target": foreign,
+	Module + "/harness/run":    foreign,
+}
+
+// TooHeavy returns a sentence for each package that must not be linked, and is.
+func TooHeavy(of string, linked []string, banned []Heavy) []string {
+	var refused []string
+	for _, heavy := range banned {
+		for _, path := range linked {
+			if path == heavy.Path || strings.HasPrefix(path, strings.TrimSuffix(heavy.Path, "/")+"/") {
+				refused = append(refused, fmt.Sprintf("%s links %s: %s", of, path, heavy.Why))
+				break
+			}
+		}
+	}
+	return refused
+}
