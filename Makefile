@@ -3,8 +3,8 @@
 help: ## name the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST)
 
-build: ## build the program into this directory
-	go build ./cmd/snapback
+build: ## build the programs into this directory
+	go build -o . ./cmd/...
 
 test: ## install what is missing, check the source and pass all tests, as CI does
 	.ci/test
