@@ -435,3 +435,40 @@ func BenchmarkVersion(b *testing.B) {
 	}
 	b.ReportMetric(used.Seconds()*1000/float64(b.N), "cpu-ms")
 }
+
+// What is in snapback-full is done by it, wherever it is found, and else said to be missing.
+func TestTheFullProgramIsHandedOverTo(t *testing.T) {
+	dir := t.TempDir()
+	alone := filepath.Join(dir, "snapback")
+	if err := os.Link(binary, alone); err != nil {
+		t.Fatal(err)
+	}
+	for _, arguments := range [][]string{
+		{"reference", "etcd", "--dir", dir}, {"run", "--target", "flink", "--runtime", "containers"},
+	} {
+		command := exec.Command(alone, arguments...)
+		command.Dir, command.Env = dir, append(os.Environ(), "PATH=")
+		got := output(t, command)
+		if got.code != exitInternal || !strings.Contains(got.stderr, "needs the program snapback-full") || strings.Count(got.stderr, "\n") != 1 {
+			t.Errorf("%v: got %+v", arguments, got)
+		}
+	}
+	command := exec.Command(binary, "reference", "etcd", "--listen", "127.0.0.1:0", "--dir", dir)
+	out, err := command.StdoutPipe()
+	if err == nil {
+		err = command.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, _ := bufio.NewReader(out).ReadString('\n')
+	if !strings.Contains(line, `"listening"`) {
+		t.Errorf("etcd: got %q", line)
+	}
+	if err := command.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Wait(); command.ProcessState.ExitCode() != exitSignal+int(syscall.SIGTERM) {
+		t.Errorf("the exit code is the full program's: got %v", err)
+	}
+}
