@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/snapback/snapback/harness/doctor"
+	"github.com/snapback/snapback/cmd/internal/doctor"
 	"github.com/snapback/snapback/harness/targets/flink"
 )
 

@@ -22,7 +22,7 @@ import (
 var update = flag.Bool("update", false, "rewrite docs/flags.md")
 
 // source is the root of the module.
-const source = "../.."
+const source = "../../.."
 
 // The page of verbs, flags and schemas is written from the code:
 //
@@ -48,7 +48,7 @@ func flagsPage() string {
 	var page strings.Builder
 	page.WriteString("# Verbs, flags and schemas\n\n" +
 		"A test writes this page from the program. [cli.md](cli.md) explains the verbs and exit codes.\n")
-	for _, command := range verbs(root()) {
+	for _, command := range verbs(root(nil)) {
 		fmt.Fprintf(&page, "\n## %s\n\n%s.\n\n", command.CommandPath(), command.Short)
 		fmt.Fprintf(&page, "```\n%s\n", command.UseLine())
 		if flags := command.LocalFlags().FlagUsages(); flags != "" {
@@ -88,7 +88,7 @@ var flagIn = regexp.MustCompile("(?:^|[\\s`(\\[])--([a-z][a-z0-9-]*)")
 
 func TestTheManualNamesNoFlagThatDoesNotExist(t *testing.T) {
 	var known []string
-	for _, command := range verbs(root()) {
+	for _, command := range verbs(root(nil)) {
 		command.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
 	}
 	pages, err := filepath.Glob(filepath.Join(source, "docs", "*.md"))
