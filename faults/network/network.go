@@ -1,5 +1,5 @@
 // Package network stands between the real processes of a cluster. Each process dials through a
-// SOCKS5 server of its own. For each pair of processes that talk there is a proxy between. So
+// SOCKS5 server of its own. For each pair of processes that talk there is a toxiproxy between. So
 // the network knows both ends of every connection, and can cut, break and delay it. The processes
 // know nothing of it.
 //
@@ -21,10 +21,13 @@ import (
 	"io"
 	"log"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/Shopify/toxiproxy/v2"
 	"github.com/armon/go-socks5"
+	"github.com/rs/zerolog"
 
 	"github.com/snapback/snapback/faults"
 )
@@ -39,11 +42,13 @@ const hostFormat = "127.77.%d.%d"
 
 // Network holds the connections of one cluster. Several goroutines may use it.
 type Network struct {
+	server *toxiproxy.ApiServer
+
 	mu        sync.Mutex
 	processes map[string]string // names, by the host at which a process listens
 	servers   []net.Listener    // through which the processes dial
 	outside   map[string]bool   // addresses that no fault touches
-	links     map[link]*proxy
+	links     map[link]*toxiproxy.Proxy
 	bad       map[string]condition // by the name of a process, or storage
 	healed    chan struct{}        // closed when the cuts are healed
 }
@@ -65,8 +70,9 @@ type link struct {
 // New returns a network without processes.
 func New() *Network {
 	return &Network{
+		server:    toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()),
 		processes: map[string]string{}, outside: map[string]bool{},
-		links: map[link]*proxy{}, bad: map[string]condition{}, healed: make(chan struct{}),
+		links: map[link]*toxiproxy.Proxy{}, bad: map[string]condition{}, healed: make(chan struct{}),
 	}
 }
 
@@ -164,16 +170,15 @@ func (n *Network) untilHealed(ctx context.Context, l link) error {
 func (n *Network) through(l link) (string, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if known := n.links[l]; known != nil {
-		return known.address(), nil
+	if proxy := n.links[l]; proxy != nil {
+		return proxy.Listen, nil
 	}
-	started, err := startProxy(l.at)
-	if err != nil {
+	proxy := toxiproxy.NewProxy(n.server, l.from+" to "+l.to, loopback, l.at)
+	if err := proxy.Start(); err != nil {
 		return "", fmt.Errorf("start a proxy before %s: %w", l.at, err)
 	}
-	n.links[l] = started
-	n.apply(l)
-	return started.address(), nil
+	n.links[l] = proxy
+	return proxy.Listen, n.apply(l)
 }
 
 // touches says whether faults of the connections of a name touch the link. A link to storage is
@@ -201,7 +206,28 @@ func (n *Network) condition(l link) (all condition) {
 }
 
 // apply brings a link into its condition.
-func (n *Network) apply(l link) { n.links[l].set(n.condition(l)) }
+func (n *Network) apply(l link) error {
+	toxics, c := n.links[l].Toxics, n.condition(l)
+	toxics.ResetToxics(context.Background())
+	var failed error
+	add := func(kind, attribute string, value int64) {
+		for _, direction := range []string{"upstream", "downstream"} {
+			text := fmt.Sprintf(`{"type":%q,"stream":%q,"attributes":{%q:%d}}`, kind, direction, attribute, value)
+			_, err := toxics.AddToxicJson(strings.NewReader(text))
+			failed = errors.Join(failed, err)
+		}
+	}
+	if c.lag > 0 {
+		add("latency", "latency", c.lag.Milliseconds())
+	}
+	if c.limit > 0 {
+		add("bandwidth", "rate", c.limit)
+	}
+	if c.cut {
+		add("timeout", "timeout", 0) // never: nothing passes through, and no side is told
+	}
+	return failed
+}
 
 // Do makes a fault happen to the connections from and to a process, or to those to storage. A
 // connection that is cut tells neither side. When it is healed, it is closed, and what was sent
@@ -218,30 +244,35 @@ func (n *Network) Do(fault faults.Fault, name string) error {
 	case faults.Limit:
 		c.limit = action.KilobytesPerSecond
 	case faults.Break:
-		change = func(l link) { n.links[l].breakAll() }
+		change = func(l link) error {
+			n.links[l].Stop()
+			return n.links[l].Start() // at the same address
+		}
 	case faults.Heal:
-		n.heal()
-		return nil
+		return n.heal()
 	default:
 		return fmt.Errorf("%s is not a fault of connections", fault)
 	}
 	n.bad[name] = c
+	var failed error
 	for l := range n.links {
 		if l.touches(name) {
-			change(l)
+			failed = errors.Join(failed, change(l))
 		}
 	}
-	return nil
+	return failed
 }
 
 // heal lets everything through again.
-func (n *Network) heal() {
+func (n *Network) heal() error {
 	clear(n.bad)
 	close(n.healed)
 	n.healed = make(chan struct{})
+	var failed error
 	for l := range n.links {
-		n.apply(l)
+		failed = errors.Join(failed, n.apply(l))
 	}
+	return failed
 }
 
 // Close ends all connections.
@@ -253,7 +284,7 @@ func (n *Network) Close() error {
 		failed = errors.Join(failed, server.Close())
 	}
 	for _, proxy := range n.links {
-		failed = errors.Join(failed, proxy.close())
+		proxy.Stop()
 	}
 	return failed
 }

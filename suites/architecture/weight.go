@@ -19,8 +19,6 @@ var slow = []Heavy{
 	{"cloud.google.com/go/storage", "it links gRPC and Envoy's types; storage/filesystem/object speaks JSON"},
 	{"gocloud.dev", "it links gRPC and OpenTelemetry: 1.3 ms"},
 	{"go.opentelemetry.io/", "0.5 ms, for traces that nobody collects"},
-	{"github.com/prometheus/", "1.0 ms, for metrics that nobody collects"},
-	{"github.com/Shopify/toxiproxy", "it links Prometheus; faults/network has a proxy of its own"},
 	{"go.etcd.io/", "3.3 ms for the client, 8 ms for the server; reference/live/etcd speaks JSON"},
 	{"github.com/testcontainers/", "6.8 ms; it is in snapback-full"},
 	{"github.com/moby/", "1.4 ms; it is in snapback-full"},
@@ -33,6 +31,7 @@ var foreign = append([]Heavy{
 	{"github.com/Azure/", "Azure's library; only storage/filesystem/schemes leads to it"},
 	{"golang.org/x/oauth2", "Google's credentials; only storage/filesystem/schemes leads to it"},
 	{"github.com/colinmarc/", "HDFS's library; only storage/filesystem/schemes leads to it"},
+	{"github.com/Shopify/toxiproxy", "only faults/network, between the processes of a target, needs it"},
 	{"github.com/onsi/", "only suites test with it"},
 }, slow...)
 
