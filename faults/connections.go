@@ -10,6 +10,8 @@ type connection struct{}
 
 func (connection) ofConnection() {}
 
+type toConnections interface{ ofConnection() }
+
 // needsFor returns the feature that an action needs. Connections to storage are a feature of
 // their own.
 func needsFor(of Process, otherwise string) string {

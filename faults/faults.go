@@ -92,13 +92,13 @@ func (f Fault) Needs() string {
 
 // OfConnection says whether the fault is done to connections.
 func (f Fault) OfConnection() bool {
-	_, ok := f.Action.(interface{ ofConnection() })
+	_, ok := f.Action.(toConnections)
 	return ok
 }
 
 // OfOperation says whether the fault is done to an operation on storage itself.
 func (f Fault) OfOperation() bool {
-	_, ok := f.Action.(interface{ ofOperation() })
+	_, ok := f.Action.(toOperations)
 	return ok
 }
 

@@ -13,6 +13,8 @@ func (operation) whom() Process { return "" }
 func (operation) needs() string { return "tap" }
 func (operation) ofOperation()  {}
 
+type toOperations interface{ ofOperation() }
+
 // Fail makes an operation fail. The operation is not done.
 type Fail struct {
 	operation
