@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 // beKilled starts a container, says so, and waits.
 func beKilled(port string) {
 	ctx := context.Background()
-	room, err := containers.Place{Image: shellImage}.Open(ctx, "/")
+	room, err := containers.Place{Image: shellImage}.Open(ctx, "/tmp")
 	if err == nil {
 		_, err = room.Start(ctx, "sleeper", "sleeper", port, sleep)
 	}
@@ -130,7 +130,7 @@ var _ = Describe("A container", func() {
 
 	BeforeEach(func(ctx context.Context) {
 		Expect(started.Image(shellImage, "FROM "+servers.JavaImage+"\nCOPY java /usr/local/bin/java\n", map[string][]byte{"java": []byte(shellJava)})).To(Succeed())
-		opened, err := containers.Place{Image: shellImage}.Open(ctx, "/")
+		opened, err := containers.Place{Image: shellImage}.Open(ctx, "/tmp")
 		Expect(err).NotTo(HaveOccurred())
 		room = opened.(flink.Isolating)
 		DeferCleanup(func() error { return room.Close() })

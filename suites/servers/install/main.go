@@ -24,9 +24,10 @@ const beat = 15 * time.Second
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	began := time.Now()
-	if err := install(ctx); err != nil {
+	err := install(ctx)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "install:", err)
 		os.Exit(1)
 	}
