@@ -26,7 +26,7 @@ const source = "../../.."
 
 // The page of verbs, flags and schemas is written from the code:
 //
-//	go test ./cmd/snapback -run TestThePageOfFlags -update
+//	go test ./cmd/internal/commandline -run TestThePageOfFlags -update
 func TestThePageOfFlagsIsWhatTheProgramHas(t *testing.T) {
 	page := filepath.Join(source, "docs", "flags.md")
 	want := flagsPage()
