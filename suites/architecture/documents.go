@@ -177,3 +177,53 @@ func Wrap(text, indent string) string {
 	}
 	return wrapped.String()
 }
+
+// MapProblems returns a sentence for each folder and file that ARCHITECTURE.md names in its map, or
+// among the places where things happen, and that does not exist. It also returns one for each
+// package without a row in the map.
+func MapProblems(page string, packages []string, exists func(name string) bool) []string {
+	_, section, _ := strings.Cut(page, "\n## The map\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	rows := map[string]bool{}
+	var problems []string
+	for line := range strings.SplitSeq(section, "\n") {
+		cells := strings.Split(line, " | ")
+		if len(cells) != 3 {
+			continue
+		}
+		var folder string
+		for _, name := range codeIn(cells[0]) {
+			folder = name
+			rows[folder] = true
+			if !exists(folder) {
+				problems = append(problems, fmt.Sprintf("the map names the folder %s, which does not exist", folder))
+			}
+		}
+		for _, file := range codeIn(cells[2]) {
+			if !exists(path.Join(folder, file)) {
+				problems = append(problems, fmt.Sprintf("the map names the file %s/%s, which does not exist", folder, file))
+			}
+		}
+	}
+	_, places, _ := strings.Cut(page, "\n## Where does it happen?\n")
+	places, _, _ = strings.Cut(places, "\n## ")
+	for _, name := range codeIn(places) {
+		if strings.Contains(name, "/") && !exists(name) {
+			problems = append(problems, fmt.Sprintf("the page says that something happens in %s, which does not exist", name))
+		}
+	}
+	for _, name := range packages {
+		if !rows[name] {
+			problems = append(problems, fmt.Sprintf("the map has no row for the package %s", name))
+		}
+	}
+	return problems
+}
+
+func codeIn(cell string) []string {
+	var names []string
+	for _, code := range inlineCode.FindAllString(cell, -1) {
+		names = append(names, strings.Trim(code, "`"))
+	}
+	return names
+}

@@ -46,12 +46,43 @@ func TestDocumentsHaveShortLinesAndNoBrokenLinks(t *testing.T) {
 	if len(all) < 50 {
 		t.Fatalf("only %d documents were found", len(all))
 	}
-	exists := func(name string) bool {
-		_, err := os.Stat(filepath.Join(root, filepath.FromSlash(name)))
-		return err == nil
-	}
 	for _, problem := range architecture.DocumentProblems(all, exists) {
 		t.Error(problem)
+	}
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(filepath.Join(root, filepath.FromSlash(name)))
+	return err == nil
+}
+
+func TestTheMapNamesEachFolder(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "ARCHITECTURE.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range packages(t) {
+		names = append(names, strings.TrimPrefix(p.ImportPath, architecture.Module+"/"))
+	}
+	for _, problem := range architecture.MapProblems(string(page), names, exists) {
+		t.Error(problem)
+	}
+}
+
+func TestProblemsOfTheMapAreFound(t *testing.T) {
+	page := "# A\n\n## Where does it happen?\n\n| it | `a/a.go`: `f` |\n| that | `a/none.go` |\n\n## The map\n\n| folder | what | start at |\n|---|---|---|\n" +
+		"| `a` | does a | `a.go`, `none.go` |\n| `none`, `b` | do b | the tests |\n\n## Other\n\n| `c` | does c | `c.go` |\n"
+	there := []string{"a", "a/a.go", "b", "c"}
+	got := architecture.MapProblems(page, []string{"a", "b", "c"}, func(name string) bool { return slices.Contains(there, name) })
+	want := []string{
+		"the map names the file a/none.go, which does not exist",
+		"the map names the folder none, which does not exist",
+		"the page says that something happens in a/none.go, which does not exist",
+		"the map has no row for the package c",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("want %q, got %q", want, got)
 	}
 }
 
