@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -64,21 +65,21 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func mounted(t *testing.T, armed ...string) (*fuse.Mount, *int) {
+func mounted(t *testing.T, armed ...string) (*fuse.Mount, *atomic.Int64) {
 	t.Helper()
-	taps, fired := tap.New(nil), 0
+	taps, fired := tap.New(nil), &atomic.Int64{} // the mount counts on goroutines of its own
 	for _, text := range armed {
 		fault, err := faults.Parse(text)
 		must(t, err)
 		taps.Arm(fault, nil, func(tap.Operation) bool {
-			fired++
+			fired.Add(1)
 			return false
 		})
 	}
 	m, err := fuse.New(filepath.Join(t.TempDir(), "mount"), taps, func(int) string { return "me" })
 	must(t, err)
 	t.Cleanup(func() { must(t, m.Close()) })
-	return m, &fired
+	return m, fired
 }
 
 // The mount does what the file system of the machine does.
@@ -157,8 +158,8 @@ func TestFaultsAreSeenThroughTheKernel(t *testing.T) {
 		},
 	} {
 		m, fired := mounted(t, text)
-		if !holds(m) || *fired != 1 {
-			t.Errorf("%s: fired %d times, or does not do what it claims", text, *fired)
+		if !holds(m) || fired.Load() != 1 {
+			t.Errorf("%s: fired %d times, or does not do what it claims", text, fired.Load())
 		}
 	}
 }
