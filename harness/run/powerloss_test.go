@@ -47,7 +47,9 @@ func (*darkCluster) TaskManagers() []string                                    {
 func (*darkCluster) JobManagers() []string                                     { return nil }
 func (*darkCluster) Work() string                                              { return "/" }
 func (*darkCluster) Disk(look func(*filesystem.Memory))                        { look(filesystem.NewMemory()) }
-func (*darkCluster) AfterPowerLoss(*filesystem.Memory) target.Target           { return dark{after: true} }
+
+func (*darkCluster) AfterPowerLoss(*filesystem.Memory) target.Target { return dark{after: true} }
+
 func (c *darkCluster) Close() error {
 	if c.closed++; c.closed > 1 {
 		return errors.New("closed twice")

@@ -150,7 +150,7 @@ func (r *Runner) progress(scenario, what string) {
 	}
 }
 
-// Recover, deferred, turns a panic into an error: one scenario fails, and the others go on.
+// Recover turns a panic into an error, if it is deferred: one scenario fails, and the others go on.
 func Recover(err *error) {
 	if cause := recover(); cause != nil {
 		*err = fmt.Errorf("a mistake in this program: %v\n%s", cause, debug.Stack())

@@ -18,7 +18,8 @@ type fake struct {
 	cluster target.Cluster
 }
 
-func (fake) Describe() history.Target                                   { return history.Target{Name: "fake", Runtime: "none"} }
+func (fake) Describe() history.Target { return history.Target{Name: "fake", Runtime: "none"} }
+
 func (f fake) Claims() []scenarios.Feature                              { return slices.Clone(f.claims) }
 func (f fake) Cluster() target.Cluster                                  { return f.cluster }
 func (fake) Start(context.Context, target.Spec) (target.Cluster, error) { return nil, nil }

@@ -7,7 +7,7 @@ import (
 	"github.com/snapback/snapback/reference/state"
 )
 
-// counts counts the records of each key and sums their values.
+// counts is the workload that counts the records of each key and sums their values.
 func counts(p Parameters) dataflow.Graph {
 	return pipeline(p, "counter", func() dataflow.Operator {
 		return &slowly{Operator: &counter{}, snapshot: p.Snapshot}

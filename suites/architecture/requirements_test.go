@@ -91,22 +91,9 @@ func requirementsPage(t *testing.T) string {
 		if r.Feature != "" {
 			fmt.Fprintf(&page, "- Feature: `%s`\n", r.Feature)
 		}
-		for _, list := range []struct {
-			title string
-			links map[string]string
-		}{{"Scenarios", checks[r.ID]}, {"Oracles", judges[r.ID]}, {"Mutants", finds[r.ID]}} {
-			if len(list.links) == 0 {
-				continue
-			}
-			names := slices.Sorted(maps.Keys(list.links))
-			for _, name := range names {
-				if known := links[name]; known != "" && known != list.links[name] {
-					t.Errorf("%s names both %s and %s: a link can lead to one only", name, known, list.links[name])
-				}
-			}
-			page.WriteString(architecture.Wrap("- "+list.title+": ["+strings.Join(names, "], [")+"]", "  ") + "\n")
-			maps.Copy(links, list.links)
-		}
+		writeLinks(t, &page, "Scenarios", checks[r.ID], links)
+		writeLinks(t, &page, "Oracles", judges[r.ID], links)
+		writeLinks(t, &page, "Mutants", finds[r.ID], links)
 		if len(checks[r.ID]) == 0 || len(judges[r.ID]) == 0 {
 			t.Errorf("%s: want a scenario that checks it and an oracle that judges it", r.ID)
 		}
@@ -116,6 +103,22 @@ func requirementsPage(t *testing.T) string {
 		fmt.Fprintf(&page, "[%s]: ../%s\n", name, links[name])
 	}
 	return page.String()
+}
+
+// writeLinks writes a line of names, and adds where they lead to the links of the page.
+func writeLinks(t *testing.T, page *strings.Builder, title string, leads, links map[string]string) {
+	t.Helper()
+	if len(leads) == 0 {
+		return
+	}
+	names := slices.Sorted(maps.Keys(leads))
+	for _, name := range names {
+		if known := links[name]; known != "" && known != leads[name] {
+			t.Errorf("%s names both %s and %s: a link can lead to one only", name, known, leads[name])
+		}
+	}
+	page.WriteString(architecture.Wrap("- "+title+": ["+strings.Join(names, "], [")+"]", "  ") + "\n")
+	maps.Copy(links, leads)
 }
 
 // checking returns, by requirement, the scenarios that check it and the file of each.

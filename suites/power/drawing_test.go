@@ -16,7 +16,7 @@ func matrix() power.Matrix {
 		other := power.Hunt{Strategy: power.Kills, Runs: 200}
 		return power.Row{Mutant: power.Mutant{ID: id, Symptom: symptom, Mechanism: "a < b"}, Hunts: []power.Hunt{hunt, other}}
 	}
-	found, survived, equivalent := row("found", "records are lost", true, 7), row("survived", "files stay", false, 1000), row("same", "none", false, 1000)
+	found, survived, equivalent := row("caught", "records are lost", true, 7), row("survived", "files stay", false, 1000), row("same", "none", false, 1000)
 	found.Finding.Requirement, found.Stage, found.Events = "REC-02", "cleanup/finish", 5
 	equivalent.Equivalent = "the value is never read"
 	return power.Matrix{Schema: power.MatrixSchema, Seed: 1, Clean: 300, Rows: []power.Row{found, survived, equivalent}}
@@ -33,7 +33,7 @@ func TestAMatrixIsDrawn(t *testing.T) {
 	}{
 		"console": {power.Draw, []string{
 			"mutant    found by    in              runs   CPU    events  kills, runs",
-			"found     REC-02      cleanup/finish  7      0.01s  5       >200",
+			"caught    REC-02      cleanup/finish  7      0.01s  5       >200",
 			"survived  SURVIVED                    >1000  1.00s  0       >200",
 			"same      equivalent                  >1000  1.00s  0       >200",
 			suites, kills,
@@ -43,7 +43,7 @@ func TestAMatrixIsDrawn(t *testing.T) {
 			"# Power\n\n",
 			"\n| suites | 1 of 2 | >1000 | >1000 | 1.00 | 1.00 | 1.00 |\n| kills | 0 of 2 |",
 			"\n| mutant | what its users see | found by | in | runs | events | CPU | kills, runs |\n|---|---|---|---|---|---|---|---|\n",
-			"\n| `found` | records are lost | REC-02 | cleanup/finish | 7 | 5 | 0.01 | >200 |\n",
+			"\n| `caught` | records are lost | REC-02 | cleanup/finish | 7 | 5 | 0.01 | >200 |\n",
 			"\n| `survived` | files stay | SURVIVED |  | >1000 | 0 | 1.00 | >200 |\n",
 			"\n### same\n\n- The mistake: a < b.\n- Why nothing finds it: the value is never read.\n",
 		}},
@@ -74,7 +74,7 @@ func TestAnUnexpectedResultIsNamed(t *testing.T) {
 		t.Errorf("want the equivalent mutant that was found, too, got %q", got)
 	}
 	for i, want := range []string{
-		"found found by REC-02 (cleanup/finish) after 7 runs, 0.01s; 5 events",
+		"caught found by REC-02 (cleanup/finish) after 7 runs, 0.01s; 5 events",
 		"survived SURVIVED 1000 runs, 1.0s",
 		"same IS NOT EQUIVALENT: found by SHR-01 () after 1000 runs",
 	} {

@@ -91,36 +91,60 @@ func TestAMutantFollowsItsCode(t *testing.T) {
 		files map[string]string
 		want  string // how the new diff begins
 	}{
-		"nothing changed": {map[string]string{"storage/file.go": file},
-			"--- a/storage/file.go\n+++ b/storage/file.go\n@@ -4,8 +4,7 @@ func (f *File) Close\n"},
-		"it is lower in its file": {map[string]string{"storage/file.go": replaced(t, file, "// Close", "var x int\n\n// Close")},
-			"--- a/storage/file.go\n+++ b/storage/file.go\n@@ -6,8 +6,7 @@ func (f *File) Close\n"},
-		"it is in another file and package": {map[string]string{"reference/task/closing.go": file, "storage/file.go": "package storage\n"},
-			"--- a/reference/task/closing.go\n+++ b/reference/task/closing.go\n@@ -4,8 +4,7 @@ func (f *File) Close\n"},
-		"its file is gone": {map[string]string{"storage/closing.go": file},
-			"--- a/storage/closing.go\n"},
-		"comments around it changed": {map[string]string{"storage/file.go": replaced(t, file, "// Before the answer.", "// First.\n\t// Then.", " // each", "", "\t}\n", "\t} // done\n")},
-			"--- a/storage/file.go\n+++ b/storage/file.go\n@@ -4,9 +4,8 @@ func (f *File) Close\n"},
-		"it is indented": {map[string]string{"storage/file.go": replaced(t, file, "\t\tf.sync()", "\t\t\tf.sync()")},
-			"--- a/storage/file.go\n"},
-		"the code around it changed": {map[string]string{"storage/file.go": replaced(t, file, "f.open", "f.isOpen", "return nil", "return f.err")},
-			"--- a/storage/file.go\n+++ b/storage/file.go\n@@ -4,8 +4,7 @@ func (f *File) Close\n"},
-		"its type has another name": {map[string]string{"storage/file.go": replaced(t, file, "(f *File)", "(f *stream)")},
-			"--- a/storage/file.go\n+++ b/storage/file.go\n@@ -4,8 +4,7 @@ func (f *stream) Close\n"},
-		"its function has another name": {map[string]string{"storage/file.go": replaced(t, file, "Close()", "Shut()")},
-			"--- a/storage/file.go\n+++ b/storage/file.go\n@@ -4,8 +4,7 @@ func (f *File) Shut\n"},
-		"another function has the same code": {map[string]string{"storage/file.go": replaced(t, other, "Close", "Shut") + replaced(t, file, "package storage\n", "")},
-			"--- a/storage/file.go\n+++ b/storage/file.go\n@@ -12,8 +12,7 @@ func (f *File) Close\n"},
-		"another type's method of that name has the same code": {map[string]string{"storage/file.go": other, "storage/moved.go": file},
-			"--- a/storage/moved.go\n"},
-		"a test has the same code": {map[string]string{"storage/file.go": file, "storage/file_test.go": file},
-			"--- a/storage/file.go\n"},
+		"nothing changed": {
+			map[string]string{"storage/file.go": file},
+			"--- a/storage/file.go\n+++ b/storage/file.go\n@@ -4,8 +4,7 @@ func (f *File) Close\n",
+		},
+		"it is lower in its file": {
+			map[string]string{"storage/file.go": replaced(t, file, "// Close", "var x int\n\n// Close")},
+			"--- a/storage/file.go\n+++ b/storage/file.go\n@@ -6,8 +6,7 @@ func (f *File) Close\n",
+		},
+		"it is in another file and package": {
+			map[string]string{"reference/task/closing.go": file, "storage/file.go": "package storage\n"},
+			"--- a/reference/task/closing.go\n+++ b/reference/task/closing.go\n@@ -4,8 +4,7 @@ func (f *File) Close\n",
+		},
+		"its file is gone": {
+			map[string]string{"storage/closing.go": file},
+			"--- a/storage/closing.go\n",
+		},
+		"comments around it changed": {
+			map[string]string{"storage/file.go": replaced(t, file, "// Before the answer.", "// First.\n\t// Then.", " // each", "", "\t}\n", "\t} // done\n")},
+			"--- a/storage/file.go\n+++ b/storage/file.go\n@@ -4,9 +4,8 @@ func (f *File) Close\n",
+		},
+		"it is indented": {
+			map[string]string{"storage/file.go": replaced(t, file, "\t\tf.sync()", "\t\t\tf.sync()")},
+			"--- a/storage/file.go\n",
+		},
+		"the code around it changed": {
+			map[string]string{"storage/file.go": replaced(t, file, "f.open", "f.isOpen", "return nil", "return f.err")},
+			"--- a/storage/file.go\n+++ b/storage/file.go\n@@ -4,8 +4,7 @@ func (f *File) Close\n",
+		},
+		"its type has another name": {
+			map[string]string{"storage/file.go": replaced(t, file, "(f *File)", "(f *stream)")},
+			"--- a/storage/file.go\n+++ b/storage/file.go\n@@ -4,8 +4,7 @@ func (f *stream) Close\n",
+		},
+		"its function has another name": {
+			map[string]string{"storage/file.go": replaced(t, file, "Close()", "Shut()")},
+			"--- a/storage/file.go\n+++ b/storage/file.go\n@@ -4,8 +4,7 @@ func (f *File) Shut\n",
+		},
+		"another function has the same code": {
+			map[string]string{"storage/file.go": replaced(t, other, "Close", "Shut") + replaced(t, file, "package storage\n", "")},
+			"--- a/storage/file.go\n+++ b/storage/file.go\n@@ -12,8 +12,7 @@ func (f *File) Close\n",
+		},
+		"another type's method of that name has the same code": {
+			map[string]string{"storage/file.go": other, "storage/moved.go": file},
+			"--- a/storage/moved.go\n",
+		},
+		"a test has the same code": {
+			map[string]string{"storage/file.go": file, "storage/file_test.go": file},
+			"--- a/storage/file.go\n",
+		},
 	} {
 		got, err := refresh(t, moved, c.files)
 		if err != nil || !strings.HasPrefix(got, c.want) || !strings.Contains(got, "\n-\t\tf.sync()\n") && what != "it is indented" {
 			t.Errorf("%s: want a diff that begins with\n%s\ngot %v\n%s", what, c.want, err, got)
 		}
-		if again, err := refresh(t, replaced(t, moved, moved[strings.Index(moved, "--- a/"):], got), c.files); err != nil || again != got {
+		if again, err := refresh(t, replaced(t, moved, diffOf(moved), got), c.files); err != nil || again != got {
 			t.Errorf("%s: the new diff is not applied where the old one is: %v\n%s", what, err, again)
 		}
 	}
@@ -155,7 +179,7 @@ func TestAChangedImportIsNamed(t *testing.T) {
 	const text = "package storage\n\nimport (\n\t\"errors\"\n\t\"fmt\"\n)\n"
 	const hunk = "@@ -3,4 +3,3 @@\n import (\n \t\"errors\"\n-\t\"fmt\"\n )\n"
 	const want = "--- a/storage/file.go\n+++ b/storage/file.go\n@@ -3,4 +3,3 @@ import\n"
-	mutant := moved[:strings.Index(moved, "@@")] + hunk
+	mutant := upToHunks(moved) + hunk
 	if got, err := refresh(t, mutant, map[string]string{"storage/file.go": text}); err != nil || !strings.HasPrefix(got, want) {
 		t.Errorf("want\n%s\ngot %v\n%s", want, err, got)
 	}
@@ -165,7 +189,7 @@ func TestAChangedImportIsNamed(t *testing.T) {
 func TestAHeadingOfGitDoesNotMislead(t *testing.T) {
 	const ofGit = "@@ -11,6 +11,5 @@ func (f *File) Close() error {\n }\n \n func (f *File) Flush() error {\n-\tf.sync()\n \treturn nil\n }\n"
 	const want = "--- a/storage/file.go\n+++ b/storage/file.go\n@@ -13,4 +13,3 @@ func (f *File) Flush\n"
-	mutant := moved[:strings.Index(moved, "@@")] + ofGit
+	mutant := upToHunks(moved) + ofGit
 	for what, text := range map[string]string{"as it was": file, "with other context": replaced(t, file, "return nil", "return f.err")} {
 		if got, err := refresh(t, mutant, map[string]string{"storage/file.go": text}); err != nil || !strings.HasPrefix(got, want) {
 			t.Errorf("%s: want\n%s\ngot %v\n%s", what, want, err, got)
@@ -175,16 +199,26 @@ func TestAHeadingOfGitDoesNotMislead(t *testing.T) {
 
 func TestAMutantWithoutOnePlaceIsRefused(t *testing.T) {
 	for what, c := range map[string]struct{ mutant, file, want string }{
-		"its line is gone": {moved, replaced(t, file, "\t\tf.sync()\n", ""),
-			"found it nowhere"},
-		"its line is in another function, in other code": {moved, replaced(t, file, "\t\tf.sync()\n", "", "Flush", "Sync"),
-			"found it nowhere"},
-		"it is there twice": {moved, file + file,
-			"found it in 2 places: storage/file.go:8 storage/file.go:24"},
-		"no declaration is named, and the context changed": {replaced(t, moved, " func (f *File) Close", ""), replaced(t, file, "f.open", "f.isOpen"),
-			"found it nowhere"},
-		"only lines are added, and the code around them changed": {replaced(t, moved, "-\t\tf.sync()", "+\t\tf.sync()"), replaced(t, file, "f.count++", "f.count--"),
-			"found it nowhere"},
+		"its line is gone": {
+			moved, replaced(t, file, "\t\tf.sync()\n", ""),
+			"found it nowhere",
+		},
+		"its line is in another function, in other code": {
+			moved, replaced(t, file, "\t\tf.sync()\n", "", "Flush", "Sync"),
+			"found it nowhere",
+		},
+		"it is there twice": {
+			moved, file + file,
+			"found it in 2 places: storage/file.go:8 storage/file.go:24",
+		},
+		"no declaration is named, and the context changed": {
+			replaced(t, moved, " func (f *File) Close", ""), replaced(t, file, "f.open", "f.isOpen"),
+			"found it nowhere",
+		},
+		"only lines are added, and the code around them changed": {
+			replaced(t, moved, "-\t\tf.sync()", "+\t\tf.sync()"), replaced(t, file, "f.count++", "f.count--"),
+			"found it nowhere",
+		},
 	} {
 		_, err := refresh(t, c.mutant, map[string]string{"storage/file.go": c.file})
 		hunk := c.mutant[strings.Index(c.mutant, "@@"):strings.Index(c.mutant, "\n \t//")]
@@ -220,4 +254,16 @@ func TestTheMuseumApplies(t *testing.T) {
 			}
 		}
 	}
+}
+
+// diffOf returns a mutant without its header.
+func diffOf(mutant string) string {
+	_, diff, _ := strings.Cut(mutant, "--- a/")
+	return "--- a/" + diff
+}
+
+// upToHunks returns a mutant without its hunks.
+func upToHunks(mutant string) string {
+	before, _, _ := strings.Cut(mutant, "@@")
+	return before
 }

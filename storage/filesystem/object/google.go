@@ -199,7 +199,7 @@ func (g google) list(ctx context.Context, prefix, token string) (page []object, 
 		NextPageToken string     `json:"nextPageToken"`
 	}
 	err = g.ask(ctx, http.MethodGet, g.url("", query), &got)
-	if g.meaning(err) == fs.ErrNotExist { // a prefix without objects is no error
+	if errors.Is(g.meaning(err), fs.ErrNotExist) { // a prefix without objects is no error
 		err = fmt.Errorf("%w: %w", errNoBucket, err)
 	}
 	if err != nil {

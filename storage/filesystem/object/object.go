@@ -144,7 +144,7 @@ func (b *Bucket) Remove(name string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	err := b.store.remove(ctx, b.key(name))
-	if b.store.meaning(err) != fs.ErrNotExist {
+	if !errors.Is(b.store.meaning(err), fs.ErrNotExist) {
 		return b.failure("remove", name, err)
 	}
 	switch held, listErr := b.List(name); {
@@ -217,7 +217,7 @@ func (b *Bucket) Stat(name string) (filesystem.Entry, error) {
 		if err == nil {
 			return filesystem.Entry{Name: path.Base(name), Size: found.size, Modified: found.modified}, nil
 		}
-		if b.store.meaning(err) != fs.ErrNotExist {
+		if !errors.Is(b.store.meaning(err), fs.ErrNotExist) {
 			return filesystem.Entry{}, b.failure("stat", name, err)
 		}
 	}
@@ -241,10 +241,10 @@ func (b *Bucket) failure(operation, name string, err error) error {
 		return nil
 	}
 	switch meaning := b.store.meaning(err); {
-	case meaning == errNoBucket:
+	case errors.Is(meaning, errNoBucket):
 		err = fmt.Errorf("there is no bucket %s: %w", b.name, fs.ErrNotExist)
 	case errors.Is(err, fs.ErrNotExist): // said so already
-	case meaning == fs.ErrPermission:
+	case errors.Is(meaning, fs.ErrPermission):
 		err = fmt.Errorf("%w: %w", fs.ErrPermission, brief{err})
 	case meaning != nil:
 		err = meaning
@@ -337,7 +337,7 @@ func (u *upload) Abort() {
 	u.closed = true
 	u.progress.cancel()
 	_ = u.writer.CloseWithError(errAborted) // never fails
-	<-u.stored                              // nothing appears from now on
+	<-u.stored                              //nolint:errcheck // it holds errAborted: the upload has failed, and nothing appears from now on
 }
 
 type download struct {

@@ -37,8 +37,9 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	os.Exit(exit(command().ExecuteContext(ctx)))
+	code := exit(command().ExecuteContext(ctx))
+	stop()
+	os.Exit(code)
 }
 
 // errUnexpected ends the program after it has printed an unexpected result.
