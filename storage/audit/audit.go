@@ -1,13 +1,13 @@
-// Package audit looks into what was retained on storage: which checkpoints there are
-// ([Auditor.List]), what one holds ([Auditor.Inspect]) and whether it can be restored
-// from ([Auditor.Verify]), what changed between two ([Auditor.Diff]), whether one fits the
-// job that wrote another ([Auditor.Compat]), who depends on a file ([Auditor.Deps]), and
-// which files belong to nobody ([Auditor.Orphans]). It copies a checkpoint ([Auditor.Copy])
-// and lets old ones go ([Auditor.Expire]).
+// Package audit examines checkpoints on storage. [Auditor.List] lists them. [Auditor.Inspect] says
+// what a checkpoint contains. [Auditor.Verify] says whether it can be restored. [Auditor.Diff]
+// compares two checkpoints. [Auditor.Compat] says whether a checkpoint fits the job that wrote
+// another one. [Auditor.Deps] says which checkpoints depend on a file. [Auditor.Orphans] finds
+// files that no checkpoint needs. [Auditor.Copy] copies a checkpoint. [Auditor.Expire] selects old
+// checkpoints for deletion. [Auditor.Seal] writes digests.
 //
-// It reads what Flink wrote, and what the reference engine did, with the same code. It
-// deletes only what somebody has planned to delete, and what is proven to be nobody's:
-// what it cannot resolve it takes for somebody's (claims.go).
+// The same code reads checkpoints from Flink and from the reference engine. The package deletes a
+// file only if a user's plan lists it, and if it is proven that no checkpoint needs the file. A
+// file that cannot be resolved counts as needed; see claims.go.
 //
 // Start with [Auditor].
 package audit
@@ -27,28 +27,28 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// Auditor looks at storage. It must not be copied.
+// Auditor examines storage. It must not be copied.
 type Auditor struct {
 	Files  filesystem.FileSystem
-	Places *place.Places // which names mean one place; nil knows what needs no configuration
-	Moved  []Move        // absolute paths that are recorded as they were before
+	Places *place.Places // says which names mean one place; nil works without configuration
+	Moved  []Move        // says where recorded files are now; from --rebase
 
-	// Progress is told how far a long operation has come, for people; it may be
-	// called from several goroutines, and often. Of is 0 where nobody knows the end.
+	// Progress, if not nil, reports how far a long operation is, for people. It may be called
+	// often, and from several goroutines. of is 0 if the end is unknown.
 	Progress func(what string, done, of int64)
 
 	mu       sync.Mutex
-	asked    bool          // where some file is
-	matched  map[Move]bool // moves that some recorded path began with
-	recorded string        // the directory of some recorded absolute path
+	asked    bool          // whether any recorded path was looked up
+	matched  map[Move]bool // moves that applied to some recorded path
+	recorded string        // the directory of one recorded absolute path
 }
 
-// Move says that what was recorded below one directory now is below another.
+// Move says that files recorded below From are now below To.
 type Move struct{ From, To string }
 
 func (m Move) String() string { return filesystem.URL(m.From) + "=" + filesystem.URL(m.To) }
 
-// ParseMove reads FROM=TO, both paths or URLs.
+// ParseMove parses FROM=TO. Both are paths or URLs.
 func ParseMove(text string) (Move, error) {
 	from, to, found := strings.Cut(text, "=")
 	if !found {
@@ -63,7 +63,7 @@ func ParseMove(text string) (Move, error) {
 	return m, err
 }
 
-// file returns where the file of a stream is now; nothing for a stream without one.
+// file returns where the file of a stream is now. It is empty for a stream without a file.
 func (a *Auditor) file(location string, stream metadata.Stream) (string, error) {
 	name, _, err := storage.FileOf(location, stream)
 	a.mu.Lock()
@@ -95,10 +95,10 @@ func (a *Auditor) moved(name string) string {
 	return name
 }
 
-// UnmatchedMoveError says that a move concerns no path that was met.
+// UnmatchedMoveError says that a move applies to no recorded path.
 type UnmatchedMoveError struct {
 	Move     Move
-	Recorded string // a directory that is recorded; empty if no absolute path is
+	Recorded string // the directory of some recorded path; empty if no absolute path is recorded
 }
 
 func (e *UnmatchedMoveError) Error() string {
@@ -108,8 +108,8 @@ func (e *UnmatchedMoveError) Error() string {
 	return fmt.Sprintf("--rebase %s matched nothing: recorded paths are as in %s", e.Move, filesystem.URL(e.Recorded))
 }
 
-// Unmatched returns an error for the first move that concerned no path so far. Where no
-// checkpoint could be read, nothing is said of moves.
+// Unmatched returns an error for the first move that applied to no path so far. If no checkpoint
+// could be read, it returns nil.
 func (a *Auditor) Unmatched() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -121,8 +121,7 @@ func (a *Auditor) Unmatched() error {
 	return nil
 }
 
-// name reads a place that a user wrote. One on a NameNode that nobody knows may have been
-// moved to one that is known.
+// name parses a place that a user wrote. If its NameNode is unknown, moves may say where it is.
 func (a *Auditor) name(text string) (string, error) {
 	name, err := filesystem.ParseName(text)
 	if err == nil && strings.HasPrefix(a.Places.Name(name), "hdfs:///") {
@@ -131,10 +130,10 @@ func (a *Auditor) name(text string) (string, error) {
 	return name, err
 }
 
-// fileKey says which file or directory it is, whatever name it was reached by.
+// fileKey identifies a file or directory, whichever of its names was used.
 type fileKey struct {
-	id   filesystem.FileID // of the machine's own file system
-	name string            // elsewhere: the one name of the place
+	id   filesystem.FileID // set on the machine's own file system
+	name string            // set elsewhere: the standard name of the place
 }
 
 func (a *Auditor) key(name string, entry filesystem.Entry) fileKey {
@@ -150,15 +149,14 @@ func (a *Auditor) progress(what string, done, of int64) {
 	}
 }
 
-// Bounds on what is done side by side: looking things up takes waiting, reading takes
-// memory and cores.
+// Limits on operations at the same time. Lookups mostly wait; reads need memory and cores.
 const lookupsMax = 32
 
 func readsMax() int { return max(2, runtime.GOMAXPROCS(0)) }
 
-// walk looks at directories level by level, many at a time: look, called from several
-// goroutines, is given what one holds or why that is not known, and returns those to go
-// on with.
+// walk lists the directories below root, level by level and many at a time. It calls look with the
+// entries of each directory, or with the error of List. look returns the directories to visit next.
+// Several goroutines call look.
 func (a *Auditor) walk(ctx context.Context, root string, look func(dir string, entries []filesystem.Entry, err error) (below []string)) error {
 	for level := []string{root}; len(level) > 0; {
 		var mu sync.Mutex
@@ -179,7 +177,7 @@ func (a *Auditor) walk(ctx context.Context, root string, look func(dir string, e
 	return nil
 }
 
-// each calls do for each of n things, some at a time, until one fails.
+// each calls do(0) to do(n-1), at most atOnce at a time. It stops at the first error.
 func each(ctx context.Context, n, atOnce int, do func(ctx context.Context, i int) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)

@@ -20,15 +20,15 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// recordedRoot is where the samples were when Flink wrote them.
+// recordedRoot is the root of the samples on the machine where Flink wrote them.
 const recordedRoot = "/data/flink/checkpoints"
 
-// auditor looks at a copy of the samples, or of one, below a directory.
+// auditor returns an Auditor for copies of samples below root.
 func auditor(root string) *audit.Auditor {
 	return &audit.Auditor{Files: filesystem.Local{}, Moved: []audit.Move{{From: recordedRoot, To: root}}}
 }
 
-// copied is a copy of a sample, in a directory as theirs, for a test to damage.
+// copied copies a sample to a temporary directory, so that a test may damage it.
 func copied(t testing.TB, sample string) (root, dir string) {
 	t.Helper()
 	root = t.TempDir()
@@ -46,7 +46,7 @@ func verify(t testing.TB, a *audit.Auditor, pointer string, depth audit.Depth) a
 	return v
 }
 
-// metadataFiles lists those of the samples below a directory.
+// metadataFiles lists the metadata files of the samples below dir.
 func metadataFiles(t testing.TB, dir string) []string {
 	t.Helper()
 	var found []string
@@ -64,11 +64,11 @@ func TestIntactSamplesAreRestorable(t *testing.T) {
 	must(t, err)
 	restorable := 0
 	for _, name := range metadataFiles(t, root) {
-		// Flink deleted shared files that these older checkpoints refer to.
+		// Flink deleted shared files that these older checkpoints need.
 		broken := strings.Contains(name, "2.3.0/07a-") && (strings.Contains(name, "chk-2") || strings.Contains(name, "chk-3"))
 		for _, depth := range []audit.Depth{audit.Shallow, audit.Deep} {
 			v := verify(t, auditor(root), name, depth)
-			if strings.Contains(name, "24-reserialized") { // of a checkpoint that is not with it
+			if strings.Contains(name, "24-reserialized") { // the other files of its checkpoint are not in the sample
 				continue
 			}
 			if v.Restorable == broken {
@@ -85,12 +85,11 @@ func TestIntactSamplesAreRestorable(t *testing.T) {
 	}
 }
 
-// Each file of a sample, damaged in each way, is found, with its name and the operator
-// that would lose by it.
+// Verify finds each damaged file. It names the file and the operator that would lose state.
 func TestDamagedFilesAreFound(t *testing.T) {
 	damages := map[string]func(name string, data []byte) error{
 		"removed":   func(name string, _ []byte) error { return os.Remove(name) },
-		"truncated": func(name string, data []byte) error { return os.WriteFile(name, data[:1], 0o600) }, // of merged files it may use the first half only
+		"truncated": func(name string, data []byte) error { return os.WriteFile(name, data[:1], 0o600) }, // even the first half may be enough for merged files
 		"emptied":   func(name string, _ []byte) error { return os.WriteFile(name, nil, 0o600) },
 	}
 	for _, sample := range []string{
@@ -116,7 +115,7 @@ func TestDamagedFilesAreFound(t *testing.T) {
 	}
 }
 
-// expectFound damages a file, expects that to be found, and mends it.
+// expectFound damages a file, expects a finding about it, and mends it.
 func expectFound(t *testing.T, root, pointer, name, how string, damage func(name string, data []byte) error) {
 	t.Helper()
 	data, err := os.ReadFile(name)
@@ -134,7 +133,7 @@ func expectFound(t *testing.T, root, pointer, name, how string, damage func(name
 	must(t, os.WriteFile(name, data, 0o600))
 }
 
-// filesOf lists the files that a checkpoint refers to, as they are in a copy.
+// filesOf lists the files that a checkpoint of the copy needs.
 func filesOf(t testing.TB, root, pointer string) []string {
 	t.Helper()
 	completed, err := storage.Resolve(filesystem.Local{}, pointer)
@@ -164,7 +163,8 @@ func TestDamagedMetadataIsFound(t *testing.T) {
 			t.Errorf("%s: got %+v", what, v)
 		}
 	}
-	// Flink restores what has another id than its directory, and ignores what follows.
+	// Flink restores a checkpoint whose id differs from its directory's name. It ignores bytes
+	// after the end.
 	expectNoted := func(what, note string, damaged []byte) {
 		t.Helper()
 		must(t, os.WriteFile(name, damaged, 0o600))
@@ -178,7 +178,8 @@ func TestDamagedMetadataIsFound(t *testing.T) {
 	}
 	expect("zeros, as after a power loss", make([]byte, len(data)))
 	expectNoted("a byte more", "1 bytes follow the end of the metadata", append(slices.Clone(data), 0))
-	// Magic number, version, checkpoint id, number of master states, of operators.
+	// These bytes hold the magic number, the version, the checkpoint id, and the numbers of master
+	// states and operators.
 	for bit := range 24 * 8 {
 		damaged := slices.Clone(data)
 		damaged[bit/8] ^= 0x80 >> (bit % 8)
@@ -218,7 +219,7 @@ func TestAFlippedBitIsFoundWhenEveryByteIsRead(t *testing.T) {
 		}
 		restore()
 	}
-	if found < 6 || unseen == 0 { // tables, manifests and CURRENT have checksums; options and operator state have none
+	if found < 6 || unseen == 0 { // tables, MANIFESTs and CURRENT can be checked; options files and operator state cannot
 		t.Errorf("%d found, %d not", found, unseen)
 	}
 
@@ -313,7 +314,7 @@ func TestWhatTheSamplesShareTheirDifferenceShows(t *testing.T) {
 	if len(d.Operators) != 3 || d.Operators[0].Operator != "cnt" || *d.Operators[0].After-*d.Operators[0].Before != 3109 {
 		t.Errorf("got %+v", d.Operators)
 	}
-	// Versions before 5 know no uids, and mean the same operators.
+	// Versions before 5 record no uids, but have the same operators.
 	for _, old := range []string{"v3", "v4"} {
 		reserialized := filepath.Join(samples, "2.3.0/24-reserialized-versions/_metadata.")
 		absolute, err := filepath.Abs(reserialized)
@@ -328,8 +329,8 @@ func TestWhatTheSamplesShareTheirDifferenceShows(t *testing.T) {
 	}
 }
 
-// orphaned makes one file for each source, a young one, and one that is nobody's
-// business, next to a sample.
+// orphaned copies a sample. It adds an orphan of each source, a young file, and a file outside the
+// layout.
 func orphaned(t *testing.T) (root, dir string) {
 	root, dir = copied(t, "2.3.0/03-rocksdb-incremental-p2")
 	job := filepath.Join(dir, "000000000000000000000000c0ffee03")
@@ -404,7 +405,7 @@ func TestNothingIsAnOrphanThatAnUnreadableCheckpointMayOwn(t *testing.T) {
 	}
 }
 
-// A checkpoint elsewhere may refer to files of this root, as after a claim.
+// A checkpoint below another root may need files of this root, for example after a claim.
 func TestFilesThatAnotherRootRefersToAreNoOrphans(t *testing.T) {
 	root, dir := copied(t, "2.3.0/03-rocksdb-incremental-p2")
 	elsewhere := t.TempDir()
@@ -432,7 +433,7 @@ func TestOnlyWhatIsPlannedAndStillAnOrphanIsDeleted(t *testing.T) {
 	}
 	planned, err := audit.ReadPlan(&plan, dir)
 	must(t, err)
-	must(t, os.WriteFile(filepath.Join(job, "shared/left"), []byte("changed"), 0o600)) // young again
+	must(t, os.WriteFile(filepath.Join(job, "shared/left"), []byte("changed"), 0o600)) // the change also makes it young
 	must(t, os.WriteFile(filepath.Join(job, "shared/new"), []byte("not planned"), 0o600))
 	before := verify(t, auditor(root), filepath.Join(job, "chk-4"), audit.Deep)
 	deleted, err := auditor(root).Delete(context.Background(), dir, audit.OrphanOptions{Now: time.Now(), Age: planned.Age}, planned.Lines)
@@ -445,13 +446,13 @@ func TestOnlyWhatIsPlannedAndStillAnOrphanIsDeleted(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	_ = os.Remove(filepath.Join(job, "chk-4.seal.json")) // it is none
+	_ = os.Remove(filepath.Join(job, "chk-4.seal.json")) // remove the orphan that is not part of a checkpoint
 	if after := verify(t, auditor(root), filepath.Join(job, "chk-4"), audit.Shallow); !after.Restorable || before.Restorable && after.Checked.Files != before.Checked.Files {
 		t.Errorf("the checkpoint was harmed: %+v", after)
 	}
 }
 
-// A root of 100,000 files takes little memory, and says how far it is.
+// Orphans needs little memory for a root with 100,000 files, and reports progress.
 func TestALargeRootTakesLittleMemory(t *testing.T) {
 	root := t.TempDir()
 	must(t, os.CopyFS(root, os.DirFS(filepath.Join(samples, "2.3.0/22-stateless"))))
@@ -475,7 +476,7 @@ func TestALargeRootTakesLittleMemory(t *testing.T) {
 	runtime.KeepAlive(found)
 }
 
-// wide has a directory of shared files that are on no disk.
+// wide pretends that a directory holds many shared files.
 type wide struct {
 	filesystem.Local
 	dir string

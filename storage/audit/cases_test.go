@@ -21,14 +21,15 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// Inputs on which these tools were wrong once: real files of Flink, each with what is right.
+// Each case is an input for which these tools once gave a wrong answer. The files are from real
+// Flink.
 const cases = "../testdata/cases"
 
-// stores is the machine's own disk, with directories that stand for what other stores hold.
+// stores is the local disk. Some of its directories play the role of other stores.
 type stores struct {
 	filesystem.Local
 	places *place.Places
-	held   map[string]string // directories, by the one name of a store
+	held   map[string]string // directories by the standard name of a store
 }
 
 func (s *stores) at(name string) (string, error) {
@@ -43,7 +44,7 @@ func (s *stores) at(name string) (string, error) {
 	return dir + at, nil
 }
 
-// named has no ids, as entries of other stores.
+// named returns an entry without an ID, as other stores do.
 func named(name string, e filesystem.Entry) filesystem.Entry {
 	if filesystem.Scheme(name) != "file" {
 		e.ID = filesystem.FileID{}
@@ -80,8 +81,8 @@ func (s *stores) Open(name string) (io.ReadCloser, error) {
 	return s.Local.Open(at)
 }
 
-// placed is a copy of a sample whose absolute paths lead to where it is: by whatever name
-// that is recorded.
+// placed copies a sample. The absolute paths of the copy begin with recorded, which is a name of
+// dir.
 func placed(t testing.TB, sample, dir, recorded string) {
 	t.Helper()
 	must(t, os.CopyFS(dir, os.DirFS(filepath.Join(samples, sample))))
@@ -91,7 +92,7 @@ func placed(t testing.TB, sample, dir, recorded string) {
 	grownOld(t, dir)
 }
 
-// rewrite lets the absolute paths in a metadata file begin otherwise.
+// rewrite replaces the beginning of the absolute paths in a metadata file.
 func rewrite(t testing.TB, name, from, to string) {
 	t.Helper()
 	data, err := os.ReadFile(name)
@@ -129,7 +130,7 @@ func grownOld(t testing.TB, dir string) {
 	}))
 }
 
-// orphan adds a file that really is nobody's.
+// orphan adds a file that no checkpoint needs.
 func orphan(t testing.TB, dir string) string {
 	t.Helper()
 	name := filepath.Join(dir, "11111111-2222-4333-8444-555555555555")
@@ -139,8 +140,8 @@ func orphan(t testing.TB, dir string) string {
 	return filepath.Base(name)
 }
 
-// expectOrphans expects that just one file is an orphan, and that the checkpoints survive
-// its deletion; with none, that there is a doubt that says what to do.
+// expectOrphans expects exactly one orphan, and that its deletion harms no checkpoint. If only is
+// empty, it expects no orphan, and a doubt that says what to do.
 func expectOrphans(t *testing.T, a *audit.Auditor, root, only, doubt string) {
 	t.Helper()
 	options := audit.OrphanOptions{Now: time.Now()}
@@ -188,7 +189,7 @@ func expectRestorable(t *testing.T, a *audit.Auditor, root string, n int) {
 
 const incremental, incrementalJob = "2.3.0/03-rocksdb-incremental-p2", "000000000000000000000000c0ffee03"
 
-// Case 2: a root by another name than Flink recorded.
+// Case 2: the root has another name than the one that Flink recorded.
 func TestARootHasOneIdentityWhateverItsName(t *testing.T) {
 	for what, reach := range map[string]func(t *testing.T, dir string) (recorded, root string){
 		"a link": func(t *testing.T, dir string) (recorded, root string) {
@@ -241,19 +242,19 @@ func bind(t *testing.T, dir, at string) {
 	mount(t, at, "--bind", dir)
 }
 
-// mount mounts a directory until the test ends. It runs Linux's command, as the system call does
-// not exist on other systems, where these tests are only compiled.
+// mount mounts a directory until the test ends. It runs the mount command, because the system call
+// does not exist on all systems on which this test must compile.
 func mount(t *testing.T, at string, arguments ...string) {
 	t.Helper()
 	if output, err := exec.Command("mount", append(arguments, at)...).CombinedOutput(); err != nil {
 		t.Fatalf("this test needs root on Linux, to mount: %v\n%s", err, output)
 	}
-	t.Cleanup(func() { _ = unmount(at) }) // the test may have done so itself
+	t.Cleanup(func() { _ = unmount(at) }) // the test may have unmounted it
 }
 
 func unmount(at string) error { return exec.Command("umount", "--lazy", at).Run() }
 
-// Case 3: a root that was moved or copied. Without --rebase nothing is proven.
+// Case 3: the root was moved or copied. Without --rebase nothing is proven.
 func TestACopiedRootHasNoOrphans(t *testing.T) {
 	old, moved := filepath.Join(t.TempDir(), "old"), filepath.Join(t.TempDir(), "new")
 	placed(t, incremental, old, "file:"+old)
@@ -262,8 +263,7 @@ func TestACopiedRootHasNoOrphans(t *testing.T) {
 	only := orphan(t, filepath.Join(moved, incrementalJob, "shared"))
 	plain := &audit.Auditor{Files: filesystem.Local{}}
 
-	// The original is still there: all files are found, and the copies of those referred to
-	// are not touched.
+	// If the original exists, all files are found. No copy of a needed file is an orphan.
 	expectOrphans(t, plain, moved, only, "")
 	orphan(t, filepath.Join(moved, incrementalJob, "shared"))
 	must(t, os.Rename(old, old+"-gone"))
@@ -277,8 +277,9 @@ func TestACopiedRootHasNoOrphans(t *testing.T) {
 	expectRestorable(t, rebased, moved, 3)
 }
 
-// claimed lets a job claim the newest checkpoint of another, as Flink does: what the other
-// shares is referred to where it is, and the claimed checkpoint goes. It returns the new one.
+// claimed lets a job claim the newest checkpoint of another job, as Flink does. The new checkpoint
+// needs the shared files of the old one. The old checkpoint is deleted. claimed returns the new
+// one.
 func claimed(t *testing.T, from, job string) string {
 	t.Helper()
 	chk := filepath.Join(job, "chk-5")
@@ -288,7 +289,7 @@ func claimed(t *testing.T, from, job string) string {
 	return chk
 }
 
-// Case 4: a job's directory, from which another job has claimed, and a third from that one.
+// Case 4: a second job claimed a checkpoint from the first job, and a third job from the second.
 func TestAJobIsJudgedTogetherWithThoseThatClaimed(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -302,7 +303,7 @@ func TestAJobIsJudgedTogetherWithThoseThatClaimed(t *testing.T) {
 	for _, name := range filesOf(t, dir, third) {
 		kept[filepath.Base(name)] = true
 	}
-	for _, entry := range entriesOf(t, filepath.Join(first, "shared")) { // of the discarded ones
+	for _, entry := range entriesOf(t, filepath.Join(first, "shared")) { // shared files of the deleted checkpoints
 		if !kept[entry] {
 			must(t, os.Remove(filepath.Join(first, "shared", entry)))
 		}
@@ -326,7 +327,7 @@ func TestAJobIsJudgedTogetherWithThoseThatClaimed(t *testing.T) {
 	}
 }
 
-// A job's directory may be all that is mounted: then nobody knows who claimed from it.
+// If only a job's directory is mounted, nobody knows who has claimed from it.
 func TestAJobThatIsMountedAloneIsNotJudged(t *testing.T) {
 	disk := filepath.Join(t.TempDir(), "disk")
 	must(t, os.MkdirAll(disk, 0o700))
@@ -350,7 +351,7 @@ func entriesOf(t *testing.T, dir string) []string {
 	return names
 }
 
-// Cases 5 and 6: stores that have several names.
+// Cases 5 and 6: a store has several names.
 func TestAStoreHasOneIdentityWhateverItsName(t *testing.T) {
 	conf := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(conf, "core-site.xml"), []byte("<configuration><property><name>fs.defaultFS</name><value>hdfs://prod</value></property></configuration>"), 0o600))
@@ -405,7 +406,7 @@ func TestAStoreHasOneIdentityWhateverItsName(t *testing.T) {
 	}
 }
 
-// removing can delete, too.
+// removing adds Remove to stores.
 type removing struct{ stores }
 
 func (r *removing) Remove(name string) error {
@@ -416,7 +417,7 @@ func (r *removing) Remove(name string) error {
 	return r.Local.Remove(at)
 }
 
-// Case 5: paths without a host, which only a configuration or --rebase explains.
+// Case 5: paths have no host. Only a configuration or --rebase says which host is meant.
 func TestPathsWithoutAHostAreNotMissing(t *testing.T) {
 	pointer, err := filepath.Abs(cases + "/05-hdfs-without-host")
 	must(t, err)
@@ -428,7 +429,7 @@ func TestPathsWithoutAHostAreNotMissing(t *testing.T) {
 	if v.Outside.Files != 30 || len(v.Outside.Directories) != 3 {
 		t.Errorf("got %+v", v.Outside)
 	}
-	// With the files in place on a NameNode, and the metadata there.
+	// Now the files and the metadata are on a NameNode.
 	dir := t.TempDir()
 	data, err := os.ReadFile(pointer + "/_metadata")
 	must(t, err)
@@ -461,7 +462,7 @@ func TestPathsWithoutAHostAreNotMissing(t *testing.T) {
 	}
 }
 
-// Stores that cannot be reached are named, and nothing under them is called missing.
+// If a store cannot be reached, the findings name it, and do not call its files missing.
 func TestAnUnknownStoreIsNotMissing(t *testing.T) {
 	for _, store := range []string{"oss://bucket", "cos://bucket", "viewfs://cluster", "viewfs:", "alluxio://host:19998", "obs://b"} {
 		dir := t.TempDir()
@@ -479,7 +480,7 @@ func TestAnUnknownStoreIsNotMissing(t *testing.T) {
 	}
 }
 
-// Case 7: within a job the id decides, whatever a copy did to the times.
+// Case 7: the ids within a job decide, because a copy changes the times.
 func TestTheNewestIsTheOneWithTheHighestID(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.CopyFS(dir, os.DirFS(cases+"/07-newest-after-copy")))
@@ -495,7 +496,8 @@ func TestTheNewestIsTheOneWithTheHighestID(t *testing.T) {
 			t.Errorf("%v: got %+v, %v", order, latest, err)
 		}
 	}
-	// A variant: the copied job beside the original's next run, and savepoints of two jobs.
+	// Variant: a copied job lies beside the next run of the original, and there are savepoints of
+	// two jobs.
 	other := filepath.Join(dir, "0123456789abcdef0123456789abcd00")
 	must(t, os.MkdirAll(other, 0o700))
 	must(t, os.CopyFS(filepath.Join(other, "chk-3"), os.DirFS(filepath.Join(job, "chk-3"))))
@@ -517,7 +519,7 @@ func TestTheNewestIsTheOneWithTheHighestID(t *testing.T) {
 	}
 }
 
-// Case 8: what is odd, but keeps Flink from nothing, is a note in all verbs.
+// Case 8: an oddity that does not keep Flink from restoring is a note in all commands.
 func TestWhatIsOddIsANote(t *testing.T) {
 	dir, err := filepath.Abs(cases + "/08-ls-says-yes-verify-no")
 	must(t, err)
@@ -533,7 +535,7 @@ func TestWhatIsOddIsANote(t *testing.T) {
 	}
 }
 
-// Case 9: versions 2 and 3 do not say what they are.
+// Case 9: versions 2 and 3 do not record the kind of a checkpoint.
 func TestTheKindOfOldMetadataIsUnknown(t *testing.T) {
 	dir, err := filepath.Abs(cases + "/09-old-savepoint-called-checkpoint")
 	must(t, err)
@@ -544,7 +546,7 @@ func TestTheKindOfOldMetadataIsUnknown(t *testing.T) {
 	}
 }
 
-// Case 11: the file lies directly beside the metadata, in a directory of another name.
+// Case 11: the file is beside the metadata, and the recorded directory has another name.
 func TestAMoveIsProposedForAFileBesideTheMetadata(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "restored")
 	must(t, os.MkdirAll(dir, 0o700))
@@ -576,7 +578,7 @@ func TestAMoveIsProposedForAFileBesideTheMetadata(t *testing.T) {
 	}
 }
 
-// Case 13: what cannot be looked into is passed over, and said; links are followed.
+// Case 13: places that cannot be read are passed over and listed. Links are followed.
 func TestWhatIsPassedOverIsSaid(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -589,7 +591,7 @@ func TestWhatIsPassedOverIsSaid(t *testing.T) {
 	must(t, os.Mkdir(closed, 0o700))
 	orphan(t, filepath.Join(dir, incrementalJob, "shared"))
 	a := &audit.Auditor{Files: &denying{closed: closed}}
-	expectRestorable(t, a, dir, 6) // three of them through the link
+	expectRestorable(t, a, dir, 6) // a link leads to three of them
 	list, err := a.List(context.Background(), dir)
 	must(t, err)
 	var passed []string
@@ -609,7 +611,7 @@ func TestWhatIsPassedOverIsSaid(t *testing.T) {
 	expectOrphans(t, a, dir, "", "0000000000000000000000000000000d may hold checkpoints: it could not be looked into: permission denied")
 }
 
-// denying is a disk with a directory that nobody may look into.
+// denying is a disk with a directory that nobody may read.
 type denying struct {
 	filesystem.Local
 	closed string
@@ -622,7 +624,7 @@ func (d *denying) List(name string) ([]filesystem.Entry, error) {
 	return d.Local.List(name)
 }
 
-// A directory that was left behind is one finding, and says what to do.
+// A directory that was not copied is one finding. A note says what to do.
 func TestADirectoryThatWasNotCopiedIsOneFinding(t *testing.T) {
 	old := filepath.Join(t.TempDir(), "old")
 	placed(t, incremental, old, "file:"+old)

@@ -17,43 +17,43 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// claims says which files some checkpoints depend on. All who delete go by it, and by its
-// rule: what cannot be resolved is somebody's.
+// claims says which checkpoints depend on which files. Every tool that deletes relies on it. It is
+// conservative: a file that cannot be resolved counts as needed.
 //
-// Jobs go on meanwhile. Whoever asks about a file must have seen it before claims are
-// collected. Then it is safe: a checkpoint that completes later refers only to files that
-// it wrote itself, for which it was in progress (and busy says so), or to those of
-// checkpoints that were complete before it, and one of these is among the claims, for what
-// was read once counts also when it is gone.
+// Jobs run meanwhile. So a caller must list the files that it asks about before it collects claims.
+// Then the answer is safe. A checkpoint that completes later needs files of two kinds. It wrote
+// some of them itself; it was in progress at that time, which [activity.busy] reports. It shares
+// the others with checkpoints that completed earlier. At least one of these is among the claims,
+// because a checkpoint that was read once counts even after it is gone.
 type claims struct {
 	*Auditor
 	roots []string
-	depth Depth // how closely checkpoints are looked at
+	depth Depth // how closely to look at files
 
 	mu      sync.Mutex
 	read    map[metadataKey]*claimant
 	users   map[fileKey][]*claimant
-	named   map[string][]*claimant // those that refer to a file, by the last part of its name
-	survey  *survey                // the newest
-	current []*claimant            // found by the newest survey
+	named   map[string][]*claimant // checkpoints by the last element of the names of their files
+	survey  *survey                // the result of the newest pass
+	current []*claimant            // checkpoints that the newest pass found
 	present map[*claimant]bool
 
-	activities  map[fileKey]activity // by a job's directory; nil until somebody asks
-	directories map[string]fileKey   // by their names
-	doubts      []string             // why nobody knows what some checkpoint depends on
-	lasting     []string             // those of them that no other look dispels
-	hidden      []foundCheckpoint    // among the state of jobs, where only the first look goes
+	activities  map[fileKey]activity // by a job's directory; nil until first used
+	directories map[string]fileKey   // keys of directories by name
+	doubts      []string             // reasons why the files that some checkpoint needs are unknown
+	lasting     []string             // doubts that another pass cannot remove
+	hidden      []foundCheckpoint    // checkpoints inside directories for state; only the first pass searches there
 }
 
 // metadataKey identifies one version of one metadata file.
 type metadataKey struct {
-	location string // a hard link is a checkpoint of its own
+	location string // two hard links count as two checkpoints
 	file     fileKey
 	size     int64
 	modified int64 // nanoseconds
 }
 
-// claimant is a checkpoint that depends on files.
+// claimant is a checkpoint with the files that it depends on.
 type claimant struct {
 	storage.Pointer
 	key        metadataKey
@@ -62,9 +62,9 @@ type claimant struct {
 	kind       string
 	files      []claimed
 	restorable bool
-	changelog  bool   // some of its state is a changelog
-	doubt      string // why it is not known what it depends on
-	denied     string // a file of it that may not be looked at
+	changelog  bool   // whether some of its state is a changelog
+	doubt      string // why the files that it needs are unknown; else empty
+	denied     string // a file that may not be read for lack of permission; else empty
 }
 
 // claimed is a file that a checkpoint depends on.
@@ -74,14 +74,14 @@ type claimed struct {
 	size int64
 }
 
-// passesMax bounds how often storage is looked at anew while checkpoints come and go.
+// passesMax limits how often claims are collected anew while checkpoints come and go.
 const passesMax = 20
 
-// collect reads the checkpoints under the roots, and under those around the roots that may
-// depend on them.
+// collect reads the checkpoints below at and also. It also reads checkpoints around these roots
+// that may depend on files below them.
 //
-// Checkpoints among the state of jobs are hidden. Whoever has seen them gives them; nil has
-// them looked for.
+// Checkpoints inside a job's directories for state (shared, taskowned) are hidden. A caller that
+// has listed all files passes the hidden checkpoints. With nil, the first pass searches for them.
 func (a *Auditor) collect(ctx context.Context, at string, also []string, depth Depth, hidden []foundCheckpoint) (*claims, error) {
 	c := &claims{Auditor: a, hidden: hidden, depth: depth, read: map[metadataKey]*claimant{}, users: map[fileKey][]*claimant{}, named: map[string][]*claimant{}}
 	for _, name := range append([]string{at}, also...) {
@@ -94,7 +94,7 @@ func (a *Auditor) collect(ctx context.Context, at string, also []string, depth D
 	return c, c.refresh(ctx)
 }
 
-// lookAround adds the directories below which somebody may depend on a place.
+// lookAround adds the directories in which checkpoints may depend on files below name.
 func (c *claims) lookAround(name string) {
 	around, complete := c.around(name)
 	c.roots = append(c.roots, around...)
@@ -107,7 +107,7 @@ func mountedAlone(name string) string {
 	return fmt.Sprintf("%s is mounted without the directory that holds it: checkpoints of other jobs there may refer to its files; look at the whole checkpoint directory", filesystem.URL(name))
 }
 
-// lookAroundMounts does so for the parts of jobs that are mounted below a root.
+// lookAroundMounts calls lookAround for each part of a job that is mounted below root.
 func (c *claims) lookAroundMounts(root string) {
 	for _, name := range place.MountsBelow(root) {
 		if c.jobAround(name) == "" {
@@ -120,7 +120,8 @@ func (c *claims) lookAroundMounts(root string) {
 	}
 }
 
-// rootURLs lists the places under which checkpoints were read, without those below others.
+// rootURLs lists the directories in which checkpoints were read. It leaves out directories below
+// other roots.
 func (c *claims) rootURLs() []string {
 	urls := []string{}
 	for _, root := range c.roots {
@@ -135,7 +136,7 @@ func (c *claims) rootURLs() []string {
 	return urls
 }
 
-// refresh looks again, until nothing new is found: then all claims are of one moment.
+// refresh repeats pass until a pass finds nothing new. Then all claims belong to one moment.
 func (c *claims) refresh(ctx context.Context) error {
 	for range passesMax {
 		changed, err := c.pass(ctx)
@@ -151,7 +152,7 @@ func (c *claims) refresh(ctx context.Context) error {
 	return nil
 }
 
-// pass surveys the roots and reads what was not read before.
+// pass surveys the roots and reads the checkpoints that were not read before.
 func (c *claims) pass(ctx context.Context) (changed bool, err error) {
 	if c.survey, err = c.Auditor.survey(ctx, c.roots, c.hidden == nil); err != nil {
 		return false, err
@@ -177,8 +178,8 @@ func (c *claims) pass(ctx context.Context) (changed bool, err error) {
 	return changed, err
 }
 
-// addHidden notes which checkpoints only a deep look finds, or adds those that were found by
-// one and are still there.
+// addHidden adds the hidden checkpoints that still exist. In the first pass, it finds out which
+// checkpoints are hidden.
 func (c *claims) addHidden() {
 	if c.hidden == nil {
 		c.hidden = []foundCheckpoint{}
@@ -203,20 +204,20 @@ func (c *claims) addHidden() {
 	}
 }
 
-// amongState says whether a place may lie in a directory for state.
+// amongState says whether a path may be inside a directory for state.
 func amongState(name string) bool {
 	return slices.ContainsFunc(strings.Split(name, "/"), isStateDirectory)
 }
 
-// claimant reads a checkpoint, unless it was read before. One that is gone meanwhile is
-// nil, and a change.
+// claimant returns a checkpoint, and reads it unless it was read before. isNew says that the result
+// was not known. It returns nil and true if the checkpoint is gone.
 func (c *claims) claimant(ctx context.Context, found foundCheckpoint, files *remembered) (*claimant, bool, error) {
 	key := metadataKey{location: found.Location, file: c.key(found.Metadata, found.entry), size: found.entry.Size, modified: found.entry.Modified.UnixNano()}
 	c.mu.Lock()
 	known := c.read[key]
 	c.mu.Unlock()
-	// One that did not find its files is judged anew: they may have been deleted with it, as
-	// it was looked at.
+	// A checkpoint with missing files is read again. Somebody may have deleted the checkpoint with
+	// its files while it was read.
 	if known != nil && known.doubt == "" {
 		return known, false, nil
 	}
@@ -261,7 +262,7 @@ func newClaimant(found foundCheckpoint, key metadataKey, v *verifier, result Ver
 			first = f.name
 		}
 	}
-	if found.entry.Link { // the metadata file itself is another's
+	if found.entry.Link { // the metadata file is a link to another file
 		if entry, err := v.Files.Stat(found.Metadata); err == nil {
 			claim.files = append(claim.files, claimed{name: found.Metadata, key: v.key(found.Metadata, entry), size: entry.Size})
 		}
@@ -280,7 +281,7 @@ func newClaimant(found foundCheckpoint, key metadataKey, v *verifier, result Ver
 	return claim
 }
 
-// brief says what is wrong with a metadata file.
+// brief says in few words what is wrong with a metadata file.
 func brief(err error) string {
 	var bad *metadata.Error
 	if errors.As(err, &bad) {
@@ -300,7 +301,7 @@ func hasChangelog(c *metadata.Checkpoint) bool {
 	return false
 }
 
-// doubtful lists why nobody knows what some checkpoint that exists now depends on.
+// doubtful lists the reasons why the files that a current checkpoint needs are unknown.
 func (c *claims) doubtful() []string {
 	var doubts []string
 	for _, claim := range c.current {
@@ -316,7 +317,7 @@ func (c *claims) doubtful() []string {
 	return doubts
 }
 
-// denied returns an error if something could not be looked at for want of permission.
+// denied returns an error if permission was denied for something.
 func (c *claims) denied() error {
 	for _, p := range c.survey.passed {
 		if errors.Is(p.err, fs.ErrPermission) {
@@ -331,14 +332,14 @@ func (c *claims) denied() error {
 	return nil
 }
 
-// activity is what can be seen of a job: whether it may be running.
+// activity is what storage shows of a job: its newest checkpoint, and those in progress.
 type activity struct {
-	newest    *claimant // complete checkpoint
+	newest    *claimant // a completed checkpoint
 	started   []*unfinished
 	changelog bool
 }
 
-// activityIn sees what the job with that directory does.
+// activityIn returns the activity of the job in this directory.
 func (c *claims) activityIn(job string) activity {
 	if c.activities == nil {
 		c.activities = c.allActivities()
@@ -346,12 +347,12 @@ func (c *claims) activityIn(job string) activity {
 	return c.activities[c.directory(job)]
 }
 
-// directory says which directory it is, whatever name it was reached by: a job may be looked
-// at through a link, and have been surveyed where it lies.
+// directory returns the key of a directory. A caller may use another name of a job's directory than
+// the survey, for example a link.
 func (c *claims) directory(name string) fileKey {
 	key, known := c.directories[name]
 	if !known {
-		entry, _ := c.Files.Stat(name) // without an answer the name has to do
+		entry, _ := c.Files.Stat(name) // if this fails, the key is the name
 		key = c.key(name, entry)
 		c.directories[name] = key
 	}
@@ -377,11 +378,11 @@ func (c *claims) allActivities() map[fileKey]activity {
 	return all
 }
 
-// abandonedAge is how long after its last change a checkpoint without `_metadata` that is
-// newer than all others may still be written to.
+// abandonedAge is how long a checkpoint without `_metadata` may pause and still count as in
+// progress, if it is newer than all completed checkpoints of its job.
 const abandonedAge = 24 * time.Hour
 
-// inProgress returns a checkpoint that may be in progress: it changed within an hour.
+// inProgress returns a checkpoint without `_metadata` that changed within the last hour, or nil.
 func (of activity) inProgress(now time.Time) *unfinished {
 	for _, u := range of.started {
 		if now.Sub(u.newest.Modified) < DefaultAge {
@@ -391,9 +392,11 @@ func (of activity) inProgress(now time.Time) *unfinished {
 	return nil
 }
 
-// busy says why a file of a job that nothing refers to may be about to be referred to, by a
-// checkpoint in progress: it lies within its directory, was written since it began, or is
-// younger than an hour. (By default Flink gives a checkpoint up after ten minutes.)
+// busy returns the reason why a checkpoint in progress may soon refer to this file, or an empty
+// text. Let chk-N have no `_metadata`, and a change within the last hour. The file is busy if it is
+// in chk-N, if it is not older than chk-N's first file, or if it is younger than an hour. By
+// default, Flink aborts a checkpoint after ten minutes. within is the number of the checkpoint
+// whose directory holds the file.
 func (of activity) busy(file filesystem.Entry, within int64, onObjectStore bool, now time.Time, age time.Duration) string {
 	recent := max(age, DefaultAge)
 	young := now.Sub(file.Modified) < recent
@@ -415,8 +418,8 @@ func (of activity) busy(file filesystem.Entry, within int64, onObjectStore bool,
 	return ""
 }
 
-// copyOf returns a checkpoint that uses a file with this name in another directory. The two
-// files may be copies, or one file on a mount or at an address that nothing is known about.
+// copyOf returns a checkpoint that needs a file with this name in another directory. Either the two
+// files are copies, or they are one file with two names that nothing connects.
 func (c *claims) copyOf(base string) (user *claimant, is bool) {
 	if users := c.named[base]; len(users) > 0 {
 		return users[0], true

@@ -13,44 +13,45 @@ import (
 // CompatSchema names the format of a [Compatibility].
 const CompatSchema = "snapback/compat/1"
 
-// Compatibility says whether a job takes a checkpoint, as far as metadata tells. The job is
-// known by a checkpoint that it wrote.
+// Compatibility says whether Flink would restore a job from a checkpoint. It knows the job from a
+// checkpoint that the job wrote. It knows only what metadata says.
 type Compatibility struct {
 	Schema    string    `json:"schema"`
 	From      string    `json:"checkpoint"`
 	Job       string    `json:"with"`
-	Accepted  bool      `json:"accepted"`  // no refusal
-	Refusals  []Refusal `json:"refusals"`  // what Flink would refuse, as the job is
+	Accepted  bool      `json:"accepted"`  // whether there is no refusal
+	Refusals  []Refusal `json:"refusals"`  // reasons why Flink would refuse
 	Operators []Matched `json:"operators"` // by id
 	Notes     []string  `json:"notes"`
 }
 
-// Refusal is a reason for which Flink does not restore the job.
+// Refusal is a reason why Flink would not restore the job.
 type Refusal struct {
 	Operator string `json:"operator"` // uid, name or id
 	Why      string `json:"why"`
-	Unless   string `json:"unless"` // the flag or setting with which it would go
+	Unless   string `json:"unless"` // the flag or setting that would avoid the refusal
 }
 
-// Matched is an operator of one or of both.
+// Matched is an operator of the checkpoint, of the job, or of both.
 type Matched struct {
 	Operator    string `json:"operator"`
 	ID          string `json:"id"`
-	Match       string `json:"match"`          // both, checkpoint only, job only
+	Match       string `json:"match"`          // [InBoth], [InCheckpoint] or [InJob]
 	Bytes       int64  `json:"bytes"`          // of its state in the checkpoint
-	Parallelism string `json:"parallelism"`    // 2, or 2 → 3 where it changes
-	MaxParallel string `json:"maxParallelism"` // 128, or 128 → 256
+	Parallelism string `json:"parallelism"`    // for example 2, or 2 → 3 if it changes
+	MaxParallel string `json:"maxParallelism"` // for example 128, or 128 → 256 if it changes
 	Backend     string `json:"backend"`        // of its keyed state
 }
 
-// What an operator is found in.
+// Where an operator was found.
 const (
 	InBoth       = "both"
 	InCheckpoint = "checkpoint only"
 	InJob        = "job only"
 )
 
-// Compat says whether the job that wrote one checkpoint would take another.
+// Compat says whether the job that wrote the checkpoint with would be restored from the first
+// checkpoint.
 func (a *Auditor) Compat(checkpoint, with string) (Compatibility, error) {
 	_, from, err := a.read(checkpoint)
 	if err != nil {
@@ -89,7 +90,7 @@ func (a *Auditor) Compat(checkpoint, with string) (Compatibility, error) {
 	return c, nil
 }
 
-// nameOf is what people call an operator: by its uid, else by its name, else by its id.
+// nameOf returns a name for people: the uid, or else the name and the id, or else the id.
 func nameOf(o *metadata.Operator) string {
 	if o.UID == "" && o.Name != "" {
 		return o.Name + " (" + o.ID.String() + ")"
@@ -97,7 +98,8 @@ func nameOf(o *metadata.Operator) string {
 	return o.Label()
 }
 
-// match compares an operator of the checkpoint with that of the job; nil if it has none.
+// match compares an operator of the checkpoint with the same operator of the job. to is nil if the
+// job has no such operator.
 func (c *Compatibility) match(from, to *metadata.Operator) {
 	if to == nil {
 		c.Operators = append(c.Operators, matched(InCheckpoint, from, nil))
@@ -124,7 +126,7 @@ func (c *Compatibility) match(from, to *metadata.Operator) {
 	}
 }
 
-// compareBackends refuses native state of another backend.
+// compareBackends adds a refusal if the two operators have native state of different backends.
 func (c *Compatibility) compareBackends(from, to *metadata.Operator) {
 	has, wants := backendOf(*from), backendOf(*to)
 	if has == "" || wants == "" || has == wants || has == backendCanonical || wants == backendCanonical {
@@ -155,7 +157,7 @@ func (c *Compatibility) addNote(text string) {
 	}
 }
 
-// note says what metadata does not tell.
+// note adds what metadata cannot tell.
 func (c *Compatibility) note(from *metadata.Checkpoint) {
 	fresh := 0
 	for _, o := range c.Operators {

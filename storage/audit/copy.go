@@ -26,21 +26,21 @@ import (
 // CopySchema names the format of a [Copied].
 const CopySchema = "snapback/copy/1"
 
-// Copied is what was copied.
+// Copied describes a finished copy.
 type Copied struct {
 	Schema  string  `json:"schema"`
 	From    string  `json:"from"`
 	To      string  `json:"to"`
-	Files   int     `json:"files"` // the metadata file included
+	Files   int     `json:"files"` // including the metadata file
 	Bytes   int64   `json:"bytes"`
 	Seconds float64 `json:"seconds"`
 }
 
-// CopyError says why a checkpoint was not copied. The source is as it was, and the target
-// is no checkpoint.
+// CopyError says why a checkpoint was not copied. The source is unchanged. The target is not a
+// checkpoint.
 type CopyError struct {
 	To      string
-	Left    bool // something of it may be left at the target
+	Left    bool // whether files may be left at the target
 	Because error
 }
 
@@ -55,13 +55,13 @@ func (e *CopyError) Error() string {
 // Unwrap returns the cause.
 func (e *CopyError) Unwrap() error { return e.Because }
 
-// copiesMax bounds how many files are copied side by side.
+// copiesMax limits how many files are copied at the same time.
 const copiesMax = 8
 
-// Copy copies a checkpoint with all that it refers to into a new directory, where it stands
-// alone. Flink's relative paths stay relative, and absolute ones lead to the new place. The
-// metadata is written last, and all of the copy is read back: an interrupted copy is no
-// checkpoint.
+// Copy copies a checkpoint with all files that it needs into a new directory. The copy needs
+// nothing else. Relative paths stay relative; absolute paths point to the new files. Copy writes
+// the metadata last, so an interrupted copy is not a checkpoint. At the end it reads the whole copy
+// and compares digests.
 func (a *Auditor) Copy(ctx context.Context, from, to string) (Copied, error) {
 	began := time.Now()
 	c, err := a.copier(ctx, from, to)
@@ -89,22 +89,22 @@ type copier struct {
 	*Auditor
 	from     storage.Pointer
 	to       string
-	data     []byte    // of the metadata file, as it was at the beginning
-	verified *verifier // of the source
+	data     []byte    // content of the metadata file at the beginning
+	verified *verifier // the result for the source
 	files    []copiedFile
-	targets  map[string]string // by where a file is now
-	dirs     map[string]string // of merged files, by where they are now
+	targets  map[string]string // new names by current names
+	dirs     map[string]string // new directories of merged files, by current names
 	total    int64
 	done     atomic.Int64
 
 	mu      sync.Mutex
-	seal    Seal     // digests of what was read from the source
-	created []string // files, in this order; all of them are ours
+	seal    Seal     // digests of the bytes read from the source
+	created []string // files that this copy created, in order
 }
 
 type copiedFile struct{ from, to string }
 
-// copier looks at both ends, and changes nothing.
+// copier checks the source and the target. It changes nothing.
 func (a *Auditor) copier(ctx context.Context, from, to string) (*copier, error) {
 	found, err := a.find(from)
 	if err != nil {
@@ -132,7 +132,8 @@ func (a *Auditor) copier(ctx context.Context, from, to string) (*copier, error) 
 	return c, nil
 }
 
-// isFree checks that the target is a new directory, or an empty one.
+// isFree checks that the target does not exist or is an empty directory, and that no job writes
+// there.
 func (a *Auditor) isFree(found storage.Pointer, target, text string) error {
 	if a.isSame(target, found.Location) {
 		return &storage.NotFoundError{Why: fmt.Sprintf("target %q is the checkpoint that is to be copied", text)}
@@ -173,7 +174,7 @@ func (a *Auditor) isSame(one, other string) bool {
 	return err == nil && a.key(one, first) == a.key(other, second)
 }
 
-// UnrestorableError says that a checkpoint cannot be restored from, where it must be.
+// UnrestorableError says that a checkpoint cannot be restored from, although it must be.
 type UnrestorableError struct{ Verification Verification }
 
 func (e *UnrestorableError) Error() string {
@@ -181,9 +182,8 @@ func (e *UnrestorableError) Error() string {
 	return fmt.Sprintf("%s cannot be restored from: %s: %s: %s; see snapback verify", e.Verification.Path, first.Kind, first.File, first.Found)
 }
 
-// plan says where each file goes: into the target itself, as in a savepoint, under a new
-// name, as Flink gives every file its own. Merged files have directories below it, for Flink
-// deletes those as a whole.
+// plan gives each file a new name. Most files go directly into the target, as in a savepoint.
+// Merged files go into directories below it, because Flink deletes these directories as a whole.
 func (c *copier) plan() {
 	merged := map[string]bool{}
 	for _, operator := range c.verified.checkpoint.Operators {
@@ -212,7 +212,7 @@ func (c *copier) plan() {
 	}
 }
 
-// mergedInto returns where the merged files of a directory go.
+// mergedInto returns the new directory for the merged files of dir.
 func (c *copier) mergedInto(dir string) string {
 	if c.dirs[dir] == "" {
 		c.dirs[dir] = filesystem.Join(c.to, path.Base(dir)+"-"+strconv.Itoa(len(c.dirs)))
@@ -227,7 +227,7 @@ func isSegment(f *referenced) bool {
 	})
 }
 
-// movedURL returns where a recorded directory is now; nothing for none.
+// movedURL returns where a recorded directory is now. It is empty if none is recorded.
 func (c *copier) movedURL(url string) string {
 	name, err := filesystem.ParseName(url)
 	if err != nil {
@@ -236,12 +236,12 @@ func (c *copier) movedURL(url string) string {
 	return c.moved(name)
 }
 
-// markName is of a file that says that somebody copies into a directory.
+// markName is the name of a file in the target. It says that a copy is in progress.
 const markName = "._snapback.copying"
 
 func (c *copier) mark() string { return filesystem.Join(c.to, markName) }
 
-// claim makes the target ours: of two who copy to it at a time, one is refused.
+// claim creates the mark. If two copies have the same target, one of them fails here.
 func (c *copier) claim() error {
 	if err := filesystem.MkdirDurably(c.Files, c.to); err != nil {
 		return err
@@ -256,8 +256,8 @@ func (c *copier) claim() error {
 	return err
 }
 
-// copy writes the target in the order that leaves no crash after which it has a metadata
-// file and lacks something.
+// copy writes the target. The metadata file comes last, so after a crash it exists only if all
+// other files do.
 func (c *copier) copy(ctx context.Context) error {
 	var err error
 	if c.data, err = filesystem.ReadFile(c.Files, c.from.Metadata, metadata.SizeMax); err != nil {
@@ -277,7 +277,7 @@ func (c *copier) copy(ctx context.Context) error {
 	if err != nil {
 		return c.changed(err)
 	}
-	// Up to here the target is no checkpoint.
+	// A crash before this point leaves files, but not a checkpoint.
 	name := filesystem.Join(c.to, storage.MetadataName)
 	c.created = append(c.created, filesystem.Join(c.to, storage.InProgressPrefix+"copy"), name)
 	if err := filesystem.WriteWhole(c.Files, name, filesystem.Join(c.to, storage.InProgressPrefix+"copy"), rewritten); err != nil {
@@ -286,7 +286,7 @@ func (c *copier) copy(ctx context.Context) error {
 	return c.readBack(ctx, rewritten)
 }
 
-// changed says that the source is not what it was.
+// changed returns an error that says that the source has changed.
 func (c *copier) changed(err error) error {
 	return fmt.Errorf("the source changed while it was copied, as a job does that deletes old checkpoints: %w; copy a newer one", err)
 }
@@ -319,7 +319,7 @@ func (c *copier) copyFile(ctx context.Context, f copiedFile) error {
 	if err != nil {
 		return c.changed(err)
 	}
-	defer func() { _ = source.Close() }() // only read from
+	defer func() { _ = source.Close() }() // nothing was written
 	target, err := c.Files.Create(f.to)
 	if err != nil {
 		return err
@@ -349,7 +349,7 @@ func (c *copier) copyFile(ctx context.Context, f copiedFile) error {
 	return target.Close()
 }
 
-// measured is a reader that computes a digest of the bytes, and reports how many there were.
+// measured is a reader that computes a digest of the bytes and reports progress.
 type measured struct {
 	reader io.Reader
 	digest hash.Hash
@@ -363,7 +363,7 @@ func (m *measured) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// readBack reads all of the copy, and compares it with what was read from the source.
+// readBack reads the whole copy, and compares it with the digests of the source.
 func (c *copier) readBack(ctx context.Context, rewritten []byte) error {
 	sum := sha256.Sum256(rewritten)
 	c.seal.Metadata = Digest{Bytes: int64(len(rewritten)), SHA256: hex.EncodeToString(sum[:])}
@@ -378,8 +378,8 @@ func (c *copier) readBack(ctx context.Context, rewritten []byte) error {
 	return nil
 }
 
-// cleanUp removes what was written, the metadata first, and directories that are empty then.
-// What somebody else has written stays.
+// cleanUp deletes the files that this copy created, the metadata first, and then empty directories.
+// It leaves other files alone.
 func (c *copier) cleanUp() error {
 	var failed error
 	for _, name := range slices.Backward(c.created) {
@@ -387,16 +387,16 @@ func (c *copier) cleanUp() error {
 	}
 	for _, f := range c.files {
 		if dir := filesystem.Dir(f.to); dir != c.to {
-			_ = c.Files.Remove(dir) // of merged files
+			_ = c.Files.Remove(dir) // a directory for merged files
 		}
 	}
 	if len(c.created) > 0 {
-		_ = c.Files.Remove(c.to) // fails at a mount point, and where something is left
+		_ = c.Files.Remove(c.to) // fails if something is left in it, or if it is a mount point
 	}
 	return failed
 }
 
-// rewritten is the metadata of the copy.
+// rewritten returns the metadata of the copy.
 func (c *copier) rewritten() ([]byte, error) {
 	checkpoint, err := metadata.Decode(slices.Clone(c.data))
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// tree lists the files below a directory with their content's size and time.
+// tree lists the files below a directory, with a hash or size and time.
 func tree(t *testing.T, dir string) (all []string) {
 	t.Helper()
 	must(t, filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
@@ -34,7 +34,7 @@ func tree(t *testing.T, dir string) (all []string) {
 	return all
 }
 
-// Each kind of checkpoint is copied, stands alone when the source is gone, and holds the
+// Each kind of checkpoint can be copied. The copy can be restored without the source. It has the
 // same state under paths of the same kind.
 func TestACopyStandsAlone(t *testing.T) {
 	for sample, chk := range map[string]string{
@@ -73,7 +73,7 @@ func TestACopyStandsAlone(t *testing.T) {
 	}
 }
 
-// expectTheSame expects a copy with the same state, in files of the same kinds, all below it.
+// expectTheSame expects a copy with the same state and the same kinds of files, all below to.
 func expectTheSame(t *testing.T, want, got audit.Inspection, to string) {
 	t.Helper()
 	if got.Totals != want.Totals || len(got.Operators) != len(want.Operators) {
@@ -103,7 +103,7 @@ func inspected(t *testing.T, at string) audit.Inspection {
 	return in
 }
 
-// Directories that Flink deletes as a whole lead into the copy, not to the source.
+// Flink deletes some directories as a whole. Their paths in the copy must not lead to the source.
 func TestDirectoriesOfMergedFilesAreCopiedToo(t *testing.T) {
 	dir, to := filepath.Join(t.TempDir(), "ckpt"), filepath.Join(t.TempDir(), "copied")
 	placed(t, "2.3.0/15-filemerging-hashmap", dir, "file:"+dir)
@@ -131,7 +131,8 @@ func TestDirectoriesOfMergedFilesAreCopiedToo(t *testing.T) {
 	}
 }
 
-// Whatever goes wrong is one sentence; the source is as it was, and the target no checkpoint.
+// Each failure is reported in one sentence. The source stays unchanged, and the target is not a
+// checkpoint.
 func TestWhatCannotBeCopiedLeavesNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -188,14 +189,14 @@ func TestWhatCannotBeCopiedLeavesNothing(t *testing.T) {
 	}
 }
 
-// refusing is a disk that nobody may write to.
+// refusing is a disk on which nothing can be created.
 type refusing struct{ filesystem.Local }
 
 func (refusing) MkdirAll(name string) error {
 	return filesystem.Failure("mkdir", name, fs.ErrPermission)
 }
 
-// canceling is a disk on which the user loses patience with the third file.
+// canceling is a disk that cancels the context at the third file.
 type canceling struct {
 	filesystem.Local
 	cancel  context.CancelFunc
@@ -209,7 +210,7 @@ func (c *canceling) Create(name string) (filesystem.File, error) {
 	return c.Local.Create(name)
 }
 
-// A crash at any moment leaves no checkpoint at the target, or a whole one.
+// After a crash at any moment, the target is not a checkpoint, or it is a complete one.
 func TestACopyThatIsCutOffIsNoCheckpoint(t *testing.T) {
 	source := filesystem.NewMemory()
 	must(t, source.MkdirAll("/from"))
@@ -250,7 +251,7 @@ func TestACopyThatIsCutOffIsNoCheckpoint(t *testing.T) {
 	}
 }
 
-// serial lets one operation at a time reach a file system that takes no more.
+// serial passes one operation at a time to a file system that is not safe for concurrent use.
 type serial struct {
 	filesystem.FileSystem
 	mu sync.Mutex

@@ -15,8 +15,8 @@ import (
 	"github.com/snapback/snapback/storage/rocksdb"
 )
 
-// readAll reads every byte that a checkpoint relies on in a file, and compares it with
-// its checksums and digest, where there are some.
+// readAll reads all bytes that a checkpoint needs from a file. It compares them with checksums and
+// with the seal's digest, as far as these exist.
 func (v *verifier) readAll(ctx context.Context, f *referenced) error {
 	local, err := v.spool(ctx, f.name)
 	if err != nil {
@@ -58,21 +58,21 @@ func (v *verifier) readAll(ctx context.Context, f *referenced) error {
 	return nil
 }
 
-// spooled is a file that can be read at any offset: itself, or a copy of it.
+// spooled is a file that can be read at any offset, either directly or through a copy.
 type spooled struct {
 	io.ReaderAt
 	size  int64
 	close func()
 }
 
-// spool reads a file from its beginning to its end. One of another machine's is copied
-// into a temporary file, for checksums are not in the order of the bytes.
+// spool reads a whole file. If the file cannot be read at any offset, it copies the file to a
+// temporary one, because checksums are not checked in the order of the bytes.
 func (v *verifier) spool(ctx context.Context, name string) (*spooled, error) {
 	reader, err := v.Files.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	closeReader := func() { _ = reader.Close() } // only read from
+	closeReader := func() { _ = reader.Close() } // nothing was written
 	at, direct := reader.(io.ReaderAt)
 	into := io.Discard
 	done := closeReader
@@ -86,7 +86,7 @@ func (v *verifier) spool(ctx context.Context, name string) (*spooled, error) {
 		done = func() {
 			closeReader()
 			_ = temporary.Close()
-			_ = os.Remove(temporary.Name()) // only a copy
+			_ = os.Remove(temporary.Name()) // it is only a copy
 		}
 	}
 	size, err := io.Copy(into, &cancelable{ctx, reader})
@@ -97,7 +97,7 @@ func (v *verifier) spool(ctx context.Context, name string) (*spooled, error) {
 	return &spooled{ReaderAt: at, size: size, close: done}, nil
 }
 
-// cancelable is a reader that ends with its context.
+// cancelable is a reader that fails once its context is canceled.
 type cancelable struct {
 	ctx    context.Context
 	reader io.Reader
@@ -110,7 +110,7 @@ func (c *cancelable) Read(b []byte) (int, error) {
 	return c.reader.Read(b)
 }
 
-// compare compares a file with the digest that a seal has of it.
+// compare compares a file with its digest in the seal.
 func (v *verifier) compare(f *referenced, local *spooled, want Digest) error {
 	found, err := digestOf(local, span{want.Begin, want.Begin + want.Bytes})
 	if err == nil && found.SHA256 != want.SHA256 {
@@ -119,11 +119,11 @@ func (v *verifier) compare(f *referenced, local *spooled, want Digest) error {
 	return err
 }
 
-// current is what RocksDB's file CURRENT holds: the name of the MANIFEST.
+// current matches the content of RocksDB's file CURRENT: the name of the MANIFEST.
 var current = regexp.MustCompile(`^MANIFEST-\d{6,}\n$`)
 
-// checkRocksDB checks a piece of state that is a file of RocksDB, and says whether it has a
-// checksum that is known.
+// checkRocksDB checks the state in a file of RocksDB. It returns whether it could compare the
+// file's content: with checksums, or in CURRENT with the expected form.
 func (v *verifier) checkRocksDB(f *referenced, local *spooled, use metadata.Reference) bool {
 	_, localPath, found := strings.Cut(use.State, ": ")
 	begin, size := int64(0), local.size

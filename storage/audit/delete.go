@@ -11,8 +11,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// PlanSchema names the format of a plan to delete orphans: a line that says of which root
-// it is, and one for each [Orphan].
+// PlanSchema names the format of a plan to delete orphans. Its first line names the root. Each
+// other line is an [Orphan].
 const PlanSchema = "snapback/orphans-plan/1"
 
 // DeletedSchema names the format of [Deleted].
@@ -23,22 +23,22 @@ func (o Orphans) WritePlan(to io.Writer) error {
 	return writePlan(to, planHead{Schema: PlanSchema, Root: o.Root, Made: o.Now, Age: o.age, Also: o.also, Rebase: o.moves}, o.Orphans)
 }
 
-// ReadPlan reads a plan for a root.
+// ReadPlan reads a plan. It fails if the plan is for another root.
 func ReadPlan(from io.Reader, root string) (Plan[Orphan], error) {
 	return readPlan(from, PlanSchema, root, "an orphan", func(o Orphan) string { return o.Path })
 }
 
-// Deleted is what became of a plan.
+// Deleted says what happened to a plan.
 type Deleted struct {
 	Schema  string   `json:"schema"`
 	Deleted []Orphan `json:"deleted"`
-	Gone    int      `json:"gone"` // planned, and deleted by somebody else since
+	Gone    int      `json:"gone"` // planned files that no longer existed
 	Kept    []Kept   `json:"kept"`
 
 	denied error
 }
 
-// Denied is an error if something could not be looked at for want of permission.
+// Denied returns an error if permission was denied for something.
 func (d Deleted) Denied() error { return d.denied }
 
 // Kept is a planned file that was not deleted.
@@ -47,18 +47,18 @@ type Kept struct {
 	Reason string `json:"reason"`
 }
 
-// deleteBatch is how many files are deleted between two looks at who depends on what.
+// deleteBatch is how many files are deleted before claims are refreshed.
 const deleteBatch = 64
 
-// Delete deletes what was planned, as far as it is proven anew that it belongs to nobody,
-// and is of the same size and age as when it was planned. It looks again now and then: a
-// file that some checkpoint came to refer to stays. Of each file it says whether it was
-// deleted, and why not.
+// Delete deletes the planned files. It first proves again that no checkpoint needs a file, and
+// checks that the file has not changed since the plan. It refreshes this proof repeatedly, so a
+// file that a new checkpoint needs is kept. The result lists each file with the reason if it was
+// kept.
 func (a *Auditor) Delete(ctx context.Context, root string, options OrphanOptions, planned []Orphan) (Deleted, error) {
 	d := Deleted{Schema: DeletedSchema, Deleted: []Orphan{}, Kept: []Kept{}}
 	s, err := a.sweep(ctx, root, options)
 	if err == nil {
-		err = a.Unmatched() // before anything is deleted
+		err = a.Unmatched() // must fail before anything is deleted
 	}
 	if err != nil {
 		return d, err
@@ -97,7 +97,7 @@ func (a *Auditor) Delete(ctx context.Context, root string, options OrphanOptions
 	return d, nil
 }
 
-// isGone says whether there is nothing at a URL.
+// isGone says whether nothing exists at this URL.
 func (a *Auditor) isGone(url string) bool {
 	name, err := filesystem.ParseName(url)
 	if err == nil {
@@ -106,7 +106,7 @@ func (a *Auditor) isGone(url string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// keep says why a planned file is not deleted; nothing if it is.
+// keep returns the reason to keep a planned file, or an empty text.
 func (s *sweep) keep(c candidate, seen bool, plan Orphan) string {
 	if !seen {
 		return "it is not under the root"
@@ -127,10 +127,9 @@ func (s *sweep) keep(c candidate, seen bool, plan Orphan) string {
 	return ""
 }
 
-// removeIfEmpty removes the directory of a checkpoint that never was one, once nothing
-// is in it any more.
+// removeIfEmpty removes the directory of a checkpoint if nothing is left in it.
 func (a *Auditor) removeIfEmpty(dir string) {
 	if _, ok := storage.ParseCheckpointName(path.Base(dir)); ok {
-		_ = a.Files.Remove(dir) // fails if there is something in it
+		_ = a.Files.Remove(dir) // fails if the directory is not empty
 	}
 }

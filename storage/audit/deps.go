@@ -18,45 +18,45 @@ import (
 // DepsSchema names the format of [Deps].
 const DepsSchema = "snapback/deps/1"
 
-// Deps says who depends on a file, or on what a directory holds.
+// Deps says which checkpoints depend on a file or on the files of a directory.
 type Deps struct {
 	Schema       string      `json:"schema"`
 	Path         string      `json:"path"`
-	Files        int         `json:"files"`        // there are in it
-	Bytes        int64       `json:"bytes"`        // of these
-	Checkpoints  int         `json:"checkpoints"`  // that were asked: those in it are not
-	Roots        []string    `json:"roots"`        // under which those were looked for
-	MayBeDeleted bool        `json:"mayBeDeleted"` // it is proven that nobody depends on it
+	Files        int         `json:"files"`        // number of files at Path
+	Bytes        int64       `json:"bytes"`        // of these files
+	Checkpoints  int         `json:"checkpoints"`  // checkpoints whose dependencies were read, without the checkpoints in Path
+	Roots        []string    `json:"roots"`        // directories in which checkpoints were searched
+	MayBeDeleted bool        `json:"mayBeDeleted"` // whether it is proven that no other checkpoint depends on it
 	Dependents   []Dependent `json:"dependents"`
-	Doubts       []string    `json:"doubts"` // why that nobody else does is not proven
+	Doubts       []string    `json:"doubts"` // reasons why it is not proven that nothing else depends on it
 	Notes        []string    `json:"notes"`
 
 	denied error
 }
 
-// Denied is an error if something could not be looked at for want of permission.
+// Denied returns an error if permission was denied for something.
 func (d Deps) Denied() error { return d.denied }
 
-// Dependent is a checkpoint that depends on something.
+// Dependent is a checkpoint that depends on files at Path.
 type Dependent struct {
 	Path  string `json:"path"`
 	Job   string `json:"job,omitempty"`
 	ID    int64  `json:"checkpointId"`
 	Kind  string `json:"kind"`
-	Files int    `json:"files"` // of them it depends on
+	Files int    `json:"files"` // number of these files
 	Bytes int64  `json:"bytes"`
-	First string `json:"first"` // one of these
+	First string `json:"first"` // the name of one of these files
 }
 
-// DepsOptions say when it is, and where else somebody may depend on a place.
+// DepsOptions are the options of [Auditor.Deps].
 type DepsOptions struct {
 	Now  time.Time
-	Also []string // other roots
+	Also []string // other roots with checkpoints that may depend on the files
 }
 
-// Deps says which checkpoints depend on a file, on a checkpoint, or on a job's directory:
-// all but those in it. It asks those in the checkpoint directory that the place is part
-// of, and under the other roots.
+// Deps says which checkpoints depend on a file, on a checkpoint or on a job's directory.
+// Checkpoints inside the given directory do not count. Deps reads the checkpoints in the checkpoint
+// directory around the place, and below the other roots.
 func (a *Auditor) Deps(ctx context.Context, text string, options DepsOptions) (Deps, error) {
 	name, err := a.name(text)
 	if err != nil {
@@ -66,7 +66,7 @@ func (a *Auditor) Deps(ctx context.Context, text string, options DepsOptions) (D
 	if err != nil {
 		return Deps{}, err
 	}
-	// First the files, then the claims: see claims.
+	// The files must be listed before the claims are collected; see claims.
 	of, err := a.filesIn(ctx, text, name)
 	if err != nil {
 		return Deps{}, err
@@ -101,7 +101,7 @@ func (a *Auditor) Deps(ctx context.Context, text string, options DepsOptions) (D
 	return d, nil
 }
 
-// noteNewest notes that a checkpoint is the newest of its job.
+// noteNewest returns a note if a checkpoint is the newest of its job.
 func (c *claims) noteNewest(claim *claimant) []string {
 	if c.activityIn(filesystem.Dir(claim.Location)).newest != claim {
 		return nil
@@ -109,14 +109,15 @@ func (c *claims) noteNewest(claim *claimant) []string {
 	return []string{fmt.Sprintf("WARNING: %s is the newest checkpoint of its job: without it the job goes back to an older one, or to none", filesystem.URL(claim.Location))}
 }
 
-// busy says why a checkpoint in progress may be about to refer to what nobody refers to yet.
+// busy returns the reason why a checkpoint in progress may soon refer to these files, or an empty
+// text.
 func (of *heldFiles) busy(c *claims, name string, now time.Time) string {
 	job := c.jobAround(name)
 	if job == "" || len(of.holds) > 0 && name != job {
-		return "" // a complete checkpoint: what is in progress has files of its own
+		return "" // it is a completed checkpoint; a checkpoint in progress has its own files
 	}
 	seen := c.activityIn(job)
-	if of.dir != name { // one file
+	if of.dir != name { // the place is a single file
 		why := seen.busy(of.newest, 0, c.Files.CreatesWhole(name), now, DefaultAge)
 		if why == "" && now.Sub(of.newest.Modified) < DefaultAge {
 			why = fmt.Sprintf("it is younger than %s, and may be of a checkpoint in progress: ask again later", DefaultAge)
@@ -129,19 +130,19 @@ func (of *heldFiles) busy(c *claims, name string, now time.Time) string {
 	return ""
 }
 
-// heldFiles are the files that a place consists of.
+// heldFiles are the files of a place: one file, or all files of a directory.
 type heldFiles struct {
-	dir   string // the place, or the directory that holds it
+	dir   string // the directory; for a single file, its parent
 	files map[fileKey]int64
 	holds map[fileKey]bool // metadata files
-	dirs  map[fileKey]bool // directories, with the place itself
-	bases map[string]bool  // the last parts of the names of files
+	dirs  map[fileKey]bool // including the place itself
+	bases map[string]bool  // the last elements of the names of the files
 	bytes int64
 
 	newest filesystem.Entry
 }
 
-// filesIn lists the files that a place consists of: itself, or all in the directory.
+// filesIn lists the file with this name, or all files of the directory.
 func (a *Auditor) filesIn(ctx context.Context, text, name string) (*heldFiles, error) {
 	entry, err := a.Files.Stat(name)
 	switch {
@@ -191,7 +192,7 @@ func (of *heldFiles) add(a *Auditor, name string, entry filesystem.Entry) {
 	}
 }
 
-// namesake returns the name of a file that a checkpoint uses elsewhere, and that is here too.
+// namesake returns a file name that occurs both here and among the files of the checkpoint.
 func (of *heldFiles) namesake(claim *claimant) (base string, is bool) {
 	for _, f := range claim.files {
 		if base := path.Base(f.name); base != storage.MetadataName && of.bases[base] {
@@ -201,7 +202,7 @@ func (of *heldFiles) namesake(claim *claimant) (base string, is bool) {
 	return "", false
 }
 
-// dependent says how much of the files a checkpoint depends on.
+// dependent says how many of the files a checkpoint depends on.
 func (of *heldFiles) dependent(claim *claimant) (Dependent, bool) {
 	d := Dependent{Path: filesystem.URL(claim.Location), Job: jobOf(claim.Location), ID: claim.id, Kind: claim.kind}
 	files := slices.Clone(claim.files)

@@ -12,31 +12,31 @@ import (
 // DiffSchema names the format of a [Difference].
 const DiffSchema = "snapback/diff/1"
 
-// Difference is what changed from one checkpoint to another.
+// Difference says how two checkpoints differ.
 type Difference struct {
 	Schema    string               `json:"schema"`
 	From      string               `json:"from"`
 	To        string               `json:"to"`
-	Shared    FileSet              `json:"shared"`  // in both
-	Added     FileSet              `json:"added"`   // in the second only
-	Dropped   FileSet              `json:"dropped"` // in the first only
+	Shared    FileSet              `json:"shared"`  // files in both
+	Added     FileSet              `json:"added"`   // files only in the second
+	Dropped   FileSet              `json:"dropped"` // files only in the first
 	Operators []OperatorDifference `json:"operators"`
 }
 
-// FileSet is a number of files. The sizes are those recorded.
+// FileSet is a set of files. Bytes is the sum of their recorded sizes.
 type FileSet struct {
 	Bytes int64    `json:"bytes"`
 	Files []string `json:"files"`
 }
 
-// OperatorDifference is how the state of one operator has grown or shrunk.
+// OperatorDifference says how the size of an operator's state changed.
 type OperatorDifference struct {
-	Operator string `json:"operator"` // uid, or id
-	Before   *int64 `json:"before"`   // bytes; nil if it is not in the first
-	After    *int64 `json:"after"`    // likewise of the second
+	Operator string `json:"operator"` // uid or id
+	Before   *int64 `json:"before"`   // in bytes; nil if the first checkpoint does not have the operator
+	After    *int64 `json:"after"`    // in bytes; nil if the second checkpoint does not have the operator
 }
 
-// Diff says what changed from one checkpoint to another.
+// Diff says how two checkpoints differ.
 func (a *Auditor) Diff(from, to string) (Difference, error) {
 	_, before, err := a.read(from)
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *FileSet) add(f *referenced) {
 }
 
 func (d *Difference) compareOperators(before, after storage.Completed) {
-	at := map[metadata.OperatorID]*OperatorDifference{} // versions before 5 know no uid
+	at := map[metadata.OperatorID]*OperatorDifference{} // by id, because versions before 5 record no uid
 	note := func(c storage.Completed, side func(*OperatorDifference) **int64) {
 		for i := range c.Checkpoint.Operators {
 			o := &c.Checkpoint.Operators[i]

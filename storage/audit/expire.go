@@ -15,59 +15,59 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// ExpireSchema and ExpirePlanSchema name the formats of [Expiry] and of its plan.
+// Names of the formats of [Expiry], of its plan, and of [Expirations].
 const (
 	ExpireSchema     = "snapback/expire/1"
 	ExpirePlanSchema = "snapback/expire-plan/1"
 	ExpiredSchema    = "snapback/expire-deleted/1"
 )
 
-// Policy says which checkpoints are let go.
+// Policy says which checkpoints expire.
 type Policy struct {
-	Keep      int           `json:"keep"`      // of each job the newest that can be restored from stay
-	OlderThan time.Duration `json:"olderThan"` // nanoseconds; a younger one stays
+	Keep      int           `json:"keep"`      // how many of the newest restorable checkpoints of each job do not expire
+	OlderThan time.Duration `json:"olderThan"` // nanoseconds; younger checkpoints do not expire
 }
 
-// Expiry is what a policy lets go.
+// Expiry lists the checkpoints that expire under a policy.
 type Expiry struct {
 	Schema  string    `json:"schema"`
 	Root    string    `json:"root"`
 	Now     time.Time `json:"now"`
 	Policy  Policy    `json:"policy"`
-	Kept    int       `json:"kept"`    // checkpoints that stay
-	Expired []Expired `json:"expired"` // by job, the oldest first
-	Bytes   int64     `json:"bytes"`   // that come free if all of them are deleted
-	Doubts  []string  `json:"doubts"`  // why nothing may be deleted; empty if some may be
+	Kept    int       `json:"kept"`    // checkpoints that do not expire
+	Expired []Expired `json:"expired"` // by job; the oldest first
+	Bytes   int64     `json:"bytes"`   // that deleting all of them would free
+	Doubts  []string  `json:"doubts"`  // reasons why nothing may be deleted; else empty
 	Notes   []string  `json:"notes"`
-	Roots   []string  `json:"roots"` // under which checkpoints were read
+	Roots   []string  `json:"roots"` // directories in which checkpoints were read
 
 	denied      error
 	also, moves []string
 }
 
-// Denied is an error if something could not be looked at for want of permission.
+// Denied returns an error if permission was denied for something.
 func (e Expiry) Denied() error { return e.denied }
 
-// Expired is a checkpoint that is let go.
+// Expired is a checkpoint that expires.
 type Expired struct {
 	Path     string    `json:"path"`
 	Job      string    `json:"job,omitempty"`
 	ID       int64     `json:"checkpointId"`
 	Kind     string    `json:"kind"`
 	Modified time.Time `json:"modified,omitzero"`
-	Files    int       `json:"files"` // that nobody depends on who stays
-	Bytes    int64     `json:"bytes"` // of these
+	Files    int       `json:"files"` // files that are deleted with it, because no other checkpoint will need them
+	Bytes    int64     `json:"bytes"` // of these files
 }
 
-// ExpireOptions say when it is, and where else somebody may depend on what is let go.
+// ExpireOptions are the options of [Auditor.Expire].
 type ExpireOptions struct {
 	Now    time.Time
 	Policy Policy
-	Also   []string // other roots
+	Also   []string // other roots with checkpoints that may depend on expired ones
 }
 
-// Expire says which checkpoints and savepoints under a root a policy lets go. It goes by
-// the same proof as [Auditor.Orphans], and changes nothing.
+// Expire lists the checkpoints and savepoints below a root that expire under a policy. It needs the
+// same proof as [Auditor.Orphans], and changes nothing.
 func (a *Auditor) Expire(ctx context.Context, root string, options ExpireOptions) (Expiry, error) {
 	x, err := a.expiry(ctx, root, options)
 	if err != nil {
@@ -94,13 +94,13 @@ func (a *Auditor) Expire(ctx context.Context, root string, options ExpireOptions
 	return e, nil
 }
 
-// expiry is a policy at work under a root.
+// expiry applies a policy to the checkpoints below a root.
 type expiry struct {
 	*claims
 	root    string
 	options ExpireOptions
-	under   map[fileKey]bool     // metadata files under the root, by whatever name
-	allowed map[string]*claimant // that the policy lets go, by URL; nil until somebody asks
+	under   map[fileKey]bool     // metadata files below the root
+	allowed map[string]*claimant // checkpoints that expire, by URL; nil until first used
 }
 
 func (a *Auditor) expiry(ctx context.Context, root string, options ExpireOptions) (*expiry, error) {
@@ -114,7 +114,7 @@ func (a *Auditor) expiry(ctx context.Context, root string, options ExpireOptions
 	}
 	x := &expiry{root: roots[0], options: options, under: map[fileKey]bool{}}
 	for _, found := range under.checkpoints {
-		if !found.linked { // what a link leads to is elsewhere, with others beside it
+		if !found.linked { // a linked checkpoint belongs to another root, where other checkpoints may depend on it
 			x.under[a.key(found.Metadata, found.entry)] = true
 		}
 	}
@@ -122,7 +122,8 @@ func (a *Auditor) expiry(ctx context.Context, root string, options ExpireOptions
 	return x, err
 }
 
-// below lists the checkpoints under the root: of those around it only the claims matter.
+// below lists the checkpoints below the root. The claims also hold checkpoints from around the
+// root.
 func (x *expiry) below() []*claimant {
 	var below []*claimant
 	for _, claim := range x.current {
@@ -133,8 +134,8 @@ func (x *expiry) below() []*claimant {
 	return below
 }
 
-// expired lists what the policy lets go, of each job the oldest first. With a doubt it is
-// nothing.
+// expired lists the checkpoints that expire, by job, the oldest first. It is empty if there is a
+// doubt.
 func (x *expiry) expired() []*claimant {
 	if len(x.doubts) > 0 {
 		return nil
@@ -150,7 +151,7 @@ func (x *expiry) expired() []*claimant {
 		slices.SortFunc(group, func(a, b *claimant) int {
 			return cmp.Or(cmp.Compare(b.id, a.id), strings.Compare(a.Location, b.Location))
 		})
-		newer := 0 // that can be restored from
+		newer := 0 // newer checkpoints of the job that can be restored
 		for _, claim := range group {
 			old := x.options.Now.Sub(claim.entry.Modified) >= x.options.Policy.OlderThan
 			if newer >= x.options.Policy.Keep && old && !x.underway(claim) && !x.isLinkedTo(claim) {
@@ -167,7 +168,7 @@ func (x *expiry) expired() []*claimant {
 	return expired
 }
 
-// notes says what somebody should know before the policy is carried out.
+// notes returns warnings for the user who carries out the policy.
 func (x *expiry) notes(expired []*claimant) (notes []string) {
 	left, mixed := map[groupKey]int{}, 0
 	for _, claim := range x.below() {
@@ -190,8 +191,9 @@ func (x *expiry) notes(expired []*claimant) (notes []string) {
 	return notes
 }
 
-// groupOf says whose a checkpoint is. A directory with checkpoints that is neither named by a
-// job's id nor has a job's directories for state may hold copies, of several jobs.
+// groupOf says to which job a checkpoint belongs. A checkpoint may be a copy, and its directory may
+// hold copies from several jobs. This is possible if the directory neither is named by a job's id
+// nor has a job's directories for state.
 func (x *expiry) groupOf(claim *claimant) groupKey {
 	key := groupOf(claim.Location)
 	if key.job == "" && !key.mixed {
@@ -200,8 +202,8 @@ func (x *expiry) groupOf(claim *claimant) groupKey {
 	return key
 }
 
-// underway says that a checkpoint in progress builds upon one: it is the newest that was
-// complete before.
+// underway says whether a checkpoint in progress builds on this one, because it is the newest
+// completed one before it.
 func (x *expiry) underway(claim *claimant) bool {
 	of := x.activityIn(filesystem.Dir(claim.Location))
 	return slices.ContainsFunc(of.started, func(u *unfinished) bool {
@@ -211,19 +213,20 @@ func (x *expiry) underway(claim *claimant) bool {
 	})
 }
 
-// isLinkedTo says that the metadata of another checkpoint is a link to that of one.
+// isLinkedTo says whether another checkpoint's metadata file is a link to this checkpoint's.
 func (x *expiry) isLinkedTo(claim *claimant) bool {
 	return slices.ContainsFunc(x.users[claim.key.file], func(user *claimant) bool { return x.present[user] })
 }
 
-// freed lists the files that only checkpoints which are let go depend on: of those the last
-// one, in their order, is said to free them.
+// freed lists the files that are deleted with a checkpoint. If several expired checkpoints need a
+// file, the last of them in order frees it. A file that any other checkpoint needs is not freed.
+// The metadata file comes last in the list.
 func (x *expiry) freed(claim *claimant, order map[*claimant]int) []claimed {
 	var freed []claimed
 	for _, f := range claim.files {
 		last := order[claim]
 		stays := false
-		// One of the same name may be the same file on another mount, or by another address.
+		// Files with equal names may be one file, on another mount or with another address.
 		for _, user := range append(slices.Clone(x.users[f.key]), x.named[path.Base(f.name)]...) {
 			stays = stays || x.present[user] && order[user] == 0
 			last = max(last, order[user])
@@ -235,7 +238,7 @@ func (x *expiry) freed(claim *claimant, order map[*claimant]int) []claimed {
 	return append(freed, claimed{name: claim.Metadata, key: claim.key.file, size: claim.entry.Size})
 }
 
-// orderOf numbers the checkpoints that are let go, from 1 on.
+// orderOf numbers the expired checkpoints from 1.
 func orderOf(expired []*claimant) map[*claimant]int {
 	order := make(map[*claimant]int, len(expired))
 	for i, claim := range expired {
@@ -244,8 +247,8 @@ func orderOf(expired []*claimant) map[*claimant]int {
 	return order
 }
 
-// isOurs says whether a file lies where it may be deleted: below a directory that was
-// looked into, by whatever name.
+// isOurs says whether a file may be deleted: it must be below a directory that the survey visited,
+// but not through a link.
 func (x *expiry) isOurs(f claimed) bool {
 	for dir := filesystem.Dir(f.name); ; dir = filesystem.Dir(dir) {
 		entry, err := x.Files.Stat(dir)
@@ -258,12 +261,13 @@ func (x *expiry) isOurs(f claimed) bool {
 	}
 }
 
-// WritePlan writes a plan to delete what is let go.
+// WritePlan writes a plan to delete the expired checkpoints.
 func (e Expiry) WritePlan(to io.Writer) error {
 	return writePlan(to, planHead{Schema: ExpirePlanSchema, Root: e.Root, Made: e.Now, Policy: &e.Policy, Also: e.also, Rebase: e.moves}, e.Expired)
 }
 
-// ReadExpirePlan reads a plan for a root, and the policy that it was made by.
+// ReadExpirePlan reads a plan with its policy. It fails if the plan is for another root, or if the
+// policy keeps nothing.
 func ReadExpirePlan(from io.Reader, root string) (Plan[Expired], error) {
 	plan, err := readPlan(from, ExpirePlanSchema, root, "a checkpoint", func(e Expired) string { return e.Path })
 	if p := plan.Policy; err == nil && (p.Keep < 0 || p.OlderThan < 0 || p.Keep == 0 && p.OlderThan == 0) {
@@ -272,33 +276,32 @@ func ReadExpirePlan(from io.Reader, root string) (Plan[Expired], error) {
 	return plan, err
 }
 
-// Expirations is what became of a plan to let checkpoints go.
+// Expirations says what happened to a plan.
 type Expirations struct {
 	Schema  string    `json:"schema"`
 	Deleted []Expired `json:"deleted"`
-	Gone    int       `json:"gone"` // planned, and deleted by somebody else since
+	Gone    int       `json:"gone"` // planned checkpoints that no longer existed
 	Kept    []Kept    `json:"kept"`
-	Files   int       `json:"files"` // deleted, metadata files included
-	Bytes   int64     `json:"bytes"` // of these
+	Files   int       `json:"files"` // deleted files, including metadata files
+	Bytes   int64     `json:"bytes"` // of these files
 
 	denied error
 }
 
-// Denied is an error if something could not be looked at for want of permission.
+// Denied returns an error if permission was denied for something.
 func (e Expirations) Denied() error { return e.denied }
 
-// expireBatch is how many checkpoints are deleted between two looks at who depends on what.
+// expireBatch is how many checkpoints are deleted before claims are refreshed.
 const expireBatch = 16
 
-// DeleteExpired deletes the checkpoints that were planned, as far as the policy still lets
-// them go, by what is there now. It looks again now and then. The metadata goes first, so
-// that no checkpoint is found whose files are gone; a file that another checkpoint depends
-// on stays.
+// DeleteExpired deletes the planned checkpoints, if they still expire under the policy. It
+// refreshes the claims repeatedly. It deletes the metadata first, so that readers find no
+// checkpoint with missing files. It keeps files that another checkpoint needs.
 func (a *Auditor) DeleteExpired(ctx context.Context, root string, options ExpireOptions, planned []Expired) (Expirations, error) {
 	done := Expirations{Schema: ExpiredSchema, Deleted: []Expired{}, Kept: []Kept{}}
 	x, err := a.expiry(ctx, root, options)
 	if err == nil {
-		err = a.Unmatched() // before anything is deleted
+		err = a.Unmatched() // must fail before anything is deleted
 	}
 	if err != nil {
 		return done, err
@@ -339,8 +342,7 @@ func (a *Auditor) DeleteExpired(ctx context.Context, root string, options Expire
 	return done, nil
 }
 
-// planned finds a planned checkpoint among those that are let go now, or says why it is
-// not among them.
+// planned returns a planned checkpoint if it still expires, or else the reason why it stays.
 func (x *expiry) planned(plan Expired) (*claimant, string) {
 	if len(x.doubts) > 0 {
 		return nil, x.doubts[0]
@@ -361,15 +363,15 @@ func (x *expiry) planned(plan Expired) (*claimant, string) {
 	return claim, ""
 }
 
-// discard deletes a checkpoint: what it has alone, its seal, and its directory if nothing
-// is left in it.
+// discard deletes a checkpoint: first the metadata, then files that no other checkpoint needs, then
+// its seal. It removes the directory if it is empty then.
 func (x *expiry) discard(claim *claimant) (deleted []claimed, err error) {
 	freed := x.freed(claim, orderOf([]*claimant{claim}))
 	metadata, files := freed[len(freed)-1], freed[:len(freed)-1]
 	if err := filesystem.IgnoreNotExist(x.Files.Remove(metadata.name)); err != nil {
 		return nil, err
 	}
-	// A crash here leaves files that are nobody's: orphans finds them.
+	// A crash here leaves files that no checkpoint needs. Orphans finds these files.
 	if err := filesystem.IgnoreNotExist(x.Files.SyncDir(claim.Location)); err != nil {
 		return nil, err
 	}
@@ -382,7 +384,7 @@ func (x *expiry) discard(claim *claimant) (deleted []claimed, err error) {
 			err = errors.Join(err, removed)
 		}
 	}
-	_ = x.Files.Remove(sealName(claim.Location)) // most have none
-	_ = x.Files.Remove(claim.Location)           // fails if something is left in it
+	_ = x.Files.Remove(sealName(claim.Location)) // most checkpoints have no seal
+	_ = x.Files.Remove(claim.Location)           // fails if the directory is not empty
 	return deleted, err
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// object is a handle as [Auditor.Inspect] shows it: the fields depend on its type.
+// object is a handle in the form of [Auditor.Inspect]. Its fields depend on the type of the handle.
 type object = map[string]any
 
 func streamObject(s metadata.Stream) object {
@@ -33,7 +33,7 @@ func streamObject(s metadata.Stream) object {
 	return o
 }
 
-// withStream adds a handle's one stream, and repeats where that is.
+// withStream adds the stream of a handle, and copies two of the stream's fields to the handle.
 func withStream(o object, s metadata.Stream) object {
 	stream := streamObject(s)
 	o["stream"], o["inline"], o["file"] = stream, stream["inline"], stream["file"]
@@ -63,7 +63,7 @@ func keyedObject(h metadata.KeyedHandle) object {
 		o["type"], o["keyGroups"], o["stateHandleId"] = "incremental", rangeOf(h.Range), orNil(h.ID)
 		o["checkpointId"], o["backendId"], o["checkpointedBytes"] = h.Checkpoint, h.Backend, h.CheckpointedSize
 		if h.V1 || h.CheckpointedSize < 0 {
-			o["checkpointedBytes"] = o["bytes"] // it is not recorded
+			o["checkpointedBytes"] = o["bytes"] // the size is not recorded
 		}
 		o["meta"], o["shared"], o["private"] = streamObject(h.Meta), localFiles(h.Shared), localFiles(h.Private)
 	case *metadata.Changelog:
@@ -137,7 +137,7 @@ func operatorHandles(h metadata.OperatorHandle) []object {
 	return []object{withStream(o, list.Stream)}
 }
 
-// channelNames are what the handles of one direction are called.
+// channelNames are the words for handles of one direction.
 type channelNames struct{ one, merged, gate, channel string }
 
 var (

@@ -13,10 +13,10 @@ import (
 	"github.com/snapback/snapback/storage/filesystem/place"
 )
 
-// leftBehind puts in place of a finding for each file one for a directory of which nothing
-// is there.
+// leftBehind finds directories that are missing as a whole. It replaces the findings about their
+// files by one finding for each directory.
 func (v *verifier) leftBehind() {
-	missing := map[string]map[string]int64{} // by directory: the sizes of files
+	missing := map[string]map[string]int64{} // sizes of missing files, by directory and name
 	for _, f := range v.result.Findings {
 		if dir := filesystem.Dir(f.name); f.name != "" && (f.Kind == Missing || f.Kind == Unreachable) {
 			if missing[dir] == nil {
@@ -34,7 +34,7 @@ func (v *verifier) leftBehind() {
 	}
 }
 
-// sum puts one finding in place of those about a directory's files.
+// sum replaces the findings about files in dir by one finding about dir.
 func (v *verifier) sum(dir string, files map[string]int64) {
 	one := Finding{Kind: Missing, File: filesystem.URL(dir), Found: "no such directory", State: "what is in these files"}
 	var operators []string
@@ -63,16 +63,15 @@ func (v *verifier) sum(dir string, files map[string]int64) {
 	}
 }
 
-// noRebase is what to know of a checkpoint that was found with --rebase only.
+// noRebase is a note about a checkpoint that was found only with --rebase.
 const noRebase = "this is so with --rebase, which Flink does not have: if the recorded paths lead nowhere, let snapback copy --rebase write a checkpoint that Flink finds"
 
-// isMoved says whether a file was looked for elsewhere than its path says.
+// isMoved says whether --rebase changed the name of some file.
 func (v *verifier) isMoved() bool {
 	return slices.ContainsFunc(v.referenced, func(f *referenced) bool { return f.name != f.recorded })
 }
 
-// hint helps where files are missing because a checkpoint was moved, or cannot be
-// reached by the name that is recorded.
+// hint adds a note that proposes a --rebase, if files are missing and are found elsewhere.
 func (v *verifier) hint() {
 	for _, f := range v.referenced {
 		if f.found || f.relative {
@@ -90,8 +89,8 @@ func (v *verifier) hint() {
 	}
 }
 
-// moveOf looks for a recorded file near the checkpoint: directly beside the metadata, or at
-// the longest end of its path that exists below a directory above us.
+// moveOf searches for a missing file near the checkpoint. It tries the file's name beside the
+// metadata. Then it tries the end of the file's path below each parent directory.
 func (v *verifier) moveOf(f *referenced) (Move, bool) {
 	const above = 6
 	parent := v.location
@@ -113,14 +112,14 @@ func (v *verifier) moveOf(f *referenced) (Move, bool) {
 	return Move{}, false
 }
 
-// isThere says whether a file has the size that is recorded.
+// isThere says whether the file exists and has the recorded size.
 func (v *verifier) isThere(name string, f *referenced) bool {
 	entry, err := v.Files.Stat(name)
 	return err == nil && !entry.Directory && entry.Size >= f.atLeast && (f.size < 0 || entry.Size == f.size || f.changelog)
 }
 
-// shorten leaves out what both ends of a move end with, so that it serves for what lies
-// beside it too. The machine's root directory is never moved.
+// shorten removes the common end of the two directories of a move. So the move also applies to
+// files beside them. It never makes a move of the root directory.
 func shorten(m Move) Move {
 	for path.Base(m.From) == path.Base(m.To) {
 		from, to := filesystem.Dir(m.From), filesystem.Dir(m.To)

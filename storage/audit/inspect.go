@@ -13,38 +13,37 @@ import (
 // InspectSchema names the format of an [Inspection].
 const InspectSchema = "snapback/inspect/1"
 
-// Inspection is what a checkpoint holds. Sizes are in bytes, and names of files as
-// recorded.
+// Inspection says what a checkpoint contains. Sizes are in bytes. Names of files are as recorded.
 type Inspection struct {
 	Schema       string               `json:"schema"`
 	Path         string               `json:"path"` // of the metadata file
 	Version      int32                `json:"version"`
 	CheckpointID int64                `json:"checkpointId"`
-	Properties   *InspectedProperties `json:"properties"` // nil where none are recorded
+	Properties   *InspectedProperties `json:"properties"` // nil if none are recorded
 	MasterStates int                  `json:"masterStates"`
-	Operators    []InspectedOperator  `json:"operators"` // by id
-	Files        []InspectedFile      `json:"files"`     // by path
+	Operators    []InspectedOperator  `json:"operators"` // sorted by id
+	Files        []InspectedFile      `json:"files"`     // sorted by path
 	Totals       Totals               `json:"totals"`
 
-	Kind       string     `json:"kind"`       // as [Listed] has it
-	Backend    string     `json:"backend"`    // of the keyed state, in words; empty if there is none
-	ReadableBy string     `json:"readableBy"` // releases of Flink that can read the metadata, as in 1.16 to 2.3
-	UIDs       []KnownUID `json:"uids"`       // those asked for
-	Nameless   []string   `json:"nameless"`   // ids of operators whose uid is neither recorded nor among those asked for
+	Kind       string     `json:"kind"`       // same as in [Listed]
+	Backend    string     `json:"backend"`    // of keyed state, in words; empty if there is none
+	ReadableBy string     `json:"readableBy"` // Flink releases that can read the metadata, for example 1.16 to 2.3
+	UIDs       []KnownUID `json:"uids"`       // the uids that the caller gave
+	Nameless   []string   `json:"nameless"`   // ids of operators whose uid is neither recorded nor given
 	Outside    Outside    `json:"outside"`
 }
 
-// KnownUID is a uid that somebody asked for, and the id that Flink makes of it.
+// KnownUID is a uid that the caller gave, with the id that Flink derives from it.
 type KnownUID struct {
 	UID   string `json:"uid"`
 	ID    string `json:"id"`
-	Found bool   `json:"found"` // the checkpoint has state of that operator
+	Found bool   `json:"found"` // whether the checkpoint has state of this operator
 }
 
-// readableTo is the newest release whose loader is known.
+// readableTo is the newest release whose loader we know.
 const readableTo = "2.3"
 
-// InspectedProperties are those of [metadata.Properties], under Flink's names.
+// InspectedProperties are [metadata.Properties] under Flink's names.
 type InspectedProperties struct {
 	Name                 string  `json:"name"`
 	IsSavepoint          bool    `json:"isSavepoint"`
@@ -61,31 +60,31 @@ type InspectedProperties struct {
 	DiscardOnSuspended   bool    `json:"discardOnSuspended"`
 }
 
-// InspectedOperator is one operator and the handles of its subtasks.
+// InspectedOperator is an operator with the handles of its subtasks.
 type InspectedOperator struct {
 	ID                    string             `json:"id"`
-	UID                   *string            `json:"uid"`  // nil where it is not recorded
-	Name                  *string            `json:"name"` // likewise
+	UID                   *string            `json:"uid"`  // nil if not recorded
+	Name                  *string            `json:"name"` // nil if not recorded
 	Parallelism           int32              `json:"parallelism"`
 	MaxParallelism        int32              `json:"maxParallelism"`
 	FullyFinished         bool               `json:"fullyFinished"`
 	CoordinatorStateBytes *int64             `json:"coordinatorStateBytes"` // nil if there is none
-	Subtasks              []InspectedSubtask `json:"subtasks"`              // by index
+	Subtasks              []InspectedSubtask `json:"subtasks"`              // sorted by index
 
-	Bytes   int64            `json:"bytes"`   // of all its state
-	Backend string           `json:"backend"` // of its keyed state, in words; empty if it has none
-	States  []InspectedState `json:"states"`  // non-keyed ones, by name; names of keyed ones are in their files only
+	Bytes   int64            `json:"bytes"`   // size of all its state
+	Backend string           `json:"backend"` // of keyed state, in words; empty if there is none
+	States  []InspectedState `json:"states"`  // state that is not keyed, sorted by name; names of keyed state are only in the files
 }
 
 // InspectedState is a named state of an operator.
 type InspectedState struct {
 	Name  string `json:"name"`
-	Kind  string `json:"kind"`  // how Flink spreads it over subtasks
-	Parts int    `json:"parts"` // that can be spread, in all subtasks
+	Kind  string `json:"kind"`  // how Flink distributes it to subtasks
+	Parts int    `json:"parts"` // number of elements in all subtasks
 }
 
-// InspectedSubtask is one subtask. A handle is an object with a type and a size, and
-// what else there is to say of that type.
+// InspectedSubtask is a subtask. Each handle is an object with a type, a size, and fields that
+// depend on the type.
 type InspectedSubtask struct {
 	Index              int32    `json:"index"`
 	Finished           bool     `json:"finished"`
@@ -97,20 +96,20 @@ type InspectedSubtask struct {
 	ResultSubpartition []object `json:"resultSubpartition"`
 }
 
-// InspectedFile is one file that the checkpoint refers to. Bytes is the recorded size;
-// of a file that holds segments, what the checkpoint uses of it.
+// InspectedFile is a file that the checkpoint refers to. Bytes is the recorded size. For a file
+// with segments, it is how many bytes the checkpoint uses.
 type InspectedFile struct {
 	Path       string `json:"path"`
 	Kind       string `json:"kind"` // file, relativeFile, segment
 	Bytes      int64  `json:"bytes"`
 	References int    `json:"references"`
-	Segments   int    `json:"segments,omitempty"` // that begin at different offsets
-	End        int64  `json:"end,omitempty"`      // of the last of them
+	Segments   int    `json:"segments,omitempty"` // number of segments with different beginnings
+	End        int64  `json:"end,omitempty"`      // end of the last segment
 
-	UsedBy []string `json:"usedBy"` // operators, by uid or id, and what state of theirs it holds
+	UsedBy []string `json:"usedBy"` // operators (uid or id) and the parts of their state in this file
 }
 
-// Totals are over the whole checkpoint.
+// Totals are sums over the whole checkpoint.
 type Totals struct {
 	Operators   int   `json:"operators"`
 	Subtasks    int   `json:"subtasks"`
@@ -120,8 +119,8 @@ type Totals struct {
 	InlineBytes int64 `json:"inlineBytes"`
 }
 
-// Inspect says what a checkpoint holds, and which of its operators have the uids that are
-// asked for: before version 5 only their ids are recorded.
+// Inspect says what a checkpoint contains. Before version 5, metadata records ids but no uids. So
+// the caller may give uids, and Inspect says which operators have them.
 func (a *Auditor) Inspect(pointer string, uids ...string) (Inspection, error) {
 	found, completed, err := a.read(pointer)
 	if err != nil {
@@ -136,7 +135,7 @@ func (a *Auditor) Inspect(pointer string, uids ...string) (Inspection, error) {
 	return in, nil
 }
 
-// name says which operators have which uids.
+// name finds the operators with the given uids, and the operators without a known uid.
 func (in *Inspection) name(uids []string) {
 	known := map[string]bool{}
 	for _, uid := range uids {
@@ -182,8 +181,7 @@ func inspect(path string, checkpoint metadata.Checkpoint) Inspection {
 	return in
 }
 
-// changelogBytes lists the changes that lie in the metadata itself: they are handles
-// without a stream.
+// changelogBytes lists the changes inside the metadata file. They are handles without a stream.
 func changelogBytes(checkpoint *metadata.Checkpoint) []*metadata.ChangelogBytes {
 	var all []*metadata.ChangelogBytes
 	var visit func(h metadata.KeyedHandle)
@@ -246,7 +244,7 @@ func inspectOperator(o *metadata.Operator) InspectedOperator {
 	return in
 }
 
-// operatorSize is the state of an operator, by Flink's sizes of its handles.
+// operatorSize returns the size of an operator's state, as recorded in its handles.
 func operatorSize(o *metadata.Operator) int64 {
 	size := storage.SizeOf(o.Coordinator)
 	for _, s := range o.Subtasks {
@@ -332,8 +330,8 @@ func inspectFiles(checkpoint *metadata.Checkpoint) []InspectedFile {
 	return all
 }
 
-// union returns how many parts begin at different offsets, and how many bytes they
-// cover together.
+// union returns the number of different beginnings, and the number of bytes that the parts cover
+// together.
 func union(parts []span) (begins int, covered int64) {
 	slices.SortFunc(parts, func(a, b span) int { return cmp.Compare(a.begin, b.begin) })
 	last, reached := int64(-1), int64(0)

@@ -14,7 +14,7 @@ import (
 
 const samples = "../testdata/flink-metadata"
 
-// strip takes out what is only for those who made the expected values.
+// strip removes the fields that only helped to create the expected values.
 func strip(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -23,7 +23,7 @@ func strip(v any) any {
 		}
 		for _, key := range []string{"class", "typeClass", "extra", "schema", "path"} {
 			if _, text := v[key].(string); text || key == "extra" {
-				if key != "path" || v["kind"] == nil { // a file's path stays
+				if key != "path" || v["kind"] == nil { // keep the path of a file
 					delete(v, key)
 				}
 			}
@@ -36,7 +36,7 @@ func strip(v any) any {
 	return v
 }
 
-// asFlink leaves of ours what Flink's reader tells too.
+// asFlink removes the fields that Flink's reader does not have.
 func asFlink(ours, flinks any) any {
 	switch ours := ours.(type) {
 	case map[string]any:
@@ -66,7 +66,7 @@ func load(t *testing.T, data []byte) any {
 	return strip(v)
 }
 
-// What Flink 2.3.0's own classes read from each sample is what we read.
+// We read the same from each sample as Flink 2.3.0's own classes do.
 func TestInspectAgreesWithFlinksOwnReader(t *testing.T) {
 	expected, err := filepath.Glob(samples + "/expected/*/*/*.json")
 	if err != nil {

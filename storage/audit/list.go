@@ -21,58 +21,57 @@ import (
 // ListSchema names the format of a [List].
 const ListSchema = "snapback/list/1"
 
-// List is what there is under a checkpoint root, job by job.
+// List is the list of checkpoints below a root, grouped by job.
 type List struct {
 	Schema      string       `json:"schema"`
 	Root        string       `json:"root"`
-	Jobs        []Group      `json:"jobs"`        // the one with the newest file of a checkpoint that can be restored from first
-	Checkpoints []Listed     `json:"checkpoints"` // in the order of the jobs; of each, what can be restored from first, by id, the newest first
-	PassedOver  []PassedOver `json:"passedOver"`  // what was not looked into
-	Notes       []string     `json:"notes"`       // what may help
+	Jobs        []Group      `json:"jobs"`        // the job with the most recently written restorable checkpoint comes first
+	Checkpoints []Listed     `json:"checkpoints"` // grouped by job; in each group, restorable ones first, then by id, the newest first
+	PassedOver  []PassedOver `json:"passedOver"`  // places that were not searched
+	Notes       []string     `json:"notes"`       // hints for the user
 }
 
-// Group is a job's checkpoints in one directory: ids tell which is newer. Savepoints are
-// grouped by the beginning of the job's id that Flink puts in their names.
+// Group is the checkpoints of one job in one directory. Their ids say which is newer. The name of a
+// savepoint has the first digits of the job's id, which say to which group it belongs.
 type Group struct {
 	Job         string `json:"job,omitempty"`
 	Directory   string `json:"directory"`
 	Checkpoints int    `json:"checkpoints"`
 	Restorable  int    `json:"restorable"`
-	Latest      string `json:"latest,omitempty"` // path of the newest that can be restored from
-	Mixed       bool   `json:"mixed,omitempty"`  // they may be of several jobs: then ids do not tell which is newer, and Latest is empty
+	Latest      string `json:"latest,omitempty"` // path of the newest restorable checkpoint
+	Mixed       bool   `json:"mixed,omitempty"`  // whether they may be from several jobs; then ids do not say which is newer, and Latest is empty unless there is only one
 
 	newest time.Time
 }
 
-// Listed is one checkpoint or savepoint, or what is left of one.
+// Listed is a checkpoint, a savepoint, or the remains of a checkpoint.
 type Listed struct {
 	Path       string    `json:"path"`          // of its directory
-	Job        string    `json:"job,omitempty"` // id of the job whose directory it is in
-	Kind       string    `json:"kind"`          // as in Checkpoint, Savepoint; one of the kinds below
+	Job        string    `json:"job,omitempty"` // id of the job in whose directory it is
+	Kind       string    `json:"kind"`          // Flink's name, for example Checkpoint or Savepoint, or one of the constants below
 	ID         int64     `json:"checkpointId,omitempty"`
 	Version    int32     `json:"version,omitempty"`
-	Modified   time.Time `json:"modified,omitzero"` // of its metadata file; a copy's is that of the copying
+	Modified   time.Time `json:"modified,omitzero"` // time of the metadata file; in a copy, the time of the copying
 	Operators  int       `json:"operators"`
 	Bytes      int64     `json:"bytes"` // of its state
 	Restorable bool      `json:"restorable"`
-	Unproven   bool      `json:"unproven"`          // it could not be looked at
-	Problem    string    `json:"problem,omitempty"` // the first that stands against it
-	Notes      []string  `json:"notes"`             // as verify has them
+	Unproven   bool      `json:"unproven"`          // whether it could not be checked
+	Problem    string    `json:"problem,omitempty"` // the first finding
+	Notes      []string  `json:"notes"`             // the notes of verify
 
 	group  groupKey
 	denied bool
 }
 
-// The kinds of what does not say what it is.
+// Kinds of checkpoints that do not record their kind.
 const (
 	Unfinished     = "unfinished" // without `_metadata`
 	UnreadableKind = "unreadable"
-	UnknownKind    = "unknown" // versions 2 and 3 do not record it
+	UnknownKind    = "unknown" // versions 2 and 3 do not record the kind
 )
 
-// groupKey says whose a checkpoint is: the directory that holds it, and for savepoints what
-// their names tell. Mixed are those that may be of several jobs: their ids say nothing of
-// which is newer.
+// groupKey says to which group a checkpoint belongs: by its directory, and for a savepoint also by
+// its name. If mixed is true, the group may have checkpoints from several jobs.
 type groupKey struct {
 	directory, job string
 	mixed          bool
@@ -85,7 +84,7 @@ func (k groupKey) String() string {
 	return "job " + k.job
 }
 
-// fixedJob begins the id that Flink gives every job in application mode.
+// fixedJob is the beginning of the id that Flink gives to every job in application mode.
 const fixedJob = "000000"
 
 var savepointName = regexp.MustCompile(`^savepoint-([0-9a-f]{6})-`)
@@ -100,8 +99,8 @@ func groupOf(location string) groupKey {
 	return key
 }
 
-// List lists every checkpoint and savepoint under a root, a job's directory or a
-// checkpoint's. Each is judged as [Auditor.Verify] judges it.
+// List lists every checkpoint and savepoint below a root. The root may also be a job's directory or
+// a checkpoint. List uses the same checks as [Auditor.Verify].
 func (a *Auditor) List(ctx context.Context, root string) (List, error) {
 	name, err := a.root(root)
 	if err != nil {
@@ -145,7 +144,7 @@ func (a *Auditor) listCheckpoints(ctx context.Context, list *List, found *survey
 	}
 	for i, v := range verified {
 		if v == nil {
-			continue // it was deleted meanwhile
+			continue // somebody deleted it meanwhile
 		}
 		list.Checkpoints = append(list.Checkpoints, listed[i])
 		switch {
@@ -158,7 +157,7 @@ func (a *Auditor) listCheckpoints(ctx context.Context, list *List, found *survey
 	return err
 }
 
-// describe reads a checkpoint, and judges it.
+// describe reads and verifies a checkpoint.
 func (a *Auditor) describe(ctx context.Context, found foundCheckpoint, files *remembered) (Listed, *verifier, error) {
 	v := &verifier{Auditor: a, location: found.Location, depth: Shallow, files: files}
 	result, err := v.verify(ctx, found.Pointer)
@@ -188,7 +187,7 @@ func (a *Auditor) describe(ctx context.Context, found foundCheckpoint, files *re
 	return l, v, nil
 }
 
-// kindOf is what a checkpoint says that it is.
+// kindOf returns the kind that a checkpoint records.
 func kindOf(c *metadata.Checkpoint) string {
 	if c.Properties == nil {
 		return UnknownKind
@@ -196,8 +195,8 @@ func kindOf(c *metadata.Checkpoint) string {
 	return c.Properties.Name
 }
 
-// group sorts the checkpoints by job, and within each so that what to restore from comes
-// first. Within a job ids decide: times are those of the last copy.
+// group groups the checkpoints by job. In each group, the best checkpoint to restore from comes
+// first. Ids decide, because times change when a checkpoint is copied.
 func (l *List) group() {
 	groups := map[groupKey]*Group{}
 	for i := range l.Checkpoints {
@@ -242,7 +241,7 @@ func (l *List) group() {
 	slices.SortFunc(l.Jobs, func(a, b Group) int { return byGroup(&a, &b) })
 }
 
-// Denied says whether something could not be looked at for want of permission, and what.
+// Denied returns a place for which permission was denied, if there is one.
 func (l List) Denied() (path string, denied bool) {
 	for _, p := range l.PassedOver {
 		if errors.Is(p.err, fs.ErrPermission) {
@@ -257,8 +256,7 @@ func (l List) Denied() (path string, denied bool) {
 	return "", false
 }
 
-// SeveralJobsError says that the newest checkpoint of a root with several jobs was asked
-// for.
+// SeveralJobsError says that the newest checkpoint is not clear, because the root has several jobs.
 type SeveralJobsError struct {
 	Root string
 	Jobs []Group
@@ -284,8 +282,8 @@ func (e *SeveralJobsError) Error() string {
 	return fmt.Sprintf("%s has several jobs: say which with --job: %s", e.Root, strings.Join(names, ", "))
 }
 
-// Latest is the newest checkpoint of a job that can be restored from. The job is given by
-// its id, or the beginning of that, or its directory; not at all where there is one only.
+// Latest returns the newest restorable checkpoint of a job. job is the job's id, the beginning of
+// its id, or its directory. It may be empty if there is only one job.
 func (l List) Latest(job string) (Listed, bool, error) {
 	of := slices.DeleteFunc(slices.Clone(l.Jobs), func(g Group) bool {
 		return job != "" && (g.Job == "" || !strings.HasPrefix(g.Job, job)) && g.Directory != job && g.Directory != "file:"+job

@@ -9,14 +9,14 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// looker looks at files for whoever verifies: at each as it is now, or once for many
-// checkpoints that share it.
+// looker reads facts about files for a verifier. One implementation asks storage each time; the
+// other asks once and remembers the answer for other checkpoints.
 type looker interface {
 	stat(name string) (filesystem.Entry, error)
-	first(name string) (byte, error) // io.EOF of an empty file
+	first(name string) (byte, error) // returns io.EOF for an empty file
 }
 
-// direct asks for each file.
+// direct asks storage each time.
 type direct struct{ files filesystem.FileSystem }
 
 func (d direct) stat(name string) (filesystem.Entry, error) { return d.files.Stat(name) }
@@ -26,14 +26,14 @@ func (d direct) first(name string) (byte, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = reader.Close() }() // only read from
+	defer func() { _ = reader.Close() }() // nothing was written
 	first := make([]byte, 1)
 	_, err = io.ReadFull(reader, first)
 	return first[0], err
 }
 
-// remembered remembers what directories hold and which files could be opened, so that
-// many files are asked for at once, and one that is shared only once.
+// remembered remembers the content of directories and the first bytes of files. So it lists each
+// directory once and opens each shared file once.
 type remembered struct {
 	direct
 	mu     sync.Mutex
@@ -57,7 +57,7 @@ func newRemembered(files filesystem.FileSystem) *remembered {
 	return &remembered{direct: direct{files}, dirs: map[string]*listing{}, opened: map[string]*opening{}}
 }
 
-// remember returns what is remembered by a name, made if nothing is yet.
+// remember returns the value with this name, and creates it if necessary.
 func remember[T any](r *remembered, of map[string]*T, name string) *T {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -15,8 +15,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// meanwhile is a disk on which something happens just before an operation on a name: the
-// first, or after as many of them as it says.
+// meanwhile is a disk that calls a function just before one operation on a name: the first
+// operation, or a later one.
 type meanwhile struct {
 	filesystem.Local
 	operation, name string
@@ -46,8 +46,8 @@ func (m *meanwhile) Remove(name string) error {
 	return m.Local.Remove(name)
 }
 
-// While the checkpoints are read, one is claimed: the one that was listed is gone as it is
-// read, and the one that refers to its files now was not there as its directory was listed.
+// A checkpoint is claimed while checkpoints are read. It is gone when it is read. The new
+// checkpoint, which needs the same files, did not exist when its directory was listed.
 func TestACheckpointThatIsClaimedMeanwhileIsNoticed(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -78,7 +78,7 @@ func TestACheckpointThatIsClaimedMeanwhileIsNoticed(t *testing.T) {
 	}
 }
 
-// While planned files are deleted, a checkpoint comes to refer to one of them.
+// While planned files are deleted, a new checkpoint begins to need one of them.
 func TestAFileThatACheckpointComesToReferToIsKept(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -115,7 +115,7 @@ func TestAFileThatACheckpointComesToReferToIsKept(t *testing.T) {
 	}
 }
 
-// What a running job has not completed yet is nobody's, and must stay: also with --age 0s.
+// Files of a checkpoint in progress belong to nobody yet. They must stay, even with --age 0s.
 func TestACheckpointInProgressIsUnknown(t *testing.T) {
 	for what, state := range map[string]struct {
 		prepare func(job string)
@@ -135,7 +135,7 @@ func TestACheckpointInProgressIsUnknown(t *testing.T) {
 		if len(found.Orphans) > 0 || len(found.Unknown) != 1 || !strings.Contains(found.Unknown[0].Reason, state.why) {
 			t.Errorf("%s: got %+v, %+v", what, found.Orphans, found.Unknown)
 		}
-		options.Now = options.Now.Add(2 * time.Hour) // then no checkpoint takes so long
+		options.Now = options.Now.Add(2 * time.Hour) // no checkpoint in progress is that old
 		found, err = (&audit.Auditor{Files: filesystem.Local{}}).Orphans(context.Background(), dir, options)
 		must(t, err)
 		if len(found.Orphans) == 0 {

@@ -18,20 +18,19 @@ import (
 // OrphansSchema names the format of [Orphans].
 const OrphansSchema = "snapback/orphans/1"
 
-// Orphans are the files under a root of which it is proven that no checkpoint depends on
-// them.
+// Orphans lists the files below a root for which it is proven that no checkpoint needs them.
 type Orphans struct {
 	Schema      string    `json:"schema"`
 	Root        string    `json:"root"`
 	Now         time.Time `json:"now"`
-	Age         string    `json:"age"`         // a younger file is unknown
-	Checkpoints int       `json:"checkpoints"` // read
-	Files       int64     `json:"files"`       // looked at
-	Referenced  int64     `json:"referenced"`  // of these
+	Age         string    `json:"age"`         // younger files are unknown
+	Checkpoints int       `json:"checkpoints"` // number of checkpoints that were read
+	Files       int64     `json:"files"`       // number of files that were looked at
+	Referenced  int64     `json:"referenced"`  // number of files that belong to checkpoints
 	Orphans     []Orphan  `json:"orphans"`
 	Unknown     []Unknown `json:"unknown"`
-	Doubts      []string  `json:"doubts"` // why nothing is an orphan; empty if some may be
-	Roots       []string  `json:"roots"`  // under which checkpoints were read
+	Doubts      []string  `json:"doubts"` // reasons why nothing is an orphan; else empty
+	Roots       []string  `json:"roots"`  // directories in which checkpoints were read
 	Empty       []string  `json:"emptyDirectories"`
 
 	denied      error
@@ -39,10 +38,10 @@ type Orphans struct {
 	also, moves []string
 }
 
-// Denied is an error if something could not be looked at for want of permission.
+// Denied returns an error if permission was denied for something.
 func (o Orphans) Denied() error { return o.denied }
 
-// Orphan is a file that belongs to nobody.
+// Orphan is a file that no checkpoint needs.
 type Orphan struct {
 	Path     string    `json:"path"`
 	Bytes    int64     `json:"bytes"`
@@ -50,18 +49,18 @@ type Orphan struct {
 	Source   Source    `json:"source"`
 }
 
-// Unknown are files of which nobody can say it.
+// Unknown are files for which nothing is proven, for one reason.
 type Unknown struct {
 	Reason string `json:"reason"`
 	Files  int64  `json:"files"`
 	Bytes  int64  `json:"bytes"`
-	First  string `json:"first"` // one of them
+	First  string `json:"first"` // the first of them by name
 }
 
-// Source is a known way in which a file loses its owner.
+// Source says how a file became an orphan.
 type Source string
 
-// The sources, as they are seen on storage.
+// The sources, by what is seen on storage.
 const (
 	UnfinishedCheckpoint Source = "unfinished-checkpoint"
 	InProgressMetadata   Source = "in-progress-metadata"
@@ -71,12 +70,12 @@ const (
 	SealWithout          Source = "seal-without-checkpoint"
 )
 
-// Sources lists them.
+// Sources lists all sources.
 func Sources() []Source {
 	return []Source{UnfinishedCheckpoint, InProgressMetadata, StrayExclusive, UnreferencedShared, UnreferencedTask, SealWithout}
 }
 
-// Explain says how files come to be orphans in that way.
+// Explain describes the orphans of a source.
 func (s Source) Explain() string {
 	return map[Source]string{
 		UnfinishedCheckpoint: "of a checkpoint that was aborted or cut off by a crash before it had _metadata",
@@ -88,21 +87,21 @@ func (s Source) Explain() string {
 	}[s]
 }
 
-// DefaultAge is how old a file must be to be taken for an orphan: a checkpoint in
-// progress has files that nothing refers to yet.
+// DefaultAge is how old a file must be to count as an orphan. Younger files may belong to a
+// checkpoint in progress, and nothing refers to them yet.
 const DefaultAge = time.Hour
 
-// OrphanOptions say what is an orphan.
+// OrphanOptions are the options of [Auditor.Orphans].
 type OrphanOptions struct {
 	Now  time.Time
-	Age  time.Duration // a file that is younger at that time is unknown
-	Also []string      // other roots, whose checkpoints may refer to files under this one
+	Age  time.Duration // files that are younger than this at Now are unknown
+	Also []string      // other roots with checkpoints that may depend on files below the root
 }
 
-// Orphans finds the files under a root of which it is proven that no checkpoint depends on
-// them: none under the root, beside it if it is one job's directory, or under the other
-// roots given. As long as one of these checkpoints cannot be read, or does not find its
-// files where it says, nothing is an orphan. Nothing is changed.
+// Orphans finds the files below a root for which it is proven that no checkpoint needs them. It
+// reads the checkpoints below the root and below the other roots. If the root is part of a job, it
+// also reads the other jobs in the checkpoint directory. If one of these checkpoints cannot be
+// read, or if its files are missing, nothing is an orphan. Orphans changes nothing.
 func (a *Auditor) Orphans(ctx context.Context, root string, options OrphanOptions) (Orphans, error) {
 	s, err := a.sweep(ctx, root, options)
 	if err != nil {
@@ -111,7 +110,7 @@ func (a *Auditor) Orphans(ctx context.Context, root string, options OrphanOption
 	return s.judge(), nil
 }
 
-// sweep is what was seen under a root, and who depends on what.
+// sweep holds the files below a root, and the claims on them.
 type sweep struct {
 	*claims
 	root    string
@@ -121,14 +120,14 @@ type sweep struct {
 	seen      []candidate
 	jobs      map[string]bool     // directories of jobs
 	holds     map[string]bool     // directories with `_metadata`
-	renamed   map[fileKey]bool    // metadata under another name
-	positions map[string]position // of the files in a directory
+	renamed   map[fileKey]bool    // metadata files with other names
+	positions map[string]position // by directory
 	empty     []string
 
 	onObjectStore bool
 }
 
-// candidate is a file that was seen before the claims were collected.
+// candidate is a file that was listed before the claims were collected.
 type candidate struct {
 	dir   string
 	entry filesystem.Entry
@@ -138,7 +137,7 @@ func (c candidate) name() string {
 	if filesystem.IsRoot(c.dir) {
 		return filesystem.Join(c.dir, c.entry.Name)
 	}
-	return c.dir + "/" + c.entry.Name // there are many
+	return c.dir + "/" + c.entry.Name // Join would be slow for many files
 }
 
 func (a *Auditor) sweep(ctx context.Context, root string, options OrphanOptions) (*sweep, error) {
@@ -148,10 +147,10 @@ func (a *Auditor) sweep(ctx context.Context, root string, options OrphanOptions)
 	}
 	s := &sweep{root: roots[0], options: options, jobs: map[string]bool{}, holds: map[string]bool{}, positions: map[string]position{}, renamed: map[fileKey]bool{}}
 	s.onObjectStore = a.Files.CreatesWhole(s.root)
-	// First the files, then the claims: see claims.
+	// The files must be listed before the claims are collected; see claims.
 	err = a.walk(ctx, s.root, func(dir string, entries []filesystem.Entry, err error) []string {
 		if err != nil {
-			return nil // the claims know of what cannot be looked into
+			return nil // the claims report what cannot be read
 		}
 		return s.look(a, dir, entries)
 	})
@@ -165,7 +164,7 @@ func (a *Auditor) sweep(ctx context.Context, root string, options OrphanOptions)
 	return s, s.readRenamed(ctx)
 }
 
-// look notes the files of one directory, and returns the directories in it.
+// look records the files of a directory, and returns its subdirectories.
 func (s *sweep) look(a *Auditor, dir string, entries []filesystem.Entry) (below []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,7 +191,7 @@ func (s *sweep) look(a *Auditor, dir string, entries []filesystem.Entry) (below 
 	return below
 }
 
-// hidden lists the checkpoints among the state of jobs.
+// hidden lists the checkpoints inside directories for state.
 func (s *sweep) hidden() []foundCheckpoint {
 	hidden := []foundCheckpoint{}
 	for _, c := range s.seen {
@@ -203,8 +202,8 @@ func (s *sweep) hidden() []foundCheckpoint {
 	return hidden
 }
 
-// readRenamed reads metadata that lies in a checkpoint's directory under another name: Flink
-// takes any file that it is given.
+// readRenamed reads metadata files with other names in the directories of checkpoints. Flink
+// restores from such a file if a user names it.
 func (s *sweep) readRenamed(ctx context.Context) error {
 	files := newRemembered(s.Files)
 	for _, c := range s.seen {
@@ -218,7 +217,7 @@ func (s *sweep) readRenamed(ctx context.Context) error {
 			return err
 		}
 		if claim == nil {
-			continue // it is gone
+			continue // somebody deleted it meanwhile
 		}
 		s.renamed[s.keyOf(c)] = true
 		if claim.doubt != "" {
@@ -228,19 +227,19 @@ func (s *sweep) readRenamed(ctx context.Context) error {
 	return nil
 }
 
-// isMetadata says whether a file begins as metadata does.
+// isMetadata says whether a file begins like a metadata file.
 func (s *sweep) isMetadata(c candidate) bool {
 	reader, err := s.Files.Open(c.name())
 	if err != nil {
 		return false
 	}
-	defer func() { _ = reader.Close() }() // only read from
+	defer func() { _ = reader.Close() }() // nothing was written
 	begin := make([]byte, 4)
 	_, err = io.ReadFull(reader, begin)
 	return err == nil && metadata.Begins(begin)
 }
 
-// judge says of each file whose it is.
+// judge says for each file whether it is needed, unknown or an orphan.
 func (s *sweep) judge() Orphans {
 	o := Orphans{
 		Schema: OrphansSchema, Root: filesystem.URL(s.root), Now: s.options.Now, Age: s.options.Age.String(), Checkpoints: len(s.current),
@@ -278,8 +277,8 @@ func leave(unknown map[string]*Unknown, why string, c candidate) {
 	u.First = min(u.First, filesystem.URL(c.name()))
 }
 
-// whose is what is known of a file's owner: somebody, or why it is not known; else the
-// file is an orphan.
+// whose says to whom a file belongs. somebody means that it is needed. unknown is the reason why
+// nothing is proven. If neither is set, the file is an orphan.
 type whose struct {
 	somebody bool
 	unknown  string
@@ -315,7 +314,7 @@ func (s *sweep) whose(c candidate) whose {
 	return whose{source: at.source}
 }
 
-// keyOf is key without a name that is not needed: there are many candidates.
+// keyOf is key, but computes the name only if necessary, because there are many candidates.
 func (s *sweep) keyOf(c candidate) fileKey {
 	if c.entry.ID != (filesystem.FileID{}) {
 		return fileKey{id: c.entry.ID}
@@ -328,13 +327,13 @@ func (s *sweep) sealsSomething(c candidate) bool {
 	return isSeal && s.holds[filesystem.Join(c.dir, location)]
 }
 
-// position is where a file lies in the layout of checkpoints.
+// position says where a file is in the layout of checkpoints.
 type position struct {
-	source Source // how it may have come to belong to nobody; empty for what no checkpoint ever put there
-	job    string // directory of the job
+	source Source // how the file may have become an orphan; empty if no engine puts files there
+	job    string // the job's directory
 }
 
-// place says where a file lies.
+// place returns the position of a file.
 func (s *sweep) place(c candidate) position {
 	if location, isSeal := strings.CutSuffix(c.entry.Name, SealSuffix); isSeal {
 		if _, ofCheckpoint := storage.ParseCheckpointName(location); ofCheckpoint {
@@ -353,7 +352,7 @@ func (s *sweep) place(c candidate) position {
 	return in
 }
 
-// placeOf says where the files of a directory lie.
+// placeOf returns the position of the files in a directory.
 func (s *sweep) placeOf(dir string) position {
 	if _, inCheckpoint := storage.ParseCheckpointName(path.Base(dir)); inCheckpoint {
 		if s.holds[dir] {

@@ -11,9 +11,9 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// planHead is the first line of a plan: what it is, and of which root. A line for each
-// thing to delete follows, for somebody to look at and shorten.
-// What decided about the plan decides again when it is carried out.
+// planHead is the first line of a plan. Each line after it is one thing to delete. A user may
+// remove lines before the plan is carried out. The head holds the options that the plan was made
+// with, so that they apply again later.
 type planHead struct {
 	Schema string        `json:"schema"`
 	Root   string        `json:"root"`
@@ -33,7 +33,7 @@ type Plan[Line any] struct {
 	Lines  []Line
 }
 
-// urls writes places as a plan holds them.
+// urls returns other roots and moves in the form that a plan holds.
 func (a *Auditor) urls(also []string) (roots, moves []string) {
 	for _, text := range also {
 		if name, err := filesystem.ParseName(text); err == nil {
@@ -61,7 +61,7 @@ func writePlan[Line any](to io.Writer, head planHead, planned []Line) error {
 	return nil
 }
 
-// readPlan reads a plan for a root.
+// readPlan reads a plan. It fails if the plan is for another root.
 func readPlan[Line any](from io.Reader, schema, root, what string, path func(Line) string) (plan Plan[Line], err error) {
 	var head planHead
 	lines := bufio.NewScanner(from)

@@ -18,23 +18,22 @@ import (
 // SealSchema names the format of a [Seal].
 const SealSchema = "snapback/seal/1"
 
-// SealSuffix is what a seal's name has after that of its checkpoint's directory. It
-// lies beside that directory: Flink deletes chk-N only if there is nothing in it that
-// Flink does not know.
+// SealSuffix is the end of a seal's name, after the name of the checkpoint's directory. The seal is
+// beside the directory, not in it, because Flink removes chk-N only if it is empty.
 const SealSuffix = ".seal.json"
 
-// sealMax bounds a seal, in bytes.
+// sealMax limits the size of a seal, in bytes.
 const sealMax = 256 << 20
 
-// Seal holds digests of all that a checkpoint consists of, for the format of `_metadata`
-// has none.
+// Seal holds digests of all files of a checkpoint. Flink's `_metadata` has no digests.
 type Seal struct {
 	Schema   string            `json:"schema"`
 	Metadata Digest            `json:"metadata"`
-	Files    map[string]Digest `json:"files"` // by where they were found, as a URL
+	Files    map[string]Digest `json:"files"` // by URL
 }
 
-// Digest is that of a file or, if others may add to it, of the part in use.
+// Digest is the digest of a file. If other checkpoints may add to the file, it is the digest of the
+// part in use.
 type Digest struct {
 	Begin  int64  `json:"begin,omitempty"`
 	Bytes  int64  `json:"bytes"`
@@ -43,8 +42,7 @@ type Digest struct {
 
 func sealName(location string) string { return location + SealSuffix }
 
-// readSeal reads the seal of a checkpoint, if there is one. One that cannot be read
-// says nothing about the checkpoint.
+// readSeal reads the seal of a checkpoint if it exists. An unreadable seal is only a note.
 func (v *verifier) readSeal(found storage.Pointer) {
 	name := sealName(found.Location)
 	data, err := filesystem.ReadFile(v.Files, name, sealMax)
@@ -62,8 +60,8 @@ func (v *verifier) readSeal(found storage.Pointer) {
 	v.seal = &seal
 }
 
-// Seal writes digests of a checkpoint beside it, and returns where. It refuses one that
-// cannot be restored from, and one that is sealed already.
+// Seal writes a seal beside a checkpoint, and returns its URL. It fails if the checkpoint cannot be
+// restored, or if it has a seal.
 func (a *Auditor) Seal(ctx context.Context, pointer string) (name string, verification Verification, err error) {
 	found, err := a.find(pointer)
 	if err != nil {
@@ -88,14 +86,14 @@ func (a *Auditor) Seal(ctx context.Context, pointer string) (name string, verifi
 	return filesystem.URL(name), verification, nil
 }
 
-// SealedError says that a checkpoint is sealed already.
+// SealedError says that a checkpoint has a seal already.
 type SealedError struct{ Seal string }
 
 func (e *SealedError) Error() string {
 	return "the checkpoint is sealed already: " + e.Seal + "; remove that to seal it anew"
 }
 
-// write writes a seal. What is left of one that was cut off gives way.
+// write writes a seal. It first deletes the remains of an interrupted write.
 func (a *Auditor) write(name string, data []byte) error {
 	temporary := name + ".inprogress"
 	if err := filesystem.RemoveAll(a.Files, temporary); err != nil {
@@ -104,8 +102,8 @@ func (a *Auditor) write(name string, data []byte) error {
 	return filesystem.WriteWhole(a.Files, name, temporary, data)
 }
 
-// inUse is the part of a file of that size that the checkpoint relies on: to segments
-// others may be added.
+// inUse returns the part of a file that the checkpoint needs. size is the size of the file. Other
+// checkpoints may add segments to the file.
 func (f *referenced) inUse(size int64) span {
 	if f.atLeast == 0 {
 		return span{0, size}
@@ -119,7 +117,7 @@ func (f *referenced) inUse(size int64) span {
 	return part
 }
 
-// digestOf is the digest of a part of a file.
+// digestOf returns the digest of a part of a file.
 func digestOf(file io.ReaderAt, part span) (Digest, error) {
 	d := Digest{Begin: part.begin, Bytes: part.end - part.begin}
 	hash := sha256.New()

@@ -10,7 +10,7 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// describeState says which part of an operator's state it is.
+// describeState names a part of an operator's state.
 func describeState(use metadata.Reference) string {
 	if use.Subtask == metadata.CoordinatorSubtask {
 		return use.State
@@ -18,7 +18,7 @@ func describeState(use metadata.Reference) string {
 	return fmt.Sprintf("subtask %d: %s", use.Subtask, use.State)
 }
 
-// The backends of keyed state, as far as its handles tell them apart.
+// The backends of keyed state, as far as handles distinguish them.
 const (
 	backendRocksDB   = "rocksdb (or another that is incremental)"
 	backendHashMap   = "hashmap (or rocksdb, in full snapshots of older releases)"
@@ -26,8 +26,8 @@ const (
 	changelogOver    = "changelog over "
 )
 
-// backendOf names the backends that wrote the keyed state of operators; nothing where there
-// is none.
+// backendOf names the backends that wrote the keyed state of these operators. It is empty if there
+// is no keyed state.
 func backendOf(operators ...metadata.Operator) string {
 	backends := map[string]bool{}
 	for i := range operators {

@@ -16,50 +16,50 @@ import (
 	"github.com/snapback/snapback/storage/filesystem/place"
 )
 
-// survey is what there is under some roots: checkpoints, and what is left of others.
+// survey lists the checkpoints below some roots, and the remains of checkpoints.
 type survey struct {
 	*Auditor
 	mu          sync.Mutex
-	visited     map[fileKey]visit // directories, by which a loop of links ends
-	following   bool              // of links
-	deep        bool              // also among the state of jobs
-	links       []string          // to look into at last
-	checkpoints []foundCheckpoint // by path
-	unfinished  []unfinished      // by path
-	passed      []PassedOver      // by path
+	visited     map[fileKey]visit // visited directories; they also end loops of links
+	following   bool              // whether links are followed now
+	deep        bool              // also search directories for state
+	links       []string          // found links; they are followed after all directories
+	checkpoints []foundCheckpoint // sorted by path
+	unfinished  []unfinished      // sorted by path
+	passed      []PassedOver      // sorted by path
 }
 
-// visit is a directory that was looked into.
+// visit is a visited directory.
 type visit struct {
 	name   string
-	linked bool // it was reached by a link
+	linked bool // whether a link led to it
 }
 
 // foundCheckpoint is a directory with `_metadata`.
 type foundCheckpoint struct {
 	storage.Pointer
 	entry  filesystem.Entry // of `_metadata`
-	linked bool             // it was reached by a link
+	linked bool             // whether a link led to it
 }
 
 // unfinished is a directory chk-N without `_metadata`.
 type unfinished struct {
 	location string
 	id       int64
-	newest   filesystem.Entry // what was changed last: the directory, or a file in it
-	oldest   time.Time        // when the first of its files was written; of a directory without one, when it was made
+	newest   filesystem.Entry // the newest entry: the directory itself or a file in it
+	oldest   time.Time        // when the oldest file in it was written; for an empty directory, when it was changed
 }
 
-// PassedOver is something under a root that was not looked into.
+// PassedOver is a place below a root that was not searched.
 type PassedOver struct {
 	Path   string `json:"path"`
 	Reason string `json:"reason"`
 
-	err error // nil if nothing is missed: it was looked into by another name
+	err error // nil if nothing is missed, because the place was searched under another name
 }
 
-// survey looks under some roots; if deep, also among the state of jobs, where Flink puts no
-// checkpoints, and many files.
+// survey searches below some roots. With deep, it also searches directories for state. Flink puts
+// no checkpoints there, but many files.
 func (a *Auditor) survey(ctx context.Context, roots []string, deep bool) (*survey, error) {
 	s := &survey{Auditor: a, visited: map[fileKey]visit{}, deep: deep}
 	for _, root := range roots {
@@ -87,7 +87,7 @@ func (a *Auditor) survey(ctx context.Context, roots []string, deep bool) (*surve
 func (s *survey) enter(ctx context.Context, root string) error {
 	entry, err := s.Files.Stat(root)
 	if err != nil {
-		s.pass(root, "it could not be looked into: "+reason(err), err) // also if it is gone: it was there before
+		s.pass(root, "it could not be looked into: "+reason(err), err) // also if it is gone, because it existed before
 		return nil
 	}
 	if _, again := s.visit(root, entry); again {
@@ -96,8 +96,8 @@ func (s *survey) enter(ctx context.Context, root string) error {
 	return s.walk(ctx, root, s.look)
 }
 
-// follow looks into the directory that a link leads to, as Flink does. Names below it
-// begin with the link's.
+// follow searches the directory to which a link leads, because Flink follows links. The names of
+// what it finds begin with the name of the link.
 func (s *survey) follow(ctx context.Context, link string) error {
 	entry, err := s.Files.Stat(link)
 	switch {
@@ -117,8 +117,8 @@ func (s *survey) follow(ctx context.Context, link string) error {
 	return s.walk(ctx, link, s.look)
 }
 
-// visit notes that a directory is looked into; again says that it was before, by which
-// name.
+// visit marks a directory as visited. If it was visited before, again is true, and other is the
+// name that was used.
 func (s *survey) visit(name string, entry filesystem.Entry) (other string, again bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,10 +136,10 @@ func (s *survey) pass(name, why string, err error) {
 	s.passed = append(s.passed, PassedOver{Path: filesystem.URL(name), Reason: why, err: err})
 }
 
-// look says what a directory is, and which of those in it to look into.
+// look records what it finds in a directory, and returns the subdirectories to search.
 func (s *survey) look(dir string, entries []filesystem.Entry, err error) (below []string) {
 	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) { // else it was deleted meanwhile
+		if !errors.Is(err, fs.ErrNotExist) { // otherwise somebody deleted it meanwhile
 			s.pass(dir, "it could not be looked into: "+reason(err), err)
 		}
 		return nil
@@ -165,7 +165,7 @@ func (s *survey) look(dir string, entries []filesystem.Entry, err error) (below 
 	return below
 }
 
-// note notes a checkpoint, or what is left of one.
+// note records a checkpoint or the remains of a checkpoint.
 func (s *survey) note(dir string, entries []filesystem.Entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -196,24 +196,25 @@ func (s *survey) note(dir string, entries []filesystem.Entry) {
 	s.unfinished = append(s.unfinished, u)
 }
 
-// idOf is the number in the name of a checkpoint's directory; 0 for another name.
+// idOf returns N for a directory chk-N, and 0 for any other.
 func idOf(dir string) int64 {
 	id, _ := storage.ParseCheckpointName(path.Base(dir))
 	return id
 }
 
-// isStateDirectory says whether a name in a job's directory is of a directory for state.
+// isStateDirectory says whether this is the name of a job's directory for state.
 func isStateDirectory(name string) bool {
 	return name == storage.SharedName || name == storage.TaskOwnedName
 }
 
-// hasState says whether a directory holds those of a job for state.
+// hasState says whether a directory contains a job's directories for state.
 func (a *Auditor) hasState(dir string) bool {
 	entries, err := a.Files.List(dir)
 	return err == nil && slices.ContainsFunc(entries, func(e filesystem.Entry) bool { return e.Directory && isStateDirectory(e.Name) })
 }
 
-// isJob says whether a directory is a job's: named by its id, or with checkpoints in it.
+// isJob says whether a directory belongs to a job: its name is a job's id, or it contains a
+// directory chk-N.
 func isJob(dir string, entries []filesystem.Entry) bool {
 	return storage.ValidJobID(path.Base(dir)) || slices.ContainsFunc(entries, func(e filesystem.Entry) bool {
 		_, ok := storage.ParseCheckpointName(e.Name)
@@ -221,7 +222,7 @@ func isJob(dir string, entries []filesystem.Entry) bool {
 	})
 }
 
-// root checks that a user's root is a directory that can be read.
+// root checks that a root exists, and is a directory that can be read.
 func (a *Auditor) root(text string) (string, error) {
 	name, err := a.name(text)
 	if err != nil {
@@ -254,7 +255,7 @@ func (a *Auditor) rootsOf(texts []string) (roots []string, err error) {
 	return roots, nil
 }
 
-// jobOf is the id of the job whose directory a checkpoint is in, if it is in one.
+// jobOf returns the id of the job in whose directory a checkpoint is. It is empty if there is none.
 func jobOf(location string) string {
 	if parent := path.Base(filesystem.Dir(location)); storage.ValidJobID(parent) {
 		return parent
@@ -262,8 +263,8 @@ func jobOf(location string) string {
 	return ""
 }
 
-// jobAround returns the directory of the job that a place is part of: a checkpoint's
-// directory, one for state, the job's own. It is empty if there is none.
+// jobAround returns the job's directory that contains a place. The place may be this directory, a
+// checkpoint's directory, or a directory for state. The result is empty if there is no job.
 func (a *Auditor) jobAround(name string) string {
 	for dir := name; !filesystem.IsRoot(dir); dir = filesystem.Dir(dir) {
 		if storage.ValidJobID(path.Base(dir)) {
@@ -278,9 +279,9 @@ func (a *Auditor) jobAround(name string) string {
 	return ""
 }
 
-// around returns the directories below which whoever may depend on a place is looked for:
-// of a job's directory, or a part of it, the checkpoint directory with all jobs in it, by
-// each name that the place has. Complete is false if that cannot be looked at.
+// around returns the directories in which checkpoints may depend on files of a place. If the place
+// is part of a job, this is the checkpoint directory with all jobs. There is one for each name of
+// the place. complete is false if the checkpoint directory cannot be seen.
 func (a *Auditor) around(name string) (dirs []string, complete bool) {
 	names, complete := []string{name}, true
 	if filesystem.Scheme(name) == "file" {
@@ -298,7 +299,7 @@ func (a *Auditor) around(name string) (dirs []string, complete bool) {
 	return dirs, complete
 }
 
-// isJobByAnyName says whether a directory is a job's by one of its names.
+// isJobByAnyName says whether a directory belongs to a job under at least one of its names.
 func (a *Auditor) isJobByAnyName(dir string) bool {
 	if filesystem.Scheme(dir) != "file" {
 		return a.jobAround(dir) == dir
@@ -307,8 +308,8 @@ func (a *Auditor) isJobByAnyName(dir string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return a.jobAround(name) == name })
 }
 
-// localNames returns the names of a place of this machine. Complete is false if it is part
-// of a job whose directory is all that is mounted.
+// localNames returns the local names of a place. complete is false if only the job's directory is
+// mounted, without the checkpoint directory.
 func (a *Auditor) localNames(name string) (names []string, complete bool) {
 	names, _ = place.Local(name)
 	part := false
@@ -321,8 +322,8 @@ func (a *Auditor) localNames(name string) (names []string, complete bool) {
 	return names, complete || !part
 }
 
-// checkpointDirectory returns the directory that holds the job that a place is part of;
-// the place itself, if it is part of none.
+// checkpointDirectory returns the checkpoint directory with the job to which a place belongs. If
+// the place is not part of a job, it returns the place.
 func (a *Auditor) checkpointDirectory(name string) string {
 	job := a.jobAround(name)
 	if job == "" {
@@ -338,8 +339,8 @@ func (a *Auditor) checkpointDirectory(name string) string {
 	return job
 }
 
-// hasJobs says whether a directory holds jobs besides the one: then it is a checkpoint
-// directory, also where jobs have names of their own. What cannot be looked into may be one.
+// hasJobs says whether a directory holds other jobs than one. Then it is a checkpoint directory,
+// even if its jobs have names of their own. A directory that cannot be read may hold jobs.
 func (a *Auditor) hasJobs(parent, but string) bool {
 	entries, err := a.Files.List(parent)
 	if err != nil {

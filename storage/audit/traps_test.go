@@ -15,8 +15,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Each trap is a place in which somebody depends on what a tool is asked to delete, by a way
-// that is easily overlooked. Whatever the tools do, what could be restored from still can be.
+// In each trap, a checkpoint depends on files in a way that is easily overlooked. Whatever the
+// tools delete, every checkpoint must stay restorable.
 func TestTrapsAreNotSprung(t *testing.T) {
 	const jobA, jobB = "0000000000000000000000000000000a", "0000000000000000000000000000000b"
 	// claimedFrom lets a job in another directory claim chk-3 of the sample at dir.
@@ -25,7 +25,7 @@ func TestTrapsAreNotSprung(t *testing.T) {
 		must(t, os.CopyFS(aside, os.DirFS(filepath.Join(dir, "chk-3"))))
 		return claimed(t, aside, claimant)
 	}
-	// jobAt makes a job at a directory of any name.
+	// jobAt creates a job in a directory of any name.
 	jobAt := func(t *testing.T, at string) string {
 		must(t, os.MkdirAll(filepath.Dir(at), 0o700))
 		placedJob(t, at)
@@ -92,7 +92,7 @@ func TestTrapsAreNotSprung(t *testing.T) {
 		"a job that goes on from an old checkpoint": func(t *testing.T, dir string) ([]string, []string, []string) {
 			a := jobAt(t, filepath.Join(dir, "ckpt", jobA))
 			must(t, os.Rename(filepath.Join(a, "chk-4"), filepath.Join(a, "chk-100")))
-			must(t, os.MkdirAll(filepath.Join(a, "chk-3000"), 0o700)) // made just now
+			must(t, os.MkdirAll(filepath.Join(a, "chk-3000"), 0o700)) // just created
 			must(t, os.Rename(filepath.Join(a, "chk-3000"), filepath.Join(a, "chk-4")))
 			return []string{a}, []string{filepath.Join(a, "chk-3")}, nil
 		},
@@ -107,7 +107,7 @@ func TestTrapsAreNotSprung(t *testing.T) {
 	}
 }
 
-// filesGrownOld makes files old, and leaves directories as they are.
+// filesGrownOld makes files old, but not directories.
 func filesGrownOld(t *testing.T, dir string) {
 	t.Helper()
 	old := time.Now().Add(-48 * time.Hour)
@@ -119,7 +119,8 @@ func filesGrownOld(t *testing.T, dir string) {
 	}))
 }
 
-// expectSurvival lets the tools delete whatever they find under the roots.
+// expectSurvival deletes everything that the tools select below the roots. Then it expects that the
+// precious checkpoints can be restored.
 func expectSurvival(t *testing.T, roots, precious, also []string) {
 	t.Helper()
 	a := &audit.Auditor{Files: filesystem.Local{}}
@@ -139,7 +140,8 @@ func expectSurvival(t *testing.T, roots, precious, also []string) {
 	}
 }
 
-// placedJob puts the sample's job, with paths that lead there, at a directory of any name.
+// placedJob copies the sample's job to a directory of any name. The recorded paths lead to this
+// directory.
 func placedJob(t *testing.T, at string) {
 	t.Helper()
 	placed(t, incremental, at+".sample", "file:"+filepath.Dir(at)+"/"+filepath.Base(at)+".job")
@@ -168,7 +170,7 @@ func expireAll(t *testing.T, a *audit.Auditor, root string, also []string) {
 	must(t, err)
 }
 
-// A doubt that arose before a deletion does not vanish in the middle of it.
+// A doubt from before a deletion must remain when the claims are refreshed during the deletion.
 func TestADoubtOutlastsALookInTheMiddle(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -190,7 +192,7 @@ func TestADoubtOutlastsALookInTheMiddle(t *testing.T) {
 	}
 }
 
-// A root that was given and is gone in the middle is a doubt, not a root without claims.
+// A root that disappears meanwhile is a doubt. It must not count as a root without claims.
 func TestARootThatVanishesIsADoubt(t *testing.T) {
 	dir, other := filepath.Join(t.TempDir(), "ckpt"), filepath.Join(t.TempDir(), "other")
 	placed(t, incremental, dir, "file:"+dir)
@@ -205,7 +207,7 @@ func TestARootThatVanishesIsADoubt(t *testing.T) {
 	}
 }
 
-// A plan that was edited to keep nothing is refused.
+// A plan is refused if its policy was edited to keep nothing.
 func TestAPlanThatKeepsNothingIsRefused(t *testing.T) {
 	for _, policy := range []string{`{}`, `{"keep":-1}`, `{"keep":1,"olderThan":-5}`} {
 		text := `{"schema":"snapback/expire-plan/1","root":"file:/x","made":"2026-01-01T00:00:00Z","policy":` + policy + "}\n"
@@ -215,7 +217,7 @@ func TestAPlanThatKeepsNothingIsRefused(t *testing.T) {
 	}
 }
 
-// Of two who copy to one place at a time, one is refused, and harms nothing of the other's.
+// If two copies have the same target, one is refused, and does not harm the other.
 func TestTwoCopiesToOnePlaceDoNotMix(t *testing.T) {
 	dir, to := filepath.Join(t.TempDir(), "ckpt"), filepath.Join(t.TempDir(), "to")
 	placed(t, incremental, dir, "file:"+dir)

@@ -30,7 +30,7 @@ func expired(e audit.Expiry) (names []string) {
 	return names
 }
 
-// A policy counts what can be restored from, by job and id, and minds the age.
+// A policy counts restorable checkpoints by job and id, and respects the age.
 func TestAPolicyLetsOldCheckpointsGo(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -52,7 +52,8 @@ func TestAPolicyLetsOldCheckpointsGo(t *testing.T) {
 	if e := expiry(t, dir+"-job", audit.Policy{Keep: 1}); len(e.Expired) != 2 || e.Kept != 1 {
 		t.Errorf("through a link: got %+v", e)
 	}
-	// What cannot be restored from does not count, and casts a doubt if its files are missing.
+	// A checkpoint that cannot be restored does not count. If its files are missing, there is a
+	// doubt.
 	chk := filepath.Join(dir, incrementalJob, "chk-4")
 	must(t, os.Truncate(filesOf(t, dir, chk)[0], 1))
 	if got := fmt.Sprint(expired(expiry(t, dir, audit.Policy{Keep: 1}))); got != "[chk-2]" {
@@ -64,7 +65,8 @@ func TestAPolicyLetsOldCheckpointsGo(t *testing.T) {
 	}
 }
 
-// What is let go is deleted with the files that nobody else depends on, and no others.
+// An expired checkpoint is deleted together with the files that nobody else needs, and with no
+// others.
 func TestWhatExpiresIsDeletedByPlan(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -101,7 +103,7 @@ func TestWhatExpiresIsDeletedByPlan(t *testing.T) {
 	}
 }
 
-// A checkpoint that came back into favour since the plan stays: the newer ones are gone.
+// After the plan was made, the newer checkpoints disappear. So the planned checkpoint must stay.
 func TestAPlanIsJudgedAnew(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -116,7 +118,7 @@ func TestAPlanIsJudgedAnew(t *testing.T) {
 	expectRestorable(t, a, dir, 1)
 }
 
-// Files of an expired checkpoint that another job has claimed stay.
+// An expired checkpoint's files stay if another job has claimed them.
 func TestWhatAnotherJobDependsOnDoesNotExpire(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -126,7 +128,7 @@ func TestWhatAnotherJobDependsOnDoesNotExpire(t *testing.T) {
 	claimed(t, aside, filepath.Join(dir, "0000000000000000000000000000000b"))
 	grownOld(t, dir)
 	a := &audit.Auditor{Files: filesystem.Local{}}
-	for _, root := range []string{job, dir} { // also where the other job is not under the root
+	for _, root := range []string{job, dir} { // once without the other job below the root
 		e := expiry(t, root, audit.Policy{Keep: 1})
 		_, err := a.DeleteExpired(context.Background(), root, audit.ExpireOptions{Now: time.Now(), Policy: e.Policy}, e.Expired)
 		must(t, err)
@@ -134,7 +136,7 @@ func TestWhatAnotherJobDependsOnDoesNotExpire(t *testing.T) {
 	}
 }
 
-// Of checkpoints whose job nobody knows, ids do not say which is newer: none is let go, and
+// If the jobs of checkpoints are unknown, their ids do not say which is newer. So none expires, and
 // none is the newest.
 func TestCheckpointsOfUnknownJobsDoNotExpire(t *testing.T) {
 	dir, archive := filepath.Join(t.TempDir(), "ckpt"), filepath.Join(t.TempDir(), "archive")
@@ -158,7 +160,7 @@ func TestCheckpointsOfUnknownJobsDoNotExpire(t *testing.T) {
 	}
 }
 
-// A plan holds what it was made with: other roots, and where things are now.
+// A plan records the other roots and the moves that it was made with.
 func TestAPlanIsCarriedOutAsItWasMade(t *testing.T) {
 	old, dir, other := filepath.Join(t.TempDir(), "old"), filepath.Join(t.TempDir(), "ckpt"), filepath.Join(t.TempDir(), "other")
 	placed(t, incremental, old, "file:"+old)
@@ -199,8 +201,8 @@ func TestDependentsAreNamed(t *testing.T) {
 		must(t, err)
 		return d
 	}
-	// chk-2 has files of its own in shared/, on which chk-3 depends; nobody depends on its
-	// directory.
+	// The files that chk-3 shares with chk-2 are in shared/. Nothing else depends on the directory
+	// of chk-2.
 	if d := deps(filepath.Join(job, "chk-2")); !d.MayBeDeleted || d.Checkpoints != 2 || len(d.Notes) != 0 {
 		t.Errorf("got %+v", d)
 	}
@@ -236,7 +238,7 @@ func TestDependentsAreNamed(t *testing.T) {
 	}
 }
 
-// Of what a checkpoint in progress, or one that cannot be read, may use nobody knows.
+// It is unknown what a checkpoint in progress needs, or a checkpoint that cannot be read.
 func TestDependentsAreNotKnownWhileAJobRuns(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -251,7 +253,7 @@ func TestDependentsAreNotKnownWhileAJobRuns(t *testing.T) {
 	if d := deps(filepath.Join(job, "shared", only)); !d.MayBeDeleted {
 		t.Errorf("got %+v", d)
 	}
-	must(t, os.Mkdir(filepath.Join(job, "chk-5"), 0o700)) // the job runs
+	must(t, os.Mkdir(filepath.Join(job, "chk-5"), 0o700)) // the job seems to run
 	orphanNow(t, filepath.Join(job, "shared"))
 	for _, path := range []string{filepath.Join(job, "shared/99999999-2222-4333-8444-555555555555"), filepath.Join(job, "chk-5"), job} {
 		if d := deps(path); d.MayBeDeleted || len(d.Doubts) != 1 || !strings.Contains(d.Doubts[0], "chk-5") || !strings.Contains(d.Doubts[0], "may be in progress") {
@@ -265,7 +267,7 @@ func TestDependentsAreNotKnownWhileAJobRuns(t *testing.T) {
 	}
 }
 
-// operator is one of a checkpoint for comparison.
+// operator returns an operator for a comparison.
 func operator(uid string, parallelism, maximum int32, keyed metadata.KeyedHandle) metadata.Operator {
 	o := metadata.Operator{UID: uid, ID: metadata.NewOperatorID(uid), Parallelism: parallelism, MaxParallelism: maximum}
 	if keyed != nil {
@@ -317,7 +319,7 @@ func TestWhatFlinkWouldRefuseIsSaid(t *testing.T) {
 	}
 }
 
-// Before version 5 only ids are recorded: whose they are, uids tell.
+// Before version 5 only ids are recorded. Given uids say whose state it is.
 func TestUIDsTellWhoseStateItIs(t *testing.T) {
 	at, err := filepath.Abs(filepath.Join(samples, "2.3.0/24-reserialized-versions/_metadata.v3"))
 	must(t, err)

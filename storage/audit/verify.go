@@ -25,7 +25,7 @@ import (
 // VerifySchema names the format of a [Verification].
 const VerifySchema = "snapback/verify/1"
 
-// Kind says what is wrong with a file.
+// Kind says in which way a file is wrong.
 type Kind string
 
 // The kinds.
@@ -33,25 +33,25 @@ const (
 	Missing     Kind = "missing"
 	WrongSize   Kind = "wrong-size"
 	Unreadable  Kind = "unreadable"
-	Unreachable Kind = "unreachable" // on a store of which nobody here knows anything
-	Corrupt     Kind = "corrupt"     // only seen when every byte is read
-	Metadata    Kind = "metadata"    // of the metadata file itself
+	Unreachable Kind = "unreachable" // the store is unknown or its host is unknown
+	Corrupt     Kind = "corrupt"     // found only if all bytes are read
+	Metadata    Kind = "metadata"    // the metadata file itself is wrong
 )
 
-// Finding is one thing that stands against a restore: Flink would refuse, or lose state.
+// Finding is a reason not to restore a checkpoint: Flink would refuse it, or state would be lost.
 type Finding struct {
 	Kind     Kind   `json:"kind"`
-	File     string `json:"file"`             // or a directory, where all of it is missing
-	Offset   *int64 `json:"offset,omitempty"` // of what is wrong, in bytes
+	File     string `json:"file"`             // or a directory, if it is missing as a whole
+	Offset   *int64 `json:"offset,omitempty"` // of the wrong bytes
 	Expected string `json:"expected"`
 	Found    string `json:"found"`
-	Meaning  string `json:"meaning,omitempty"`  // of what is wrong with metadata: who wrote it, and what to do
-	Operator string `json:"operator,omitempty"` // uid, or id, of the one that would be lost
-	State    string `json:"state,omitempty"`    // and which part of its state
+	Meaning  string `json:"meaning,omitempty"`  // only for wrong metadata: what the file is, and what to do
+	Operator string `json:"operator,omitempty"` // uid or id of the operator that would lose state
+	State    string `json:"state,omitempty"`    // which part of its state would be lost
 
-	unproven bool   // it could not be looked at, which says nothing about it
+	unproven bool   // the file could not be checked, so it may be right
 	name     string // of the file
-	size     int64  // of the file, as recorded
+	size     int64  // recorded size of the file
 }
 
 // Verification says whether a checkpoint can be restored from.
@@ -59,40 +59,39 @@ type Verification struct {
 	Schema     string    `json:"schema"`
 	Path       string    `json:"path"` // of the metadata file
 	Restorable bool      `json:"restorable"`
-	Unproven   bool      `json:"unproven"` // nothing stands against it but what could not be looked at
+	Unproven   bool      `json:"unproven"` // not restorable, but only because something could not be checked
 	Checked    Checked   `json:"checked"`
 	Outside    Outside   `json:"outside"`
 	Findings   []Finding `json:"findings"`
-	Notes      []string  `json:"notes"` // what is odd, was not checked, or may help; none keeps Flink from restoring
+	Notes      []string  `json:"notes"` // hints, oddities, and what was not checked; Flink restores nevertheless
 }
 
-// Checked is how much was looked at.
+// Checked says how much was checked.
 type Checked struct {
-	Files int   `json:"files"` // the metadata file included
-	Bytes int64 `json:"bytes"` // of those files; they are read only if asked to
+	Files int   `json:"files"` // including the metadata file
+	Bytes int64 `json:"bytes"` // total size of the files; the bytes are read only at depth [Deep]
 
-	Checksums int `json:"checksums"` // of these files a checksum or a digest was compared: of all or a part of their bytes
+	Checksums int `json:"checksums"` // files with a checksum or digest that was compared, at least for a part of the file
 }
 
-// Outside are the files of a checkpoint that are not in its directory: they must be
-// copied with it.
+// Outside are the files that are not in the checkpoint's directory. Whoever copies the checkpoint
+// must copy them too.
 type Outside struct {
 	Files       int      `json:"files"`
 	Directories []string `json:"directories"`
 }
 
-// Depth says how closely files are looked at.
+// Depth says how closely files are checked.
 type Depth int
 
-// The depths.
+// The depths. Each includes the depths before it.
 const (
 	Present Depth = iota - 1 // every file exists and has its size
-	Shallow                  // and can be opened
-	Deep                     // and every byte is read, and its checksum compared where there is one
+	Shallow                  // every file can be opened
+	Deep                     // every byte is read, and every known checksum is compared
 )
 
-// Verify says whether a checkpoint can be restored from. An error means that nobody
-// knows.
+// Verify says whether a checkpoint can be restored. It returns an error if this is unknown.
 func (a *Auditor) Verify(ctx context.Context, pointer string, depth Depth) (Verification, error) {
 	found, err := a.find(pointer)
 	if err != nil {
@@ -112,7 +111,7 @@ func (a *Auditor) Verify(ctx context.Context, pointer string, depth Depth) (Veri
 	return result, nil
 }
 
-// verify judges a checkpoint. It is the one judgement of all who ask: verify, ls, expire.
+// verify checks a checkpoint. All tools share it: verify, ls, expire and others.
 func (v *verifier) verify(ctx context.Context, found storage.Pointer) (Verification, error) {
 	v.result = Verification{
 		Schema: VerifySchema, Path: filesystem.URL(found.Metadata),
@@ -144,13 +143,13 @@ type verifier struct {
 	location string
 	depth    Depth
 	files    looker
-	seal     *Seal // nil if there is none
-	sealing  *Seal // takes digests of what is read; nil if none is to be made
+	seal     *Seal // the seal of the checkpoint, or nil
+	sealing  *Seal // a new seal that collects digests, or nil
 
 	checkpoint metadata.Checkpoint
-	broken     error // why the metadata file cannot be read
+	broken     error // why the metadata file cannot be read; else nil
 	referenced []*referenced
-	move       *Move // that would help
+	move       *Move // a --rebase that would find missing files, or nil
 
 	mu     sync.Mutex
 	result Verification
@@ -170,20 +169,21 @@ func (v *verifier) note(text string) {
 	}
 }
 
-// compared counts a file of which a checksum or a digest was compared.
+// compared counts one more file with a compared checksum or digest.
 func (v *verifier) compared() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.result.Checked.Checksums++
 }
 
-// unproven says whether an error is about who looks, and not about what is looked at.
+// unproven says whether an error comes from the observer's rights or configuration, and so says
+// nothing about the file.
 func unproven(err error) bool {
 	var unknown *place.UnknownError
 	return errors.Is(err, fs.ErrPermission) || errors.As(err, &unknown)
 }
 
-// metadata reads the metadata file, and decodes it; what is wrong with it is a finding.
+// metadata reads and decodes the metadata file. An error becomes a finding.
 func (v *verifier) metadata(name string) (data []byte, ok bool) {
 	data, err := filesystem.ReadFile(v.Files, name, metadata.SizeMax)
 	if err != nil {
@@ -199,7 +199,7 @@ func (v *verifier) metadata(name string) (data []byte, ok bool) {
 	if errors.As(err, &bad) {
 		v.broken = err
 		meaning := "the file is damaged, or was cut off: restore from another checkpoint, or from a copy of this one"
-		// A power loss may leave zeros in place of _metadata: then it is one, and damaged.
+		// After a power loss, _metadata may contain zeros. Such a file is damaged metadata.
 		if bad.Reason != nil && (!errors.Is(bad, metadata.ErrNotMetadata) || path.Base(name) != storage.MetadataName) {
 			meaning = bad.Reason.Error()
 		}
@@ -217,7 +217,7 @@ func (v *verifier) metadata(name string) (data []byte, ok bool) {
 	return data, true
 }
 
-// reason is what an error says besides the name of the file.
+// reason returns an error's text without the name of the file.
 func reason(err error) string {
 	var inner *fs.PathError
 	if errors.As(err, &inner) {
@@ -226,21 +226,21 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// referenced is one file, and what of it the checkpoint relies on.
+// referenced is a file, with the parts of it that the checkpoint needs.
 type referenced struct {
-	name      string // where it is now
-	recorded  string // where it is by its path
-	size      int64  // exactly; -1 if it is not known
-	atLeast   int64  // of a file that holds segments
-	changelog bool   // recorded without what the writer adds
-	relative  bool   // recorded as beside the metadata file
+	name      string // current name
+	recorded  string // recorded name
+	size      int64  // exact size; -1 if unknown
+	atLeast   int64  // minimal size of a file with segments; else 0
+	changelog bool   // its recorded size leaves out bytes; see checkChangelog
+	relative  bool   // its path is relative to the metadata file
 	uses      []metadata.Reference
 
-	entry filesystem.Entry // as it was found
+	entry filesystem.Entry // valid if found
 	found bool
 }
 
-// references lists the files of a checkpoint, each once.
+// references lists the files of a checkpoint. Each file occurs once.
 func (v *verifier) references(checkpoint *metadata.Checkpoint) []*referenced {
 	files := map[string]*referenced{}
 	for use := range checkpoint.References() {
@@ -255,7 +255,7 @@ func (v *verifier) references(checkpoint *metadata.Checkpoint) []*referenced {
 		f := files[name]
 		if f == nil {
 			_, relative := use.Stream.(*metadata.RelativeFile)
-			recorded, _, _ := storage.FileOf(v.location, use.Stream) // file has seen its error
+			recorded, _, _ := storage.FileOf(v.location, use.Stream) // the error was handled above
 			f = &referenced{name: name, recorded: recorded, size: -1, changelog: use.Changelog, relative: relative}
 			files[name] = f
 		}
@@ -273,7 +273,7 @@ func (v *verifier) references(checkpoint *metadata.Checkpoint) []*referenced {
 	return all
 }
 
-// pathOf is the path that a stream records.
+// pathOf returns the recorded path of a stream.
 func pathOf(stream metadata.Stream) string {
 	switch s := stream.(type) {
 	case *metadata.File:
@@ -286,7 +286,7 @@ func pathOf(stream metadata.Stream) string {
 	return ""
 }
 
-// outside notes which files are not in the checkpoint's own directory.
+// outside counts the files that are not in the checkpoint's directory.
 func (v *verifier) outside() {
 	dirs := map[string]bool{}
 	own := v.Places.Name(v.location)
@@ -299,7 +299,7 @@ func (v *verifier) outside() {
 	v.result.Outside.Directories = append(v.result.Outside.Directories, slices.Sorted(maps.Keys(dirs))...)
 }
 
-// lost makes a finding that says what of an operator would be lost with a file.
+// lost returns a finding about a file. It names the operator's state that would be lost.
 func (v *verifier) lost(kind Kind, file, expected, found string, operator *metadata.Operator, uses []metadata.Reference) Finding {
 	var states []string
 	for _, use := range uses {
@@ -317,12 +317,12 @@ func (v *verifier) lost(kind Kind, file, expected, found string, operator *metad
 	return Finding{Kind: kind, File: file, Expected: expected, Found: found, Operator: operator.Label(), State: strings.Join(states, "; ")}
 }
 
-// against notes what is wrong with a file, for each operator that would lose by it.
+// against adds a finding about a file, for each operator that would lose state.
 func (v *verifier) against(f *referenced, kind Kind, offset *int64, expected, found string) {
 	v.tell(f, Finding{Kind: kind, Offset: offset, Expected: expected, Found: found})
 }
 
-// tell notes a finding about a file for each operator that would lose by it.
+// tell adds a finding about a file, for each operator that would lose state.
 func (v *verifier) tell(f *referenced, about Finding) {
 	var told []*metadata.Operator
 	for _, use := range f.uses {
@@ -337,7 +337,7 @@ func (v *verifier) tell(f *referenced, about Finding) {
 	}
 }
 
-// checkFiles checks all files, several at a time.
+// checkFiles checks all files, several at the same time.
 func (v *verifier) checkFiles(ctx context.Context) error {
 	all, atOnce := v.referenced, lookupsMax
 	if v.depth == Deep {
@@ -351,7 +351,7 @@ func (v *verifier) checkFiles(ctx context.Context) error {
 	})
 }
 
-// check looks at one file. What is wrong with it is a finding, not an error.
+// check checks a file. If the file is wrong, this is a finding, not an error.
 func (v *verifier) check(ctx context.Context, f *referenced) error {
 	entry, err := v.files.stat(f.name)
 	switch {
@@ -378,15 +378,15 @@ func (v *verifier) check(ctx context.Context, f *referenced) error {
 	return v.open(ctx, f)
 }
 
-// noteOpen notes that HDFS does not know the size of a file that is open for writing, as of
-// merged state that a job wrote just before it was canceled.
+// noteOpen adds a note about the size of files on HDFS. HDFS does not know the size of a file that
+// is still open. A canceled job may leave open files with merged state.
 func (v *verifier) noteOpen(f *referenced) {
 	if filesystem.Scheme(f.name) == "hdfs" {
 		v.note(fmt.Sprintf("HDFS does not know the whole size of a file that is still open for writing: if a job wrote %s a moment ago, close it with hdfs debug recoverLease -path PATH, or try again in an hour", filesystem.URL(f.name)))
 	}
 }
 
-// notFound notes that a file is missing, or why that is not known.
+// notFound adds a finding: the file is missing, or it could not be checked.
 func (v *verifier) notFound(f *referenced, err error) {
 	var unknown *place.UnknownError
 	switch {
@@ -399,9 +399,9 @@ func (v *verifier) notFound(f *referenced, err error) {
 	}
 }
 
-// unreadable notes that a file could not be read.
+// unreadable adds a finding about a file that could not be read.
 func (v *verifier) unreadable(f *referenced, expected string, err error) {
-	if errors.Is(err, fs.ErrNotExist) { // it was there a moment ago
+	if errors.Is(err, fs.ErrNotExist) { // somebody deleted it meanwhile
 		v.against(f, Missing, nil, expected, "no such file")
 		return
 	}
@@ -420,7 +420,7 @@ func (f *referenced) wanted() string {
 	return "any size"
 }
 
-// open sees whether a file can be read: its first byte, or all of it.
+// open reads the first byte of a file, or all bytes at depth [Deep].
 func (v *verifier) open(ctx context.Context, f *referenced) error {
 	switch v.depth {
 	case Present:
@@ -435,8 +435,8 @@ func (v *verifier) open(ctx context.Context, f *referenced) error {
 	return nil
 }
 
-// checkChangelog checks a file of the changelog, whose recorded size is that of what
-// was written into it: before that is a byte that says whether it was compressed.
+// checkChangelog checks a file of the changelog. The recorded size leaves out the first byte, which
+// says whether the rest is compressed.
 func (v *verifier) checkChangelog(ctx context.Context, f *referenced, size int64) error {
 	if v.depth == Present {
 		return nil // its size alone says little
@@ -458,8 +458,8 @@ func (v *verifier) checkChangelog(ctx context.Context, f *referenced, size int64
 	return v.open(ctx, f)
 }
 
-// sealed compares the metadata file with the digest that a seal has of it, if there is
-// one; a seal that is made takes its digest.
+// sealed compares the metadata file with its digest in the seal. If a new seal is made, sealed adds
+// the digest to it.
 func (v *verifier) sealed(name string, data []byte) {
 	if v.seal == nil && v.sealing == nil {
 		return

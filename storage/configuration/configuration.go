@@ -1,10 +1,10 @@
-// Package configuration reads Apache Flink's configuration: its files, config.yaml
-// and the older flink-conf.yaml; its keys of checkpointing, under their names of today
-// and of before; its notations of sizes and times; and its rule of what a job may set
-// for itself and what only the cluster can.
+// Package configuration reads Apache Flink's configuration. It reads the files config.yaml and
+// flink-conf.yaml, which is the older form. It knows current and older names of keys, and Flink's
+// notations for sizes and times. It also knows which keys a job may set, and which only the cluster
+// may set.
 //
-// It knows the keys that this project acts upon ([Options]) and no others; those
-// pass through unread.
+// It knows only the keys that this project uses; see [Options]. It keeps other keys without
+// interpreting them.
 //
 // Start with [Load] and [Merge].
 package configuration
@@ -24,16 +24,16 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// Names of the files, in the order in which they are looked for, as in Flink 2.
+// Names of the files. Load looks for them in this order, as Flink 2 does.
 const (
 	FileName    = "config.yaml"
 	OldFileName = "flink-conf.yaml"
 )
 
-// Configuration is values by key.
+// Configuration maps keys to values.
 type Configuration map[string]string
 
-// Load reads the configuration in a directory: config.yaml or, where there is none,
+// Load reads the configuration in a directory. It reads config.yaml or, if that does not exist,
 // flink-conf.yaml.
 func Load(dir string) (Configuration, error) {
 	for _, name := range []string{FileName, OldFileName} {
@@ -58,8 +58,8 @@ func Load(dir string) (Configuration, error) {
 	return nil, fmt.Errorf("configuration: want %s or %s in the directory %s, found neither", FileName, OldFileName, dir)
 }
 
-// Parse reads the text of a config.yaml: a key may be written out, or nested, or both;
-// of two spellings of one key the later counts.
+// Parse reads the text of a config.yaml. Keys may be nested, or written with dots. If a key occurs
+// in both forms, the later one counts.
 func Parse(text []byte) (Configuration, error) {
 	if len(bytes.TrimSpace(text)) == 0 {
 		return Configuration{}, nil
@@ -70,7 +70,7 @@ func Parse(text []byte) (Configuration, error) {
 		return nil, errors.New(first)
 	}
 	c := Configuration{}
-	if root == nil { // nothing but comments
+	if root == nil { // only comments
 		return c, nil
 	}
 	pairs, ok := root.(yaml.MapSlice)
@@ -103,8 +103,8 @@ func (c Configuration) flatten(prefix string, pairs yaml.MapSlice) error {
 	return nil
 }
 
-// ParseOld reads the text of a flink-conf.yaml: lines of a key, a colon and a space,
-// and a value. Flink warns of a line that is none and goes on; here it is an error.
+// ParseOld reads the text of a flink-conf.yaml. Each line has a key, a colon, a space and a value.
+// Flink skips any other line with a warning; here it is an error.
 func ParseOld(text []byte) (Configuration, error) {
 	c := Configuration{}
 	lines := bufio.NewScanner(bytes.NewReader(text))
@@ -123,10 +123,10 @@ func ParseOld(text []byte) (Configuration, error) {
 	return c, lines.Err()
 }
 
-// Merge returns what holds for a job: the cluster's configuration with the job's own
-// over it. Keys are taken as they are written, so that the cluster's new name of a key
-// wins over the job's old one; but a few Flink's client writes anew under the new name.
-// What only the cluster may set stays the cluster's.
+// Merge returns the configuration of a job: the cluster's configuration, overridden by the job's
+// own. It compares names of keys literally, as Flink does. So the cluster's current name of a key
+// wins over an older name in the job. Options with Renewed are exceptions: Flink's client writes
+// them under the current name. Merge ignores keys of the job that only the cluster may set.
 func Merge(cluster, job Configuration) Configuration {
 	own := maps.Clone(job)
 	for _, o := range Options() {
@@ -147,7 +147,7 @@ func Merge(cluster, job Configuration) Configuration {
 	return merged
 }
 
-// Ignored lists the keys that a job sets in vain, for only the cluster may set them.
+// Ignored lists the keys that have no effect in a job, because only the cluster may set them.
 func Ignored(job Configuration) []string {
 	var ignored []string
 	for _, o := range Options() {
@@ -161,8 +161,8 @@ func Ignored(job Configuration) []string {
 	return ignored
 }
 
-// Find returns the value of an option, and the key that it was found under: the name
-// of today first, then the older ones.
+// Find returns the value of an option, and the key under which it was found. The current name goes
+// before older names. ok is false if the value is the default.
 func (c Configuration) Find(o Option) (value, key string, ok bool) {
 	for _, key := range o.Keys() {
 		if value, ok := c[key]; ok {

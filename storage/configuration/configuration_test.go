@@ -48,7 +48,7 @@ func TestTheNewFileGoesBeforeTheOld(t *testing.T) {
 	if _, err := configuration.Load(dir); err == nil || !strings.Contains(err.Error(), "want config.yaml or flink-conf.yaml in the directory "+dir) {
 		t.Errorf("got %v", err)
 	}
-	for _, name := range []string{configuration.OldFileName, configuration.FileName} { // the latter in the end
+	for _, name := range []string{configuration.OldFileName, configuration.FileName} { // at the end both exist
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("which: "+name+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -64,8 +64,8 @@ func TestTheNewFileGoesBeforeTheOld(t *testing.T) {
 	}
 }
 
-// Keys are merged as they are written: a job's old name loses to the cluster's new one,
-// but for those that Flink's client writes anew; and what is the cluster's stays so.
+// Merge compares names of keys literally. So a job's old name loses to the cluster's current name,
+// unless Flink's client renews the key. Keys of the cluster keep the cluster's values.
 func TestWhichKeyIsReadFromWhere(t *testing.T) {
 	cluster := configuration.Configuration{
 		"execution.checkpointing.dir": "file:///cluster", "execution.checkpointing.data-inline-threshold": "1",
@@ -79,10 +79,10 @@ func TestWhichKeyIsReadFromWhere(t *testing.T) {
 	for option, want := range map[*configuration.Option]string{
 		&configuration.Dir:          "file:///job",        // renewed by the client
 		&configuration.InlineMax:    "1",                  // the job's old name loses
-		&configuration.NumRetained:  "2",                  // the cluster's alone
-		&configuration.FrameSize:    "10485760b",          // likewise; the default
-		&configuration.SavepointDir: "file:///savepoints", // the job's
-		&configuration.StateBackend: "rocksdb",            // an old name of the cluster's
+		&configuration.NumRetained:  "2",                  // only the cluster may set it
+		&configuration.FrameSize:    "10485760b",          // only the cluster may set it; the default
+		&configuration.SavepointDir: "file:///savepoints", // from the job
+		&configuration.StateBackend: "rocksdb",            // from the cluster, under an old name
 	} {
 		if got := merged.Text(*option); got != want {
 			t.Errorf("%s: want %s, got %s", option.Key, want, got)

@@ -9,25 +9,25 @@ import (
 	"time"
 )
 
-// Scope says whose configuration an option is read from.
+// Scope says who may set an option.
 type Scope int
 
 // The scopes.
 const (
-	Job     Scope = iota // the job's, else the cluster's
-	Cluster              // the cluster's alone
+	Job     Scope = iota // the job and the cluster; the job's value wins
+	Cluster              // only the cluster
 )
 
-// Option is one that this project acts upon.
+// Option is a key of Flink that this project uses.
 type Option struct {
-	Key     string   // of today
-	Old     []string // names of before, in the order in which they are looked up
+	Key     string   // current name
+	Old     []string // older names, in the order of lookup
 	Default string
 	Scope   Scope
-	Renewed bool // Flink's client writes an old name of it anew under Key
+	Renewed bool // if a job sets an older name, Flink's client writes the value under Key
 }
 
-// Keys lists the names of an option, the one of today first.
+// Keys lists the names of an option, the current one first.
 func (o Option) Keys() []string { return append([]string{o.Key}, o.Old...) }
 
 // The options, with Flink's defaults.
@@ -76,7 +76,7 @@ var (
 	EntropySize = Option{Key: "s3.entropy.length", Default: "4", Scope: Cluster}
 )
 
-// Options lists them.
+// Options lists all options.
 func Options() []Option {
 	return []Option{
 		Storage, Dir, SavepointDir, CreateSubdir, InlineMax, WriteBuffer, StateBackend,
@@ -88,7 +88,7 @@ func Options() []Option {
 	}
 }
 
-// ValueError says that a value is none of its option's.
+// ValueError says that a value does not fit its key.
 type ValueError struct {
 	Key, Value, Want string
 }
@@ -102,7 +102,7 @@ func (c Configuration) fail(o Option, want string) error {
 	return &ValueError{Key: key, Value: value, Want: want}
 }
 
-// Text returns the value of an option as it is written.
+// Text returns the value of an option without interpreting it.
 func (c Configuration) Text(o Option) string {
 	value, _, _ := c.Find(o)
 	return value
@@ -137,7 +137,7 @@ func (c Configuration) Float(o Option) (float64, error) {
 	return value, nil
 }
 
-// Bytes returns a size in bytes: a number with a unit of 1024, or with none.
+// Bytes returns a size in bytes. Units are multiples of 1024; a number without a unit means bytes.
 func (c Configuration) Bytes(o Option) (int64, error) {
 	units := []string{"b", "k", "m", "g", "t"}
 	names := [][]string{{"", "b", "bytes"}, {"k", "kb", "kibibytes"}, {"m", "mb", "mebibytes"}, {"g", "gb", "gibibytes"}, {"t", "tb", "tebibytes"}}
@@ -154,7 +154,7 @@ func (c Configuration) Bytes(o Option) (int64, error) {
 	return 0, c.fail(o, "a size such as 512, 20 kb or 1 mb")
 }
 
-// Duration returns a time: a number with a unit, or with none in milliseconds.
+// Duration returns a time. A number without a unit means milliseconds.
 func (c Configuration) Duration(o Option) (time.Duration, error) {
 	number, unit, ok := quantity(c.Text(o))
 	for _, known := range []struct {
@@ -176,7 +176,7 @@ func (c Configuration) Duration(o Option) (time.Duration, error) {
 	return 0, c.fail(o, "a time such as 500 ms, 10 s or 5 min")
 }
 
-// quantity takes a number and its unit apart.
+// quantity splits a text into a number and its unit.
 func quantity(text string) (number int64, unit string, ok bool) {
 	text = strings.TrimSpace(text)
 	digits := strings.IndexFunc(text, func(r rune) bool { return r < '0' || r > '9' })

@@ -6,7 +6,7 @@ import (
 	"io/fs"
 )
 
-// TooLargeError is returned when a file that must fit in memory does not.
+// TooLargeError says that a file is larger than the reader allows.
 type TooLargeError struct {
 	Name  string
 	Limit int64 // bytes
@@ -16,7 +16,8 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("read %s: want at most %d bytes, got more", e.Name, e.Limit)
 }
 
-// IgnoreNotExist returns the error, unless it says that something does not exist.
+// IgnoreNotExist returns nil for an error that wraps [io/fs.ErrNotExist]. It returns other errors
+// unchanged.
 func IgnoreNotExist(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -24,7 +25,7 @@ func IgnoreNotExist(err error) error {
 	return err
 }
 
-// Failure makes the error of an operation on a name.
+// Failure returns an error that says which operation failed on which name.
 func Failure(operation, name string, err error) error {
 	return &fs.PathError{Op: operation, Path: name, Err: err}
 }

@@ -1,12 +1,11 @@
-// Package filesystem is the one interface through which Snapback touches storage,
-// and two of its implementations: [Local] for the machine's own directories and
-// [Memory] for the simulator, which knows what a power loss would leave. Those for
-// HDFS and for object stores are packages of their own; package schemes has them all
-// behind one.
+// Package filesystem defines one interface to storage, [FileSystem]. Snapback touches storage only
+// through this interface. The package has two implementations. [Local] is the machine's own file
+// system. [Memory] is for the simulator, and models what a power loss leaves. HDFS and object
+// stores have packages of their own. Package schemes puts all implementations behind one.
 //
-// It is not a general virtual file system: it has the operations that a
-// checkpoint needs and no others, so that every one of them can be numbered,
-// delayed, failed or lost by whoever stands between an engine and its storage.
+// It is not a general virtual file system. It has only the operations that a checkpoint needs. So
+// the tap, which stands between an engine and its storage, can number, delay, fail or lose each of
+// them.
 //
 // Start with [FileSystem].
 package filesystem
@@ -16,81 +15,80 @@ import (
 	"time"
 )
 
-// FileSystem is a tree of files and directories. Names are absolute paths of the
-// machine's own file system or, for another one, URLs without an escape, as in
-// hdfs://namenode:40010/checkpoints or s3://bucket/checkpoints; see [ParseName]. A place
-// may have several names; package place says which of them are one.
+// FileSystem is a tree of files and directories. A name is an absolute path on the machine's own
+// file system, or a URL on another one. A URL is not escaped: hdfs://namenode:40010/checkpoints or
+// s3://bucket/checkpoints; see [ParseName]. One file may have several names. Package place says
+// which names mean the same place.
 //
-// Errors wrap [io/fs.ErrNotExist], [io/fs.ErrExist] and [io/fs.ErrPermission] where
-// those apply. No operation waits forever for a server.
+// Errors wrap [io/fs.ErrNotExist], [io/fs.ErrExist] and [io/fs.ErrPermission] where those apply. No
+// operation waits forever for a server.
 //
-// What is NOT guaranteed: nothing survives a power loss until it was synced. A
-// file's bytes need [File.Sync]; its name, a rename and a removal need
-// [FileSystem.SyncDir] of the directory that holds the name. HDFS and object stores
-// give more: there a name is durable with the operation that makes it.
+// What is NOT guaranteed: nothing survives a power loss until it was synced. A file's bytes need
+// [File.Sync]. Its name, a rename and a removal need [FileSystem.SyncDir] of the directory that
+// holds the name. HDFS and object stores give more: an operation on a name is durable when it
+// returns.
 type FileSystem interface {
-	// Create makes a new file. It never replaces one, and does not make parent
-	// directories: a writer that outlived its checkpoint must not resurrect it.
-	// (Object stores have no directories, and say only at Close that a file exists.)
+	// Create makes a new file. It never replaces a file and never makes parent directories. So a
+	// writer that outlives its checkpoint cannot bring the checkpoint's directory back. An object
+	// store has no directories, and it reports only at Close that the file exists.
 	Create(name string) (File, error)
 
-	// CreatesWhole says whether a file that is created there appears at Close, whole
-	// and durable, or never: the way of object stores, which cannot rename. Elsewhere
-	// a half-written file is visible.
+	// CreatesWhole says how files under this name come into being. If true, a file appears at
+	// Close, complete and durable, or it never appears. Object stores work like this; they cannot
+	// rename. If false, readers can see a half-written file.
 	CreatesWhole(name string) bool
 
-	// Open reads a file from its beginning.
+	// Open opens a file for reading from its beginning.
 	Open(name string) (io.ReadCloser, error)
 
-	// Rename moves a file atomically, replacing newName if it exists.
+	// Rename moves a file atomically. It replaces newName if that exists.
 	Rename(oldName, newName string) error
 
 	// Remove deletes a file or an empty directory.
 	Remove(name string) error
 
-	// MkdirAll makes a directory and its missing parents. A directory that
-	// exists is no error.
+	// MkdirAll makes a directory and its missing parents. It succeeds if the directory exists.
 	MkdirAll(name string) error
 
-	// List returns what a directory holds, sorted by name.
+	// List returns the entries of a directory, sorted by name.
 	List(name string) ([]Entry, error)
 
 	// Stat describes one file or directory.
 	Stat(name string) (Entry, error)
 
-	// SyncDir makes durable the names that a directory holds.
+	// SyncDir makes the names in a directory durable.
 	SyncDir(name string) error
 }
 
-// File is a file being written. It is not safe for concurrent use. Closing it
-// does not make it durable.
+// File is a file that is open for writing. It is not safe for concurrent use. Close does not make
+// the file durable.
 type File interface {
 	io.Writer
-	// Sync makes the bytes written so far durable, not the file's name. Where files
-	// are created whole it does nothing: Close does it.
+	// Sync makes the bytes written so far durable. It does not make the file's name durable. Where
+	// [FileSystem.CreatesWhole] is true, Sync does nothing, and Close makes the file durable.
 	Sync() error
 	Close() error
-	// Abort closes the file without completing it. What there is of it may stay;
-	// where files are created whole nothing does. After Close it does nothing.
+	// Abort closes the file without completing it. A part of the file may stay. Where
+	// [FileSystem.CreatesWhole] is true, nothing stays. After Close, Abort does nothing.
 	Abort()
 }
 
 // Entry describes a file or a directory.
 type Entry struct {
-	Name      string // last element of the path
+	Name      string // the last element of the path
 	Size      int64  // bytes; 0 for a directory
 	Directory bool
-	Modified  time.Time // zero if it is not known
-	ID        FileID    // zero where the name alone says which file it is
-	Link      bool      // a symbolic link, as [FileSystem.List] returns it; Stat follows links
+	Modified  time.Time // zero if unknown
+	ID        FileID    // zero if the name alone identifies the file
+	Link      bool      // a symbolic link; only [FileSystem.List] reports this, because Stat follows links
 }
 
-// FileID identifies a file or directory of the machine's own file system, whatever name
-// it was reached by: through links, or through several mounts of one directory.
+// FileID identifies a file or directory of the machine's own file system. All names of one file
+// have the same FileID: links to it, and paths through different mounts of one directory.
 type FileID struct{ Device, Inode uint64 }
 
-// ReadFile reads a whole file of at most limit bytes. A longer file is an
-// error, not a short read.
+// ReadFile reads a whole file of at most limit bytes. A longer file is an error; ReadFile never
+// returns only a part.
 func ReadFile(files FileSystem, name string, limit int64) ([]byte, error) {
 	reader, err := files.Open(name)
 	if err != nil {
@@ -107,8 +105,7 @@ func ReadFile(files FileSystem, name string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// WriteFile creates a file with the given content and makes its bytes, not its
-// name, durable.
+// WriteFile creates a file with the given content. It makes the bytes durable, but not the name.
 func WriteFile(files FileSystem, name string, data []byte) error {
 	file, err := files.Create(name)
 	if err != nil {
@@ -124,9 +121,9 @@ func WriteFile(files FileSystem, name string, data []byte) error {
 	return file.Close()
 }
 
-// WriteWhole creates a file that appears with all of its content or not at all, and makes
-// it durable. Where files are not created whole it is written beside its place first,
-// under the temporary name, in the same directory.
+// WriteWhole creates a file that appears with all of its content or not at all, and makes it
+// durable. Where [FileSystem.CreatesWhole] is false, it writes the temporary name first and then
+// renames. Both names must be in one directory.
 func WriteWhole(files FileSystem, name, temporary string, data []byte) error {
 	if files.CreatesWhole(name) {
 		return WriteFile(files, name, data)
@@ -134,15 +131,15 @@ func WriteWhole(files FileSystem, name, temporary string, data []byte) error {
 	if err := WriteFile(files, temporary, data); err != nil {
 		return err
 	}
-	// From here on the file exists for whoever looks for it.
+	// After this rename, readers find the file.
 	if err := files.Rename(temporary, name); err != nil {
 		return err
 	}
-	// Only after this does it also exist after a power loss.
+	// After this sync, the file also survives a power loss.
 	return files.SyncDir(Dir(name))
 }
 
-// MkdirDurably makes a directory and its missing parents, and their names durable.
+// MkdirDurably makes a directory and its missing parents, and makes their names durable.
 func MkdirDurably(files FileSystem, dir string) error {
 	var made []string
 	for missing := dir; !IsRoot(missing); missing = Dir(missing) {
@@ -166,8 +163,8 @@ func MkdirDurably(files FileSystem, dir string) error {
 	return nil
 }
 
-// RemoveAll deletes a file or a directory with all that it holds. A name that
-// does not exist is no error, so an interrupted removal can be repeated.
+// RemoveAll deletes a file, or a directory and everything below it. It succeeds if the name does
+// not exist, so an interrupted RemoveAll can be repeated.
 func RemoveAll(files FileSystem, name string) error {
 	entry, err := files.Stat(name)
 	if err != nil {
@@ -187,9 +184,9 @@ func RemoveAll(files FileSystem, name string) error {
 	return IgnoreNotExist(files.Remove(name))
 }
 
-// Walk calls visit for everything below root, parents first and siblings by
-// name, with paths relative to root. A root that does not exist is empty. What
-// disappears during the walk is left out.
+// Walk calls visit for everything below root: a directory before its content, and siblings sorted
+// by name. Paths are relative to root. If root does not exist, Walk visits nothing. A directory that
+// disappears meanwhile counts as empty.
 func Walk(files FileSystem, root string, visit func(relative string, entry Entry) error) error {
 	return walk(files, root, "", visit)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem/filesystemtest"
 )
 
-// All implementations are held to one specification; those that need a server, in
+// All implementations must pass one specification. Implementations that need a server are tested in
 // suites/storage.
 func TestFileSystem(t *testing.T) {
 	t.Run("local", func(t *testing.T) { filesystemtest.Check(t, filesystem.Local{}, t.TempDir()) })
@@ -58,7 +58,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// after lists the trees that a power loss may leave, each once, by level.
+// after lists the different trees that a power loss may leave at this level.
 func after(m *filesystem.Memory, level filesystem.Level) []string {
 	seen := map[string]bool{}
 	m.EveryCrash(filesystem.Model{Level: level}, func(_ uint64, after *filesystem.Memory) bool {
@@ -144,7 +144,7 @@ func TestAJournalKeepsTheOrder(t *testing.T) {
 	expect("what a rename replaced comes back", "d e e/b=3", "d e e/b=3 e/c=3")
 }
 
-// What is left of a file's bytes, for each of the states.
+// The test compares the possible contents of one file after a power loss.
 func TestWhatAPowerLossLeavesOfBytes(t *testing.T) {
 	contents := func(m *filesystem.Memory) []string {
 		seen := map[string]bool{}

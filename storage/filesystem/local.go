@@ -21,7 +21,7 @@ func (Local) Create(name string) (File, error) {
 	return localFile{file}, nil
 }
 
-// localFile is a file being written. What is closed twice says so to nobody.
+// localFile is a file that is open for writing. A second close does no harm.
 type localFile struct{ *os.File }
 
 func (f localFile) Abort() { _ = f.Close() }
@@ -29,7 +29,7 @@ func (f localFile) Abort() { _ = f.Close() }
 // CreatesWhole implements [FileSystem].
 func (Local) CreatesWhole(string) bool { return false }
 
-// Open implements [FileSystem]. It opens no pipe or device, on which a reader may wait
+// Open implements [FileSystem]. It refuses pipes and devices, because a reader of them may wait
 // forever.
 func (Local) Open(name string) (io.ReadCloser, error) {
 	info, err := os.Stat(name)
@@ -57,10 +57,11 @@ func (Local) List(name string) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = directory.Close() }() // only read from
+	defer func() { _ = directory.Close() }() // nothing was written
 	entries := []Entry{}
 	for {
-		// Some at a time: what the system says of a file is larger than what is kept.
+		// It reads a part of the directory at a time. A FileInfo is larger than the Entry that is
+		// kept.
 		held, err := directory.ReadDir(1 << 10)
 		for _, h := range held {
 			info, err := h.Info()
@@ -98,7 +99,7 @@ func (Local) SyncDir(name string) error {
 		return err
 	}
 	if err := directory.Sync(); err != nil {
-		_ = directory.Close() // the sync's error says more
+		_ = directory.Close() // the error of the sync says more
 		return err
 	}
 	return directory.Close()

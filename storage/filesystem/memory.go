@@ -11,38 +11,36 @@ import (
 	"syscall"
 )
 
-// Memory is a file system in this process's memory. What was written stays when
-// a simulated process is killed, as a page cache outlives a process; what a power
-// loss would leave is [Memory.Crash].
+// Memory is a file system in this process's memory. Written bytes survive the kill of a simulated
+// process, as they do in a real page cache. [Memory.Crash] returns what a power loss leaves.
 //
-// Names of other file systems than the machine's own have a tree each, and these are
-// object stores: files are created whole, there are no directories but in names, and
-// nothing is renamed.
+// Each other file system has a tree of its own, for example s3://bucket. These trees are object
+// stores: files are created whole, directories exist only as parts of names, and Rename fails.
 //
-// It is not safe for concurrent use: the simulator runs one task at a time.
+// Memory is not safe for concurrent use: the simulator runs one task at a time.
 type Memory struct {
-	trees   map[string]*node // by what [Split] says a name is on
-	journal []change         // of all directories, since anything was made durable
-	changes uint64           // ever
+	trees   map[string]*node // by file system, the first result of [Split]
+	journal []change         // changes in all directories since the last sync of a file or directory
+	changes uint64           // number of changes so far
 	observe func(Operation)
 }
 
-// Operation is one that changed something, or made it durable.
+// Operation is an operation that changed something or made it durable.
 type Operation struct {
 	Kind    string // create, write, sync, close, rename, remove, mkdir, syncdir
 	Name    string
-	NewName string // of a rename
-	Size    int    // bytes of a write
+	NewName string // only for a rename
+	Size    int    // only for a write, in bytes
 }
 
 // node is a file or a directory.
 type node struct {
 	directory bool
 	data      []byte
-	synced    []byte           // what a power loss spares of a file, whatever else it does
-	children  map[string]*node // of a directory, as it is
-	durable   map[string]*node // as it was when last synced
-	pending   []change         // since then
+	synced    []byte           // the bytes of a file that are certain to survive a power loss
+	children  map[string]*node // current names in a directory
+	durable   map[string]*node // names in a directory at its last sync
+	pending   []change         // changes in a directory since its last sync
 }
 
 // NewMemory returns a file system that holds an empty root directory.
@@ -54,7 +52,7 @@ func newDirectory() *node {
 	return &node{directory: true, children: map[string]*node{}, durable: map[string]*node{}}
 }
 
-// Observe has a function called after each operation that changed something.
+// Observe sets a function that is called after each [Operation].
 func (m *Memory) Observe(observe func(Operation)) { m.observe = observe }
 
 func (m *Memory) did(kind, name string) { m.didOperation(Operation{Kind: kind, Name: name}) }
@@ -65,7 +63,7 @@ func (m *Memory) didOperation(o Operation) {
 	}
 }
 
-// find returns the node with a name, or nil.
+// find returns the node with this name, or nil.
 func (m *Memory) find(name string) *node {
 	on, at := Split(name)
 	found := m.trees[on]
@@ -129,7 +127,7 @@ func (m *Memory) Rename(oldName, newName string) error {
 	case moved == nil:
 		return Failure("rename", oldName, fs.ErrNotExist)
 	case moved.directory:
-		return Failure("rename", oldName, syscall.EISDIR) // no engine here moves directories
+		return Failure("rename", oldName, syscall.EISDIR) // directories cannot be renamed, because no engine here does so
 	}
 	if replaced := m.find(newName); replaced != nil && replaced.directory {
 		return Failure("rename", newName, syscall.EISDIR)
@@ -229,8 +227,8 @@ func (m *Memory) SyncDir(name string) error {
 	return nil
 }
 
-// link gives a node a name, in a directory that must exist, and takes away the old
-// name, if there is one.
+// link gives a node a name in a directory that must exist. It removes the old name unless that is
+// empty.
 func (m *Memory) link(operation, name string, linked *node, oldName string) error {
 	parent := m.find(Dir(name))
 	switch {
@@ -262,8 +260,8 @@ func (m *Memory) unlink(name string) {
 	m.change(change{directory: m.find(Dir(name)), unlink: path.Base(name)})
 }
 
-// prune forgets the directories of an object store that hold nothing: they were
-// only parts of names.
+// prune deletes empty directories of an object store, from dir upwards. They existed only as parts
+// of names.
 func (m *Memory) prune(dir string) {
 	for !IsRoot(dir) && len(m.find(dir).children) == 0 {
 		delete(m.find(Dir(dir)).children, path.Base(dir))
@@ -271,7 +269,7 @@ func (m *Memory) prune(dir string) {
 	}
 }
 
-// put makes an object appear whole, if it does not exist.
+// put makes an object appear whole. It fails if the object exists.
 func (m *Memory) put(name string, object *node) error {
 	if m.find(name) != nil {
 		return Failure("create", name, fs.ErrExist)

@@ -6,17 +6,17 @@ import (
 	"slices"
 )
 
-// MemoryFile is an open file of a [Memory]. It stays the same file when its name goes to
-// another one.
+// MemoryFile is an open file of a [Memory]. It remains the same file when its name is moved or
+// given to another file.
 type MemoryFile struct {
 	memory *Memory
-	name   string // when it was opened
+	name   string // at the time of opening
 	node   *node
-	whole  bool // appears at Close
+	whole  bool // the file appears at Close
 	closed bool
 }
 
-// OpenFile opens a file that exists, to read and to write anywhere in it.
+// OpenFile opens an existing file for reading and writing at any offset.
 func (m *Memory) OpenFile(name string) (*MemoryFile, error) {
 	if _, err := m.Open(name); err != nil {
 		return nil, err
@@ -24,20 +24,20 @@ func (m *Memory) OpenFile(name string) (*MemoryFile, error) {
 	return &MemoryFile{memory: m, name: name, node: m.find(name)}, nil
 }
 
-// Size is the file's, in bytes.
+// Size returns the size of the file in bytes.
 func (f *MemoryFile) Size() int64 { return int64(len(f.node.data)) }
 
 // Write implements [File].
 func (f *MemoryFile) Write(data []byte) (int, error) { return f.WriteAt(data, f.Size()) }
 
-// WriteAt implements [io.WriterAt]. What is left out between the end of the file and the
-// offset is zeros.
+// WriteAt implements [io.WriterAt]. It fills a gap between the end of the file and the offset with
+// zeros.
 func (f *MemoryFile) WriteAt(data []byte, offset int64) (int, error) {
 	if f.closed {
 		return 0, Failure("write", f.name, fs.ErrClosed)
 	}
 	if offset < int64(len(f.node.synced)) {
-		f.node.data = slices.Clone(f.node.data) // what is durable stays as it is
+		f.node.data = slices.Clone(f.node.data) // a copy, so that the durable bytes do not change
 	}
 	if gap := offset - f.Size(); gap > 0 {
 		f.node.data = append(f.node.data, make([]byte, gap)...)
@@ -60,7 +60,7 @@ func (f *MemoryFile) ReadAt(data []byte, offset int64) (int, error) {
 	return n, nil
 }
 
-// Truncate gives the file another size.
+// Truncate changes the size of the file. It adds zeros or cuts off the end.
 func (f *MemoryFile) Truncate(size int64) {
 	if more := size - f.Size(); more > 0 {
 		f.node.data = append(f.node.data, make([]byte, more)...)
@@ -69,8 +69,8 @@ func (f *MemoryFile) Truncate(size int64) {
 	f.node.data = f.node.data[:size:size]
 }
 
-// Sync implements [File]. As a journal does, it makes every earlier change of a name
-// durable, too, for those who count on that: see [Ordered].
+// Sync implements [File]. It also makes every earlier change of a name durable at level [Ordered],
+// as a journal does.
 func (f *MemoryFile) Sync() error {
 	if f.closed {
 		return Failure("sync", f.name, fs.ErrClosed)
@@ -81,7 +81,7 @@ func (f *MemoryFile) Sync() error {
 	return nil
 }
 
-// Drop forgets what was not made durable, as Linux does when a sync has failed.
+// Drop forgets all bytes that are not durable. Linux may do this after a failed sync.
 func (f *MemoryFile) Drop() { f.node.data = f.node.synced }
 
 // Close implements [File].

@@ -9,10 +9,9 @@ import (
 	"strings"
 )
 
-// ParseName returns the name of a file or directory that a user or a checkpoint
-// wrote as a path or as a URL, cleaned: file:/a/ and file:///a are /a. It does not
-// say whether anybody knows the scheme. A name without a host has an empty one: hdfs:/a
-// is hdfs:///a.
+// ParseName turns a path or a URL into a name in its standard form. Users and checkpoints write
+// paths and URLs. For example, file:/a/ and file:///a become /a, and hdfs:/a becomes hdfs:///a,
+// which has an empty host. ParseName accepts any scheme, also an unknown one.
 func ParseName(text string) (string, error) {
 	fail := func(why string) (string, error) { return "", fmt.Errorf("%q: %s", text, why) }
 	if text == "" {
@@ -51,11 +50,11 @@ func ParseName(text string) (string, error) {
 	return strings.ToLower(scheme) + "://" + authority + path.Clean(rest), nil
 }
 
-// bucketSchemes are those of stores whose names begin with a bucket or a container. Other
-// names may lack a host: hdfs:///a is on the NameNode that Hadoop's configuration names.
+// bucketSchemes are the schemes whose names begin with a bucket or a container. Names of other
+// schemes may lack a host. For example, hdfs:///a lies on the NameNode from Hadoop's configuration.
 var bucketSchemes = []string{"s3", "s3a", "s3n", "s3p", "gs", "azblob", "abfs", "abfss", "wasb", "wasbs"}
 
-// URL is the inverse of [ParseName], as Flink writes it: a local path is file:/a.
+// URL is the inverse of [ParseName], in Flink's form: the local path /a becomes file:/a.
 func URL(name string) string {
 	if strings.HasPrefix(name, "/") {
 		return "file:" + name
@@ -63,8 +62,8 @@ func URL(name string) string {
 	return name
 }
 
-// Split takes a name apart: what it is on (scheme://authority, or nothing for the
-// machine's own file system), and the absolute path there.
+// Split splits a name into its file system and the absolute path there. The file system is
+// scheme://authority, or empty for the machine's own file system.
 func Split(name string) (on, at string) {
 	scheme, rest, found := strings.Cut(name, "://")
 	if !found {
@@ -74,7 +73,7 @@ func Split(name string) (on, at string) {
 	return scheme + "://" + authority, "/" + at
 }
 
-// Scheme returns the scheme of a name; file for a local path.
+// Scheme returns the scheme of a name. It is "file" for a local path.
 func Scheme(name string) string {
 	scheme, _, found := strings.Cut(name, "://")
 	if !found {
@@ -89,20 +88,20 @@ func Join(name string, elements ...string) string {
 	return on + path.Join(append([]string{at}, elements...)...)
 }
 
-// Dir returns the name of the directory that holds a name.
+// Dir returns the directory that holds a name.
 func Dir(name string) string {
 	on, at := Split(name)
 	return on + path.Dir(at)
 }
 
-// IsRoot says whether a name is that of a file system's root directory.
+// IsRoot says whether a name is the root directory of a file system.
 func IsRoot(name string) bool {
 	_, at := Split(name)
 	return at == "/"
 }
 
-// Relative returns the path of a name below a directory; ok is false if it is not
-// below it.
+// Relative returns the path of a name relative to a directory. ok is false if the name is not below
+// the directory.
 func Relative(dir, name string) (relative string, ok bool) {
 	if IsRoot(dir) {
 		return strings.CutPrefix(name, strings.TrimSuffix(dir, "/")+"/")

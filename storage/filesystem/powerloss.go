@@ -9,44 +9,45 @@ import (
 	"slices"
 )
 
-// Level is how much order a file system keeps of what was not made durable.
+// Level says in which order changes of names survive a power loss if they were not made durable.
 type Level string
 
 // The levels.
 const (
-	// Ordered is a journal, as of ext4 or XFS: changes of names survive in the order in
-	// which they were made, and whatever is synced takes all earlier ones with it.
+	// Ordered models a journal, as ext4 and XFS have. Changes of names survive in the order in
+	// which they were made. A sync of any file or directory makes all earlier changes of names
+	// durable.
 	Ordered Level = "ordered"
-	// POSIX is all that POSIX promises: each change of a name survives or not by itself,
-	// unless its directory was synced.
+	// POSIX models the minimum that POSIX promises. Each change of a name survives or is lost
+	// independently, until its directory is synced.
 	POSIX Level = "posix"
 )
 
-// Levels are all levels.
+// Levels lists all levels.
 func Levels() []Level { return []Level{Ordered, POSIX} }
 
 // Model says which states a power loss may leave.
 type Model struct {
 	Level    Level
-	TearsMax int // how many lengths of a torn write are considered, for each file; 0: all
+	TearsMax int // how many lengths of a torn write are tried for each file; 0 means all
 }
 
-// What is kept of changes that were not made durable: in memory, and apart, by a power
-// loss. A kernel writes back what is older, too.
+// Limits of the model. A directory has at most pendingMax changes that are not durable. When there
+// are more, the oldest becomes durable, as a kernel writes back old changes.
 const (
 	pendingMax = 256
-	blockSize  = 4 << 10 // bytes; in blocks, what was written survives in any order
+	blockSize  = 4 << 10 // bytes; the blocks of one write survive independently
 )
 
-// change is one of a directory's names: a name gets a node, or loses it. A rename
-// within a directory does both.
+// change is a change of one directory. It links a name to a node, or unlinks a name. A rename
+// within one directory does both.
 type change struct {
 	directory    *node
-	order        uint64 // among all changes; both halves of a rename have the same
+	order        uint64 // a number that grows; both halves of a rename have the same
 	unlink, link string // either may be empty
 	linked       *node
 
-	unlinked, replaced *node // what had the names before
+	unlinked, replaced *node // nodes that had these names before
 }
 
 func (m *Memory) change(c change) {
@@ -84,16 +85,19 @@ func (c change) undo(names map[string]*node) {
 	}
 }
 
-// Crash returns what a power loss now would leave of the machine's own file system:
+// Crash returns what a power loss at this moment leaves of the machine's own file system. The level
+// decides which names survive. At level POSIX, a rename may also leave both names. Bytes of a file
+// that were not synced have one of these fates:
 //
-//   - of names, what the level says. At level POSIX a rename may also leave both names;
-//   - of a file's bytes that were not synced: none, all, the first of them to any byte,
-//     as many zeros, any of their blocks, or (where they were written over others) the old
-//     ones.
+//   - none of them survive, or all do;
+//   - the first of them survive, up to any byte;
+//   - the file has its new size, with zeros in place of the new bytes;
+//   - each block survives or is lost independently;
+//   - if the write changed and extended the file, only the extension survives.
 //
-// choose(n) returns the choice made, 0 to n-1; 0 is always what survives least.
-// [EveryCrash] makes all choices, [State] those of one state. The file system itself
-// stays as it is. Objects survive as they are.
+// Crash calls choose(n) for each choice. The result must be 0 to n-1; 0 keeps least. [EveryCrash]
+// makes all choices; [State] makes the choices of one state. Crash does not change the receiver.
+// Objects survive unchanged.
 func (m *Memory) Crash(model Model, choose func(n int) int) *Memory {
 	c := crash{model: model, choose: choose, copies: map[*node]*node{}}
 	if model.Level == Ordered {
@@ -108,7 +112,7 @@ func (m *Memory) Crash(model Model, choose func(n int) int) *Memory {
 	return after
 }
 
-// clone copies a tree of which everything is durable.
+// clone copies a tree in which everything is durable.
 func (n *node) clone() *node {
 	copied := *n
 	copied.children = maps.Clone(n.children)
@@ -118,8 +122,9 @@ func (n *node) clone() *node {
 	return &copied
 }
 
-// States estimates in how many ways a power loss now may fall out, by as many samples:
-// the product of the choices on a way, on average over ways at random (Knuth, 1975).
+// States estimates how many states a power loss at this moment may leave. It makes random choices
+// and multiplies the number of options at each. The result is the mean of this product over the
+// samples (Knuth, 1975).
 func (m *Memory) States(model Model, samples int, chance func(n int) int) float64 {
 	sum := 0.0
 	for range samples {
@@ -133,9 +138,10 @@ func (m *Memory) States(model Model, samples int, chance func(n int) int) float6
 	return sum / float64(samples)
 }
 
-// ordered returns the names of those directories that lose some of the latest changes.
+// ordered decides how many of the latest changes of names are lost. It returns the names of each
+// directory that loses some.
 func (m *Memory) ordered(choose func(int) int) map[*node]map[string]*node {
-	var ends []int // of the journal's atomic changes
+	var ends []int // where each atomic change ends in the journal
 	for i := range m.journal {
 		if i == len(m.journal)-1 || m.journal[i].order != m.journal[i+1].order {
 			ends = append(ends, i+1)
@@ -157,12 +163,12 @@ func (m *Memory) ordered(choose func(int) int) map[*node]map[string]*node {
 	return names
 }
 
-// crash is one state in the making.
+// crash builds one state after a power loss.
 type crash struct {
 	model  Model
 	choose func(int) int
-	names  map[*node]map[string]*node // at level ordered: of directories that are not as they are now
-	copies map[*node]*node            // a file may have two names
+	names  map[*node]map[string]*node // at level Ordered: names of the directories that lose changes
+	copies map[*node]*node            // by original, because a file may have two names
 }
 
 func (c crash) survive(n *node) *node {
@@ -207,10 +213,10 @@ func (c crash) namesOf(n *node) map[string]*node {
 	return names
 }
 
-// bytes returns what is left of a file's bytes.
+// bytes chooses what survives of a file's bytes.
 func (c crash) bytes(n *node) []byte {
 	old, written := n.synced, n.data[:len(n.data):len(n.data)]
-	same := 0 // bytes at the beginning that are the same, written or not
+	same := 0 // the length of the beginning that did not change
 	for same < min(len(old), len(written)) && old[same] == written[same] {
 		same++
 	}
@@ -247,8 +253,7 @@ func (c crash) bytes(n *node) []byte {
 	return forms[c.choose(len(forms))]()
 }
 
-// blocks returns a file of the size written of which each block is as written, or as it
-// was.
+// blocks returns a file of the written size. Each block has its old or its written content.
 func (c crash) blocks(old, written []byte, from int) []byte {
 	left := overlay(make([]byte, len(written)), old[:min(len(old), len(written))])
 	for at := from; at < len(written); at += blockSize {
@@ -260,7 +265,7 @@ func (c crash) blocks(old, written []byte, from int) []byte {
 	return left
 }
 
-// overlay returns what is below with what is above it from the beginning on.
+// overlay returns a copy of below, with its beginning replaced by above.
 func overlay(below, above []byte) []byte {
 	over := slices.Clone(above)
 	if len(below) > len(above) {
@@ -269,7 +274,8 @@ func overlay(below, above []byte) []byte {
 	return over
 }
 
-// State returns the choices of the state with a number, as [EveryCrash] numbers them.
+// State returns a choose function for [Memory.Crash]. The function makes the choices of the state
+// with this number, as [Memory.EveryCrash] numbers states.
 func State(number uint64) func(n int) int {
 	return func(n int) int {
 		choice := number % uint64(n)
@@ -278,9 +284,10 @@ func State(number uint64) func(n int) int {
 	}
 }
 
-// EveryCrash calls visit with each state that a power loss now may leave, and its number,
-// until visit returns false. There are about 2 to the power of what is pending. Different
-// numbers may be the same state: see [Memory.Digest].
+// EveryCrash calls visit with each state that a power loss at this moment may leave, and with the
+// number of the state. It ends when visit returns false. The number of states grows exponentially
+// with the number of changes that are not durable. Two numbers may mean equal states; compare
+// [Memory.Digest].
 func (m *Memory) EveryCrash(model Model, visit func(number uint64, after *Memory) bool) {
 	var choices, bounds []int
 	for {
@@ -311,14 +318,14 @@ func (m *Memory) EveryCrash(model Model, visit func(number uint64, after *Memory
 	}
 }
 
-// Digest is the same for the same names and bytes.
+// Digest identifies a state: equal names and bytes have an equal digest.
 type Digest [sha256.Size]byte
 
-// Digest returns a digest of everything that there is.
+// Digest returns a digest of all names and bytes.
 func (m *Memory) Digest() Digest {
 	hash := sha256.New()
 	for _, on := range sortedNames(m.trees) {
-		_, _ = fmt.Fprintf(hash, "%q", on) // cannot fail
+		_, _ = fmt.Fprintf(hash, "%q", on) // a hash never fails
 		m.trees[on].digest(hash)
 	}
 	return Digest(hash.Sum(nil))

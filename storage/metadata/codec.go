@@ -6,34 +6,34 @@ import (
 	"math"
 )
 
-// codec goes through a file in one of two directions: reading, it fills in what it
-// is given pointers to; else it appends that to data. After the first error nothing
-// happens any more.
+// codec goes through a file in one of two directions. If reading is true, it reads data and sets
+// the given values. Otherwise it appends the given values to data. After the first error it does
+// nothing more.
 type codec struct {
 	reading     bool
-	measuring   bool // how many bytes something has: it is written without any check
+	measuring   bool // counts bytes: writes, and checks nothing
 	data        []byte
-	at          int // offset of what is read next
+	at          int // offset of the next read
 	version     int32
-	parallelism int32  // of the operator that the codec is in
-	within      []part // from the outside in
-	depth       int    // of handles within handles
+	parallelism int32  // of the current operator
+	within      []part // the parts around the current one, the outermost first
+	depth       int    // how many handles are around the current one
 	fewest      []fewest
-	measure     *codec                              // measures, for the same version
-	watch       func(list string, fewest, size int) // called with each thing of a list, if not nil
+	measure     *codec                              // a codec for the same version that only counts bytes
+	watch       func(list string, fewest, size int) // called for each item of a list, if not nil
 	err         *Error
 }
 
-// fewest is how few bytes a thing of the list can have.
+// fewest says how few bytes an item of a list can have.
 type fewest struct {
 	list  string
 	bytes int
 }
 
-// part is what errors say that something is a part of.
+// part is a part of the file. Errors say in which part they occurred.
 type part struct {
 	what     string
-	number   int // from 1, of a thing in a list; 0 for the list itself
+	number   int // of an item in a list, from 1; 0 for the list itself
 	of       int
 	list     bool
 	operator *Operator
@@ -56,7 +56,7 @@ func (p part) String() string {
 func (c *codec) enter(p part) { c.within = append(c.within, p) }
 func (c *codec) leave()       { c.within = c.within[:len(c.within)-1] }
 
-// inside names what the steps are a part of, for errors.
+// inside runs the steps. Errors in these steps say that they occurred in this part.
 func (c *codec) inside(what string, steps func()) {
 	c.enter(part{what: what})
 	steps()
@@ -70,7 +70,7 @@ func (c *codec) offset() int {
 	return len(c.data)
 }
 
-// fail notes that something at the offset is wrong; the first one counts.
+// fail records an error at the offset. Only the first error counts.
 func (c *codec) fail(offset int, what, want string, got any) {
 	if c.err != nil || c.measuring {
 		return
@@ -82,7 +82,7 @@ func (c *codec) fail(offset int, what, want string, got any) {
 	c.err.What += what
 }
 
-// refuse is fail for bytes that are not damaged: the reason says what they are.
+// refuse records an error about bytes that are not damaged. The reason says what the file is.
 func (c *codec) refuse(reason error, offset int, what, want string, got any) {
 	first := c.err == nil
 	c.fail(offset, what, want, got)
@@ -91,7 +91,7 @@ func (c *codec) refuse(reason error, offset int, what, want string, got any) {
 	}
 }
 
-// check fails unless what was read at the offset, or is to be written, is right.
+// check calls fail if ok is false. It returns whether there is no error so far.
 func (c *codec) check(ok bool, offset int, what, want string, got any) bool {
 	if !ok {
 		c.fail(offset, what, want, got)
@@ -99,8 +99,8 @@ func (c *codec) check(ok bool, offset int, what, want string, got any) bool {
 	return c.err == nil
 }
 
-// next returns the n bytes to read, or room for the n bytes to write; nil after an
-// error.
+// next returns the next n bytes to read, or n new bytes to write into. After an error it returns
+// nil.
 func (c *codec) next(n int, what string) []byte {
 	if c.err != nil {
 		return nil
@@ -147,7 +147,7 @@ func (c *codec) int64(what string, value *int64) {
 	}
 }
 
-// natural is a number of at least 0.
+// natural reads or writes a number of at least 0.
 func (c *codec) natural(what string, value *int64) {
 	offset := c.offset()
 	c.int64(what, value)
@@ -160,14 +160,14 @@ func (c *codec) natural32(what string, value *int32) {
 	c.check(*value >= 0, offset, what, "0 or more", *value)
 }
 
-// size is a number of bytes, or -1 where Flink does not know it.
+// size reads or writes a number of bytes, or -1 if Flink does not know the number.
 func (c *codec) size(what string, value *int64) {
 	offset := c.offset()
 	c.int64(what, value)
 	c.check(*value >= -1, offset, what, "-1 or more", *value)
 }
 
-// bool is one byte, 0 or 1.
+// bool reads or writes one byte, 0 or 1.
 func (c *codec) bool(what string, value *bool) {
 	offset, b := c.offset(), byte(0)
 	if *value {
@@ -178,7 +178,7 @@ func (c *codec) bool(what string, value *bool) {
 	c.check(b <= 1, offset, what, "0 or 1", b)
 }
 
-// constant is a number that is always the same.
+// constant reads or writes a number that is always the same.
 func (c *codec) constant(what string, want uint32) {
 	offset, value := c.offset(), int32(want)
 	c.int32(what, &value)
@@ -189,7 +189,7 @@ func (c *codec) constant(what string, want uint32) {
 
 func hex32(value uint32) string { return fmt.Sprintf("0x%08x", value) }
 
-// literal is bytes that are always the same.
+// literal reads or writes bytes that are always the same.
 func (c *codec) literal(what, want string) {
 	offset := c.offset()
 	b := c.next(len(want), what)
@@ -205,7 +205,7 @@ func (c *codec) literal(what, want string) {
 	}
 }
 
-// count is a number of things or bytes that follow.
+// count reads or writes how many items or bytes follow.
 func (c *codec) count(what string, n *int) {
 	offset, value := c.offset(), int32(*n)
 	if !c.check(int64(value) == int64(*n), offset, what, "a length of 31 bits", *n) {
@@ -216,15 +216,15 @@ func (c *codec) count(what string, n *int) {
 	c.check(value >= 0, offset, what, "a length of 0 or more", value)
 }
 
-// limit fails if n things, each of at least size bytes, are more than what is left. So no
-// file makes us take more memory than its own length warrants.
+// limit fails if the rest of the file is too short for n items of at least size bytes each. So a
+// damaged number never makes the reader allocate more memory than the file's length justifies.
 func (c *codec) limit(offset int, what string, n, size int) {
 	if left := len(c.data) - c.at; c.err == nil && n > left/size {
 		c.fail(offset, what, fmt.Sprintf("at most %d, for %d bytes are left", left/size, left), n)
 	}
 }
 
-// length is a number of bytes that follow.
+// length reads or writes how many bytes follow.
 func (c *codec) length(what string, n *int) {
 	offset := c.offset()
 	c.count(what, n)
@@ -233,7 +233,7 @@ func (c *codec) length(what string, n *int) {
 	}
 }
 
-// framed is a length, and then so many bytes, which the steps go through.
+// framed reads or writes a length, and then the bytes that the steps read or write.
 func (c *codec) framed(steps func()) {
 	offset, said := c.offset(), 0
 	c.length("length", &said)
@@ -247,7 +247,7 @@ func (c *codec) framed(steps func()) {
 	}
 }
 
-// blob is bytes with their length before them.
+// blob reads or writes bytes, with their length before them.
 func (c *codec) blob(what string, value *[]byte) {
 	n := len(*value)
 	c.length(what, &n)
@@ -259,7 +259,7 @@ func (c *codec) blob(what string, value *[]byte) {
 	}
 }
 
-// text is a string as Java's writeUTF writes it.
+// text reads or writes a string in the form of Java's writeUTF.
 func (c *codec) text(what string, value *string) {
 	offset := c.offset()
 	var encoded []byte
@@ -285,8 +285,8 @@ func (c *codec) text(what string, value *string) {
 	}
 }
 
-// list is a number of things. If other values than the zero value have the fewest bytes, they
-// are given as the smallest.
+// list reads or writes the number of items, and then each item. limit needs the size of the
+// smallest item. This is the zero value, unless smallest gives other values.
 func list[T any](c *codec, what string, items *[]T, each func(*codec, *T), smallest ...func() T) {
 	n, offset, least := len(*items), c.offset(), 0
 	c.enter(part{what: what, list: true})
@@ -298,7 +298,7 @@ func list[T any](c *codec, what string, items *[]T, each func(*codec, *T), small
 	c.leave()
 	for i := 0; i < n && c.err == nil; i++ {
 		if c.reading {
-			*items = append(*items, zero[T]()) // as far as there is something to read
+			*items = append(*items, zero[T]()) // one at a time, so that a short file needs little memory
 		}
 		c.enter(part{what: what, list: true, number: i + 1, of: n})
 		begin := c.offset()
@@ -312,8 +312,8 @@ func list[T any](c *codec, what string, items *[]T, each func(*codec, *T), small
 
 func zero[T any]() (value T) { return value }
 
-// fewestBytes is how few bytes a thing of the list can have: the format's own description
-// writes the smallest values, and they are counted.
+// fewestBytes returns how few bytes an item of the list can have. It writes the smallest values and
+// counts the bytes.
 func fewestBytes[T any](c *codec, list string, each func(*codec, *T), smallest []func() T) int {
 	for _, known := range c.fewest {
 		if known.list == list {
@@ -332,7 +332,7 @@ func fewestBytes[T any](c *codec, list string, each func(*codec, *T), smallest [
 	return least
 }
 
-// measured counts the bytes that the steps write.
+// measured returns how many bytes the steps write.
 func (c *codec) measured(steps func(*codec)) int {
 	if c.measure == nil {
 		c.measure = &codec{measuring: true, version: c.version}
@@ -343,7 +343,7 @@ func (c *codec) measured(steps func(*codec)) int {
 	return len(c.measure.data)
 }
 
-// optional is a thing that may be there: a number that is 0 or 1, and then the thing.
+// optional reads or writes a number that is 0 or 1. If it is 1, the thing follows.
 func (c *codec) optional(what string, present *bool, thing func()) {
 	offset, n := c.offset(), int32(0)
 	if *present {

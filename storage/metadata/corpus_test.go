@@ -20,21 +20,21 @@ import (
 const (
 	corpusFile = "../testdata/flink-metadata-public/corpus.tar.zst"
 	readsFile  = "flink-2.3.0-reads.txt"
-	corpusMin  = 340 // files; with fewer the corpus is not whole
+	corpusMin  = 340 // files in the complete corpus
 )
 
 // publicFile is one file of the public corpus.
 type publicFile struct {
 	Number string
-	Flink  string // that wrote it, as 1.16; "?" if unknown
+	Flink  string // the release that wrote the file, for example 1.16; "?" if unknown
 	Data   []byte
-	Reads  string // what the loader of Flink 2.3.0 read
+	Reads  string // what Flink 2.3.0's loader read, in words
 }
 
 // refused says whether Flink's loader refused the file.
 func (f publicFile) refused() bool { return strings.HasPrefix(f.Reads, "ERROR") }
 
-// publicFiles are the files of the public corpus, by number.
+// publicFiles returns the files of the public corpus by number.
 func publicFiles(t testing.TB) []publicFile {
 	t.Helper()
 	archived := unpack(t, corpusFile)
@@ -59,7 +59,7 @@ func unpack(t testing.TB, name string) map[string][]byte {
 	t.Helper()
 	compressed, err := os.Open(name)
 	must(t, err)
-	defer func() { _ = compressed.Close() }() // only read from
+	defer func() { _ = compressed.Close() }() // nothing was written
 	plain, err := zstd.NewReader(compressed)
 	must(t, err)
 	defer plain.Close()
@@ -75,8 +75,8 @@ func unpack(t testing.TB, name string) map[string][]byte {
 	}
 }
 
-// What Flink 2.3.0's own loader read from each public file is what we read, and we write it
-// back byte for byte. What Flink refused we refuse.
+// We read each public file as Flink 2.3.0's own loader does, and write it back byte for byte. We
+// refuse the files that Flink refuses.
 func TestPublicFilesAreReadAsFlinkReadsThem(t *testing.T) {
 	compared, refused := 0, 0
 	versions := map[int32]int{}
@@ -121,8 +121,8 @@ func firstDifference(want, got string) string {
 	return "one has more lines than the other"
 }
 
-// The last operator of this savepoint of Flink 1.8 has no state: its subtasks are the smallest that
-// version 2 has, and the file ends with them.
+// This savepoint of Flink 1.8 ends with an operator without state. Its subtasks have the smallest
+// size that version 2 allows.
 func TestASavepointThatEndsWithAnEmptySubtaskIsRead(t *testing.T) {
 	files := publicFiles(t)
 	i := slices.IndexFunc(files, func(f publicFile) bool { return f.Number == "0121" })
@@ -132,7 +132,8 @@ func TestASavepointThatEndsWithAnEmptySubtaskIsRead(t *testing.T) {
 	}
 }
 
-// A Flink reads what it wrote, so no file is readable only since a newer one.
+// A release of Flink reads what it wrote. So ReadableSince must not name a later release than the
+// one that wrote the file.
 func TestAPublicFileIsReadableByTheFlinkThatWroteIt(t *testing.T) {
 	known := 0
 	for _, file := range publicFiles(t) {
@@ -151,7 +152,7 @@ func TestAPublicFileIsReadableByTheFlinkThatWroteIt(t *testing.T) {
 	}
 }
 
-// releaseNumber makes releases comparable: 1.9 is before 1.16.
+// releaseNumber makes releases comparable: 1.9 is less than 1.16.
 func releaseNumber(t testing.TB, release string) int {
 	t.Helper()
 	var major, minor int

@@ -7,9 +7,9 @@ import (
 
 // Error says what is wrong with a file, and where.
 type Error struct {
-	Reason error  // what the file is, as ErrTooOld; nil if the bytes are damaged
-	Offset int64  // in bytes, of what is wrong
-	What   string // was being read, from the outside in
+	Reason error  // why an undamaged file is refused, for example ErrTooOld; nil if the bytes are damaged
+	Offset int64  // of the wrong bytes
+	What   string // which part of the file is wrong, the outermost part first
 	Want   string
 	Got    string
 }
@@ -24,7 +24,7 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Reason }
 
-// The reasons for which a file that is not damaged is not read.
+// Reasons to refuse a file that is not damaged.
 var (
 	ErrNotMetadata = errors.New("the file is not checkpoint metadata: it does not begin with the magic number of Flink's _metadata files;" +
 		" give the directory of a checkpoint, or the _metadata file in it")

@@ -13,7 +13,7 @@ import (
 
 const refusals = "../testdata/flink-metadata-public/refusals"
 
-// A refusal of a file that is not damaged says first what the file is, and last where that shows.
+// If a file is not damaged, the error first says what the file is, and last where this shows.
 func TestARefusalSaysWhatTheFileIs(t *testing.T) {
 	for name, want := range map[string]struct {
 		reason error
@@ -38,7 +38,8 @@ func TestARefusalSaysWhatTheFileIs(t *testing.T) {
 	}
 }
 
-// reasonOf is the reason for which a whole file is refused, once the bytes are put in its place.
+// reasonOf encodes a checkpoint, replaces bytes at the offset, and returns the reason why Decode
+// refuses the result.
 func reasonOf(t *testing.T, version int32, offset int, bytes ...byte) error {
 	t.Helper()
 	data, err := metadata.Encode(specimen.Everything(version))
@@ -81,7 +82,7 @@ func TestDamageHasNoReason(t *testing.T) {
 	}
 }
 
-// What we would write has no reason: it is the caller's mistake.
+// If Encode fails, the error has no reason: the caller made a mistake.
 func TestWhatCannotBeWrittenHasNoReason(t *testing.T) {
 	_, err := metadata.Encode(metadata.Checkpoint{Version: metadata.Version + 1})
 	var wrong *metadata.Error

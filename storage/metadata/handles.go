@@ -1,12 +1,11 @@
 package metadata
 
-// Stream is a piece of state that can be read from its beginning to its end:
-// [*ByteStream], [*File], [*RelativeFile], [*Segment], [*EmptySegment], or an old
-// [*KeyGroups].
+// Stream is a piece of state that can be read from beginning to end. It is a [*ByteStream],
+// [*File], [*RelativeFile], [*Segment], [*EmptySegment], or an old [*KeyGroups].
 type Stream interface{ isStream() }
 
-// ByteStream is state that lies in the `_metadata` file itself. Its name often looks
-// like a path; there is no such file.
+// ByteStream is state inside the `_metadata` file itself. Its name often looks like a path, but no
+// such file exists.
 type ByteStream struct {
 	Name string
 	Data []byte
@@ -14,7 +13,7 @@ type ByteStream struct {
 
 // File is state in a file with an absolute path.
 type File struct {
-	Path string // a URL, as in file:/checkpoints/…
+	Path string // a URL, for example file:/checkpoints/…
 	Size int64  // bytes
 }
 
@@ -24,12 +23,13 @@ type RelativeFile struct {
 	Size int64 // bytes
 }
 
-// Segment is state in a part of a file that holds the state of several checkpoints.
+// Segment is state in a part of a file. Other parts of the file may hold the state of other
+// checkpoints.
 type Segment struct {
 	Start     int64 // bytes from the file's beginning
 	Size      int64 // bytes
 	Scope     Scope
-	Path      string // of the physical file, a URL
+	Path      string // of the whole file, a URL
 	LogicalID string
 }
 
@@ -43,13 +43,13 @@ func (*Segment) isStream()      {}
 func (*EmptySegment) isStream() {}
 func (*KeyGroups) isStream()    {}
 
-// Scope says who a file belongs to.
+// Scope says to whom a file belongs.
 type Scope int32
 
-// The scopes, by the numbers that are recorded.
+// The scopes, with their numbers in the format.
 const (
-	Exclusive Scope = 0 // one checkpoint
-	Shared    Scope = 1 // several
+	Exclusive Scope = 0 // to one checkpoint
+	Shared    Scope = 1 // to several checkpoints
 )
 
 func (s Scope) String() string {
@@ -59,38 +59,38 @@ func (s Scope) String() string {
 	return "EXCLUSIVE"
 }
 
-// OperatorHandle is non-keyed state: [*OperatorList] or [*FileMergingOperator].
+// OperatorHandle is state that is not keyed: [*OperatorList] or [*FileMergingOperator].
 type OperatorHandle interface{ isOperator() }
 
-// OperatorList is operator state by name, all in one stream.
+// OperatorList is operator state by name. All of it is in one stream.
 type OperatorList struct {
 	States []NamedState
 	Stream Stream
 }
 
-// FileMergingOperator is operator state in a segment of a merged file. The
-// directories are what Flink deletes when the last job that used them ends.
+// FileMergingOperator is operator state in a segment of a merged file. Flink deletes the two
+// directories when the last job that used them ends.
 type FileMergingOperator struct {
 	OperatorList
 	TaskOwnedDir string
 	SharedDir    string
-	Empty        bool // then the stream is an [*EmptySegment]
+	Empty        bool // if so, the stream is an [*EmptySegment]
 }
 
 func (*OperatorList) isOperator()        {}
 func (*FileMergingOperator) isOperator() {}
 
-// NamedState says where the elements of one named state begin in a stream.
+// NamedState says where the elements of one named state begin in the stream.
 type NamedState struct {
 	Name    string
 	Mode    Mode
 	Offsets []int64
 }
 
-// Mode says how the elements of a named state are spread over subtasks.
+// Mode says how the elements of a named state are distributed to subtasks.
 type Mode int8
 
-// The modes, by the numbers that are recorded.
+// The modes, with their numbers in the format.
 const (
 	SplitDistribute Mode = 0
 	Union           Mode = 1
@@ -110,34 +110,34 @@ type KeyGroupRange struct {
 	Start, Count int32
 }
 
-// Last is the last key group of the range; before Start if the range is empty.
+// Last returns the last key group of the range. It is less than Start if the range is empty.
 func (r KeyGroupRange) Last() int32 { return r.Start + r.Count - 1 }
 
-// KeyGroups is keyed state in one stream, key group after key group.
+// KeyGroups is keyed state in one stream. The key groups follow each other.
 type KeyGroups struct {
 	Kind    KeyGroupsKind
 	Start   int32
-	Offsets []int64 // of each key group, from Start on
+	Offsets []int64 // where each key group begins in the stream; the first is Start
 	Stream  Stream
-	ID      string // of KeyGroupsV2 only
+	ID      string // only of KeyGroupsV2
 }
 
-// Range returns the key groups that the state is of.
+// Range returns the key groups of this state.
 func (k *KeyGroups) Range() KeyGroupRange { return KeyGroupRange{k.Start, int32(len(k.Offsets))} }
 
-// KeyGroupsKind tells apart the ways in which [KeyGroups] were recorded.
+// KeyGroupsKind says in which form [KeyGroups] were recorded.
 type KeyGroupsKind byte
 
-// The kinds, by the numbers that are recorded.
+// The kinds, with their numbers in the format.
 const (
-	KeyGroupsV1        KeyGroupsKind = 3 // before Flink 1.15
-	KeyGroupsSavepoint KeyGroupsKind = 7 // of canonical savepoints
+	KeyGroupsV1        KeyGroupsKind = 3 // up to Flink 1.14
+	KeyGroupsSavepoint KeyGroupsKind = 7 // in canonical savepoints
 	KeyGroupsV2        KeyGroupsKind = 12
 )
 
-// Incremental is keyed state of a backend whose files are shared by checkpoints.
+// Incremental is keyed state of a backend that shares files between checkpoints.
 type Incremental struct {
-	Checkpoint       int64 // that the handle was made for
+	Checkpoint       int64 // the checkpoint for which the handle was made
 	Backend          string
 	Range            KeyGroupRange
 	CheckpointedSize int64  // bytes written for this checkpoint
@@ -145,28 +145,29 @@ type Incremental struct {
 	Shared           []LocalFile
 	Private          []LocalFile
 	ID               string
-	V1               bool // recorded before Flink 1.15: without sizes and ID
+	V1               bool // form of Flink up to 1.14, without sizes and ID
 }
 
-// LocalFile is a file of a backend, and where a copy of it lies.
+// LocalFile is a file of a backend, and the copy of this file in the checkpoint.
 type LocalFile struct {
 	LocalPath string
 	Stream    Stream
 }
 
-// Changelog is keyed state as materialized state and the changes since then.
+// Changelog is keyed state in two parts: materialized state, and the changes since its
+// materialization.
 type Changelog struct {
 	Range            KeyGroupRange
 	CheckpointedSize int64         // bytes
-	Materialized     []KeyedHandle // Flink skips a nil one
+	Materialized     []KeyedHandle // Flink skips a nil element
 	Changes          []KeyedHandle
-	Materialization  int64 // which
-	Checkpoint       int64 // not recorded before Flink 1.16
+	Materialization  int64 // the number of the materialization
+	Checkpoint       int64 // recorded since Flink 1.16
 	ID               string
 	V1               bool
 }
 
-// ChangelogBytes are changes that lie in the `_metadata` file itself.
+// ChangelogBytes are changes inside the `_metadata` file itself.
 type ChangelogBytes struct {
 	Range    KeyGroupRange
 	From, To int64 // sequence numbers
@@ -174,7 +175,7 @@ type ChangelogBytes struct {
 	ID       string
 }
 
-// Change is a change of one key group; -1 for the backend's own data.
+// Change is a change of one key group. KeyGroup is -1 for data about the backend itself.
 type Change struct {
 	KeyGroup int32
 	Data     []byte
@@ -187,11 +188,11 @@ type ChangelogFiles struct {
 	Size             int64 // bytes
 	CheckpointedSize int64 // bytes
 	ID               string
-	Storage          string // what wrote them; filesystem
-	V1               bool   // recorded before Flink 1.16: without Storage
+	Storage          string // what wrote the files, for example filesystem
+	V1               bool   // form of Flink up to 1.15, without Storage
 }
 
-// OffsetStream is a stream of which a handle owns what begins at the offset.
+// OffsetStream is a stream. The handle uses only the part of it that begins at Offset.
 type OffsetStream struct {
 	Offset int64
 	Stream Stream
@@ -203,24 +204,25 @@ func (*Changelog) isKeyed()      {}
 func (*ChangelogBytes) isKeyed() {}
 func (*ChangelogFiles) isKeyed() {}
 
-// Channel is the data that was on its way on one channel of an unaligned checkpoint
-// or, merged, on several.
+// Channel is data in flight, from an unaligned checkpoint. It is the data of one channel or, if
+// Merged, of several.
 type Channel struct {
 	Merged   bool
 	Subtask  int32
-	Channels []ChannelPart // one, if not merged
+	Channels []ChannelPart // exactly one, unless Merged
 	Size     int64         // bytes
 	Stream   Stream
 }
 
 // ChannelPart says where the data of one channel begins in a stream.
 type ChannelPart struct {
-	Gate, Channel int32 // of an input; of an output: partition and subpartition
+	Gate, Channel int32 // of an output: the partition and the subpartition
 	Size          int64 // bytes
 	Offsets       []int64
 }
 
-// Handles returns one of each handle, for encodings that must know the types.
+// Handles returns a value of each handle type that the reference writes, for encodings that need to
+// know the types.
 func Handles() []any {
 	return []any{
 		&ByteStream{}, &File{}, &RelativeFile{}, &Segment{}, &OperatorList{}, &FileMergingOperator{},

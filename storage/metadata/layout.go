@@ -6,15 +6,15 @@ import (
 	"math/bits"
 )
 
-// The format, as one description that is read in both directions. All numbers are
-// big-endian; nothing has a length of its own but lists, texts and blobs.
+// This file describes the format once, and the same code reads and writes. All numbers are
+// big-endian. Only lists, texts, blobs and frames have a length before them.
 
 const (
 	magic       = 0x4960672d
 	masterMagic = 0xc96b1696
 )
 
-// Codes of the handles.
+// The type codes of handles.
 const (
 	codeNull                = 0
 	codeByteStream          = 1
@@ -36,7 +36,7 @@ const (
 	codeFileMergingOperator = 17
 )
 
-// depthMax bounds handles within handles; Flink nests them two deep.
+// depthMax limits how deep handles are nested. Flink nests them at most two deep.
 const depthMax = 8
 
 func (c *codec) file(f *Checkpoint) {
@@ -58,8 +58,8 @@ func (c *codec) file(f *Checkpoint) {
 	}
 }
 
-// flippedMax is how many flipped bits leave a magic number one. With more, the file was never
-// checkpoint metadata, unless a version that Flink writes follows.
+// flippedMax is how many wrong bits the magic number of damaged metadata may have. If more bits are
+// wrong, the file is not metadata, unless a known version follows.
 const flippedMax = 3
 
 func (c *codec) magicNumber() {
@@ -75,7 +75,7 @@ func (c *codec) magicNumber() {
 	c.refuse(reason, offset, "magic number", hex32(magic), hex32(uint32(value)))
 }
 
-// versionFollows says whether the next number read is a version that Flink writes.
+// versionFollows says whether the next number to read is a known version.
 func (c *codec) versionFollows() bool {
 	if !c.reading || len(c.data)-c.at < 4 {
 		return false
@@ -93,7 +93,7 @@ func (c *codec) formatVersion(version *int32) {
 	}
 }
 
-// otherVersion is what a version means that is neither read nor written.
+// otherVersion returns the reason why a version is not read.
 func otherVersion(version int32) error {
 	switch {
 	case version > Version:
@@ -152,13 +152,14 @@ func (c *codec) operator(o *Operator) {
 
 func finishedSubtask() Subtask { return Subtask{Finished: true} }
 
-// fullyFinished is a number of subtasks of -1, and then no subtasks.
+// fullyFinished reads or writes -1 in place of the number of subtasks, if the operator is fully
+// finished.
 func (c *codec) fullyFinished(o *Operator) {
 	if c.reading {
 		begin, finished := c.at, int32(-1)
 		c.int32("number of subtasks", &finished)
 		if o.FullyFinished = finished == -1; !o.FullyFinished {
-			c.at = begin // a length
+			c.at = begin // the number of subtasks; it is read later
 			return
 		}
 	} else if o.FullyFinished {
@@ -183,7 +184,7 @@ func (c *codec) subtaskV2(s *Subtask) {
 	c.state(s)
 }
 
-// noLegacyState is a number that is 0, or 1 before legacy state.
+// noLegacyState reads or writes 0. A 1 means that legacy state follows, which is refused.
 func (c *codec) noLegacyState() {
 	offset, n := c.offset(), int32(0)
 	c.int32("legacy state", &n)
@@ -215,7 +216,7 @@ func (c *codec) subtask(s *Subtask) {
 	c.channels("output channel", &s.Outputs, (*codec).output)
 }
 
-// state is what a subtask has in all versions.
+// state reads or writes the parts of a subtask that all versions have.
 func (c *codec) state(s *Subtask) {
 	managed, raw := s.ManagedOperator != nil, s.RawOperator != nil
 	c.optional("managed operator state", &managed, func() { c.operatorHandle(&s.ManagedOperator) })
@@ -224,7 +225,7 @@ func (c *codec) state(s *Subtask) {
 	c.inside("raw keyed state", func() { c.keyed(&s.RawKeyed) })
 }
 
-// code is the number that says which handle follows.
+// code reads or writes the type code of a handle, and returns its offset.
 func (c *codec) code(code *byte) (offset int) {
 	offset = c.offset()
 	c.byte("type", code)
@@ -236,7 +237,7 @@ func (c *codec) code(code *byte) (offset int) {
 
 func (c *codec) unknownCode(offset int, want string, code byte) { c.fail(offset, "type", want, code) }
 
-// stream is a stream handle, or null.
+// stream reads or writes a stream handle or null.
 func (c *codec) stream(s *Stream) {
 	code := streamCode(*s)
 	offset := c.code(&code)
@@ -315,7 +316,7 @@ func newStream(code byte) Stream {
 	return nil
 }
 
-// someStream is a stream handle that is there.
+// someStream reads or writes a stream handle that is not null.
 func (c *codec) someStream(s *Stream) {
 	offset := c.offset()
 	c.stream(s)
@@ -372,7 +373,7 @@ func (c *codec) offsets(offsets *[]int64) {
 
 func (c *codec) position(p *int64) { c.int64("offset", p) }
 
-// keyed is a handle of keyed state, or null.
+// keyed reads or writes a handle of keyed state or null.
 func (c *codec) keyed(h *KeyedHandle) {
 	c.depth++
 	defer func() { c.depth-- }()
@@ -492,7 +493,7 @@ func (c *codec) changelog(h *Changelog) {
 	c.text("state handle id", &h.ID)
 }
 
-// someKeyed is a handle of keyed state that is there.
+// someKeyed reads or writes a handle of keyed state that is not null.
 func (c *codec) someKeyed(h *KeyedHandle) {
 	offset := c.offset()
 	c.keyed(h)
@@ -530,14 +531,14 @@ func (c *codec) offsetStream(s *OffsetStream) {
 	c.stream(&s.Stream)
 }
 
-// Kinds of channels, by the numbers that version 6 records.
+// Type codes of channel handles in version 6.
 const (
 	channelInput  = 1
 	channelOutput = 2
-	channelMerged = 2 // more than that of an unmerged one
+	channelMerged = 2 // added to the code of a merged handle
 )
 
-// channels are handles of channel state; the versions before 6 have unmerged ones only.
+// channels reads or writes handles of channel state. Before version 6 no handle is merged.
 func (c *codec) channels(what string, channels *[]Channel, each func(*codec, *Channel)) {
 	if c.version < Version {
 		list(c, what, channels, each, oneChannel)
@@ -574,7 +575,7 @@ func (c *codec) channel(ch *Channel, kind byte) {
 	c.someStream(&ch.Stream)
 }
 
-// channelKind says whether the handle is a merged one; the versions before 6 do not say so.
+// channelKind reads or writes the type code of a channel handle, since version 6.
 func (c *codec) channelKind(ch *Channel, kind byte) {
 	offset := c.offset()
 	if c.version < Version {
@@ -590,7 +591,7 @@ func (c *codec) channelKind(ch *Channel, kind byte) {
 	c.check(code == kind || ch.Merged, offset, "type", fmt.Sprintf("%d or %d", kind, kind+channelMerged), code)
 }
 
-// mergedChannels is the merged form: the channels have a length of their own.
+// mergedChannels reads or writes the merged form. It holds several channels in a frame.
 func (c *codec) mergedChannels(ch *Channel) {
 	c.natural("size", &ch.Size)
 	c.stream(&ch.Stream)

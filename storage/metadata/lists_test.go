@@ -9,12 +9,12 @@ import (
 	"github.com/snapback/snapback/storage/metadata/specimen"
 )
 
-// smallThings is how many of the smallest things are put into a list. They are so many that a
-// minimum of one byte too much would refuse them, whatever follows the list.
+// smallThings is the number of items in each test list. It is so large that Decode would refuse the
+// list if it required one byte too much for each item.
 const smallThings = 1000
 
-// smallest are checkpoints in each of which one list has many of the smallest things and all
-// else is as short as can be, by the name of the list.
+// smallest returns checkpoints by the name of a list. In each of them this list has many of the
+// smallest items, and everything else is as short as possible.
 func smallest(version int32) map[string]metadata.Checkpoint {
 	empty := &metadata.EmptySegment{}
 	files := many(metadata.LocalFile{Stream: empty})

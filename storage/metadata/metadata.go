@@ -1,19 +1,16 @@
-// Package metadata reads and writes Apache Flink's `_metadata` file: the operators
-// of a job, and for each of their subtasks the handles that say where its state
-// lies.
+// Package metadata reads and writes Apache Flink's `_metadata` file. The file lists the operators
+// of a job. For each subtask it has handles, which say where the state lies.
 //
-// It reads the versions 2 (Flink 1.3) to 6 (Flink 2.3), and writes each as Flink
-// does; what was read is written back byte for byte. The format has no checksum, and
-// most flipped bits load silently in Flink. Here everything that no Flink ever wrote is
-// an error that names the offset, what was wanted and what was found. A file that is not
-// damaged but cannot be read is an error with a reason: it says what the file is, and
-// what to do.
+// The package reads versions 2 (Flink 1.3) to 6 (Flink 2.3), and writes each as Flink does. Encode
+// returns exactly the bytes that Decode has read. The format has no checksum, and Flink silently
+// loads most files with a flipped bit. Here, everything that no Flink ever wrote is an error. It
+// names the offset, what was wanted and what was found. A file may be undamaged and still be
+// refused. Then the error has a reason, which says what the file is and what to do.
 //
-// It is only the codec: no file that a handle names is looked at. That is package
-// audit's.
+// The package is only a codec. It never opens the files that handles name; package audit does.
 //
-// Start with [Checkpoint], then [Decode] and [Error]; layout.go describes the format, once for
-// both directions.
+// Start with [Checkpoint], then [Decode] and [Error]. The file layout.go describes the format, once
+// for both directions.
 package metadata
 
 import (
@@ -22,16 +19,16 @@ import (
 	"fmt"
 )
 
-// SizeMax bounds what [Decode] accepts, in bytes. State that lies inline counts.
+// SizeMax is the largest file that [Decode] accepts, in bytes, including state inside the file.
 const SizeMax = 1 << 30
 
-// The versions of the format that are read and written.
+// Versions of the format.
 const (
 	VersionMin = 2 // Flink 1.3 to 1.10
-	Version3   = 3 // Flink 1.11 to 1.15: coordinator and channel state
-	Version4   = 4 // Flink 1.16 to 1.20: properties
-	Version5   = 5 // Flink 2.0: names and uids of operators
-	Version    = 6 // Flink 2.1 to 2.3: merged channel state; the newest
+	Version3   = 3 // Flink 1.11 to 1.15; adds coordinator and channel state
+	Version4   = 4 // Flink 1.16 to 1.20; adds properties
+	Version5   = 5 // Flink 2.0; adds names and uids of operators
+	Version    = 6 // Flink 2.1 to 2.3, the newest; adds merged channel state
 )
 
 // Checkpoint is the content of one `_metadata` file.
@@ -40,35 +37,35 @@ type Checkpoint struct {
 	ID           int64
 	MasterStates []MasterState
 	Operators    []Operator
-	Properties   *Properties // nil before version 4, and if Flink wrote null
-	Trailing     []byte      // what follows; Flink ignores it and never writes any
+	Properties   *Properties // nil before version 4, or if Flink wrote null
+	Trailing     []byte      // bytes after the end; Flink ignores them and never writes any
 }
 
-// MasterState is what a hook of the job's master put into the checkpoint.
+// MasterState is state that a hook on the JobManager added to the checkpoint.
 type MasterState struct {
 	Version int32
 	Name    string
 	Data    []byte
 }
 
-// OperatorID is what Flink knows an operator by.
+// OperatorID is Flink's id of an operator.
 type OperatorID [16]byte
 
 func (id OperatorID) String() string { return hex.EncodeToString(id[:]) }
 
 // Operator is the state of one operator of the job.
 type Operator struct {
-	Name, UID      string // empty before version 5, which does not record them
+	Name, UID      string // empty before version 5
 	ID             OperatorID
 	Parallelism    int32
 	MaxParallelism int32
 	Coordinator    Stream // nil if there is none
-	FullyFinished  bool   // then there are no subtasks
-	ChainLength    int32  // of version 2; no Flink reads it, all write 1
+	FullyFinished  bool   // if so, it has no subtasks
+	ChainLength    int32  // only in version 2; Flink ignores it and writes 1
 	Subtasks       []Subtask
 }
 
-// Label is what people call the operator: its uid where that is known, else its id.
+// Label returns a name for people: the uid if it is known, else the id.
 func (o *Operator) Label() string {
 	if o.UID != "" {
 		return o.UID
@@ -76,17 +73,17 @@ func (o *Operator) Label() string {
 	return o.ID.String()
 }
 
-// Subtask is the state of one subtask. One without state may not be recorded at all.
+// Subtask is the state of one subtask. A subtask without state may be absent from a checkpoint.
 type Subtask struct {
 	Index           int32
-	Finished        bool           // then it has no state
-	Duration        int64          // of version 2; no Flink reads it, all write -1
-	ManagedOperator OperatorHandle // nil if there is none, as for the next three
+	Finished        bool           // if so, it has no state
+	Duration        int64          // only in version 2; Flink ignores it and writes -1
+	ManagedOperator OperatorHandle // this field and the next three are nil if there is no such state
 	RawOperator     OperatorHandle
 	ManagedKeyed    KeyedHandle
 	RawKeyed        KeyedHandle
-	Inputs          []Channel // records that were on their way to the subtask
-	Outputs         []Channel // and from it
+	Inputs          []Channel // records in flight to the subtask
+	Outputs         []Channel // records in flight from the subtask
 }
 
 // Operator returns the state of the operator with the given uid.
@@ -99,8 +96,8 @@ func (c *Checkpoint) Operator(uid string) (*Operator, error) {
 	return nil, fmt.Errorf("checkpoint %d holds no state of operator %q", c.ID, uid)
 }
 
-// Subtask returns the state of the subtask with the given index. One that has none
-// is not an error.
+// Subtask returns the state of the subtask with the given index. If the checkpoint has none, the
+// result has only the index.
 func (o *Operator) Subtask(index int) Subtask {
 	for _, subtask := range o.Subtasks {
 		if subtask.Index == int32(index) {
@@ -110,8 +107,8 @@ func (o *Operator) Subtask(index int) Subtask {
 	return Subtask{Index: int32(index)}
 }
 
-// Encode returns the bytes of a `_metadata` file in the checkpoint's version. A
-// checkpoint that [Decode] would refuse is not encoded.
+// Encode returns the bytes of a `_metadata` file in the checkpoint's version. It fails if [Decode]
+// would refuse the result.
 func Encode(checkpoint Checkpoint) ([]byte, error) {
 	c := &codec{}
 	c.file(&checkpoint)
@@ -121,11 +118,11 @@ func Encode(checkpoint Checkpoint) ([]byte, error) {
 	return c.data, nil
 }
 
-// Begins says whether bytes are how a `_metadata` file begins: four of them are enough.
+// Begins says whether data begins like a `_metadata` file. It needs only the first four bytes.
 func Begins(data []byte) bool { return len(data) >= 4 && binary.BigEndian.Uint32(data) == magic }
 
-// Decode reads the bytes of a `_metadata` file. What it returns keeps parts of data.
-// The error wraps an [Error].
+// Decode reads the bytes of a `_metadata` file. The result refers to parts of data. The error wraps
+// an [Error].
 func Decode(data []byte) (Checkpoint, error) {
 	c := &codec{reading: true, data: data}
 	var checkpoint Checkpoint

@@ -17,7 +17,7 @@ import (
 
 const samples = "../testdata/flink-metadata"
 
-// sampleFiles are the `_metadata` files that real Flink wrote.
+// sampleFiles returns the `_metadata` files that real Flink wrote.
 func sampleFiles(t testing.TB) map[string][]byte {
 	t.Helper()
 	files := map[string][]byte{}
@@ -68,7 +68,7 @@ func TestEveryHandleComesBackInEveryVersion(t *testing.T) {
 		if err != nil || !bytes.Equal(again, data) {
 			t.Errorf("version %d: written back otherwise, %v", version, err)
 		}
-		for n := range data { // and half of it never passes for the whole
+		for n := range data { // no beginning of a file is accepted as the whole
 			if _, err := metadata.Decode(data[:n]); err == nil {
 				t.Errorf("version %d: its first %d bytes of %d were read", version, n, len(data))
 			}
@@ -76,7 +76,7 @@ func TestEveryHandleComesBackInEveryVersion(t *testing.T) {
 	}
 }
 
-// flat names every stream and its bytes, so that two checkpoints can be compared.
+// flat lists every stream and its bytes, so that two checkpoints can be compared.
 func flat(c metadata.Checkpoint) []string {
 	var all []string
 	for r := range c.References() {
@@ -85,8 +85,8 @@ func flat(c metadata.Checkpoint) []string {
 	return all
 }
 
-// The bytes that Flink 2.3.0's own classes wrote of a small checkpoint; the
-// properties are those that follow each periodic checkpoint.
+// Flink 2.3.0's own classes wrote these bytes for a small checkpoint. The properties of a periodic
+// checkpoint follow.
 const golden = "4960672d 00000006 0000000000000007 00000000 00000001 0002 6e6d 0004 75696431 1111111111111111 2222222222222222 00000002 00000080" +
 	"01 0005 636f6f7264 00000001 09 00000001 00000000 00000001 04 00000001 0002 7331 00 00000002 0000000000000004 000000000000000c 01 0002 6831 00000003 010203" +
 	"00000000 0c 00000000 00000002 000000000000000a 0000000000000014 06 0003 616263 0000000000000063 0003 696431 00 00000000 00000000"
@@ -112,7 +112,7 @@ func TestFlinksOwnBytesAreWritten(t *testing.T) {
 	want, err := hex.DecodeString(strings.ReplaceAll(golden, " ", ""))
 	must(t, err)
 	if !bytes.HasPrefix(data, want) || len(data) != 786 {
-		t.Errorf("want %x and 604 bytes, got %d bytes %x", want, len(data), data[:min(len(data), len(want))])
+		t.Errorf("want %x and 786 bytes, got %d bytes %x", want, len(data), data[:min(len(data), len(want))])
 	}
 }
 
@@ -146,8 +146,7 @@ func TestWhatIsWrongIsNamedWithItsPlace(t *testing.T) {
 	}
 }
 
-// A flipped bit in what comes before the operators, or in the properties, is found:
-// in the former by what does not fit any more, in the latter since all of it is known.
+// Decode finds every flipped bit in these fields.
 func TestAFlippedBitInAHeaderFieldIsFound(t *testing.T) {
 	data, err := metadata.Encode(specimen.Everything(metadata.Version))
 	must(t, err)
@@ -174,7 +173,7 @@ func TestWhatFollowsIsKept(t *testing.T) {
 	}
 }
 
-// Flink's reader ignores these fields, so files may hold anything there.
+// Flink's reader ignores these fields, so a file may hold any value there.
 func TestWhatFlinkIgnoresInVersion2IsKept(t *testing.T) {
 	written := specimen.Everything(metadata.VersionMin)
 	written.Operators[0].ChainLength, written.Operators[0].Subtasks[0].Duration = 3, 17
@@ -225,8 +224,7 @@ func TestWhatCannotBeWrittenIsRefused(t *testing.T) {
 	}
 }
 
-// No input makes the reader panic, or take memory that its length does not warrant;
-// and what it reads it writes back.
+// Decode never panics. Encode returns exactly the bytes that Decode has read.
 func FuzzDecode(f *testing.F) {
 	for _, data := range sampleFiles(f) {
 		f.Add(data)

@@ -6,7 +6,7 @@ import (
 	"github.com/spaolacci/murmur3"
 )
 
-// NewOperatorID returns the id that Flink gives an operator with a uid.
+// NewOperatorID returns the id that Flink gives to an operator with this uid.
 func NewOperatorID(uid string) OperatorID {
 	var id OperatorID
 	first, second := murmur3.Sum128([]byte(uid))

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// Properties are a checkpoint's own: what it is, and when it is to be deleted. Flink
-// writes them as a serialized Java object.
+// Properties say what a checkpoint is, and when Flink discards it. Flink writes them as a
+// serialized Java object.
 type Properties struct {
-	Name       string // as in Checkpoint, Full Checkpoint, Savepoint, Terminate Savepoint
+	Name       string // for example Checkpoint, Full Checkpoint, Savepoint, Terminate Savepoint
 	Savepoint  bool
-	Sharing    string // of files with other checkpoints, as in FORWARD_BACKWARD; of a savepoint NO_SHARING
-	Format     string // of a savepoint: CANONICAL or NATIVE
-	PostAction string // of a savepoint: NONE, SUSPEND or TERMINATE
+	Sharing    string // of files with other checkpoints, for example FORWARD_BACKWARD; NO_SHARING for a savepoint
+	Format     string // only for a savepoint: CANONICAL or NATIVE
+	PostAction string // only for a savepoint: NONE, SUSPEND or TERMINATE
 
 	Forced    bool
 	Unclaimed bool
@@ -27,15 +27,15 @@ type Properties struct {
 // Synchronous says whether the job stops with the savepoint.
 func (p *Properties) Synchronous() bool { return p.Savepoint && p.PostAction != "NONE" }
 
-// noSharing is what savepoints say of themselves, in their code and not in the file.
+// noSharing is the sharing of each savepoint. The file does not record it.
 const noSharing = "NO_SHARING"
 
-// The classes, as Java's object streams describe them.
+// Parts of a Java object stream.
 const (
 	javaStream = "\xac\xed\x00\x05"
 	javaNull   = "p"
 	javaString = "t"
-	javaEnd    = "xp" // of a class, which has no superclass
+	javaEnd    = "xp" // end of a class without a superclass
 	runtime    = "org/apache/flink/runtime/checkpoint/"
 	enumBase   = "\x00\x00\x00\x00\x00\x00\x00\x00\x12\x00\x00x"
 )
@@ -53,10 +53,10 @@ var (
 		javaField("formatType", "org/apache/flink/core/execution/SavepointFormatType") + javaField("name", "java/lang/String") +
 		javaField("postCheckpointAction", runtime+"SavepointType$PostCheckpointAction") + javaEnd
 	formatEnum = "~r" + javaClass("org/apache/flink/core/execution/SavepointFormatType") + enumBase + "r" + javaClass("java/lang/Enum") + enumBase + "p"
-	actionEnum = "~r" + javaClass(runtime+"SavepointType$PostCheckpointAction") + enumBase + "q\x00\x7e\x00\x09" // Enum, said before
+	actionEnum = "~r" + javaClass(runtime+"SavepointType$PostCheckpointAction") + enumBase + "q\x00\x7e\x00\x09" // the class Enum, by its number in the stream
 )
 
-// javaText is a string with its length; none of these is long.
+// javaText returns a short string with its length before it.
 func javaText(text string) string { return string([]byte{0, byte(len(text))}) + text }
 
 func javaClass(path string) string { return javaText(strings.ReplaceAll(path, "/", ".")) }
@@ -73,8 +73,8 @@ func javaField(name, class string) string {
 	return "L" + javaText(name) + javaString + javaText("L"+class+";")
 }
 
-// properties are a serialized CheckpointProperties, or null. There are two classes
-// of types; all else is the same in every Flink that writes them.
+// properties reads or writes a serialized CheckpointProperties or null. The type of the checkpoint
+// is one of two classes. Everything else is the same in every Flink that writes properties.
 func (c *codec) properties(p **Properties) {
 	c.literal("object stream", javaStream)
 	if c.isNull(*p == nil) {
@@ -119,7 +119,7 @@ func (c *codec) properties(p **Properties) {
 	of.Sharing = noSharing
 }
 
-// isNull says whether null comes next.
+// isNull says whether null follows.
 func (c *codec) isNull(writing bool) bool {
 	if c.reading {
 		return bytes.HasPrefix(c.data[c.at:], []byte(javaNull))

@@ -5,14 +5,14 @@ import (
 	"slices"
 )
 
-// release is a release of Flink: 116 is 1.16.
+// release is a release of Flink: 116 means 1.16.
 type release int
 
 func (r release) String() string { return fmt.Sprintf("%d.%d", r/100, r%100) }
 
-// ReadableSince returns the first Flink release whose loader reads this metadata, as "1.16".
-// Every later release up to 2.3 reads it too. The release counts by the version and by the
-// handles. It is about the metadata only, not about the serializers of the state.
+// ReadableSince returns the first Flink release whose loader reads this metadata, for example
+// "1.16". All later releases up to 2.3 read it too. The result depends on the version and on the
+// handles. It says nothing about the serializers of the state.
 func (c *Checkpoint) ReadableSince() string {
 	since := versionSince(c.Version)
 	for i := range c.Operators {
@@ -38,8 +38,8 @@ func versionSince(version int32) release {
 	return 201
 }
 
-// handleSince is when Flink began to read a handle in the layout that this package knows. Flink
-// 1.14 has handles of the changelog under the same codes, in another layout.
+// handleSince returns the first release that reads a handle in the layout of this package. Flink
+// 1.14 has changelog handles with the same codes in another layout.
 func handleSince(code byte) release {
 	switch {
 	case code >= codeSegment:
@@ -56,7 +56,7 @@ func handleSince(code byte) release {
 	return 103
 }
 
-// finishedSince is when Flink began to record that operators and subtasks are finished.
+// finishedSince is the first release that records finished operators and subtasks.
 const finishedSince = release(114)
 
 func (o *Operator) since() (since release) {
@@ -87,7 +87,7 @@ func operatorSince(h OperatorHandle) release {
 	return 0
 }
 
-// modesSince tells Broadcast apart, which Flink 1.3 and 1.4 do not know.
+// modesSince returns 1.5 if a state has the mode Broadcast, which Flink 1.3 and 1.4 do not know.
 func modesSince(states []NamedState) release {
 	if slices.ContainsFunc(states, func(s NamedState) bool { return s.Mode == Broadcast }) {
 		return 105
@@ -105,7 +105,7 @@ func keyedSince(h KeyedHandle) release {
 	return since
 }
 
-// channelsSince is 1.12: Flink 1.11 did not record whose channels they are.
+// channelsSince returns 1.12 if there are channels. Flink 1.11 records them without their subtask.
 func channelsSince(channels []Channel) release {
 	if len(channels) > 0 {
 		return 112

@@ -9,13 +9,13 @@ import (
 	"github.com/snapback/snapback/storage/metadata/specimen"
 )
 
-// sampleSince is the first Flink that reads a sample: by the version that the Flink of its
-// directory writes, or by the handles of its features.
+// sampleSince returns the first Flink that reads a sample. The version and the features of the
+// sample decide.
 func sampleSince(name string) string {
 	flink, sample, _ := strings.Cut(strings.TrimPrefix(filepath.ToSlash(name), samples+"/"), "/")
 	switch version := filepath.Ext(name); {
 	case version == ".v3":
-		return "1.15" // its handles have ids
+		return "1.15" // because its handles have ids
 	case version == ".v4" || flink == "1.20.1" && !strings.Contains(sample, "filemerging"):
 		return "1.16"
 	case flink == "1.20.1":

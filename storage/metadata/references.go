@@ -5,19 +5,19 @@ import (
 	"iter"
 )
 
-// Reference is one stream that a checkpoint refers to, and whose state it is.
+// Reference is one stream that a checkpoint refers to, with its owner.
 type Reference struct {
 	Operator  *Operator
-	Subtask   int    // -1 for the operator's coordinator
-	State     string // which part of its state, in words
+	Subtask   int    // [CoordinatorSubtask] for the operator's coordinator
+	State     string // the part of the owner's state, in words
 	Stream    Stream
-	Changelog bool // recorded sizes are before compression, and without its flag
+	Changelog bool // if so, recorded sizes are from before compression, and leave out the first byte
 }
 
-// CoordinatorSubtask stands for the subtask of an operator's coordinator.
+// CoordinatorSubtask is the Subtask of a reference from an operator's coordinator.
 const CoordinatorSubtask = -1
 
-// References goes through all streams, in the order recorded.
+// References yields all streams in the order of the file.
 func (c *Checkpoint) References() iter.Seq[Reference] {
 	return func(yield func(Reference) bool) {
 		for i := range c.Operators {
@@ -28,7 +28,7 @@ func (c *Checkpoint) References() iter.Seq[Reference] {
 	}
 }
 
-// walk passes the streams of one piece of state on, until yield has enough.
+// walk yields streams until the consumer ends the loop.
 type walk struct {
 	reference Reference
 	yield     func(Reference) bool
@@ -103,7 +103,7 @@ func (w *walk) keyed(state string, h KeyedHandle) {
 	}
 }
 
-// InlineSize is how many bytes of state lie in the `_metadata` file itself.
+// InlineSize returns how many bytes of state are inside the `_metadata` file itself.
 func (c *Checkpoint) InlineSize() int64 {
 	var size int64
 	for reference := range c.References() {

@@ -8,7 +8,7 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// rendered is a checkpoint in the words in which the corpus says what Flink read.
+// rendered describes a checkpoint in the words of the corpus.
 func rendered(c *metadata.Checkpoint) string {
 	lines := []string{fmt.Sprintf("cp %d masters=%d ops=%d trailing=%d", c.ID, len(c.MasterStates), len(c.Operators), len(c.Trailing))}
 	if c.Properties != nil {
@@ -144,7 +144,8 @@ func renderParts(kind string, handles []metadata.KeyedHandle) (parts []string) {
 	return parts
 }
 
-// changelogCheckpoint is the materialization where the checkpoint is not recorded, as in Flink.
+// changelogCheckpoint returns the checkpoint's id. In the old form, which does not record the id,
+// Flink uses the materialization, and so do we.
 func changelogCheckpoint(h *metadata.Changelog) int64 {
 	if h.V1 {
 		return h.Materialization
@@ -164,7 +165,7 @@ func renderIncremental(h *metadata.Incremental) string {
 	size := keyedSize(h)
 	checkpointed := h.CheckpointedSize
 	if h.V1 || checkpointed < 0 {
-		checkpointed = size // Flink takes the whole size for one that is not known
+		checkpointed = size // Flink uses the whole size if this one is unknown
 	}
 	return fmt.Sprintf("incremental %d ckptd=%d %s cp=%d backend=%s meta=%s [%s]",
 		size, checkpointed, renderRange(h.Range), h.Checkpoint, h.Backend, renderStream(h.Meta), strings.Join(files, ", "))

@@ -1,15 +1,14 @@
 package metadata
 
-// Paths says what becomes of the paths that a checkpoint records, as it is moved.
+// Paths says how paths change when a checkpoint is moved.
 type Paths struct {
-	// File returns the path to record in place of that of a [*File], a [*RelativeFile] or a
-	// [*Segment].
+	// File returns the new path of a [*File], a [*RelativeFile] or a [*Segment].
 	File func(Stream) (string, error)
-	// Directory returns that of a directory of merged files.
+	// Directory returns the new path of a directory with merged files.
 	Directory func(string) (string, error)
 }
 
-// Rewrite replaces all paths. After an error some may be replaced, and others not.
+// Rewrite replaces all paths. After an error, some paths are replaced and others are not.
 func (c *Checkpoint) Rewrite(paths Paths) error {
 	for reference := range c.References() {
 		if err := paths.rewrite(reference.Stream); err != nil {

@@ -16,12 +16,11 @@ import (
 )
 
 const (
-	trailerSize = 5        // of a block: its compression, its checksum
-	contentsMax = 64 << 20 // bytes of a block that must be understood: an index
+	trailerSize = 5        // bytes after a block: the kind of compression and the checksum
+	contentsMax = 64 << 20 // limit on the bytes of an index, before and after decompression
 )
 
-// Kinds of checksums, by the numbers that are recorded. The others are none, and one
-// that nobody writes.
+// Kinds of checksums, with their numbers in the format. Other kinds are not checked.
 const (
 	crc32c = 1
 	xxh64  = 3
@@ -31,7 +30,7 @@ const (
 // handle says where a block is.
 type handle struct{ offset, size uint64 }
 
-// after is where the next block begins.
+// after returns the offset at which the next block begins.
 func (h handle) after() uint64 { return h.offset + h.size + trailerSize }
 
 func readHandle(b []byte) (h handle, n int, ok bool) {
@@ -40,7 +39,7 @@ func readHandle(b []byte) (h handle, n int, ok bool) {
 		return handle{}, 0, false
 	}
 	size, j := binary.Uvarint(b[i:])
-	// One with more bytes than it takes has a flipped bit.
+	// A varint with superfluous bytes means that a bit was flipped.
 	if j <= 0 || (i > 1 && b[i-1] == 0) || (j > 1 && b[i+j-1] == 0) {
 		return handle{}, 0, false
 	}
@@ -53,7 +52,7 @@ func (c *checker) block(h handle) error {
 	return err
 }
 
-// contents checks a block and returns what is in it.
+// contents checks a block and returns its content.
 func (c *checker) contents(h handle) ([]byte, error) {
 	if h.size > contentsMax {
 		return nil, fmt.Errorf("%w: an index of %d bytes", ErrUnsupported, h.size)
@@ -66,8 +65,8 @@ func (c *checker) contents(h handle) ([]byte, error) {
 	return decompress(h, compression, b)
 }
 
-// read reads a block with its compression type, and checks it. It is valid until the
-// next one is read.
+// read reads and checks a block. The result ends with the kind of compression. It is valid until
+// the next call.
 func (c *checker) read(h handle) ([]byte, error) {
 	if h.size > c.end || h.offset > c.end || h.after() > c.end {
 		return nil, damaged(h.offset, "a block of %d bytes that is not within the file", h.size)
@@ -88,20 +87,21 @@ func (c *checker) read(h handle) ([]byte, error) {
 	return b[:n-4], nil
 }
 
-// checksum is that of a block and its compression type, of the table's kind.
+// checksum returns the checksum of a block with its kind of compression.
 func (c *checker) checksum(b []byte) uint32 {
 	switch c.kind {
 	case crc32c:
 		return maskedCRC(b)
 	case xxh64:
 		return uint32(xxhash.Sum64(b))
-	default: // RocksDB mixes the last byte in by itself
+	default: // RocksDB adds the last byte in a step of its own
 		last := len(b) - 1
 		return uint32(xxh3.Hash(b[:last])) ^ uint32(b[last])*0x6b9083d9
 	}
 }
 
-// context is what a checksum is added to, since version 6: where the block is.
+// context returns a number that depends on the offset of a block. Since version 6, RocksDB adds it
+// to the checksum.
 func (c *checker) context(offset uint64) uint32 {
 	if c.base == 0 {
 		return 0
@@ -109,7 +109,7 @@ func (c *checker) context(offset uint64) uint32 {
 	return c.base ^ (uint32(offset) + uint32(offset>>32))
 }
 
-// decompress undoes RocksDB's compressions. All but Snappy begin with the size.
+// decompress undoes RocksDB's compression. Except with Snappy, the data begins with the size.
 func decompress(h handle, compression byte, b []byte) ([]byte, error) {
 	bad := damaged(h.offset, "a block that cannot be decompressed")
 	switch compression {
@@ -160,8 +160,9 @@ func orElse(bad error) func([]byte, error) ([]byte, error) {
 	}
 }
 
-// entries goes through the keys and values of a block at the offset. Where values
-// have no length of their own, visit gets what is left and says how much is its own.
+// entries visits the keys and values of a block. Values of an index may have no length of their
+// own. If unmeasured is true, visit gets the rest of the block, and returns the length of the
+// value.
 func entries(b []byte, offset uint64, unmeasured bool, visit func(key, value []byte, first bool) (int, error)) error {
 	bad := damaged(offset, "a block that makes no sense")
 	if len(b) < 4 {
@@ -174,7 +175,7 @@ func entries(b []byte, offset uint64, unmeasured bool, visit func(key, value []b
 	b = b[:uint64(len(b))-restarts]
 	var key []byte
 	for len(b) > 0 {
-		var lengths [3]uint64 // of what the key shares with the one before, of the rest of it, of the value
+		var lengths [3]uint64 // of the part that the key shares with the last key, of the rest of the key, and of the value
 		for i := range lengths {
 			if i == 2 && unmeasured {
 				break

@@ -7,13 +7,14 @@ import (
 	"io"
 )
 
-// Layout of a log, such as a MANIFEST: blocks of records, each with a header.
+// Layout of a log, such as a MANIFEST. It consists of blocks. A block consists of records, each
+// with a header.
 const (
 	logBlock  = 32 << 10
-	logHeader = 7 // checksum, length, type
+	logHeader = 7 // bytes: checksum, length and type
 )
 
-// Types of the records of a log.
+// Types of records in a log. A record that does not fit into a block has several parts.
 const (
 	recordFull = 1 + iota
 	recordFirst
@@ -21,11 +22,11 @@ const (
 	recordLast
 )
 
-// CheckManifest checks every record of a MANIFEST. Whether records are missing at its
-// end only its size can tell.
+// CheckManifest checks every record of a MANIFEST. It cannot see whether records are missing at the
+// end; only the size of the file tells that.
 func CheckManifest(file io.Reader) error {
 	block := make([]byte, logBlock)
-	open, records := false, 0 // within a record of several parts; ended
+	open, records := false, 0 // whether a record has begun and not ended; how many records have ended
 	for begin := 0; ; begin += logBlock {
 		n, err := io.ReadFull(file, block)
 		last := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
@@ -44,7 +45,8 @@ func CheckManifest(file io.Reader) error {
 			}
 			left = left[length:]
 		}
-		// What is too short for a header is zeros, and there only between blocks.
+		// A rest that is too short for a header must be zeros, and must not be at the end of the
+		// file.
 		if trailing := bytes.Trim(left, "\x00"); len(trailing) > 0 || (last && len(left) > 0) {
 			return damaged(at(), "bytes that are no record")
 		}
@@ -57,8 +59,8 @@ func CheckManifest(file io.Reader) error {
 	}
 }
 
-// checkRecord checks the record that a block goes on with; open says whether it belongs
-// to one that has begun before.
+// checkRecord checks the next record of a block. open says whether an earlier part of the same
+// record came before it.
 func checkRecord(left []byte, at uint64, open bool) (length int, kind byte, err error) {
 	length, kind = logHeader+int(binary.LittleEndian.Uint16(left[4:])), left[6]
 	switch {

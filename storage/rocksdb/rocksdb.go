@@ -1,10 +1,9 @@
-// Package rocksdb checks the checksums in the files that RocksDB wrote and Flink
-// copied into a checkpoint: every block of a table ([CheckTable]) and every record of
-// a MANIFEST ([CheckManifest]). A bit that was flipped in a file since then is found,
-// where Flink may restore from it silently.
+// Package rocksdb checks files that RocksDB wrote and that Flink copied into a checkpoint. It
+// compares the checksum of every block of a table ([CheckTable]), and of every record of a MANIFEST
+// ([CheckManifest]). So it finds flipped bits, where Flink may restore silently from a damaged
+// file.
 //
-// It reads no keys and no values, and does not say whether the contents make sense. A
-// file that is whole but of another checkpoint passes.
+// It does not interpret keys and values. An undamaged file from another checkpoint passes.
 //
 // Start with [CheckTable].
 package rocksdb
@@ -15,14 +14,13 @@ import (
 	"hash/crc32"
 )
 
-// ErrUnsupported is wrapped by the errors of files that were not checked, which is
-// not to say that they are damaged: they are in a format that is not known here, or
-// carry no checksums.
+// ErrUnsupported means that a file was not checked, because its format is unknown or because it has
+// no checksums. It does not mean that the file is damaged.
 var ErrUnsupported = errors.New("not checked")
 
 // DamageError says what is wrong with a file, and where.
 type DamageError struct {
-	Offset int64 // in bytes
+	Offset int64 // bytes from the beginning of the file
 	What   string
 }
 
@@ -34,8 +32,8 @@ func damaged(offset uint64, format string, arguments ...any) error {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// maskedCRC is the CRC-32C that RocksDB stores: one of data that holds a CRC itself
-// would be a weak one.
+// maskedCRC returns the CRC-32C in the form that RocksDB stores. RocksDB changes the CRC because a
+// CRC over data that holds CRCs would be weak.
 func maskedCRC(data []byte) uint32 {
 	sum := crc32.Checksum(data, castagnoli)
 	return (sum>>15 | sum<<17) + 0xa282ead8

@@ -19,8 +19,8 @@ import (
 
 const samples = "../testdata/flink-metadata"
 
-// files returns the files of RocksDB in the checkpoints that real Flink wrote, those
-// whose name there begins or ends as given. Parts of merged files are cut out.
+// files returns the RocksDB files from the checkpoints that real Flink wrote, if is accepts their
+// local path. From merged files it returns only the segment.
 func files(t testing.TB, is func(localPath string) bool) map[string][]byte {
 	t.Helper()
 	found := map[string][]byte{}
@@ -55,7 +55,7 @@ func files(t testing.TB, is func(localPath string) bool) map[string][]byte {
 	return found
 }
 
-// content reads a file of a sample, whose recorded path is that of another machine.
+// content reads a file of a sample. The recorded path is a path on another machine.
 func content(dir, version string, stream metadata.Stream) (string, []byte) {
 	place := func(recorded string) string {
 		_, tail, _ := strings.Cut(recorded, "/checkpoints/"+version+"/")
@@ -63,7 +63,7 @@ func content(dir, version string, stream metadata.Stream) (string, []byte) {
 	}
 	switch s := stream.(type) {
 	case *metadata.File:
-		data, _ := os.ReadFile(place(s.Path)) // some are missing on purpose
+		data, _ := os.ReadFile(place(s.Path)) // some samples lack files on purpose
 		return s.Path, data
 	case *metadata.RelativeFile:
 		data, _ := os.ReadFile(filepath.Join(dir, s.Path))
@@ -94,8 +94,8 @@ func TestTheTablesThatFlinkWroteAreIntact(t *testing.T) {
 	}
 }
 
-// Every flipped bit is found, but for one: the last of the version makes 4 of 5, which
-// differ in nothing.
+// Every flipped bit is found, except the last bit of the version. That bit turns version 5 into
+// version 4, which has the same format.
 func TestEveryFlippedBitOfATableIsFound(t *testing.T) {
 	bits, missed := 0, 0
 	for name, data := range files(t, func(name string) bool { return strings.HasSuffix(name, ".sst") }) {
@@ -135,7 +135,7 @@ func TestAPartOfATableIsNone(t *testing.T) {
 
 func TestWhatCannotBeCheckedIsSaidSo(t *testing.T) {
 	for _, data := range files(t, func(name string) bool { return strings.HasSuffix(name, ".sst") }) {
-		for at, value := range map[int]byte{len(data) - 53: 0, len(data) - 12: 7} { // no checksums; a later version
+		for at, value := range map[int]byte{len(data) - 53: 0, len(data) - 12: 7} { // no checksums; an unknown version
 			was := data[at]
 			data[at] = value
 			if err := checkTable(data); !errors.Is(err, rocksdb.ErrUnsupported) {
@@ -166,7 +166,7 @@ func TestEveryFlippedBitOfAManifestIsFound(t *testing.T) {
 	}
 }
 
-// record is one of a log.
+// record returns one record of a log.
 func record(kind byte, data []byte) []byte {
 	body := append([]byte{kind}, data...)
 	sum := crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli))
@@ -200,7 +200,7 @@ func FuzzCheckTable(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(_ *testing.T, data []byte) {
-		_ = checkTable(data) // never panics
+		_ = checkTable(data) // it must not panic
 		_ = rocksdb.CheckManifest(bytes.NewReader(data))
 	})
 }
@@ -220,8 +220,8 @@ func ExampleCheckTable() {
 	// Output: at offset 0: 3 bytes are too few for a table
 }
 
-// What RocksDB can write and Flink's samples do not show: other versions, checksums,
-// compressions and indexes. testdata/make.py made them.
+// These tables have versions, checksums, compressions and indexes that Flink's samples lack.
+// RocksDB wrote them; see testdata/make.py.
 func TestOtherKindsOfTables(t *testing.T) {
 	names, err := filepath.Glob("testdata/*.sst")
 	if err != nil || len(names) < 10 {
@@ -242,7 +242,7 @@ func TestOtherKindsOfTables(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		version := len(data) - 12 // versions differ in little: a flip there may pass
+		version := len(data) - 12 // a flipped bit here may pass, because some versions differ little
 		for at := range data {
 			data[at] ^= 1
 			if checkTable(data) == nil && at != version {

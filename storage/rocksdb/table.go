@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// The end of a table: kind of checksum, two handles or, since version 6, more; version
-// and magic number.
+// The footer of a table. It holds the kind of checksum, then handles, then the version and the
+// magic number. Version 6 has other fields in place of the handles.
 const (
 	footerSize    = 53
 	footerMagic   = 0x88e241b785f4cff7
-	footerHandles = 40 // bytes of the handles and what fills up
+	footerHandles = 40 // bytes of the handles and the zeros after them
 	versionMax    = 6
-	extendedMagic = "\x3e\x00\x7a\x00" // of version 6
+	extendedMagic = "\x3e\x00\x7a\x00" // in version 6
 )
 
 // Types of indexes.
@@ -25,27 +25,27 @@ const (
 	indexFirstKeys = 3
 )
 
-// checker goes through one table.
+// checker checks one table.
 type checker struct {
 	file    io.ReaderAt
 	end     uint64 // where the footer begins
-	kind    byte   // of checksums
-	base    uint32 // of their contexts
+	kind    byte   // the kind of checksum
+	base    uint32 // part of the number that version 6 adds to checksums; see context
 	version uint32
 	buffer  []byte
-	blocks  []handle // read so far
+	blocks  []handle // all blocks that were read
 
 	index      handle
 	properties handle
-	others     []handle // without blocks below them
-	filters    []handle // with
+	others     []handle // blocks that point to no other blocks
+	filters    []handle // indexes of filters that are divided into partitions
 	indexType  uint32
-	deltas     bool // the index says of a block how much its size differs from the last one's
+	deltas     bool // the index records only how much the size of a block differs from the size of the last block
 	dataBlocks uint64
 }
 
-// CheckTable checks every block of a table of the given size in bytes, and that blocks
-// and footer leave no byte of it unaccounted for.
+// CheckTable checks every block of a table. size is in bytes. It also checks that the blocks and
+// the footer cover the whole file, except for zeros.
 func CheckTable(file io.ReaderAt, size int64) error {
 	if size < footerSize {
 		return damaged(0, "%d bytes are too few for a table", size)
@@ -65,7 +65,7 @@ func CheckTable(file io.ReaderAt, size int64) error {
 	return nil
 }
 
-// footer finds the metaindex and, before version 6, the index.
+// footer returns where the metaindex is. Before version 6 it also finds the index.
 func (c *checker) footer() (metaindex handle, err error) {
 	footer := make([]byte, footerSize)
 	if n, err := c.file.ReadAt(footer, int64(c.end)); n < footerSize {
@@ -104,7 +104,7 @@ func (c *checker) footer() (metaindex handle, err error) {
 	return metaindex, nil
 }
 
-// extendedFooter is that of version 6, which has a checksum of its own.
+// extendedFooter reads the footer of version 6, which has a checksum of its own.
 func (c *checker) extendedFooter(footer, fields []byte) (metaindex handle, rest []byte, err error) {
 	if string(fields[:4]) != extendedMagic {
 		return handle{}, nil, damaged(c.end+1, "not the second magic number of a table")
@@ -182,8 +182,8 @@ func (c *checker) readProperties() error {
 	return nil
 }
 
-// checkOthers checks the blocks that hold neither data nor an index: filters, deleted
-// ranges, dictionaries.
+// checkOthers checks blocks that are neither data nor an index of data: filters, deleted ranges and
+// dictionaries.
 func (c *checker) checkOthers() error {
 	for _, h := range c.others {
 		if err := c.block(h); err != nil {
@@ -231,7 +231,7 @@ func (c *checker) checkData() error {
 	return nil
 }
 
-// readIndex returns the blocks that an index points to.
+// readIndex returns the blocks to which an index points.
 func (c *checker) readIndex(h handle, firstKeys bool) ([]handle, error) {
 	b, err := c.contents(h)
 	if err != nil {
@@ -268,7 +268,7 @@ func (c *checker) readIndex(h handle, firstKeys bool) ([]handle, error) {
 	return blocks, err
 }
 
-// checkGaps demands that blocks do not overlap, and that only zeros are between them.
+// checkGaps checks that blocks do not overlap, and that only zeros lie between them.
 func (c *checker) checkGaps() error {
 	slices.SortFunc(c.blocks, func(a, b handle) int {
 		if a.offset < b.offset {

@@ -28,7 +28,7 @@ func Check(t *testing.T, files filesystem.FileSystem, root string) {
 		t.Run("renamed", func(t *testing.T) { checkRename(t, files, at) })
 	}
 	must(t, filesystem.RemoveAll(files, root))
-	must(t, filesystem.RemoveAll(files, root)) // repeatable
+	must(t, filesystem.RemoveAll(files, root)) // a second time changes nothing
 }
 
 func checkFiles(t *testing.T, files filesystem.FileSystem, at func(string) string) {
@@ -92,7 +92,7 @@ func checkDirectories(t *testing.T, files filesystem.FileSystem, at func(string)
 		t.Errorf("a directory that holds something was removed: %v", err)
 	}
 	must(t, filesystem.RemoveAll(files, at("d")))
-	must(t, filesystem.RemoveAll(files, at("d"))) // repeatable
+	must(t, filesystem.RemoveAll(files, at("d"))) // a second time changes nothing
 	_, err = files.Stat(at("d"))
 	wants(t, err, fs.ErrNotExist)
 }
@@ -102,7 +102,7 @@ func checkRename(t *testing.T, files filesystem.FileSystem, at func(string) stri
 	wants(t, files.SyncDir(at("nowhere")), syncError(at("nowhere")))
 	must(t, filesystem.WriteFile(files, at("a"), []byte("one")))
 	must(t, filesystem.WriteFile(files, at("b"), []byte("three")))
-	must(t, files.Rename(at("b"), at("a"))) // replaces
+	must(t, files.Rename(at("b"), at("a"))) // replaces the file
 	wants(t, files.Rename(at("b"), at("a")), fs.ErrNotExist)
 	data, err := filesystem.ReadFile(files, at("a"), 5)
 	must(t, err)
@@ -119,8 +119,8 @@ func checkRename(t *testing.T, files filesystem.FileSystem, at func(string) stri
 	must(t, files.Remove(at("a")))
 }
 
-// syncError is the error of syncing a directory that does not exist: none where names
-// need no sync.
+// syncError returns the expected error of SyncDir for a directory that does not exist. HDFS returns
+// none, because its names need no sync.
 func syncError(name string) error {
 	if filesystem.Scheme(name) == "hdfs" {
 		return nil
@@ -137,7 +137,7 @@ func checkCreatedWhole(t *testing.T, files filesystem.FileSystem, at func(string
 	must(t, err)
 	must(t, first.Sync())
 	_, err = files.Stat(at("d/object"))
-	wants(t, err, fs.ErrNotExist) // until it is whole
+	wants(t, err, fs.ErrNotExist) // before Close
 	must(t, first.Close())
 	_, err = second.Write([]byte("second"))
 	must(t, err)
@@ -156,7 +156,7 @@ func checkCreatedWhole(t *testing.T, files filesystem.FileSystem, at func(string
 	wants(t, err, fs.ErrNotExist)
 	must(t, files.Remove(at("d/object")))
 	_, err = files.Stat(at("d"))
-	wants(t, err, fs.ErrNotExist) // it held nothing any more
+	wants(t, err, fs.ErrNotExist) // the directory held nothing else
 }
 
 func must(t *testing.T, err error) {

@@ -1,11 +1,11 @@
-// Package hdfs is a [filesystem.FileSystem] on the Hadoop Distributed File System.
+// Package hdfs implements [filesystem.FileSystem] on the Hadoop Distributed File System.
 //
-// A name is durable with the operation that makes it, for the NameNode logs it first.
-// What is NOT guaranteed: the bytes of a file are with all DataNodes when it is synced,
-// but in their memory; a power loss of all of them may take the bytes.
+// An operation on a name is durable when it returns, because the NameNode logs it first. What is
+// NOT guaranteed: Sync sends the bytes of a file to all of its DataNodes, which may keep them in
+// memory. A power loss of all these DataNodes may lose the bytes.
 //
-// It reads no Hadoop configuration: whoever opens it says at which addresses the NameNode
-// may answer. There is no Kerberos.
+// The package reads no Hadoop configuration: the caller passes the addresses of the NameNode. It
+// does not support Kerberos.
 //
 // Start with [Open].
 package hdfs
@@ -31,25 +31,24 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Bounds on what is waited for.
+// Limits on waiting.
 const (
-	patience     = 15 * time.Second // for an answer, once connected
+	patience     = 15 * time.Second // for one read or write on an open connection
 	dialTimeout  = 5 * time.Second
-	completeWait = 2 * time.Millisecond // before a file's end is asked for again; doubled each time
+	completeWait = 2 * time.Millisecond // before Close first asks again; each wait is twice the last
 )
 
-// UserVariable is the environment variable that says who HDFS is to take us for; it
-// is Hadoop's own.
+// UserVariable is Hadoop's environment variable for the name of the user.
 const UserVariable = "HADOOP_USER_NAME"
 
 // NameNode is the file system of one NameNode.
 type NameNode struct {
-	name   string // as in hdfs://namenode:40010
+	name   string // for example hdfs://namenode:40010
 	client *hdfs.Client
 }
 
-// Open connects to the NameNode of a name such as hdfs://namenode:40010, at the first of
-// the addresses that answers as the active one.
+// Open connects to a NameNode by a name such as hdfs://namenode:40010. It uses the first address at
+// which an active NameNode answers.
 func Open(name string, addresses []string) (*NameNode, error) {
 	who := os.Getenv(UserVariable)
 	if who == "" {
@@ -60,8 +59,8 @@ func Open(name string, addresses []string) (*NameNode, error) {
 		who = current.Username
 	}
 	client, err := hdfs.NewClient(hdfs.ClientOptions{
-		// Of an address whose connection broke the client wants to know nothing for seconds;
-		// so it has each twice: at the second the same NameNode answers at once.
+		// The client avoids an address for some seconds after its connection broke. So the list
+		// holds each address twice: the second entry can be used at once.
 		Addresses: slices.Concat(addresses, addresses), User: who, NamenodeDialFunc: dial, DatanodeDialFunc: dial,
 	})
 	if err != nil {
@@ -70,8 +69,8 @@ func Open(name string, addresses []string) (*NameNode, error) {
 	return &NameNode{name: name, client: client}, nil
 }
 
-// dial makes a connection, through the proxy that the environment (ALL_PROXY) names, on
-// which nothing is waited for without an end.
+// dial makes a connection on which each read and write has a time limit. It uses the proxy from the
+// environment variable ALL_PROXY.
 func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -100,11 +99,11 @@ func (i impatient) Write(data []byte) (int, error) {
 	return n, i.giveUp(err)
 }
 
-// giveUp closes a connection on which an answer did not come: the client would go on
-// to use it, and take a late answer for that to another question.
+// giveUp closes a connection after a timeout. Else the client would go on to use the connection. It
+// would then take a late answer for the answer to another question.
 func (i impatient) giveUp(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		_ = i.Close() // the next use makes another
+		_ = i.Close() // the client makes another connection at the next use
 	}
 	return err
 }
@@ -114,7 +113,7 @@ func at(name string) string {
 	return at
 }
 
-// failure makes an error of the client's one that names the file as we do.
+// failure turns an error of the client into an error that names the file in our form.
 func failure(operation, name string, err error) error {
 	if err == nil {
 		return nil
@@ -157,7 +156,8 @@ func (n *NameNode) Open(name string) (io.ReadCloser, error) {
 	return fileReader{reader, name}, nil
 }
 
-// fileReader says of a file that is deleted while it is read that it is not there.
+// fileReader turns the client's errors into ours. So a file that is deleted during a read is
+// reported as missing.
 type fileReader struct {
 	io.ReadCloser
 	name string
@@ -222,17 +222,17 @@ func entryOf(info os.FileInfo) filesystem.Entry {
 	return entry
 }
 
-// file is a file being written.
+// file is a file that is open for writing.
 type file struct {
 	name   string
 	writer *hdfs.FileWriter
-	failed bool // a write did; then the file never becomes complete
+	failed bool // a write failed; the file can never become complete
 	closed bool
 }
 
 func (f *file) Write(data []byte) (int, error) {
 	if len(data) == 0 {
-		return 0, nil // the client would begin a block that never has an end
+		return 0, nil // otherwise the client begins a block that it never ends
 	}
 	n, err := f.writer.Write(data)
 	f.failed = f.failed || err != nil
@@ -241,8 +241,8 @@ func (f *file) Write(data []byte) (int, error) {
 
 func (f *file) Sync() error { return failure("sync", f.name, f.writer.Flush()) }
 
-// Close waits until the NameNode knows that the file is complete: until then its
-// size is not to be relied on.
+// Close waits until the NameNode knows that the file is complete. Before that, the NameNode may
+// report a wrong size.
 func (f *file) Close() error {
 	f.closed = true
 	deadline := time.Now().Add(patience)
@@ -257,6 +257,6 @@ func (f *file) Close() error {
 
 func (f *file) Abort() {
 	if !f.closed {
-		_ = f.Close() // what there is of it stays
+		_ = f.Close() // a part of the file stays
 	}
 }

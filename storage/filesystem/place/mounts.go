@@ -15,14 +15,15 @@ import (
 type mount struct {
 	device string
 	root   string // the directory of the device that is mounted
-	at     string // where it is
+	at     string // where this directory is mounted
 }
 
 const mountTable = "/proc/self/mountinfo"
 
-// Local lists the names of a directory of the machine's own file system: as it was given,
-// without links, and through other mounts of the same device. Complete says whether the
-// directory that holds it can be looked at: a part of a file system may be mounted alone.
+// Local lists names of a directory of the machine's own file system. The first is the given name.
+// Others are the name without links, and names through other mounts of the same device. complete is
+// false if each of these names is a mount of this directory alone. Then the directory's siblings on
+// the device cannot be seen.
 func Local(name string) (names []string, complete bool) {
 	names = []string{name}
 	resolved, err := filepath.EvalSymlinks(name)
@@ -51,7 +52,7 @@ func Local(name string) (names []string, complete bool) {
 	return names, complete
 }
 
-// MountsBelow lists the places below a directory at which something else is mounted.
+// MountsBelow lists the places below a directory at which something is mounted.
 func MountsBelow(name string) []string {
 	resolved, err := filepath.EvalSymlinks(name)
 	if err != nil {
@@ -69,9 +70,9 @@ func MountsBelow(name string) []string {
 func readMounts() []mount {
 	file, err := os.Open(mountTable)
 	if err != nil {
-		return nil // another kernel than Linux
+		return nil // not Linux
 	}
-	defer func() { _ = file.Close() }() // only read from
+	defer func() { _ = file.Close() }() // nothing was written
 	var mounts []mount
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		if fields := strings.Fields(lines.Text()); len(fields) > 4 {
@@ -81,7 +82,7 @@ func readMounts() []mount {
 	return mounts
 }
 
-// unescape reads what the kernel writes as \040 for a blank.
+// unescape replaces the kernel's escapes, for example \040 for a blank.
 func unescape(text string) string {
 	if plain, err := strconv.Unquote(`"` + strings.ReplaceAll(text, `"`, `\"`) + `"`); err == nil {
 		return plain
@@ -89,7 +90,8 @@ func unescape(text string) string {
 	return text
 }
 
-// mountOf is the mount that a directory is on: the last one of those at the longest path.
+// mountOf returns the mount that a directory is on. It is the mount with the longest path. If
+// several have that path, it is the last.
 func mountOf(mounts []mount, name string) (found mount) {
 	for _, m := range mounts {
 		if within(m.at, name) && len(m.at) >= len(found.at) {
@@ -108,7 +110,7 @@ func relative(dir, name string) string {
 	if tail, below := filesystem.Relative(dir, name); below {
 		return tail
 	}
-	return "" // the directory itself
+	return "" // the name is the directory itself
 }
 
 func same(a, b string) bool {

@@ -1,10 +1,11 @@
-// Package place says which names mean one place. A store is known by several schemes
-// (s3, s3a, s3n and s3p; abfs, abfss, wasb, wasbs and azblob), a NameNode by its address,
-// its name service or no name at all, and Flink records whichever its own configuration
-// says. The environment knows the rest: HADOOP_CONF_DIR, and the account of Azure.
+// Package place says which names mean one place. An S3 store has the schemes s3, s3a, s3n and s3p.
+// An Azure store has azblob, abfs, abfss, wasb and wasbs. A NameNode is known by its address, by
+// its name service, or by no name at all. Flink records the name from its own configuration.
+// Package place finds the other names in the environment: in HADOOP_CONF_DIR and in the variables
+// that name the Azure account.
 //
-// It is not about local paths: what links and mounts make of those, the file system says
-// ([filesystem.FileID]). It talks to no store.
+// It does not resolve links or mounts of local paths, except in [Local] and [MountsBelow];
+// [filesystem.FileID] identifies local files. It never connects to a store.
 //
 // Start with [Places].
 package place
@@ -21,7 +22,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Environment variables that are read.
+// Environment variables that this package reads.
 const (
 	HadoopVariable     = "HADOOP_CONF_DIR"
 	accountVariable    = "AZURE_STORAGE_ACCOUNT"
@@ -29,23 +30,24 @@ const (
 	connectionOther    = "AZURE_STORAGEBLOB_CONNECTIONSTRING"
 )
 
-const nameNodePort = "8020" // the default of Hadoop
+const nameNodePort = "8020" // Hadoop's default
 
-// stores are the schemes of stores that have several, and which of them stands for all.
+// stores maps each scheme of a store with several schemes to the scheme that stands for all of
+// them.
 var stores = map[string]string{
 	"s3": "s3", "s3a": "s3", "s3n": "s3", "s3p": "s3",
 	"azblob": "azblob", "abfs": "azblob", "abfss": "azblob", "wasb": "azblob", "wasbs": "azblob",
 }
 
-// Places knows the names of places. The zero value knows what needs no configuration.
+// Places knows the names of places. The zero value knows everything that needs no configuration.
 type Places struct {
 	hadoop  hadoopconf.HadoopConf
 	broken  error  // why Hadoop's configuration could not be read
-	account string // of Azure, of containers that are named without one
+	account string // the Azure account of containers that are named without an account
 }
 
-// FromEnvironment returns the places as this process's environment knows them. What is
-// wrong with Hadoop's configuration is said when a name on HDFS is used.
+// FromEnvironment returns the places that this process's environment describes. An error in
+// Hadoop's configuration is reported later, by [Places.NameNodes].
 func FromEnvironment() *Places {
 	p := &Places{account: azureAccount()}
 	dir := os.Getenv(HadoopVariable)
@@ -77,8 +79,8 @@ func azureAccount() string {
 	return ""
 }
 
-// Name returns the one name of a place that stands for all its names. A name about which
-// nothing is known stays as it is.
+// Name returns the one name that stands for all names of a place. An unknown name stays unchanged,
+// except that its host is in lower case.
 func (p *Places) Name(name string) string {
 	if p == nil {
 		p = &Places{}
@@ -100,8 +102,8 @@ func (p *Places) Name(name string) string {
 	return scheme + "://" + strings.ToLower(authority) + at
 }
 
-// container is the name of a container of Azure's: alone where it is of the account that
-// is meant when none is named, and with its account elsewhere. Hadoop writes
+// container returns the standard name of an Azure container. It has no account if it lies in the
+// configured account; else it has the form container@account. Hadoop writes
 // container@account.dfs.core.windows.net.
 func (p *Places) container(authority string) string {
 	name, host, _ := strings.Cut(authority, "@")
@@ -112,8 +114,9 @@ func (p *Places) container(authority string) string {
 	return name + "@" + account
 }
 
-// nameNode is the name of a NameNode: that of its name service if it has one, else its
-// address with the port. It has neither where no configuration says which is meant.
+// nameNode returns the standard name of a NameNode. It is the name service if the NameNode has one,
+// else the address with a port. It is only hdfs:// if the name has no host and no configuration
+// gives one.
 func (p *Places) nameNode(authority string) string {
 	if authority == "" {
 		name := p.defaultFileSystem()
@@ -136,7 +139,8 @@ func (p *Places) nameNode(authority string) string {
 	return "hdfs://" + address
 }
 
-// defaultFileSystem is what Hadoop's configuration says of names without a host.
+// defaultFileSystem returns the file system that Hadoop's configuration gives to names without a
+// host.
 func (p *Places) defaultFileSystem() string {
 	for _, key := range []string{"fs.defaultFS", "fs.default.name"} {
 		if name, err := filesystem.ParseName(strings.TrimSuffix(strings.TrimSpace(p.hadoop[key]), "/") + "/"); err == nil {
@@ -146,10 +150,10 @@ func (p *Places) defaultFileSystem() string {
 	return ""
 }
 
-// services lists the name services: names that each stand for several NameNodes.
+// services lists the name services. A name service is one name for several NameNodes.
 func (p *Places) services() []string { return list(strings.ToLower(p.hadoop["dfs.nameservices"])) }
 
-// addresses lists the NameNodes of a name service.
+// addresses lists the addresses of the NameNodes of a name service.
 func (p *Places) addresses(service string) []string {
 	var all []string
 	for key, value := range p.hadoop {
@@ -173,8 +177,8 @@ func withPort(address string) string {
 	return address
 }
 
-// NameNodes returns the addresses at which a NameNode may answer, by what
-// [filesystem.Split] says of one of its names: several for a name service.
+// NameNodes returns the addresses at which a NameNode may answer. A name service has several. on is
+// the file system of a name, as returned by [filesystem.Split].
 func (p *Places) NameNodes(on string) ([]string, error) {
 	if p.broken != nil {
 		return nil, p.broken
@@ -193,19 +197,19 @@ func (p *Places) NameNodes(on string) ([]string, error) {
 	return []string{withPort(authority)}, nil
 }
 
-// UnknownNameNodeError says that a name has no host and nothing says which is meant.
+// UnknownNameNodeError says that a name has no host, and that the configuration names no NameNode.
 type UnknownNameNodeError struct{}
 
 func (e *UnknownNameNodeError) Error() string {
 	return "which NameNode is meant by hdfs:/ is not known: set " + HadoopVariable + " to the directory of core-site.xml, or add --rebase hdfs:///=hdfs://NAMENODE:8020/"
 }
 
-// Known lists the schemes of the stores that can be reached. Each store has others
-// besides: s3a, abfss.
+// Known lists one scheme of each store that can be reached. Some stores have other schemes as well,
+// for example s3a and abfss.
 func Known() []string { return []string{"file", "hdfs", "s3", "gs", "azblob"} }
 
-// UnknownError is returned for a name on a store that cannot be reached: nobody here
-// knows its scheme, or which host it means. It does not say that nothing is there.
+// UnknownError says that a store cannot be reached, because its scheme or its host is unknown. It
+// does not say that the file is missing.
 type UnknownError struct {
 	Name string
 	Err  error // nil for an unknown scheme
@@ -213,7 +217,7 @@ type UnknownError struct {
 
 func (e *UnknownError) Error() string { return e.Name + ": " + e.Why() }
 
-// Why says why, without the name.
+// Why returns the reason without the name.
 func (e *UnknownError) Why() string {
 	if e.Err != nil {
 		return e.Err.Error()
@@ -221,5 +225,5 @@ func (e *UnknownError) Why() string {
 	return fmt.Sprintf("this store cannot be reached: want one of the schemes %s, got %s", strings.Join(Known(), ", "), filesystem.Scheme(e.Name))
 }
 
-// Unwrap returns why the host is not known.
+// Unwrap returns the reason why the host is unknown.
 func (e *UnknownError) Unwrap() error { return e.Err }

@@ -22,7 +22,7 @@ func ExamplePlaces_Name() {
 	// /a
 }
 
-// What is wrong with Hadoop's configuration concerns names on HDFS, and no others.
+// An error in Hadoop's configuration affects names on HDFS, and no others.
 func TestHadoopsConfigurationIsReadForHDFSAlone(t *testing.T) {
 	broken, empty := t.TempDir(), t.TempDir()
 	if err := os.WriteFile(filepath.Join(broken, "core-site.xml"), []byte("<configuration><property>"), 0o600); err != nil {
@@ -62,15 +62,14 @@ func TestTheAddressesOfANameServiceAreKnown(t *testing.T) {
 	}
 }
 
-// A directory is known by the names that links give it; mounts are tested where they matter,
-// in package audit.
+// A directory is known by its own name and by the names of links to it. Package audit tests mounts.
 func TestALinkAndItsPlaceAreNamesOfOneDirectory(t *testing.T) {
 	dir := t.TempDir()
 	link := dir + "-link"
 	if err := os.Symlink(dir, link); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = os.Remove(link) }() // only a test's
+	defer func() { _ = os.Remove(link) }() // the test ends anyway
 	if names, complete := place.Local(link); !complete || len(names) != 2 || names[0] != link || names[1] != dir {
 		t.Errorf("got %q, %v", names, complete)
 	}

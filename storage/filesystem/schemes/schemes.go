@@ -1,5 +1,5 @@
-// Package schemes is all file systems behind one: what a name begins with says which
-// one it is on. Any of a place's names will do (package place).
+// Package schemes puts all file systems behind one. It chooses a file system by the beginning of a
+// name. It accepts every name of a place; see package place.
 //
 // Start with [New].
 package schemes
@@ -15,24 +15,23 @@ import (
 	"github.com/snapback/snapback/storage/filesystem/place"
 )
 
-// FileSystem is a [filesystem.FileSystem] for names of all schemes. It connects to a
-// store when the first name on it is used. It is safe for concurrent use.
+// FileSystem is a [filesystem.FileSystem] for names of all schemes. It connects to a store when a
+// name on this store is first used. It is safe for concurrent use.
 type FileSystem struct {
 	places *place.Places
 	mu     sync.Mutex
-	opened map[string]filesystem.FileSystem // by what [filesystem.Split] says
+	opened map[string]filesystem.FileSystem // by file system, the first result of [filesystem.Split]
 }
 
-// New returns the file systems of this machine and beyond, by the names that need no
-// configuration.
+// New returns a file system that uses no configuration from the environment to compare names.
 func New() *FileSystem { return At(&place.Places{}) }
 
-// At is [New] with places that are known by more names.
+// At returns a file system that uses places to compare names and to find NameNodes.
 func At(places *place.Places) *FileSystem {
 	return &FileSystem{places: places, opened: map[string]filesystem.FileSystem{"": filesystem.Local{}}}
 }
 
-// on returns the file system that a name is on.
+// on returns the file system of a name.
 func (f *FileSystem) on(name string) (filesystem.FileSystem, error) {
 	on, _ := filesystem.Split(name)
 	f.mu.Lock()
@@ -87,7 +86,7 @@ func (f *FileSystem) Open(name string) (io.ReadCloser, error) {
 	return files.Open(name)
 }
 
-// Rename implements [filesystem.FileSystem]. Nothing moves from one to another.
+// Rename implements [filesystem.FileSystem]. It fails if the two names are on different stores.
 func (f *FileSystem) Rename(oldName, newName string) error {
 	files, err := f.on(oldName)
 	if err != nil {
