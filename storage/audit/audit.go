@@ -105,7 +105,7 @@ func (e *UnmatchedMoveError) Error() string {
 	if e.Recorded == "" {
 		return fmt.Sprintf("--rebase %s matched nothing: no absolute path is recorded", e.Move)
 	}
-	return fmt.Sprintf("--rebase %s matched nothing: recorded paths are as in %s", e.Move, filesystem.URL(e.Recorded))
+	return fmt.Sprintf("--rebase %s matched nothing: a recorded directory is %s", e.Move, filesystem.URL(e.Recorded))
 }
 
 // Unmatched returns an error for the first move that applied to no path so far. If no checkpoint

@@ -337,7 +337,7 @@ func TestAJobThatIsMountedAloneIsNotJudged(t *testing.T) {
 	bind(t, filepath.Join(disk, "ckpt", incrementalJob), at)
 	must(t, unmount(disk))
 	orphan(t, filepath.Join(at, "shared"))
-	expectOrphans(t, &audit.Auditor{Files: filesystem.Local{}}, at, "", "is mounted without the directory that holds it")
+	expectOrphans(t, &audit.Auditor{Files: filesystem.Local{}}, at, "", "is mounted without its parent directory")
 }
 
 func entriesOf(t *testing.T, dir string) []string {
@@ -598,7 +598,7 @@ func TestWhatIsPassedOverIsSaid(t *testing.T) {
 	for _, p := range list.PassedOver {
 		passed = append(passed, fmt.Sprint(filepath.Base(p.Path)[31:], " ", p.Reason))
 	}
-	for i, want := range []string{"b it is a link to file:" + dir, "c it is a link to a place that does not exist", "d it could not be looked into: permission denied"} {
+	for i, want := range []string{"b it is a link to file:" + dir, "c it is a link to a place that does not exist", "d it could not be read: permission denied"} {
 		if len(passed) != 3 || !strings.HasPrefix(passed[i], want) {
 			t.Errorf("want %s, got %q", want, passed)
 		}
@@ -608,7 +608,7 @@ func TestWhatIsPassedOverIsSaid(t *testing.T) {
 	}
 	expectOrphans(t, a, dir, "", "0000000000000000000000000000000c may hold checkpoints: it is a link to a place that does not exist")
 	must(t, os.Remove(filepath.Join(dir, "0000000000000000000000000000000c")))
-	expectOrphans(t, a, dir, "", "0000000000000000000000000000000d may hold checkpoints: it could not be looked into: permission denied")
+	expectOrphans(t, a, dir, "", "0000000000000000000000000000000d may hold checkpoints: it could not be read: permission denied")
 }
 
 // denying is a disk with a directory that nobody may read.
@@ -639,7 +639,7 @@ func TestADirectoryThatWasNotCopiedIsOneFinding(t *testing.T) {
 	if v.Restorable || len(v.Findings) != 1 || v.Findings[0].Found != "no such directory" || !strings.HasPrefix(v.Findings[0].Expected, "a directory with 12 files") {
 		t.Fatalf("got %+v", v.Findings)
 	}
-	if len(v.Notes) != 1 || !strings.HasPrefix(v.Notes[0], "shared/ was not copied, or is gone, with 12 files") {
+	if len(v.Notes) != 1 || !strings.HasPrefix(v.Notes[0], "shared/ is missing, with 12 files") {
 		t.Errorf("got %q", v.Notes)
 	}
 }

@@ -104,7 +104,7 @@ func (c *claims) lookAround(name string) {
 }
 
 func mountedAlone(name string) string {
-	return fmt.Sprintf("%s is mounted without the directory that holds it: checkpoints of other jobs there may refer to its files; look at the whole checkpoint directory", filesystem.URL(name))
+	return fmt.Sprintf("%s is mounted without its parent directory: checkpoints of other jobs there may refer to its files; mount the whole checkpoint directory", filesystem.URL(name))
 }
 
 // lookAroundMounts calls lookAround for each part of a job that is mounted below root.
@@ -148,7 +148,7 @@ func (c *claims) refresh(ctx context.Context) error {
 			return nil
 		}
 	}
-	c.doubts = append(append(slices.Clone(c.lasting), c.doubtful()...), "checkpoints come and go faster than they can be read: try again, or when the jobs are quieter")
+	c.doubts = append(append(slices.Clone(c.lasting), c.doubtful()...), "checkpoints come and go faster than they can be read: try again when the jobs take fewer checkpoints")
 	return nil
 }
 
@@ -272,7 +272,7 @@ func newClaimant(found foundCheckpoint, key metadataKey, v *verifier, result Ver
 	case v.broken != nil:
 		claim.doubt = fmt.Sprintf("%s cannot be read, and may refer to any file: put back a backup of it, or delete it if nobody needs that checkpoint (%s)", filesystem.URL(found.Metadata), brief(v.broken))
 	case lost > 0 && claim.denied != "":
-		claim.doubt = fmt.Sprintf("files of %s may not be looked at, for example %s: run this as a user who may", where, claim.denied)
+		claim.doubt = fmt.Sprintf("permission is denied for files of %s, for example %s: run this as a user who may read them", where, claim.denied)
 	case lost > 0 && v.move != nil:
 		claim.doubt = fmt.Sprintf("%d files of %s are missing at the paths that it records, for example %s: if they were moved, or have two names, add --rebase %s", lost, where, filesystem.URL(first), v.move)
 	case lost > 0:
@@ -392,11 +392,19 @@ func (of activity) inProgress(now time.Time) *unfinished {
 	return nil
 }
 
-// busy returns the reason why a checkpoint in progress may soon refer to this file, or an empty
-// text. Let chk-N have no `_metadata`, and a change within the last hour. The file is busy if it is
-// in chk-N, if it is not older than chk-N's first file, or if it is younger than an hour. By
-// default, Flink aborts a checkpoint after ten minutes. within is the number of the checkpoint
-// whose directory holds the file.
+// busy returns the reason why a checkpoint in progress may soon refer to a file, or an empty text.
+// "Young" and "recently" mean within an hour, or within age if that is longer. By default, Flink
+// aborts a checkpoint after ten minutes. The file is busy in these cases:
+//
+//   - chk-N has no `_metadata` and changed recently, and the file is young, is in chk-N, or is not
+//     older than the oldest file of chk-N;
+//   - the file is young, and chk-N is newer than all completed checkpoints and changed within
+//     [abandonedAge];
+//   - the file is young, and the job uses the changelog;
+//   - the file is young and newer than the newest checkpoint, and is on an object store, where a
+//     checkpoint in progress cannot be seen.
+//
+// within is the N of the directory chk-N that holds the file, or 0.
 func (of activity) busy(file filesystem.Entry, within int64, onObjectStore bool, now time.Time, age time.Duration) string {
 	recent := max(age, DefaultAge)
 	young := now.Sub(file.Modified) < recent
@@ -413,7 +421,7 @@ func (of activity) busy(file filesystem.Entry, within int64, onObjectStore bool,
 	case of.changelog:
 		return "its job uses the changelog, which writes state between checkpoints: try again when the file is an hour old"
 	case onObjectStore && (of.newest == nil || !file.Modified.Before(of.newest.entry.Modified)):
-		return "it is newer than its job's newest checkpoint, and on an object store a checkpoint in progress is not seen: try again when the file is an hour old"
+		return "it is newer than its job's newest checkpoint, and on an object store a checkpoint in progress cannot be seen: try again when the file is an hour old"
 	}
 	return ""
 }

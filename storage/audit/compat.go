@@ -36,7 +36,7 @@ type Refusal struct {
 type Matched struct {
 	Operator    string `json:"operator"`
 	ID          string `json:"id"`
-	Match       string `json:"match"`          // [InBoth], [InCheckpoint] or [InJob]
+	Match       string `json:"match"`          // [inBoth], [inCheckpoint] or [inJob]
 	Bytes       int64  `json:"bytes"`          // of its state in the checkpoint
 	Parallelism string `json:"parallelism"`    // for example 2, or 2 → 3 if it changes
 	MaxParallel string `json:"maxParallelism"` // for example 128, or 128 → 256 if it changes
@@ -45,9 +45,9 @@ type Matched struct {
 
 // Where an operator was found.
 const (
-	InBoth       = "both"
-	InCheckpoint = "checkpoint only"
-	InJob        = "job only"
+	inBoth       = "both"
+	inCheckpoint = "checkpoint only"
+	inJob        = "job only"
 )
 
 // Compat says whether the job that wrote the checkpoint with would be restored from the first
@@ -75,7 +75,7 @@ func (a *Auditor) Compat(checkpoint, with string) (Compatibility, error) {
 		delete(wanted, o.ID)
 	}
 	for _, o := range wanted {
-		c.Operators = append(c.Operators, matched(InJob, o, nil))
+		c.Operators = append(c.Operators, matched(inJob, o, nil))
 	}
 	if from.Checkpoint.Version > job.Checkpoint.Version {
 		c.Refusals = append(c.Refusals, Refusal{
@@ -102,24 +102,24 @@ func nameOf(o *metadata.Operator) string {
 // job has no such operator.
 func (c *Compatibility) match(from, to *metadata.Operator) {
 	if to == nil {
-		c.Operators = append(c.Operators, matched(InCheckpoint, from, nil))
+		c.Operators = append(c.Operators, matched(inCheckpoint, from, nil))
 		if operatorSize(from) > 0 {
-			c.refuse(from, "the job has no such operator, and there is state of it", "--allowNonRestoredState (the state is dropped), or the operator is given this uid again")
+			c.refuse(from, "the job has no such operator, but the checkpoint has state of it", "--allowNonRestoredState is set (Flink drops the state), or an operator of the job gets this uid")
 		}
 		return
 	}
-	c.Operators = append(c.Operators, matched(InBoth, from, to))
+	c.Operators = append(c.Operators, matched(inBoth, from, to))
 	if from.MaxParallelism != to.MaxParallelism {
 		c.refuse(from, fmt.Sprintf("its maximum parallelism is %d in the checkpoint and %d in the job", from.MaxParallelism, to.MaxParallelism),
-			fmt.Sprintf("the job's is not set, so that Flink takes the checkpoint's, or is set to %d", from.MaxParallelism))
+			fmt.Sprintf("the job does not set it (Flink then uses the checkpoint's), or sets it to %d", from.MaxParallelism))
 	}
 	if to.Parallelism > from.MaxParallelism {
-		c.refuse(from, fmt.Sprintf("the job's parallelism is %d, and the checkpoint has %d key groups", to.Parallelism, from.MaxParallelism),
+		c.refuse(from, fmt.Sprintf("the job's parallelism is %d, but the checkpoint has only %d key groups", to.Parallelism, from.MaxParallelism),
 			fmt.Sprintf("-p %d or less", from.MaxParallelism))
 	}
 	c.compareBackends(from, to)
 	if hasChannels(from) && from.Parallelism != to.Parallelism {
-		c.addNote("the checkpoint is unaligned, with records in flight, and the parallelism of some operator changes: Flink rescales them, but not on pointwise exchanges; a savepoint or an aligned checkpoint has none")
+		c.addNote("the checkpoint has records in flight, and the parallelism of some operator changes: Flink redistributes these records, but not on pointwise exchanges; a savepoint or an aligned checkpoint has no such records")
 	}
 	if from.FullyFinished && !to.FullyFinished {
 		c.addNote(fmt.Sprintf("operator %s has finished in the checkpoint, and will not run again", nameOf(from)))
@@ -135,11 +135,11 @@ func (c *Compatibility) compareBackends(from, to *metadata.Operator) {
 	if strings.HasPrefix(wants, changelogOver) != strings.HasPrefix(has, changelogOver) {
 		has, wants = strings.TrimPrefix(has, changelogOver), strings.TrimPrefix(wants, changelogOver)
 		if has == wants {
-			c.addNote("the changelog is switched on or off between the two, which Flink takes")
+			c.addNote("the changelog is on in only one of the two, which Flink accepts")
 			return
 		}
 	}
-	c.refuse(from, fmt.Sprintf("its keyed state was written by %s, and the job uses %s", has, wants),
+	c.refuse(from, fmt.Sprintf("its keyed state was written by %s, but the job uses %s", has, wants),
 		"the job uses the backend of the checkpoint (state.backend.type), or a canonical savepoint is taken in between")
 }
 
@@ -161,16 +161,16 @@ func (c *Compatibility) addNote(text string) {
 func (c *Compatibility) note(from *metadata.Checkpoint) {
 	fresh := 0
 	for _, o := range c.Operators {
-		if o.Match == InJob {
+		if o.Match == inJob {
 			fresh++
 		}
 	}
 	if fresh > 0 {
 		c.addNote(fmt.Sprintf("%d operators of the job are not in the checkpoint: they start without state", fresh))
 	}
-	c.addNote("read by the loaders of Flink " + from.ReadableSince() + " to " + readableTo)
-	c.addNote("whether its files are there was not looked at: see snapback verify")
-	c.addNote("types of state and their serializers are not in the metadata: whether they fit shows only when Flink restores")
+	c.addNote("Flink " + from.ReadableSince() + " to " + readableTo + " can read the metadata")
+	c.addNote("it was not checked whether the files exist: see snapback verify")
+	c.addNote("the metadata records neither types of state nor serializers: only a restore shows whether they fit")
 }
 
 func matched(match string, o, other *metadata.Operator) Matched {
@@ -178,7 +178,7 @@ func matched(match string, o, other *metadata.Operator) Matched {
 		Operator: nameOf(o), ID: o.ID.String(), Match: match, Bytes: operatorSize(o), Backend: backendOf(*o),
 		Parallelism: fmt.Sprint(o.Parallelism), MaxParallel: fmt.Sprint(o.MaxParallelism),
 	}
-	if match == InJob {
+	if match == inJob {
 		m.Bytes = 0
 	}
 	if other != nil && other.Parallelism != o.Parallelism {

@@ -47,7 +47,7 @@ type CopyError struct {
 func (e *CopyError) Error() string {
 	left := "nothing is left at the target"
 	if e.Left {
-		left = e.To + " is no checkpoint, and what was copied into it is left: delete it by hand"
+		left = e.To + " is not a checkpoint, but files are left in it: delete them by hand"
 	}
 	return fmt.Sprintf("copy to %s: %v; the source is untouched, and %s", e.To, e.Because, left)
 }
@@ -143,7 +143,7 @@ func (a *Auditor) isFree(found storage.Pointer, target, text string) error {
 			return &storage.NotFoundError{Why: fmt.Sprintf("target %q lies in the checkpoint that is to be copied: name a directory elsewhere", text)}
 		}
 		if isStateDirectory(path.Base(dir)) && a.jobAround(dir) == filesystem.Dir(dir) {
-			return &storage.NotFoundError{Why: fmt.Sprintf("target %q lies among the state of a job: name a directory elsewhere", text)}
+			return &storage.NotFoundError{Why: fmt.Sprintf("target %q is inside a job's directory for state: name a directory elsewhere", text)}
 		}
 	}
 	job := filesystem.Dir(found.Location)
@@ -248,7 +248,7 @@ func (c *copier) claim() error {
 	}
 	err := filesystem.WriteFile(c.Files, c.mark(), nil)
 	if errors.Is(err, fs.ErrExist) {
-		return errors.New("somebody else copies into it, or was cut off: wait, or delete what is left in it")
+		return errors.New("another copy into it is in progress, or was interrupted: wait, or delete the files that are left in it")
 	}
 	if err == nil {
 		c.created = append(c.created, c.mark())
@@ -288,7 +288,7 @@ func (c *copier) copy(ctx context.Context) error {
 
 // changed returns an error that says that the source has changed.
 func (c *copier) changed(err error) error {
-	return fmt.Errorf("the source changed while it was copied, as a job does that deletes old checkpoints: %w; copy a newer one", err)
+	return fmt.Errorf("the source changed during the copy, perhaps because its job deletes old checkpoints: %w; copy a newer one", err)
 }
 
 func (c *copier) copyFiles(ctx context.Context) error {
@@ -411,7 +411,7 @@ func (c *copier) rewritten() ([]byte, error) {
 			}
 			target, ok := c.targets[name]
 			if !ok {
-				return "", fmt.Errorf("%s was not there at the beginning", filesystem.URL(name))
+				return "", fmt.Errorf("%s did not exist at the beginning", filesystem.URL(name))
 			}
 			if _, relative := recorded.(*metadata.RelativeFile); relative {
 				tail, _ := filesystem.Relative(c.to, target)

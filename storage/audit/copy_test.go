@@ -20,7 +20,7 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// tree lists the files below a directory, with a hash or size and time.
+// tree lists the files below a directory, with their sizes and times.
 func tree(t *testing.T, dir string) (all []string) {
 	t.Helper()
 	must(t, filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
@@ -159,10 +159,10 @@ func TestWhatCannotBeCopiedLeavesNothing(t *testing.T) {
 		{"a file", file, filesystem.Local{}, "exists, and is a file: name a new directory"},
 		{"disk full", filepath.Join(small, "to"), filesystem.Local{}, "no space left on device; the source is untouched, and nothing is left at the target"},
 		{"not allowed", filepath.Join(t.TempDir(), "to"), &refusing{}, "permission denied; the source is untouched"},
-		{"a file goes", filepath.Join(t.TempDir(), "to"), &meanwhile{operation: "open", name: shared, after: 1, happen: func() { must(t, os.Rename(shared, shared+"-gone")) }}, "the source changed while it was copied"},
+		{"a file goes", filepath.Join(t.TempDir(), "to"), &meanwhile{operation: "open", name: shared, after: 1, happen: func() { must(t, os.Rename(shared, shared+"-gone")) }}, "the source changed during the copy"},
 		{"replaced", filepath.Join(t.TempDir(), "to"), &meanwhile{operation: "open", name: shared, after: 1, happen: func() {
 			must(t, os.Rename(filepath.Join(from, "_metadata"), filepath.Join(from, "_metadata-gone")))
-		}}, "the source changed while it was copied"},
+		}}, "the source changed during the copy"},
 		{"interrupted", filepath.Join(t.TempDir(), "to"), &canceling{cancel: cancel}, "context canceled"},
 	} {
 		_, err := (&audit.Auditor{Files: c.files}).Copy(ctx, from, c.to)

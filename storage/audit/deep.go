@@ -28,7 +28,7 @@ func (v *verifier) readAll(ctx context.Context, f *referenced) error {
 	}
 	defer local.close()
 	if (f.size >= 0 && !f.changelog && local.size != f.size) || local.size < f.atLeast {
-		v.against(f, WrongSize, nil, f.wanted(), fmt.Sprintf("%d bytes that can be read", local.size))
+		v.report(f, WrongSize, nil, f.wanted(), fmt.Sprintf("%d bytes that can be read", local.size))
 		return nil
 	}
 	if v.sealing != nil {
@@ -114,7 +114,7 @@ func (c *cancelable) Read(b []byte) (int, error) {
 func (v *verifier) compare(f *referenced, local *spooled, want Digest) error {
 	found, err := digestOf(local, span{want.Begin, want.Begin + want.Bytes})
 	if err == nil && found.SHA256 != want.SHA256 {
-		v.against(f, Corrupt, nil, "sha256 "+want.SHA256+", as sealed", "sha256 "+found.SHA256)
+		v.report(f, Corrupt, nil, "sha256 "+want.SHA256+", as sealed", "sha256 "+found.SHA256)
 	}
 	return err
 }
@@ -153,7 +153,7 @@ func (v *verifier) checkRocksDB(f *referenced, local *spooled, use metadata.Refe
 	case err == nil:
 	case errors.As(err, &damage):
 		offset := begin + damage.Offset
-		v.against(f, Corrupt, &offset, "a whole "+path.Base(localPath), damage.What)
+		v.report(f, Corrupt, &offset, "a whole "+path.Base(localPath), damage.What)
 	case errors.Is(err, rocksdb.ErrUnsupported):
 		compared = false
 		v.note(fmt.Sprintf("%s (%s): %v", filesystem.URL(f.name), localPath, err))

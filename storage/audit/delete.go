@@ -115,8 +115,8 @@ func (s *sweep) keep(c candidate, seen bool, plan Orphan) string {
 	if err == nil && (now.Size != plan.Bytes || !now.Modified.Equal(plan.Modified)) {
 		return "it has changed since the plan was made"
 	}
-	switch of := s.whose(c); {
-	case of.somebody:
+	switch of := s.judgeFile(c); {
+	case of.needed:
 		if users := s.users[s.keyOf(c)]; len(users) > 0 {
 			return filesystem.URL(users[0].Location) + " refers to it"
 		}

@@ -71,7 +71,7 @@ func (a *Auditor) Deps(ctx context.Context, text string, options DepsOptions) (D
 	if err != nil {
 		return Deps{}, err
 	}
-	c, err := a.collect(ctx, of.dir, roots, Present, nil)
+	c, err := a.collect(ctx, of.dir, roots, present, nil)
 	if err != nil {
 		return Deps{}, err
 	}
@@ -88,14 +88,14 @@ func (a *Auditor) Deps(ctx context.Context, text string, options DepsOptions) (D
 		if dependent, depends := of.dependent(claim); depends {
 			d.Dependents = append(d.Dependents, dependent)
 		} else if base, named := of.namesake(claim); named {
-			d.Doubts = append(d.Doubts, fmt.Sprintf("%s uses a file named %s in another directory: it may be a copy, or the same file by another name", filesystem.URL(claim.Location), base))
+			d.Doubts = append(d.Doubts, fmt.Sprintf("%s uses a file named %s in another directory: it may be a copy, or the same file under another name", filesystem.URL(claim.Location), base))
 		}
 	}
 	if why := of.busy(c, name, options.Now); why != "" && len(d.Dependents) == 0 {
 		d.Doubts = append(d.Doubts, why)
 	}
 	if d.Checkpoints == 0 && a.jobAround(name) == "" {
-		d.Doubts = append(d.Doubts, "no other checkpoint was asked: give the checkpoint directory of the jobs that may depend on it with --also")
+		d.Doubts = append(d.Doubts, "no other checkpoint was read: use --also to name the checkpoint directory of the jobs that may depend on it")
 	}
 	d.MayBeDeleted = len(d.Dependents) == 0 && len(d.Doubts) == 0
 	return d, nil
@@ -120,7 +120,7 @@ func (of *heldFiles) busy(c *claims, name string, now time.Time) string {
 	if of.dir != name { // the place is a single file
 		why := seen.busy(of.newest, 0, c.Files.CreatesWhole(name), now, DefaultAge)
 		if why == "" && now.Sub(of.newest.Modified) < DefaultAge {
-			why = fmt.Sprintf("it is younger than %s, and may be of a checkpoint in progress: ask again later", DefaultAge)
+			why = fmt.Sprintf("it is younger than %s, and may belong to a checkpoint in progress: try again later", DefaultAge)
 		}
 		return why
 	}

@@ -154,7 +154,7 @@ func (x *expiry) expired() []*claimant {
 		newer := 0 // newer checkpoints of the job that can be restored
 		for _, claim := range group {
 			old := x.options.Now.Sub(claim.entry.Modified) >= x.options.Policy.OlderThan
-			if newer >= x.options.Policy.Keep && old && !x.underway(claim) && !x.isLinkedTo(claim) {
+			if newer >= x.options.Policy.Keep && old && !x.isBuiltUpon(claim) && !x.isLinkedTo(claim) {
 				expired = append(expired, claim)
 			}
 			if claim.restorable {
@@ -182,11 +182,11 @@ func (x *expiry) notes(expired []*claimant) (notes []string) {
 	for _, claim := range expired {
 		if key := x.groupOf(claim); left[key] == 0 {
 			left[key] = -1
-			notes = append(notes, fmt.Sprintf("WARNING: nothing is left to restore from of %s", key))
+			notes = append(notes, fmt.Sprintf("WARNING: no checkpoint is left to restore %s from", key))
 		}
 	}
 	if mixed > 0 {
-		notes = append(notes, fmt.Sprintf("%d checkpoints stay, for their job is not known: their directories are named neither chk-N nor savepoint-ID", mixed))
+		notes = append(notes, fmt.Sprintf("%d checkpoints stay, because it is unknown to which jobs they belong", mixed))
 	}
 	return notes
 }
@@ -202,9 +202,9 @@ func (x *expiry) groupOf(claim *claimant) groupKey {
 	return key
 }
 
-// underway says whether a checkpoint in progress builds on this one, because it is the newest
+// isBuiltUpon says whether a checkpoint in progress builds on this one, because it is the newest
 // completed one before it.
-func (x *expiry) underway(claim *claimant) bool {
+func (x *expiry) isBuiltUpon(claim *claimant) bool {
 	of := x.activityIn(filesystem.Dir(claim.Location))
 	return slices.ContainsFunc(of.started, func(u *unfinished) bool {
 		return x.options.Now.Sub(u.newest.Modified) < DefaultAge && claim.id < u.id && !slices.ContainsFunc(x.current, func(other *claimant) bool {
@@ -356,7 +356,7 @@ func (x *expiry) planned(plan Expired) (*claimant, string) {
 	claim := x.allowed[plan.Path]
 	switch {
 	case claim == nil:
-		return nil, "the policy no longer lets it go: too few newer ones can be restored from, a checkpoint that builds upon it is in progress, or it is no checkpoint under the root"
+		return nil, "it no longer expires: too few newer checkpoints can be restored, a checkpoint in progress builds on it, or it is not a checkpoint under the root"
 	case !claim.entry.Modified.Equal(plan.Modified) || claim.id != plan.ID:
 		return nil, "it has changed since the plan was made"
 	}

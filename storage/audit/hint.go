@@ -59,12 +59,12 @@ func (v *verifier) sum(dir string, files map[string]int64) {
 	one.Expected = fmt.Sprintf("a directory with %d files of %d bytes", len(files), size)
 	v.result.Findings = append(v.result.Findings, one)
 	if one.Kind == Missing && v.move == nil {
-		v.note(fmt.Sprintf("%s/ was not copied, or is gone, with %d files: put it where it was; or, where all of it still is, let snapback copy write a checkpoint that stands alone", path.Base(dir), len(files)))
+		v.note(fmt.Sprintf("%s/ is missing, with %d files: put it back; or, where all files still exist, use snapback copy to write a checkpoint that needs no other files", path.Base(dir), len(files)))
 	}
 }
 
 // noRebase is a note about a checkpoint that was found only with --rebase.
-const noRebase = "this is so with --rebase, which Flink does not have: if the recorded paths lead nowhere, let snapback copy --rebase write a checkpoint that Flink finds"
+const noRebase = "files were found with --rebase, which Flink does not have: if the recorded paths no longer exist, use snapback copy --rebase to write a checkpoint that Flink can restore"
 
 // isMoved says whether --rebase changed the name of some file.
 func (v *verifier) isMoved() bool {
@@ -81,7 +81,7 @@ func (v *verifier) hint() {
 			v.move = &move
 			instead := ""
 			if f.name != f.recorded {
-				instead = "in place of the one that was given, "
+				instead = "in place of the given one, "
 			}
 			v.note(fmt.Sprintf("files are recorded below %s and found below %s: if the checkpoints were moved, or have two names, %stry --rebase %s", filesystem.URL(move.From), filesystem.URL(move.To), instead, move))
 			return

@@ -78,11 +78,11 @@ func Sources() []Source {
 // Explain describes the orphans of a source.
 func (s Source) Explain() string {
 	return map[Source]string{
-		UnfinishedCheckpoint: "of a checkpoint that was aborted or cut off by a crash before it had _metadata",
-		InProgressMetadata:   "a _metadata that a crash kept from its place",
-		StrayExclusive:       "written into a checkpoint's directory by a task that was too late, or had lost its job",
-		UnreferencedShared:   "shared state that was uploaded for a checkpoint that never completed, or left when a job was suspended or canceled meanwhile",
-		UnreferencedTask:     "task-owned or merged state left when a TaskManager went away",
+		UnfinishedCheckpoint: "of a checkpoint that was aborted, or that a crash interrupted before it had _metadata",
+		InProgressMetadata:   "a temporary _metadata that a crash left",
+		StrayExclusive:       "written into a checkpoint's directory by a task that was too late, or whose job had ended",
+		UnreferencedShared:   "shared state that was written for a checkpoint that never completed, or that was left when a job was suspended or canceled",
+		UnreferencedTask:     "task-owned or merged state that was left when a TaskManager stopped",
 		SealWithout:          "a seal whose checkpoint is gone",
 	}[s]
 }
@@ -157,7 +157,7 @@ func (a *Auditor) sweep(ctx context.Context, root string, options OrphanOptions)
 	if err != nil {
 		return nil, err
 	}
-	if s.claims, err = a.collect(ctx, s.root, roots, Present, s.hidden()); err != nil {
+	if s.claims, err = a.collect(ctx, s.root, roots, present, s.hidden()); err != nil {
 		return nil, err
 	}
 	s.jobs[s.root] = s.jobs[s.root] || a.isJobByAnyName(s.root)
@@ -248,13 +248,13 @@ func (s *sweep) judge() Orphans {
 	o.also, o.moves = s.urls(s.options.Also)
 	unknown := map[string]*Unknown{}
 	for _, c := range s.seen {
-		switch whose := s.whose(c); {
-		case whose.somebody:
+		switch judged := s.judgeFile(c); {
+		case judged.needed:
 			o.Referenced++
-		case whose.unknown != "":
-			leave(unknown, whose.unknown, c)
+		case judged.unknown != "":
+			addUnknown(unknown, judged.unknown, c)
 		default:
-			o.Orphans = append(o.Orphans, Orphan{Path: filesystem.URL(c.name()), Bytes: c.entry.Size, Modified: c.entry.Modified, Source: whose.source})
+			o.Orphans = append(o.Orphans, Orphan{Path: filesystem.URL(c.name()), Bytes: c.entry.Size, Modified: c.entry.Modified, Source: judged.source})
 		}
 	}
 	for _, u := range unknown {
@@ -266,7 +266,7 @@ func (s *sweep) judge() Orphans {
 	return o
 }
 
-func leave(unknown map[string]*Unknown, why string, c candidate) {
+func addUnknown(unknown map[string]*Unknown, why string, c candidate) {
 	u := unknown[why]
 	if u == nil {
 		u = &Unknown{Reason: why, First: filesystem.URL(c.name())}
@@ -277,41 +277,41 @@ func leave(unknown map[string]*Unknown, why string, c candidate) {
 	u.First = min(u.First, filesystem.URL(c.name()))
 }
 
-// whose says to whom a file belongs. somebody means that it is needed. unknown is the reason why
-// nothing is proven. If neither is set, the file is an orphan.
-type whose struct {
-	somebody bool
-	unknown  string
-	source   Source
+// judgement says whether a file is needed. unknown is the reason why nothing is proven. If neither is
+// set, the file is an orphan, and source says how it became one.
+type judgement struct {
+	needed  bool
+	unknown string
+	source  Source
 }
 
-func (s *sweep) whose(c candidate) whose {
+func (s *sweep) judgeFile(c candidate) judgement {
 	key := s.keyOf(c)
 	if c.entry.Name == storage.MetadataName || s.renamed[key] || len(s.users[key]) > 0 || s.sealsSomething(c) {
-		return whose{somebody: true}
+		return judgement{needed: true}
 	}
 	at := s.place(c)
 	user, copied := s.copyOf(c.entry.Name)
 	switch {
 	case c.entry.Link:
-		return whose{unknown: "it is a symbolic link: look at the place that it leads to"}
+		return judgement{unknown: "it is a symbolic link: look at the place that it leads to"}
 	case at.source == "":
-		return whose{unknown: "it has no place in the layout of checkpoints"}
+		return judgement{unknown: "it has no place in the layout of checkpoints"}
 	case c.entry.Modified.IsZero():
-		return whose{unknown: "its age is not known"}
+		return judgement{unknown: "its age is not known"}
 	case c.entry.Modified.After(s.options.Now):
-		return whose{unknown: "its time lies in the future: are the clocks right?"}
+		return judgement{unknown: "its time lies in the future: are the clocks right?"}
 	case s.options.Now.Sub(c.entry.Modified) < s.options.Age:
-		return whose{unknown: fmt.Sprintf("it is younger than %s, and may be of a checkpoint in progress", s.options.Age)}
+		return judgement{unknown: fmt.Sprintf("it is younger than %s, and may belong to a checkpoint in progress", s.options.Age)}
 	case len(s.doubts) > 0:
-		return whose{unknown: s.doubts[0]}
+		return judgement{unknown: s.doubts[0]}
 	case copied:
-		return whose{unknown: fmt.Sprintf("%s uses a file with this name in another directory: it may be a copy, or the same file by another name", filesystem.URL(user.Location))}
+		return judgement{unknown: fmt.Sprintf("%s uses a file with this name in another directory: it may be a copy, or the same file under another name", filesystem.URL(user.Location))}
 	}
 	if why := s.activityIn(at.job).busy(c.entry, idOf(c.dir), s.onObjectStore, s.options.Now, s.options.Age); why != "" {
-		return whose{unknown: why}
+		return judgement{unknown: why}
 	}
-	return whose{source: at.source}
+	return judgement{source: at.source}
 }
 
 // keyOf is key, but computes the name only if necessary, because there are many candidates.

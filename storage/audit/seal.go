@@ -54,7 +54,7 @@ func (v *verifier) readSeal(found storage.Pointer) {
 		err = json.Unmarshal(data, &seal)
 	}
 	if err != nil || seal.Schema != SealSchema {
-		v.note(fmt.Sprintf("%s is not a seal that can be read: digests are not compared", filesystem.URL(name)))
+		v.note(fmt.Sprintf("the seal %s cannot be read: digests are not compared", filesystem.URL(name)))
 		return
 	}
 	v.seal = &seal
@@ -90,7 +90,7 @@ func (a *Auditor) Seal(ctx context.Context, pointer string) (name string, verifi
 type SealedError struct{ Seal string }
 
 func (e *SealedError) Error() string {
-	return "the checkpoint is sealed already: " + e.Seal + "; remove that to seal it anew"
+	return "the checkpoint is sealed already: " + e.Seal + "; delete this file to write a new seal"
 }
 
 // write writes a seal. It first deletes the remains of an interrupted write.

@@ -87,7 +87,7 @@ func (a *Auditor) survey(ctx context.Context, roots []string, deep bool) (*surve
 func (s *survey) enter(ctx context.Context, root string) error {
 	entry, err := s.Files.Stat(root)
 	if err != nil {
-		s.pass(root, "it could not be looked into: "+reason(err), err) // also if it is gone, because it existed before
+		s.pass(root, "it could not be read: "+reason(err), err) // also if it is gone, because it existed before
 		return nil
 	}
 	if _, again := s.visit(root, entry); again {
@@ -111,7 +111,7 @@ func (s *survey) follow(ctx context.Context, link string) error {
 		return nil
 	}
 	if other, again := s.visit(link, entry); again {
-		s.pass(link, "it is a link to "+filesystem.URL(other)+", which was looked into", nil)
+		s.pass(link, "it is a link to "+filesystem.URL(other)+", which was searched", nil)
 		return nil
 	}
 	return s.walk(ctx, link, s.look)
@@ -140,7 +140,7 @@ func (s *survey) pass(name, why string, err error) {
 func (s *survey) look(dir string, entries []filesystem.Entry, err error) (below []string) {
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) { // otherwise somebody deleted it meanwhile
-			s.pass(dir, "it could not be looked into: "+reason(err), err)
+			s.pass(dir, "it could not be read: "+reason(err), err)
 		}
 		return nil
 	}
@@ -155,7 +155,7 @@ func (s *survey) look(dir string, entries []filesystem.Entry, err error) (below 
 			s.mu.Unlock()
 		case entry.Directory:
 			if other, again := s.visit(name, entry); again {
-				s.pass(name, "it is the same directory as "+filesystem.URL(other)+", which was looked into", nil)
+				s.pass(name, "it is the same directory as "+filesystem.URL(other)+", which was searched", nil)
 			} else {
 				below = append(below, name)
 			}

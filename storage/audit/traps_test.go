@@ -202,7 +202,7 @@ func TestARootThatVanishesIsADoubt(t *testing.T) {
 	files := &meanwhile{operation: "open", name: filepath.Join(dir, incrementalJob, "chk-2/_metadata"), happen: func() { must(t, os.Rename(other, other+"-gone")) }}
 	e, err := (&audit.Auditor{Files: files}).Expire(context.Background(), dir, audit.ExpireOptions{Now: time.Now(), Policy: audit.Policy{Keep: 1}, Also: []string{other}})
 	must(t, err)
-	if len(e.Expired) > 0 || !strings.Contains(fmt.Sprint(e.Doubts), "other may hold checkpoints: it could not be looked into") {
+	if len(e.Expired) > 0 || !strings.Contains(fmt.Sprint(e.Doubts), "other may hold checkpoints: it could not be read") {
 		t.Errorf("got %+v", e)
 	}
 }

@@ -112,7 +112,7 @@ func TestAPlanIsJudgedAnew(t *testing.T) {
 	a := &audit.Auditor{Files: filesystem.Local{}}
 	done, err := a.DeleteExpired(context.Background(), dir, audit.ExpireOptions{Now: time.Now(), Policy: e.Policy}, e.Expired)
 	must(t, err)
-	if len(done.Deleted) != 1 || len(done.Kept) != 1 || !strings.HasSuffix(done.Kept[0].Path, "chk-3") || !strings.Contains(done.Kept[0].Reason, "the policy no longer lets it go") {
+	if len(done.Deleted) != 1 || len(done.Kept) != 1 || !strings.HasSuffix(done.Kept[0].Path, "chk-3") || !strings.Contains(done.Kept[0].Reason, "it no longer expires") {
 		t.Errorf("got %+v", done)
 	}
 	expectRestorable(t, a, dir, 1)
@@ -147,7 +147,7 @@ func TestCheckpointsOfUnknownJobsDoNotExpire(t *testing.T) {
 		must(t, err)
 	}
 	grownOld(t, archive)
-	if e := expiry(t, archive, audit.Policy{Keep: 1}); len(e.Expired) > 0 || e.Kept != 3 || len(e.Notes) != 1 || !strings.Contains(e.Notes[0], "3 checkpoints stay, for their job is not known") {
+	if e := expiry(t, archive, audit.Policy{Keep: 1}); len(e.Expired) > 0 || e.Kept != 3 || len(e.Notes) != 1 || !strings.Contains(e.Notes[0], "3 checkpoints stay, because it is unknown") {
 		t.Errorf("got %+v", e)
 	}
 	list, err := a.List(context.Background(), archive)
@@ -155,7 +155,7 @@ func TestCheckpointsOfUnknownJobsDoNotExpire(t *testing.T) {
 	if _, _, err := list.Latest(""); err == nil || !strings.Contains(err.Error(), "holds checkpoints of jobs that are not known") {
 		t.Errorf("got %v", err)
 	}
-	if e := expiry(t, dir, audit.Policy{OlderThan: time.Hour}); len(e.Expired) != 3 || len(e.Notes) != 1 || !strings.HasPrefix(e.Notes[0], "WARNING: nothing is left to restore from of job "+incrementalJob) {
+	if e := expiry(t, dir, audit.Policy{OlderThan: time.Hour}); len(e.Expired) != 3 || len(e.Notes) != 1 || !strings.HasPrefix(e.Notes[0], "WARNING: no checkpoint is left to restore job "+incrementalJob) {
 		t.Errorf("got %+v", e)
 	}
 }
@@ -209,7 +209,7 @@ func TestDependentsAreNamed(t *testing.T) {
 	if d := deps(filepath.Join(job, "chk-4/_metadata")); d.MayBeDeleted || len(d.Dependents) != 1 {
 		t.Errorf("got %+v", d)
 	}
-	if d := deps(filepath.Dir(dir)); d.MayBeDeleted || len(d.Doubts) != 1 || !strings.Contains(d.Doubts[0], "no other checkpoint was asked") {
+	if d := deps(filepath.Dir(dir)); d.MayBeDeleted || len(d.Doubts) != 1 || !strings.Contains(d.Doubts[0], "no other checkpoint was read") {
 		t.Errorf("got %+v", d)
 	}
 	if d := deps(filepath.Join(job, "chk-4")); !d.MayBeDeleted || len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "is the newest checkpoint of its job: without it") {
@@ -298,11 +298,11 @@ func TestWhatFlinkWouldRefuseIsSaid(t *testing.T) {
 		"rescaled":         {[]metadata.Operator{operator("a", 2, 128, heap)}, []metadata.Operator{operator("a", 3, 128, heap)}, nil, ""},
 		"gone with state":  {[]metadata.Operator{operator("a", 2, 128, heap)}, []metadata.Operator{operator("b", 2, 128, heap)}, []string{"a: the job has no such operator|--allowNonRestoredState"}, "1 operators of the job are not in the checkpoint"},
 		"gone without":     {[]metadata.Operator{operator("a", 2, 128, nil)}, []metadata.Operator{operator("b", 2, 128, heap)}, nil, "they start without state"},
-		"another maximum":  {[]metadata.Operator{operator("a", 2, 128, heap)}, []metadata.Operator{operator("a", 2, 256, heap)}, []string{"a: its maximum parallelism is 128 in the checkpoint and 256 in the job|is set to 128"}, ""},
-		"too parallel":     {[]metadata.Operator{operator("a", 2, 4, heap)}, []metadata.Operator{operator("a", 8, 8, heap)}, []string{"a: its maximum|", "a: the job's parallelism is 8, and the checkpoint has 4 key groups|-p 4 or less"}, ""},
+		"another maximum":  {[]metadata.Operator{operator("a", 2, 128, heap)}, []metadata.Operator{operator("a", 2, 256, heap)}, []string{"a: its maximum parallelism is 128 in the checkpoint and 256 in the job|sets it to 128"}, ""},
+		"too parallel":     {[]metadata.Operator{operator("a", 2, 4, heap)}, []metadata.Operator{operator("a", 8, 8, heap)}, []string{"a: its maximum|", "a: the job's parallelism is 8, but the checkpoint has only 4 key groups|-p 4 or less"}, ""},
 		"another backend":  {[]metadata.Operator{operator("a", 2, 128, rocks)}, []metadata.Operator{operator("a", 2, 128, heap)}, []string{"a: its keyed state was written by rocksdb|canonical savepoint"}, ""},
 		"canonical":        {[]metadata.Operator{operator("a", 2, 128, canonical)}, []metadata.Operator{operator("a", 2, 128, rocks)}, nil, ""},
-		"changelog is new": {[]metadata.Operator{operator("a", 2, 128, heap)}, []metadata.Operator{operator("a", 2, 128, &metadata.Changelog{Materialized: []metadata.KeyedHandle{heap}})}, nil, "the changelog is switched on or off"},
+		"changelog is new": {[]metadata.Operator{operator("a", 2, 128, heap)}, []metadata.Operator{operator("a", 2, 128, &metadata.Changelog{Materialized: []metadata.KeyedHandle{heap}})}, nil, "the changelog is on in only one"},
 	} {
 		got, err := (&audit.Auditor{Files: filesystem.Local{}}).Compat(write("from", c.from...), write("job", c.job...))
 		must(t, err)

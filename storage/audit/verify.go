@@ -86,7 +86,7 @@ type Depth int
 
 // The depths. Each includes the depths before it.
 const (
-	Present Depth = iota - 1 // every file exists and has its size
+	present Depth = iota - 1 // every file exists and has its size
 	Shallow                  // every file can be opened
 	Deep                     // every byte is read, and every known checksum is compared
 )
@@ -155,7 +155,7 @@ type verifier struct {
 	result Verification
 }
 
-func (v *verifier) find(f Finding) {
+func (v *verifier) add(f Finding) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.result.Findings = append(v.result.Findings, f)
@@ -188,7 +188,7 @@ func (v *verifier) metadata(name string) (data []byte, ok bool) {
 	data, err := filesystem.ReadFile(v.Files, name, metadata.SizeMax)
 	if err != nil {
 		v.broken = err
-		v.find(Finding{
+		v.add(Finding{
 			Kind: Unreadable, File: filesystem.URL(name), Expected: "a file that can be read", Found: reason(err), State: "everything", unproven: unproven(err),
 		})
 		return nil, false
@@ -198,12 +198,12 @@ func (v *verifier) metadata(name string) (data []byte, ok bool) {
 	var bad *metadata.Error
 	if errors.As(err, &bad) {
 		v.broken = err
-		meaning := "the file is damaged, or was cut off: restore from another checkpoint, or from a copy of this one"
+		meaning := "the file is damaged or truncated: restore from another checkpoint, or from a copy of this one"
 		// After a power loss, _metadata may contain zeros. Such a file is damaged metadata.
 		if bad.Reason != nil && (!errors.Is(bad, metadata.ErrNotMetadata) || path.Base(name) != storage.MetadataName) {
 			meaning = bad.Reason.Error()
 		}
-		v.find(Finding{
+		v.add(Finding{
 			Kind: Metadata, File: filesystem.URL(name), Offset: &bad.Offset, Expected: bad.What + ": " + bad.Want, Found: bad.Got, Meaning: meaning, State: "everything",
 		})
 		return nil, false
@@ -212,7 +212,7 @@ func (v *verifier) metadata(name string) (data []byte, ok bool) {
 		v.note(fmt.Sprintf("%d bytes follow the end of the metadata, at offset %d: Flink ignores them, and never writes any", n, len(data)-n))
 	}
 	if id, ok := storage.ParseCheckpointName(path.Base(v.location)); ok && id != v.checkpoint.ID {
-		v.note(fmt.Sprintf("the checkpoint's id is %d, and its directory is %s: it was renamed, or the number is damaged; Flink goes by the id", v.checkpoint.ID, path.Base(v.location)))
+		v.note(fmt.Sprintf("the checkpoint's id is %d, and its directory is %s: it was renamed, or the number is damaged; Flink uses the id", v.checkpoint.ID, path.Base(v.location)))
 	}
 	return data, true
 }
@@ -246,7 +246,7 @@ func (v *verifier) references(checkpoint *metadata.Checkpoint) []*referenced {
 	for use := range checkpoint.References() {
 		name, err := v.file(v.location, use.Stream)
 		if err != nil {
-			v.find(v.lost(Missing, pathOf(use.Stream), "a path that means something", err.Error(), use.Operator, []metadata.Reference{use}))
+			v.add(v.lost(Missing, pathOf(use.Stream), "a valid path", err.Error(), use.Operator, []metadata.Reference{use}))
 			continue
 		}
 		if name == "" {
@@ -317,13 +317,13 @@ func (v *verifier) lost(kind Kind, file, expected, found string, operator *metad
 	return Finding{Kind: kind, File: file, Expected: expected, Found: found, Operator: operator.Label(), State: strings.Join(states, "; ")}
 }
 
-// against adds a finding about a file, for each operator that would lose state.
-func (v *verifier) against(f *referenced, kind Kind, offset *int64, expected, found string) {
-	v.tell(f, Finding{Kind: kind, Offset: offset, Expected: expected, Found: found})
+// report adds a finding about a file, for each operator that would lose state.
+func (v *verifier) report(f *referenced, kind Kind, offset *int64, expected, found string) {
+	v.reportFinding(f, Finding{Kind: kind, Offset: offset, Expected: expected, Found: found})
 }
 
-// tell adds a finding about a file, for each operator that would lose state.
-func (v *verifier) tell(f *referenced, about Finding) {
+// reportFinding adds a finding about a file, for each operator that would lose state.
+func (v *verifier) reportFinding(f *referenced, about Finding) {
 	var told []*metadata.Operator
 	for _, use := range f.uses {
 		if slices.Contains(told, use.Operator) {
@@ -333,7 +333,7 @@ func (v *verifier) tell(f *referenced, about Finding) {
 		finding := v.lost(about.Kind, filesystem.URL(f.name), about.Expected, about.Found, use.Operator, f.uses)
 		finding.Offset, finding.unproven = about.Offset, about.unproven
 		finding.name, finding.size = f.name, max(f.size, f.atLeast, 0)
-		v.find(finding)
+		v.add(finding)
 	}
 }
 
@@ -359,7 +359,7 @@ func (v *verifier) check(ctx context.Context, f *referenced) error {
 		v.notFound(f, err)
 		return nil
 	case entry.Directory:
-		v.against(f, Unreadable, nil, "a file of "+f.wanted(), "a directory")
+		v.report(f, Unreadable, nil, "a file of "+f.wanted(), "a directory")
 		return nil
 	}
 	f.entry, f.found = entry, true
@@ -372,7 +372,7 @@ func (v *verifier) check(ctx context.Context, f *referenced) error {
 	}
 	if (f.size >= 0 && entry.Size != f.size) || entry.Size < f.atLeast {
 		v.noteOpen(f)
-		v.against(f, WrongSize, nil, f.wanted(), fmt.Sprintf("%d bytes", entry.Size))
+		v.report(f, WrongSize, nil, f.wanted(), fmt.Sprintf("%d bytes", entry.Size))
 		return nil
 	}
 	return v.open(ctx, f)
@@ -391,9 +391,9 @@ func (v *verifier) notFound(f *referenced, err error) {
 	var unknown *place.UnknownError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		v.against(f, Missing, nil, "a file of "+f.wanted(), "no such file")
+		v.report(f, Missing, nil, "a file of "+f.wanted(), "no such file")
 	case errors.As(err, &unknown):
-		v.tell(f, Finding{Kind: Unreachable, Expected: "a file of " + f.wanted(), Found: unknown.Why(), unproven: true})
+		v.reportFinding(f, Finding{Kind: Unreachable, Expected: "a file of " + f.wanted(), Found: unknown.Why(), unproven: true})
 	default:
 		v.unreadable(f, "a file of "+f.wanted(), err)
 	}
@@ -402,16 +402,16 @@ func (v *verifier) notFound(f *referenced, err error) {
 // unreadable adds a finding about a file that could not be read.
 func (v *verifier) unreadable(f *referenced, expected string, err error) {
 	if errors.Is(err, fs.ErrNotExist) { // somebody deleted it meanwhile
-		v.against(f, Missing, nil, expected, "no such file")
+		v.report(f, Missing, nil, expected, "no such file")
 		return
 	}
-	v.tell(f, Finding{Kind: Unreadable, Expected: expected, Found: reason(err), unproven: unproven(err)})
+	v.reportFinding(f, Finding{Kind: Unreadable, Expected: expected, Found: reason(err), unproven: unproven(err)})
 }
 
 func (f *referenced) wanted() string {
 	switch {
 	case f.size >= 0 && f.changelog:
-		return fmt.Sprintf("%d bytes and one", f.size)
+		return fmt.Sprintf("%d bytes and one more", f.size)
 	case f.size >= 0:
 		return fmt.Sprintf("%d bytes", f.size)
 	case f.atLeast > 0:
@@ -423,7 +423,7 @@ func (f *referenced) wanted() string {
 // open reads the first byte of a file, or all bytes at depth [Deep].
 func (v *verifier) open(ctx context.Context, f *referenced) error {
 	switch v.depth {
-	case Present:
+	case present:
 		return nil
 	case Deep:
 		return v.readAll(ctx, f)
@@ -438,19 +438,19 @@ func (v *verifier) open(ctx context.Context, f *referenced) error {
 // checkChangelog checks a file of the changelog. The recorded size leaves out the first byte, which
 // says whether the rest is compressed.
 func (v *verifier) checkChangelog(ctx context.Context, f *referenced, size int64) error {
-	if v.depth == Present {
+	if v.depth == present {
 		return nil // its size alone says little
 	}
 	compressed, err := v.files.first(f.name)
 	switch {
 	case errors.Is(err, io.EOF):
-		v.against(f, WrongSize, nil, f.wanted(), "0 bytes")
+		v.report(f, WrongSize, nil, f.wanted(), "0 bytes")
 		return nil
 	case err != nil:
 		v.unreadable(f, "a file that can be read", err)
 		return nil
 	case compressed == 0 && f.size >= 0 && size != f.size+1:
-		v.against(f, WrongSize, nil, f.wanted(), fmt.Sprintf("%d bytes", size))
+		v.report(f, WrongSize, nil, f.wanted(), fmt.Sprintf("%d bytes", size))
 		return nil
 	case compressed != 0:
 		v.note(fmt.Sprintf("%s is compressed: its size cannot be compared", filesystem.URL(f.name)))
@@ -472,6 +472,6 @@ func (v *verifier) sealed(name string, data []byte) {
 		v.compared()
 	}
 	if v.seal != nil && found.SHA256 != v.seal.Metadata.SHA256 {
-		v.find(Finding{Kind: Corrupt, File: filesystem.URL(name), Expected: "sha256 " + v.seal.Metadata.SHA256 + ", as sealed", Found: "sha256 " + found.SHA256, State: "everything"})
+		v.add(Finding{Kind: Corrupt, File: filesystem.URL(name), Expected: "sha256 " + v.seal.Metadata.SHA256 + ", as sealed", Found: "sha256 " + found.SHA256, State: "everything"})
 	}
 }

@@ -69,7 +69,7 @@ func (c *checker) contents(h handle) ([]byte, error) {
 // the next call.
 func (c *checker) read(h handle) ([]byte, error) {
 	if h.size > c.end || h.offset > c.end || h.after() > c.end {
-		return nil, damaged(h.offset, "a block of %d bytes that is not within the file", h.size)
+		return nil, damaged(h.offset, "a block of %d bytes that is outside the file", h.size)
 	}
 	n := int(h.size) + trailerSize
 	if cap(c.buffer) < n {
@@ -164,7 +164,7 @@ func orElse(bad error) func([]byte, error) ([]byte, error) {
 // own. If unmeasured is true, visit gets the rest of the block, and returns the length of the
 // value.
 func entries(b []byte, offset uint64, unmeasured bool, visit func(key, value []byte, first bool) (int, error)) error {
-	bad := damaged(offset, "a block that makes no sense")
+	bad := damaged(offset, "a block that cannot be decoded")
 	if len(b) < 4 {
 		return bad
 	}

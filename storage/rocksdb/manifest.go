@@ -48,10 +48,10 @@ func CheckManifest(file io.Reader) error {
 		// A rest that is too short for a header must be zeros, and must not be at the end of the
 		// file.
 		if trailing := bytes.Trim(left, "\x00"); len(trailing) > 0 || (last && len(left) > 0) {
-			return damaged(at(), "bytes that are no record")
+			return damaged(at(), "bytes that are not a record")
 		}
 		if last && (open || records == 0) {
-			return damaged(at(), "the end, within a record")
+			return damaged(at(), "the file ends within a record")
 		}
 		if last {
 			return nil
@@ -65,11 +65,11 @@ func checkRecord(left []byte, at uint64, open bool) (length int, kind byte, err 
 	length, kind = logHeader+int(binary.LittleEndian.Uint16(left[4:])), left[6]
 	switch {
 	case length > len(left):
-		return 0, 0, damaged(at, "a record of %d bytes, where %d are left", length, len(left))
+		return 0, 0, damaged(at, "a record of %d bytes, but only %d bytes are left", length, len(left))
 	case maskedCRC(left[6:length]) != binary.LittleEndian.Uint32(left):
 		return 0, 0, damaged(at, "the checksum of a record does not match")
 	case kind < recordFull || kind > recordLast || open != (kind == recordMiddle || kind == recordLast):
-		return 0, 0, damaged(at, "a record of type %d does not belong there", kind)
+		return 0, 0, damaged(at, "a record of type %d must not be there", kind)
 	}
 	return length, kind, nil
 }

@@ -183,11 +183,11 @@ func TestAManifestOfSeveralBlocks(t *testing.T) {
 	}
 	var damage *rocksdb.DamageError
 	for what, log := range map[string][]byte{
-		"within a record":         first,
-		"of type 4 does not":      record(4, nil),
-		"where 20 are left":       append(record(1, nil), record(1, make([]byte, 20))[:20]...),
-		"that are no record":      append(record(1, nil), 0, 0),
-		"the end, within a recor": {},
+		"within a record":        first,
+		"of type 4 must not":     record(4, nil),
+		"only 20 bytes are left": append(record(1, nil), record(1, make([]byte, 20))[:20]...),
+		"that are not a record":  append(record(1, nil), 0, 0),
+		"the file ends":          {},
 	} {
 		if err := rocksdb.CheckManifest(bytes.NewReader(log)); !errors.As(err, &damage) || !strings.Contains(err.Error(), what) {
 			t.Errorf("want %q, got %v", what, err)

@@ -91,14 +91,14 @@ func (c *checker) footer() (metaindex handle, err error) {
 		for _, h := range []*handle{&metaindex, &c.index} {
 			read, n, ok := readHandle(rest)
 			if !ok {
-				return handle{}, damaged(c.end, "a footer that makes no sense")
+				return handle{}, damaged(c.end, "a footer that cannot be decoded")
 			}
 			*h, rest = read, rest[n:]
 		}
 	}
 	for _, b := range rest {
 		if b != 0 {
-			return handle{}, damaged(c.end, "a footer that makes no sense")
+			return handle{}, damaged(c.end, "a footer that cannot be decoded")
 		}
 	}
 	return metaindex, nil
@@ -113,7 +113,7 @@ func (c *checker) extendedFooter(footer, fields []byte) (metaindex handle, rest 
 	c.base = binary.LittleEndian.Uint32(fields[8:])
 	metaindex.size = uint64(binary.LittleEndian.Uint32(fields[12:]))
 	if metaindex.size+trailerSize > c.end {
-		return handle{}, nil, damaged(c.end, "a metaindex that is not within the file")
+		return handle{}, nil, damaged(c.end, "a metaindex that is outside the file")
 	}
 	metaindex.offset = c.end - trailerSize - metaindex.size
 	clear(fields[4:8])
@@ -132,7 +132,7 @@ func (c *checker) readMetaindex(metaindex handle) error {
 		h, n, ok := readHandle(value)
 		switch name := string(name); {
 		case !ok:
-			return 0, damaged(metaindex.offset, "a metaindex that makes no sense")
+			return 0, damaged(metaindex.offset, "a metaindex that cannot be decoded")
 		case name == "rocksdb.properties":
 			c.properties = h
 		case name == "rocksdb.index":
@@ -160,7 +160,7 @@ func (c *checker) readProperties() error {
 		switch string(name) {
 		case "rocksdb.block.based.table.index.type":
 			if len(value) != 4 {
-				return 0, damaged(c.properties.offset, "properties that make no sense")
+				return 0, damaged(c.properties.offset, "properties that cannot be decoded")
 			}
 			c.indexType = binary.LittleEndian.Uint32(value)
 		case "rocksdb.index.value.is.delta.encoded":
@@ -226,7 +226,7 @@ func (c *checker) checkData() error {
 		}
 	}
 	if found != c.dataBlocks {
-		return damaged(c.index.offset, "an index of %d blocks, where the properties say %d", found, c.dataBlocks)
+		return damaged(c.index.offset, "an index of %d blocks, but the properties say %d", found, c.dataBlocks)
 	}
 	return nil
 }
@@ -238,7 +238,7 @@ func (c *checker) readIndex(h handle, firstKeys bool) ([]handle, error) {
 		return nil, err
 	}
 	var blocks []handle
-	bad := damaged(h.offset, "an index that makes no sense")
+	bad := damaged(h.offset, "an index that cannot be decoded")
 	err = entries(b, h.offset, c.deltas, func(_, value []byte, first bool) (int, error) {
 		var block handle
 		var n int

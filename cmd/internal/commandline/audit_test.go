@@ -205,7 +205,7 @@ func TestBadPlacesAreOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"ls", "/nowhere"}, `root "/nowhere": no such directory`},
 		{[]string{"verify", "ftp://host/x"}, "want one of the schemes file, hdfs, s3, gs, azblob, got ftp"},
 		{[]string{"verify", "file://host/x"}, "want no host in a file URL, got host; write file:///host/x for a local path"},
-		{[]string{"verify", "hdfs:///x"}, "which NameNode is meant by hdfs:/ is not known: set HADOOP_CONF_DIR"},
+		{[]string{"verify", "hdfs:///x"}, "the NameNode of hdfs:/ is unknown: set HADOOP_CONF_DIR"},
 		{[]string{"verify", "s3a:///x"}, "want a bucket or a container after s3a://"},
 		{[]string{"ls", "oss://bucket/x"}, "this store cannot be reached: want one of the schemes file, hdfs, s3, gs, azblob, got oss"},
 		{[]string{"verify", "--rebase", "/nowhere=/a", chk}, "--rebase file:/nowhere=file:/a matched nothing: no absolute path is recorded"},

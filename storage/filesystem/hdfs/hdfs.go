@@ -38,8 +38,8 @@ const (
 	completeWait = 2 * time.Millisecond // before Close first asks again; each wait is twice the last
 )
 
-// UserVariable is Hadoop's environment variable for the name of the user.
-const UserVariable = "HADOOP_USER_NAME"
+// userVariable is Hadoop's environment variable for the name of the user.
+const userVariable = "HADOOP_USER_NAME"
 
 // NameNode is the file system of one NameNode.
 type NameNode struct {
@@ -50,7 +50,7 @@ type NameNode struct {
 // Open connects to a NameNode by a name such as hdfs://namenode:40010. It uses the first address at
 // which an active NameNode answers.
 func Open(name string, addresses []string) (*NameNode, error) {
-	who := os.Getenv(UserVariable)
+	who := os.Getenv(userVariable)
 	if who == "" {
 		current, err := user.Current()
 		if err != nil {

@@ -11,6 +11,7 @@
 package place
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -185,7 +186,7 @@ func (p *Places) NameNodes(on string) ([]string, error) {
 	}
 	name := p.nameNode(strings.TrimPrefix(on, "hdfs://"))
 	if name == "hdfs://" {
-		return nil, &UnknownNameNodeError{}
+		return nil, errNoNameNode
 	}
 	authority := strings.TrimPrefix(name, "hdfs://")
 	if addresses := p.addresses(authority); len(addresses) > 0 {
@@ -197,12 +198,8 @@ func (p *Places) NameNodes(on string) ([]string, error) {
 	return []string{withPort(authority)}, nil
 }
 
-// UnknownNameNodeError says that a name has no host, and that the configuration names no NameNode.
-type UnknownNameNodeError struct{}
-
-func (e *UnknownNameNodeError) Error() string {
-	return "which NameNode is meant by hdfs:/ is not known: set " + HadoopVariable + " to the directory of core-site.xml, or add --rebase hdfs:///=hdfs://NAMENODE:8020/"
-}
+// errNoNameNode says that a name has no host, and that the configuration names no NameNode.
+var errNoNameNode = errors.New("the NameNode of hdfs:/ is unknown: set " + HadoopVariable + " to the directory of core-site.xml, or add --rebase hdfs:///=hdfs://NAMENODE:8020/")
 
 // Known lists one scheme of each store that can be reached. Some stores have other schemes as well,
 // for example s3a and abfss.

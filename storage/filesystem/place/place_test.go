@@ -29,7 +29,7 @@ func TestHadoopsConfigurationIsReadForHDFSAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for dir, want := range map[string]string{
-		broken: broken + ": XML syntax error", empty: "want core-site.xml or hdfs-site.xml in it, found neither", "/nowhere": "found neither", "": "which NameNode is meant by hdfs:/ is not known",
+		broken: broken + ": XML syntax error", empty: "want core-site.xml or hdfs-site.xml in it, found neither", "/nowhere": "found neither", "": "the NameNode of hdfs:/ is unknown",
 	} {
 		t.Setenv(place.HadoopVariable, dir)
 		places := place.FromEnvironment()
