@@ -18,18 +18,18 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 )
 
-// azure is a container of Azure Blob Storage.
+// azure is a store on a container of Azure Blob Storage.
 type azure struct{ client *container.Client }
 
-// openAzure finds account and credentials in the environment variables of Azure's own
-// tools: a key, a shared access signature, a connection string, or else Azure's identity of
-// this machine. An account that a name gives goes before the environment's.
+// openAzure opens a container. It reads the environment variables of Azure's own tools. They hold a
+// key, a connection string or a shared access signature. If there are none, it uses this machine's
+// identity at Azure. If account is given, it replaces the account from the environment.
 func openAzure(name, account string) (store, error) {
 	key, signature := os.Getenv("AZURE_STORAGE_KEY"), os.Getenv("AZURE_STORAGE_SAS_TOKEN")
 	connection := cmp.Or(os.Getenv("AZURE_STORAGE_CONNECTION_STRING"), os.Getenv("AZURE_STORAGEBLOB_CONNECTIONSTRING"))
 	known := os.Getenv("AZURE_STORAGE_ACCOUNT")
 	if account != "" && key == "" && connection != "" {
-		return nil, fmt.Errorf("the connection string is of another account than %s", account)
+		return nil, fmt.Errorf("the connection string is for another account than %s", account)
 	}
 	account = cmp.Or(account, known)
 	var client *container.Client
@@ -55,7 +55,7 @@ func openAzure(name, account string) (store, error) {
 	return azure{client}, err
 }
 
-// azureURL is where an account is. An emulator has the account in the path.
+// azureURL returns the URL of an account. An emulator has the account in the path.
 func azureURL(account string) string {
 	protocol := cmp.Or(os.Getenv("AZURE_STORAGE_PROTOCOL"), "https")
 	domain := cmp.Or(os.Getenv("AZURE_STORAGE_DOMAIN"), "blob.core.windows.net")

@@ -19,26 +19,26 @@ import (
 	oauth "golang.org/x/oauth2/google"
 )
 
-// googleScope is the permission that is asked for.
+// googleScope is the permission that we ask for.
 const googleScope = "https://www.googleapis.com/auth/devstorage.read_write"
 
-// Bounds on requests to Google Cloud Storage that are tried again.
+// Limits on requests to Google Cloud Storage.
 const (
 	googleTries     = 4
-	googlePause     = 200 * time.Millisecond // before the second try; then twice as long each
-	googleReadAhead = 8 << 20                // bytes: what is smaller is uploaded again after a failure
-	googleErrorMax  = 4 << 10                // bytes of an error's text
+	googlePause     = 200 * time.Millisecond // before the second try; each later pause is twice as long
+	googleReadAhead = 8 << 20                // bytes; a smaller object can be sent again after a failure
+	googleErrorMax  = 4 << 10                // bytes that are read from the text of an error
 )
 
-// google is a bucket of Google Cloud Storage, through its JSON interface. (Google's own
-// library needs gRPC and all the types of Envoy, which make the program 35 MB larger.)
+// google is a store on a bucket of Google Cloud Storage. It uses Google's JSON interface over HTTP.
+// Google's own library needs gRPC and Envoy's types, which would make the program 35 MB larger.
 type google struct {
 	client *http.Client
-	base   string // URL of the service
+	base   string // URL of Google's service or of an emulator
 	bucket string
 }
 
-// openGoogle finds Google's application default credentials. An emulator needs none.
+// openGoogle opens a bucket with Google's application default credentials. An emulator needs none.
 func openGoogle(ctx context.Context, bucket string) (store, error) {
 	if emulator := os.Getenv("STORAGE_EMULATOR_HOST"); emulator != "" {
 		if !strings.Contains(emulator, "://") {
@@ -53,7 +53,7 @@ func openGoogle(ctx context.Context, bucket string) (store, error) {
 	return google{oauth2.NewClient(context.WithoutCancel(ctx), credentials.TokenSource), "https://storage.googleapis.com", bucket}, nil
 }
 
-// googleError is an answer that is not a success.
+// googleError is a response that reports a failure.
 type googleError struct {
 	status int
 	text   string
@@ -67,7 +67,7 @@ func (e *googleError) temporary() bool {
 	return e.status == http.StatusTooManyRequests || e.status == http.StatusRequestTimeout || e.status >= http.StatusInternalServerError
 }
 
-// resource is an object as the interface describes it.
+// resource is an object in the form of the JSON interface.
 type resource struct {
 	Name    string    `json:"name"`
 	Size    int64     `json:"size,string"`
@@ -76,7 +76,7 @@ type resource struct {
 
 func (r resource) object() object { return object{key: r.Name, size: r.Size, modified: r.Updated} }
 
-// url is the address of the bucket's objects, or of one.
+// url returns the URL of an object. With an empty key it returns the URL of all objects.
 func (g google) url(key string, query url.Values) string {
 	at := g.base + "/storage/v1/b/" + g.bucket + "/o"
 	if key != "" {
@@ -85,7 +85,7 @@ func (g google) url(key string, query url.Values) string {
 	return at + "?" + query.Encode()
 }
 
-// do sends a request, once, and returns the answer if it is a success.
+// do sends a request once. A response that reports a failure becomes an error.
 func (g google) do(ctx context.Context, method, at, kind string, body io.Reader) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, method, at, body)
 	if err != nil {
@@ -105,7 +105,7 @@ func (g google) do(ctx context.Context, method, at, kind string, body io.Reader)
 	return nil, errors.Join(&googleError{answer.StatusCode, string(bytes.TrimSpace(text))}, err, answer.Body.Close())
 }
 
-// retry does something again after a failure that may be gone the next time.
+// retry calls try again after a failure that may be temporary.
 func retry(ctx context.Context, try func() (*http.Response, error)) (answer *http.Response, err error) {
 	pause := googlePause
 	for range googleTries {
@@ -125,7 +125,7 @@ func retry(ctx context.Context, try func() (*http.Response, error)) (answer *htt
 	return nil, err
 }
 
-// ask sends a request without a body, and decodes the answer into result unless it is nil.
+// ask sends a request without a body. It decodes the response into result, unless result is nil.
 func (g google) ask(ctx context.Context, method, at string, result any) error {
 	answer, err := retry(ctx, func() (*http.Response, error) { return g.do(ctx, method, at, "", nil) })
 	if err != nil {
@@ -137,8 +137,8 @@ func (g google) ask(ctx context.Context, method, at string, result any) error {
 	return errors.Join(err, answer.Body.Close())
 }
 
-// put sends name and content in one request (multipart/related). Small content is sent
-// again after a failure; large content is not kept for that.
+// put sends the name and the content in one request (multipart/related). It keeps small content in
+// memory, to send it again after a failure. It sends large content only once.
 func (g google) put(ctx context.Context, key string, content io.Reader) error {
 	start, err := io.ReadAll(io.LimitReader(content, googleReadAhead))
 	if err != nil {
@@ -148,7 +148,7 @@ func (g google) put(ctx context.Context, key string, content io.Reader) error {
 	if err != nil {
 		return err
 	}
-	boundary := rand.Text() // no content has it by chance
+	boundary := rand.Text() // random, so it cannot occur in the content
 	head := "--" + boundary + "\r\nContent-Type: application/json\r\n\r\n" + string(description) +
 		"\r\n--" + boundary + "\r\nContent-Type: " + contentType + "\r\n\r\n"
 	at := g.base + "/upload/storage/v1/b/" + g.bucket + "/o?uploadType=multipart&ifGenerationMatch=0"
@@ -199,7 +199,7 @@ func (g google) list(ctx context.Context, prefix, token string) (page []object, 
 		NextPageToken string     `json:"nextPageToken"`
 	}
 	err = g.ask(ctx, http.MethodGet, g.url("", query), &got)
-	if errors.Is(g.meaning(err), fs.ErrNotExist) { // a prefix without objects is no error
+	if errors.Is(g.meaning(err), fs.ErrNotExist) { // for a prefix without objects, the list is empty; so the bucket is missing
 		err = fmt.Errorf("%w: %w", errNoBucket, err)
 	}
 	if err != nil {

@@ -1,14 +1,13 @@
-// Package object is a [filesystem.FileSystem] on an object store: S3, Google Cloud
-// Storage or Azure Blob Storage.
+// Package object implements [filesystem.FileSystem] on an object store: S3, Google Cloud Storage or
+// Azure Blob Storage.
 //
-// An object appears whole, and durable, when its file is closed; it never replaces
-// another, for it is put on the condition that there is none. Directories are only
-// parts of names: making or syncing one does nothing, and one that holds nothing does
-// not exist. Nothing is renamed.
+// An object appears when its file is closed, whole and durable. It never replaces another object,
+// because the store is asked to refuse that. Directories exist only as parts of names. MkdirAll and
+// SyncDir change nothing, and an empty directory does not exist. Rename fails.
 //
-// It is not a place for an engine's working files. What is NOT guaranteed: an upload
-// in several parts that is aborted by the end of the process leaves its parts in the
-// store, invisible, until the store's own rules remove them.
+// The package is not made for an engine's working files. What is NOT guaranteed: if the process
+// ends during an upload in several parts, the store keeps these parts. They are invisible until the
+// store's own rules delete them.
 //
 // Start with [Open].
 package object
@@ -30,50 +29,51 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// patience is how long an operation may take, or make no progress.
+// patience limits the time of a short operation. It also limits how long a long operation may make
+// no progress.
 const patience = 15 * time.Second
 
-// store is what the three stores have in common. An upload, a download and a list may need
-// several requests; ctx ends them.
+// store is what the three stores have in common. An upload, a download or a list may need several
+// requests. They all end when ctx is canceled.
 type store interface {
-	// put stores what it reads under a key, unless the key has an object already. If the
-	// context or the reader fails, no object appears.
+	// put stores content under a key. It fails if the key has an object. If ctx is canceled or
+	// content fails, no object appears.
 	put(ctx context.Context, key string, content io.Reader) error
 	get(ctx context.Context, key string) (io.ReadCloser, error)
 	stat(ctx context.Context, key string) (object, error)
-	// remove fails if there is no such object.
+	// remove fails if the object does not exist.
 	remove(ctx context.Context, key string) error
-	// list returns one page of the objects whose keys begin with a prefix, and the token of
-	// the next page; an empty token is the first page's, and the last page returns one.
-	// Keys that go on with a slash are one directory each.
+	// list returns one page of the objects whose keys begin with prefix. Keys with a slash after
+	// the prefix count as one directory for each next element. token is empty for the first page.
+	// next is the token of the next page; it is empty on the last page.
 	list(ctx context.Context, prefix, token string) (page []object, next string, err error)
-	// meaning says which of errNoBucket, fs.ErrNotExist, fs.ErrExist and fs.ErrPermission
-	// an error of the store stands for; nil if none.
+	// meaning returns errNoBucket, fs.ErrNotExist, fs.ErrExist or fs.ErrPermission, if an error of
+	// the store means that. Otherwise it returns nil.
 	meaning(err error) error
 }
 
-// errNoBucket means that the bucket itself does not exist.
+// errNoBucket means that the bucket does not exist.
 var errNoBucket = errors.New("no bucket")
 
-// object is what a store knows about a key.
+// object is what a store says about a key.
 type object struct {
 	key       string
-	directory bool // the key ends with a slash
+	directory bool // whether the key stands for a directory and ends with a slash
 	size      int64
 	modified  time.Time
 }
 
 // Bucket is one bucket or container.
 type Bucket struct {
-	name  string // as in s3://bucket
+	name  string // for example s3://bucket
 	store store
-	seen  atomic.Bool // the bucket was there
+	seen  atomic.Bool // whether the bucket is known to exist
 }
 
-// Open opens a bucket by a name of it, as in s3a://bucket, and the one that stands for
-// all of them, as in s3://bucket or azblob://container@account. Credentials and endpoints
-// come from the environment variables of the store's own tools (docs/storage.md). It does
-// not yet talk to the store.
+// Open opens a bucket. name is any of its names, for example s3a://bucket. bucket is its standard
+// name, for example s3://bucket or azblob://container@account. Credentials and endpoints come from
+// the environment variables of the store's own tools; see docs/storage.md. Open sends no request to
+// the store.
 func Open(name, bucket string) (*Bucket, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -89,7 +89,7 @@ func Open(name, bucket string) (*Bucket, error) {
 		container, account, _ := strings.Cut(at, "@")
 		b.store, err = openAzure(container, account)
 	default:
-		err = fmt.Errorf("%s is no object store", bucket)
+		err = fmt.Errorf("%s is not an object store", bucket)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", name, err)
@@ -97,7 +97,7 @@ func Open(name, bucket string) (*Bucket, error) {
 	return b, nil
 }
 
-// key is the name of an object in the bucket; prefix that of a directory.
+// key returns the key of an object. prefix returns the common beginning of the keys in a directory.
 func (b *Bucket) key(name string) string { return strings.TrimPrefix(name, b.name+"/") }
 
 func (b *Bucket) prefix(name string) string {
@@ -117,7 +117,7 @@ func (b *Bucket) Create(name string) (filesystem.File, error) {
 	u := &upload{bucket: b, name: name, writer: writer, progress: progress, stored: make(chan error, 1)}
 	go func() {
 		err := b.store.put(progress.ctx, b.key(name), reader)
-		_ = reader.CloseWithError(cmp.Or(err, io.ErrClosedPipe)) // fails later writes; never fails itself
+		_ = reader.CloseWithError(cmp.Or(err, io.ErrClosedPipe)) // later writes fail; the call itself never fails
 		u.stored <- err
 	}()
 	return u, nil
@@ -134,7 +134,7 @@ func (b *Bucket) Open(name string) (io.ReadCloser, error) {
 	return &download{bucket: b, name: name, reader: reader, progress: progress}, nil
 }
 
-// Rename implements [filesystem.FileSystem]: it is not to be had.
+// Rename implements [filesystem.FileSystem]. It always fails, because object stores cannot rename.
 func (b *Bucket) Rename(oldName, _ string) error {
 	return filesystem.Failure("rename", oldName, syscall.ENOTSUP)
 }
@@ -149,15 +149,14 @@ func (b *Bucket) Remove(name string) error {
 	}
 	switch held, listErr := b.List(name); {
 	case listErr != nil:
-		return b.failure("remove", name, err) // neither an object nor a directory
+		return b.failure("remove", name, err) // neither an object nor a directory has this name
 	case len(held) > 0:
 		return filesystem.Failure("remove", name, syscall.ENOTEMPTY)
 	}
-	return b.failure("remove", name, b.store.remove(ctx, b.prefix(name))) // a directory's marker
+	return b.failure("remove", name, b.store.remove(ctx, b.prefix(name))) // an object that stands for an empty directory
 }
 
-// MkdirAll implements [filesystem.FileSystem]. There is nothing to make, but the bucket
-// must be there.
+// MkdirAll implements [filesystem.FileSystem]. It only checks that the bucket exists.
 func (b *Bucket) MkdirAll(name string) error {
 	if b.seen.Load() {
 		return nil
@@ -190,7 +189,7 @@ func (b *Bucket) List(name string) ([]filesystem.Entry, error) {
 		for _, object := range page {
 			exists = true
 			if object.key == prefix {
-				continue // a marker that tools leave for a directory
+				continue // some tools create such an object for a directory
 			}
 			entries = append(entries, filesystem.Entry{
 				Name: path.Base(object.key), Directory: object.directory, Size: object.size, Modified: object.modified,
@@ -235,7 +234,7 @@ func (b *Bucket) Stat(name string) (filesystem.Entry, error) {
 	}
 }
 
-// failure makes an error of the store's one that says what it means here.
+// failure turns an error of the store into an error that names the file and says what happened.
 func (b *Bucket) failure(operation, name string, err error) error {
 	if err == nil {
 		return nil
@@ -243,7 +242,7 @@ func (b *Bucket) failure(operation, name string, err error) error {
 	switch meaning := b.store.meaning(err); {
 	case errors.Is(meaning, errNoBucket):
 		err = fmt.Errorf("there is no bucket %s: %w", b.name, fs.ErrNotExist)
-	case errors.Is(err, fs.ErrNotExist): // said so already
+	case errors.Is(err, fs.ErrNotExist): // the error says so already
 	case errors.Is(meaning, fs.ErrPermission):
 		err = fmt.Errorf("%w: %w", fs.ErrPermission, brief{err})
 	case meaning != nil:
@@ -256,8 +255,7 @@ func (b *Bucket) failure(operation, name string, err error) error {
 	return filesystem.Failure(operation, name, err)
 }
 
-// brief is an error of a store's library, reduced to the part of its text that is for
-// people.
+// brief is an error of a store's library. Its text is only the part that is useful for people.
 type brief struct{ error }
 
 func (b brief) Error() string {
@@ -276,7 +274,7 @@ func (b brief) Error() string {
 // Unwrap returns the library's error.
 func (b brief) Unwrap() error { return b.error }
 
-// progress cancels an operation that makes none.
+// progress cancels an operation that makes no progress for too long.
 type progress struct {
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -293,7 +291,7 @@ func newProgress() *progress {
 
 func (p *progress) made() { p.timer.Reset(patience) }
 
-// explain says why an operation was canceled.
+// explain returns the reason for a cancellation, or else err.
 func (p *progress) explain(err error) error {
 	if cause := context.Cause(p.ctx); cause != nil && err != nil {
 		return cause
@@ -306,7 +304,7 @@ type upload struct {
 	name     string
 	writer   *io.PipeWriter
 	progress *progress
-	stored   chan error // how the upload ended; one value
+	stored   chan error // receives the result of the upload, once
 	closed   bool
 }
 
@@ -337,7 +335,7 @@ func (u *upload) Abort() {
 	u.closed = true
 	u.progress.cancel()
 	_ = u.writer.CloseWithError(errAborted) // never fails
-	<-u.stored                              //nolint:errcheck // it holds errAborted: the upload has failed, and nothing appears from now on
+	<-u.stored                              //nolint:errcheck // its value is errAborted: the upload has failed, so no object can appear later
 }
 
 type download struct {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// answer is an error as S3's client has it.
+// answer is an error in the form of the S3 client.
 type answer struct{ code, request string }
 
 func (a *answer) ErrorCode() string { return a.code }
@@ -15,7 +15,7 @@ func (a *answer) Error() string {
 	return fmt.Sprintf("https response error, RequestID: %s, api error %s", a.request, a.code)
 }
 
-// What an error means does not depend on the digits of the request's number.
+// The meaning of an error must not depend on digits in the request's id.
 func TestErrorsMeanWhatTheStoreSaid(t *testing.T) {
 	bucket := &Bucket{name: "s3://bucket", store: amazon{}}
 	meanings := []error{fs.ErrExist, fs.ErrNotExist, fs.ErrPermission}

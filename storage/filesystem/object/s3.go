@@ -13,17 +13,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// contentType is what every object is said to hold.
+// contentType is the content type of every object.
 const contentType = "application/octet-stream"
 
-// amazon is a bucket of S3, or of a store that speaks its language.
+// amazon is a store on a bucket of S3, or of a store with the same interface.
 type amazon struct {
 	client *s3.Client
 	bucket *string
 }
 
-// openS3 finds credentials and endpoint as AWS's own tools do. A store that is not Amazon's
-// is addressed by path, and needs no region.
+// openS3 finds credentials and the endpoint like AWS's own tools. If an endpoint is set, the
+// bucket's name is part of the path. If no region is set, it uses us-east-1.
 func openS3(ctx context.Context, bucket string) (store, error) {
 	loaded, err := config.LoadDefaultConfig(ctx,
 		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
@@ -66,7 +66,7 @@ func (a amazon) stat(ctx context.Context, key string) (object, error) {
 }
 
 func (a amazon) remove(ctx context.Context, key string) error {
-	if _, err := a.stat(ctx, key); err != nil { // S3 does not say whether there was an object
+	if _, err := a.stat(ctx, key); err != nil { // DeleteObject does not say whether the object existed
 		return err
 	}
 	_, err := a.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: a.bucket, Key: &key})
