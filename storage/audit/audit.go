@@ -30,7 +30,7 @@ import (
 // Auditor examines storage. It must not be copied.
 type Auditor struct {
 	Files  filesystem.FileSystem
-	Places *place.Places // says which names mean one place; nil works without configuration
+	Places *place.Places // says which names mean one place; if nil, only names that need no configuration are known
 	Moved  []Move        // says where recorded files are now; from --rebase
 
 	// Progress, if not nil, reports how far a long operation is, for people. It may be called
@@ -63,7 +63,7 @@ func ParseMove(text string) (Move, error) {
 	return m, err
 }
 
-// file returns where the file of a stream is now. It is empty for a stream without a file.
+// file returns where the file of a stream is now. The result is empty for a stream without a file.
 func (a *Auditor) file(location string, stream metadata.Stream) (string, error) {
 	name, _, err := storage.FileOf(location, stream)
 	a.mu.Lock()
@@ -121,7 +121,8 @@ func (a *Auditor) Unmatched() error {
 	return nil
 }
 
-// name parses a place that a user wrote. If its NameNode is unknown, moves may say where it is.
+// name parses a place that a user wrote. If the NameNode is unknown, [Auditor.Moved] may say where
+// the place is now.
 func (a *Auditor) name(text string) (string, error) {
 	name, err := filesystem.ParseName(text)
 	if err == nil && strings.HasPrefix(a.Places.Name(name), "hdfs:///") {
@@ -130,7 +131,7 @@ func (a *Auditor) name(text string) (string, error) {
 	return name, err
 }
 
-// fileKey identifies a file or directory, whichever of its names was used.
+// fileKey identifies a file or directory. All names of one file have the same key.
 type fileKey struct {
 	id   filesystem.FileID // set on the machine's own file system
 	name string            // set elsewhere: the standard name of the place

@@ -100,7 +100,7 @@ func TestDamagedFilesAreFound(t *testing.T) {
 		damaged := 0
 		for _, pointer := range metadataFiles(t, dir) {
 			if !verify(t, auditor(root), pointer, audit.Shallow).Restorable {
-				t.Fatalf("%s is not restorable before", pointer)
+				t.Fatalf("%s is not restorable before the damage", pointer)
 			}
 			for _, name := range filesOf(t, root, pointer) {
 				for how, damage := range damages {
@@ -163,8 +163,8 @@ func TestDamagedMetadataIsFound(t *testing.T) {
 			t.Errorf("%s: got %+v", what, v)
 		}
 	}
-	// Flink restores a checkpoint whose id differs from its directory's name. It ignores bytes
-	// after the end.
+	// Flink restores this checkpoint, although the id in it differs from the name of its directory,
+	// or bytes follow its end.
 	expectNoted := func(what, note string, damaged []byte) {
 		t.Helper()
 		must(t, os.WriteFile(name, damaged, 0o600))
@@ -209,7 +209,7 @@ func TestAFlippedBitIsFoundWhenEveryByteIsRead(t *testing.T) {
 	for _, name := range filesOf(t, root, pointer) {
 		restore := flip(name)
 		if !verify(t, a, pointer, audit.Shallow).Restorable {
-			t.Errorf("%s: a flipped bit changes no size", name)
+			t.Errorf("%s: a flipped bit must not change a size", name)
 		}
 		v := verify(t, a, pointer, audit.Deep)
 		if v.Restorable {
@@ -220,7 +220,7 @@ func TestAFlippedBitIsFoundWhenEveryByteIsRead(t *testing.T) {
 		restore()
 	}
 	if found < 6 || unseen == 0 { // tables, MANIFESTs and CURRENT can be checked; options files and operator state cannot
-		t.Errorf("%d found, %d not", found, unseen)
+		t.Errorf("%d flipped bits were found, %d were not", found, unseen)
 	}
 
 	sealed, v, err := a.Seal(context.Background(), pointer)
@@ -230,7 +230,7 @@ func TestAFlippedBitIsFoundWhenEveryByteIsRead(t *testing.T) {
 	}
 	var again *audit.SealedError
 	if _, _, err := a.Seal(context.Background(), pointer); !errors.As(err, &again) {
-		t.Errorf("sealed twice: %v", err)
+		t.Errorf("want a second seal refused, got %v", err)
 	}
 	if v := verify(t, a, pointer, audit.Deep); !v.Restorable {
 		t.Errorf("an intact sealed checkpoint: %+v", v)
@@ -395,7 +395,7 @@ func TestNothingIsAnOrphanThatAnUnreadableCheckpointMayOwn(t *testing.T) {
 	found := orphans(t, root, dir)
 	for _, o := range found.Orphans {
 		if o.Source != audit.InProgressMetadata && o.Source != audit.SealWithout {
-			t.Errorf("%s may be chk-3's", o.Path)
+			t.Errorf("%s may belong to chk-3", o.Path)
 		}
 	}
 	if !slices.ContainsFunc(found.Unknown, func(u audit.Unknown) bool {
@@ -426,10 +426,10 @@ func TestOnlyWhatIsPlannedAndStillAnOrphanIsDeleted(t *testing.T) {
 	var plan bytes.Buffer
 	must(t, orphans(t, root, dir).WritePlan(&plan))
 	if _, err := audit.ReadPlan(bytes.NewReader(plan.Bytes()), root); err == nil || !strings.Contains(err.Error(), "it is for root") {
-		t.Errorf("a plan of another root: %v", err)
+		t.Errorf("want a plan for another root refused, got %v", err)
 	}
 	if _, err := audit.ReadPlan(strings.NewReader("{}"), dir); err == nil {
-		t.Error("what is no plan was read")
+		t.Error("a file that is not a plan was read as one")
 	}
 	planned, err := audit.ReadPlan(&plan, dir)
 	must(t, err)
@@ -471,7 +471,7 @@ func TestALargeRootTakesLittleMemory(t *testing.T) {
 		t.Errorf("got %d orphans, %d steps of progress", len(found.Orphans), steps)
 	}
 	if kept := int64(after.HeapAlloc) - int64(before.HeapAlloc); kept > 60<<20 {
-		t.Errorf("%d MB are kept", kept>>20)
+		t.Errorf("%d MB of memory are kept", kept>>20)
 	}
 	runtime.KeepAlive(found)
 }
@@ -506,7 +506,7 @@ func TestPathsThatLeadNowhereAreSaidSo(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := audit.ParseMove("/a"); err == nil {
-		t.Error("a move without a place to go was read")
+		t.Error("a move without a target was parsed")
 	}
 }
 

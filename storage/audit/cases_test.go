@@ -81,8 +81,8 @@ func (s *stores) Open(name string) (io.ReadCloser, error) {
 	return s.Local.Open(at)
 }
 
-// placed copies a sample. The absolute paths of the copy begin with recorded, which is a name of
-// dir.
+// placed copies a sample to dir. In the copy, absolute paths begin with recorded, which is another
+// name of dir.
 func placed(t testing.TB, sample, dir, recorded string) {
 	t.Helper()
 	must(t, os.CopyFS(dir, os.DirFS(filepath.Join(samples, sample))))
@@ -189,7 +189,7 @@ func expectRestorable(t *testing.T, a *audit.Auditor, root string, n int) {
 
 const incremental, incrementalJob = "2.3.0/03-rocksdb-incremental-p2", "000000000000000000000000c0ffee03"
 
-// Case 2: the root has another name than the one that Flink recorded.
+// Case 2: Flink recorded another name of the root than the user gives.
 func TestARootHasOneIdentityWhateverItsName(t *testing.T) {
 	for what, reach := range map[string]func(t *testing.T, dir string) (recorded, root string){
 		"a link": func(t *testing.T, dir string) (recorded, root string) {
@@ -401,7 +401,7 @@ func TestAStoreHasOneIdentityWhateverItsName(t *testing.T) {
 		other, err := filesystem.ParseName(c.other)
 		must(t, err)
 		if places.Name(one) == places.Name(other) {
-			t.Errorf("%s and %s are two places", c.one, c.other)
+			t.Errorf("%s and %s must be two places", c.one, c.other)
 		}
 	}
 }
@@ -531,7 +531,7 @@ func TestWhatIsOddIsANote(t *testing.T) {
 		}
 	}
 	if list, err := a.List(context.Background(), dir); err != nil || list.Checkpoints[0].ID != 3 || list.Checkpoints[1].ID != 2 {
-		t.Errorf("by their ids: got %+v, %v", list.Checkpoints, err)
+		t.Errorf("want them sorted by id, got %+v, %v", list.Checkpoints, err)
 	}
 }
 
@@ -632,7 +632,7 @@ func TestADirectoryThatWasNotCopiedIsOneFinding(t *testing.T) {
 	must(t, os.CopyFS(chk, os.DirFS(filepath.Join(old, incrementalJob, "chk-4"))))
 	a := &audit.Auditor{Files: filesystem.Local{}}
 	if v := verify(t, a, chk, audit.Shallow); !v.Restorable || v.Outside.Files != 12 || v.Outside.Directories[0] != "file:"+filepath.Join(old, incrementalJob, "shared") {
-		t.Errorf("its shared files are still in the old place: got %+v", v)
+		t.Errorf("the shared files exist in the old place, but got %+v", v)
 	}
 	must(t, os.RemoveAll(old))
 	v := verify(t, a, chk, audit.Shallow)

@@ -77,11 +77,12 @@ type claimed struct {
 // passesMax limits how often claims are collected anew while checkpoints come and go.
 const passesMax = 20
 
-// collect reads the checkpoints below at and also. It also reads checkpoints around these roots
-// that may depend on files below them.
+// collect reads the checkpoints below at and also. It also reads checkpoints around these roots,
+// because these may depend on files below the roots.
 //
 // Checkpoints inside a job's directories for state (shared, taskowned) are hidden. A caller that
-// has listed all files passes the hidden checkpoints. With nil, the first pass searches for them.
+// has listed all files passes the hidden checkpoints. If the caller passes nil, the first pass
+// searches for hidden checkpoints.
 func (a *Auditor) collect(ctx context.Context, at string, also []string, depth Depth, hidden []foundCheckpoint) (*claims, error) {
 	c := &claims{Auditor: a, hidden: hidden, depth: depth, read: map[metadataKey]*claimant{}, users: map[fileKey][]*claimant{}, named: map[string][]*claimant{}}
 	for _, name := range append([]string{at}, also...) {
@@ -209,8 +210,8 @@ func amongState(name string) bool {
 	return slices.ContainsFunc(strings.Split(name, "/"), isStateDirectory)
 }
 
-// claimant returns a checkpoint, and reads it unless it was read before. isNew says that the result
-// was not known. It returns nil and true if the checkpoint is gone.
+// claimant returns a checkpoint, and reads it unless it was read before. isNew is true if the
+// checkpoint was not known. If the checkpoint is gone, the result is nil and true.
 func (c *claims) claimant(ctx context.Context, found foundCheckpoint, files *remembered) (*claimant, bool, error) {
 	key := metadataKey{location: found.Location, file: c.key(found.Metadata, found.entry), size: found.entry.Size, modified: found.entry.Modified.UnixNano()}
 	c.mu.Lock()
@@ -332,7 +333,8 @@ func (c *claims) denied() error {
 	return nil
 }
 
-// activity is what storage shows of a job: its newest checkpoint, and those in progress.
+// activity is what storage shows of a job: its newest completed checkpoint, and its checkpoints in
+// progress.
 type activity struct {
 	newest    *claimant // a completed checkpoint
 	started   []*unfinished

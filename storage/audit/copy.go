@@ -76,7 +76,7 @@ func (a *Auditor) Copy(ctx context.Context, from, to string) (Copied, error) {
 		return Copied{}, &CopyError{To: filesystem.URL(c.to), Left: c.cleanUp() != nil, Because: err}
 	}
 	if err := a.Files.Remove(c.mark()); err != nil {
-		return Copied{}, fmt.Errorf("the checkpoint was copied, but %s could not be removed: %w", filesystem.URL(c.mark()), err)
+		return Copied{}, fmt.Errorf("the checkpoint was copied, but %s cannot be deleted: %w", filesystem.URL(c.mark()), err)
 	}
 	return Copied{
 		Schema: CopySchema, From: filesystem.URL(c.from.Location), To: filesystem.URL(c.to), Files: len(c.files) + 1, Bytes: c.done.Load(),
@@ -136,11 +136,11 @@ func (a *Auditor) copier(ctx context.Context, from, to string) (*copier, error) 
 // there.
 func (a *Auditor) isFree(found storage.Pointer, target, text string) error {
 	if a.isSame(target, found.Location) {
-		return &storage.NotFoundError{Why: fmt.Sprintf("target %q is the checkpoint that is to be copied", text)}
+		return &storage.NotFoundError{Why: fmt.Sprintf("target %q is the checkpoint to copy", text)}
 	}
 	for dir := filesystem.Dir(target); !filesystem.IsRoot(dir); dir = filesystem.Dir(dir) {
 		if a.isSame(dir, found.Location) {
-			return &storage.NotFoundError{Why: fmt.Sprintf("target %q lies in the checkpoint that is to be copied: name a directory elsewhere", text)}
+			return &storage.NotFoundError{Why: fmt.Sprintf("target %q is inside the checkpoint to copy: name a directory elsewhere", text)}
 		}
 		if isStateDirectory(path.Base(dir)) && a.jobAround(dir) == filesystem.Dir(dir) {
 			return &storage.NotFoundError{Why: fmt.Sprintf("target %q is inside a job's directory for state: name a directory elsewhere", text)}
@@ -148,13 +148,13 @@ func (a *Auditor) isFree(found storage.Pointer, target, text string) error {
 	}
 	job := filesystem.Dir(found.Location)
 	if a.isSame(filesystem.Dir(target), job) && (storage.ValidJobID(path.Base(job)) || a.hasState(job)) {
-		return &storage.NotFoundError{Why: fmt.Sprintf("target %q lies in the directory of the job, which the job writes to: name a directory elsewhere", text)}
+		return &storage.NotFoundError{Why: fmt.Sprintf("target %q is in the job's directory, to which the job writes: name a directory elsewhere", text)}
 	}
 	switch held, err := a.Files.List(target); {
 	case err == nil && len(held) == 0:
 		return nil
 	case err == nil:
-		return &storage.NotFoundError{Why: fmt.Sprintf("target %q exists, and is not empty: name a new directory, or delete what an interrupted copy left", text)}
+		return &storage.NotFoundError{Why: fmt.Sprintf("target %q exists, and is not empty: name a new directory, or delete the files of an interrupted copy", text)}
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	default:

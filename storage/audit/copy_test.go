@@ -152,9 +152,9 @@ func TestWhatCannotBeCopiedLeavesNothing(t *testing.T) {
 		files    filesystem.FileSystem
 		want     string
 	}{
-		{"itself", from, filesystem.Local{}, "is the checkpoint that is to be copied"},
-		{"within", filepath.Join(from, "sub"), filesystem.Local{}, "lies in the checkpoint that is to be copied"},
-		{"beside", filepath.Join(filepath.Dir(from), "chk-44"), filesystem.Local{}, "lies in the directory of the job, which the job writes to"},
+		{"itself", from, filesystem.Local{}, "is the checkpoint to copy"},
+		{"within", filepath.Join(from, "sub"), filesystem.Local{}, "is inside the checkpoint to copy"},
+		{"beside", filepath.Join(filepath.Dir(from), "chk-44"), filesystem.Local{}, "is in the job's directory, to which the job writes"},
 		{"not empty", full, filesystem.Local{}, "exists, and is not empty: name a new directory"},
 		{"a file", file, filesystem.Local{}, "exists, and is a file: name a new directory"},
 		{"disk full", filepath.Join(small, "to"), filesystem.Local{}, "no space left on device; the source is untouched, and nothing is left at the target"},
@@ -185,7 +185,7 @@ func TestWhatCannotBeCopiedLeavesNothing(t *testing.T) {
 	must(t, os.Truncate(shared, 1))
 	var bad *audit.UnrestorableError
 	if _, err := (&audit.Auditor{Files: filesystem.Local{}}).Copy(context.Background(), from, filepath.Join(t.TempDir(), "to")); !errors.As(err, &bad) {
-		t.Errorf("what cannot be restored from was copied: %v", err)
+		t.Errorf("want a checkpoint with missing files refused, got %v", err)
 	}
 }
 
@@ -244,7 +244,7 @@ func TestACopyThatIsCutOffIsNoCheckpoint(t *testing.T) {
 	_, err = (&audit.Auditor{Files: &serial{FileSystem: source}}).Copy(context.Background(), "/from", "/to")
 	must(t, err)
 	if points < 10 || whole == 0 {
-		t.Errorf("%d operations, %d whole copies", points, whole)
+		t.Errorf("got %d operations, and %d complete copies", points, whole)
 	}
 	if _, err := storage.Resolve(source, "/to"); err != nil {
 		t.Error(err)

@@ -15,8 +15,8 @@ import (
 	"github.com/snapback/snapback/storage/rocksdb"
 )
 
-// readAll reads all bytes that a checkpoint needs from a file. It compares them with checksums and
-// with the seal's digest, as far as these exist.
+// readAll reads all bytes that a checkpoint needs from a file. It compares the bytes with checksums
+// and with the seal's digest, as far as these exist.
 func (v *verifier) readAll(ctx context.Context, f *referenced) error {
 	local, err := v.spool(ctx, f.name)
 	if err != nil {
@@ -122,8 +122,8 @@ func (v *verifier) compare(f *referenced, local *spooled, want Digest) error {
 // current matches the content of RocksDB's file CURRENT: the name of the MANIFEST.
 var current = regexp.MustCompile(`^MANIFEST-\d{6,}\n$`)
 
-// checkRocksDB checks the state in a file of RocksDB. It returns whether it could compare the
-// file's content: with checksums, or in CURRENT with the expected form.
+// checkRocksDB checks a file of RocksDB. It returns true if the file's content could be compared
+// with checksums or, for CURRENT, with the expected form.
 func (v *verifier) checkRocksDB(f *referenced, local *spooled, use metadata.Reference) bool {
 	_, localPath, found := strings.Cut(use.State, ": ")
 	begin, size := int64(0), local.size

@@ -50,10 +50,10 @@ type Kept struct {
 // deleteBatch is how many files are deleted before claims are refreshed.
 const deleteBatch = 64
 
-// Delete deletes the planned files. It first proves again that no checkpoint needs a file, and
-// checks that the file has not changed since the plan. It refreshes this proof repeatedly, so a
-// file that a new checkpoint needs is kept. The result lists each file with the reason if it was
-// kept.
+// Delete deletes the planned files. For each file, it first proves again that no checkpoint needs
+// the file, and checks that the file has not changed since the plan. It refreshes this proof
+// repeatedly, so it keeps a file that a new checkpoint needs. The result lists each kept file with
+// the reason.
 func (a *Auditor) Delete(ctx context.Context, root string, options OrphanOptions, planned []Orphan) (Deleted, error) {
 	d := Deleted{Schema: DeletedSchema, Deleted: []Orphan{}, Kept: []Kept{}}
 	s, err := a.sweep(ctx, root, options)

@@ -122,8 +122,7 @@ func (a *Auditor) expiry(ctx context.Context, root string, options ExpireOptions
 	return x, err
 }
 
-// below lists the checkpoints below the root. The claims also hold checkpoints from around the
-// root.
+// below lists the checkpoints below the root. claims also holds checkpoints from around the root.
 func (x *expiry) below() []*claimant {
 	var below []*claimant
 	for _, claim := range x.current {
@@ -191,9 +190,8 @@ func (x *expiry) notes(expired []*claimant) (notes []string) {
 	return notes
 }
 
-// groupOf says to which job a checkpoint belongs. A checkpoint may be a copy, and its directory may
-// hold copies from several jobs. This is possible if the directory neither is named by a job's id
-// nor has a job's directories for state.
+// groupOf says to which group a checkpoint belongs. A directory may hold copies from several jobs,
+// if it is not named by a job's id and has no directories for state.
 func (x *expiry) groupOf(claim *claimant) groupKey {
 	key := groupOf(claim.Location)
 	if key.job == "" && !key.mixed {
@@ -213,14 +211,15 @@ func (x *expiry) isBuiltUpon(claim *claimant) bool {
 	})
 }
 
-// isLinkedTo says whether another checkpoint's metadata file is a link to this checkpoint's.
+// isLinkedTo says whether the metadata file of another checkpoint is a link to the metadata file of
+// this one.
 func (x *expiry) isLinkedTo(claim *claimant) bool {
 	return slices.ContainsFunc(x.users[claim.key.file], func(user *claimant) bool { return x.present[user] })
 }
 
-// freed lists the files that are deleted with a checkpoint. If several expired checkpoints need a
-// file, the last of them in order frees it. A file that any other checkpoint needs is not freed.
-// The metadata file comes last in the list.
+// freed lists the files that are deleted with a checkpoint. A file is not freed if a checkpoint
+// needs it that does not expire. If several expired checkpoints need a file, the last of them in
+// order frees it. The metadata file comes last in the list.
 func (x *expiry) freed(claim *claimant, order map[*claimant]int) []claimed {
 	var freed []claimed
 	for _, f := range claim.files {

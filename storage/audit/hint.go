@@ -13,8 +13,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem/place"
 )
 
-// leftBehind finds directories that are missing as a whole. It replaces the findings about their
-// files by one finding for each directory.
+// leftBehind finds directories that are missing as a whole. For each of these directories, it
+// replaces the findings about files by one finding.
 func (v *verifier) leftBehind() {
 	missing := map[string]map[string]int64{} // sizes of missing files, by directory and name
 	for _, f := range v.result.Findings {
@@ -36,7 +36,7 @@ func (v *verifier) leftBehind() {
 
 // sum replaces the findings about files in dir by one finding about dir.
 func (v *verifier) sum(dir string, files map[string]int64) {
-	one := Finding{Kind: Missing, File: filesystem.URL(dir), Found: "no such directory", State: "what is in these files"}
+	one := Finding{Kind: Missing, File: filesystem.URL(dir), Found: "no such directory", State: "all state in these files"}
 	var operators []string
 	v.result.Findings = slices.DeleteFunc(v.result.Findings, func(f Finding) bool {
 		if filesystem.Dir(f.name) != dir || f.name == "" {

@@ -31,8 +31,9 @@ type List struct {
 	Notes       []string     `json:"notes"`       // hints for the user
 }
 
-// Group is the checkpoints of one job in one directory. Their ids say which is newer. The name of a
-// savepoint has the first digits of the job's id, which say to which group it belongs.
+// Group is the checkpoints of one job in one directory. The ids of these checkpoints say which is
+// newer. A savepoint's name contains the first digits of the job's id. They say to which group the
+// savepoint belongs.
 type Group struct {
 	Job         string `json:"job,omitempty"`
 	Directory   string `json:"directory"`
@@ -47,7 +48,7 @@ type Group struct {
 // Listed is a checkpoint, a savepoint, or the remains of a checkpoint.
 type Listed struct {
 	Path       string    `json:"path"`          // of its directory
-	Job        string    `json:"job,omitempty"` // id of the job in whose directory it is
+	Job        string    `json:"job,omitempty"` // id of the job that owns the directory around it; empty if unknown
 	Kind       string    `json:"kind"`          // Flink's name, for example Checkpoint or Savepoint, or one of the constants below
 	ID         int64     `json:"checkpointId,omitempty"`
 	Version    int32     `json:"version,omitempty"`

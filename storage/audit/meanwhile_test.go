@@ -46,8 +46,9 @@ func (m *meanwhile) Remove(name string) error {
 	return m.Local.Remove(name)
 }
 
-// A checkpoint is claimed while checkpoints are read. It is gone when it is read. The new
-// checkpoint, which needs the same files, did not exist when its directory was listed.
+// A checkpoint is claimed while the auditor reads checkpoints. The claimed checkpoint is listed,
+// but gone before it is read. The claiming checkpoint needs the same files, and was written after
+// its directory was listed.
 func TestACheckpointThatIsClaimedMeanwhileIsNoticed(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -68,7 +69,7 @@ func TestACheckpointThatIsClaimedMeanwhileIsNoticed(t *testing.T) {
 		if strings.Contains(o.Path, "/shared/") && strings.Contains(filepath.Base(o.Path), "-") {
 			for _, needed := range filesOf(t, dir, filepath.Join(claimant, "chk-5")) {
 				if o.Path == "file:"+needed {
-					t.Errorf("%s is an orphan, and chk-5 needs it", o.Path)
+					t.Errorf("%s is an orphan, but chk-5 needs it", o.Path)
 				}
 			}
 		}
@@ -107,7 +108,7 @@ func TestAFileThatACheckpointComesToReferToIsKept(t *testing.T) {
 	must(t, err)
 	for _, name := range needed {
 		if _, err := os.Stat(name); err != nil {
-			t.Errorf("chk-4 needs it: %v", err)
+			t.Errorf("a file that chk-4 needs was deleted: %v", err)
 		}
 	}
 	if len(deleted.Kept) == 0 || deleted.Kept[0].Reason != "file:"+filepath.Join(job, "chk-4")+" refers to it" {

@@ -60,7 +60,7 @@ type Unknown struct {
 // Source says how a file became an orphan.
 type Source string
 
-// The sources, by what is seen on storage.
+// The sources.
 const (
 	UnfinishedCheckpoint Source = "unfinished-checkpoint"
 	InProgressMetadata   Source = "in-progress-metadata"
@@ -101,7 +101,7 @@ type OrphanOptions struct {
 // Orphans finds the files below a root for which it is proven that no checkpoint needs them. It
 // reads the checkpoints below the root and below the other roots. If the root is part of a job, it
 // also reads the other jobs in the checkpoint directory. If one of these checkpoints cannot be
-// read, or if its files are missing, nothing is an orphan. Orphans changes nothing.
+// read, or if files of one are missing, nothing is an orphan. Orphans changes nothing.
 func (a *Auditor) Orphans(ctx context.Context, root string, options OrphanOptions) (Orphans, error) {
 	s, err := a.sweep(ctx, root, options)
 	if err != nil {
@@ -202,8 +202,8 @@ func (s *sweep) hidden() []foundCheckpoint {
 	return hidden
 }
 
-// readRenamed reads metadata files with other names in the directories of checkpoints. Flink
-// restores from such a file if a user names it.
+// readRenamed reads metadata files with other names in the directories of checkpoints. Flink can
+// restore from such a file if a user gives its name.
 func (s *sweep) readRenamed(ctx context.Context) error {
 	files := newRemembered(s.Files)
 	for _, c := range s.seen {

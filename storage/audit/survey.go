@@ -97,7 +97,7 @@ func (s *survey) enter(ctx context.Context, root string) error {
 }
 
 // follow searches the directory to which a link leads, because Flink follows links. The names of
-// what it finds begin with the name of the link.
+// the found checkpoints begin with the name of the link.
 func (s *survey) follow(ctx context.Context, link string) error {
 	entry, err := s.Files.Stat(link)
 	switch {
@@ -136,7 +136,7 @@ func (s *survey) pass(name, why string, err error) {
 	s.passed = append(s.passed, PassedOver{Path: filesystem.URL(name), Reason: why, err: err})
 }
 
-// look records what it finds in a directory, and returns the subdirectories to search.
+// look records what is in a directory, and returns the subdirectories to search.
 func (s *survey) look(dir string, entries []filesystem.Entry, err error) (below []string) {
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) { // otherwise somebody deleted it meanwhile
@@ -255,7 +255,8 @@ func (a *Auditor) rootsOf(texts []string) (roots []string, err error) {
 	return roots, nil
 }
 
-// jobOf returns the id of the job in whose directory a checkpoint is. It is empty if there is none.
+// jobOf returns the id of the job whose directory contains a checkpoint. The result is empty if
+// there is none.
 func jobOf(location string) string {
 	if parent := path.Base(filesystem.Dir(location)); storage.ValidJobID(parent) {
 		return parent
@@ -339,8 +340,8 @@ func (a *Auditor) checkpointDirectory(name string) string {
 	return job
 }
 
-// hasJobs says whether a directory holds other jobs than one. Then it is a checkpoint directory,
-// even if its jobs have names of their own. A directory that cannot be read may hold jobs.
+// hasJobs says whether the directory parent holds another job than but. Then parent is a checkpoint
+// directory, even if the jobs are not named by ids. A directory that cannot be read may hold jobs.
 func (a *Auditor) hasJobs(parent, but string) bool {
 	entries, err := a.Files.List(parent)
 	if err != nil {

@@ -126,7 +126,7 @@ func expectSurvival(t *testing.T, roots, precious, also []string) {
 	a := &audit.Auditor{Files: filesystem.Local{}}
 	for _, at := range precious {
 		if v := verify(t, a, at, audit.Shallow); !v.Restorable {
-			t.Fatalf("%s is not restorable before: %+v", at, v.Findings)
+			t.Fatalf("%s is not restorable before the deletion: %+v", at, v.Findings)
 		}
 	}
 	for _, root := range roots {
@@ -135,7 +135,7 @@ func expectSurvival(t *testing.T, roots, precious, also []string) {
 	}
 	for _, at := range precious {
 		if v := verify(t, a, at, audit.Shallow); !v.Restorable {
-			t.Errorf("%s is destroyed: %+v", at, v.Findings)
+			t.Errorf("%s cannot be restored any more: %+v", at, v.Findings)
 		}
 	}
 }

@@ -78,10 +78,10 @@ func TestWhatExpiresIsDeletedByPlan(t *testing.T) {
 	var plan bytes.Buffer
 	must(t, e.WritePlan(&plan))
 	if _, err := audit.ReadExpirePlan(bytes.NewReader(plan.Bytes()), job); err == nil || !strings.Contains(err.Error(), "it is for root") {
-		t.Errorf("a plan of another root: %v", err)
+		t.Errorf("want a plan for another root refused, got %v", err)
 	}
 	if _, err := audit.ReadPlan(bytes.NewReader(plan.Bytes()), dir); err == nil {
-		t.Error("a plan of another verb was read")
+		t.Error("a plan of another command was read")
 	}
 	planned, err := audit.ReadExpirePlan(&plan, dir)
 	must(t, err)
@@ -94,11 +94,11 @@ func TestWhatExpiresIsDeletedByPlan(t *testing.T) {
 	found, err := a.Orphans(context.Background(), dir, audit.OrphanOptions{Now: time.Now()})
 	must(t, err)
 	if len(found.Orphans) > 0 {
-		t.Errorf("left over: %+v", found.Orphans)
+		t.Errorf("want no orphans, got %+v", found.Orphans)
 	}
 	for _, name := range []string{"chk-2", "chk-3", "chk-2" + audit.SealSuffix} {
 		if _, err := os.Stat(filepath.Join(job, name)); err == nil {
-			t.Errorf("%s is still there", name)
+			t.Errorf("%s still exists", name)
 		}
 	}
 }
@@ -201,8 +201,8 @@ func TestDependentsAreNamed(t *testing.T) {
 		must(t, err)
 		return d
 	}
-	// The files that chk-3 shares with chk-2 are in shared/. Nothing else depends on the directory
-	// of chk-2.
+	// The files that chk-3 shares with chk-2 are in shared/. No other checkpoint depends on the
+	// directory of chk-2.
 	if d := deps(filepath.Join(job, "chk-2")); !d.MayBeDeleted || d.Checkpoints != 2 || len(d.Notes) != 0 {
 		t.Errorf("got %+v", d)
 	}
@@ -319,7 +319,7 @@ func TestWhatFlinkWouldRefuseIsSaid(t *testing.T) {
 	}
 }
 
-// Before version 5 only ids are recorded. Given uids say whose state it is.
+// Before version 5, metadata records only ids. The given uids say which operator has which state.
 func TestUIDsTellWhoseStateItIs(t *testing.T) {
 	at, err := filepath.Abs(filepath.Join(samples, "2.3.0/24-reserialized-versions/_metadata.v3"))
 	must(t, err)

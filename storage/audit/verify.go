@@ -63,7 +63,7 @@ type Verification struct {
 	Checked    Checked   `json:"checked"`
 	Outside    Outside   `json:"outside"`
 	Findings   []Finding `json:"findings"`
-	Notes      []string  `json:"notes"` // hints, oddities, and what was not checked; Flink restores nevertheless
+	Notes      []string  `json:"notes"` // hints, oddities and omitted checks; they do not keep Flink from restoring
 }
 
 // Checked says how much was checked.

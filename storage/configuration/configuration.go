@@ -1,7 +1,6 @@
-// Package configuration reads Apache Flink's configuration. It reads the files config.yaml and
-// flink-conf.yaml, which is the older form. It knows current and older names of keys, and Flink's
-// notations for sizes and times. It also knows which keys a job may set, and which only the cluster
-// may set.
+// Package configuration reads Apache Flink's configuration. It reads the file config.yaml, or the
+// older form flink-conf.yaml. It knows current and older names of keys, and Flink's notations for
+// sizes and times. It also knows which keys a job may set, and which keys only the cluster may set.
 //
 // It knows only the keys that this project uses; see [Options]. It keeps other keys without
 // interpreting them.

@@ -101,7 +101,7 @@ func TestEveryNameOfAKeyIsKnownOnce(t *testing.T) {
 	for _, option := range configuration.Options() {
 		for _, key := range option.Keys() {
 			if known[key] {
-				t.Errorf("%s is of two options", key)
+				t.Errorf("%s belongs to two options", key)
 			}
 			known[key] = true
 		}

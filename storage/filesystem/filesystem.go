@@ -41,7 +41,7 @@ type FileSystem interface {
 	// Open opens a file for reading from its beginning.
 	Open(name string) (io.ReadCloser, error)
 
-	// Rename moves a file atomically. It replaces newName if that exists.
+	// Rename moves a file atomically. If newName exists, Rename replaces it.
 	Rename(oldName, newName string) error
 
 	// Remove deletes a file or an empty directory.

@@ -169,11 +169,11 @@ func TestWhatAPowerLossLeavesOfBytes(t *testing.T) {
 	}
 	file.Drop()
 	if got := contents(m); !slices.Equal(got, []string{`"abc"`}) {
-		t.Errorf("dropped, got %s", got)
+		t.Errorf("after Drop: got %s", got)
 	}
 	file.Truncate(1)
 	if got := contents(m); !slices.Equal(got, []string{`"a"`, `"abc"`}) {
-		t.Errorf("truncated, got %s", got)
+		t.Errorf("after Truncate: got %s", got)
 	}
 
 	// Blocks survive in any order.
@@ -185,7 +185,7 @@ func TestWhatAPowerLossLeavesOfBytes(t *testing.T) {
 	must(t, err)
 	hole := strings.Repeat("\x00", 4<<10) + strings.Repeat("x", 4<<10)
 	if got := contents(big); !slices.Contains(got, fmt.Sprintf("%q", hole)) {
-		t.Errorf("of %d states none has the second block without the first", len(got))
+		t.Errorf("none of %d states has the second block without the first", len(got))
 	}
 }
 
@@ -201,7 +201,7 @@ func TestAStateHasANumber(t *testing.T) {
 		numbers := map[uint64]bool{}
 		m.EveryCrash(model, func(number uint64, after *filesystem.Memory) bool {
 			if again := m.Crash(model, filesystem.State(number)); again.Digest() != after.Digest() || numbers[number] {
-				t.Errorf("%s: state %d is another, or not the only one with that number", level, number)
+				t.Errorf("%s: number %d means another state, or several states", level, number)
 			}
 			numbers[number] = true
 			return true

@@ -45,7 +45,7 @@ func ParseName(text string) (string, error) {
 		return fail("want a bucket or a container after " + scheme + "://")
 	}
 	if _, err := url.Parse("x://" + authority); err != nil {
-		return fail(fmt.Sprintf("%s is no host", authority))
+		return fail(fmt.Sprintf("%s is not a valid host", authority))
 	}
 	return strings.ToLower(scheme) + "://" + authority + path.Clean(rest), nil
 }

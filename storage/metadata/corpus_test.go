@@ -85,7 +85,7 @@ func TestPublicFilesAreReadAsFlinkReadsThem(t *testing.T) {
 		if file.refused() {
 			refused++
 			if err == nil {
-				t.Errorf("%s: Flink says %s; we read it", file.Number, file.Reads)
+				t.Errorf("%s: Flink refuses it (%s), but we read it", file.Number, file.Reads)
 			}
 			continue
 		}
@@ -99,7 +99,7 @@ func TestPublicFilesAreReadAsFlinkReadsThem(t *testing.T) {
 			t.Errorf("%s: %s", file.Number, firstDifference(file.Reads, got))
 		}
 		if again, err := metadata.Encode(checkpoint); err != nil || !bytes.Equal(again, file.Data) {
-			t.Errorf("%s: written back otherwise, %v", file.Number, err)
+			t.Errorf("%s: Encode returned other bytes, %v", file.Number, err)
 		}
 	}
 	if compared < corpusMin || refused == 0 {
@@ -132,8 +132,8 @@ func TestASavepointThatEndsWithAnEmptySubtaskIsRead(t *testing.T) {
 	}
 }
 
-// A release of Flink reads what it wrote. So ReadableSince must not name a later release than the
-// one that wrote the file.
+// Each release of Flink reads the files that it wrote. So ReadableSince must not name a later
+// release.
 func TestAPublicFileIsReadableByTheFlinkThatWroteIt(t *testing.T) {
 	known := 0
 	for _, file := range publicFiles(t) {
@@ -144,11 +144,11 @@ func TestAPublicFileIsReadableByTheFlinkThatWroteIt(t *testing.T) {
 		checkpoint, err := metadata.Decode(file.Data)
 		must(t, err)
 		if since := checkpoint.ReadableSince(); releaseNumber(t, since) > releaseNumber(t, file.Flink) {
-			t.Errorf("%s: Flink %s wrote it, but it is said to be readable since %s", file.Number, file.Flink, since)
+			t.Errorf("%s: Flink %s wrote it, but ReadableSince says %s", file.Number, file.Flink, since)
 		}
 	}
 	if known < 150 {
-		t.Errorf("only of %d files it is known what wrote them", known)
+		t.Errorf("the release is known for only %d files", known)
 	}
 }
 

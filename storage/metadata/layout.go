@@ -184,7 +184,7 @@ func (c *codec) subtaskV2(s *Subtask) {
 	c.state(s)
 }
 
-// noLegacyState reads or writes 0. A 1 means that legacy state follows, which is refused.
+// noLegacyState reads or writes 0. A 1 means that legacy state follows. Such a file is refused.
 func (c *codec) noLegacyState() {
 	offset, n := c.offset(), int32(0)
 	c.int32("legacy state", &n)

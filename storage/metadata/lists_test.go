@@ -75,11 +75,11 @@ func TestAFileThatEndsWithTheSmallestThingsIsRead(t *testing.T) {
 					return
 				}
 				if seen++; size != fewest {
-					t.Fatalf("version %d, %s: want the smallest thing to have %d bytes, got %d", version, list, fewest, size)
+					t.Fatalf("version %d, %s: want the smallest item to have %d bytes, got %d", version, list, fewest, size)
 				}
 			})
 			if err != nil || seen != smallThings {
-				t.Errorf("version %d, %s: want %d things, got %d, %v", version, list, smallThings, seen, err)
+				t.Errorf("version %d, %s: want %d items, got %d, %v", version, list, smallThings, seen, err)
 			}
 		}
 	}
@@ -93,7 +93,7 @@ func TestTheSmallestThingsOfEveryListAreTried(t *testing.T) {
 		must(t, metadata.WatchLists(data, func(list string, _, _ int) { lists[list] = true }))
 		want, got := slices.Sorted(maps.Keys(lists)), slices.Sorted(maps.Keys(smallest(version)))
 		if !slices.Equal(want, got) {
-			t.Errorf("version %d has the lists %q, tried are %q", version, want, got)
+			t.Errorf("version %d has the lists %q, but the test has %q", version, want, got)
 		}
 	}
 }
@@ -103,7 +103,7 @@ func TestNoThingInARealFileIsSmallerThanTheFewestBytes(t *testing.T) {
 	watch := func(name string, data []byte) {
 		must(t, metadata.WatchLists(data, func(list string, fewest, size int) {
 			if things++; size < fewest {
-				t.Errorf("%s: a %s has %d bytes, but at least %d are said to be", name, list, size, fewest)
+				t.Errorf("%s: a %s has %d bytes, but the minimum is %d", name, list, size, fewest)
 			}
 		}))
 	}
@@ -116,7 +116,7 @@ func TestNoThingInARealFileIsSmallerThanTheFewestBytes(t *testing.T) {
 		}
 	}
 	if things < 10_000 {
-		t.Errorf("only %d things were seen", things)
+		t.Errorf("only %d items were seen", things)
 	}
 	t.Logf("%d things", things)
 }

@@ -1,10 +1,10 @@
 // Package metadata reads and writes Apache Flink's `_metadata` file. The file lists the operators
-// of a job. For each subtask it has handles, which say where the state lies.
+// of a job. For each subtask the file has handles. A handle says where a piece of state is.
 //
 // The package reads versions 2 (Flink 1.3) to 6 (Flink 2.3), and writes each as Flink does. Encode
 // returns exactly the bytes that Decode has read. The format has no checksum, and Flink silently
-// loads most files with a flipped bit. Here, everything that no Flink ever wrote is an error. It
-// names the offset, what was wanted and what was found. A file may be undamaged and still be
+// loads most files with a flipped bit. Here, everything that no Flink ever wrote is an error. The
+// error names the offset, what was wanted and what was found. A file may be undamaged and still be
 // refused. Then the error has a reason, which says what the file is and what to do.
 //
 // The package is only a codec. It never opens the files that handles name; package audit does.

@@ -45,7 +45,7 @@ func TestWhatFlinkWroteIsWrittenBackByteForByte(t *testing.T) {
 		versions[checkpoint.Version]++
 		again, err := metadata.Encode(checkpoint)
 		if err != nil || !bytes.Equal(again, data) {
-			t.Errorf("%s: written back otherwise, %v", name, err)
+			t.Errorf("%s: Encode returned other bytes, %v", name, err)
 		}
 	}
 	for version := int32(3); version <= metadata.Version; version++ {
@@ -66,7 +66,7 @@ func TestEveryHandleComesBackInEveryVersion(t *testing.T) {
 		}
 		again, err := metadata.Encode(read)
 		if err != nil || !bytes.Equal(again, data) {
-			t.Errorf("version %d: written back otherwise, %v", version, err)
+			t.Errorf("version %d: Encode returned other bytes, %v", version, err)
 		}
 		for n := range data { // no beginning of a file is accepted as the whole
 			if _, err := metadata.Decode(data[:n]); err == nil {
@@ -194,11 +194,11 @@ func TestANullMaterializedHandleIsRead(t *testing.T) {
 	read, err := metadata.Decode(data)
 	must(t, err)
 	if got := read.Operators[0].Subtasks[0].RawKeyed.(*metadata.Changelog).Materialized; len(got) != 1 || got[0] != nil {
-		t.Errorf("want one handle, null, got %v", got)
+		t.Errorf("want one null handle, got %v", got)
 	}
 	changelog.Materialized, changelog.Changes = nil, []metadata.KeyedHandle{nil}
 	if _, err := metadata.Encode(withKeyed(metadata.Version, changelog)); err == nil {
-		t.Error("changes that are null are written; Flink cannot read them")
+		t.Error("null changes were encoded, but Flink cannot read them")
 	}
 }
 
@@ -246,7 +246,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		again, err := metadata.Encode(checkpoint)
 		if err != nil || !bytes.Equal(again, data) {
-			t.Errorf("read, but written back otherwise: %v", err)
+			t.Errorf("Encode returned other bytes: %v", err)
 		}
 		for r := range checkpoint.References() {
 			if r.Stream == nil || r.Operator == nil {
@@ -254,10 +254,10 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 		if size := checkpoint.InlineSize(); size < 0 || size > int64(len(data)) {
-			t.Errorf("%d bytes of state lie in a file of %d", size, len(data))
+			t.Errorf("%d bytes of state are in a file of %d bytes", size, len(data))
 		}
 		if checkpoint.ReadableSince() == "" {
-			t.Error("no Flink reads the file, but we do")
+			t.Error("ReadableSince is empty for a file that we read")
 		}
 	})
 }

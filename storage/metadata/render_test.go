@@ -144,8 +144,8 @@ func renderParts(kind string, handles []metadata.KeyedHandle) (parts []string) {
 	return parts
 }
 
-// changelogCheckpoint returns the checkpoint's id. In the old form, which does not record the id,
-// Flink uses the materialization, and so do we.
+// changelogCheckpoint returns the checkpoint's id. The old form does not record the id. In that
+// case Flink uses the id of the materialization, and so do we.
 func changelogCheckpoint(h *metadata.Changelog) int64 {
 	if h.V1 {
 		return h.Materialization

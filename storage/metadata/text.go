@@ -11,8 +11,8 @@ import (
 const textMax = 1<<16 - 1
 
 // decodeText reads Java's modified UTF-8. NUL has two bytes. A character beyond the basic plane is
-// a pair of surrogates, with three bytes each. Java permits a surrogate without its partner. Its
-// three bytes stay as they are.
+// a pair of surrogates, with three bytes each. Java permits a surrogate without its partner. The
+// three bytes of such a surrogate stay as they are.
 func decodeText(encoded []byte) (string, error) {
 	if plain(encoded) {
 		return string(encoded), nil

@@ -65,8 +65,8 @@ func (c *checker) contents(h handle) ([]byte, error) {
 	return decompress(h, compression, b)
 }
 
-// read reads and checks a block. The result ends with the kind of compression. It is valid until
-// the next call.
+// read reads and checks a block. The result ends with the kind of compression. The result is valid
+// until the next call.
 func (c *checker) read(h handle) ([]byte, error) {
 	if h.size > c.end || h.offset > c.end || h.after() > c.end {
 		return nil, damaged(h.offset, "a block of %d bytes that is outside the file", h.size)

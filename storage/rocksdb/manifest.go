@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// Layout of a log, such as a MANIFEST. It consists of blocks. A block consists of records, each
-// with a header.
+// Layout of a log. A MANIFEST is a log. A log consists of blocks, and a block consists of records.
+// Each record has a header.
 const (
 	logBlock  = 32 << 10
 	logHeader = 7 // bytes: checksum, length and type

@@ -115,7 +115,7 @@ func TestEveryFlippedBitOfATableIsFound(t *testing.T) {
 		}
 	}
 	if missed == 0 {
-		t.Error("the version's last bit is found too: say so")
+		t.Error("every flipped bit is found, so the comment above is wrong")
 	}
 }
 
@@ -127,7 +127,7 @@ func TestAPartOfATableIsNone(t *testing.T) {
 			}
 		}
 		if checkTable(append(data, 0)) == nil {
-			t.Errorf("%s: passes with a byte more", name)
+			t.Errorf("%s: passes with one more byte", name)
 		}
 		return
 	}

@@ -183,7 +183,7 @@ func TestBadPlacesAreOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"inspect", "commandline.go"}, "cannot find checkpoint"},
 		{[]string{"inspect", "--uids", "/nowhere", chk}, "--uids: open /nowhere: no such file or directory"},
 		{[]string{"copy", chk}, "snapback copy: want A and B, got 1 arguments"},
-		{[]string{"copy", chk, chk}, "is the checkpoint that is to be copied"},
+		{[]string{"copy", chk, chk}, "is the checkpoint to copy"},
 		{[]string{"copy", chk, job}, "exists, and is not empty: name a new directory"},
 		{[]string{"copy", chk, "/proc/x"}, "the source is untouched"},
 		{[]string{"copy", chk, "ftp://host/x"}, "want one of the schemes file, hdfs, s3, gs, azblob, got ftp"},

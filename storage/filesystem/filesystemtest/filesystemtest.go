@@ -37,7 +37,7 @@ func checkFiles(t *testing.T, files filesystem.FileSystem, at func(string) strin
 	data, err := filesystem.ReadFile(files, at("file"), int64(len(big)))
 	must(t, err)
 	if string(data) != big {
-		t.Errorf("read %d bytes, other than the %d written", len(data), len(big))
+		t.Errorf("read %d bytes, which differ from the %d written bytes", len(data), len(big))
 	}
 	must(t, filesystem.WriteFile(files, at("empty"), nil))
 	if data, err := filesystem.ReadFile(files, at("empty"), 1); err != nil || len(data) != 0 {
@@ -45,7 +45,7 @@ func checkFiles(t *testing.T, files filesystem.FileSystem, at func(string) strin
 	}
 	wants(t, filesystem.WriteFile(files, at("empty"), []byte("more")), fs.ErrExist)
 	if data, err := filesystem.ReadFile(files, at("empty"), 1); err != nil || len(data) != 0 {
-		t.Errorf("what was refused has changed the file: %q, %v", data, err)
+		t.Errorf("a refused write has changed the file: %q, %v", data, err)
 	}
 	var tooLarge *filesystem.TooLargeError
 	if _, err := filesystem.ReadFile(files, at("file"), 4); !errors.As(err, &tooLarge) {

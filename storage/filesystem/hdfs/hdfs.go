@@ -99,8 +99,8 @@ func (i impatient) Write(data []byte) (int, error) {
 	return n, i.giveUp(err)
 }
 
-// giveUp closes a connection after a timeout. Else the client would go on to use the connection. It
-// would then take a late answer for the answer to another question.
+// giveUp closes a connection after a timeout. Otherwise the client would use the connection again,
+// and take a late answer for the answer to another question.
 func (i impatient) giveUp(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		_ = i.Close() // the client makes another connection at the next use

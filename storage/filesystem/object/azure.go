@@ -21,9 +21,10 @@ import (
 // azure is a store on a container of Azure Blob Storage.
 type azure struct{ client *container.Client }
 
-// openAzure opens a container. It reads the environment variables of Azure's own tools. They hold a
-// key, a connection string or a shared access signature. If there are none, it uses this machine's
-// identity at Azure. If account is given, it replaces the account from the environment.
+// openAzure opens a container. It reads the environment variables of Azure's own tools. These
+// variables hold a key, a connection string or a shared access signature. Without them, openAzure
+// uses this machine's identity at Azure. If account is given, it replaces the account from the
+// environment.
 func openAzure(name, account string) (store, error) {
 	key, signature := os.Getenv("AZURE_STORAGE_KEY"), os.Getenv("AZURE_STORAGE_SAS_TOKEN")
 	connection := cmp.Or(os.Getenv("AZURE_STORAGE_CONNECTION_STRING"), os.Getenv("AZURE_STORAGEBLOB_CONNECTIONSTRING"))
@@ -43,7 +44,7 @@ func openAzure(name, account string) (store, error) {
 	case connection != "" && signature == "":
 		client, err = container.NewClientFromConnectionString(connection, name, nil)
 	case account == "":
-		err = errors.New("no storage account is known; set AZURE_STORAGE_ACCOUNT")
+		err = errors.New("the storage account is unknown: set AZURE_STORAGE_ACCOUNT")
 	case signature != "":
 		client, err = container.NewClientWithNoCredential(at+"?"+strings.TrimPrefix(signature, "?"), nil)
 	default:

@@ -1,9 +1,9 @@
 // Package object implements [filesystem.FileSystem] on an object store: S3, Google Cloud Storage or
 // Azure Blob Storage.
 //
-// An object appears when its file is closed, whole and durable. It never replaces another object,
-// because the store is asked to refuse that. Directories exist only as parts of names. MkdirAll and
-// SyncDir change nothing, and an empty directory does not exist. Rename fails.
+// An object appears when its file is closed, whole and durable. A new object never replaces another
+// one, because each upload asks the store to refuse that. Directories exist only as parts of names.
+// MkdirAll and SyncDir change nothing, and an empty directory does not exist. Rename fails.
 //
 // The package is not made for an engine's working files. What is NOT guaranteed: if the process
 // ends during an upload in several parts, the store keeps these parts. They are invisible until the
@@ -43,9 +43,9 @@ type store interface {
 	stat(ctx context.Context, key string) (object, error)
 	// remove fails if the object does not exist.
 	remove(ctx context.Context, key string) error
-	// list returns one page of the objects whose keys begin with prefix. Keys with a slash after
-	// the prefix count as one directory for each next element. token is empty for the first page.
-	// next is the token of the next page; it is empty on the last page.
+	// list returns one page of the keys that begin with prefix. If a key has a slash after the
+	// prefix, it counts as a directory, which ends at this slash. token is empty for the first
+	// page. next is the token of the next page; it is empty on the last page.
 	list(ctx context.Context, prefix, token string) (page []object, next string, err error)
 	// meaning returns errNoBucket, fs.ErrNotExist, fs.ErrExist or fs.ErrPermission, if an error of
 	// the store means that. Otherwise it returns nil.

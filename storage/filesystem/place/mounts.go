@@ -90,8 +90,8 @@ func unescape(text string) string {
 	return text
 }
 
-// mountOf returns the mount that a directory is on. It is the mount with the longest path. If
-// several have that path, it is the last.
+// mountOf returns the mount that a directory is on. This is the mount with the longest path. If
+// several mounts have that path, the last one counts.
 func mountOf(mounts []mount, name string) (found mount) {
 	for _, m := range mounts {
 		if within(m.at, name) && len(m.at) >= len(found.at) {

@@ -103,9 +103,9 @@ func (p *Places) Name(name string) string {
 	return scheme + "://" + strings.ToLower(authority) + at
 }
 
-// container returns the standard name of an Azure container. It has no account if it lies in the
-// configured account; else it has the form container@account. Hadoop writes
-// container@account.dfs.core.windows.net.
+// container returns the standard name of an Azure container. If the container lies in the
+// configured account, the name has no account. Otherwise the name has the form container@account.
+// Hadoop writes container@account.dfs.core.windows.net.
 func (p *Places) container(authority string) string {
 	name, host, _ := strings.Cut(authority, "@")
 	account, _, _ := strings.Cut(strings.ToLower(host), ".")
@@ -115,9 +115,9 @@ func (p *Places) container(authority string) string {
 	return name + "@" + account
 }
 
-// nameNode returns the standard name of a NameNode. It is the name service if the NameNode has one,
-// else the address with a port. It is only hdfs:// if the name has no host and no configuration
-// gives one.
+// nameNode returns the standard name of a NameNode. This is the name service if the NameNode has
+// one, else the address with a port. If the name has no host and no configuration gives one, the
+// result is hdfs:// alone.
 func (p *Places) nameNode(authority string) string {
 	if authority == "" {
 		name := p.defaultFileSystem()
@@ -193,7 +193,7 @@ func (p *Places) NameNodes(on string) ([]string, error) {
 		return addresses, nil
 	}
 	if slices.Contains(p.services(), authority) {
-		return nil, fmt.Errorf("%s: hdfs-site.xml has no dfs.namenode.rpc-address of the name service %s", os.Getenv(HadoopVariable), authority)
+		return nil, fmt.Errorf("%s: hdfs-site.xml has no dfs.namenode.rpc-address for the name service %s", os.Getenv(HadoopVariable), authority)
 	}
 	return []string{withPort(authority)}, nil
 }

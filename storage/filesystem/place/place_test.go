@@ -57,7 +57,7 @@ func TestTheAddressesOfANameServiceAreKnown(t *testing.T) {
 			t.Errorf("%s: want %s, got %s, %v", on, want, got, err)
 		}
 	}
-	if _, err := places.NameNodes("hdfs://bare"); err == nil || !strings.Contains(err.Error(), "has no dfs.namenode.rpc-address of the name service bare") {
+	if _, err := places.NameNodes("hdfs://bare"); err == nil || !strings.Contains(err.Error(), "has no dfs.namenode.rpc-address for the name service bare") {
 		t.Errorf("got %v", err)
 	}
 }
