@@ -38,7 +38,7 @@ type Auditor struct {
 	Progress func(what string, done, of int64)
 
 	mu       sync.Mutex
-	asked    bool          // whether any recorded path was looked up
+	asked    bool          // whether the place of any recorded file was asked for
 	matched  map[Move]bool // moves that applied to some recorded path
 	recorded string        // the directory of one recorded absolute path
 }
@@ -150,7 +150,8 @@ func (a *Auditor) progress(what string, done, of int64) {
 	}
 }
 
-// Limits on operations at the same time. Lookups mostly wait; reads need memory and cores.
+// Limits on the number of operations at the same time. Lookups mostly wait. Reads need memory and
+// cores.
 const lookupsMax = 32
 
 func readsMax() int { return max(2, runtime.GOMAXPROCS(0)) }

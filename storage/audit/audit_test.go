@@ -446,7 +446,7 @@ func TestOnlyWhatIsPlannedAndStillAnOrphanIsDeleted(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	_ = os.Remove(filepath.Join(job, "chk-4.seal.json")) // it is not a valid seal
+	_ = os.Remove(filepath.Join(job, "chk-4.seal.json")) // this file is not a valid seal
 	if after := verify(t, auditor(root), filepath.Join(job, "chk-4"), audit.Shallow); !after.Restorable || before.Restorable && after.Checked.Files != before.Checked.Files {
 		t.Errorf("the checkpoint was harmed: %+v", after)
 	}

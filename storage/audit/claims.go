@@ -40,7 +40,7 @@ type claims struct {
 
 	activities  map[fileKey]activity // by a job's directory; nil until first used
 	directories map[string]fileKey   // keys of directories by name
-	doubts      []string             // reasons why the files that some checkpoint needs are unknown
+	doubts      []string             // why the needs of some checkpoint are unknown
 	lasting     []string             // doubts that another pass cannot remove
 	hidden      []foundCheckpoint    // checkpoints inside directories for state; only the first pass searches there
 }
@@ -57,13 +57,13 @@ type metadataKey struct {
 type claimant struct {
 	storage.Pointer
 	key        metadataKey
-	entry      filesystem.Entry // of the metadata file
+	entry      filesystem.Entry // entry of the metadata file
 	id         int64
 	kind       string
 	files      []claimed
 	restorable bool
 	changelog  bool   // whether some of its state is a changelog
-	doubt      string // why the files that it needs are unknown; else empty
+	doubt      string // why its needs are unknown; else empty
 	denied     string // a file that may not be read for lack of permission; else empty
 }
 
@@ -302,7 +302,8 @@ func hasChangelog(c *metadata.Checkpoint) bool {
 	return false
 }
 
-// doubtful lists the reasons why the files that a current checkpoint needs are unknown.
+// doubtful lists reasons for doubt: for some current checkpoint, it is unknown which files it
+// needs.
 func (c *claims) doubtful() []string {
 	var doubts []string
 	for _, claim := range c.current {
@@ -380,8 +381,8 @@ func (c *claims) allActivities() map[fileKey]activity {
 	return all
 }
 
-// abandonedAge is how long a checkpoint without `_metadata` may pause and still count as in
-// progress, if it is newer than all completed checkpoints of its job.
+// abandonedAge limits how long a checkpoint without `_metadata` may pause and still count as in
+// progress. It applies if the checkpoint is newer than all completed ones of its job.
 const abandonedAge = 24 * time.Hour
 
 // inProgress returns a checkpoint without `_metadata` that changed within the last hour, or nil.
@@ -398,12 +399,12 @@ func (of activity) inProgress(now time.Time) *unfinished {
 // "Young" and "recently" mean within an hour, or within age if that is longer. By default, Flink
 // aborts a checkpoint after ten minutes. The file is busy in these cases:
 //
-//   - chk-N has no `_metadata` and changed recently, and the file is young, is in chk-N, or is not
-//     older than the oldest file of chk-N;
-//   - the file is young, and chk-N is newer than all completed checkpoints and changed within
-//     [abandonedAge];
-//   - the file is young, and the job uses the changelog;
-//   - the file is young and newer than the newest checkpoint, and is on an object store, where a
+//   - The file is in chk-N, or is young, or is not older than the oldest file of chk-N. chk-N has no
+//     `_metadata` and changed recently.
+//   - The file is young. chk-N has no `_metadata`, is newer than all completed checkpoints, and
+//     changed within [abandonedAge].
+//   - The file is young, and the job uses the changelog.
+//   - The file is young, is newer than the newest checkpoint, and is on an object store. There, a
 //     checkpoint in progress cannot be seen.
 //
 // within is the N of the directory chk-N that holds the file, or 0.
@@ -428,8 +429,9 @@ func (of activity) busy(file filesystem.Entry, within int64, onObjectStore bool,
 	return ""
 }
 
-// copyOf returns a checkpoint that needs a file with this name in another directory. Either the two
-// files are copies, or they are one file with two names that nothing connects.
+// copyOf returns a checkpoint that needs a file with this name in another directory. The two files
+// may be copies. Or they are one file with two names, and we do not know that both names mean this
+// file.
 func (c *claims) copyOf(base string) (user *claimant, is bool) {
 	if users := c.named[base]; len(users) > 0 {
 		return users[0], true

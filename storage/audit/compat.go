@@ -21,7 +21,7 @@ type Compatibility struct {
 	Job       string    `json:"with"`
 	Accepted  bool      `json:"accepted"`  // whether there is no refusal
 	Refusals  []Refusal `json:"refusals"`  // reasons why Flink would refuse
-	Operators []Matched `json:"operators"` // by id
+	Operators []Matched `json:"operators"` // sorted by id
 	Notes     []string  `json:"notes"`
 }
 
@@ -36,11 +36,11 @@ type Refusal struct {
 type Matched struct {
 	Operator    string `json:"operator"`
 	ID          string `json:"id"`
-	Match       string `json:"match"`          // [inBoth], [inCheckpoint] or [inJob]
-	Bytes       int64  `json:"bytes"`          // of its state in the checkpoint
+	Match       string `json:"match"`          // both, checkpoint only, or job only
+	Bytes       int64  `json:"bytes"`          // size of its state in the checkpoint
 	Parallelism string `json:"parallelism"`    // for example 2, or 2 → 3 if it changes
 	MaxParallel string `json:"maxParallelism"` // for example 128, or 128 → 256 if it changes
-	Backend     string `json:"backend"`        // of its keyed state
+	Backend     string `json:"backend"`        // backend of its keyed state
 }
 
 // Where an operator was found.

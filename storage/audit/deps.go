@@ -23,12 +23,12 @@ type Deps struct {
 	Schema       string      `json:"schema"`
 	Path         string      `json:"path"`
 	Files        int         `json:"files"`        // number of files at Path
-	Bytes        int64       `json:"bytes"`        // of these files
+	Bytes        int64       `json:"bytes"`        // total size of these files
 	Checkpoints  int         `json:"checkpoints"`  // checkpoints whose dependencies were read, without the checkpoints in Path
 	Roots        []string    `json:"roots"`        // directories in which checkpoints were searched
 	MayBeDeleted bool        `json:"mayBeDeleted"` // whether it is proven that no other checkpoint depends on it
 	Dependents   []Dependent `json:"dependents"`
-	Doubts       []string    `json:"doubts"` // reasons why it is not proven that nothing else depends on it
+	Doubts       []string    `json:"doubts"` // reasons why it is not proven that no other checkpoint depends on it
 	Notes        []string    `json:"notes"`
 
 	denied error

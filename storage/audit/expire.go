@@ -35,8 +35,8 @@ type Expiry struct {
 	Now     time.Time `json:"now"`
 	Policy  Policy    `json:"policy"`
 	Kept    int       `json:"kept"`    // checkpoints that do not expire
-	Expired []Expired `json:"expired"` // by job; the oldest first
-	Bytes   int64     `json:"bytes"`   // that deleting all of them would free
+	Expired []Expired `json:"expired"` // sorted by job, the oldest first
+	Bytes   int64     `json:"bytes"`   // total size of the files that are deleted with them
 	Doubts  []string  `json:"doubts"`  // reasons why nothing may be deleted; else empty
 	Notes   []string  `json:"notes"`
 	Roots   []string  `json:"roots"` // directories in which checkpoints were read
@@ -56,7 +56,7 @@ type Expired struct {
 	Kind     string    `json:"kind"`
 	Modified time.Time `json:"modified,omitzero"`
 	Files    int       `json:"files"` // files that are deleted with it, because no other checkpoint will need them
-	Bytes    int64     `json:"bytes"` // of these files
+	Bytes    int64     `json:"bytes"` // total size of these files
 }
 
 // ExpireOptions are the options of [Auditor.Expire].
@@ -200,8 +200,8 @@ func (x *expiry) groupOf(claim *claimant) groupKey {
 	return key
 }
 
-// isBuiltUpon says whether a checkpoint in progress builds on this one, because it is the newest
-// completed one before it.
+// isBuiltUpon says whether a checkpoint in progress may use files of this one. This is so if this
+// one is the newest completed checkpoint before it.
 func (x *expiry) isBuiltUpon(claim *claimant) bool {
 	of := x.activityIn(filesystem.Dir(claim.Location))
 	return slices.ContainsFunc(of.started, func(u *unfinished) bool {
@@ -282,7 +282,7 @@ type Expirations struct {
 	Gone    int       `json:"gone"` // planned checkpoints that no longer existed
 	Kept    []Kept    `json:"kept"`
 	Files   int       `json:"files"` // deleted files, including metadata files
-	Bytes   int64     `json:"bytes"` // of these files
+	Bytes   int64     `json:"bytes"` // total size of these files
 
 	denied error
 }

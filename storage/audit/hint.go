@@ -118,8 +118,8 @@ func (v *verifier) isThere(name string, f *referenced) bool {
 	return err == nil && !entry.Directory && entry.Size >= f.atLeast && (f.size < 0 || entry.Size == f.size || f.changelog)
 }
 
-// shorten removes the common end of the two directories of a move. So the move also applies to
-// files beside them. It never makes a move of the root directory.
+// shorten removes the common end of the two directories of a move, so that the move applies to more
+// files. It never makes a move of the root directory.
 func shorten(m Move) Move {
 	for path.Base(m.From) == path.Base(m.To) {
 		from, to := filesystem.Dir(m.From), filesystem.Dir(m.To)

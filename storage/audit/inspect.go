@@ -16,7 +16,7 @@ const InspectSchema = "snapback/inspect/1"
 // Inspection says what a checkpoint contains. Sizes are in bytes. Names of files are as recorded.
 type Inspection struct {
 	Schema       string               `json:"schema"`
-	Path         string               `json:"path"` // of the metadata file
+	Path         string               `json:"path"` // path of the metadata file
 	Version      int32                `json:"version"`
 	CheckpointID int64                `json:"checkpointId"`
 	Properties   *InspectedProperties `json:"properties"` // nil if none are recorded
@@ -26,7 +26,7 @@ type Inspection struct {
 	Totals       Totals               `json:"totals"`
 
 	Kind       string     `json:"kind"`       // same as in [Listed]
-	Backend    string     `json:"backend"`    // of keyed state, in words; empty if there is none
+	Backend    string     `json:"backend"`    // backend of the keyed state, in words; empty if there is none
 	ReadableBy string     `json:"readableBy"` // Flink releases that can read the metadata, for example 1.16 to 2.3
 	UIDs       []KnownUID `json:"uids"`       // the uids that the caller gave
 	Nameless   []string   `json:"nameless"`   // ids of operators whose uid is neither recorded nor given
@@ -72,7 +72,7 @@ type InspectedOperator struct {
 	Subtasks              []InspectedSubtask `json:"subtasks"`              // sorted by index
 
 	Bytes   int64            `json:"bytes"`   // size of all its state
-	Backend string           `json:"backend"` // of keyed state, in words; empty if there is none
+	Backend string           `json:"backend"` // backend of its keyed state, in words; empty if there is none
 	States  []InspectedState `json:"states"`  // state that is not keyed, sorted by name; names of keyed state are only in the files
 }
 

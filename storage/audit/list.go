@@ -47,14 +47,14 @@ type Group struct {
 
 // Listed is a checkpoint, a savepoint, or the remains of a checkpoint.
 type Listed struct {
-	Path       string    `json:"path"`          // of its directory
+	Path       string    `json:"path"`          // path of its directory
 	Job        string    `json:"job,omitempty"` // id of the job that owns the directory around it; empty if unknown
 	Kind       string    `json:"kind"`          // Flink's name, for example Checkpoint or Savepoint, or one of the constants below
 	ID         int64     `json:"checkpointId,omitempty"`
 	Version    int32     `json:"version,omitempty"`
 	Modified   time.Time `json:"modified,omitzero"` // time of the metadata file; in a copy, the time of the copying
 	Operators  int       `json:"operators"`
-	Bytes      int64     `json:"bytes"` // of its state
+	Bytes      int64     `json:"bytes"` // size of its state
 	Restorable bool      `json:"restorable"`
 	Unproven   bool      `json:"unproven"`          // whether it could not be checked
 	Problem    string    `json:"problem,omitempty"` // the first finding

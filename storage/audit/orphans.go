@@ -25,7 +25,7 @@ type Orphans struct {
 	Now         time.Time `json:"now"`
 	Age         string    `json:"age"`         // younger files are unknown
 	Checkpoints int       `json:"checkpoints"` // number of checkpoints that were read
-	Files       int64     `json:"files"`       // number of files that were looked at
+	Files       int64     `json:"files"`       // number of files that were found
 	Referenced  int64     `json:"referenced"`  // number of files that belong to checkpoints
 	Orphans     []Orphan  `json:"orphans"`
 	Unknown     []Unknown `json:"unknown"`
@@ -49,7 +49,8 @@ type Orphan struct {
 	Source   Source    `json:"source"`
 }
 
-// Unknown are files for which nothing is proven, for one reason.
+// Unknown is a group of files. For one common reason, it is not proven that no checkpoint needs
+// them.
 type Unknown struct {
 	Reason string `json:"reason"`
 	Files  int64  `json:"files"`
@@ -121,7 +122,7 @@ type sweep struct {
 	jobs      map[string]bool     // directories of jobs
 	holds     map[string]bool     // directories with `_metadata`
 	renamed   map[fileKey]bool    // metadata files with other names
-	positions map[string]position // by directory
+	positions map[string]position // positions of files, by directory
 	empty     []string
 
 	onObjectStore bool

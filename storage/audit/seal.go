@@ -29,7 +29,7 @@ const sealMax = 256 << 20
 type Seal struct {
 	Schema   string            `json:"schema"`
 	Metadata Digest            `json:"metadata"`
-	Files    map[string]Digest `json:"files"` // by URL
+	Files    map[string]Digest `json:"files"` // digests by URL
 }
 
 // Digest is the digest of a file. If other checkpoints may add to the file, it is the digest of the

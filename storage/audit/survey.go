@@ -38,7 +38,7 @@ type visit struct {
 // foundCheckpoint is a directory with `_metadata`.
 type foundCheckpoint struct {
 	storage.Pointer
-	entry  filesystem.Entry // of `_metadata`
+	entry  filesystem.Entry // entry of `_metadata`
 	linked bool             // whether a link led to it
 }
 

@@ -41,8 +41,8 @@ const (
 // Finding is a reason not to restore a checkpoint: Flink would refuse it, or state would be lost.
 type Finding struct {
 	Kind     Kind   `json:"kind"`
-	File     string `json:"file"`             // or a directory, if it is missing as a whole
-	Offset   *int64 `json:"offset,omitempty"` // of the wrong bytes
+	File     string `json:"file"`             // the file, or its directory if this is missing as a whole
+	Offset   *int64 `json:"offset,omitempty"` // offset of the wrong bytes
 	Expected string `json:"expected"`
 	Found    string `json:"found"`
 	Meaning  string `json:"meaning,omitempty"`  // only for wrong metadata: what the file is, and what to do
@@ -50,14 +50,14 @@ type Finding struct {
 	State    string `json:"state,omitempty"`    // which part of its state would be lost
 
 	unproven bool   // the file could not be checked, so it may be right
-	name     string // of the file
+	name     string // name of the file
 	size     int64  // recorded size of the file
 }
 
 // Verification says whether a checkpoint can be restored from.
 type Verification struct {
 	Schema     string    `json:"schema"`
-	Path       string    `json:"path"` // of the metadata file
+	Path       string    `json:"path"` // path of the metadata file
 	Restorable bool      `json:"restorable"`
 	Unproven   bool      `json:"unproven"` // not restorable, but only because something could not be checked
 	Checked    Checked   `json:"checked"`

@@ -80,7 +80,7 @@ func TestWhichKeyIsReadFromWhere(t *testing.T) {
 		&configuration.Dir:          "file:///job",        // renewed by the client
 		&configuration.InlineMax:    "1",                  // the job's old name loses
 		&configuration.NumRetained:  "2",                  // only the cluster may set it
-		&configuration.FrameSize:    "10485760b",          // only the cluster may set it; the default
+		&configuration.FrameSize:    "10485760b",          // only the cluster may set it, so the default holds
 		&configuration.SavepointDir: "file:///savepoints", // from the job
 		&configuration.StateBackend: "rocksdb",            // from the cluster, under an old name
 	} {

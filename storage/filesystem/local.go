@@ -60,8 +60,8 @@ func (Local) List(name string) ([]Entry, error) {
 	defer func() { _ = directory.Close() }() // nothing was written
 	entries := []Entry{}
 	for {
-		// It reads a part of the directory at a time. A FileInfo is larger than the Entry that is
-		// kept.
+		// Each call reads a part of the directory, because a FileInfo needs more memory than an
+		// Entry.
 		held, err := directory.ReadDir(1 << 10)
 		for _, h := range held {
 			info, err := h.Info()

@@ -15,7 +15,7 @@ type codec struct {
 	data        []byte
 	at          int // offset of the next read
 	version     int32
-	parallelism int32  // of the current operator
+	parallelism int32  // parallelism of the current operator
 	within      []part // the parts around the current one, the outermost first
 	depth       int    // how many handles are around the current one
 	fewest      []fewest
@@ -33,7 +33,7 @@ type fewest struct {
 // part is a part of the file. Errors say in which part they occurred.
 type part struct {
 	what     string
-	number   int // of an item in a list, from 1; 0 for the list itself
+	number   int // number of an item in a list, from 1; 0 for the list itself
 	of       int
 	list     bool
 	operator *Operator

@@ -8,7 +8,7 @@ import (
 // Error says what is wrong with a file, and where.
 type Error struct {
 	Reason error  // why an undamaged file is refused, for example ErrTooOld; nil if the bytes are damaged
-	Offset int64  // of the wrong bytes
+	Offset int64  // offset of the wrong bytes
 	What   string // which part of the file is wrong, the outermost part first
 	Want   string
 	Got    string

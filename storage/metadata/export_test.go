@@ -1,7 +1,7 @@
 package metadata
 
-// WatchLists decodes a file. It calls watch for each item of each list, with the fewest bytes that
-// an item of this list can have, and with the bytes of this item.
+// WatchLists decodes a file. It calls watch for each item of each list. fewest is how few bytes an
+// item of this list can have. size is how many bytes this item has.
 func WatchLists(data []byte, watch func(list string, fewest, size int)) error {
 	c := &codec{reading: true, data: data, watch: watch}
 	c.file(&Checkpoint{})

@@ -29,7 +29,7 @@ type Segment struct {
 	Start     int64 // bytes from the file's beginning
 	Size      int64 // bytes
 	Scope     Scope
-	Path      string // of the whole file, a URL
+	Path      string // path of the whole file, a URL
 	LogicalID string
 }
 
@@ -48,8 +48,8 @@ type Scope int32
 
 // The scopes, with their numbers in the format.
 const (
-	Exclusive Scope = 0 // to one checkpoint
-	Shared    Scope = 1 // to several checkpoints
+	Exclusive Scope = 0 // the file belongs to one checkpoint
+	Shared    Scope = 1 // the file belongs to several checkpoints
 )
 
 func (s Scope) String() string {
@@ -74,7 +74,7 @@ type FileMergingOperator struct {
 	OperatorList
 	TaskOwnedDir string
 	SharedDir    string
-	Empty        bool // if so, the stream is an [*EmptySegment]
+	Empty        bool // whether it has no bytes; then the stream is an [*EmptySegment]
 }
 
 func (*OperatorList) isOperator()        {}
@@ -131,7 +131,7 @@ type KeyGroupsKind byte
 // The kinds, with their numbers in the format.
 const (
 	KeyGroupsV1        KeyGroupsKind = 3 // up to Flink 1.14
-	KeyGroupsSavepoint KeyGroupsKind = 7 // in canonical savepoints
+	KeyGroupsSavepoint KeyGroupsKind = 7 // used in canonical savepoints
 	KeyGroupsV2        KeyGroupsKind = 12
 )
 
@@ -216,7 +216,7 @@ type Channel struct {
 
 // ChannelPart says where the data of one channel begins in a stream.
 type ChannelPart struct {
-	Gate, Channel int32 // of an output: the partition and the subpartition
+	Gate, Channel int32 // for an input; for an output: the partition and the subpartition
 	Size          int64 // bytes
 	Offsets       []int64
 }

@@ -159,7 +159,7 @@ func (c *codec) fullyFinished(o *Operator) {
 		begin, finished := c.at, int32(-1)
 		c.int32("number of subtasks", &finished)
 		if o.FullyFinished = finished == -1; !o.FullyFinished {
-			c.at = begin // the number of subtasks; it is read later
+			c.at = begin // list reads this number again
 			return
 		}
 	} else if o.FullyFinished {

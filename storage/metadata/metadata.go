@@ -60,7 +60,7 @@ type Operator struct {
 	Parallelism    int32
 	MaxParallelism int32
 	Coordinator    Stream // nil if there is none
-	FullyFinished  bool   // if so, it has no subtasks
+	FullyFinished  bool   // whether all of it has finished; then it has no subtasks
 	ChainLength    int32  // only in version 2; Flink ignores it and writes 1
 	Subtasks       []Subtask
 }
@@ -76,7 +76,7 @@ func (o *Operator) Label() string {
 // Subtask is the state of one subtask. A subtask without state may be absent from a checkpoint.
 type Subtask struct {
 	Index           int32
-	Finished        bool           // if so, it has no state
+	Finished        bool           // whether it has finished; then it has no state
 	Duration        int64          // only in version 2; Flink ignores it and writes -1
 	ManagedOperator OperatorHandle // this field and the next three are nil if there is no such state
 	RawOperator     OperatorHandle

@@ -10,7 +10,7 @@ import (
 type Properties struct {
 	Name       string // for example Checkpoint, Full Checkpoint, Savepoint, Terminate Savepoint
 	Savepoint  bool
-	Sharing    string // of files with other checkpoints, for example FORWARD_BACKWARD; NO_SHARING for a savepoint
+	Sharing    string // how files are shared with other checkpoints, for example FORWARD_BACKWARD; NO_SHARING for a savepoint
 	Format     string // only for a savepoint: CANONICAL or NATIVE
 	PostAction string // only for a savepoint: NONE, SUSPEND or TERMINATE
 

@@ -11,7 +11,7 @@ type Reference struct {
 	Subtask   int    // [CoordinatorSubtask] for the operator's coordinator
 	State     string // the part of the owner's state, in words
 	Stream    Stream
-	Changelog bool // if so, recorded sizes are from before compression, and leave out the first byte
+	Changelog bool // whether the stream is of a changelog; then its recorded size leaves out compression and the first byte
 }
 
 // CoordinatorSubtask is the Subtask of a reference from an operator's coordinator.

@@ -175,7 +175,7 @@ func entries(b []byte, offset uint64, unmeasured bool, visit func(key, value []b
 	b = b[:uint64(len(b))-restarts]
 	var key []byte
 	for len(b) > 0 {
-		var lengths [3]uint64 // of the part that the key shares with the last key, of the rest of the key, and of the value
+		var lengths [3]uint64 // lengths of the part that the key shares with the last key, of the rest of the key, and of the value
 		for i := range lengths {
 			if i == 2 && unmeasured {
 				break

@@ -156,7 +156,7 @@ func checkCreatedWhole(t *testing.T, files filesystem.FileSystem, at func(string
 	wants(t, err, fs.ErrNotExist)
 	must(t, files.Remove(at("d/object")))
 	_, err = files.Stat(at("d"))
-	wants(t, err, fs.ErrNotExist) // the directory held nothing else
+	wants(t, err, fs.ErrNotExist) // a directory without objects does not exist
 }
 
 func must(t *testing.T, err error) {
