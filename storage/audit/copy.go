@@ -26,7 +26,7 @@ import (
 // CopySchema names the format of a [Copied].
 const CopySchema = "snapback/copy/1"
 
-// Copied describes a finished copy.
+// Copied describes a completed copy.
 type Copied struct {
 	Schema  string  `json:"schema"`
 	From    string  `json:"from"`

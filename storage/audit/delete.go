@@ -127,7 +127,7 @@ func (s *sweep) keep(c candidate, seen bool, plan Orphan) string {
 	return ""
 }
 
-// removeIfEmpty removes the directory of a checkpoint if nothing is left in it.
+// removeIfEmpty deletes the directory of a checkpoint if nothing is left in it.
 func (a *Auditor) removeIfEmpty(dir string) {
 	if _, ok := storage.ParseCheckpointName(path.Base(dir)); ok {
 		_ = a.Files.Remove(dir) // fails if the directory is not empty

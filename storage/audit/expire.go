@@ -290,10 +290,10 @@ type Expirations struct {
 // Denied returns an error if permission was denied for something.
 func (e Expirations) Denied() error { return e.denied }
 
-// expireBatch is how many checkpoints are deleted before claims are refreshed.
+// expireBatch is how many checkpoints are discarded before claims are refreshed.
 const expireBatch = 16
 
-// DeleteExpired deletes the planned checkpoints, if they still expire under the policy. It
+// DeleteExpired discards the planned checkpoints, if they still expire under the policy. It
 // refreshes the claims repeatedly. It deletes the metadata first, so that readers find no
 // checkpoint with missing files. It keeps files that another checkpoint needs.
 func (a *Auditor) DeleteExpired(ctx context.Context, root string, options ExpireOptions, planned []Expired) (Expirations, error) {
@@ -362,8 +362,8 @@ func (x *expiry) planned(plan Expired) (*claimant, string) {
 	return claim, ""
 }
 
-// discard deletes a checkpoint: first the metadata, then files that no other checkpoint needs, then
-// its seal. It removes the directory if it is empty then.
+// discard discards a checkpoint. It deletes the metadata first, then files that no other checkpoint
+// needs, then the seal. Last, it deletes the directory if nothing is left in it.
 func (x *expiry) discard(claim *claimant) (deleted []claimed, err error) {
 	freed := x.freed(claim, orderOf([]*claimant{claim}))
 	metadata, files := freed[len(freed)-1], freed[:len(freed)-1]

@@ -23,7 +23,7 @@ type amazon struct {
 }
 
 // openS3 finds credentials and the endpoint like AWS's own tools. If an endpoint is set, the
-// bucket's name is part of the path. If no region is set, it uses us-east-1.
+// bucket's name is part of the path. If no region is set, openS3 uses us-east-1.
 func openS3(ctx context.Context, bucket string) (store, error) {
 	loaded, err := config.LoadDefaultConfig(ctx,
 		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),

@@ -69,7 +69,7 @@ func TestALinkAndItsPlaceAreNamesOfOneDirectory(t *testing.T) {
 	if err := os.Symlink(dir, link); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = os.Remove(link) }() // the test ends anyway
+	defer func() { _ = os.Remove(link) }() // a leftover link does no harm
 	if names, complete := place.Local(link); !complete || len(names) != 2 || names[0] != link || names[1] != dir {
 		t.Errorf("got %q, %v", names, complete)
 	}
