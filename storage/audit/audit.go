@@ -3,11 +3,12 @@
 // compares two checkpoints. [Auditor.Compat] says whether a checkpoint fits the job that wrote
 // another one. [Auditor.Deps] says which checkpoints depend on a file. [Auditor.Orphans] finds
 // files that no checkpoint needs. [Auditor.Copy] copies a checkpoint. [Auditor.Expire] selects old
-// checkpoints for deletion. [Auditor.Seal] writes digests.
+// checkpoints to discard. [Auditor.Seal] writes digests.
 //
-// The same code reads checkpoints from Flink and from the reference engine. The package deletes a
-// file only if a user's plan lists it, and if it is proven that no checkpoint needs the file. A
-// file that cannot be resolved counts as needed; see claims.go.
+// The same code reads checkpoints from Flink and from the reference engine. The package deletes an
+// orphan or discards a checkpoint only if a user's plan lists it. It must also be proven that no
+// other checkpoint needs the deleted files. A file that cannot be resolved counts as needed; see
+// claims.go.
 //
 // Start with [Auditor].
 package audit
