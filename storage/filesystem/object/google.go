@@ -148,7 +148,7 @@ func (g google) put(ctx context.Context, key string, content io.Reader) error {
 	if err != nil {
 		return err
 	}
-	boundary := rand.Text() // random, so it cannot occur in the content
+	boundary := rand.Text() // random, so the content practically never has it
 	head := "--" + boundary + "\r\nContent-Type: application/json\r\n\r\n" + string(description) +
 		"\r\n--" + boundary + "\r\nContent-Type: " + contentType + "\r\n\r\n"
 	at := g.base + "/upload/storage/v1/b/" + g.bucket + "/o?uploadType=multipart&ifGenerationMatch=0"
