@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/snapback/snapback/storage"
@@ -200,11 +201,11 @@ func (refusing) MkdirAll(name string) error {
 type canceling struct {
 	filesystem.Local
 	cancel  context.CancelFunc
-	created int
+	created atomic.Int32 // several goroutines copy
 }
 
 func (c *canceling) Create(name string) (filesystem.File, error) {
-	if c.created++; c.created == 3 {
+	if c.created.Add(1) == 3 {
 		c.cancel()
 	}
 	return c.Local.Create(name)
