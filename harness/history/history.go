@@ -1,12 +1,10 @@
-// Package history is what happened in one run: an append-only list of events, one
-// JSON object a line, that is written while the run goes on and can be judged
-// again long after.
+// Package history records what happened in one run: an append-only list of events, one JSON
+// object a line. It is written during the run and can be judged again at any later time.
 //
-// It holds what was asked, what was answered, what was observed from outside, and
-// what lay on storage and in the output. It judges nothing: that is for package
-// oracle.
+// A history holds what was asked and answered, what was observed from outside, and what was
+// found on storage and in the output. It judges nothing: package oracle does.
 //
-// Start with [Recorder] to write one, [Read] to read one.
+// Start with [Recorder] to write a history, and with [Read] to read one.
 package history
 
 import (
@@ -42,14 +40,14 @@ type Target struct {
 	Name     string    `json:"name"`
 	Runtime  string    `json:"runtime"`
 	Version  string    `json:"version,omitempty"`
-	Image    string    `json:"image,omitempty"`   // of its containers
-	Storage  string    `json:"storage,omitempty"` // where checkpoints go, if not into the run directory
+	Image    string    `json:"image,omitempty"`   // image of the containers
+	Storage  string    `json:"storage,omitempty"` // where checkpoints go; empty: the run directory
 	Promises []Promise `json:"promises,omitempty"`
 }
 
-// KeepsDirectories says whether the directories that checkpoints have in common are
-// there also when nothing is in them: an object store has none, and state in the
-// JobManager's memory needs none.
+// KeepsDirectories says whether the directories that a job's checkpoints share exist even if
+// they are empty. An object store has no empty directories, and state in the JobManager's
+// memory needs no directories.
 func (t Target) KeepsDirectories() bool {
 	return t.Storage == "" || strings.HasPrefix(t.Storage, "file:") || strings.HasPrefix(t.Storage, "hdfs:")
 }
@@ -62,13 +60,13 @@ func (t Target) String() string {
 	return text + ")"
 }
 
-// Promise is something that must hold of this target though not of every one.
+// Promise is something that must hold of this target, though not of every target.
 type Promise string
 
 // The promises.
 const (
-	// NoOrphans: once a job has ended and things are quiet, its directory holds
-	// nothing of a checkpoint that is not kept.
+	// NoOrphans: once a job has ended and storage no longer changes, the job's directory
+	// holds only files of checkpoints that are kept.
 	NoOrphans Promise = "no-orphans"
 	// Intact: at every instant, a _metadata that can be read refers only to files that
 	// exist.
@@ -80,20 +78,20 @@ const (
 // Kind says what an event is about.
 type Kind string
 
-// What was asked and answered.
+// What was asked and answered. Each comment names the fields that the event has.
 const (
 	Submit    Kind = "submit"    // job, from, path and checkpoint to resume from
 	Accepted  Kind = "accepted"  // job, id
 	Refused   Kind = "refused"   // job, error
 	Cancel    Kind = "cancel"    // job
 	Fail      Kind = "fail"      // job
-	Trigger   Kind = "trigger"   // job; error if it was not taken
-	Fault     Kind = "fault"     // fault, process; operation and phase, if it fired at one on storage
+	Trigger   Kind = "trigger"   // job; checkpoint, or error if none was taken
+	Fault     Kind = "fault"     // fault, process; operation and phase, if it fired at an operation on storage
 	Started   Kind = "started"   // process
-	Savepoint Kind = "savepoint" // job, label: how it stops; path, or error if it was not taken
+	Savepoint Kind = "savepoint" // job; label: how the job stops; path, or error if none was taken
 	Suspend   Kind = "suspend"   // job
-	Missed    Kind = "missed"    // error: what can no longer come, though nobody is at fault
-	GaveUp    Kind = "gave-up"   // label: what was waited for in vain; error: what is stuck
+	Missed    Kind = "missed"    // error: what can no longer happen, though nobody is at fault
+	GaveUp    Kind = "gave-up"   // label: what the run waited for in vain; error: what is stuck
 )
 
 // What was observed. The job is named by its id.
@@ -111,11 +109,11 @@ const (
 	Storage  Kind = "storage"  // label, tree
 	Output   Kind = "output"   // job, path, lines
 	Progress Kind = "progress" // job, path, size
-	Audit    Kind = "audit"    // label; dangling; orphans, foreign and gone, if the label is that of a storage event
+	Audit    Kind = "audit"    // dangling; after a storage event also its label, orphans, foreign and gone
 )
 
-// AfterPowerLoss is the label of what was found on storage after a power loss, before
-// anything ran again.
+// AfterPowerLoss is the label of the events that say what was found on storage after a power
+// loss, before any process ran again.
 const AfterPowerLoss = "after the power loss"
 
 // Event is one thing that happened. Fields that do not apply are empty.
@@ -123,7 +121,7 @@ type Event struct {
 	Number     int               `json:"n"`
 	AtMicros   int64             `json:"at_us"` // since the run began, by the cluster's clock
 	Kind       Kind              `json:"kind"`
-	Job        string            `json:"job,omitempty"` // the scenario's name for it
+	Job        string            `json:"job,omitempty"` // the scenario's name for the job
 	ID         string            `json:"id,omitempty"`  // the job's id
 	Label      string            `json:"label,omitempty"`
 	Process    string            `json:"process,omitempty"`
@@ -138,13 +136,13 @@ type Event struct {
 	Error      string            `json:"error,omitempty"`
 	Tree       []Entry           `json:"tree,omitempty"`
 	Lines      []string          `json:"lines,omitempty"`
-	Dangling   []string          `json:"dangling,omitempty"` // files that a _metadata refers to and that are not there
+	Dangling   []string          `json:"dangling,omitempty"` // missing files that a _metadata refers to
 	Orphans    []string          `json:"orphans,omitempty"`  // files below a job's directory that no _metadata refers to
 	Foreign    []string          `json:"foreign,omitempty"`  // checkpoints that refer to files outside of their job's directory
-	Gone       []string          `json:"gone,omitempty"`     // savepoints that were taken and cannot be found
+	Gone       []string          `json:"gone,omitempty"`     // savepoints that were taken and no longer exist
 }
 
-// At is when the event happened, since the run began.
+// At is the time of the event since the run began.
 func (e Event) At() time.Duration { return time.Duration(e.AtMicros) * time.Microsecond }
 
 // Entry is a file or directory found below the checkpoint root.
@@ -161,8 +159,8 @@ type History struct {
 	Events []Event
 }
 
-// Recorder appends to a history and writes each event out at once, so that a run
-// that is cut short leaves what it had seen.
+// Recorder appends to a history and writes each event at once. So a run that is cut short
+// leaves all events up to then.
 type Recorder struct {
 	History
 	encoder *json.Encoder
@@ -176,8 +174,7 @@ func NewRecorder(w io.Writer, header Header) (*Recorder, error) {
 	return r, r.encoder.Encode(header)
 }
 
-// Fork returns a recorder that goes on by itself from what was recorded so far, and writes
-// nothing.
+// Fork returns a recorder that begins with a copy of the events so far. It writes nothing.
 func (r *Recorder) Fork(header Header) *Recorder {
 	header.Schema = Schema
 	return &Recorder{History: History{Header: header, Events: slices.Clone(r.Events)}, encoder: json.NewEncoder(io.Discard)}

@@ -6,16 +6,16 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// Job is a job as the scenario speaks of it.
+// Job is a job that the scenario submitted.
 type Job struct {
-	Name       string // the scenario's
-	ID         string // empty if it was refused
+	Name       string // the scenario's name for the job
+	ID         string // empty if the job was refused
 	Submitted  int    // number of the submit event
-	From       string // name of the job resumed from
-	Path       string // what it resumes from
-	Checkpoint int64  // the id of that
+	From       string // name of the job whose checkpoint this job resumes from
+	Path       string // path of that checkpoint
+	Checkpoint int64  // id of that checkpoint
 	Refused    bool
-	Error      string // of the refusal
+	Error      string // why the job was refused
 }
 
 // Jobs returns the jobs that were submitted, in order.
@@ -44,8 +44,8 @@ func (h *History) Job(name string) (Job, bool) {
 	return jobs[at], true
 }
 
-// Lineage returns a job and those it came from, oldest first: the resumed job
-// goes on where the other left off.
+// Lineage returns a job and its ancestors, oldest first. Each job resumed from a checkpoint of
+// the job before it.
 func (h *History) Lineage(job Job) []Job {
 	lineage := []Job{job}
 	for lineage[0].From != "" {
@@ -73,8 +73,8 @@ func (h *History) Completed(id string, before int) []int64 {
 	return ids
 }
 
-// InProgress returns the checkpoint that was in progress just before the given
-// event, if there was one.
+// InProgress returns the last checkpoint that was triggered before the given event. ok says
+// whether that checkpoint was still in progress.
 func (h *History) InProgress(before int) (id string, checkpoint int64, ok bool) {
 	for _, e := range h.Events {
 		if e.Number >= before {
@@ -90,21 +90,21 @@ func (h *History) InProgress(before int) (id string, checkpoint int64, ok bool) 
 	return id, checkpoint, ok
 }
 
-// Stopped says whether the job with the given name stopped with a savepoint: its input
-// did not come to its end then.
+// Stopped says whether the job with the given name stopped with a savepoint. Such a job did
+// not reach the end of its input.
 func (h *History) Stopped(name string) bool {
 	return slices.ContainsFunc(h.Events, func(e Event) bool {
 		return e.Kind == Savepoint && e.Job == name && e.Label != "" && e.Error == ""
 	})
 }
 
-// Fired returns the events of a fault, which is given as text.
+// Fired returns the events of the fault with the given text.
 func (h *History) Fired(fault string) []Event {
 	return slices.DeleteFunc(slices.Clone(h.Events), func(e Event) bool { return e.Kind != Fault || e.Fault != fault })
 }
 
-// Status returns the status of the job with the given id when last observed, and
-// the number of that event.
+// Status returns the last observed status of the job with the given id, and the number of the
+// event that showed it.
 func (h *History) Status(id string) (status storage.JobStatus, number int) {
 	for _, e := range h.Events {
 		if e.Kind == Status && e.ID == id {
@@ -114,7 +114,7 @@ func (h *History) Status(id string) (status storage.JobStatus, number int) {
 	return status, number
 }
 
-// End is one past the last event.
+// End is one more than the number of the last event.
 func (h *History) End() int { return len(h.Events) + 1 }
 
 // Promises says whether the target made the given promise.

@@ -12,15 +12,14 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// cell is one cell of Flink's table of what becomes of checkpoints.
+// cell is a cell of Flink's table that says which checkpoints stay when a job ends.
 type cell struct {
 	requirement string
 	kept        bool
 }
 
-// cleanupTable says, for each terminal state and cleanup mode, whether the newest
-// checkpoints stay. It is written out here, and not taken from the code that is
-// judged by it.
+// cleanupTable says, for each terminal status and cleanup mode, whether the newest checkpoints
+// stay. It is written from Flink's documentation and not taken from code that it judges.
 var cleanupTable = map[storage.JobStatus]map[storage.Retention]cell{
 	storage.Canceled: {
 		storage.RetainOnCancellation:     {"CLN-01", true},
@@ -44,8 +43,8 @@ var cleanupTable = map[storage.JobStatus]map[storage.Retention]cell{
 	},
 }
 
-// retention checks CLN-01 to CLN-07: what lies on storage once a job has ended is
-// what its cleanup mode promises, file by file.
+// retention checks CLN-01 to CLN-08: once a job has ended, storage holds exactly the checkpoints
+// that the cleanup mode promises, each with the same files as before.
 func retention(h *history.History, judge *judging) {
 	for _, j := range accepted(h) {
 		status, ended := h.Status(j.ID)
@@ -73,8 +72,8 @@ func retention(h *history.History, judge *judging) {
 	}
 }
 
-// claimed is the number of the event from which on the checkpoints of a job may be
-// another's: that one claimed the one it resumed from.
+// claimed is the number of the event with which another job claimed a checkpoint of this job.
+// From then on the other job may delete it.
 func claimed(h *history.History, job string) int {
 	for _, j := range h.Jobs() {
 		if j.From == job && claimModeOf(h, j.Name) == storage.Claim {
@@ -84,7 +83,7 @@ func claimed(h *history.History, job string) int {
 	return h.End()
 }
 
-// claimModeOf is how a job owns what it resumes from.
+// claimModeOf is the claim mode with which a job was submitted.
 func claimModeOf(h *history.History, job string) storage.ClaimMode {
 	for _, step := range h.Header.Scenario.Steps {
 		if step.Submit != nil && step.Submit.Job == job && step.Submit.ClaimMode != "" {
@@ -94,8 +93,8 @@ func claimModeOf(h *history.History, job string) storage.ClaimMode {
 	return storage.NoClaim
 }
 
-// references checks SHR-01, that no checkpoint refers to a file that is not there, and
-// SHR-02, that nothing is left that none refers to once the jobs have ended.
+// references checks SHR-01: no checkpoint refers to a missing file. It also checks SHR-02: once
+// all jobs have ended, storage holds no file that no checkpoint refers to.
 func references(h *history.History, judge *judging) {
 	for _, e := range h.Events {
 		if e.Kind != history.Audit {
@@ -110,28 +109,28 @@ func references(h *history.History, judge *judging) {
 				continue
 			}
 			judge.find(Finding{
-				Requirement: "SHR-01", Problem: "a checkpoint that can be found cannot be restored from",
-				Expected: "every file that _metadata refers to", Found: dangling,
+				Requirement: "SHR-01", Problem: "a checkpoint on storage lacks a file, so no job can be restored from it",
+				Expected: "every file that its _metadata refers to", Found: dangling,
 			})
 		}
 		if e.Label == "" || !h.Promises(history.NoOrphans) || !quiet(h, e.Number) || powerLost(h, e.Number+1) {
 			continue
 		}
 		if operationFailed(h, e.Number, "") {
-			continue // perhaps one that was to delete something, which nobody promises to try again
+			continue // the operation may have been a deletion, and no engine promises to repeat it
 		}
 		judge.examine("SHR-02")
 		if len(e.Orphans) > 0 {
 			judge.find(Finding{
-				Requirement: "SHR-02", Problem: fmt.Sprintf("%s on storage belong to nobody", count1(len(e.Orphans), "file")),
-				Expected: "no file that no _metadata refers to", Found: name(e.Orphans),
+				Requirement: "SHR-02", Problem: fmt.Sprintf("storage holds %s that no checkpoint refers to", quantity(len(e.Orphans), "file")),
+				Expected: "only files that a _metadata refers to", Found: name(e.Orphans),
 			})
 		}
 	}
 }
 
-// operationFailed says whether a fault made an operation of a kind on storage fail before
-// the given event; no kind: any.
+// operationFailed says whether a fault made an operation on storage fail before the given
+// event. If a kind is given, only operations of that kind count.
 func operationFailed(h *history.History, before int, kind faults.Kind) bool {
 	return slices.ContainsFunc(h.Events[:before-1], func(e history.Event) bool {
 		fault, err := faults.Parse(e.Fault)
@@ -140,9 +139,9 @@ func operationFailed(h *history.History, before int, kind faults.Kind) bool {
 	})
 }
 
-// leaks checks SHR-03: while a job runs, and no checkpoint is in progress, nothing lies on
-// storage that no checkpoint refers to. What a process was writing when it died stays until
-// the job ends.
+// leaks checks SHR-03: while a job runs and no checkpoint is in progress, storage holds no file
+// that no checkpoint refers to. It does not judge a run in which a process was disturbed: what a
+// process was writing when it died stays until the job ends.
 func leaks(h *history.History, judge *judging) {
 	for _, e := range h.Events {
 		if e.Kind != history.Audit || e.Label == "" || !h.Promises(history.NoOrphans) || quiet(h, e.Number) {
@@ -155,15 +154,15 @@ func leaks(h *history.History, judge *judging) {
 		judge.examine("SHR-03")
 		if len(e.Orphans) > 0 {
 			judge.find(Finding{
-				Requirement: "SHR-03", Problem: fmt.Sprintf("%s on storage belong to nobody while the job runs", count1(len(e.Orphans), "file")),
-				Expected: "nothing of checkpoints that failed", Found: name(e.Orphans),
+				Requirement: "SHR-03",
+				Problem:     fmt.Sprintf("storage holds %s that no checkpoint refers to, while the job runs", quantity(len(e.Orphans), "file")),
+				Expected:    "no files of aborted checkpoints", Found: name(e.Orphans),
 			})
 		}
 	}
 }
 
-// struck says whether anything happened to a process before the given event, or to what it
-// is connected with.
+// struck says whether a fault hit a process or a connection before the given event.
 func struck(h *history.History, before int) bool {
 	return slices.ContainsFunc(h.Events[:before-1], func(e history.Event) bool {
 		fault, err := faults.Parse(e.Fault)
@@ -171,10 +170,10 @@ func struck(h *history.History, before int) bool {
 	})
 }
 
-// ofAWokenLeader says whether what refers to nothing is a checkpoint that nobody saw
-// complete, in a run in which a JobManager stood still. It may have been about to put
-// `_metadata` in place, and no storage can keep it from doing so when it wakes up; it
-// has to take that back, as soon as it hears that another leads.
+// ofAWokenLeader says whether a checkpoint with a missing file may be the work of a JobManager
+// that was paused. Such a JobManager may have been about to publish `_metadata`, and no storage
+// can keep it from publishing when it wakes up. As soon as it hears that another leads, it must
+// delete `_metadata` again. Nobody saw such a checkpoint complete.
 func ofAWokenLeader(h *history.History, dangling string) bool {
 	paused := slices.ContainsFunc(h.Events, func(e history.Event) bool {
 		return e.Kind == history.Fault && strings.HasPrefix(e.Fault, "(Pause jobmanager")
@@ -185,8 +184,8 @@ func ofAWokenLeader(h *history.History, dangling string) bool {
 	return paused && ok && !slices.Contains(h.Completed(id, h.End()), checkpoint)
 }
 
-// quiet says whether all jobs that were submitted before the given event had ended by
-// then.
+// quiet says whether all jobs that were submitted before the given event had also ended before
+// it.
 func quiet(h *history.History, number int) bool {
 	for _, j := range accepted(h) {
 		if status, ended := h.Status(j.ID); j.Submitted < number && (!status.Terminal() || ended > number) {
@@ -196,7 +195,7 @@ func quiet(h *history.History, number int) bool {
 	return true
 }
 
-// residue compares what there is of a job's checkpoints with those to be kept.
+// residue compares the checkpoints of a job on storage with the checkpoints that must be kept.
 func residue(h *history.History, id string, tree, earlier []history.Entry, kept []int64) []Finding {
 	var problems []Finding
 	for _, checkpoint := range kept {
@@ -209,11 +208,11 @@ func residue(h *history.History, id string, tree, earlier []history.Entry, kept 
 			continue
 		}
 		if !has(earlier, path.Join(dir, evidence.MetadataName)) {
-			continue // it was not complete when storage was last looked at
+			continue // the checkpoint was not complete when storage was last recorded
 		}
 		for _, change := range changes(below(earlier, dir), below(tree, dir), dir, true) {
 			problems = append(problems, Finding{
-				Problem:  evidence.CheckpointName(checkpoint) + " is not as it was",
+				Problem:  evidence.CheckpointName(checkpoint) + " was changed",
 				Expected: "the checkpoint unchanged", Found: change,
 			})
 		}
@@ -224,11 +223,11 @@ func residue(h *history.History, id string, tree, earlier []history.Entry, kept 
 		if !isCheckpoint || path.Clean(parent) != id || slices.Contains(kept, number) {
 			continue
 		}
-		// A directory without _metadata is no checkpoint. Some engines are known to
-		// leave such orphans; of those it is not held against them here.
+		// A directory without _metadata is no checkpoint. An engine that does not promise to
+		// leave no orphans may leave such a directory.
 		if has(tree, path.Join(e.Path, evidence.MetadataName)) || h.Promises(history.NoOrphans) {
 			problems = append(problems, Finding{
-				Problem:  name + " is still there",
+				Problem:  name + " still exists",
 				Expected: "no " + e.Path, Found: listing(tree, e.Path),
 			})
 		}
@@ -239,8 +238,8 @@ func residue(h *history.History, id string, tree, earlier []history.Entry, kept 
 	return problems
 }
 
-// leftovers finds what is in the directories that a job's checkpoints have in
-// common, where there is no checkpoint any more.
+// leftovers finds what is left in the directories that a job's checkpoints shared, when no
+// checkpoint is left.
 func leftovers(tree []history.Entry, id string) []Finding {
 	var problems []Finding
 	for _, name := range []string{evidence.SharedName, evidence.TaskOwnedName} {
@@ -254,8 +253,7 @@ func leftovers(tree []history.Entry, id string) []Finding {
 	return problems
 }
 
-// missingDirectories lists the directories that a job's checkpoints have in common and
-// that are not there, where they should be.
+// missingDirectories lists the missing ones of the directories that a job's checkpoints share.
 func missingDirectories(h *history.History, tree []history.Entry, id string) []string {
 	var missing []string
 	for _, name := range []string{evidence.SharedName, evidence.TaskOwnedName} {
@@ -266,13 +264,14 @@ func missingDirectories(h *history.History, tree []history.Entry, id string) []s
 	return missing
 }
 
-// layout checks LAY-01: where checkpoints lie, and that nothing else lies there.
+// layout checks LAY-01: a job's directory holds shared, taskowned and checkpoints, and nothing
+// else.
 func layout(h *history.History, judge *judging) {
 	problem := func(id, what string, tree []history.Entry) {
 		judge.find(Finding{
 			Requirement: "LAY-01",
 			Problem:     fmt.Sprintf("the directory of job %s %s", id, what),
-			Expected:    "shared, taskowned and chk-N", Found: listing(tree, id),
+			Expected:    "the directories shared, taskowned and chk-N, and nothing else", Found: listing(tree, id),
 		})
 	}
 	for _, e := range h.Events {
@@ -286,7 +285,7 @@ func layout(h *history.History, judge *judging) {
 			judge.examine("LAY-01")
 			for _, name := range missingDirectories(h, e.Tree, j.ID) {
 				if !powerLost(h, e.Number+1) {
-					problem(j.ID, "has no "+name, e.Tree)
+					problem(j.ID, "has no directory "+name, e.Tree)
 				}
 			}
 			for _, entry := range e.Tree {
@@ -294,14 +293,15 @@ func layout(h *history.History, judge *judging) {
 				_, isCheckpoint := evidence.CheckpointID(name)
 				expected := isCheckpoint || name == evidence.SharedName || name == evidence.TaskOwnedName
 				if path.Clean(parent) == j.ID && (!expected || !entry.Directory) {
-					problem(j.ID, "holds "+name, e.Tree)
+					problem(j.ID, "holds something unexpected: "+name, e.Tree)
 				}
 			}
 		}
 	}
 }
 
-// claim checks MOD-01: a checkpoint that was resumed from stays as it was.
+// claim checks MOD-01: a checkpoint from which a job resumed, without claiming it, stays
+// unchanged.
 func claim(h *history.History, judge *judging) {
 	for _, j := range accepted(h) {
 		if j.Path == "" || claimModeOf(h, j.Name) == storage.Claim {
@@ -328,8 +328,8 @@ func claim(h *history.History, judge *judging) {
 	}
 }
 
-// dependence checks MOD-02: a job that did not claim what it resumed from does not depend on
-// it, once it has a checkpoint of its own.
+// dependence checks MOD-02: a job that resumed from a checkpoint without claiming it no longer
+// needs that checkpoint, once the job has completed a checkpoint of its own.
 func dependence(h *history.History, judge *judging) {
 	for _, j := range accepted(h) {
 		if j.Path == "" || claimModeOf(h, j.Name) != storage.NoClaim {
@@ -344,7 +344,7 @@ func dependence(h *history.History, judge *judging) {
 				if strings.HasPrefix(checkpoint, j.ID+"/") {
 					judge.find(Finding{
 						Requirement: "MOD-02", Problem: fmt.Sprintf("job %s depends on a checkpoint that it did not claim", j.Name),
-						Expected: "files of its own only", Found: checkpoint + " refers to others",
+						Expected: "only files in the job's own directory", Found: checkpoint + " refers to files elsewhere",
 					})
 				}
 			}
@@ -352,7 +352,8 @@ func dependence(h *history.History, judge *judging) {
 	}
 }
 
-// ownership checks MOD-03: a checkpoint that was claimed goes as the job's own do.
+// ownership checks MOD-03: a claimed checkpoint is discarded when a checkpoint of the job's own
+// would be.
 func ownership(h *history.History, judge *judging) {
 	for _, j := range accepted(h) {
 		if j.Path == "" || claimModeOf(h, j.Name) != storage.Claim {
@@ -372,7 +373,7 @@ func ownership(h *history.History, judge *judging) {
 			judge.examine("MOD-03")
 			if has(e.Tree, path.Join(dir, evidence.MetadataName)) {
 				judge.find(Finding{
-					Requirement: "MOD-03", Problem: fmt.Sprintf("the checkpoint that job %s claimed is still there", j.Name),
+					Requirement: "MOD-03", Problem: fmt.Sprintf("the checkpoint that job %s claimed still exists", j.Name),
 					Expected: "no " + dir, Found: listing(e.Tree, dir),
 				})
 			}
@@ -380,8 +381,8 @@ func ownership(h *history.History, judge *judging) {
 	}
 }
 
-// savepoints checks CLN-09: a savepoint stays, whatever becomes of its job, unless another
-// job claims it.
+// savepoints checks CLN-09: a savepoint stays, however its job ends, unless another job claims
+// it.
 func savepoints(h *history.History, judge *judging) {
 	for _, e := range h.Events {
 		if e.Kind != history.Audit || e.Label == "" || powerLost(h, e.Number+1) {
@@ -396,20 +397,20 @@ func savepoints(h *history.History, judge *judging) {
 				continue
 			}
 			judge.find(Finding{
-				Requirement: "CLN-09", Problem: "a savepoint is gone that nobody deleted", Expected: gone, Found: "no such savepoint",
+				Requirement: "CLN-09", Problem: "a savepoint that no job claimed is gone", Expected: "a savepoint in " + gone, Found: "no savepoint there",
 			})
 		}
 	}
 }
 
-// lastTree is what was last found on storage before the given event.
+// lastTree is the last tree that was recorded before the given event.
 func lastTree(h *history.History, before int) []history.Entry {
 	tree, _ := around(h, before)
 	return tree
 }
 
-// around is what was found on storage last before, and first after, the given
-// event.
+// around returns the last tree that was recorded before the given event, and the first that was
+// recorded after it. A tree is nil if there is none.
 func around(h *history.History, number int) (before, after []history.Entry) {
 	for _, e := range h.Events {
 		switch {
@@ -423,8 +424,8 @@ func around(h *history.History, number int) (before, after []history.Entry) {
 	return before, nil
 }
 
-// changes lists what differs between two trees; new directories only where they
-// matter. A tree that was never recorded differs from none.
+// changes lists what differs between two trees; new directories only if they matter. It lists
+// nothing if one of the trees was not recorded.
 func changes(before, after []history.Entry, under string, directoriesMatter bool) []string {
 	if before == nil || after == nil {
 		return nil
@@ -436,9 +437,9 @@ func changes(before, after []history.Entry, under string, directoriesMatter bool
 		case at < 0:
 			found = append(found, path.Join(under, e.Path)+" is gone")
 		case after[at].Size != e.Size:
-			found = append(found, fmt.Sprintf("%s has %d bytes, had %d", path.Join(under, e.Path), after[at].Size, e.Size))
+			found = append(found, fmt.Sprintf("%s has %d bytes, but had %d before", path.Join(under, e.Path), after[at].Size, e.Size))
 		case after[at] != e:
-			found = append(found, path.Join(under, e.Path)+" has other content")
+			found = append(found, path.Join(under, e.Path)+" has different content than before")
 		}
 	}
 	for _, e := range after {
@@ -449,7 +450,7 @@ func changes(before, after []history.Entry, under string, directoriesMatter bool
 	return found
 }
 
-// below is what a tree holds below a directory, with paths relative to it.
+// below returns the entries of a tree below a directory, with paths relative to that directory.
 func below(tree []history.Entry, dir string) []history.Entry {
 	if tree == nil {
 		return nil
@@ -464,7 +465,7 @@ func below(tree []history.Entry, dir string) []history.Entry {
 	return held
 }
 
-// dirIn finds the directory in a tree that an absolute path ends with.
+// dirIn finds the directory of a tree whose path is the end of an absolute path.
 func dirIn(tree []history.Entry, absolute string) string {
 	for _, e := range tree {
 		if e.Directory && strings.Contains(e.Path, "/") && strings.HasSuffix(absolute, "/"+e.Path) {
@@ -478,7 +479,7 @@ func has(tree []history.Entry, name string) bool {
 	return slices.ContainsFunc(tree, func(e history.Entry) bool { return e.Path == name })
 }
 
-// listing is what a tree holds in and below a directory, for a finding.
+// listing names, for a finding, a directory of a tree and all that is below it.
 func listing(tree []history.Entry, dir string) string {
 	var names []string
 	for _, e := range tree {

@@ -11,8 +11,8 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// durability checks DUR-01, that what was complete survives a power loss, and DUR-02,
-// that what survives can be restored from.
+// durability checks DUR-01: a complete checkpoint survives a power loss. It also checks DUR-02:
+// every checkpoint that survives can be restored.
 func durability(h *history.History, judge *judging) {
 	for _, e := range h.Events {
 		if e.Label != history.AfterPowerLoss {
@@ -25,16 +25,15 @@ func durability(h *history.History, judge *judging) {
 			judge.examine("DUR-02")
 			for _, dangling := range e.Dangling {
 				judge.find(Finding{
-					Requirement: "DUR-02", Problem: "a checkpoint that a power loss left cannot be restored from",
-					Expected: "every file that _metadata refers to", Found: dangling,
+					Requirement: "DUR-02", Problem: "after a power loss a checkpoint lacks a file, so no job can be restored from it",
+					Expected: "every file that its _metadata refers to", Found: dangling,
 				})
 			}
 		}
 	}
 }
 
-// survival looks for the newest checkpoint of each job that went on when the power was
-// lost.
+// survival looks for the newest checkpoint of each job that was running when the power was lost.
 func survival(h *history.History, found history.Event, judge *judging) {
 	for _, j := range accepted(h) {
 		completed := h.Completed(j.ID, found.Number)
@@ -52,8 +51,8 @@ func survival(h *history.History, found history.Event, judge *judging) {
 		}
 		if left < newest {
 			judge.find(Finding{
-				Requirement: "DUR-01", Problem: fmt.Sprintf("a power loss took a complete checkpoint of job %s", j.Name),
-				Expected: evidence.CheckpointName(newest) + ", or a newer one, on storage", Found: newestLeft(left),
+				Requirement: "DUR-01", Problem: fmt.Sprintf("a complete checkpoint of job %s did not survive a power loss", j.Name),
+				Expected: evidence.CheckpointName(newest) + " or a newer checkpoint on storage", Found: newestLeft(left),
 			})
 		}
 	}
@@ -61,13 +60,13 @@ func survival(h *history.History, found history.Event, judge *judging) {
 
 func newestLeft(id int64) string {
 	if id == 0 {
-		return "none"
+		return "no checkpoint"
 	}
-	return evidence.CheckpointName(id) + " as the newest"
+	return evidence.CheckpointName(id) + " as the newest checkpoint"
 }
 
-// endedBefore says whether a job had ended, or was asked to, before the given event: then
-// its checkpoints may be on their way out.
+// endedBefore says whether a job had ended, or was asked to end, before the given event. Then
+// its checkpoints may be deleted.
 func endedBefore(h *history.History, j history.Job, before int) bool {
 	for _, e := range h.Events[:before-1] {
 		switch {
@@ -76,14 +75,14 @@ func endedBefore(h *history.History, j history.Job, before int) bool {
 		case e.ID == j.ID && e.Kind == history.Status && (e.Status.Terminal() || e.Status == storage.Failing || e.Status == storage.Cancelling):
 			return true
 		case e.Kind == history.Submit && e.From == j.Name && claimModeOf(h, e.Job) == storage.Claim:
-			return true // its checkpoints are another's now
+			return true // another job owns its checkpoints now
 		}
 	}
 	return false
 }
 
-// powerLost says whether the power was lost before the given event. Then what was deleted
-// may be there again, and nobody is at fault.
+// powerLost says whether the power was lost before the given event. Then deleted files may exist
+// again, and nobody is at fault.
 func powerLost(h *history.History, before int) bool {
 	return slices.ContainsFunc(h.Events[:before-1], func(e history.Event) bool { return e.Label == history.AfterPowerLoss })
 }

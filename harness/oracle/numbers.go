@@ -11,29 +11,29 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// Numbers are what a run comes to, for people.
+// Numbers sums up a run for people.
 type Numbers struct {
 	Recoveries []Recovery `json:"recoveries,omitempty"`
-	Records    int        `json:"records"`  // in the input, of every run that finished
-	Replayed   int        `json:"replayed"` // read more than once
+	Records    int        `json:"records"`  // records in the input of the jobs that finished
+	Replayed   int        `json:"replayed"` // records that were read more than once
 	Lost       int        `json:"lost"`
 	Doubled    int        `json:"doubled"`
 }
 
-// Recovery is how a fault was overcome.
+// Recovery says how a job came back after a fault.
 type Recovery struct {
 	Fault      string        `json:"fault"`
 	Process    string        `json:"process"`
-	Checkpoint int64         `json:"checkpoint"` // in progress at the time; 0 if none
-	Job        string        `json:"job"`        // that runs again
-	Restored   int64         `json:"restored"`   // the checkpoint it came back from; 0 if none
-	Took       time.Duration `json:"took_ns"`    // from the fault until it ran again; 0 if it never did
+	Checkpoint int64         `json:"checkpoint"` // the checkpoint in progress at the time; 0 if none
+	Job        string        `json:"job"`        // the job that ran again
+	Restored   int64         `json:"restored"`   // the checkpoint that the job was restored from; 0 if none
+	Took       time.Duration `json:"took_ns"`    // from the fault until the job ran again; 0 if it never did
 }
 
 func (r Recovery) String() string {
 	hit := fmt.Sprintf("%s hit %s", r.Fault, r.Process)
 	killed := false
-	fault, _ := faults.Parse(r.Fault) // what cannot be read is printed as it stands
+	fault, _ := faults.Parse(r.Fault) // if this fails, the text of the fault is printed
 	switch fault.Action.(type) {
 	case faults.Kill:
 		hit, killed = fmt.Sprintf("killed %s", r.Process), true
@@ -72,7 +72,7 @@ func count(h *history.History) Numbers {
 	return n
 }
 
-// recoveryFrom finds the first job that was seen to run again after a fault.
+// recoveryFrom finds the first job that ran again after a fault.
 func recoveryFrom(h *history.History, fault history.Event) Recovery {
 	r := Recovery{Fault: fault.Fault, Process: fault.Process}
 	if _, checkpoint, ok := h.InProgress(fault.Number); ok {
@@ -94,9 +94,8 @@ func recoveryFrom(h *history.History, fault history.Event) Recovery {
 	return r
 }
 
-// replayed is how many records the sources read beyond one of each, by the traces
-// that they left: the name of a file says where reading began, its size how far
-// it went.
+// replayed counts the records that the sources read again. The sources leave a progress file for
+// each start: its name says where reading began, and its size says how many records were read.
 func replayed(h *history.History, last history.Job) int {
 	var read int64
 	for _, j := range h.Lineage(last) {

@@ -1,8 +1,8 @@
-// Package oracle judges histories: pure functions from what happened, and a model
-// of what should have, to findings that each name a requirement.
+// Package oracle judges histories. An oracle is a pure function: it compares what happened with
+// a model of what should have happened, and returns findings that each name a requirement.
 //
-// An oracle looks at nothing but the history, so a saved one can be judged again
-// after an oracle was mended. It also says when a run proves nothing.
+// An oracle looks only at the history. So a saved history can be judged again after an oracle
+// was mended. The package also says when a run proves nothing.
 //
 // Start with [Judge].
 package oracle
@@ -17,7 +17,7 @@ import (
 	"github.com/snapback/snapback/harness/history"
 )
 
-// Finding is a requirement that does not hold, and how that shows.
+// Finding says that a requirement does not hold, with what was expected and what was found.
 type Finding struct {
 	Requirement string `json:"requirement"`
 	Problem     string `json:"problem"` // a sentence
@@ -33,11 +33,12 @@ const (
 	Pass  Verdict = "pass"
 	Fail  Verdict = "fail"
 	Error Verdict = "error" // the harness or the machine is at fault
-	Skip  Verdict = "skip"  // the target does not claim what it takes
+	Skip  Verdict = "skip"  // the target does not claim a feature that is needed
 	Void  Verdict = "void"  // nothing was proven
 )
 
-// Worst returns the verdict of a parent with the given children.
+// Worst returns the worst of the given verdicts, or [Void] if there are none. It is the verdict
+// of whatever consists of these parts.
 func Worst(children []Verdict) Verdict {
 	for _, verdict := range []Verdict{Fail, Error, Void, Skip} {
 		if slices.Contains(children, verdict) {
@@ -50,13 +51,13 @@ func Worst(children []Verdict) Verdict {
 	return Pass
 }
 
-// Judgement is what the oracles make of a run.
+// Judgement is what the oracles say about a run.
 type Judgement struct {
 	Verdict  Verdict
 	Void     string // why nothing was proven
 	Findings []Finding
-	// Requirements holds a verdict for each requirement of the scenario, and for
-	// each that has a finding.
+	// Requirements holds a verdict for each requirement that the scenario checks or that has
+	// a finding.
 	Requirements []RequirementVerdict
 	Numbers      Numbers
 }
@@ -67,8 +68,8 @@ type RequirementVerdict struct {
 	Verdict Verdict `json:"verdict"`
 }
 
-// judging collects what the oracles find. A requirement holds only if it was examined: the run
-// came to a point where an engine could have broken it.
+// judging collects what the oracles find. A requirement holds only if it was examined: at some
+// point of the run the engine could have broken it.
 type judging struct {
 	findings []Finding
 	examined map[string]bool
@@ -78,19 +79,19 @@ func (j *judging) examine(requirement string) { j.examined[requirement] = true }
 
 func (j *judging) find(f Finding) {
 	j.examine(f.Requirement)
-	if !slices.Contains(j.findings, f) { // one tree after the other may show the same
+	if !slices.Contains(j.findings, f) { // several trees may show the same finding
 		j.findings = append(j.findings, f)
 	}
 }
 
-// oracles are all that are asked.
+// oracles are the oracles that Judge asks.
 var oracles = []func(*history.History, *judging){
 	output, state, recovery, resume, refusal, claim, dependence, ownership, savepoints, references, leaks, durability, retention, layout, triggering,
 	concurrency, aborting, liveness,
 }
 
-// Judge asks every oracle. A finding counts even where the run is void: a
-// violation is one whatever brought it about.
+// Judge asks every oracle. A finding counts even if the run is otherwise void: a violation is a
+// violation, whatever led to it.
 func Judge(h *history.History) Judgement {
 	judge := &judging{examined: map[string]bool{}}
 	for _, ask := range oracles {
@@ -126,14 +127,14 @@ func Judge(h *history.History) Judgement {
 	return j
 }
 
-// promised says whether a requirement must hold of the target: SHR-02 and SHR-03 only of
-// those who promise it.
+// promised says whether a requirement must hold of the target. Only a target that promises to
+// leave no orphans must fulfil SHR-02 and SHR-03.
 func promised(h *history.History, requirement string) bool {
 	return (requirement != "SHR-02" && requirement != "SHR-03") || h.Promises(history.NoOrphans)
 }
 
-// unexamined names the requirements that the scenario claims to check, that must hold of
-// the target, and that nothing in the run put to the test.
+// unexamined says which requirements the run did not test, although the scenario claims to
+// check them and the target must fulfil them.
 func unexamined(h *history.History, judge *judging) string {
 	var ids []string
 	for _, id := range h.Header.Scenario.Requirements {
@@ -144,11 +145,11 @@ func unexamined(h *history.History, judge *judging) string {
 	if len(ids) == 0 {
 		return ""
 	}
-	return "nothing in this run put to the test: " + strings.Join(ids, ", ")
+	return "this run did not test " + strings.Join(ids, ", ")
 }
 
-// void says why a run proves nothing, if it does not: no checkpoint was ever
-// seen, or a fault did not do what the scenario wanted of it.
+// void says why a run proves nothing: no checkpoint completed, or a fault did not do what the
+// scenario wanted. It is empty if the run proves something.
 func void(h *history.History) string {
 	var wanted, fired int
 	for _, step := range h.Header.Scenario.Steps {
@@ -173,17 +174,17 @@ func void(h *history.History) string {
 	}
 	switch {
 	case lost:
-		return "" // at whatever moment: it proves something, and other faults need not have come yet
+		return "" // a power loss proves something at any moment, also before the other faults
 	case !completed:
-		return "no checkpoint was ever seen to complete"
+		return "no checkpoint completed"
 	case fired < wanted:
-		return fmt.Sprintf("%d of %d faults fired", fired, wanted)
+		return fmt.Sprintf("only %d of %d faults fired", fired, wanted)
 	}
 	return ""
 }
 
-// voidFault proves, from the history, that a fault that was to hit a checkpoint in
-// progress did: the checkpoint had begun and never completed.
+// voidFault says why a fault that must hit a checkpoint in progress did not: no checkpoint had
+// begun, or the checkpoint still completed. It is empty if the fault hit.
 func voidFault(h *history.History, fired history.Event) string {
 	fault, err := faults.Parse(fired.Fault)
 	if err != nil {
@@ -194,10 +195,10 @@ func voidFault(h *history.History, fired history.Event) string {
 	}
 	id, checkpoint, ok := h.InProgress(fired.Number)
 	if !ok {
-		return fmt.Sprintf("no checkpoint was in progress when %s was killed", fired.Process)
+		return "no checkpoint was in progress when the fault fired"
 	}
 	if slices.Contains(h.Completed(id, h.End()), checkpoint) {
-		return fmt.Sprintf("checkpoint %d, in progress when %s was killed, completed all the same", checkpoint, fired.Process)
+		return fmt.Sprintf("checkpoint %d was in progress when the fault fired, but it still completed", checkpoint)
 	}
 	return ""
 }

@@ -10,19 +10,18 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// namedMax bounds how many records or files a finding names one by one.
+// namedMax is the number of records or files that a finding names.
 const namedMax = 3
 
-// run is a line of jobs, each resumed from the one before, and what they
-// committed.
+// run is a job with its ancestors, and what they committed together.
 type run struct {
 	last     history.Job
 	finished bool
 	lines    []workload.Line
-	foreign  []string // what is no line of the workload, and what does not come of its input
+	foreign  []string // lines that the workload cannot produce from its input
 }
 
-// runs returns one for each job that nobody resumed from, or that finished.
+// runs returns a run for each job that finished, or from which no other job resumed.
 func runs(h *history.History) []run {
 	model := h.Header.Scenario.Workload.Model()
 	jobs := h.Jobs()
@@ -57,11 +56,11 @@ func (r *run) read(model workload.Model, lines []string) {
 	}
 }
 
-// output checks REC-02: each output that the input leads to is committed exactly once,
-// and REC-08: of a job that promises no more than that, at least once. Of a job that
-// did not finish, output may be missing.
+// output checks REC-02: each output that the input leads to is committed exactly once. If the
+// job promises at least once, output checks REC-08 instead. A job that did not finish may lack
+// output.
 func output(h *history.History, judge *judging) {
-	requirement, expected := "REC-02", "every output once"
+	requirement, expected := "REC-02", "every output exactly once"
 	if h.Header.Scenario.Job.AtLeastOnce {
 		requirement, expected = "REC-08", "every output at least once"
 	}
@@ -74,7 +73,7 @@ func output(h *history.History, judge *judging) {
 			if len(records) > 0 {
 				judge.find(Finding{
 					Requirement: requirement,
-					Problem:     fmt.Sprintf("the output of job %s has %s", r.last.Name, count1(len(records), what)),
+					Problem:     fmt.Sprintf("the output of job %s has %s", r.last.Name, quantity(len(records), what)),
 					Expected:    expected,
 					Found:       name(records),
 				})
@@ -84,13 +83,13 @@ func output(h *history.History, judge *judging) {
 		if !h.Header.Scenario.Job.AtLeastOnce {
 			report("doubled record", doubled, expected)
 		}
-		report("record that is not in the input", r.foreign, "nothing but what the input leads to")
+		report("unexpected record", r.foreign, "only output that the input leads to")
 	}
 }
 
 func compare(model workload.Model, r run) (lost, doubled []string) {
 	times := map[workload.ID]int{}
-	var order []workload.ID // in which they first appear
+	var order []workload.ID // the ids in the order in which they first appear
 	for _, line := range r.lines {
 		if times[line.ID]++; times[line.ID] == 1 {
 			order = append(order, line.ID)
@@ -98,7 +97,7 @@ func compare(model workload.Model, r run) (lost, doubled []string) {
 	}
 	for _, id := range order {
 		if times[id] > 1 {
-			doubled = append(doubled, fmt.Sprintf("%s is there %d times", model.Name(id), times[id]))
+			doubled = append(doubled, fmt.Sprintf("%s appears %d times", model.Name(id), times[id]))
 		}
 	}
 	if !r.finished {
@@ -112,8 +111,8 @@ func compare(model workload.Model, r run) (lost, doubled []string) {
 	return lost, doubled
 }
 
-// state checks REC-03: what the output shows of the state is what the records so far
-// make of it. Where records may be applied twice there is nothing to check.
+// state checks REC-03: the state that the output shows is the result of applying each record
+// once. If the job promises only at least once, there is nothing to check.
 func state(h *history.History, judge *judging) {
 	if h.Header.Scenario.Job.AtLeastOnce {
 		return
@@ -127,15 +126,15 @@ func state(h *history.History, judge *judging) {
 		if wrong := model.Wrong(distinct(r.lines), r.finished && len(lost) == 0); len(wrong) > 0 {
 			judge.find(Finding{
 				Requirement: "REC-03",
-				Problem:     fmt.Sprintf("the state of job %s is wrong in %s", r.last.Name, count1(len(wrong), "place")),
-				Expected:    "each record applied once",
+				Problem:     fmt.Sprintf("the state of job %s is wrong in %s", r.last.Name, quantity(len(wrong), "place")),
+				Expected:    "each record applied to the state exactly once",
 				Found:       name(wrong),
 			})
 		}
 	}
 }
 
-// distinct leaves lines that are doubled to REC-02.
+// distinct returns each line once. REC-02 judges the doubled ones.
 func distinct(lines []workload.Line) []workload.Line {
 	seen := map[workload.Line]bool{}
 	return slices.DeleteFunc(slices.Clone(lines), func(line workload.Line) bool {
@@ -153,7 +152,8 @@ func name(items []string) string {
 	return fmt.Sprintf("%s; and %d more", strings.Join(items[:namedMax], "; "), len(items)-namedMax)
 }
 
-func count1(n int, noun string) string {
+// quantity is a number with its noun in singular or plural.
+func quantity(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}

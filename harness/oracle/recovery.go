@@ -12,8 +12,8 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// recovery checks REC-01: whenever a job runs again after it had run, it was
-// restored from the newest checkpoint that it had completed, or resumed from.
+// recovery checks REC-01: a job that runs again was restored from the newest checkpoint that it
+// had completed; if it had completed none, from the checkpoint that it resumed from.
 func recovery(h *history.History, judge *judging) {
 	for _, j := range accepted(h) {
 		ran, restored := false, int64(0)
@@ -34,7 +34,7 @@ func recovery(h *history.History, judge *judging) {
 				if ran {
 					judge.examine("REC-01")
 				}
-				// One that was complete and that nobody came to say so is newer, and as good.
+				// A newer checkpoint is as good, if its end was never seen: it may be complete.
 				if ran && restored != newest && (restored < newest || !inDoubt(h, j.ID, restored, e.Number)) {
 					judge.find(Finding{
 						Requirement: "REC-01",
@@ -49,8 +49,7 @@ func recovery(h *history.History, judge *judging) {
 	}
 }
 
-// inDoubt says whether a checkpoint was begun before the given event and nobody saw how
-// it ended.
+// inDoubt says whether a checkpoint began before the given event and nobody saw how it ended.
 func inDoubt(h *history.History, id string, checkpoint int64, before int) bool {
 	begun := false
 	for _, e := range h.Events {
@@ -69,13 +68,13 @@ func inDoubt(h *history.History, id string, checkpoint int64, before int) bool {
 
 func from(checkpoint int64) string {
 	if checkpoint == 0 {
-		return "a start from nothing"
+		return "started without a checkpoint"
 	}
 	return "restored from " + evidence.CheckpointName(checkpoint)
 }
 
-// resume checks REC-04, that a resumed job starts from exactly the checkpoint it
-// was given, and REC-05, that it does so every time.
+// resume checks REC-04: a resumed job starts from exactly the checkpoint that it was given. If
+// earlier jobs resumed from the same checkpoint, this is REC-05.
 func resume(h *history.History, judge *judging) {
 	times := map[string]int{}
 	for _, j := range h.Jobs() {
@@ -108,7 +107,8 @@ func resume(h *history.History, judge *judging) {
 	}
 }
 
-// powerLostBeforeItRan says whether nobody could see from what a job was restored.
+// powerLostBeforeItRan says whether the power was lost before anybody could see from which
+// checkpoint a job was restored.
 func powerLostBeforeItRan(h *history.History, j history.Job) bool {
 	for _, e := range h.Events[j.Submitted:] {
 		switch {
@@ -121,8 +121,8 @@ func powerLostBeforeItRan(h *history.History, j history.Job) bool {
 	return false
 }
 
-// samePath says whether a path as an engine logs it, which may be a URL, is the
-// one it was given.
+// samePath says whether the path that an engine logs, perhaps as a URL, is the path that the
+// engine was given.
 func samePath(logged, given string) bool {
 	for _, prefix := range []string{"file://", "file:"} {
 		logged = strings.TrimPrefix(logged, prefix)
@@ -130,7 +130,8 @@ func samePath(logged, given string) bool {
 	return path.Clean(logged) == path.Clean(given)
 }
 
-// firstRestored is how a job was restored before it first ran.
+// firstRestored returns the event of a job's first restore. It is empty if the job ran without a
+// restore.
 func firstRestored(h *history.History, id string) history.Event {
 	for _, e := range h.Events {
 		switch {
@@ -144,8 +145,8 @@ func firstRestored(h *history.History, id string) history.Event {
 	return history.Event{}
 }
 
-// refusal checks REC-06, that what should be refused is, with an error that names
-// the path, and REC-07, that this changes nothing on storage.
+// refusal checks REC-06: a resume from a directory without `_metadata` is refused, with an error
+// that names the path. It also checks REC-07: the refusal changes nothing on storage.
 func refusal(h *history.History, judge *judging) {
 	for _, j := range h.Jobs() {
 		if !expectsRefusal(h, j.Name) {
@@ -158,14 +159,14 @@ func refusal(h *history.History, judge *judging) {
 		case !j.Refused && j.ID != "":
 			judge.find(Finding{
 				Requirement: "REC-06",
-				Problem:     fmt.Sprintf("job %s was accepted, to resume from a directory without %s", j.Name, evidence.MetadataName),
-				Expected:    "a refusal", Found: "job " + j.ID,
+				Problem:     fmt.Sprintf("job %s was accepted, although it resumes from a directory without %s", j.Name, evidence.MetadataName),
+				Expected:    "a refusal", Found: "accepted as job " + j.ID,
 			})
 		case j.Refused && !strings.Contains(j.Error, j.Path):
 			judge.find(Finding{
 				Requirement: "REC-06",
 				Problem:     "the refusal does not name the path",
-				Expected:    fmt.Sprintf("an error with %s", j.Path), Found: j.Error,
+				Expected:    fmt.Sprintf("an error that names %s", j.Path), Found: j.Error,
 			})
 		}
 		before, after := around(h, j.Submitted)
@@ -176,7 +177,7 @@ func refusal(h *history.History, judge *judging) {
 			judge.find(Finding{
 				Requirement: "REC-07",
 				Problem:     fmt.Sprintf("the refusal of job %s changed the checkpoint storage", j.Name),
-				Expected:    "everything as it was", Found: change,
+				Expected:    "no change", Found: change,
 			})
 		}
 	}
@@ -195,21 +196,21 @@ func accepted(h *history.History) []history.Job {
 	return slices.DeleteFunc(h.Jobs(), func(j history.Job) bool { return j.ID == "" })
 }
 
-// liveness checks LIV-01: nothing was waited for in vain.
+// liveness checks LIV-01: the scenario waited for nothing in vain.
 func liveness(h *history.History, judge *judging) {
 	judge.examine("LIV-01")
 	for _, e := range h.Events {
 		if e.Kind == history.GaveUp {
 			judge.find(Finding{
 				Requirement: "LIV-01",
-				Problem:     fmt.Sprintf("what the scenario waited for did not come within %s", h.Header.Scenario.Bound),
+				Problem:     fmt.Sprintf("the scenario waited for %s in vain", h.Header.Scenario.Bound),
 				Expected:    e.Label, Found: e.Error,
 			})
 		}
 	}
 }
 
-// aborting checks TRG-03: nothing comes of a checkpoint that was aborted.
+// aborting checks TRG-03: an aborted checkpoint neither completes nor is restored from.
 func aborting(h *history.History, judge *judging) {
 	type checkpoint struct {
 		job string
@@ -226,15 +227,15 @@ func aborting(h *history.History, judge *judging) {
 			judge.find(Finding{
 				Requirement: "TRG-03",
 				Problem:     fmt.Sprintf("checkpoint %d was %s although it had been aborted", e.Checkpoint, e.Kind),
-				Expected:    "nothing more of it", Found: fmt.Sprintf("event %d of the history", e.Number),
+				Expected:    "no use of an aborted checkpoint", Found: fmt.Sprintf("event %d of the history", e.Number),
 			})
 		}
 	}
 }
 
-// concurrency checks TRG-04: no more checkpoints are in progress at a time than allowed.
-// Savepoints are not counted: they may be taken beside them, and one that fails is not known
-// for one.
+// concurrency checks TRG-04: no more checkpoints are in progress at a time than allowed. It does
+// not judge scenarios with savepoints. Savepoints do not count, but in the history an aborted
+// savepoint looks like a checkpoint.
 func concurrency(h *history.History, judge *judging) {
 	s := h.Header.Scenario
 	if slices.ContainsFunc(s.Steps, func(step scenarios.Step) bool { return step.Savepoint != nil }) {
@@ -257,14 +258,14 @@ func concurrency(h *history.History, judge *judging) {
 			case e.Kind == history.Completed || e.Kind == history.Aborted:
 				delete(inProgress, e.Checkpoint)
 			case e.Kind == history.Restored || e.Kind == history.Status:
-				clear(inProgress) // what was in progress is given up, whether or not anybody says so
+				clear(inProgress) // these checkpoints are aborted, even if the engine does not say so
 			}
 		}
 	}
 }
 
-// triggering checks TRG-01, that checkpoint ids grow, and TRG-02, that a
-// checkpoint asked for is taken.
+// triggering checks TRG-01: checkpoint ids grow. It also checks TRG-02: a checkpoint that the
+// scenario asks for is taken.
 func triggering(h *history.History, judge *judging) {
 	for _, j := range accepted(h) {
 		last, triggered := j.Checkpoint, 0
@@ -278,8 +279,8 @@ func triggering(h *history.History, judge *judging) {
 			if e.Checkpoint <= last {
 				judge.find(Finding{
 					Requirement: "TRG-01",
-					Problem:     fmt.Sprintf("job %s used a checkpoint id that was not the next", j.Name),
-					Expected:    fmt.Sprintf("more than %d", last), Found: fmt.Sprint(e.Checkpoint),
+					Problem:     fmt.Sprintf("job %s used a checkpoint id that is not higher than the last", j.Name),
+					Expected:    fmt.Sprintf("an id above %d", last), Found: fmt.Sprintf("id %d", e.Checkpoint),
 				})
 			}
 			last = max(last, e.Checkpoint)
@@ -292,7 +293,7 @@ func triggering(h *history.History, judge *judging) {
 		if e.Kind == history.Trigger && e.Error != "" {
 			judge.find(Finding{
 				Requirement: "TRG-02",
-				Problem:     fmt.Sprintf("job %s did not take the checkpoint it was asked for", e.Job),
+				Problem:     fmt.Sprintf("job %s did not take the checkpoint that the scenario asked for", e.Job),
 				Expected:    "a completed checkpoint", Found: e.Error,
 			})
 		}

@@ -36,7 +36,7 @@ func (c Console) Result(r run.Result) {
 	if r.Verdict != oracle.Pass && r.Verdict != oracle.Skip {
 		fmt.Fprintf(&text, "%sreplay:   %s\n%shistory:  %s/%s\n", indent, Replay(r), indent, r.Dir, run.HistoryName)
 	}
-	_, _ = io.WriteString(c.Out, text.String()) // a console that is gone shows nothing
+	_, _ = io.WriteString(c.Out, text.String()) // if this fails, nobody can be told
 }
 
 func (c Console) verdict(v oracle.Verdict) string {

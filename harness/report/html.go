@@ -26,8 +26,7 @@ type htmlRun struct {
 	Results []htmlResult
 }
 
-// HTML writes one self-contained page. It draws each result's history, wherever
-// there is one: above all where something failed.
+// HTML writes one self-contained page. It draws the history of each result that has one.
 func HTML(w io.Writer, run Run) error {
 	shown := htmlRun{Run: run, Verdict: run.Verdict()}
 	for _, r := range run.Results {

@@ -40,8 +40,8 @@ type junitMessage struct {
 	Text    string `xml:",chardata"`
 }
 
-// JUnit writes the results as a JUnit test suite. What proved nothing is an
-// error there: JUnit's readers take a skip for a pass.
+// JUnit writes the results as a JUnit test suite. A void scenario becomes an error there,
+// because programs that read JUnit count a skip as a pass.
 func JUnit(w io.Writer, run Run) error {
 	suite := junitSuite{
 		Name: "snapback", Tests: len(run.Results), Time: fmt.Sprintf("%.3f", run.Took.Seconds()),

@@ -1,10 +1,9 @@
-// Package report writes the results of a run down: for people on a console, for
-// CI as JUnit, for programs as JSON lines, and as one HTML page to look at.
+// Package report writes the results of a run: for people on a console and as one HTML page, for
+// CI as JUnit, for programs as JSON lines.
 //
-// It judges nothing, and adds nothing to what the results hold but how to read
-// and to repeat them.
+// It judges nothing. To the results it adds only the command that repeats a scenario.
 //
-// Start with [Write] for the files, [Console] for people.
+// Start with [Write] for the files, and with [Console] for people.
 package report
 
 import (
@@ -27,7 +26,7 @@ const (
 	HTMLName    = "report.html"
 )
 
-// Run is what is reported on.
+// Run holds all results of a run.
 type Run struct {
 	Version string
 	Seed    uint64
@@ -44,7 +43,7 @@ func (r Run) Verdict() oracle.Verdict {
 	return oracle.Worst(all)
 }
 
-// Done is the last line of a run.
+// Done is the last line that a run prints: it counts the verdicts.
 func (r Run) Done() string {
 	var parts []string
 	for _, verdict := range []oracle.Verdict{oracle.Pass, oracle.Fail, oracle.Error, oracle.Skip, oracle.Void} {
@@ -69,7 +68,7 @@ func Scenarios(n int) string {
 	return fmt.Sprintf("%d scenarios", n)
 }
 
-// Replay is the command that runs a scenario again as it was run.
+// Replay is the command that runs a scenario again with the same target and seed.
 func Replay(r run.Result) string {
 	command := fmt.Sprintf("snapback run --target %s --runtime %s", r.Target.Name, r.Target.Runtime)
 	if r.Target.Version != "" {
@@ -101,7 +100,7 @@ func Write(dir string, run Run) error {
 	return nil
 }
 
-// WriteJUnit writes a JUnit file wherever the user wants one.
+// WriteJUnit writes a JUnit file under a name that the user chose.
 func WriteJUnit(name string, run Run) error { return writeFile(name, run, JUnit) }
 
 func writeFile(name string, run Run, write func(io.Writer, Run) error) error {

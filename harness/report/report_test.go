@@ -16,8 +16,8 @@ import (
 	"github.com/snapback/snapback/harness/run"
 )
 
-// sample is a run with every verdict in it. The failed scenario's history is one
-// of those that the oracles are tested on.
+// sample is a run with every verdict in it. The failed scenario has a history from the test
+// data of the oracles.
 func sample(t *testing.T) report.Run {
 	t.Helper()
 	dir := t.TempDir()
@@ -80,7 +80,7 @@ void  recovery/e (1.0s)
 	}
 }
 
-// Only a pass is a pass to a reader of JUnit.
+// A program that reads the JUnit file counts only a pass as a pass.
 func TestJUnit(t *testing.T) {
 	var out bytes.Buffer
 	if err := report.JUnit(&out, sample(t)); err != nil {
@@ -129,7 +129,7 @@ func TestHTMLDrawsWhatHappenedAlsoWhereItFailed(t *testing.T) {
 
 func TestAReportThatCannotBeWrittenIsAnError(t *testing.T) {
 	if err := report.Write(filepath.Join(t.TempDir(), "missing"), sample(t)); err == nil {
-		t.Error("nobody was told")
+		t.Error("want an error, got none")
 	}
 }
 

@@ -37,8 +37,8 @@ type mark struct {
 
 const (
 	timelineWidth  = 1000
-	timelineMargin = 90 // for the names of the lanes
-	timelineRight  = 30 // for half of the last tick's label
+	timelineMargin = 90 // room for the names of the lanes
+	timelineRight  = 30 // room for half of the last tick's label
 	laneHeight     = 46
 	ticks          = 5
 )
@@ -59,7 +59,7 @@ func draw(h *history.History) *timeline {
 	}
 	for _, job := range h.Jobs() {
 		l := lane{Name: job.Name, Y: 20 + laneHeight*len(t.Lanes)}
-		open := map[int64]int{} // checkpoint in progress: its bar
+		open := map[int64]int{} // the index of each checkpoint's bar
 		for _, e := range h.Events {
 			if job.ID == "" || e.ID != job.ID {
 				continue

@@ -17,10 +17,10 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// errPowerLost ends a step in the middle of which the power was lost.
+// errPowerLost ends a step during which the power was lost.
 var errPowerLost = errors.New("the power was lost")
 
-// PowerLossModel is the model by which power losses of a level choose what they leave.
+// PowerLossModel is the model that decides what a power loss of a level can leave.
 func PowerLossModel(level filesystem.Level) filesystem.Model {
 	return filesystem.Model{Level: level, TearsMax: 3}
 }
@@ -32,8 +32,7 @@ type powerLoss struct {
 	survivor target.Target
 }
 
-// losePower ends every process, and keeps of storage what the power loss leaves at this
-// moment.
+// losePower ends every process, and notes what a power loss at this moment leaves on storage.
 func (r *Session) losePower(ctx context.Context, fault faults.Fault, loss faults.PowerLoss) error {
 	durable, err := capability[target.Durable](r)
 	if err != nil {
@@ -59,8 +58,8 @@ func (r *Session) restorePower(ctx context.Context) error {
 	return r.StartAgain(ctx, lost.survivor, lost.loss.State)
 }
 
-// StartAgain starts a cluster on what a power loss left, and writes down what that is. If the
-// cluster does not start, the session has none.
+// StartAgain starts a cluster on what a power loss left, and records what was left. If the new
+// cluster does not start, the session has no cluster.
 func (r *Session) StartAgain(ctx context.Context, survivor target.Target, state uint64) error {
 	r.cluster = nil
 	hash := fnv.New64a()
@@ -98,14 +97,14 @@ func (r *Session) Fork(s scenarios.Scenario, loss history.Event) *Session {
 const recovered = "-recovered-"
 
 // comeBack brings a job back after a power loss. With high availability the job comes back by
-// itself; without it, the session resumes the job as a user would, from the newest that there
-// is. A job that had ended stays ended, and so does one that the scenario had replaced.
+// itself. Without high availability the session resumes the job as a user would, from the newest
+// checkpoint or savepoint. A job that had ended, or that the scenario had replaced, stays away.
 func (r *Session) comeBack(ctx context.Context, name string) error {
 	job, submitted := r.history.Job(name)
 	if !submitted || job.ID == "" {
 		return nil
 	}
-	family := []history.Job{job} // the job, and what earlier power losses made of it
+	family := []history.Job{job} // the job, and those that brought it back after earlier power losses
 	for _, j := range r.history.Jobs() {
 		switch {
 		case strings.HasPrefix(j.Name, name+recovered):
@@ -156,8 +155,8 @@ func (r *Session) newestOf(family []history.Job) (scenarios.Submit, error) {
 	return submit, nil
 }
 
-// awaitEnd waits until a job has finished. A job that was asked to end in another way may end
-// in any.
+// awaitEnd waits until a job has finished. If the scenario asked the job to end in another way,
+// any end will do.
 func (r *Session) awaitEnd(ctx context.Context, job history.Job) error {
 	asked := slices.ContainsFunc(r.history.Events, func(e history.Event) bool {
 		return e.Job == job.Name && (e.Kind == history.Cancel || e.Kind == history.Fail || e.Kind == history.Suspend)

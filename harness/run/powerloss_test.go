@@ -15,7 +15,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// dark is a target whose clusters lose their power, and do not come up again.
+// dark is a target whose clusters lose their power and do not start again.
 type dark struct {
 	target.Target
 	after bool
@@ -57,7 +57,7 @@ func (c *darkCluster) Close() error {
 	return nil
 }
 
-// A cluster that does not come up again is an error that says so, and nothing else.
+// If a cluster does not start again after a power loss, the run is an error and says why.
 func TestAClusterThatStaysDark(t *testing.T) {
 	s := scenarios.Scenario{Name: "dark", Steps: []scenarios.Step{
 		{Submit: &scenarios.Submit{Job: "first"}},

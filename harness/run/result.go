@@ -46,7 +46,7 @@ func (result *Result) Judge(h *history.History, err error) (void string) {
 	result.Requirements, result.Numbers = judged.Requirements, judged.Numbers
 	if err != nil {
 		result.Reason = err.Error()
-		if judged.Verdict != oracle.Fail { // a violation remains one, whatever went wrong after it
+		if judged.Verdict != oracle.Fail { // a violation counts, whatever failed after it
 			result.Verdict, result.Requirements = oracle.Error, nil
 		}
 	}

@@ -1,8 +1,8 @@
 // Package run runs one scenario on one cluster: it takes the steps, lets the faults fire,
 // gathers the evidence, and asks package oracle for the verdict.
 //
-// It knows no engine and trusts none: it uses what package target describes. To run many
-// scenarios in search of a failure is the task of package explore, which drives a [Session].
+// It knows no engine and trusts none: it uses what package target describes. Package explore
+// runs many scenarios in search of a failure. It drives a [Session].
 //
 // Start with [Runner]; a [Session] is one run in progress.
 package run
@@ -157,8 +157,8 @@ func Recover(err *error) {
 	}
 }
 
-// deriveSeed gives each try of each scenario a seed of its own. So a scenario runs alike
-// alone and among others.
+// deriveSeed gives each try of each scenario a seed of its own. So a scenario runs the same
+// way alone and among others.
 func deriveSeed(seed uint64, scenario string, try int) uint64 {
 	hash := fnv.New64a()
 	_, _ = fmt.Fprintf(hash, "%d %s %d", seed, scenario, try) // cannot fail

@@ -18,7 +18,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// ErrGaveUp ends a run whose scenario waited in vain. The history says for what.
+// ErrGaveUp ends a run that waited in vain. The history says what it waited for.
 var ErrGaveUp = errors.New("gave up")
 
 // Session is one try of a scenario, in progress. One goroutine uses it.
@@ -30,12 +30,12 @@ type Session struct {
 	progress func(string)
 	spec     target.Spec
 	cluster  target.Cluster // nil after a power loss, if the next one did not start
-	armed    []faults.Fault // by steps that do not wait for them
-	lost     *powerLoss     // that fired, until the next cluster is started
-	failed   error          // of writing the history, or of a fault in the middle of an operation
+	armed    []faults.Fault // faults that the steps armed and do not wait for
+	lost     *powerLoss     // the power loss that fired; nil once the next cluster starts
+	failed   error          // errors in writing the history, or of faults that fired during an operation
 }
 
-// Setup is what a session begins with.
+// Setup is what a session needs to begin.
 type Setup struct {
 	Target   target.Target
 	Seed     uint64 // of all runs; the session derives its own from it
@@ -88,8 +88,8 @@ func (r *Session) Close() error {
 	return r.cluster.Close()
 }
 
-// TakeAll takes the scenario's steps from the given index on, until one waited in vain. After
-// a power loss that was armed before, it goes on with the steps that bring the jobs back.
+// TakeAll takes the scenario's steps from the given index on. It stops at a step that waited in
+// vain. If an armed power loss fires, it continues with the steps that bring the jobs back.
 func (r *Session) TakeAll(ctx context.Context, from int) error {
 	for i := from; i < len(r.scenario.Steps); i++ {
 		step := r.scenario.Steps[i]
@@ -101,7 +101,7 @@ func (r *Session) TakeAll(ctx context.Context, from int) error {
 			}
 			err = r.restorePower(ctx)
 		case errors.Is(err, ErrGaveUp):
-			return nil // the history says so, and what comes next cannot be judged
+			return nil // the history says so, and the next steps would prove nothing
 		}
 		if err != nil {
 			return fmt.Errorf("step %d: %w", i+1, err)
@@ -111,7 +111,7 @@ func (r *Session) TakeAll(ctx context.Context, from int) error {
 }
 
 // RecoveryFrom returns the index of the first step, from the given one on, that brings a job
-// back or arms a fault for that time.
+// back. If steps directly before it arm faults, it returns the index of the first of these.
 func (r *Session) RecoveryFrom(from int) int {
 	steps, at := r.scenario.Steps, from
 	for at < len(steps) && steps[at].Recover == "" {
@@ -154,7 +154,7 @@ func (r *Session) Take(ctx context.Context, step scenarios.Step) error {
 	}
 }
 
-// Collect writes down what the jobs put out, and removes what the session itself made on the
+// Collect records the output of the jobs, and deletes what the session itself wrote to the
 // cluster's storage.
 func (r *Session) Collect() error {
 	for _, job := range r.history.Jobs() {
@@ -165,8 +165,8 @@ func (r *Session) Collect() error {
 	return errors.Join(r.failed, filesystem.RemoveAll(r.cluster.Files(), r.interrupted()))
 }
 
-// interrupted is the directory in which the session puts what a crash would leave of a
-// checkpoint. Its name is this run's own, since others may use the same storage.
+// interrupted is the directory where the session imitates what a crash leaves of a checkpoint.
+// Each run has a name of its own for it, because other runs may use the same storage.
 func (r *Session) interrupted() string {
 	return filesystem.Join(r.cluster.Root(), fmt.Sprintf("interrupted-%016x", r.seed))
 }
@@ -174,7 +174,7 @@ func (r *Session) interrupted() string {
 // dir is the directory of a job's workload.
 func (r *Session) dir(job string) string { return filesystem.Join(r.cluster.Work(), job) }
 
-// over says whether a job has ended for good.
+// over says whether a job has ended and cannot come back.
 func (r *Session) over(job history.Job) bool { return r.scenario.Over(r.status(job)) }
 
 // status is the job's status when it was last observed.
@@ -183,7 +183,7 @@ func (r *Session) status(job history.Job) storage.JobStatus {
 	return status
 }
 
-// observe writes down what a cluster saw.
+// observe records what a cluster saw.
 func (r *Session) observe(event history.Event) {
 	r.record(event)
 	switch event.Kind {
@@ -206,14 +206,14 @@ func (r *Session) record(event history.Event) {
 	}
 }
 
-// missed ends a run that proves nothing, though nobody is at fault.
+// missed ends a run that can prove nothing. Nobody is at fault.
 func (r *Session) missed(why string) error {
 	r.record(history.Event{Kind: history.Missed, Error: why})
 	r.progress(why)
 	return ErrGaveUp
 }
 
-// giveUp writes down what the session waited for in vain, and what is stuck.
+// giveUp records what the session waited for in vain, and what is stuck.
 func (r *Session) giveUp(what string, job history.Job) error {
 	stuck := fmt.Sprintf("job %s is %s", job.Name, r.status(job))
 	for _, e := range slices.Backward(r.history.Events) {
@@ -230,8 +230,9 @@ func (r *Session) giveUp(what string, job history.Job) error {
 	return ErrGaveUp
 }
 
-// capability returns an interface of the cluster. The features of a target say which ones its
-// clusters have, and a scenario that needs another one is skipped before it starts.
+// capability returns the cluster as one of the interfaces of package target. It fails only if
+// the target describes its clusters wrongly: a scenario that needs a feature which the target
+// does not have is skipped before it starts.
 func capability[C any](r *Session) (C, error) {
 	c, ok := r.cluster.(C)
 	if !ok {

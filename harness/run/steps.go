@@ -76,7 +76,7 @@ func (r *Session) submit(ctx context.Context, submit scenarios.Submit) error {
 		r.progress(fmt.Sprintf("job %s was refused", submit.Job))
 		r.record(history.Event{Kind: history.Refused, Job: submit.Job, Error: refused.Why})
 		if submit.Restore == "" {
-			return err // nothing but a mistake of ours can be the reason
+			return err // only a mistake in the harness can be the reason
 		}
 	case err != nil:
 		return err
@@ -87,7 +87,7 @@ func (r *Session) submit(ctx context.Context, submit scenarios.Submit) error {
 		return r.settle(ctx, "after "+submit.Job)
 	}
 	if refused != nil {
-		return ErrGaveUp // the oracles will find the refusal
+		return ErrGaveUp // the oracles judge the refusal
 	}
 	return nil
 }
@@ -113,8 +113,8 @@ func (r *Session) pointer(submit scenarios.Submit) (checkpoint int64, location s
 	if submit.From == scenarios.ToCheckpoint {
 		return newest, filesystem.Join(dir, evidence.CheckpointName(newest)), nil
 	}
-	// A crash leaves this of a checkpoint: its directory, with state but without _metadata.
-	// The session makes it outside of every job's directory.
+	// A crash can leave a checkpoint's directory with state but without _metadata. The session
+	// creates such a directory outside of every job's directory.
 	location = filesystem.Join(r.interrupted(), evidence.CheckpointName(newest+1))
 	if err := r.cluster.Files().MkdirAll(location); err != nil {
 		return 0, "", err
@@ -165,13 +165,13 @@ func (r *Session) savepoint(ctx context.Context, take scenarios.TakeSavepoint) e
 	case take.Fails && event.Error == "":
 		return r.missed(fmt.Sprintf("the savepoint of job %s was taken, though it was to fail", take.Job))
 	case !take.Fails && event.Error != "" && take.Stop != scenarios.GoOn:
-		return ErrGaveUp // what comes next builds upon the savepoint
+		return ErrGaveUp // the next steps need the savepoint
 	}
 	return nil
 }
 
-// finishedMeanwhile says whether a job has finished, after a while in which that can be
-// observed. If it has, nobody is to blame for a refusal.
+// finishedMeanwhile waits a moment, and says whether the job has finished. If it has, nobody is
+// at fault for a refusal.
 func (r *Session) finishedMeanwhile(ctx context.Context, job history.Job) (bool, error) {
 	err := r.pass(ctx, settleEvery)
 	return r.status(job) == storage.Finished, err

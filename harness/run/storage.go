@@ -11,14 +11,14 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// How long storage must not change to be taken for settled, and how often that is
-// looked at, by the cluster's clock.
+// Storage is settled if it has not changed for settledAfter. The session looks at it every
+// settleEvery. Both are times of the cluster's clock.
 const (
 	settledAfter = time.Second
 	settleEvery  = 100 * time.Millisecond
 )
 
-// settle waits until storage no longer changes, and writes down what is there.
+// settle waits until storage no longer changes, and records what it holds.
 func (r *Session) settle(ctx context.Context, label string) error {
 	r.progress("looking at what is on storage")
 	deadline := r.cluster.Now() + r.scenario.Bound
@@ -51,8 +51,8 @@ func (r *Session) settle(ctx context.Context, label string) error {
 	return r.audit(label, last)
 }
 
-// audit writes down what is wrong with the files of the checkpoints on storage. A tree says which
-// files exist; without a tree only what is missing is written down.
+// audit records what is wrong with the files of the checkpoints on storage. The tree lists the
+// files that exist. Without a tree, audit finds only what is missing.
 func (r *Session) audit(label string, tree []history.Entry) error {
 	found, err := evidence.Audit(r.cluster.Files(), r.cluster.Root(), tree)
 	if err != nil {
@@ -68,7 +68,7 @@ func (r *Session) audit(label string, tree []history.Entry) error {
 	return nil
 }
 
-// gone lists the savepoints that were taken and that storage does not have.
+// gone lists the savepoints that were taken and no longer exist.
 func (r *Session) gone() (paths []string) {
 	for _, e := range r.history.Events {
 		if e.Kind != history.Savepointed {
@@ -86,7 +86,7 @@ func (r *Session) tree() ([]history.Entry, error) {
 	return evidence.Tree(r.cluster.Files(), r.cluster.Root())
 }
 
-// collect writes down what a job committed, and how far it read.
+// collect records what a job committed, and how far it read its input.
 func (r *Session) collect(name string) error {
 	files, dir := r.cluster.Files(), r.dir(name)
 	outputs, err := evidence.Outputs(files, filesystem.Join(dir, workload.CommittedName))

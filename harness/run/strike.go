@@ -14,7 +14,7 @@ import (
 	"github.com/snapback/snapback/harness/target"
 )
 
-// fire waits for a fault's moment, and makes it happen.
+// fire waits for a fault's moment, and then makes the fault happen.
 func (r *Session) fire(ctx context.Context, fault faults.Fault) error {
 	moment := fault.Moment
 	jobs := r.history.Jobs()
@@ -231,7 +231,7 @@ func (r *Session) disturb(ctx context.Context, fault faults.Fault, end string) e
 	return fmt.Errorf("%s: nothing does this to a connection", fault)
 }
 
-// do calls with an interface of the cluster.
+// do calls a function with the cluster, as one of the interfaces of package target.
 func do[C any](r *Session, call func(C) error) error {
 	c, err := capability[C](r)
 	if err != nil {

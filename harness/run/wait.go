@@ -34,8 +34,8 @@ func (r *Session) Until(ctx context.Context, what string, holds func() bool) err
 	}
 }
 
-// UntilOrEnd waits for something that only a job that is not over can do. If the job finished
-// first, the scenario came too late, and nobody is at fault.
+// UntilOrEnd waits until a condition holds or the job is over. If the job finished first, the
+// scenario came too late, and nobody is at fault. What names the condition.
 func (r *Session) UntilOrEnd(ctx context.Context, what string, job history.Job, holds func() bool) error {
 	if err := r.Until(ctx, what, func() bool { return holds() || r.over(job) }); err != nil || holds() {
 		return err
@@ -46,7 +46,7 @@ func (r *Session) UntilOrEnd(ctx context.Context, what string, job history.Job, 
 	return r.missed(fmt.Sprintf("job %s was %s too soon for %s", job.Name, storage.Finished, what))
 }
 
-// Step lets a moment pass. It is an error if the power is lost in it.
+// Step lets a moment pass. It fails if the power is lost meanwhile.
 func (r *Session) Step(ctx context.Context) error {
 	if err := r.cluster.Step(ctx); err != nil {
 		return err
@@ -57,7 +57,7 @@ func (r *Session) Step(ctx context.Context) error {
 	return nil
 }
 
-// pass lets time go by.
+// pass lets time pass.
 func (r *Session) pass(ctx context.Context, d time.Duration) error {
 	for at := r.cluster.Now() + d; r.cluster.Now() < at; {
 		if err := r.Step(ctx); err != nil {
@@ -104,7 +104,7 @@ func (r *Session) awaitStatus(ctx context.Context, job history.Job, wanted stora
 	return r.giveUp(what, job)
 }
 
-// waiting returns a fault that was armed and has not fired.
+// waiting returns a fault that is armed and has not fired, if there is one.
 func (r *Session) waiting() (fault faults.Fault, armed bool) {
 	for _, fault := range r.armed {
 		if len(r.history.Fired(fault.String())) == 0 {

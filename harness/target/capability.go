@@ -25,7 +25,7 @@ type Savepointer interface {
 	Savepoint(ctx context.Context, id string, stop scenarios.Stop) (path string, err error)
 }
 
-// Suspender is a cluster that can give a job up without ending it for good.
+// Suspender is a cluster that can suspend a job: the job stops, but does not end for good.
 type Suspender interface {
 	Suspend(ctx context.Context, id string) error
 }
@@ -60,7 +60,7 @@ type Pauser interface {
 	// Pause stops a process as SIGSTOP does.
 	Pause(ctx context.Context, process string) error
 
-	// Resume lets all processes run again, those that were slowed too.
+	// Resume lets all paused processes run again, and all slowed processes at full speed.
 	Resume(ctx context.Context) error
 }
 
@@ -70,7 +70,7 @@ type Slower interface {
 	Slow(ctx context.Context, process string, percent int64) error
 }
 
-// ClockSetter is a cluster whose clocks can be put wrong: [scenarios.Clock].
+// ClockSetter is a cluster whose clocks can be set wrong: [scenarios.Clock].
 type ClockSetter interface {
 	// Jump puts the clock of a process forward.
 	Jump(ctx context.Context, process string, by time.Duration) error
@@ -81,7 +81,7 @@ type ClockSetter interface {
 
 // Partitioner is a cluster whose processes can be cut off: [scenarios.Partition].
 type Partitioner interface {
-	// Cut lets nothing pass from and to a process, and tells nobody.
+	// Cut silently drops all that a process sends and receives.
 	Cut(ctx context.Context, process string) error
 
 	Healer
@@ -98,7 +98,7 @@ type Disturber interface {
 	Healer
 }
 
-// Limiter is a cluster whose connections can be made narrow: [scenarios.Bandwidth].
+// Limiter is a cluster whose bandwidth can be limited: [scenarios.Bandwidth].
 type Limiter interface {
 	// Limit bounds what passes from and to a process, in kilobytes a second.
 	Limit(ctx context.Context, process string, kilobytesPerSecond int64) error
@@ -115,7 +115,8 @@ type Healer interface {
 // Remote is a cluster whose connections to storage can be cut and disturbed, too:
 // [scenarios.Remote].
 type Remote interface {
-	// StorageEnd names storage where [Partitioner], [Disturber] and [Limiter] take a process.
+	// StorageEnd returns a name that stands for storage. [Partitioner], [Disturber] and
+	// [Limiter] accept this name in place of a process.
 	StorageEnd() string
 }
 
@@ -125,13 +126,14 @@ type Tapped interface {
 	Tap() *tap.Tap
 }
 
-// Durable is a cluster of which it is known what a power loss leaves: [scenarios.PowerLoss].
+// Durable is a cluster that knows what a power loss leaves on its storage:
+// [scenarios.PowerLoss].
 type Durable interface {
 	// Disk calls look with the cluster's storage, while nothing changes it.
 	Disk(look func(*filesystem.Memory))
 
-	// AfterPowerLoss returns a target whose next cluster finds this on storage. That cluster
-	// continues the clock and the names of processes. The cluster itself stays as it is.
+	// AfterPowerLoss returns a target whose next cluster finds left on its storage. The next
+	// cluster continues the clock and the names of processes. This cluster does not change.
 	AfterPowerLoss(left *filesystem.Memory) Target
 }
 

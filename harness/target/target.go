@@ -28,7 +28,7 @@ type Target interface {
 	Claims() []scenarios.Feature
 
 	// Cluster returns a cluster that is not running, of the type that Start returns. Only its
-	// type is looked at: the interfaces that it implements are features that the target claims.
+	// type matters: the interfaces that it implements are features that the target claims.
 	Cluster() Cluster
 
 	// Start starts a fresh cluster. Everything that it starts ends when the cluster is closed
@@ -50,7 +50,7 @@ type Cluster interface {
 	// Now returns the cluster's time since it was started.
 	Now() time.Duration
 
-	// Step lets a moment pass, and observes what happened in it.
+	// Step lets a moment pass, and observes what happened meanwhile.
 	Step(ctx context.Context) error
 
 	// Submit submits a job and returns its id. The error is a [RefusedError] if the cluster
@@ -76,7 +76,7 @@ type Cluster interface {
 // Submission is a job to run.
 type Submission struct {
 	Name      string // the scenario's name for the job
-	ID        string // the id that the job gets; empty: a new one
+	ID        string // the id that the job gets; empty: the cluster chooses one
 	Job       scenarios.Job
 	Workload  workload.Workload
 	Dir       string            // path of the workload's directory

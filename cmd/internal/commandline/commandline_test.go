@@ -279,7 +279,7 @@ func TestAFindingIsExitCode1AndSaysHowToSeeItAgain(t *testing.T) {
 	}
 	got := snapback(t, "run", "--seed", "3", file)
 	for _, want := range []string{
-		"FAIL  mine/impossible", "LIV-01: what the scenario waited for did not come within 5s",
+		"FAIL  mine/impossible", "LIV-01: the scenario waited for 5s in vain",
 		"expected: job first to be FINISHED", "found:    job first is FAILED: source-0: asked to fail by",
 		"replay:   snapback run --target reference --runtime simulated --seed 3 " + file, "DONE 1 scenario: 1 fail in",
 	} {

@@ -26,7 +26,7 @@ const (
 	checkpointTimeout = time.Minute
 )
 
-// Flink's default configuration opens these packages to itself.
+// jvmFlags open the same Java packages as Flink's default configuration does.
 var jvmFlags = []string{
 	"--add-opens=java.base/java.lang=ALL-UNNAMED",
 	"--add-opens=java.base/java.net=ALL-UNNAMED",
@@ -36,26 +36,26 @@ var jvmFlags = []string{
 	"--add-opens=java.base/java.text=ALL-UNNAMED",
 	"--add-opens=java.base/java.time=ALL-UNNAMED",
 	"--add-exports=java.base/sun.net.util=ALL-UNNAMED",
-	// These make a short life short: a JVM that starts soon, and shares two cores.
+	// These flags let a JVM start fast on a machine with few cores.
 	"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xshare:auto",
 }
 
-// client asks a cluster to do things, as its users do.
+// client talks to a cluster as its users do: by the REST API and the command line.
 type client struct {
 	target  Target
 	rest    *rest
 	starter *process.Starter
-	dir     string                      // for the configuration and the logs
-	jarID   string                      // of the workload, once it is uploaded
-	calls   int                         // of the command line
-	plugins string                      // path of a directory of plugins; empty: none
+	dir     string                      // directory for the configuration and the logs
+	jarID   string                      // id of the workload's jar, once it is uploaded
+	calls   int                         // how often the command line was called
+	plugins string                      // path of the directory with plugins; empty: none
 	step    func(context.Context) error // lets a moment pass
 }
 
 func (c *client) configDir() string { return filepath.Join(c.dir, "conf") }
 func (c *client) log4j() string     { return filepath.Join(c.configDir(), "log4j.properties") }
 
-// writeConfig writes the configuration that Flink's programs are started with.
+// writeConfig writes the configuration with which Flink's programs start.
 func (c *client) writeConfig(text string) error {
 	if err := os.MkdirAll(c.configDir(), 0o755); err != nil {
 		return err
@@ -74,7 +74,7 @@ func (c *client) NativeSavepoint(ctx context.Context, id, dir string) (string, e
 	return strings.TrimPrefix(answer.Location, "file:"), err
 }
 
-// removeLitter removes what only the processes of a cluster had a use for.
+// removeLitter deletes the directories that only the processes of a cluster needed.
 func (c *client) removeLitter() error {
 	var failed error
 	for _, name := range []string{"tmp", "blob", "web", "upload", "process"} {
@@ -91,8 +91,8 @@ func (c *client) upload(ctx context.Context) (err error) {
 	return err
 }
 
-// java is the command that runs one of Flink's classes, of the jars in lib or, if that is
-// empty, of this machine's.
+// java is the command that runs one of Flink's classes. The class comes from the jars in lib; if
+// lib is empty, from the jars on this machine.
 func (c *client) java(name, lib string, options []string, mainClass string, arguments ...string) (*exec.Cmd, error) {
 	classPath, err := c.target.classPath(lib)
 	if err != nil {
@@ -112,8 +112,8 @@ func (c *client) java(name, lib string, options []string, mainClass string, argu
 	return command, nil
 }
 
-// Submit submits a fresh job through the REST API, and resumes one from a
-// checkpoint as users do, with the command line's run -s.
+// Submit submits a job. A new job goes through the REST API. A job that resumes from a
+// checkpoint goes through the command `flink run -s`, as users do it.
 func (c *client) Submit(ctx context.Context, submission target.Submission) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
@@ -155,7 +155,8 @@ func (c *client) runFrom(ctx context.Context, submission target.Submission) (str
 	if submitted := submittedLine.FindStringSubmatch(output); submitted != nil && err == nil {
 		return submitted[1], nil
 	}
-	// The cluster's own word; a client that did not reach it fails otherwise.
+	// Only the cluster itself says this. A client that did not reach the cluster fails with
+	// another exception.
 	if strings.Contains(output, "JobInitializationException") {
 		return "", &target.RefusedError{Why: causes(output)}
 	}
@@ -172,8 +173,8 @@ func (c *client) Checkpoint(ctx context.Context, id string) (int64, error) {
 	return answer.CheckpointID, err
 }
 
-// triggered asks for something that takes its time, waits until it is done, and reads what
-// came of it.
+// triggered starts an operation that Flink carries out in the background, waits until it is
+// done, and reads its result.
 func (c *client) triggered(ctx context.Context, path string, request, answer any) error {
 	var trigger struct {
 		RequestID string `json:"request-id"`
@@ -189,7 +190,7 @@ func (c *client) triggered(ctx context.Context, path string, request, answer any
 	defer cancel()
 	for status.Status.ID != "COMPLETED" {
 		if err := c.step(ctx); err != nil {
-			return fmt.Errorf("wait for what was triggered: %w", err)
+			return fmt.Errorf("wait for the result of %s: %w", path, err)
 		}
 		if err := c.rest.call(ctx, http.MethodGet, path+"/"+trigger.RequestID, nil, &status); err != nil {
 			return err
@@ -201,7 +202,7 @@ func (c *client) triggered(ctx context.Context, path string, request, answer any
 		} `json:"failureCause"`
 		Other *struct {
 			StackTrace string `json:"stack-trace"`
-		} `json:"failure-cause"` // of a savepoint
+		} `json:"failure-cause"` // the name that savepoints use
 	}
 	if err := json.Unmarshal(status.Operation, &failure); err != nil {
 		return err
@@ -212,7 +213,8 @@ func (c *client) triggered(ctx context.Context, path string, request, answer any
 	return json.Unmarshal(status.Operation, answer)
 }
 
-// refused tells a request that Flink turned down from one that got no answer.
+// refused turns the answer with which Flink refuses a request into a [target.RefusedError]. It
+// returns other errors unchanged, such as a missing answer.
 func refused(err error) error {
 	var status *statusError
 	if errors.As(err, &status) && status.Code < http.StatusInternalServerError {
@@ -221,7 +223,7 @@ func refused(err error) error {
 	return err
 }
 
-// arguments are the workload's, as its page in docs/workloads.md has them.
+// arguments are the workload's command-line arguments, as docs/workloads.md describes them.
 func arguments(submission target.Submission) []string {
 	w := submission.Workload
 	return []string{
@@ -235,7 +237,7 @@ func arguments(submission target.Submission) []string {
 	}
 }
 
-// configuration is what Flink reads from a job and not from its cluster.
+// configuration holds the keys that Flink reads from the job and not from its cluster.
 func configuration(submission target.Submission) map[string]string {
 	j := submission.Job
 	c := map[string]string{

@@ -20,7 +20,6 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// How long is waited for what, and how often looked.
 const (
 	pollEvery    = 2 * time.Millisecond
 	startTimeout = 90 * time.Second
@@ -37,7 +36,7 @@ type cluster struct {
 
 	room      Room
 	processes process.Cluster
-	log       *process.Tail // of the JobManager that was started last
+	log       *process.Tail // the log of the JobManager that was started last
 	watcher   watcher
 }
 
@@ -69,13 +68,14 @@ func start(ctx context.Context, t Target, spec target.Spec) (_ *cluster, err err
 	if err := c.StartTaskManagers(ctx); err != nil {
 		return nil, err
 	}
-	return c, c.until(ctx, "the slots to be free", startTimeout, func() bool { // they are told of after the TaskManagers
+	// Slots become known only after their TaskManager has registered.
+	return c, c.until(ctx, "the slots to be free", startTimeout, func() bool {
 		free, err := c.rest.freeSlots(ctx)
 		return err == nil && free >= c.spec.TaskManagers
 	})
 }
 
-// configure makes the cluster's directories and writes its configuration.
+// configure creates the cluster's directories and writes its configuration.
 func (c *cluster) configure() error {
 	for _, dir := range []string{c.root, c.work, filepath.Join(c.dir, "tmp")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -104,8 +104,9 @@ func (c *cluster) configure() error {
 	return c.writeConfig(text.String())
 }
 
-// patience is after how long a process is given up that says nothing: a while, for it may
-// only be slow, but less than a scenario cuts it off or has it stand still.
+// patience is the time after which Flink gives up a silent process. It is long, because the
+// process may only be slow. It is shorter if the scenario pauses or cuts off processes: then
+// Flink must give up the process before the scenario lets it return.
 func patience(spec target.Spec) time.Duration {
 	if slices.Contains(spec.Needs, scenarios.Partition) || slices.Contains(spec.Needs, scenarios.Pause) {
 		return 2 * time.Second
@@ -113,7 +114,7 @@ func patience(spec target.Spec) time.Duration {
 	return 10 * time.Second
 }
 
-// freePort asks the kernel for a port that nobody uses now.
+// freePort asks the kernel for a port that no process uses now.
 func freePort() (int, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -132,7 +133,7 @@ func (c *cluster) start(ctx context.Context, name, host, port string, options []
 	return c.room.Start(ctx, name, host, port, command)
 }
 
-// URL is where the cluster's REST API answers.
+// URL is the URL of the cluster's REST API.
 func (c *cluster) URL() string { return c.rest.url }
 
 func (c *cluster) Now() time.Duration           { return time.Since(c.began) }
@@ -142,7 +143,7 @@ func (c *cluster) Work() string                 { return c.work }
 
 func (c *cluster) TaskManagers() []string { return c.processes.TaskManagers.Names() }
 
-// Step waits a little, and reads what the JobManager logged.
+// Step waits a moment, and reads what the JobManager logged meanwhile.
 func (c *cluster) Step(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -171,7 +172,7 @@ func (c *cluster) until(ctx context.Context, what string, limit time.Duration, h
 	return nil
 }
 
-// StartTaskManagers implements [target.Cluster].
+// StartTaskManagers implements [target.Killer].
 func (c *cluster) StartTaskManagers(ctx context.Context) error {
 	err := c.processes.TaskManagers.Fill(c.spec.TaskManagers, func(name string) (process.Worker, error) {
 		listen, at := c.room.Address(name)
@@ -187,20 +188,21 @@ func (c *cluster) StartTaskManagers(ctx context.Context) error {
 	})
 }
 
-// StartJobManagers implements [target.JobManagerKiller]. No job runs in a new one.
+// StartJobManagers implements [target.JobManagerKiller]. No job runs in a new JobManager.
 func (c *cluster) StartJobManagers(ctx context.Context) error {
 	before := len(c.JobManagers())
 	err := c.processes.JobManagers.Fill(1, func(name string) (process.Worker, error) {
 		c.log = process.NewTail(c.logOf(name))
-		// By that property the REST API finds the log; and RocksDB, in a TaskManager, a place
-		// for its own, in a file whose name is too long.
+		// By the property log.file the REST API finds the log. TaskManagers do not get the
+		// property: RocksDB would derive the name of its own log from it, and that name is
+		// too long for a file.
 		return c.start(ctx, name, string(faults.JobManager), c.restPort, []string{"-Xmx256m", "-Dlog.file=" + c.logOf(name)},
 			"org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint")
 	})
 	if err != nil || before > 0 {
 		return err
 	}
-	clear(c.watcher.registered) // with an earlier one
+	clear(c.watcher.registered) // these TaskManagers registered with an earlier JobManager
 	if err := c.until(ctx, "the JobManager to listen", startTimeout, func() bool {
 		return c.rest.call(ctx, http.MethodGet, "/config", nil, nil) == nil
 	}); err != nil {
@@ -220,7 +222,7 @@ func (c *cluster) JobManager() string {
 	return ""
 }
 
-// Kill implements [target.Cluster].
+// Kill implements [target.Killer].
 func (c *cluster) Kill(_ context.Context, name string) error { return c.processes.Kill(name) }
 
 // Slow implements [target.Slower].
@@ -228,7 +230,7 @@ func (c *cluster) Slow(_ context.Context, name string, percent int64) error {
 	return c.processes.Slow(name, percent)
 }
 
-// Close kills every process, and removes what only they had a use for.
+// Close kills every process, and deletes the files that only the processes needed.
 func (c *cluster) Close() error {
 	return errors.Join(c.room.Close(), c.starter.Close(), c.removeLitter())
 }

@@ -1,9 +1,9 @@
-// Package flink makes real Apache Flink a target: the distribution's own
-// JobManager and TaskManagers as processes on this machine, driven by what users
-// have (the REST API, the command line, the file system) and watched by their
-// logs, since the REST API's figures are old by seconds.
+// Package flink makes real Apache Flink a target. It runs the JobManager and the TaskManagers of
+// a Flink distribution as processes. It controls them as users do: by the REST API, the command
+// line and the file system. It watches them by their logs, because the figures of the REST API
+// are seconds old.
 //
-// It changes nothing in Flink, and needs no access to it but what a user has.
+// The package changes nothing in Flink, and needs only the access that every user has.
 //
 // Start with [Provision].
 package flink
@@ -21,7 +21,7 @@ import (
 // Name is the target's name.
 const Name = "flink"
 
-// DefaultVersion is the Flink that is tested unless another is asked for.
+// DefaultVersion is the Flink that is tested if the user names no other.
 const DefaultVersion = "2.3.0"
 
 //go:embed files/config.yaml
@@ -30,14 +30,14 @@ var configText string
 //go:embed files/log4j.properties
 var log4j []byte
 
-// sources are those of the workload, and of the host of a cluster in one JVM.
+// sources are the Java files of the workload and of the host of a cluster in one JVM.
 //
 //go:embed files/*.java
 var sources embed.FS
 
 var configTemplate = template.Must(template.New("config.yaml").Parse(configText))
 
-// Target is an Apache Flink that is in place.
+// Target is an Apache Flink that is installed.
 type Target struct {
 	version string
 	lib     string // path of the distribution's jars
@@ -45,7 +45,7 @@ type Target struct {
 	place   Place  // nil: this machine
 }
 
-// At returns the target with its processes at another place than this machine.
+// At returns the target with its processes at another place.
 func (t Target) At(place Place) Target {
 	t.place = place
 	return t

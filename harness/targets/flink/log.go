@@ -8,7 +8,7 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// What the JobManager logs, alike in 1.20 and 2.3.
+// Lines that the JobManager logs, in the same form in 1.20 and 2.3.
 var (
 	triggeredLine  = regexp.MustCompile(`Triggering checkpoint (\d+) \(type=.*\) @ \d+ for job ([0-9a-f]{32})\.`)
 	completedLine  = regexp.MustCompile(`Completed checkpoint (\d+) for job ([0-9a-f]{32}) \(`)
@@ -20,15 +20,15 @@ var (
 	registeredLine = regexp.MustCompile(`Registering TaskManager with ResourceID (\S+) `)
 )
 
-// watcher makes events of a JobManager's log. One job runs at a time.
+// watcher turns a JobManager's log into events. One job runs at a time.
 type watcher struct {
-	job        string // that runs
-	scheduled  int    // subtasks of this attempt
-	running    int
-	registered map[string]bool // TaskManagers ever
+	job        string          // id of the job that runs
+	scheduled  int             // subtasks of this attempt that were scheduled
+	running    int             // subtasks of this attempt that run
+	registered map[string]bool // TaskManagers that ever registered
 }
 
-// observe tells of the events that lines of the log stand for.
+// observe calls tell with the events that lines of the log stand for.
 func (w *watcher) observe(lines []string, tell func(history.Event)) {
 	for _, line := range lines {
 		if event, ok := w.read(line); ok {
@@ -58,8 +58,8 @@ func (w *watcher) read(line string) (history.Event, bool) {
 	return w.readStatus(line)
 }
 
-// readStatus follows the job's status. To Flink a job is RUNNING as soon as its
-// subtasks are being scheduled; here only once all of them run, restored.
+// readStatus follows the job's status. Flink calls a job RUNNING as soon as it schedules the
+// job's subtasks. Here a job is RUNNING once all its subtasks are restored and run.
 func (w *watcher) readStatus(line string) (history.Event, bool) {
 	if m := statusLine.FindStringSubmatch(line); m != nil {
 		if status := storage.JobStatus(m[3]); status != storage.Running {

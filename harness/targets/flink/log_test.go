@@ -13,9 +13,8 @@ import (
 	"github.com/snapback/snapback/harness/history"
 )
 
-// The logs in testdata are excerpts of what real JobManagers wrote in the
-// scenarios that they are named after: lines of other classes are left out, and
-// paths are shortened.
+// The logs in testdata are excerpts of logs that real JobManagers wrote. Each is named after its
+// scenario. Lines of other classes are left out, and paths are shortened.
 func TestLogsAreReadAlikeInAllReleases(t *testing.T) {
 	begins := []string{
 		"job-1 RUNNING", "job-1 triggered 1", "job-1 completed 1", "job-1 triggered 2", "job-1 completed 2", "job-1 triggered 3",
@@ -30,7 +29,7 @@ func TestLogsAreReadAlikeInAllReleases(t *testing.T) {
 	for _, release := range []string{"1.20.5", "2.3.0"} {
 		for scenario, ends := range map[string][]string{"kill-taskmanager-mid-checkpoint": restarts, "kill-cancel-resume": resumes} {
 			events, registered := readLog(t, scenario+"-"+release+".log")
-			// Flink may log the two in either order: they happen in different threads.
+			// Flink logs these two events in different threads, so either may come first.
 			if at := slices.Index(events, "job-1 aborted 3"); events[at+1] == "job-1 RESTARTING" {
 				events[at], events[at+1] = events[at+1], events[at]
 			}
@@ -44,7 +43,7 @@ func TestLogsAreReadAlikeInAllReleases(t *testing.T) {
 	}
 }
 
-// readLog returns what a watcher makes of a log, and which TaskManagers it saw.
+// readLog returns the events that a watcher sees in a log, and the TaskManagers that registered.
 func readLog(t *testing.T, name string) (events, registered []string) {
 	t.Helper()
 	file, err := os.Open(filepath.Join("testdata", name))

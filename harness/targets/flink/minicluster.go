@@ -34,24 +34,24 @@ const MiniclusterRuntime = "minicluster"
 
 const hostClass = "snapback.host.Minicluster"
 
-// Minicluster is a Flink in one JVM of ours, whose checkpoints go through a mount that
-// knows every operation, and what a power loss would leave.
+// Minicluster is a Flink that runs in one JVM. Its checkpoints go through a mount that sees every
+// operation and knows what a power loss would leave.
 type Minicluster struct {
 	Target
-	Objects *Objects // an object store in place of the mount
+	Objects *Objects // an object store to use instead of the mount; nil: the mount
 
-	survived *minicluster // of which the mount is
-	left     *filesystem.Memory
+	survived *minicluster       // the cluster before a power loss, whose mount is used again; nil: none
+	left     *filesystem.Memory // what the power loss left on that mount
 }
 
-// Objects is an S3 server for checkpoints. What this process needs to read from it is in
-// its environment, as for every S3.
+// Objects is an S3 server for checkpoints. To read from it, this process needs the usual
+// environment variables of S3.
 type Objects struct {
 	Endpoint       string // URL
 	Bucket         string
 	User, Password string
-	Plugins        string // path of a directory of Flink plugins, one of which knows s3
-	Direct         bool   // no proxy stands before the server, and no operation is seen
+	Plugins        string // path of a directory with Flink's plugins, one of them for s3
+	Direct         bool   // no proxy stands before the server, so that nothing sees the operations
 }
 
 // Describe implements [target.Target].
@@ -66,7 +66,7 @@ func (m Minicluster) Describe() history.Target {
 // Cluster implements [target.Target].
 func (m Minicluster) Cluster() target.Cluster { return m.equip(nil) }
 
-// equip gives a cluster the methods for what is known of its storage.
+// equip gives a cluster on a mount the methods of [target.Durable].
 func (m Minicluster) equip(c *minicluster) target.Cluster {
 	if m.Objects != nil {
 		return c
@@ -74,16 +74,16 @@ func (m Minicluster) equip(c *minicluster) target.Cluster {
 	return mounted{c}
 }
 
-// minicluster is such a cluster. Its one process is called a JobManager, and its
-// TaskManagers are terminated rather than killed.
+// minicluster is a running [Minicluster]. Its only process, the JVM, counts as the JobManager.
+// Its TaskManagers are parts of the JVM, so they are terminated and not killed.
 type minicluster struct {
 	client
 	target Minicluster
 	spec   target.Spec
 	began  time.Time
 	taps   *tap.Tap
-	mount  *fuse.Mount  // nil: checkpoints are objects
-	proxy  *http.Server // before those
+	mount  *fuse.Mount  // nil: checkpoints are in an object store
+	proxy  *http.Server // stands before the object store
 	root   string
 	files  filesystem.FileSystem
 	work   string
@@ -93,11 +93,11 @@ type minicluster struct {
 	watcher      watcher
 	commands     string // URL
 	taskManagers []string
-	started      int               // TaskManagers ever
-	before       int               // those of earlier JVMs: this one counts from 0
-	handedOver   bool              // the mount is a later cluster's
-	settings     map[string]string // of the configuration besides
-	sets         chan func()       // what faults set off, for Step to run
+	started      int               // number of TaskManagers that were ever started
+	before       int               // number of these that earlier JVMs started; each JVM counts from 0
+	handedOver   bool              // a later cluster owns the mount
+	settings     map[string]string // further keys of the configuration
+	sets         chan func()       // functions that faults started, for Step to run
 }
 
 // Start implements [target.Target].
@@ -131,7 +131,7 @@ func (m Minicluster) Start(ctx context.Context, spec target.Spec) (_ target.Clus
 	return m.equip(c), c.startJVM(ctx)
 }
 
-// open sees to a place for checkpoints that comes by the tap.
+// open prepares a place for checkpoints whose operations pass through the tap.
 func (c *minicluster) open(m Minicluster, dir string) (err error) {
 	switch s := m.survived; {
 	case m.Objects != nil:
@@ -146,13 +146,13 @@ func (c *minicluster) open(m Minicluster, dir string) (err error) {
 		}
 	}
 	c.root = c.mount.Dir
-	// What is below the mount is read past the kernel.
+	// The harness reads files on the mount directly, without the kernel and without the tap.
 	c.files = split{FileSystem: filesystem.Local{}, mounted: c.mount.Files(), dir: c.mount.Dir}
 	return nil
 }
 
-// openProxy starts a proxy before an S3 server. Of one JVM nobody can tell whose a request
-// is but by what it is about.
+// openProxy starts a proxy before an S3 server. All requests come from one JVM. So the proxy can
+// tell the requests of TaskManagers only by their names: TaskManagers write state.
 func (c *minicluster) openProxy(o Objects) error {
 	to, err := url.Parse(o.Endpoint)
 	if err != nil {
@@ -169,7 +169,7 @@ func (c *minicluster) openProxy(o Objects) error {
 		return jvmName
 	})
 	c.proxy = &http.Server{Handler: handler, ReadHeaderTimeout: restTimeout}
-	go func() { _ = c.proxy.Serve(listener) }() // until it is closed
+	go func() { _ = c.proxy.Serve(listener) }() // ends when Close closes the proxy
 	endpoint := "http://" + listener.Addr().String()
 	if o.Direct {
 		endpoint = o.Endpoint
@@ -183,7 +183,8 @@ func (c *minicluster) openProxy(o Objects) error {
 	return nil
 }
 
-// thread names the kind of process that a thread of the JVM would belong to, by its name.
+// thread returns the kind of process to which a thread of the JVM would belong in a real cluster.
+// The name of the thread shows it.
 func thread(id int) string {
 	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", id))
 	if err == nil && (strings.HasPrefix(string(name), "jobmanager") || strings.HasPrefix(string(name), "flink-pekko") || strings.HasPrefix(string(name), "flink-akka")) {
@@ -252,7 +253,7 @@ func (c *minicluster) configure(restPort string) error {
 	return c.writeConfig(text.String() + "\n")
 }
 
-// until waits, while what faults set off goes on.
+// until waits until a condition holds. Meanwhile it runs the functions that faults started.
 func (c *minicluster) until(ctx context.Context, what string, holds func() (bool, error)) error {
 	limited, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -300,25 +301,26 @@ func (c *minicluster) Work() string       { return c.work }
 // Files implements [target.Cluster].
 func (c *minicluster) Files() filesystem.FileSystem { return c.files }
 
-// TaskManagers implements [target.Cluster].
+// TaskManagers implements [target.Killer].
 func (c *minicluster) TaskManagers() []string { return c.taskManagers }
 
-// Kill implements [target.Cluster].
+// Kill implements [target.Killer].
 func (c *minicluster) Kill(ctx context.Context, name string) error {
 	if name == jvmName {
-		// It ends only when the operation that it may be in the middle of does.
+		// The JVM may be in the middle of an operation on the mount. Then it ends only when
+		// that operation ends, so nothing waits for it here.
 		c.dying, c.jvm, c.taskManagers = c.jvm, nil, nil
 		return c.dying.Signal(syscall.SIGKILL)
 	}
 	var index int
 	if _, err := fmt.Sscanf(name, "taskmanager-%d", &index); err != nil || !slices.Contains(c.taskManagers, name) {
-		return fmt.Errorf("terminate %s: there is no such TaskManager", name)
+		return fmt.Errorf("terminate %s: no TaskManager of this name runs", name)
 	}
 	c.taskManagers = slices.DeleteFunc(c.taskManagers, func(other string) bool { return other == name })
 	return c.command(ctx, fmt.Sprintf("/terminate?%d", index-1-c.before))
 }
 
-// jvmName is the JVM as a process of the cluster.
+// jvmName is the name of the JVM as a process of the cluster.
 const jvmName = string(faults.JobManager)
 
 // begin names a TaskManager that was started.
@@ -327,7 +329,7 @@ func (c *minicluster) begin() {
 	c.taskManagers = append(c.taskManagers, fmt.Sprintf("taskmanager-%d", c.started))
 }
 
-// StartTaskManagers implements [target.Cluster].
+// StartTaskManagers implements [target.Killer].
 func (c *minicluster) StartTaskManagers(ctx context.Context) error {
 	for len(c.taskManagers) < c.spec.TaskManagers {
 		if err := c.command(ctx, "/start"); err != nil {
@@ -370,7 +372,8 @@ func (c *minicluster) JobManagers() []string {
 	return []string{jvmName}
 }
 
-// StartJobManagers implements [target.JobManagerKiller]: another JVM, in which no job runs.
+// StartJobManagers implements [target.JobManagerKiller]. It starts another JVM, in which no job
+// runs.
 func (c *minicluster) StartJobManagers(ctx context.Context) error {
 	if c.jvm != nil {
 		return nil
@@ -422,7 +425,8 @@ func (c *minicluster) Close() error {
 	return errors.Join(failed, c.removeLitter())
 }
 
-// split is the machine's file system, with the mount in its place.
+// split is the file system of this machine, except that files on the mount are read directly from
+// the mount.
 type split struct {
 	filesystem.FileSystem
 	mounted filesystem.FileSystem

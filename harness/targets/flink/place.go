@@ -10,36 +10,37 @@ import (
 // ContainersRuntime is the runtime of a Flink whose processes run in Docker containers.
 const ContainersRuntime = "containers"
 
-// Place is where the JobManager and the TaskManagers of a cluster run.
+// Place is where clusters run: this machine or Docker. Each cluster has a [Room] there.
 type Place interface {
-	// Describe says what the place is called as a runtime, and which image is used there.
+	// Describe returns the name of the place as a runtime, and the image that it uses, if any.
 	Describe() (runtime, image string)
 
 	// Isolates says whether its rooms are [Isolating].
 	Isolates() bool
 
-	// Open makes room for a cluster whose files are in a directory, and which needs to
-	// read others.
+	// Open opens a room for a cluster. The cluster's files are in dir, and the cluster must
+	// also be able to read files.
 	Open(ctx context.Context, dir string, files ...string) (Room, error)
 }
 
 // Room is where the processes of one cluster run.
 type Room interface {
-	// Lib is a directory of Flink's jars to use there; empty: the machine's.
+	// Lib is the directory of Flink's jars in the room; empty: the jars on this machine.
 	Lib() string
 
-	// Address is where a process listens, and where others find it who know it by a name.
+	// Address returns the address at which a process listens, and the address at which other
+	// processes reach it.
 	Address(name string) (listen, at string)
 
-	// Start starts a process which others know by a name of its kind, host, and which the
-	// harness reaches at a port.
+	// Start starts a process. Other processes reach it under the name host. The harness
+	// reaches it at the port; empty: not at all.
 	Start(ctx context.Context, name, host, port string, command *exec.Cmd) (process.Worker, error)
 
-	// Close ends the processes, and removes everything else of the room.
+	// Close ends the processes, and deletes everything else in the room.
 	Close() error
 }
 
-// Isolating is a room whose processes can be paused, and cut off from each other.
+// Isolating is a room whose processes can be paused and cut off from each other.
 type Isolating interface {
 	Room
 
@@ -50,7 +51,7 @@ type Isolating interface {
 	Heal() error
 }
 
-// here is this machine.
+// here is this machine as a place.
 type here struct{}
 
 func (here) Describe() (runtime, image string) { return "processes", "" }

@@ -28,15 +28,15 @@ const (
 
 // Options say which Flink to test.
 type Options struct {
-	Version string // of the release to install, as in 2.3.0
-	Home    string // path of a distribution to use instead
+	Version string // the release to install, such as 2.3.0
+	Home    string // path of a distribution to use instead; empty: none
 }
 
-// Flink reads config.yaml, and has the API that the workload is written to, since
-// 1.19.
+// supported matches the releases from 1.19 on. Earlier releases do not read config.yaml and do
+// not have the API that the workload uses.
 var supported = regexp.MustCompile(`^(1\.(19|20)|2\.\d+)\.\d+$`)
 
-// CacheDir is where what is installed and compiled is kept.
+// CacheDir is the directory for installed distributions and compiled workloads.
 func CacheDir() (string, error) {
 	user, err := os.UserCacheDir()
 	if err != nil {
@@ -45,8 +45,8 @@ func CacheDir() (string, error) {
 	return filepath.Join(user, "snapback", "flink"), nil
 }
 
-// Provision puts a Flink and the workload's job in place, both cached. What it
-// does is told to say.
+// Provision installs a Flink and compiles the workload's jar, unless the cache has them. It calls
+// say with messages for people.
 func Provision(ctx context.Context, o Options, say func(string)) (Target, error) {
 	t, err := o.target()
 	if err != nil {
@@ -54,7 +54,7 @@ func Provision(ctx context.Context, o Options, say func(string)) (Target, error)
 	}
 	for _, tool := range []string{"java", "javac"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			return Target{}, fmt.Errorf("target flink needs %s, which is not on the path: install a JDK, as in: apt-get install openjdk-17-jdk-headless", tool)
+			return Target{}, fmt.Errorf("the target flink needs %s, which is not on the PATH; install a JDK, for example: apt-get install openjdk-17-jdk-headless", tool)
 		}
 	}
 	cache, err := CacheDir()
@@ -70,7 +70,7 @@ func Provision(ctx context.Context, o Options, say func(string)) (Target, error)
 	if _, err := lock.TryLockContext(waiting, lockRetry); err != nil {
 		return Target{}, fmt.Errorf("wait for another installation to end: %w", err)
 	}
-	defer func() { _ = lock.Unlock() }() // the end of the process unlocks too
+	defer func() { _ = lock.Unlock() }() // if this fails, the end of the process unlocks
 
 	if t.lib == "" {
 		if t.lib, err = install(ctx, cache, t.version, say); err != nil {
@@ -81,8 +81,8 @@ func Provision(ctx context.Context, o Options, say func(string)) (Target, error)
 	return t, err
 }
 
-// target says what is asked for; the distribution's place is known already if it
-// is the user's own.
+// target returns the target that the options describe. It knows its jars only if the user gave a
+// distribution.
 func (o Options) target() (Target, error) {
 	if o.Home == "" {
 		if !supported.MatchString(o.Version) {
@@ -106,15 +106,15 @@ func unsupported(where, version string) error {
 	return harness.Usagef("%s: want a release from 1.19.0 on, such as 1.20.5 or %s, got %q", where, DefaultVersion, version)
 }
 
-// install takes the distribution out of Flink's Python package, into a virtual
-// environment of its own.
+// install installs the distribution from Flink's Python package, into a virtual environment of
+// its own.
 func install(ctx context.Context, cache, version string, say func(string)) (lib string, err error) {
 	home := filepath.Join(cache, version)
 	if lib, err := jars(home); err == nil {
 		return lib, nil
 	}
 	if _, err := exec.LookPath("python3"); err != nil {
-		return "", errors.New("to install Flink takes python3, which is not on the path: apt-get install python3-venv, or set FLINK_HOME")
+		return "", errors.New("installing Flink needs python3, which is not on the PATH; run apt-get install python3-venv, or set FLINK_HOME")
 	}
 	say(fmt.Sprintf("installing Apache Flink %s into %s, once (about 350 MB)", version, cache))
 	partial := home + ".partial"
@@ -154,8 +154,8 @@ func jars(environment string) (string, error) {
 	return filepath.Dir(found[0]), nil
 }
 
-// classPath is what Flink's processes and the compiler need of the distribution, whose
-// jars may be elsewhere.
+// classPath is the Java class path for Flink's processes and for the compiler. If lib is not
+// empty, the distribution's jars are in lib.
 func (t Target) classPath(lib string) (string, error) {
 	var all []string
 	if lib != "" {
@@ -168,14 +168,14 @@ func (t Target) classPath(lib string) (string, error) {
 		}
 		all = append(all, found...)
 	}
-	if t.jar != "" { // for the host
+	if t.jar != "" { // contains the host of the minicluster
 		all = append(all, t.jar)
 	}
 	return strings.Join(all, string(os.PathListSeparator)), nil
 }
 
-// compile makes the workload's jar; one for each Flink and each state of the
-// source.
+// compile compiles the workload into a jar. There is one jar for each release of Flink and each
+// version of the source.
 func compile(ctx context.Context, cache string, t Target, say func(string)) (string, error) {
 	names, err := fs.Glob(sources, "files/*.java")
 	if err != nil {
@@ -202,7 +202,7 @@ func compile(ctx context.Context, cache string, t Target, say func(string)) (str
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // only a cache's litter
+	defer func() { _ = os.RemoveAll(dir) }() // if this fails, a directory stays in the cache
 	if err := os.CopyFS(dir, sources); err != nil {
 		return "", err
 	}
@@ -236,7 +236,7 @@ func run(ctx context.Context, dir, name string, arguments ...string) (string, er
 	return output, errors.Join(err, starter.Close())
 }
 
-// pack makes a jar of a directory: a jar is a zip file.
+// pack packs a directory into a jar, which is a zip file.
 func pack(dir, jar string) error {
 	file, err := os.Create(jar)
 	if err != nil {

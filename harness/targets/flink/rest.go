@@ -26,12 +26,12 @@ const (
 type rest struct {
 	url    string
 	client http.Client
-	sets   chan func() // what is to be run while an answer is awaited; nil: nothing
+	sets   chan func() // functions to run while the client waits for an answer; nil: none
 }
 
 func newREST(url string) *rest { return &rest{url: url, client: http.Client{Timeout: restTimeout}} }
 
-// statusError is an answer that says no.
+// statusError is an answer with an error status.
 type statusError struct {
 	Code int
 	Text string
@@ -39,7 +39,7 @@ type statusError struct {
 
 func (e *statusError) Error() string { return fmt.Sprintf("HTTP %d: %s", e.Code, e.Text) }
 
-// call sends a JSON request and reads the JSON answer, each unless nil.
+// call sends a request as JSON, unless it is nil, and reads the JSON answer, unless it is nil.
 func (r *rest) call(ctx context.Context, method, path string, request, answer any) error {
 	var body io.Reader
 	if request != nil {
@@ -52,7 +52,7 @@ func (r *rest) call(ctx context.Context, method, path string, request, answer an
 	return r.send(ctx, method, path, "application/json", body, answer)
 }
 
-// freeSlots is how many slots of the cluster nobody uses.
+// freeSlots returns the number of slots that no job uses.
 func (r *rest) freeSlots(ctx context.Context) (int, error) {
 	var overview struct {
 		Available int `json:"slots-available"`
@@ -77,7 +77,7 @@ func (r *rest) do(request *http.Request) (response *http.Response, err error) {
 	answered := make(chan struct{})
 	go func() {
 		defer close(answered)
-		response, err = r.client.Do(request) //nolint:bodyclose // by whoever is given the answer
+		response, err = r.client.Do(request) //nolint:bodyclose // the caller closes it
 	}()
 	for {
 		select {
@@ -89,7 +89,7 @@ func (r *rest) do(request *http.Request) (response *http.Response, err error) {
 	}
 }
 
-// open sends a request and returns the body of an answer that says yes.
+// open sends a request and returns the body of the answer, if the status is not an error.
 func (r *rest) open(ctx context.Context, method, path, contentType string, body io.Reader) (io.ReadCloser, error) {
 	request, err := http.NewRequestWithContext(ctx, method, r.url+path, body)
 	if err != nil {
@@ -113,8 +113,9 @@ func (r *rest) open(ctx context.Context, method, path, contentType string, body 
 	return nil, fmt.Errorf("%s %s: %w", method, path, &statusError{response.StatusCode, errorText(data)})
 }
 
-// log returns the whole lines of the JobManager's log after the given byte, and
-// where the last of them ends. The API knows no way to ask for a part of it.
+// log returns the complete lines of the JobManager's log after the given byte, and the position
+// where the last of these lines ends. It reads the whole log, because the API cannot return a
+// part.
 func (r *rest) log(ctx context.Context, after int64) (lines []string, end int64, err error) {
 	body, err := r.open(ctx, http.MethodGet, "/jobmanager/log", "", nil)
 	if err != nil {
@@ -122,7 +123,7 @@ func (r *rest) log(ctx context.Context, after int64) (lines []string, end int64,
 	}
 	defer func() { _ = body.Close() }() // only read from
 	if _, err := io.CopyN(io.Discard, body, after); err != nil {
-		return nil, after, fmt.Errorf("the JobManager's log is shorter than it was: %w", err)
+		return nil, after, fmt.Errorf("the JobManager's log has become shorter: %w", err)
 	}
 	data, err := io.ReadAll(body)
 	if err != nil {
@@ -135,7 +136,7 @@ func (r *rest) log(ctx context.Context, after int64) (lines []string, end int64,
 	return lines, after + int64(len(whole)), nil
 }
 
-// errorText is the gist of an error answer: the causes of Flink's stack traces.
+// errorText returns the causes that the stack trace in an error answer names.
 func errorText(data []byte) string {
 	var answer struct{ Errors []string }
 	if err := json.Unmarshal(data, &answer); err != nil || len(answer.Errors) == 0 {
@@ -144,7 +145,8 @@ func errorText(data []byte) string {
 	return causes(strings.Join(answer.Errors, "\n"))
 }
 
-// causes keeps of a Java stack trace what says why.
+// causes returns the causes in a Java stack trace. If it names none, causes returns the text
+// before the trace.
 func causes(trace string) string {
 	var why []string
 	for _, line := range strings.Split(trace, "\n") {
@@ -187,8 +189,8 @@ func (r *rest) upload(ctx context.Context, jar string) (string, error) {
 	return path.Base(answer.Filename), nil
 }
 
-// onceElected asks again while Flink says that it has no leader yet: a cluster that has just
-// started answers before that.
+// onceElected repeats a request while Flink answers that it has no leader yet. A cluster that has
+// just started gives this answer.
 func (r *rest) onceElected(ctx context.Context, ask func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, restTimeout)
 	defer cancel()

@@ -19,7 +19,7 @@ func TestAnUploadWaitsForALeader(t *testing.T) {
 			return
 		}
 		if _, _, err := r.FormFile("jarfile"); err != nil {
-			t.Errorf("the jar did not come again: %v", err)
+			t.Errorf("the repeated request has no jar: %v", err)
 		}
 		_, _ = w.Write([]byte(`{"filename":"/tmp/job.jar"}`))
 	}))

@@ -22,17 +22,17 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// RunningRuntime is the name of the runtime of clusters that others started.
+// RunningRuntime is the name of the runtime for clusters that somebody else started.
 const RunningRuntime = "running"
 
 const (
 	connectTimeout = 5 * time.Second
-	observeEvery   = 200 * time.Millisecond // each time the whole log crosses the network
+	observeEvery   = 200 * time.Millisecond // not more often, since each time the whole log is sent
 )
 
-// Running is a session cluster that somebody else started, known by the URL of
-// its REST API. It is watched by its JobManager's log, which that API serves, and
-// left as it was. Nobody else may start jobs on it meanwhile.
+// Running is a session cluster that somebody else started. The harness knows the URL of its REST
+// API, and reads the JobManager's log through that API. Afterwards the cluster is as it was
+// before. Nobody else may start jobs on it meanwhile.
 type Running struct {
 	Target
 	rest     *rest
@@ -40,8 +40,8 @@ type Running struct {
 	retained int
 }
 
-// Connect finds out what runs at a URL. The cluster's checkpoint directory must
-// be a directory of this machine.
+// Connect connects to the cluster at a URL. The cluster's checkpoint directory must be a
+// directory of this machine.
 func Connect(ctx context.Context, at string, say func(string)) (Running, error) {
 	parsed, err := url.Parse(at)
 	if err != nil || parsed.Host == "" || (parsed.Scheme != "http" && parsed.Scheme != "https") {
@@ -63,8 +63,7 @@ func Connect(ctx context.Context, at string, say func(string)) (Running, error) 
 	return r, err
 }
 
-// readConfiguration learns where the cluster's checkpoints go, and how many it
-// keeps.
+// readConfiguration reads where the cluster stores its checkpoints, and how many it keeps.
 func (r *Running) readConfiguration(ctx context.Context) error {
 	var entries []struct{ Key, Value string }
 	if err := r.rest.call(ctx, http.MethodGet, "/jobmanager/config", nil, &entries); err != nil {
@@ -92,7 +91,7 @@ func (r *Running) readConfiguration(ctx context.Context) error {
 	}
 	dir := first("execution.checkpointing.dir", "state.checkpoints.dir")
 	if dir == "" {
-		return harness.Usagef("--rest: the cluster has no execution.checkpointing.dir; set it to a directory of this machine, as in file:///tmp/checkpoints")
+		return harness.Usagef("--rest: the cluster has no execution.checkpointing.dir; set it to a directory of this machine, such as file:///tmp/checkpoints")
 	}
 	root, err := storage.ParseDir(dir)
 	if err != nil {
@@ -112,21 +111,22 @@ func (Running) Claims() []scenarios.Feature {
 	return []scenarios.Feature{scenarios.Resume, scenarios.Retention}
 }
 
-// Cluster implements [target.Target]. Nothing is done to the processes of others.
+// Cluster implements [target.Target]. The cluster has no capabilities: the harness does nothing
+// to processes that it did not start.
 func (Running) Cluster() target.Cluster { return (*runningCluster)(nil) }
 
-// Start implements [target.Target]. It starts nothing, and checks that the
-// cluster is fit for the scenario.
+// Start implements [target.Target]. It starts nothing. It checks that the cluster fits the
+// scenario.
 func (r Running) Start(ctx context.Context, spec target.Spec) (target.Cluster, error) {
 	if r.retained != spec.Retained {
-		return nil, fmt.Errorf("the scenario wants a cluster that retains %d checkpoints, this one retains %d (execution.checkpointing.num-retained)", spec.Retained, r.retained)
+		return nil, fmt.Errorf("the scenario needs a cluster that retains %d checkpoints, but this cluster retains %d (execution.checkpointing.num-retained)", spec.Retained, r.retained)
 	}
 	free, err := r.rest.freeSlots(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if free < spec.TaskManagers {
-		return nil, fmt.Errorf("the scenario wants %d slots, the cluster has %d free", spec.TaskManagers, free)
+		return nil, fmt.Errorf("the scenario needs %d free slots, but the cluster has %d", spec.TaskManagers, free)
 	}
 	dir, err := filepath.Abs(spec.Dir)
 	if err != nil {
@@ -143,7 +143,7 @@ func (r Running) Start(ctx context.Context, spec target.Spec) (target.Cluster, e
 			return nil, err
 		}
 	}
-	// All that the command line needs to find the cluster.
+	// The command line needs only these two keys to find the cluster.
 	at, err := url.Parse(r.rest.url)
 	if err != nil {
 		return nil, err
@@ -151,14 +151,14 @@ func (r Running) Start(ctx context.Context, spec target.Spec) (target.Cluster, e
 	if err := c.writeConfig(fmt.Sprintf("rest.address: %s\nrest.port: %s\n", at.Hostname(), cmp.Or(at.Port(), "80"))); err != nil {
 		return nil, err
 	}
-	_, c.seen, err = r.rest.log(ctx, 0) // what was before is no concern of ours
+	_, c.seen, err = r.rest.log(ctx, 0) // skip what was logged before
 	if err != nil {
 		return nil, harness.Usagef("--rest: the cluster must serve its JobManager's log: %w", err)
 	}
 	return c, c.upload(ctx)
 }
 
-// runningCluster is the part of a running cluster that one scenario sees.
+// runningCluster is a running cluster as one scenario uses it.
 type runningCluster struct {
 	client
 	running Running
@@ -166,8 +166,8 @@ type runningCluster struct {
 	work    string
 	began   time.Time
 	watcher watcher
-	jobs    []string // submitted
-	seen    int64    // bytes of the JobManager's log
+	jobs    []string // ids of the submitted jobs
+	seen    int64    // bytes of the JobManager's log that were read
 }
 
 func (c *runningCluster) Now() time.Duration           { return time.Since(c.began) }
@@ -175,7 +175,7 @@ func (c *runningCluster) Files() filesystem.FileSystem { return filesystem.Local
 func (c *runningCluster) Root() string                 { return c.running.root }
 func (c *runningCluster) Work() string                 { return c.work }
 
-// Submit remembers the job, so that it can be ended.
+// Submit submits a job. Close cancels the job if it still runs then.
 func (c *runningCluster) Submit(ctx context.Context, submission target.Submission) (string, error) {
 	id, err := c.client.Submit(ctx, submission)
 	if err == nil {
@@ -184,8 +184,8 @@ func (c *runningCluster) Submit(ctx context.Context, submission target.Submissio
 	return id, err
 }
 
-// Close cancels what still runs of this scenario and takes back the workload's
-// jar, so that the cluster is left as it was.
+// Close cancels the scenario's jobs that still run, and deletes the workload's jar. Then the
+// cluster is as it was before.
 func (c *runningCluster) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 	defer cancel()
@@ -199,7 +199,7 @@ func (c *runningCluster) Close() error {
 	return errors.Join(failed, c.rest.call(ctx, http.MethodDelete, "/jars/"+c.jarID, nil, nil))
 }
 
-// Step waits a little, and reads what the JobManager logged.
+// Step waits a moment, and reads what the JobManager logged meanwhile.
 func (c *runningCluster) Step(ctx context.Context) error {
 	select {
 	case <-ctx.Done():

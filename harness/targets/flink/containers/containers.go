@@ -1,5 +1,5 @@
-// Package containers is the place of a Flink cluster whose JobManager and TaskManagers run
-// in Docker containers: killed, paused, slowed and cut off by Docker.
+// Package containers runs Flink clusters in Docker: each JobManager and TaskManager is a
+// container. Docker kills, pauses, slows and cuts off the containers.
 //
 // Start with [Place].
 package containers
@@ -15,15 +15,15 @@ import (
 	"github.com/snapback/snapback/harness/targets/flink"
 )
 
-// lib is where Flink's images have its jars.
+// lib is the directory of Flink's jars in its images.
 const lib = "/opt/flink/lib"
 
-// anywhere is what a process listens at that is reached on several networks.
+// anywhere is the address at which a process listens on all its networks.
 const anywhere = "0.0.0.0"
 
 // Place is a Docker daemon.
 type Place struct {
-	Image string // with Flink in /opt/flink/lib and java on its path, such as flink:2.3.0
+	Image string // an image with Flink in /opt/flink/lib and java on its PATH, such as flink:2.3.0
 }
 
 // Describe implements [flink.Place].
@@ -56,7 +56,7 @@ func (room) Address(name string) (listen, at string) { return anywhere, name }
 
 // Start implements [flink.Room].
 func (r room) Start(ctx context.Context, name, host, port string, command *exec.Cmd) (process.Worker, error) {
-	// A JobManager that comes back has another address, so its name is looked up anew.
+	// A restarted JobManager has another address. So Java must not keep addresses for long.
 	java := append([]string{"java", "-Dsun.net.inetaddr.ttl=1"}, command.Args[1:]...)
 	return r.Group.Start(ctx, name, container.Spec{
 		Image: r.image, Host: host, Command: java, Dir: r.dir, Binds: r.binds, Publish: port,
