@@ -292,7 +292,7 @@ func TestAFindingIsExitCode1AndSaysHowToSeeItAgain(t *testing.T) {
 func TestAMachineThatLacksSomethingIsExitCode3(t *testing.T) {
 	t.Setenv("PATH", "")
 	got := snapback(t, "run", "--target", "flink", "--quiet")
-	if got.code != exitInternal || !strings.Contains(got.stderr, "target flink needs java, which is not on the path") {
+	if got.code != exitInternal || !strings.Contains(got.stderr, "the target flink needs java, which is not on the PATH") {
 		t.Errorf("got %d, %s", got.code, got.stderr)
 	}
 }

@@ -18,8 +18,8 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// BenchmarkExplore is one scenario that chance drew: a cluster, its jobs, faults,
-// recovery, and judgement, in the simulator.
+// BenchmarkExplore measures one scenario drawn by chance, in the simulator: cluster, jobs, faults,
+// recovery and judgement.
 func BenchmarkExplore(b *testing.B) {
 	campaign := explore.Campaign{Target: reference.Simulated{}, Timeout: time.Minute}
 	seed := uint64(0)
@@ -33,13 +33,13 @@ func BenchmarkExplore(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "runs/s")
 }
 
-// noticedWithin is how soon the death of a process is noticed at the latest.
+// noticedWithin is the longest time until the engine notices the death of a process.
 const noticedWithin = 6 * time.Millisecond
 
-// BenchmarkProcessCrashAndRecover is one SIGKILL of a TaskManager process, and everything
-// until the job has come back on another one and completed a checkpoint. The dead are
-// replaced by new processes, two at a time: as many as the job needs, so that whoever is
-// killed next runs part of it.
+// BenchmarkProcessCrashAndRecover measures the SIGKILL of a TaskManager process and all that
+// follows, until the job runs again on another TaskManager and has completed a checkpoint. New
+// processes replace the killed ones, two at a time. The job needs two TaskManagers, so the next
+// victim usually runs a part of the job.
 func BenchmarkProcessCrashAndRecover(b *testing.B) { //nolint:gocognit // one cycle, in the order in which it happens
 	binary := filepath.Join(b.TempDir(), "snapback")
 	if out, err := exec.Command("go", "build", "-o", binary, "github.com/snapback/snapback/cmd/snapback").CombinedOutput(); err != nil {
@@ -81,7 +81,7 @@ func BenchmarkProcessCrashAndRecover(b *testing.B) { //nolint:gocognit // one cy
 	var recovering time.Duration
 	for b.Loop() {
 		runs := running
-		for failures := failed; failed == failures; { // a spare one may be hit, which does no harm
+		for failures := failed; failed == failures; { // an idle TaskManager may be hit first
 			if len(killer.TaskManagers()) < 3 {
 				if err := killer.StartTaskManagers(ctx); err != nil {
 					b.Fatal(err)

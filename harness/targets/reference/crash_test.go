@@ -16,7 +16,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// What an enumeration finds is what the scenario that it gives shows, run by itself.
+// For each state an enumeration returns a scenario. Run alone, the scenario gives the same result.
 func TestACrashCanBeRunAgain(t *testing.T) {
 	s := catalogue(t, "durability/power-loss-after-publish")[0]
 	for _, again := range []int{0, 500} {
@@ -44,7 +44,7 @@ func TestACrashCanBeRunAgain(t *testing.T) {
 	}
 }
 
-// TestCase runs a case that was saved, as replay does: SNAPBACK_CASE names its file.
+// TestCase runs a saved case, as the replay command does. SNAPBACK_CASE names the file.
 func TestCase(t *testing.T) {
 	name := os.Getenv("SNAPBACK_CASE")
 	if name == "" {

@@ -19,9 +19,9 @@ import (
 
 var update = flag.Bool("update", false, "rewrite golden files")
 
-// A change of structure leaves every history as it is. The golden file has, for each of ten
-// seeds, one digest of the histories of the whole catalogue. A change of behavior changes them:
-// look at what changed, then: go test ./harness/targets/reference -run GoldenDigests -update
+// A change of structure changes no history. The golden file has a digest for each of ten seeds,
+// over the histories of the whole catalogue. A change of behavior changes the digests. Then check
+// what changed, and run: go test ./harness/targets/reference -run GoldenDigests -update
 func TestGoldenDigests(t *testing.T) {
 	var digests strings.Builder
 	for seed := uint64(1); seed <= 10; seed++ {
@@ -43,12 +43,12 @@ func TestGoldenDigests(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(golden) != digests.String() {
-		t.Errorf("histories are no longer those of %s; see this test's comment. Want\n%sgot\n%s", name, golden, digests.String())
+		t.Errorf("histories differ from %s; see this test's comment. Want\n%sgot\n%s", name, golden, digests.String())
 	}
 }
 
-// The oracles are tested on shortened histories of the simulated reference. This test makes
-// them: go test ./harness/targets/reference -run GoldenHistories -update
+// The tests of the oracles use shortened histories of the simulated reference. This test writes
+// these histories: go test ./harness/targets/reference -run GoldenHistories -update
 func TestGoldenHistories(t *testing.T) {
 	for _, pattern := range []string{
 		"recovery/kill-taskmanager-mid-checkpoint", "recovery/kill-cancel-resume",

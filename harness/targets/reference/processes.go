@@ -42,7 +42,7 @@ const (
 
 // Processes is the reference engine as operating system processes on loopback.
 type Processes struct {
-	Binary  string // path of the snapback program, which is also the engine's
+	Binary  string // path of the snapback program, which contains the engine
 	Storage Storage
 }
 
@@ -52,11 +52,11 @@ func (p Processes) Describe() history.Target { return describe("processes", p.St
 // Claims implements [target.Target].
 func (p Processes) Claims() []scenarios.Feature { return claims() }
 
-// Cluster implements [target.Target]. Only on Linux can a network stand between the processes,
-// and only before some storages.
+// Cluster implements [target.Target]. Connections between processes can be disturbed only on
+// Linux, and connections to storage only for some storages.
 func (p Processes) Cluster() target.Cluster { return p.equip(nil) }
 
-// equip gives a cluster the methods for what can be done to it here.
+// equip gives a cluster the capabilities that it can have on this machine.
 func (p Processes) equip(c *processes) target.Cluster {
 	switch {
 	case runtime.GOOS != "linux":
@@ -83,7 +83,7 @@ func (p Processes) Start(ctx context.Context, spec target.Spec) (_ target.Cluste
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	if p.Storage.root != "" { // others may use it too, and this run's seed again
+	if p.Storage.root != "" { // other runs may use the same storage, and even the same seed
 		c.root = filesystem.Join(p.Storage.root, fmt.Sprintf("run-%x-%016x", time.Now().UnixNano(), spec.Seed))
 	}
 	for _, made := range []string{c.root, c.work} {
@@ -114,7 +114,7 @@ func (p Processes) Start(ctx context.Context, spec target.Spec) (_ target.Cluste
 	return p.equip(c), c.StartTaskManagers(ctx)
 }
 
-// processes is a running cluster of them.
+// processes is a running cluster of processes.
 type processes struct {
 	binary  string
 	spec    target.Spec
@@ -124,29 +124,29 @@ type processes struct {
 	work    string
 	began   time.Time
 	starter *process.Starter
-	network *network.Network // nil: nothing is done to connections
-	objects string           // URL at which processes look for S3, if not where we do
+	network *network.Network // disturbs connections; nil: nothing does
+	objects string           // URL at which the processes find S3; empty: the URL that the harness uses
 	client  *live.Process
 	calls   int
 
 	configuration []string // flags of the JobManagers
 	store         *process.Process
 	storeLog      *process.Tail
-	endpoint      string // of the highly available store; empty if there is none
+	endpoint      string // URL of the highly available store; empty: none
 	processes     process.Cluster
 	logs          []*jobManagerLog
-	leader        *jobManagerLog // that was elected last or, without high availability, the one there is
-	registered    int            // TaskManagers ever
+	leader        *jobManagerLog // the JobManager that was elected last or, without high availability, the only one
+	registered    int            // number of TaskManagers that ever registered
 }
 
-// jobManagerLog is what a JobManager said, and where it listens.
+// jobManagerLog is the log of a JobManager, and the address at which the JobManager listens.
 type jobManagerLog struct {
 	name    string
 	tail    *process.Tail
 	address string
 }
 
-// startStore starts an etcd, if there are to be several JobManagers.
+// startStore starts an etcd, if the cluster has several JobManagers.
 func (c *processes) startStore(ctx context.Context) (err error) {
 	if c.spec.JobManagers == 0 {
 		return nil
@@ -173,7 +173,7 @@ func (c *processes) connect(s Storage) (err error) {
 	if !strings.HasPrefix(s.root, "s3://") || endpoint == "" {
 		return nil
 	}
-	// A client of S3 takes no proxy to this machine, so it is given another address.
+	// An S3 client ignores the proxy for addresses of this machine, so it gets another address.
 	at, err := url.Parse(endpoint)
 	if err != nil {
 		return harness.Usagef("%s: %w", s3Endpoint, err)
@@ -183,14 +183,15 @@ func (c *processes) connect(s Storage) (err error) {
 	return err
 }
 
-// start starts a process that listens at an address; an empty one is any.
+// start starts a process that listens at an address. If the address is empty, the process chooses
+// one.
 func (c *processes) start(name, address string, arguments []string) (*process.Process, error) {
 	command := exec.Command(c.binary, append([]string{"reference"}, arguments...)...)
 	listenAt := cmp.Or(address, loopback)
 	if c.network != nil {
 		var inPlaceAt string
 		if address != "" {
-			inPlaceAt, _, _ = net.SplitHostPort(address) // it was listened at
+			inPlaceAt, _, _ = net.SplitHostPort(address) // valid, since a process listened there
 		}
 		host, through, err := c.network.Join(name, inPlaceAt)
 		if err != nil {
@@ -206,7 +207,7 @@ func (c *processes) start(name, address string, arguments []string) (*process.Pr
 	return c.starter.Start(c.dir, name, command)
 }
 
-// Step waits a little, and reads what the JobManagers logged.
+// Step waits a moment, and reads what the JobManagers logged meanwhile.
 func (c *processes) Step(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -244,8 +245,8 @@ func (c *processes) read(tail *process.Tail, observe func(environment.Record)) e
 	return nil
 }
 
-// observe takes in what a JobManager logged. What an earlier leader still says when it
-// wakes up counts no more.
+// observe handles a record that a JobManager logged. It ignores records of an earlier leader, which
+// may have been paused.
 func (c *processes) observe(log *jobManagerLog, record environment.Record) {
 	switch {
 	case record.Event == protocol.EventListening:
@@ -320,8 +321,8 @@ func (c *processes) StartTaskManagers(ctx context.Context) error {
 	return c.until(ctx, "the TaskManagers to register", func() bool { return c.registered >= wanted })
 }
 
-// StartJobManagers implements [target.JobManagerKiller]. A single one comes back at its
-// address: the TaskManagers know no other.
+// StartJobManagers implements [target.JobManagerKiller]. Without high availability the JobManager
+// returns at its old address, because the TaskManagers know no other address.
 func (c *processes) StartJobManagers(ctx context.Context) error {
 	listenAt := ""
 	if c.spec.JobManagers == 0 && c.leader != nil {
@@ -348,7 +349,7 @@ func (c *processes) StartJobManagers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.until(ctx, "the JobManagers to listen, and one to lead", func() bool {
+	return c.until(ctx, "the JobManagers to listen and to elect a leader", func() bool {
 		return c.leader != nil && !slices.ContainsFunc(started, func(log *jobManagerLog) bool { return log.address == "" })
 	})
 }
@@ -400,7 +401,7 @@ func (c *processes) Close() error {
 	return failed
 }
 
-// networked is a cluster with a network between its processes, which can be disturbed.
+// networked is a cluster whose connections between processes can be disturbed.
 type networked struct{ *processes }
 
 // Cut implements [target.Partitioner].
@@ -428,7 +429,7 @@ func (c networked) Heal(context.Context) error {
 	return c.network.Do(faults.Fault{Action: faults.Heal{}}, "")
 }
 
-// remote is a cluster whose storage is reached through the network, too.
+// remote is a cluster whose connections to storage can also be disturbed.
 type remote struct{ networked }
 
 // StorageEnd implements [target.Remote].

@@ -1,6 +1,5 @@
-// Package reference makes the reference engine a target: simulated in this
-// process, or as processes that are killed for real. It is the only package of the
-// harness that knows the engine.
+// Package reference makes the reference engine a target: simulated in this process, or as real
+// processes that can be killed. No other package of the harness knows the engine.
 //
 // Start with [Simulated] and [Processes].
 package reference
@@ -31,18 +30,18 @@ import (
 // Name is the target's name.
 const Name = "reference"
 
-// checkpointTimeout bounds what a user waits for a checkpoint.
+// checkpointTimeout is the longest time that a user waits for a checkpoint.
 const checkpointTimeout = time.Minute
 
 // Storage says where the engine keeps checkpoints.
 type Storage struct {
 	text       string
-	root       string // name of a directory; empty for one of the run
+	root       string // directory for the checkpoints of all runs; empty: a directory of the run
 	jobManager bool   // state stays in the JobManager's memory
 }
 
-// ParseStorage reads what a user wants: jobmanager, a URL, or nothing for a directory
-// of the run.
+// ParseStorage reads the text in which a user names a storage: jobmanager, a URL, or nothing for a
+// directory of the run.
 func ParseStorage(text string) (Storage, error) {
 	s := Storage{text: text, jobManager: text == storage.JobManagerName}
 	if text == "" || s.jobManager {
@@ -53,11 +52,11 @@ func ParseStorage(text string) (Storage, error) {
 	return s, err
 }
 
-// s3Endpoint is the environment variable that says where S3 is.
+// s3Endpoint is the environment variable with the URL of S3.
 const s3Endpoint = "AWS_ENDPOINT_URL"
 
-// remote says whether it is reached by connections that a network can stand between: those
-// of S3 only where they are not encrypted.
+// remote says whether the connections to this storage can be disturbed. Connections to S3 can be
+// disturbed only if they are not encrypted.
 func (s Storage) remote() bool {
 	return strings.HasPrefix(s.root, "hdfs://") || (strings.HasPrefix(s.root, "s3://") && strings.HasPrefix(os.Getenv(s3Endpoint), "http://"))
 }
@@ -72,11 +71,11 @@ func claims() []scenarios.Feature {
 	}
 }
 
-// clusterOf makes the configuration of a cluster.
+// clusterOf returns the configuration of a cluster.
 func clusterOf(spec target.Spec, s Storage) configuration.Configuration {
 	cluster := configuration.Configuration{
 		configuration.NumRetained.Key: strconv.Itoa(spec.Retained),
-		configuration.InlineMax.Key:   "0", // all state goes to files, so that it can be seen
+		configuration.InlineMax.Key:   "0", // all state goes to files, so that the harness can see it
 	}
 	if s.jobManager {
 		cluster[configuration.Storage.Key] = storage.JobManagerName
@@ -84,7 +83,7 @@ func clusterOf(spec target.Spec, s Storage) configuration.Configuration {
 	return cluster
 }
 
-// jobOf makes a job for the engine of what a scenario submits.
+// jobOf turns what a scenario submits into a job for the engine.
 func jobOf(submission target.Submission, id, root string) job.Job {
 	w, wanted := submission.Workload, submission.Job
 	j := job.Defaults()
@@ -107,8 +106,8 @@ func jobOf(submission target.Submission, id, root string) job.Job {
 	return j
 }
 
-// observed translates what the engine logs; ok is false for what is of no
-// interest here.
+// observed translates a record that the engine logged into an event. ok is false if the history
+// does not need the record.
 func observed(r environment.Record) (event history.Event, ok bool) {
 	event = history.Event{ID: r.Job, Checkpoint: r.Checkpoint, Error: r.Error}
 	switch r.Event {
@@ -130,7 +129,8 @@ func observed(r environment.Record) (event history.Event, ok bool) {
 	return event, true
 }
 
-// refused tells a refusal from a failure.
+// refused turns the engine's refusal into a [target.RefusedError]. It returns other errors
+// unchanged.
 func refused(err error) error {
 	var refusal *reference.RefusedError
 	if errors.As(err, &refusal) {
@@ -139,7 +139,7 @@ func refused(err error) error {
 	return err
 }
 
-// stopOf translates how a job is to stop.
+// stopOf translates the way in which a savepoint stops its job.
 func stopOf(stop scenarios.Stop) protocol.Stop {
 	switch stop {
 	case scenarios.Suspend:
@@ -150,7 +150,7 @@ func stopOf(stop scenarios.Stop) protocol.Stop {
 	return protocol.GoOn
 }
 
-// savepointsName is the directory of savepoints: beside that of the checkpoints.
+// savepointsName is the directory for savepoints. It lies beside the directory for checkpoints.
 const savepointsName = "savepoints"
 
 func savepointDir(root string) string {

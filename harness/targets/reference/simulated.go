@@ -23,19 +23,21 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Simulated is the reference engine in the simulator: one seed decides
-// everything, and time is virtual.
+// Simulated is the reference engine in the simulator. One seed decides everything, and time is
+// virtual.
 type Simulated struct {
-	Storage Storage // in memory too: another scheme than file stands for an object store
+	// Storage is simulated in memory. A scheme other than file stands for an object store.
+	Storage Storage
 
-	survived *survived // of an earlier cluster that lost its power
+	survived *survived // what an earlier cluster left when it lost its power; nil: there was none
 }
 
-// survived is what a power loss left.
+// survived is what a power loss left. It includes the time and the highly available store, which
+// runs on other machines.
 type survived struct {
 	files          *filesystem.Memory
-	world          *simulation.World // the time, and the highly available store, which is on other machines
-	started, calls int
+	world          *simulation.World
+	started, calls int // counts of the earlier cluster
 }
 
 // Describe implements [target.Target].
@@ -53,7 +55,7 @@ const (
 	simulatedJobManager = reference.JobManagerTask
 )
 
-// lostAnswers is how many writes to the highly available store come to one of which the
+// lostAnswers is the average number of writes to the highly available store for each write whose
 // answer is lost.
 const lostAnswers = 20
 
@@ -66,7 +68,7 @@ func (s Simulated) Start(ctx context.Context, spec target.Spec) (target.Cluster,
 	if s.survived != nil {
 		c.files, c.started, c.calls = s.survived.files, s.survived.started, s.survived.calls
 	}
-	for _, dir := range []string{c.root, simulatedWork} { // they were there before any engine
+	for _, dir := range []string{c.root, simulatedWork} { // these exist before the engine starts
 		if err := filesystem.MkdirDurably(c.files, dir); err != nil {
 			return nil, err
 		}
@@ -75,7 +77,7 @@ func (s Simulated) Start(ctx context.Context, spec target.Spec) (target.Cluster,
 		if r.Event == protocol.EventLeader && r.Status == "elected" {
 			c.leader = from.Process
 		}
-		// What an earlier leader still says when it wakes up counts no more.
+		// Records of an earlier leader, which may have been paused, do not count.
 		if event, ok := observed(r); ok && (spec.JobManagers == 0 || from.Process == c.leader) {
 			spec.Observe(event)
 		}
@@ -106,14 +108,14 @@ type simulated struct {
 	files             *filesystem.Memory
 	root              string
 	configuration     configuration.Configuration
-	wanted            int // TaskManagers
+	wanted            int // number of TaskManagers that should run
 	jobManagersWanted int
 	jobManagers       []string
-	leader            string // that was elected last
+	leader            string // the JobManager that was elected last
 	paused            map[string]bool
-	slowed            map[string]int64 // share of their time that processes are left, in percent
+	slowed            map[string]int64 // share of its time in which a slowed process runs, in percent
 	taskManagers      []string
-	started           int // TaskManagers ever
+	started           int // number of TaskManagers that were ever started
 	calls             int
 }
 
@@ -131,15 +133,15 @@ func (c *simulated) Step(ctx context.Context) error {
 		c.throttle()
 	}
 	if !c.world.Step() {
-		return errors.New("simulation: nothing will ever happen again")
+		return errors.New("simulation: no process can make progress any more")
 	}
 	return nil
 }
 
-// slice is how long a slowed process runs and stands still together.
+// slice is the period of a slowed process: for a part of each slice it runs, then it is paused.
 const slice = 10 * time.Millisecond
 
-// throttle makes those that were slowed stand still for their part of each slice.
+// throttle pauses and resumes the slowed processes, according to their share of each slice.
 func (c *simulated) throttle() {
 	for _, process := range slices.Sorted(maps.Keys(c.slowed)) {
 		if c.paused[process] {
@@ -173,7 +175,7 @@ func (c *simulated) Checkpoint(ctx context.Context, id string) (checkpoint int64
 	return checkpoint, err
 }
 
-// ask runs a client in a process of its own until it has its answer.
+// ask runs a client in a process of its own until the client has its answer.
 func (c *simulated) ask(ctx context.Context, question func(reference.Client) error) error {
 	var answer error
 	answered := false
@@ -213,8 +215,8 @@ func (c *simulated) StartTaskManagers(context.Context) error {
 	return nil
 }
 
-// StartJobManagers implements [target.JobManagerKiller]. A single one comes back under its
-// name: the TaskManagers know no other.
+// StartJobManagers implements [target.JobManagerKiller]. Without high availability the JobManager
+// returns under its old name, because the TaskManagers know no other name.
 func (c *simulated) StartJobManagers(context.Context) error {
 	for i := 1; len(c.jobManagers) < c.jobManagersWanted; i++ {
 		name := simulatedJobManager

@@ -16,7 +16,7 @@ import (
 	"github.com/snapback/snapback/scenarios"
 )
 
-// catalogue is what the simulator claims to be able to do.
+// catalogue returns the scenarios of the catalogue that the simulator can run.
 func catalogue(t *testing.T, patterns ...string) []scenarios.Scenario {
 	t.Helper()
 	all, err := scenarios.Catalogue()
@@ -38,7 +38,7 @@ func runAll(t *testing.T, seed uint64, chosen ...scenarios.Scenario) []run.Resul
 	return runner.Run(context.Background(), chosen, func(run.Result) {})
 }
 
-// history returns all that a scenario's tries wrote.
+// history returns the histories of all tries of a scenario.
 func history(t *testing.T, result run.Result) []byte {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(filepath.Dir(result.Dir), "*", run.HistoryName))
@@ -56,7 +56,7 @@ func history(t *testing.T, result run.Result) []byte {
 	return all
 }
 
-// One integer decides everything: for 100 seeds, two runs write the same bytes.
+// The seed decides everything: for 100 seeds, two runs write the same bytes.
 func TestTheSameSeedGivesTheSameHistory(t *testing.T) {
 	chosen := catalogue(t, "**")
 	for seed := range uint64(100) {
@@ -71,15 +71,14 @@ func TestTheSameSeedGivesTheSameHistory(t *testing.T) {
 	}
 }
 
-// There is no operation for the faults of these where there are no files, or no state in
-// them.
+// Scenarios whose faults hit an operation on files, or on files with state. Their faults do not
+// fire if checkpoints have no such files.
 var (
 	needFiles = []string{"durability/dropped-sync", "faults/dropped-sync", "faults/full-disk", "ha/kill-while-writing", "ha/read-error"}
 	needState = []string{"leaks/canceled-while-writing", "leaks/expired", "leaks/failed-state", "modes/overtaken", "tolerance/expired", "tolerance/in-a-row", "tolerance/state"}
 )
 
-// Every scenario holds wherever checkpoints are kept; where its fault cannot come, it proves
-// nothing.
+// Every scenario passes on every storage. If its fault cannot fire there, the scenario is void.
 func TestEveryScenarioHoldsOnEveryStorage(t *testing.T) {
 	for text, voids := range map[string][]string{
 		"jobmanager": append(slices.Clone(needState), needFiles[:3]...), "s3://bucket/checkpoints": needFiles, "file:///elsewhere/checkpoints": nil,

@@ -38,16 +38,16 @@ import org.apache.flink.streaming.api.functions.ProcessFunction;
 import org.apache.flink.util.Collector;
 
 /**
- * A bounded job whose complete output is known in advance: running counts and sums per key over a
- * sequence of numbers, committed to files in two phases.
+ * A bounded job whose complete output is known in advance. It counts and sums up a sequence of
+ * numbers by key, and commits the results to files in two phases.
  *
- * <p>Every record, and so the output, follows from the arguments alone. Whoever runs the job can
- * therefore tell a lost record, a repeated one and a wrong state from the committed files.
+ * <p>The arguments alone determine every record and the output. So the committed files show
+ * whether a record is lost or repeated, and whether the state is wrong.
  *
  * <p>Arguments, all required, as {@code --name value}:
  *
  * <ul>
- *   <li>{@code seed}: 64-bit integer the keys and values are derived from
+ *   <li>{@code seed}: 64-bit integer that determines the keys and values
  *   <li>{@code splits}, {@code records}: number of splits, and of records in each
  *   <li>{@code keys}: number of keys
  *   <li>{@code pause-us}: pause of the source after each record, per subtask, in microseconds
@@ -56,7 +56,8 @@ import org.apache.flink.util.Collector;
  *       the job fails as long as a file {@code fail} exists in it
  * </ul>
  *
- * <p>Checkpointing is configured from outside only. The job compiles against Flink 1.20 and 2.x.
+ * <p>The job configures no checkpoints; whoever submits it does. The job compiles against Flink
+ * 1.20 and 2.x.
  */
 public final class Counts {
 
@@ -139,7 +140,7 @@ public final class Counts {
                     return value;
                 }
             } catch (NumberFormatException e) {
-                // Reported below, as a number out of range is.
+                // Reported below, like a number out of range.
             }
             throw new IllegalArgumentException(
                     "--" + name + " is not an integer in [" + min + ", " + max + "]: " + text);
@@ -155,10 +156,10 @@ public final class Counts {
         public long count;
         public long sum;
 
-        public Event() {} // Flink's serializer for plain objects needs it.
+        public Event() {} // Flink's serializer for plain objects needs this constructor.
     }
 
-    /** Turns numbers into records at a given pace and tells the outside how far it has come. */
+    /** Turns numbers into records at a given pace, and writes its progress to files. */
     static final class Pace extends RichMapFunction<Long, Event> {
         private static final long serialVersionUID = 1L;
 
@@ -196,7 +197,7 @@ public final class Counts {
             return event;
         }
 
-        /** The file of the event's split in this attempt, unbuffered so that it survives SIGKILL. */
+        /** Returns the progress file of a split, unbuffered so that each byte survives SIGKILL. */
         private OutputStream progress(Event first) throws IOException {
             OutputStream out = progress.get(first.split);
             if (out == null) {
@@ -273,8 +274,8 @@ public final class Counts {
     }
 
     /**
-     * Writes the records of each checkpoint to a file and publishes it once the checkpoint is
-     * complete. Written by hand because no file sink has the same API in all supported versions.
+     * Writes the records of each checkpoint to a file, and publishes the file once the checkpoint
+     * is complete. Flink has no file sink with the same API in all supported versions.
      */
     static final class FileSink extends ProcessFunction<Event, Void>
             implements CheckpointedFunction, CheckpointListener {
@@ -296,8 +297,8 @@ public final class Counts {
             state =
                     context.getOperatorStateStore()
                             .getListState(new ListStateDescriptor<>("committables", String.class));
-            // What is in a completed checkpoint must be committed, and its notification may never
-            // have arrived. The paths are those of the submission that wrote the files.
+            // The checkpoint is complete, so its files must be committed. The notification may
+            // never have arrived. The paths belong to the submission that wrote the files.
             for (String restored : state.get()) {
                 Committable.parse(restored).commit();
             }
@@ -342,7 +343,8 @@ public final class Counts {
 
         @Override
         public void notifyCheckpointComplete(long checkpoint) throws IOException {
-            // A checkpoint confirms the earlier ones too: their notifications may have been lost.
+            // A complete checkpoint also confirms the files of earlier checkpoints, whose
+            // notifications may have been lost.
             for (Iterator<Committable> it = unconfirmed.iterator(); it.hasNext(); ) {
                 Committable committable = it.next();
                 if (committable.checkpoint <= checkpoint) {
@@ -353,7 +355,7 @@ public final class Counts {
         }
     }
 
-    /** A written file and the checkpoint whose completion publishes it. */
+    /** A written file, and the checkpoint that must complete before the file is published. */
     static final class Committable {
         final long checkpoint;
         final Path pending;
@@ -376,7 +378,7 @@ public final class Counts {
             return checkpoint + "\n" + pending + "\n" + committed;
         }
 
-        /** Publishes the file; doing so again changes nothing. */
+        /** Publishes the file. A second call changes nothing. */
         void commit() throws IOException {
             Files.createDirectories(committed.getParent());
             try {

@@ -15,10 +15,11 @@ import org.apache.flink.runtime.minicluster.MiniClusterConfiguration;
 import org.apache.flink.runtime.minicluster.RpcServiceSharing;
 
 /**
- * One Flink cluster in this JVM, whose TaskManagers are terminated and started on command: a
- * recovery takes a tenth of what it takes between processes. Arguments: the directory of the
- * configuration, and how many TaskManagers, of one slot each. It prints where it takes commands
- * and where its REST API is.
+ * A Flink cluster in this JVM. It terminates and starts TaskManagers on command. A recovery takes a
+ * tenth of the time that it takes with one process for each TaskManager.
+ *
+ * <p>Arguments: the directory of the configuration, and the number of TaskManagers, which have one
+ * slot each. The program prints the URL for commands and the URL of the REST API.
  */
 public final class Minicluster {
     public static void main(String[] arguments) throws Exception {
@@ -32,7 +33,8 @@ public final class Minicluster {
         cluster.start();
         HttpServer commands = HttpServer.create(new InetSocketAddress("127.0.0.1", 0), 0);
         commands.setExecutor(Executors.newSingleThreadExecutor());
-        // Terminated, not waited for: it may be in the middle of what it is stopped in.
+        // Nothing waits for the end of the TaskManager: it may be in the middle of an operation
+        // that a fault holds up.
         commands.createContext("/terminate", exchange ->
             answer(exchange, () -> cluster.terminateTaskManager(Integer.parseInt(exchange.getRequestURI().getQuery()))));
         commands.createContext("/start", exchange -> answer(exchange, cluster::startTaskManager));

@@ -7,8 +7,8 @@ import org.apache.flink.core.fs.local.LocalFileSystem;
 import org.apache.flink.core.fs.local.LocalRecoverableWriter;
 
 /**
- * The local file system under the scheme {@code plain}, without the writer that puts a file in
- * place at once: so Flink writes {@code _metadata} as it does on every file system that has none.
+ * The local file system under the scheme {@code plain}, without a recoverable writer. So Flink
+ * writes {@code _metadata} in the same way as on every file system without a recoverable writer.
  */
 public final class Plain implements FileSystemFactory {
     @Override

@@ -1,5 +1,5 @@
-// Package layout describes to a tap how Flink lays out its checkpoints. The reference lays them out in
-// the same way.
+// Package layout tells a tap in which directories Flink stores its checkpoints. The reference uses
+// the same directories.
 //
 //	JOB-ID/chk-7/_metadata, and the state of this checkpoint alone
 //	JOB-ID/shared/           state that several checkpoints share
