@@ -81,7 +81,7 @@ func Audit(files filesystem.FileSystem, root string, tree []history.Entry) (Find
 type audit struct {
 	files filesystem.FileSystem
 	root  string
-	used  map[string]bool // files that are referred to, and `_metadata` itself
+	used  map[string]bool // the files to which a checkpoint refers, and each `_metadata`
 	found Findings
 }
 

@@ -15,7 +15,7 @@ type decoder struct {
 	data    []byte
 	offset  int
 	version int32
-	depth   int // of handles within handles
+	depth   int // how deep the current handle lies within others
 	found   Checkpoint
 	err     error
 }

@@ -7,7 +7,7 @@
 // mistake in the evidence. From the rest of the module it imports only the interface to the
 // file system and the types of package history.
 //
-// It judges nothing: that is for package oracle. It writes nothing to storage.
+// It judges nothing: package oracle does. It writes nothing to storage.
 //
 // Start with [Audit].
 package evidence

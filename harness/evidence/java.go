@@ -4,13 +4,13 @@ import "fmt"
 
 // Tags of Java's serialization.
 const (
-	javaMagic     = 0xaced0005 // with the version
+	javaMagic     = 0xaced0005 // magic number and version
 	javaNull      = 0x70
 	javaReference = 0x71
 	javaClass     = 0x72
 	javaObject    = 0x73
 	javaString    = 0x74
-	javaEnd       = 0x78 // of the annotations of a class
+	javaEnd       = 0x78 // end of the annotations of a class
 	javaEnum      = 0x7e
 )
 
@@ -31,19 +31,19 @@ var javaFieldBytes = map[byte]int{'Z': 1, 'B': 1, 'C': 2, 'S': 2, 'I': 4, 'F': 4
 
 // javaClassDescription is the layout of an object.
 type javaClassDescription struct {
-	fields []byte // their types
+	fields []byte // the types of the fields
 	parent *javaClassDescription
 }
 
-// javaReader passes over what Java's ObjectOutputStream wrote. The properties of a checkpoint
-// say nothing about files, but half of them must not pass for the whole.
+// javaReader skips what Java's ObjectOutputStream wrote. The properties of a checkpoint name no
+// files, but the reader must notice if a part of them is missing.
 type javaReader struct {
 	*decoder
-	handles int32                           // given so far; each object, class and string has one
-	classes map[int32]*javaClassDescription // by handle
+	handles int32                           // number of handles so far; each object, class and string has one
+	classes map[int32]*javaClassDescription // the classes by their handles
 }
 
-// properties passes over the properties of a checkpoint.
+// properties skips the properties of a checkpoint.
 func (d *decoder) properties() {
 	d.constant("header of the properties", javaMagic)
 	j := &javaReader{decoder: d, classes: map[int32]*javaClassDescription{}}
@@ -55,7 +55,7 @@ func (j *javaReader) newHandle() int32 {
 	return javaFirstHandle + j.handles - 1
 }
 
-// value is an object, a string, a constant of an enum, or a reference to one of those.
+// value reads an object, a string, a constant of an enum, or a reference to an earlier value.
 func (j *javaReader) value() {
 	j.deeper()
 	defer j.shallower()

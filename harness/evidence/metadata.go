@@ -6,7 +6,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Checkpoint is what a `_metadata` file says of a checkpoint.
+// Checkpoint is what a `_metadata` file says about a checkpoint.
 type Checkpoint struct {
 	ID         int64
 	References []Reference // in the order recorded; state that lies inline has none
@@ -29,7 +29,7 @@ const (
 	Segment  Kind = "segment"      // by a URL; only a part of the file is meant
 )
 
-// In returns the file's name. The reference is that of a checkpoint in the given directory.
+// In returns the file's name. The checkpoint with the reference is in the given directory.
 func (r Reference) In(directory string) (name string, err error) {
 	if r.Kind == Relative {
 		return filesystem.Join(directory, r.Path), nil
@@ -139,7 +139,7 @@ func (d *decoder) subtask() {
 	d.list("output channels", func() { d.channel(2, 4) })
 }
 
-// state is the state of a subtask, but for that of its channels.
+// state is the state of a subtask without the state of its channels.
 func (d *decoder) state() {
 	for _, what := range []string{"managed operator state", "raw operator state"} {
 		if d.number(what, 0, 1) == 1 {
@@ -289,7 +289,7 @@ func (d *decoder) changelogFiles(code byte) {
 	}
 }
 
-// channel is the state of one channel or, from version 6 on, that of several.
+// channel is the state of one channel or, from version 6 on, of several channels.
 func (d *decoder) channel(one, merged byte) {
 	code := one
 	if d.version >= 6 {

@@ -194,7 +194,7 @@ func TestWhatFlinkRefusesIsRefused(t *testing.T) {
 	}
 }
 
-// Flink finds half of a file to be damaged, wherever the file is cut.
+// Flink refuses a file that is cut off, wherever it is cut.
 func TestHalfOfAFileIsRefused(t *testing.T) {
 	for _, name := range []string{"03-rocksdb-incremental-p2/*/chk-3", "11-savepoint-hashmap-native/savepoint-*", "14-changelog-hashmap/*/chk-3", "15-filemerging-hashmap/*/chk-1"} {
 		names, err := filepath.Glob(samples + "flink-metadata/2.3.0/" + name + "/_metadata")

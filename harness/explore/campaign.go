@@ -24,8 +24,8 @@ import (
 type Campaign struct {
 	Target   target.Target
 	Draw     func(seed uint64) scenarios.Scenario
-	First    uint64 // seed
-	Stride   uint64 // from one seed to the next
+	First    uint64 // the first seed
+	Stride   uint64 // difference between one seed and the next
 	Runs     int    // 0: until the context is done
 	Parallel int
 	Timeout  time.Duration // limit on one run, in wall-clock time

@@ -16,13 +16,13 @@ import (
 // CaseSchema names the format of a case.
 const CaseSchema = "snapback/case/1"
 
-// Case is a run of the simulated reference that can be repeated exactly, since one integer
-// decides everything there.
+// Case is a run of the simulated reference. It can be repeated exactly, because the seed decides
+// everything in the simulator.
 type Case struct {
 	Schema   string             `json:"schema"`
 	Seed     uint64             `json:"seed"`
 	Storage  string             `json:"storage,omitempty"` // the simulated storage; empty: a local file system
-	Verdict  oracle.Verdict     `json:"verdict"`           // of the run
+	Verdict  oracle.Verdict     `json:"verdict"`           // the verdict on the run
 	Findings []oracle.Finding   `json:"findings,omitempty"`
 	Scenario scenarios.Scenario `json:"scenario"`
 }

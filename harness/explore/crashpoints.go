@@ -45,7 +45,7 @@ type CrashPoint struct {
 	Number    int
 	Operation string
 	Phase     faults.Phase
-	States    float64 // that a power loss may leave; an estimate if not all were visited
+	States    float64 // number of states that a power loss may leave; an estimate if not all were visited
 	Visited   int
 	Distinct  int // visited states that no earlier crash point had
 	All       bool
@@ -55,7 +55,7 @@ type CrashPoint struct {
 // seenMax bounds the states that are remembered. Beyond it some are judged again.
 const seenMax = 8 << 20
 
-// estimates is how many random states the estimate of their number is made from.
+// estimates is the number of random states from which the number of all states is estimated.
 const estimates = 32
 
 // visit is a visit of crash points in progress.
@@ -92,8 +92,8 @@ func (c CrashPoints) Run(ctx context.Context, s scenarios.Scenario, done func(ru
 	return v.points, err
 }
 
-// watch visits each crash point of a session while the session passes it. Earlier are the
-// power losses that the session has behind it.
+// watch visits each crash point of a session while the session passes it. The power losses in
+// earlier have already happened in this session.
 func (v *visit) watch(session *run.Session, earlier []faults.Fault) error {
 	tapped, seen := session.Cluster().(target.Tapped)
 	durable, known := session.Cluster().(target.Durable)
@@ -163,7 +163,7 @@ func (v *visit) random(earlier []faults.Fault, number int) *rand.Rand {
 	return rand.New(rand.NewPCG(v.Seed, place(earlier)*31+uint64(number)))
 }
 
-// place tells the places after different power losses apart.
+// place returns a text that differs for the places after different power losses.
 func place(earlier []faults.Fault) (sum uint64) {
 	for _, fault := range earlier {
 		sum = (sum*31+uint64(fault.Moment.Operation.Nth))*31 + fault.Action.(faults.PowerLoss).State
@@ -241,7 +241,7 @@ func withPowerLosses(s scenarios.Scenario, losses []faults.Fault) scenarios.Scen
 	return s
 }
 
-// recovery is what comes after a power loss.
+// recovery brings the jobs back after a power loss.
 type recovery struct {
 	session  *run.Session
 	survivor target.Target

@@ -35,21 +35,22 @@ type Sweep struct {
 // performs the operation, or the checkpoint.
 const Task faults.Process = "task"
 
-// Swept is what became of one operation.
+// Swept is the result of the sweep for one operation.
 type Swept struct {
 	Fault      string         `json:"fault"`
 	Operation  string         `json:"operation"`
 	Phase      faults.Phase   `json:"phase"`
 	Checkpoint int64          `json:"checkpoint"` // the checkpoint in progress
 	Restored   int64          `json:"restored"`   // the checkpoint that the job was restored from; 0: it continued without
-	Took       time.Duration  `json:"took_ns"`    // until the job ran again
+	Took       time.Duration  `json:"took_ns"`    // time until the job ran again
 	Verdict    oracle.Verdict `json:"verdict"`
 
 	when faults.When // the process was killed
 }
 
-// A checkpoint may not have the operation that a sweep waits for. The sweep waits for this
-// many checkpoints, for this long, and ends after this many operations in a row that none had.
+// A checkpoint may not have the operation that a sweep waits for. These are the number of
+// checkpoints and the time that the sweep waits, and the number of missing operations in a row
+// after which the sweep ends.
 const (
 	checkpointsWithout = 6
 	fireWithin         = 10 * time.Second
@@ -167,8 +168,8 @@ func (s *sweeping) next() error {
 	return s.await(scenarios.Await{Job: s.current, Completed: 1})
 }
 
-// one kills at an operation, and lets the job come back. If the job finishes first and has no
-// more checkpoints, another job has.
+// one kills a process at an operation, and lets the job come back. If the job finishes before it
+// had the operation, the sweep continues with another job.
 func (s *sweeping) one(fault faults.Fault) (Swept, error) {
 	swept := Swept{Fault: fault.String(), Verdict: oracle.Void, when: fault.Moment.When}
 	cluster := s.session.Cluster()

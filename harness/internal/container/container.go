@@ -1,10 +1,9 @@
-// Package container runs the processes of a cluster in Docker containers on a network of
-// their own, and does to them what Docker can: kill, pause, take the network or the
-// processor away.
+// Package container runs the processes of a cluster in Docker containers, on a network of their
+// own. It can kill and pause a container, slow it down, and cut it off from the network.
 //
-// It is the one package outside the suites that knows Docker. All it starts is taken away
-// when the group is closed or this process ends, however that is: by a lease.
-// It needs the docker command.
+// No other package outside the suites knows Docker. A lease removes everything that this package
+// started, when the group is closed or when this process ends in any way. The package needs the
+// docker command.
 //
 // Start with [Open].
 package container
@@ -32,21 +31,21 @@ import (
 	"github.com/snapback/snapback/faults/lease"
 )
 
-// leaseLabel is on all that is to go with a group.
+// leaseLabel is the label of all containers and networks that are removed with a group.
 const leaseLabel = "com.github.snapback.lease"
 
-// subnetTries is how many subnets are tried until one is free.
+// subnetTries is the number of subnets to try until one is free.
 const subnetTries = 20
 
-// cpuPeriod is the period of the quota that makes a container slow, in microseconds.
+// cpuPeriod is the period in microseconds for which the quota of a slow container counts.
 const cpuPeriod = 20_000
 
-// Group is the containers of one cluster. It is used by one goroutine.
+// Group holds the containers of one cluster. One goroutine uses it.
 type Group struct {
 	docker  *testcontainers.DockerClient
-	id      string // on all that goes with the lease
+	id      string // value of the label
 	lease   *lease.Lease
-	inside  *testcontainers.DockerNetwork // between the containers; cut off is who is not on it
+	inside  *testcontainers.DockerNetwork // connects the containers, except those that are cut off
 	members map[string]*Container
 }
 
@@ -56,32 +55,33 @@ type Container struct {
 	name    string
 	host    string
 	id      string
-	address netip.Addr // on the inside
+	address netip.Addr // its address on the inside network
 	cut     bool
 	ended   chan struct{}
-	how     string // it ended; set when ended is closed
+	how     string // how the container ended; set before ended is closed
 }
 
-// Spec says what is to run.
+// Spec says what a container runs.
 type Spec struct {
 	Image       string
-	Host        string   // the name by which others reach it
-	Command     []string // with its arguments
+	Host        string   // the name under which other containers reach it
+	Command     []string // program and arguments
 	Environment []string // NAME=value
-	Dir         string   // where it runs
-	Binds       []string // paths that are the same inside and out
-	Publish     string   // a port that is the same inside and out, on loopback; empty: none
+	Dir         string   // working directory
+	Binds       []string // paths of this machine that the container sees under the same names
+	Publish     string   // port of the container that this machine reaches at 127.0.0.1; empty: none
 }
 
-// Open makes a network for containers.
+// Open creates a network for containers.
 func Open(ctx context.Context) (_ *Group, err error) {
-	// What ends ours is the lease; the library's own reaper is an image to pull.
+	// Our lease removes the containers. Testcontainers' own reaper (ryuk) would need an image
+	// from a registry.
 	if err := os.Setenv("TESTCONTAINERS_RYUK_DISABLED", "true"); err != nil {
 		return nil, err
 	}
 	g := &Group{id: uuid.NewString(), members: map[string]*Container{}}
 	if g.docker, err = testcontainers.NewDockerClientWithOpts(ctx); err != nil {
-		return nil, fmt.Errorf("no Docker daemon answers: %w; install one, as in: apt-get install docker.io, and start dockerd", err)
+		return nil, fmt.Errorf("no Docker daemon answers: %w; install Docker, for example by apt-get install docker.io, and start dockerd", err)
 	}
 	if g.lease, err = takeLease(g.Label()); err != nil {
 		return nil, errors.Join(err, g.docker.Close())
@@ -92,11 +92,12 @@ func Open(ctx context.Context) (_ *Group, err error) {
 	return g, nil
 }
 
-// Label is on all that is taken away with the group, as Docker's filters want it.
+// Label is the label of all containers and networks that are removed with the group, in the form
+// of Docker's filters.
 func (g *Group) Label() string { return leaseLabel + "=" + g.id }
 
-// network makes a network with a subnet of its own, so that who comes back to it comes
-// back with its address.
+// network creates a network with a subnet of its own. On such a network a container that was cut
+// off can get its old address again.
 func (g *Group) network(ctx context.Context) (made *testcontainers.DockerNetwork, err error) {
 	for range subnetTries {
 		subnet := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(200 + rand.IntN(50)), byte(rand.IntN(256)), 0}), 24)
@@ -106,11 +107,11 @@ func (g *Group) network(ctx context.Context) (made *testcontainers.DockerNetwork
 			return made, err
 		}
 	}
-	return nil, fmt.Errorf("no subnet is free for a network of containers: %w", err)
+	return nil, fmt.Errorf("no free subnet found for a network of containers: %w", err)
 }
 
-// Start starts a container. One whose port is published has another network, of its own,
-// so that it is reached there also while it is cut off from the others.
+// Start starts a container. A container with a published port gets a second network of its own. So
+// this machine reaches it even while it is cut off from the others.
 func (g *Group) Start(ctx context.Context, name string, spec Spec) (*Container, error) {
 	networks := []string{g.inside.Name}
 	if spec.Publish != "" {
@@ -124,7 +125,7 @@ func (g *Group) Start(ctx context.Context, name string, spec Spec) (*Container, 
 		Image: spec.Image, Entrypoint: spec.Command, Labels: map[string]string{leaseLabel: g.id},
 		Networks: networks, NetworkAliases: map[string][]string{g.inside.Name: {spec.Host}},
 		ConfigModifier: func(c *container.Config) {
-			c.User = fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid()) // what it writes is ours
+			c.User = fmt.Sprintf("%d:%d", os.Getuid(), os.Getgid()) // we own the files that it writes
 			c.WorkingDir, c.Env, c.Hostname = spec.Dir, append(c.Env, spec.Environment...), spec.Host
 		},
 		HostConfigModifier: func(h *container.HostConfig) {
@@ -161,7 +162,7 @@ func (c *Container) wait() {
 	select {
 	case result := <-waiting.Result:
 		c.how = fmt.Sprintf("exit status %d", result.StatusCode)
-	case err := <-waiting.Error: // it is gone, or Docker is
+	case err := <-waiting.Error: // the container or the Docker daemon no longer exists
 		c.how = err.Error()
 	}
 }
@@ -169,10 +170,10 @@ func (c *Container) wait() {
 // Name implements process.Worker.
 func (c *Container) Name() string { return c.name }
 
-// ID is Docker's name for it.
+// ID is Docker's id of the container.
 func (c *Container) ID() string { return c.id }
 
-// Address is the one at which the others reach it.
+// Address is the address at which the other containers reach this one.
 func (c *Container) Address() string { return c.address.String() }
 
 // Kill implements process.Worker.
@@ -209,7 +210,7 @@ func (c *Container) Resume() error {
 	if about.Container.HostConfig.CPUQuota <= 0 {
 		return nil
 	}
-	return c.quota(-1) // none
+	return c.quota(-1) // no quota
 }
 
 func (c *Container) quota(microseconds int64) error {
@@ -226,18 +227,18 @@ func (c *Container) Ended() error {
 	default:
 		return nil
 	}
-	said := "nothing can be read of what it said"
+	said := "its output cannot be read"
 	logs, err := c.group.docker.ContainerLogs(context.Background(), c.id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: "5"})
 	if err == nil {
-		data, _ := io.ReadAll(io.LimitReader(logs, 4<<10)) // what there is will do
+		data, _ := io.ReadAll(io.LimitReader(logs, 4<<10)) // a part of the output is enough
 		said = string(bytes.ToValidUTF8(data, nil))
 		_ = logs.Close() // only read from
 	}
 	return fmt.Errorf("container %s ended (%s):\n%s", c.name, c.how, said)
 }
 
-// Cut takes a container off the network that it shares with the others. Connections stay,
-// and nobody is told.
+// Cut disconnects a container from the network that it shares with the others. Its connections
+// stay open, and no process sees an error.
 func (g *Group) Cut(name string) error {
 	c := g.members[name]
 	if c == nil || c.cut {
@@ -251,7 +252,7 @@ func (g *Group) Cut(name string) error {
 	return nil
 }
 
-// Heal puts back on the network whoever was cut off, at the address that it had.
+// Heal connects all containers that were cut off to the network again, at their old addresses.
 func (g *Group) Heal() error {
 	var failed error
 	for name, c := range g.members {
@@ -263,7 +264,7 @@ func (g *Group) Heal() error {
 			EndpointConfig: &network.EndpointSettings{Aliases: []string{c.host}, IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: c.address}},
 		})
 		if err != nil {
-			failed = errors.Join(failed, fmt.Errorf("put container %s back on its network: %w", name, err))
+			failed = errors.Join(failed, fmt.Errorf("connect container %s to its network again: %w", name, err))
 			continue
 		}
 		c.cut = false
@@ -271,10 +272,10 @@ func (g *Group) Heal() error {
 	return failed
 }
 
-// Close takes everything away.
+// Close removes all containers and networks of the group.
 func (g *Group) Close() error { return errors.Join(g.lease.End(), g.docker.Close()) }
 
-// letGo takes away everything that has a label.
+// letGo is a shell script that removes all containers and networks with a label.
 const letGo = `
 containers=$(docker ps --all --quiet --filter "label=$1")
 [ -z "$containers" ] || docker rm --force --volumes $containers >/dev/null
@@ -284,7 +285,7 @@ networks=$(docker network ls --quiet --filter "label=$1")
 
 func takeLease(label string) (*lease.Lease, error) {
 	if _, err := exec.LookPath("docker"); err != nil {
-		return nil, errors.New("the command docker is not on the path: apt-get install docker.io")
+		return nil, errors.New("the command docker is not on the PATH; install it, for example by apt-get install docker.io")
 	}
 	return lease.Take(letGo, label)
 }

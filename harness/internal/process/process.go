@@ -1,8 +1,8 @@
-// Package process starts the operating system processes of a cluster, kills them,
-// and follows what they log.
+// Package process starts the operating system processes of a cluster, kills them, and follows
+// their logs.
 //
-// What it starts dies with this process, however that ends (on Linux; elsewhere
-// only an orderly end is covered). It stops nothing that it did not start.
+// On Linux, the processes that it starts die when this process ends in any way. On other systems
+// they die only when the [Starter] is closed. The package stops no process that it did not start.
 //
 // Start with [Starter].
 package process
@@ -35,16 +35,16 @@ type Process struct {
 	name    string
 	command *exec.Cmd
 	ended   chan struct{}
-	err     error         // how it ended; set when ended is closed
-	fast    chan struct{} // ends its being slow; nil if it is not
+	err     error         // how the process ended; set before ended is closed
+	fast    chan struct{} // tells the goroutine that slows the process to stop; nil if there is none
 }
 
 // NewStarter returns a starter.
 func NewStarter() *Starter {
 	s := &Starter{requests: make(chan func())}
 	go func() {
-		// The kernel kills a child when the thread that started it ends, so all are
-		// started by one thread that lives as long as the starter.
+		// The kernel kills a child when the thread that started it ends. So one thread, which
+		// lives as long as the starter, starts all processes.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		for request := range s.requests {
@@ -113,7 +113,8 @@ func (s *Starter) Close() error {
 // Name returns the process's name.
 func (p *Process) Name() string { return p.name }
 
-// Kill sends SIGKILL, to what the process itself started too (on Linux), and waits for the end. A process that has ended is no error.
+// Kill kills the process by SIGKILL and waits for its end. On Linux it also kills the processes that
+// this process started. If the process has already ended, Kill does nothing.
 func (p *Process) Kill() error {
 	if err := kill(p.command); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("kill %s: %w", p.name, err)
@@ -122,7 +123,7 @@ func (p *Process) Kill() error {
 	return nil
 }
 
-// Pause makes the process stand still, Resume makes it go on.
+// Pause stops the process until it is resumed.
 func (p *Process) Pause() error { return p.Signal(syscall.SIGSTOP) }
 
 // Resume is the inverse of [Process.Pause] and of [Process.Slow].
@@ -137,11 +138,11 @@ func (p *Process) Resume() error {
 	return p.Signal(syscall.SIGCONT)
 }
 
-// slowPeriod is how often a slow process stands still.
+// slowPeriod is the period of a slow process: once in each period it is stopped for a while.
 const slowPeriod = 20 * time.Millisecond
 
-// Slow leaves the process a share of its time, in percent, until it is resumed: it stands
-// still for the rest of each 20 ms.
+// Slow slows the process down until it is resumed. The process runs for the given percentage of each
+// 20 ms and is stopped for the rest.
 func (p *Process) Slow(percent int64) error {
 	if err := p.Resume(); err != nil {
 		return err
@@ -155,7 +156,7 @@ func (p *Process) Slow(percent int64) error {
 				signal syscall.Signal
 				lasts  time.Duration
 			}{{syscall.SIGSTOP, still}, {syscall.SIGCONT, slowPeriod - still}} {
-				_ = p.Signal(phase.signal) // a process that has ended is slow enough
+				_ = p.Signal(phase.signal) // it fails only if the process has ended
 				select {
 				case <-fast:
 					return
@@ -169,10 +170,10 @@ func (p *Process) Slow(percent int64) error {
 	return nil
 }
 
-// Signal sends a signal, and waits for nothing.
+// Signal sends a signal, and does not wait for its effect.
 func (p *Process) Signal(signal os.Signal) error {
 	if err := p.command.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("%s to %s: %w", signal, p.name, err)
+		return fmt.Errorf("send %s to %s: %w", signal, p.name, err)
 	}
 	return nil
 }
@@ -182,7 +183,7 @@ func (p *Process) Signal(signal os.Signal) error {
 func (p *Process) Ended() error {
 	select {
 	case <-p.ended:
-		return fmt.Errorf("%s ended (%w); the end of %s:\n%s", p.name, cause(p.err), p.Log, lastLines(p.Log))
+		return fmt.Errorf("%s ended (%w); the last lines of %s:\n%s", p.name, cause(p.err), p.Log, lastLines(p.Log))
 	default:
 		return nil
 	}

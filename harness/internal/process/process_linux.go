@@ -7,14 +7,14 @@ import (
 	"syscall"
 )
 
-// dieWithParent puts the process into a group of its own, and lets the kernel kill
-// it when this process dies. What it starts itself only goes with the group.
+// dieWithParent puts the process into a process group of its own, and lets the kernel kill it when
+// this process dies. The kernel does not kill the processes that it started itself; only kill does.
 func dieWithParent(command *exec.Cmd) {
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }
 
-// kill kills the process's group, which outlives the process while there is
-// somebody in it.
+// kill kills the process group. The group exists as long as any process is in it, even if the first
+// process has ended.
 func kill(command *exec.Cmd) error {
 	err := syscall.Kill(-command.Process.Pid, syscall.SIGKILL)
 	if errors.Is(err, syscall.ESRCH) {

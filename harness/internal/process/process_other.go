@@ -4,7 +4,7 @@ package process
 
 import "os/exec"
 
-// dieWithParent does nothing where the kernel offers no such thing.
+// dieWithParent does nothing: only Linux can kill a process when its parent dies.
 func dieWithParent(*exec.Cmd) {}
 
 func kill(command *exec.Cmd) error { return command.Process.Kill() }

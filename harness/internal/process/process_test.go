@@ -18,7 +18,7 @@ import (
 	"github.com/snapback/snapback/harness/internal/process"
 )
 
-// The test binary is also the harness that is killed.
+// The test binary also plays the harness that is killed.
 func TestMain(m *testing.M) {
 	if os.Getenv("SNAPBACK_TEST_PARENT") == "" {
 		os.Exit(m.Run())
@@ -55,7 +55,7 @@ func TestWhatWasStartedDiesWithAKilledHarness(t *testing.T) {
 	}
 }
 
-// alive says whether a process runs; one that only waits to be reaped does not.
+// alive says whether a process runs. A zombie does not run.
 func alive(pid int) bool { return !slices.Contains([]string{"", "Z"}, stateOf(pid)) }
 
 func TestAProcessThatEndedSaysHow(t *testing.T) {
@@ -68,7 +68,7 @@ func TestAProcessThatEndedSaysHow(t *testing.T) {
 	if text := p.Ended().Error(); !strings.Contains(text, "failing ended (exit status 7)") || !strings.Contains(text, "no luck") {
 		t.Errorf("got %s", text)
 	}
-	must(t, p.Kill()) // of a process that has ended
+	must(t, p.Kill()) // to kill a process that has ended is no error
 	must(t, starter.Close())
 }
 
@@ -78,7 +78,7 @@ func TestCloseKillsWhatStillRuns(t *testing.T) {
 	p, err := starter.Start(t.TempDir(), "child", command)
 	must(t, err)
 	lines := []string{}
-	for tail := process.NewTail(p.Log); len(lines) == 0; { // until it has started its own
+	for tail := process.NewTail(p.Log); len(lines) == 0; { // until the grandchild runs
 		lines, err = tail.Lines()
 		must(t, err)
 	}
@@ -87,7 +87,7 @@ func TestCloseKillsWhatStillRuns(t *testing.T) {
 	must(t, starter.Close())
 	for deadline := time.Now().Add(10 * time.Second); alive(command.Process.Pid) || alive(grandchild); {
 		if time.Now().After(deadline) {
-			t.Fatal("it still runs, or what it started does")
+			t.Fatal("the process or its child still runs")
 		}
 	}
 }
@@ -151,7 +151,7 @@ func TestWorkersAreFilledUpAndKilledByName(t *testing.T) {
 	if names := workers.Names(); !slices.Equal(names, []string{"taskmanager-2", "taskmanager-3"}) {
 		t.Errorf("got %q", names)
 	}
-	if err := workers.Ended(); err != nil { // none by itself
+	if err := workers.Ended(); err != nil { // no process ended by itself
 		t.Error(err)
 	}
 }
@@ -178,7 +178,7 @@ func TestASlowProcessStandsStillForAPartOfItsTime(t *testing.T) {
 		t.Helper()
 		for deadline := time.Now().Add(10 * time.Second); stopped() != state; {
 			if time.Now().After(deadline) {
-				t.Fatalf("never saw it stopped: %v", state)
+				t.Fatalf("want stopped to become %v, but it never did", state)
 			}
 		}
 	}
@@ -191,7 +191,7 @@ func TestASlowProcessStandsStillForAPartOfItsTime(t *testing.T) {
 	sees(false)
 	for range 10 {
 		if time.Sleep(7 * time.Millisecond); stopped() {
-			t.Fatal("it still stands still")
+			t.Fatal("the resumed process is stopped")
 		}
 	}
 	must(t, p.Slow(30))
@@ -199,7 +199,8 @@ func TestASlowProcessStandsStillForAPartOfItsTime(t *testing.T) {
 	must(t, p.Resume()) // a dead process is no error
 }
 
-// stateOf is the state of a process, as in R, S, T; empty if there is none.
+// stateOf is the state of a process as one letter, such as R, S or T; empty if no such process
+// exists.
 func stateOf(pid int) string {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 type Tail struct {
 	name   string
 	offset int64
-	rest   []byte // of a line that is not yet whole
+	rest   []byte // the beginning of a line that is not yet complete
 }
 
 // NewTail follows a file from its beginning. The file need not exist yet.

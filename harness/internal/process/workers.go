@@ -6,31 +6,35 @@ import (
 	"slices"
 )
 
-// Worker is a process of a cluster, wherever it runs.
+// Worker is a process of a cluster, on this machine or in a container.
 type Worker interface {
 	Name() string
 
-	// Kill ends it as SIGKILL does, and waits for the end. That it has ended is no error.
+	// Kill ends the process as SIGKILL does, and waits for its end. If the process has already
+	// ended, Kill returns no error.
 	Kill() error
 
-	// Pause makes it stand still, Slow leaves it a share of its time, in percent. Resume
-	// is the inverse of both.
+	// Pause stops the process until it is resumed.
 	Pause() error
+
+	// Slow lets the process run only for a share of its time, in percent, until it is resumed.
 	Slow(percent int64) error
+
+	// Resume lets the process run at full speed again.
 	Resume() error
 
-	// Ended returns an error that says how it ended; nil while it runs.
+	// Ended returns an error that says how the process ended; nil while the process runs.
 	Ended() error
 }
 
-// Workers are the processes of one kind, of which a cluster has a number.
+// Workers holds the processes of one kind in a cluster.
 type Workers struct {
-	Kind    string // what their names begin with
+	Kind    string // the beginning of their names
 	running []Worker
-	started int // ever
+	started int // number of processes that were ever started
 }
 
-// Fill starts as many as are missing to n. Each has a name that none had before.
+// Fill starts processes until n run. Each gets a name that no other process had before.
 func (w *Workers) Fill(n int, start func(name string) (Worker, error)) error {
 	for len(w.running) < n {
 		w.started++
@@ -43,7 +47,7 @@ func (w *Workers) Fill(n int, start func(name string) (Worker, error)) error {
 	return nil
 }
 
-// Names returns the names of those that were not killed.
+// Names returns the names of the processes that were not killed.
 func (w *Workers) Names() []string {
 	var names []string
 	for _, p := range w.running {
@@ -52,7 +56,7 @@ func (w *Workers) Names() []string {
 	return names
 }
 
-// Ended returns an error if one of them ended by itself.
+// Ended returns an error if a process ended that was not killed.
 func (w *Workers) Ended() error {
 	for _, p := range w.running {
 		if err := p.Ended(); err != nil {
@@ -62,11 +66,11 @@ func (w *Workers) Ended() error {
 	return nil
 }
 
-// Cluster is the processes that scenarios do things to.
+// Cluster holds the processes that scenarios kill, pause and slow down.
 type Cluster struct {
 	JobManagers, TaskManagers Workers
 
-	hampered []Worker // that stand still or are slow
+	hampered []Worker // the processes that are paused or slow
 }
 
 // NewCluster returns a cluster without processes.
@@ -74,7 +78,7 @@ func NewCluster() Cluster {
 	return Cluster{JobManagers: Workers{Kind: "jobmanager"}, TaskManagers: Workers{Kind: "taskmanager"}}
 }
 
-// Ended returns an error if one of the processes ended by itself.
+// Ended returns an error if a process ended that was not killed.
 func (c *Cluster) Ended() error {
 	return errors.Join(c.JobManagers.Ended(), c.TaskManagers.Ended())
 }
@@ -85,7 +89,7 @@ func (c *Cluster) find(name string) (*Workers, int, error) {
 			return workers, at, nil
 		}
 	}
-	return nil, 0, fmt.Errorf("there is no process %s", name)
+	return nil, 0, fmt.Errorf("no process %s runs", name)
 }
 
 // Kill kills the process with the given name.
@@ -99,10 +103,10 @@ func (c *Cluster) Kill(name string) error {
 	return p.Kill()
 }
 
-// Pause makes the process with the given name stand still.
+// Pause stops the process with the given name until it is resumed.
 func (c *Cluster) Pause(name string) error { return c.hamper(name, Worker.Pause) }
 
-// Slow leaves the process with the given name a share of its time, in percent.
+// Slow lets the process with the given name run only for a share of its time, in percent.
 func (c *Cluster) Slow(name string, percent int64) error {
 	return c.hamper(name, func(w Worker) error { return w.Slow(percent) })
 }
@@ -116,7 +120,7 @@ func (c *Cluster) hamper(name string, how func(Worker) error) error {
 	return how(workers.running[at])
 }
 
-// Resume lets go on whatever stands still or is slow, and still runs.
+// Resume lets all paused and slow processes run at full speed again.
 func (c *Cluster) Resume() error {
 	var failed error
 	for _, w := range c.hampered {
