@@ -1,5 +1,5 @@
-// Package architecture holds the arrows of ARCHITECTURE.md: which package may
-// import which. Its test enforces them on the whole module.
+// Package architecture holds the arrows of ARCHITECTURE.md: which package may import which other
+// package. Its test enforces the arrows on the whole module.
 //
 // Start with [Violations].
 package architecture
@@ -14,8 +14,7 @@ import (
 // Module is the path of this module.
 const Module = "github.com/snapback/snapback"
 
-// arrows says, for each folder at the top, which others it may import, besides
-// itself.
+// arrows says, for each top-level folder, which other top-level folders it may import.
 var arrows = map[string][]string{
 	"storage":   {},
 	"faults":    {"storage"},
@@ -38,16 +37,16 @@ const (
 	testcontainers = "github.com/testcontainers/testcontainers-go"
 )
 
-// testLibraries are for suites alone, so that a user of the harness inherits none
+// testLibraries are libraries that only suites may import, so that a user of the harness inherits none
 // of them.
 var testLibraries = []string{
 	"github.com/onsi/ginkgo", "github.com/onsi/gomega", "pgregory.net/rapid", testcontainers,
 }
 
-// Edge is an import: by a package, of another.
+// Edge says that a package imports another one.
 type Edge struct {
 	From, To string
-	Test     bool // a file of tests imports it
+	Test     bool // the import is in a test file
 }
 
 // Violations returns a sentence for each edge that the architecture refuses.

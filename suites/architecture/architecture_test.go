@@ -116,8 +116,8 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 	}
 }
 
-// Engine code lives on its environment: it starts no goroutine, reads no clock
-// and rolls no dice of its own. Only the live runtime does.
+// Engine code uses only its environment: it starts no goroutine, reads no clock and draws no random
+// number by itself. Only the live runtime does.
 func TestEngineCodeIsDeterministic(t *testing.T) {
 	seen := 0
 	for _, p := range packages(t) {
@@ -143,11 +143,11 @@ func TestEngineCodeIsDeterministic(t *testing.T) {
 import ("math/rand/v2"; "sync"; "time")
 func f() { go f(); time.Now(); rand.IntN(3); rand.New(nil); var _ sync.Mutex }`
 	if found := fmt.Sprint(outside(t, bad)); found != `[imports "sync" starts a goroutine time.Now rand.IntN]` {
-		t.Errorf("the check does not find what it looks for: %s", found)
+		t.Errorf("the check does not find planted mistakes: %s", found)
 	}
 }
 
-// outside lists what in a Go file reaches past the environment.
+// outside lists the places in a Go file that use something other than the environment.
 func outside(t *testing.T, text string) []string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "", text, 0)

@@ -12,7 +12,7 @@ import (
 // Limits of a document, in columns.
 const (
 	lineWidth = 100
-	cellWidth = 150 // of a cell in a table, with each link shown by its text
+	cellWidth = 150 // a cell of a table, in which only the text of a link counts
 )
 
 // Document is a page for people, in Markdown.

@@ -1,6 +1,6 @@
-// Package conformance is the conformance suite as ginkgo specs: a container for
-// each scenario, a spec for each requirement that it checks. It can be imported
-// into any ginkgo suite, with any target.
+// Package conformance is the conformance suite as ginkgo specs. Each scenario has a container,
+// with a spec for each requirement that the scenario checks. Any ginkgo suite can import the
+// package, for any target.
 //
 // Start with [Specs].
 package conformance
@@ -24,17 +24,16 @@ import (
 	. "github.com/snapback/snapback/suites/matchers"
 )
 
-// ReportVariable names the environment variable with the directory in which
-// histories and logs are kept; without it they go when the suite ends.
+// ReportVariable is the environment variable with the directory for histories and logs. If it is
+// not set, they are deleted when the suite ends.
 const ReportVariable = "SNAPBACK_SUITE_REPORT"
 
-const timeout = 5 * time.Minute // on one try of one scenario
+const timeout = 5 * time.Minute // limit on one try of one scenario
 
-// Specs registers a spec for each requirement of each scenario whose name matches
-// one of the patterns, under the given name. The target is asked for when the
-// specs run. Each spec is labelled with its requirement's id, its area, and the
-// first part of the scenario's name. The suite's random seed decides what is left
-// to chance.
+// Specs registers specs under the given name: one for each requirement of each scenario whose name
+// matches one of the patterns. It calls target when the specs run. The labels of a spec are the id
+// of the requirement, the area of the requirement, and the first part of the scenario's name. The
+// suite's random seed is the seed of the runs.
 func Specs(name string, target func(context.Context) (target.Target, error), patterns ...string) {
 	all, err := scenarios.Catalogue()
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package containers_test runs real Apache Flink in real Docker containers, and does to
-// them what Docker can. What is missing fails; nothing is skipped.
+// Package containers_test runs real Apache Flink in real Docker containers, and lets Docker kill,
+// pause, slow and cut off the containers. If something is missing, specs fail; none is skipped.
 package containers_test
 
 import (
@@ -28,8 +28,8 @@ import (
 	"github.com/snapback/snapback/suites/servers"
 )
 
-// portVariable is set where this program is the harness that is killed. It names the port of
-// the container to start.
+// portVariable is set if this program plays the harness that is killed. Its value is the port of the
+// container to start.
 const portVariable = "SNAPBACK_TEST_PORT"
 
 func TestMain(m *testing.M) {
@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// beKilled starts a container, says so, and waits.
+// beKilled starts a container, prints a line, and waits until it is killed.
 func beKilled(port string) {
 	ctx := context.Background()
 	room, err := containers.Place{Image: shellImage}.Open(ctx, "/tmp")
@@ -59,8 +59,8 @@ func TestContainers(t *testing.T) {
 	RunSpecs(t, "Flink in containers")
 }
 
-// imageVariable is the environment variable that names an image of Flink to use, such as
-// flink:2.3.0, where images can be pulled; else one is built.
+// imageVariable is the environment variable with the image of Flink to use, such as flink:2.3.0, on
+// machines that can pull images. If it is not set, the suite builds an image.
 const imageVariable = "SNAPBACK_FLINK_IMAGE"
 
 var (
@@ -83,8 +83,8 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	}
 }, NodeTimeout(5*time.Minute))
 
-// Killed, paused, slowed, cut off: each is a scenario that some other place of Flink's
-// processes does not have, or has in another way.
+// These scenarios kill, pause, slow and cut off processes. Docker does this differently than other
+// places, or other places cannot do it at all.
 var _ = func() bool {
 	conformance.Specs("containers", func(context.Context) (target.Target, error) {
 		return onMachine.At(containers.Place{Image: image}), nil
@@ -92,17 +92,17 @@ var _ = func() bool {
 	return true
 }()
 
-// shellImage is an image whose java runs any program: the place gives it an option and a
-// command, and the script skips the option.
+// shellImage is an image in which the program java is a script that runs any command. The place
+// calls it with an option and a command, and the script skips the option.
 const (
 	shellImage = "snapback/shell:test"
 	shellJava  = "#!/bin/sh\nshift\nexec \"$@\"\n"
 )
 
-// sleep does nothing, for long.
+// sleep is a command that does nothing for a long time.
 var sleep = exec.Command("java", "sleep", "1000")
 
-// docker runs Docker's command, and returns what it prints.
+// docker runs the docker command, and returns its output.
 func docker(ctx context.Context, arguments ...string) string {
 	GinkgoHelper()
 	output, err := exec.CommandContext(ctx, "docker", arguments...).CombinedOutput()
@@ -136,7 +136,7 @@ var _ = Describe("A container", func() {
 		DeferCleanup(func() error { return room.Close() })
 	})
 
-	It("cannot be reached while it is cut off, and can at the same address afterwards", func(ctx SpecContext) {
+	It("cannot be reached while it is cut off, and can be reached at the same address afterwards", func(ctx SpecContext) {
 		ports := map[string]string{}
 		for _, name := range []string{"one", "other"} {
 			ports[name] = freePort()
@@ -146,12 +146,13 @@ var _ = Describe("A container", func() {
 		one := at(ctx, ports["one"])
 		var address string
 		Eventually(func() string {
-			// Docker's name service knows a new container after a moment.
+			// Docker's name service needs a moment to know a new container.
 			output, _ := exec.CommandContext(ctx, "docker", "exec", one, "getent", "hosts", "other").Output()
 			address, _, _ = strings.Cut(string(output), " ")
 			return address
 		}).WithTimeout(time.Minute).ShouldNot(BeEmpty())
-		// Bash connects by itself: refused is an answer, and silence is none.
+		// Bash tries to connect. An error that the connection was refused is an answer; silence is
+		// none.
 		ask := func(at string) func() string {
 			return func() string {
 				output, _ := exec.CommandContext(ctx, "docker", "exec", one, "timeout", "1", "bash", "-c", "</dev/tcp/"+at+"/1").CombinedOutput()
@@ -169,7 +170,7 @@ var _ = Describe("A container", func() {
 		Eventually(ask("other")).WithTimeout(time.Minute).Should(answers)
 	}, SpecTimeout(3*time.Minute))
 
-	It("stands still while it is paused, and is slow within its quota", func(ctx SpecContext) {
+	It("does nothing while it is paused, and uses no more than its quota while it is slow", func(ctx SpecContext) {
 		port := freePort()
 		c, err := room.Start(ctx, "one", "one", port, sleep)
 		Expect(err).NotTo(HaveOccurred())
@@ -191,7 +192,7 @@ var _ = Describe("A container", func() {
 		Eventually(c.Ended).WithTimeout(time.Minute).Should(MatchError(And(ContainSubstring("exit status 7"), ContainSubstring("no luck"))))
 	}, SpecTimeout(2*time.Minute))
 
-	It("goes with the harness, however that ends, and so do its networks", func(ctx SpecContext) {
+	It("is removed with its networks when the harness ends, even by SIGKILL", func(ctx SpecContext) {
 		port := freePort()
 		killed := exec.Command(os.Args[0])
 		killed.Env = append(os.Environ(), portVariable+"="+port)
@@ -216,11 +217,11 @@ var _ = Describe("A container", func() {
 	}, SpecTimeout(2*time.Minute))
 })
 
-// minIOImage is the environment variable that names an image of MinIO to use, such as the
-// public one, where images can be pulled; else one is built.
+// minIOImage is the environment variable with the image of MinIO to use, on machines that can pull
+// images. If it is not set, the suite builds an image.
 const minIOImage = "SNAPBACK_MINIO_IMAGE"
 
-// leased has a script of the shell run when the spec ends, however that is.
+// leased lets a shell script run when the spec ends, even if the suite is killed.
 func leased(script string, arguments ...string) {
 	GinkgoHelper()
 	taken, err := lease.Take(script, arguments...)
@@ -229,7 +230,7 @@ func leased(script string, arguments ...string) {
 }
 
 var _ = Describe("S3 in a container", func() {
-	It("keeps checkpoints as S3 without one does, also while it stands still", func(ctx SpecContext) {
+	It("stores checkpoints like S3 outside of a container, and survives a pause", func(ctx SpecContext) {
 		image := os.Getenv(minIOImage)
 		if image == "" {
 			image = "snapback/minio:test"

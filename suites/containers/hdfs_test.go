@@ -14,7 +14,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem/schemes"
 )
 
-// hdfsSite configures both; the port of the NameNode is the same inside and out.
+// hdfsSite configures the NameNode and the DataNode. The NameNode has the same port inside and
+// outside of its container.
 const hdfsSite = `<configuration>
   <property><name>fs.defaultFS</name><value>hdfs://namenode:%[1]s</value></property>
   <property><name>hadoop.tmp.dir</name><value>/tmp/hadoop</value></property>
@@ -27,7 +28,7 @@ const hdfsSite = `<configuration>
 </configuration>
 `
 
-// The network of HDFS has fixed addresses, so that the DataNode comes back with its own.
+// The network of HDFS has fixed addresses, so that the DataNode gets its old address again.
 const (
 	subnet          = "10.199.77.0/24"
 	namenodeAddress = "10.199.77.2"
@@ -35,7 +36,7 @@ const (
 )
 
 var _ = Describe("HDFS in containers", func() {
-	It("keeps what was written while its DataNode is cut off, and takes more afterwards", func(ctx SpecContext) {
+	It("loses nothing while its DataNode is cut off, and accepts writes again afterwards", func(ctx SpecContext) {
 		jars, err := started.HadoopJars()
 		Expect(err).NotTo(HaveOccurred())
 		const image = "snapback/hadoop:test"

@@ -1,6 +1,6 @@
-// Package crashpoints_test loses the power after every operation on storage of every
-// protocol of the reference: commit, subsume, discard, savepoint, claim, high
-// availability. It counts what it visits, and shows that it finds what it is there to find.
+// Package crashpoints_test loses the power after every operation on storage, in every protocol of
+// the reference: commit, subsume, discard, savepoint, claim, high availability. It counts the states
+// that it visits. It also shows that it finds planted mistakes.
 package crashpoints_test
 
 import (
@@ -28,8 +28,8 @@ func TestCrashPoints(t *testing.T) {
 	RunSpecs(t, "Crash points of the reference")
 }
 
-// Of one crash point no more states than these are visited, and none of a scenario whose
-// protocol left fewer distinct states than those says anything.
+// At each crash point the suite visits at most statesMax states. A scenario that leaves fewer than
+// distinctMin distinct states proves too little.
 const (
 	statesMax   = 3
 	distinctMin = 250
@@ -48,7 +48,7 @@ func small(name string) scenarios.Scenario {
 	return s
 }
 
-var _ = Describe("Whatever a power loss leaves, after whichever operation, the jobs come back from it", func() {
+var _ = Describe("After a power loss at any operation, the jobs come back from any state that it leaves", func() {
 	for protocol, name := range map[string]string{
 		"commit, subsume and discard": "durability/checkpoints",
 		"stop with a savepoint":       "recovery/stop-and-resume",
@@ -89,7 +89,7 @@ var _ = Describe("Whatever a power loss leaves, after whichever operation, the j
 })
 
 var _ = Describe("The visit to crash points", func() {
-	It("is the same however many recoveries run side by side", func(ctx context.Context) {
+	It("gives the same result with any number of recoveries at a time", func(ctx context.Context) {
 		visit := func(parallel int) (points []*explore.CrashPoint) {
 			crashes := explore.CrashPoints{
 				Target: reference.Simulated{}, Seed: 5, Model: run.PowerLossModel(filesystem.POSIX), StatesMax: statesMax,

@@ -17,14 +17,14 @@ import (
 
 const job = "0123456789abcdef0123456789abcdef"
 
-// enumeration is what one checkpoint's states come to.
+// enumeration counts the states that power losses during one checkpoint may leave.
 type enumeration struct {
 	points, raw, distinct, bad int
 	took                       time.Duration
 }
 
-// enumerate takes a second checkpoint of n state files, discards the first, and visits
-// every state that a power loss may leave after each of the operations.
+// enumerate takes a second checkpoint with n state files and discards the first. After each
+// operation it visits every state that a power loss may leave.
 func enumerate(t *testing.T, n int, level filesystem.Level, mount func(*filesystem.Memory) filesystem.FileSystem) (e enumeration) {
 	t.Helper()
 	memory := filesystem.NewMemory()
@@ -54,7 +54,7 @@ func enumerate(t *testing.T, n int, level filesystem.Level, mount func(*filesyst
 	target, checkpoint := write(t, files, place, 2, n)
 	done, err := place.Complete(target, "attempt", checkpoint)
 	must(t, err)
-	newest = 2 // from here on it was reported complete
+	newest = 2 // checkpoint 2 has been reported complete
 	subsumed, err := store.Add(done)
 	must(t, err)
 	for _, old := range subsumed {
@@ -91,8 +91,8 @@ func take(t *testing.T, files filesystem.FileSystem, place checkpoints.Storage, 
 	must(t, err)
 }
 
-// restorable is the newest checkpoint there is; less than any, if one of those there are
-// cannot be restored from.
+// restorable returns the id of the newest checkpoint; 0 if no checkpoint exists, and -1 if a
+// checkpoint exists that cannot be restored.
 func restorable(files filesystem.FileSystem) int64 {
 	found, err := storage.CheckpointIDs(files, "/checkpoints/"+job)
 	if err != nil || len(found) == 0 {
@@ -133,7 +133,7 @@ func TestEveryStateOfACheckpointIsVisited(t *testing.T) {
 	}
 }
 
-// hasty does not sync the directory of a checkpoint before that is put in place.
+// hasty is a file system that does not sync a checkpoint's directory before `_metadata` is in place.
 type hasty struct{ *filesystem.Memory }
 
 func (h hasty) SyncDir(name string) error {
@@ -148,7 +148,7 @@ func TestWithoutTheSyncBeforePublishThereAreBadStates(t *testing.T) {
 		e := enumerate(t, n, filesystem.POSIX, func(m *filesystem.Memory) filesystem.FileSystem { return hasty{m} })
 		t.Logf("%d state files: %d of %d distinct states are bad", n, e.bad, e.distinct)
 		if e.bad == 0 {
-			t.Error(errors.New("nothing was found"))
+			t.Error(errors.New("no bad state was found"))
 		}
 	}
 }

@@ -15,17 +15,17 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// clones is how often Pebble's file system is asked for what a power loss leaves: at each
-// of some probabilities, so often that it has said everything that it ever says.
+// clones is the number of power losses of Pebble's file system, for each of several probabilities.
+// It is so large that every possible state appears.
 const clones = 3_000
 
-// both is one change, made on our file system and on Pebble's.
+// both is a change that can be made on our file system and on Pebble's.
 type both struct {
 	ours   func(*filesystem.Memory) error
 	pebble func(*vfs.MemFS) error
 }
 
-// written is a file of either.
+// written is an open file of either file system.
 type written interface {
 	io.WriteCloser
 	Sync() error
@@ -88,8 +88,8 @@ func syncDir(name string) both {
 	}
 }
 
-// What our model lets a power loss leave includes all that Pebble's does, and more where
-// that knows less.
+// Every state that a power loss can leave in Pebble's model is possible in our model, too. Our model
+// allows more states where Pebble's is less exact.
 func TestEveryStateOfPebblesFileSystemIsOneOfOurs(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -135,7 +135,7 @@ func TestEveryStateOfPebblesFileSystemIsOneOfOurs(t *testing.T) {
 	}
 }
 
-// state is what is in the directory, as text.
+// state is the content of the directory as text.
 func state(files map[string]string) string {
 	var all []string
 	for name, text := range files {

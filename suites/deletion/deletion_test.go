@@ -1,8 +1,8 @@
-// Package deletion holds the tools that delete files of checkpoints to their one promise:
-// whatever there is under a root, whatever is planned, and whatever jobs do meanwhile, each
-// checkpoint that could be restored from before still can be.
+// Package deletion tests the promise of the tools that delete files of checkpoints: each checkpoint
+// that could be restored before can still be restored afterwards. This must hold whatever lies under
+// a root, whatever the plan says, and whatever jobs do meanwhile.
 //
-// It is not about what is found: package audit's own tests are. Start with
+// It does not test what the tools find: package audit's own tests do. Start with
 // [TestNothingThatIsNeededIsEverDeleted].
 package deletion_test
 
@@ -22,10 +22,11 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// tool deletes something under a root, and says how many files.
+// tool deletes something under a root, and returns the number of deleted files.
 type tool func(w *world, root string) int
 
-// surviving lets a tool loose on a world, and returns the checkpoints that it destroyed.
+// surviving uses tools on a world. It returns the number of deleted files, and the checkpoints that
+// the tools destroyed.
 func surviving(t *rapid.T, dir string, tools ...tool) (deleted int, destroyed []string) {
 	w := newWorld(t, dir)
 	for range rapid.IntRange(2, 20).Draw(t, "steps") {
@@ -40,7 +41,7 @@ func surviving(t *rapid.T, dir string, tools ...tool) (deleted int, destroyed []
 				destroyed = append(destroyed, at)
 			}
 		}
-		for _, j := range w.jobs { // what completed meanwhile is whole, too
+		for _, j := range w.jobs { // checkpoints that completed meanwhile must be whole, too
 			for _, c := range j.retained {
 				if _, whole := after[c.dir]; !whole && !w.broken[c.dir] {
 					destroyed = append(destroyed, c.dir)
@@ -54,7 +55,8 @@ func surviving(t *rapid.T, dir string, tools ...tool) (deleted int, destroyed []
 	return deleted, destroyed
 }
 
-// expected leaves out what the jobs themselves have discarded since, and what expire let go.
+// expected returns the checkpoints that must still exist. It leaves out those that the jobs or the
+// tool expire have discarded: these have no `_metadata` any more.
 func (w *world) expected(before map[string][]string) []string {
 	var expected []string
 	for at := range before {
@@ -66,7 +68,8 @@ func (w *world) expected(before map[string][]string) []string {
 	return expected
 }
 
-// someRoot is a name of the checkpoint directory, of a job's, of a part of that, or of all.
+// someRoot draws the root for a tool: the checkpoint directory, a job's directory, a part of one, a
+// copy, or the whole world.
 func (w *world) someRoot() string {
 	at := filepath.Join(w.dir, root)
 	switch one(w, "which root", []string{"root", "root", "job", "shared", "above", "copy"}) {
@@ -86,8 +89,8 @@ func (w *world) someRoot() string {
 	return w.name(at)
 }
 
-// inRoot is the name of a job's directory in the checkpoint directory: where else jobs are
-// that depend on it, nobody can know.
+// inRoot is the name under which a job's directory appears in the checkpoint directory. It may be a
+// link to a directory elsewhere.
 func (j *job) inRoot() string {
 	if j.link != "" {
 		return j.link
@@ -97,13 +100,14 @@ func (j *job) inRoot() string {
 
 func (w *world) auditor() *audit.Auditor { return &audit.Auditor{Files: &storage{w: w}} }
 
-// orphans plans to delete what it finds, and whatever else a hand may have added to the plan.
+// orphans finds orphans and deletes them by a plan. Sometimes the plan also names files that are no
+// orphans, as if a user had added them.
 func orphans(w *world, root string) int {
 	ctx := context.Background()
 	options := audit.OrphanOptions{Now: time.Now(), Age: one(w, "age", []time.Duration{0, time.Hour})}
 	found, err := w.auditor().Orphans(ctx, root, options)
 	if err != nil {
-		return 0 // a root that may not be looked into, or is gone
+		return 0 // the root cannot be read or no longer exists
 	}
 	planned := found.Orphans
 	if w.chance("a plan with more in it", 4) {
@@ -125,7 +129,7 @@ func orphans(w *world, root string) int {
 	return len(done.Deleted)
 }
 
-// expire lets old checkpoints go. The world learns which: the jobs retain them no longer.
+// expire discards old checkpoints. The world then no longer counts them as retained.
 func expire(w *world, root string) int {
 	ctx := context.Background()
 	options := audit.ExpireOptions{Now: time.Now(), Policy: audit.Policy{Keep: w.number("keep", 1, 2)}}
@@ -151,7 +155,7 @@ func TestNothingThatIsNeededIsEverDeleted(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		worlds++
 		dir := filepath.Join(dir, strconv.Itoa(worlds))
-		defer func() { _ = os.RemoveAll(dir) }() // only a test's
+		defer func() { _ = os.RemoveAll(dir) }() // frees the disk early; the end of the test deletes it too
 		n, destroyed := surviving(t, dir, orphans, expire)
 		deleted += n
 		if len(destroyed) > 0 {
@@ -159,13 +163,13 @@ func TestNothingThatIsNeededIsEverDeleted(t *testing.T) {
 		}
 	})
 	if deleted == 0 {
-		t.Error("nothing was deleted in any world: the property was not put to the test")
+		t.Error("no tool deleted anything in any world, so the property was not tested")
 	}
 	t.Logf("%d files deleted", deleted)
 }
 
-// naive is how orphans would be found without a proof: what no metadata under the root names
-// by the same words.
+// naive deletes without a proof: it deletes each file that no metadata under the root names in
+// exactly the same words.
 func naive(w *world, root string) int {
 	files := &storage{w: w}
 	deleted := 0
@@ -206,7 +210,7 @@ func namesIn(files filesystem.FileSystem, pointer string) []string {
 func TestThePropertyFindsAToolWithoutAProof(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "world")
 	worlds := rapid.Custom(func(t *rapid.T) string {
-		defer func() { _ = os.RemoveAll(dir) }() // only a test's
+		defer func() { _ = os.RemoveAll(dir) }() // the next world needs an empty directory
 		_, destroyed := surviving(t, dir, naive)
 		return fmt.Sprint(destroyed)
 	})

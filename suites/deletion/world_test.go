@@ -18,41 +18,42 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// world is a checkpoint directory with jobs that go on, and what may be around it: links to
-// it, copies of it, a store that has two schemes. It knows by itself which files each
-// checkpoint needs; it asks none of the code that it tests.
+// world is a checkpoint directory with running jobs. There may be links to it and copies of it, and
+// a store with several schemes may hold it. The world itself knows which files each checkpoint needs,
+// without the code under test.
 type world struct {
 	t      *rapid.T
-	dir    string // all of it, on the machine's disk
-	store  bool   // the checkpoint directory is on a store with two schemes
+	dir    string // path of the whole world on the disk
+	store  bool   // the checkpoint directory is on a store with several schemes
 	jobs   []*job
-	made   []*checkpoint   // all that were ever complete
+	made   []*checkpoint   // all checkpoints that were ever complete
 	copies []string        // directories that hold a copy
 	broken map[string]bool // directories of checkpoints whose metadata was damaged
-	closed map[string]bool // directories that nobody may look into
-	files  int             // made so far
+	closed map[string]bool // directories that cannot be read
+	files  int             // number of files created so far
 
-	// While a tool runs, from several goroutines, jobs go on by dice of their own.
+	// A tool calls from several goroutines, where rapid cannot draw. So jobs that continue while a
+	// tool runs use dice of their own.
 	mu     sync.Mutex
 	dice   *rand.Rand // nil: rapid draws
-	budget int        // how many steps jobs may still take
+	budget int        // number of steps that jobs may still take
 }
 
-// job is one of the jobs, or was one.
+// job is a job that runs or has run.
 type job struct {
-	dir      string // on the machine's disk
-	link     string // in the checkpoint directory, if it lies elsewhere
-	id       int64  // of the next checkpoint
+	dir      string // path on the disk
+	link     string // link to dir in the checkpoint directory; empty if dir itself is there
+	id       int64  // id of the next checkpoint
 	retained []*checkpoint
-	started  *checkpoint // in progress
-	owned    map[string]bool
+	started  *checkpoint     // the checkpoint in progress
+	owned    map[string]bool // files that the job may delete
 }
 
-// checkpoint is a directory and the files that it needs, on the machine's disk.
+// checkpoint is the directory of a checkpoint, and the files that the checkpoint needs.
 type checkpoint struct {
 	dir   string
 	id    int64
-	names map[string]string // of files: as they are recorded, by where they are
+	names map[string]string // by the path of each file: its recorded name; empty for a relative one
 }
 
 const root = "ckpt"
@@ -73,7 +74,7 @@ func (w *world) must(err error) {
 
 func (w *world) chance(label string, of int) bool { return w.number(label, 1, of) == 1 }
 
-// number draws one from low to high.
+// number draws a number from low to high.
 func (w *world) number(label string, low, high int) int {
 	if w.dice != nil {
 		return low + w.dice.IntN(high-low+1)
@@ -81,10 +82,10 @@ func (w *world) number(label string, low, high int) int {
 	return rapid.IntRange(low, high).Draw(w.t, label)
 }
 
-// one draws one of some things.
+// one draws one of the values.
 func one[T any](w *world, label string, of []T) T { return of[w.number(label, 0, len(of)-1)] }
 
-// use has a tool used, while jobs go on.
+// use uses a tool while jobs continue.
 func (w *world) use(of tool, root string) int {
 	seed := rapid.Uint64().Draw(w.t, "what happens meanwhile")
 	w.budget = w.number("jobs go on", 0, 6)
@@ -93,7 +94,7 @@ func (w *world) use(of tool, root string) int {
 	return of(w, root)
 }
 
-// name is one of the names that a place has.
+// name draws one of the names that a path has.
 func (w *world) name(at string) string {
 	tail, below := strings.CutPrefix(at, filepath.Join(w.dir, root))
 	switch {
@@ -107,7 +108,7 @@ func (w *world) name(at string) string {
 	return at
 }
 
-// write makes a file, some of them as old as if it had been written days ago.
+// write creates a file. A file that is not fresh looks as if it had been written days ago.
 func (w *world) write(at string, fresh bool) {
 	w.files++
 	w.must(os.MkdirAll(filepath.Dir(at), 0o755))
@@ -133,7 +134,7 @@ func (w *world) newJob() *job {
 	return j
 }
 
-// trigger begins a checkpoint: its directory is made, and state is written.
+// trigger begins a checkpoint: it creates the directory and writes state.
 func (w *world) trigger(j *job) {
 	c := &checkpoint{dir: filepath.Join(j.dir, fmt.Sprintf("chk-%d", j.id)), id: j.id, names: map[string]string{}}
 	j.id++
@@ -147,7 +148,7 @@ func (w *world) trigger(j *job) {
 	at := filepath.Join(c.dir, w.uuid())
 	w.write(at, true)
 	c.names[at] = ""
-	if n := len(j.retained); n > 0 { // it builds upon the newest complete one
+	if n := len(j.retained); n > 0 { // the checkpoint shares files with the newest complete one
 		for at, name := range j.retained[n-1].names {
 			if filepath.Base(filepath.Dir(at)) == "shared" {
 				c.names[at] = name
@@ -209,8 +210,8 @@ func keys(m map[string]string) func(yield func(string) bool) {
 	}
 }
 
-// discard is what Flink does with a subsumed checkpoint: `_metadata` goes, and the job's own
-// files that none of its retained checkpoints needs.
+// discard does what Flink does with a subsumed checkpoint. It deletes `_metadata`, and the files
+// that the job owns and that none of its retained checkpoints needs.
 func (w *world) discard(j *job, c *checkpoint) {
 	j.retained = slices.DeleteFunc(j.retained, func(other *checkpoint) bool { return other == c })
 	w.must(filesystem.IgnoreNotExist(os.Remove(filepath.Join(c.dir, "_metadata"))))
@@ -223,14 +224,14 @@ func (w *world) discard(j *job, c *checkpoint) {
 			return needs
 		})
 		if !needed && j.owned[at] || filepath.Dir(at) == c.dir {
-			_ = os.Remove(at) // the tool may have been quicker
+			_ = os.Remove(at) // fails if a tool has deleted the file already
 		}
 	}
 	_ = os.Remove(c.dir)
 }
 
-// claim starts a job from a checkpoint of another, which is its own from then on; so files of
-// the other's directory are needed by this one alone.
+// claim starts a job that claims a checkpoint of another job. From then on only the new job needs
+// the files of this checkpoint in the other job's directory.
 func (w *world) claim(from *job) {
 	if len(from.retained) == 0 {
 		return
@@ -242,7 +243,7 @@ func (w *world) claim(from *job) {
 		j.owned[at] = true
 	}
 	from.retained = slices.DeleteFunc(from.retained, func(other *checkpoint) bool { return other == c })
-	for _, other := range from.retained { // what the other still needs is not deleted (LEGACY, NO_CLAIM)
+	for _, other := range from.retained { // the new job does not own files that the other job still needs
 		for at := range other.names {
 			delete(j.owned, at)
 		}
@@ -253,7 +254,7 @@ func (w *world) claim(from *job) {
 	w.complete(j, 1)
 }
 
-// copy copies what is there now, beside the checkpoint directory or into it.
+// copy copies a directory as it is now, to a place beside the checkpoint directory or in it.
 func (w *world) copy(what string) {
 	into := filepath.Join(w.dir, one(w, "copied into", []string{"", root}), fmt.Sprintf("backup-%d", len(w.copies)), filepath.Base(what))
 	if strings.HasPrefix(into, what+"/") {
@@ -271,7 +272,7 @@ func (w *world) copy(what string) {
 	}
 }
 
-// step lets something happen.
+// step lets one random thing happen.
 func (w *world) step() {
 	if len(w.jobs) == 0 || w.chance("a new job", 12) {
 		w.newJob()
@@ -304,21 +305,21 @@ func (w *world) step() {
 	}
 }
 
-// goOn lets a job do what jobs do.
+// goOn lets a job trigger, abort or complete a checkpoint.
 func (w *world) goOn(j *job) {
 	if j.started == nil {
 		w.trigger(j)
 		return
 	}
 	if w.chance("abort", 6) {
-		j.started = nil // files are left, as Flink does when a TaskManager is gone
+		j.started = nil // the files stay, as in Flink after the loss of a TaskManager
 		return
 	}
 	w.complete(j, w.number("retain", 1, 3))
 }
 
-// restorable lists the checkpoints that could be restored from at this moment, also those in
-// copies: there with the files beside them.
+// restorable returns the checkpoints that can be restored at this moment, with the files that they
+// need. A checkpoint in a copy needs the copied files.
 func (w *world) restorable() map[string][]string {
 	whole := map[string][]string{}
 	note := func(dir string, files []string) {
@@ -342,7 +343,7 @@ func (w *world) restorable() map[string][]string {
 	return whole
 }
 
-// inCopy notes a checkpoint in a copy of its job's directory, or of all.
+// inCopy notes a checkpoint that is in a copy of its job's directory or of the checkpoint directory.
 func (w *world) inCopy(copied string, c *checkpoint, note func(dir string, files []string)) {
 	for _, original := range []string{filepath.Dir(c.dir), filepath.Join(w.dir, root)} {
 		if filepath.Base(original) != filepath.Base(copied) {
@@ -364,8 +365,8 @@ func (w *world) inCopy(copied string, c *checkpoint, note func(dir string, files
 	}
 }
 
-// storage is how tools see a world: the store has no links, no inodes and no times of
-// directories, and jobs go on between two looks.
+// storage is the world as tools see it. The store has no links, no inodes and no times of
+// directories. Jobs continue between two operations of a tool.
 type storage struct {
 	filesystem.Local
 	w *world
@@ -378,7 +379,7 @@ func (s *storage) at(name string) string {
 	return name
 }
 
-// elapse lets jobs go on, now and then.
+// elapse sometimes lets a job continue.
 func (s *storage) elapse() {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()

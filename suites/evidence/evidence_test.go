@@ -1,5 +1,5 @@
-// Package evidence_test compares the harness's reader of `_metadata` with the engine's. They share
-// no code, so what both read alike is hardly wrong in both.
+// Package evidence_test compares the harness's reader of `_metadata` with the engine's reader. The
+// readers share no code. So the same mistake is unlikely in both.
 package evidence_test
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/snapback/snapback/storage/metadata/specimen"
 )
 
-// location is a directory in which each checkpoint is taken to lie.
+// location is the directory in which the tests assume each checkpoint.
 const location = "s3://bucket/job/chk-1"
 
 // ours lists the references that the harness's reader finds, in order.
@@ -29,8 +29,7 @@ func ours(c evidence.Checkpoint) (all []string) {
 	return all
 }
 
-// theirs lists the references that the engine's reader finds, in order. State that lies inline names
-// no file.
+// theirs lists the references that the engine's reader finds, in order. Inline state names no file.
 func theirs(c metadata.Checkpoint) (all []string) {
 	for r := range c.References() {
 		switch r.Stream.(type) {
@@ -42,8 +41,9 @@ func theirs(c metadata.Checkpoint) (all []string) {
 	return all
 }
 
-// readable says whether all paths consist of whole characters. Java can write half of one, a lone
-// surrogate; no file has such a name, and the readers stand in something else for it.
+// readable says whether all paths consist of complete characters. Java can write half of a
+// character, a lone surrogate. No file has such a name, and each reader replaces the surrogate by
+// another character.
 func readable(references []string) bool {
 	return !slices.ContainsFunc(references, func(r string) bool { return strings.ToValidUTF8(r, "\uFFFD") != r || strings.Contains(r, "\uFFFD") })
 }
@@ -81,7 +81,7 @@ func samples(t testing.TB) map[string][]byte {
 	return files
 }
 
-// everything is a checkpoint with each handle that Flink knows, in each version.
+// everything returns, for each version, a checkpoint with every kind of handle that Flink has.
 func everything(t testing.TB) map[string][]byte {
 	t.Helper()
 	files := map[string][]byte{}
@@ -113,8 +113,7 @@ func TestBothReadersFindTheSameReferences(t *testing.T) {
 	}
 }
 
-// A comparison of two readers that are the same would find nothing: this one finds a reference that
-// one of them does not.
+// The comparison finds a difference: it notices each reference that one reader misses.
 func TestADifferenceIsFound(t *testing.T) {
 	whole := specimen.Everything(metadata.Version)
 	data, err := metadata.Encode(whole)

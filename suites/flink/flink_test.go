@@ -1,5 +1,5 @@
-// Package flink_test runs the conformance suite on real Apache Flink. What is missing fails the
-// suite.
+// Package flink_test runs the conformance suite on real Apache Flink. If something is missing, the
+// suite fails.
 package flink_test
 
 import (
@@ -30,8 +30,8 @@ func release(version string) func(context.Context) (target.Target, error) {
 	}
 }
 
-// started is a cluster that stands for one that somebody else started, and dir
-// its directory.
+// started is a cluster that the suite treats as if somebody else had started it. dir is its
+// directory.
 var (
 	started target.Cluster
 	dir     string
@@ -66,7 +66,7 @@ func running(ctx context.Context) (target.Target, error) {
 
 var _ = func() bool {
 	claimed := flink.Target{}
-	// Processes take seconds to start; what does not need them is in one JVM.
+	// Processes need seconds to start. So only the scenarios that need real processes use them.
 	conformance.Specs("Flink "+flink.DefaultVersion, release(flink.DefaultVersion),
 		conformance.Claimed(claimed, "cleanup/**", "recovery/kill-*", "recovery/resume-*", "faults/**")...)
 	conformance.Specs("Flink "+flink.DefaultVersion+" in one JVM", func(ctx context.Context) (target.Target, error) { return inOneJVM(ctx), nil },

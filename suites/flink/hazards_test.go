@@ -26,7 +26,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// driven is a cluster that a test drives by hand, for what no scenario says.
+// driven is a cluster that a test controls directly, for cases that no scenario describes.
 type driven struct {
 	target.Cluster
 	target.Killer
@@ -50,7 +50,7 @@ func drive(ctx context.Context, on target.Target, dir string) *driven {
 
 var incremental = scenarios.Job{Backend: "incremental"}
 
-// submit submits a job that goes on for long, and returns its id.
+// submit submits a job that runs for a long time, and returns its id.
 func (d *driven) submit(submission target.Submission) string {
 	GinkgoHelper()
 	id, err := d.trySubmit(submission)
@@ -78,7 +78,8 @@ func (d *driven) restart() {
 	Expect(d.StartTaskManagers(d.ctx)).To(Succeed())
 }
 
-// until lets time pass until an event has come that holds, of those after the first few.
+// until waits for an event that holds and returns it. It ignores the first events, as many as after
+// says.
 func (d *driven) until(what string, after int, holds func(history.Event) bool) history.Event {
 	GinkgoHelper()
 	for limit := time.Now().Add(time.Minute); ; {
@@ -113,7 +114,7 @@ func (d *driven) cancel(id string) string {
 	return filesystem.Join(dir, storage.CheckpointName(ids[0]))
 }
 
-// missing lists the files that a checkpoint refers to and that are not there.
+// missing lists the missing files to which a checkpoint refers.
 func (d *driven) missing(path string) (files []string) {
 	GinkgoHelper()
 	auditor := audit.Auditor{Files: d.Files()}
@@ -125,17 +126,17 @@ func (d *driven) missing(path string) (files []string) {
 	return files
 }
 
-// What is known of Flink besides, and no scenario says: see docs/findings.md. Each has to
-// be so as long as it is said there.
-var _ = Describe("Flink, where it loses a checkpoint that nobody took from it", func() {
-	It("deletes a retained checkpoint when its job id is used again without it", Label("CLN-01"), func(ctx context.Context) {
+// Known problems of Flink that no scenario shows; see docs/findings.md. A spec fails when Flink no
+// longer has the problem. Then the page must change.
+var _ = Describe("Flink, where it loses a checkpoint that nobody deleted", func() {
+	It("deletes a retained checkpoint when a new job with the same id does not resume from it", Label("CLN-01"), func(ctx context.Context) {
 		d := drive(ctx, inOneJVM(ctx), GinkgoT().TempDir())
 		first := d.submit(target.Submission{})
 		d.completed(first, 3)
 		kept := d.cancel(first)
 		Expect(d.missing(kept)).To(BeEmpty())
 
-		d.restart() // one and the same cluster refuses an id that it knows
+		d.restart() // a cluster refuses an id that it has seen
 		after := len(d.events)
 		Expect(d.submit(target.Submission{ID: first})).To(Equal(first))
 		number, ok := storage.ParseCheckpointName(filepath.Base(kept))
@@ -147,7 +148,7 @@ var _ = Describe("Flink, where it loses a checkpoint that nobody took from it", 
 			Expect(d.Step(ctx)).To(Succeed())
 			_, err := d.Files().Stat(filesystem.Join(kept, storage.MetadataName))
 			return err
-		}).WithTimeout(20*time.Second).Should(MatchError(fs.ErrNotExist), "Flink keeps %s: take the finding away", kept)
+		}).WithTimeout(20*time.Second).Should(MatchError(fs.ErrNotExist), "Flink keeps %s: remove the finding from docs/findings.md", kept)
 	})
 
 	It("cannot restore the first incremental checkpoint after a native savepoint that was claimed (FLINK-39964)", Label("SHR-01"), func(ctx context.Context) {
@@ -169,12 +170,13 @@ var _ = Describe("Flink, where it loses a checkpoint that nobody took from it", 
 		Expect(d.ends(third, after)).To(Equal(storage.Failed))
 	})
 
-	It("leaves an older checkpoint whose shared files are gone, when it is killed while it subsumes it", Label("SHR-01"), func(ctx context.Context) {
+	It("leaves an older checkpoint without its shared files, when it is killed while it discards that checkpoint", Label("SHR-01"), func(ctx context.Context) {
 		d := drive(ctx, inOneJVM(ctx), GinkgoT().TempDir())
 		id := d.submit(target.Submission{Job: incremental})
 		d.completed(id, 2)
 		taps, killed := d.Cluster.(target.Tapped).Tap(), false
-		// Both are under way at the same time; which comes first is left to threads.
+		// Flink deletes `_metadata` and the shared files in different threads, so either may come
+		// first. The delay lets the shared files come first.
 		late, err := faults.Parse(`(Delay 1s (On (Remove "*/_metadata")))`)
 		Expect(err).NotTo(HaveOccurred())
 		taps.Arm(late, nil, func(tap.Operation) bool { return false })
@@ -191,7 +193,7 @@ var _ = Describe("Flink, where it loses a checkpoint that nobody took from it", 
 		}
 		ids, err := storage.CheckpointIDs(d.Files(), filesystem.Join(d.Root(), id))
 		Expect(err).NotTo(HaveOccurred())
-		Expect(len(ids)).To(BeNumerically(">=", 2), "nothing was being subsumed")
+		Expect(len(ids)).To(BeNumerically(">=", 2), "the older checkpoint does not exist")
 		path := func(checkpoint int64) string {
 			return filesystem.Join(d.Root(), id, storage.CheckpointName(checkpoint))
 		}
@@ -201,7 +203,7 @@ var _ = Describe("Flink, where it loses a checkpoint that nobody took from it", 
 })
 
 var _ = Describe("Flink, resumed again and again", func() {
-	It("keeps what each claims, whatever the parallelism, with barriers that overtake", Label("SHR-01", "REC-04"), func(ctx context.Context) {
+	It("keeps all files of the checkpoint that each job claims, with changing parallelism and unaligned barriers", Label("SHR-01", "REC-04"), func(ctx context.Context) {
 		d := drive(ctx, inOneJVM(ctx), GinkgoT().TempDir())
 		kept := ""
 		for _, parallelism := range []int{2, 1, 2, 1} {
@@ -214,7 +216,8 @@ var _ = Describe("Flink, resumed again and again", func() {
 				restored := d.until("the job to be restored", 0, func(e history.Event) bool { return e.Kind == history.Restored && e.ID == id })
 				Expect(filepath.Base(restored.Path)).To(Equal(filepath.Base(kept)))
 			}
-			// The first checkpoint of a job is taken while it has hardly come back.
+			// The first checkpoint comes soon after the restore, when it still shares most files
+			// with the claimed checkpoint.
 			d.completed(id, 1)
 			kept = d.cancel(id)
 			Expect(d.missing(kept)).To(BeEmpty())
@@ -222,7 +225,7 @@ var _ = Describe("Flink, resumed again and again", func() {
 	})
 })
 
-// outcome is what a power loss leaves of a checkpoint that was reported complete.
+// outcome says how much of a complete checkpoint a power loss leaves.
 type outcome string
 
 const (
@@ -232,8 +235,8 @@ const (
 	incomplete outcome = "_metadata, and not every file that it refers to"
 )
 
-// afterPowerLoss counts what power losses now leave of a checkpoint, at a level, over so
-// many states at most, and returns a state of each kind.
+// afterPowerLoss visits the states that a power loss of a level may leave now, at most as many as
+// most says. It counts the outcomes for a checkpoint, and returns a state for each outcome.
 func (d *driven) afterPowerLoss(path string, level filesystem.Level, most int) (count map[outcome]int, examples map[outcome]uint64) {
 	GinkgoHelper()
 	count, examples = map[outcome]int{}, map[outcome]uint64{}
@@ -269,8 +272,8 @@ func (d *driven) leftOf(path string, after filesystem.FileSystem) outcome {
 
 const statesMost = 20_000
 
-// The predictions about power losses that scenarios do not cover. Whatever is left of a
-// checkpoint, Flink must refuse it, and never go on from something else.
+// Predictions about power losses that no scenario covers. If a checkpoint is damaged, Flink must
+// refuse to restore it, and must not restore something else instead.
 var _ = Describe("Flink, after a power loss", func() {
 	merged := map[string]string{"execution.checkpointing.file-merging.enabled": "true"}
 	plain := map[string]string{"execution.checkpointing.dir": "plain://"}
@@ -278,15 +281,15 @@ var _ = Describe("Flink, after a power loss", func() {
 		name     string
 		settings map[string]string
 		level    filesystem.Level
-		possible []outcome // besides whole
+		possible []outcome // all possible outcomes except whole
 	}{
 		{"a file for each state", nil, filesystem.Ordered, []outcome{gone}},
 		{"a file for each state", nil, filesystem.POSIX, []outcome{gone, incomplete}},
 		{"merged files", merged, filesystem.Ordered, []outcome{gone}},
 		{"merged files", merged, filesystem.POSIX, []outcome{gone, incomplete}},
-		{"a file system that puts no file in place at once", plain, filesystem.Ordered, []outcome{gone, torn}},
+		{"a file system without atomic publication", plain, filesystem.Ordered, []outcome{gone, torn}},
 	} {
-		It(fmt.Sprintf("finds of its newest checkpoint, with %s at level %s: %s", c.name, c.level, c.possible), Label("DUR-01"), func(ctx context.Context) {
+		It(fmt.Sprintf("may find its newest checkpoint as %s, with %s at level %s", c.possible, c.name, c.level), Label("DUR-01"), func(ctx context.Context) {
 			dir := GinkgoT().TempDir()
 			d := drive(ctx, inOneJVM(ctx), dir)
 			settings := maps.Clone(c.settings)
@@ -317,7 +320,7 @@ var _ = Describe("Flink, after a power loss", func() {
 	}
 })
 
-// losePower ends the cluster, and starts another on what is left in a state.
+// losePower ends the cluster, and starts another one on the given state that a power loss left.
 func (d *driven) losePower(level filesystem.Level, state uint64, dir string) *driven {
 	GinkgoHelper()
 	var survivor target.Target
@@ -330,7 +333,7 @@ func (d *driven) losePower(level filesystem.Level, state uint64, dir string) *dr
 	return drive(d.ctx, survivor, dir)
 }
 
-// survived is a cluster that was closed already.
+// survived is a cluster that is closed already.
 type survived struct{ target.Cluster }
 
 func (survived) Close() error { return nil }

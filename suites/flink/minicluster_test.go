@@ -36,9 +36,9 @@ var _ = Describe("Flink, killed at the operations of its checkpoints on storage"
 	for _, c := range []struct {
 		backend   string
 		unaligned bool
-		every     int            // operation of so many
-		least     int            // kills; fewer prove less than is claimed
-		phases    []faults.Phase // that have to be among them
+		every     int            // the sweep's Every
+		least     int            // the least number of kills
+		phases    []faults.Phase // phases in which a kill must have happened
 	}{
 		{"full", false, 1, 50, faults.Phases()},
 		{"incremental", true, 6, 20, faults.Phases()},
@@ -68,8 +68,8 @@ var _ = Describe("Flink, killed at the operations of its checkpoints on storage"
 	}
 })
 
-// What is known of Flink, and has to fail as long as it is so: see docs/findings.md.
-var _ = Describe("Flink, where it is known not to hold", func() {
+// Scenarios that Flink is known to fail; see docs/findings.md. A spec fails when Flink passes one.
+var _ = Describe("Flink, where it is known to fail", func() {
 	for name, finding := range map[string]string{
 		"durability/power-loss-when-complete": "the rename that publishes a checkpoint is not made durable before it is reported complete (level ordered)",
 		"durability/power-loss-after-publish": "no directory is synced at all (level posix)",

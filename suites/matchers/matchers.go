@@ -1,5 +1,5 @@
-// Package matchers holds gomega matchers for what a scenario showed, so that a
-// spec reads like its requirement:
+// Package matchers holds gomega matchers for the results of scenarios. With them a spec reads like
+// its requirement:
 //
 //	Expect(result).To(Hold("REC-02"))
 //
@@ -20,8 +20,8 @@ import (
 // Pass matches the result of a scenario that passed.
 func Pass() types.GomegaMatcher { return &verdict{} }
 
-// Hold matches the result of a scenario that checked the requirement with the
-// given id and found that it holds. A requirement that was not checked does not.
+// Hold matches the result of a scenario that checked the requirement with the given id and found
+// that it holds. A requirement that was not checked does not match.
 func Hold(requirement string) types.GomegaMatcher { return &verdict{requirement: requirement} }
 
 type verdict struct{ requirement string }
@@ -56,9 +56,9 @@ func (v *verdict) subject() string {
 	return v.requirement
 }
 
-// FailureMessage says what does not hold, and how to see it again.
+// FailureMessage says what does not hold, and how to repeat the run.
 func (v *verdict) FailureMessage(actual any) string {
-	result := actual.(run.Result) // Match saw to it
+	result := actual.(run.Result) // Match has checked the type
 	var text strings.Builder
 	fmt.Fprintf(&text, "Expected %s to hold in %s: %s", v.subject(), result.Scenario, result.Verdict)
 	if result.Reason != "" {
@@ -73,7 +73,7 @@ func (v *verdict) FailureMessage(actual any) string {
 	return text.String()
 }
 
-// NegatedFailureMessage says what holds against expectation.
+// NegatedFailureMessage says what holds although the spec expects that it does not.
 func (v *verdict) NegatedFailureMessage(actual any) string {
 	return fmt.Sprintf("Expected %s not to hold in %s, but it does", v.subject(), actual.(run.Result).Scenario)
 }

@@ -37,7 +37,7 @@ func TestAPlantedFaultIsFoundAndReadable(t *testing.T) {
 			out, err := exec.Command(program, "explore", "--seed", "1", "--runs", "20000", "--quiet", "--cases", t.TempDir()).CombinedOutput()
 			var exit *exec.ExitError
 			if !errors.As(err, &exit) || exit.ExitCode() != 1 {
-				t.Fatalf("it was not found: %v\n%s", err, out)
+				t.Fatalf("the planted mistake was not found: %v\n%s", err, out)
 			}
 			_, steps, _ := strings.Cut(string(out), "\nsteps:\n")
 			n := 0

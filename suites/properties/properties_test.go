@@ -1,8 +1,7 @@
-// Package properties lets rapid draw what happens to the reference engine: workload,
-// configuration, faults and schedule, as choices that it makes smaller when a property
-// does not hold.
+// Package properties lets rapid draw what happens to the reference engine: workload, configuration,
+// faults and schedule. When a property does not hold, rapid makes its choices smaller.
 //
-// What is drawn is package scenarios/exploration's; the properties are the oracles'.
+// Package scenarios/exploration turns the choices into scenarios. The oracles check the properties.
 // Start with [TestWhateverHappens].
 package properties_test
 
@@ -31,7 +30,7 @@ import (
 	"github.com/snapback/snapback/scenarios/workload"
 )
 
-// choices are rapid's.
+// choices are choices that rapid draws.
 type choices struct{ t *rapid.T }
 
 func (c choices) Int(label string, low, high int) int {
@@ -43,7 +42,7 @@ func runOnce(on target.Target, s scenarios.Scenario, seed uint64) (run.Result, *
 	return explore.Campaign{Target: on, Timeout: time.Minute}.RunHistory(context.Background(), seed, s)
 }
 
-// judge fails with a scenario that a person can read.
+// judge fails the test unless the result is a pass or void, and prints the scenario in readable form.
 func judge(t *rapid.T, s scenarios.Scenario, seed uint64, result run.Result) {
 	if result.Verdict != oracle.Fail && result.Verdict != oracle.Error {
 		return
@@ -55,9 +54,10 @@ func judge(t *rapid.T, s scenarios.Scenario, seed uint64, result run.Result) {
 	t.Fatalf("%s %s\nseed %d, %+v, %+v, %+v\n%s%+v", result.Verdict, result.Reason, seed, s.Workload, s.Cluster, s.Job, text, result.Findings)
 }
 
-// Exactly once; a checkpoint that is complete can be restored from until it is subsumed
-// or discarded; nothing that is referred to is deleted; nothing else stays; what is
-// restored is the fold of a prefix; recovery is bounded: whatever happens.
+// Whatever happens, these properties hold. Each output is committed exactly once. A complete
+// checkpoint can be restored until it is subsumed or discarded. No file is deleted to which a
+// checkpoint refers, and all other files are deleted. Restored state is the result of a prefix of the
+// input. Recovery ends within a bound.
 func TestWhateverHappens(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := exploration.Draw("explored/rapid", choices{t})
@@ -67,7 +67,8 @@ func TestWhateverHappens(t *testing.T) {
 	})
 }
 
-// What chance draws holds, and the same seed gives the same history, byte for byte.
+// Every scenario that a campaign draws passes, and the same seed gives the same history, byte for
+// byte.
 func TestCampaign(t *testing.T) {
 	campaign := explore.Campaign{
 		Target: reference.Simulated{}, Stride: 1, Parallel: runtime.NumCPU(), Timeout: time.Minute,
@@ -96,8 +97,7 @@ func TestCampaign(t *testing.T) {
 	}
 }
 
-// How barriers travel, how state is written and where it lies make no difference to
-// what is put out.
+// The output does not depend on how barriers travel, how state is written, or where state is stored.
 func TestModesAreAlike(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		drawn := exploration.Draw("explored/rapid", choices{t})
@@ -110,7 +110,7 @@ func TestModesAreAlike(t *testing.T) {
 			result, h := runOnce(reference.Simulated{Storage: mode.storage}, mode.scenario, seed)
 			judge(t, mode.scenario, seed, result)
 			if result.Verdict != oracle.Pass {
-				continue // it came too late for its job
+				continue // void: a fault came too late, when the job had finished
 			}
 			got := outcome(h, drawn.Workload)
 			first = cmp.Or(first, got)
@@ -121,22 +121,22 @@ func TestModesAreAlike(t *testing.T) {
 	})
 }
 
-// mode is one of the ways to take checkpoints.
+// mode is a way to take checkpoints.
 type mode struct {
 	scenario scenarios.Scenario
 	storage  reference.Storage
 }
 
-// modes spreads a scenario over all of them.
+// modes returns a scenario in all modes.
 func modes(drawn scenarios.Scenario) []mode {
 	var all []mode
 	for _, place := range []string{"", "s3://bucket/checkpoints", "jobmanager"} {
-		if place == "jobmanager" && !resumable(drawn) {
+		if place == "jobmanager" && !needsNoStorage(drawn) {
 			continue
 		}
 		storage, err := reference.ParseStorage(place)
 		if err != nil {
-			panic(err) // they are good ones
+			panic(err) // these storages are valid
 		}
 		for _, backend := range []string{"full", "incremental", "changelog"} {
 			for _, unaligned := range []bool{false, true} {
@@ -150,13 +150,14 @@ func modes(drawn scenarios.Scenario) []mode {
 	return all
 }
 
-// resumable says whether a scenario's jobs can do without checkpoints on storage.
-func resumable(s scenarios.Scenario) bool {
+// needsNoStorage says whether a scenario's jobs can do without checkpoints on storage: no job resumes
+// from one, and no new leader must find one.
+func needsNoStorage(s scenarios.Scenario) bool {
 	return s.Cluster.JobManagers == 0 && !slices.ContainsFunc(s.Steps, func(step scenarios.Step) bool { return step.Submit != nil && step.Submit.Restore != "" })
 }
 
-// outcome is what a run put out, as far as it does not depend on the order in which
-// records of different splits met.
+// outcome is the part of a run's output that does not depend on the order in which records of
+// different splits arrive.
 func outcome(h *history.History, w workload.Workload) string {
 	model := w.Model()
 	var lines []string
@@ -174,7 +175,7 @@ func outcome(h *history.History, w workload.Workload) string {
 	return strings.Join(lines, "\n")
 }
 
-// A job that is resumed with another parallelism puts out what one does that is not.
+// A job has the same output whether or not it is resumed with another parallelism.
 func TestRescaledEqualsNotRescaled(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := rescaling(t)
@@ -193,7 +194,7 @@ func TestRescaledEqualsNotRescaled(t *testing.T) {
 		not, h2 := runOnce(reference.Simulated{}, kept, seed)
 		judge(t, kept, seed, not)
 		if rescaled.Verdict != oracle.Pass || not.Verdict != oracle.Pass {
-			return // it came too late for its job
+			return // void: a step came too late, when the job had finished
 		}
 		if got, want := outcome(h, s.Workload), outcome(h2, s.Workload); got != want {
 			t.Fatalf("rescaled:\n%s\nnot rescaled:\n%s", got, want)

@@ -1,8 +1,8 @@
-// Package realflink runs real Apache Flink in one JVM, and asks it what its own classes
-// make of a checkpoint: what they read, whether they load it, whether a job comes back
-// from it. The host is ours (host/*.java), all else is the distribution's.
+// Package realflink runs real Apache Flink in one JVM. Flink's own classes say what they read from a
+// checkpoint, whether they accept it, and whether a job can be restored from it. Only the main class
+// is ours (host/*.java).
 //
-// It is a witness for suites, and not a target: nothing is killed here.
+// It is a witness for suites and not a target: it kills nothing.
 //
 // Start with [New].
 package realflink
@@ -32,15 +32,15 @@ const lineMax = 16 << 20
 //go:embed host/*.java
 var sources embed.FS
 
-// Flink is a real Flink that is in place.
+// Flink is a real Flink that is installed.
 type Flink struct {
 	classPath []string
 	plugins   string
 	settings  []string
 }
 
-// New installs Flink and compiles the host, where that has not been done yet. It tells say what
-// it does.
+// New installs Flink and compiles the host, unless the cache has them. It calls say with messages
+// for people.
 func New(ctx context.Context, say func(string)) (*Flink, error) {
 	target, err := flink.Provision(ctx, flink.Options{Version: flink.DefaultVersion}, say)
 	if err != nil {
@@ -54,7 +54,7 @@ func New(ctx context.Context, say func(string)) (*Flink, error) {
 	return &Flink{classPath: []string{classes, dist[0]}}, err
 }
 
-// compile compiles the host, once for each state of its sources.
+// compile compiles the host, once for each version of its sources.
 func compile(ctx context.Context, dist string, say func(string)) (string, error) {
 	hash := sha256.New()
 	hash.Write([]byte(dist))
@@ -82,7 +82,7 @@ func compile(ctx context.Context, dist string, say func(string)) (string, error)
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // only a cache's litter
+	defer func() { _ = os.RemoveAll(dir) }() // if this fails, a directory stays in the cache
 	if err := os.CopyFS(dir, sources); err != nil {
 		return "", err
 	}
@@ -133,11 +133,11 @@ func Run[Line any](ctx context.Context, f *Flink, dir string, arguments ...strin
 	return decode[Line](arguments[0], output)
 }
 
-// logOf is the name under which the output of a command is kept.
+// logOf is the name of the log of a command.
 func logOf(command string) string { return "flink-" + command }
 
-// Printed decodes the lines that a command has printed until now, which runs with a
-// directory for its output.
+// Printed decodes the lines that a running command has printed so far. The directory is the one that
+// was given to [Run].
 func Printed[Line any](dir, command string) ([]Line, error) {
 	output, err := os.ReadFile(filepath.Join(dir, logOf(command)+".log"))
 	if err != nil {
@@ -153,7 +153,7 @@ func decode[Line any](command, output string) ([]Line, error) {
 	scanner.Buffer(nil, lineMax)
 	for scanner.Scan() {
 		if !strings.HasPrefix(scanner.Text(), "{") {
-			continue // of a logger
+			continue // a logger printed this line
 		}
 		var line Line
 		if err := json.Unmarshal(scanner.Bytes(), &line); err != nil {
@@ -175,10 +175,10 @@ type Written struct {
 type Resumed struct {
 	Path       string
 	Restored   bool  // all subtasks ran, and every key could be read
-	Consistent *bool // and the counts were those of the checkpoint
+	Consistent *bool // the counts were equal to the counts in the checkpoint; nil: unknown
 	Error      string
 
-	Checkpoints []string // URLs of those that the job took, if it was told where
+	Checkpoints []string // URLs of the checkpoints that the job took, if it had a directory for them
 }
 
 // The events of a job that the command live prints.
@@ -187,17 +187,17 @@ const (
 	Ended   = "ended"
 )
 
-// Lived is a line of the command live. What follows Claimed is known of a job that ended.
+// Lived is a line of the command live. The fields after Claimed are set only for a job that ended.
 type Lived struct {
 	Event   string // Started or Ended
 	Job     string
 	Claimed string // URL of the checkpoint that the job started from
 
 	Completed  int64 // checkpoints
-	Failed     int64 // checkpoints, those aborted by the end of the job excluded
+	Failed     int64 // failed checkpoints, without those that the end of the job aborted
 	Restarts   int
-	Causes     []string // of failed checkpoints and restarts
-	Consistent bool     // nothing that the job emitted was lost or counted twice
+	Causes     []string // causes of failed checkpoints and of restarts
+	Consistent bool     // no record was lost or counted twice
 	Status     string
 }
 

@@ -16,11 +16,11 @@ import (
 	"github.com/snapback/snapback/scenarios/workload"
 )
 
-// cycles is how often one job is killed and comes back.
+// cycles is how often a TaskManager of the job is killed and the job comes back.
 const cycles = 200
 
-// grind is a job of which a TaskManager is killed again and again: each time after
-// another checkpoint, at another moment of the next one.
+// grind kills a TaskManager of one job again and again. Each kill comes after another completed
+// checkpoint, at a random moment of the next checkpoint.
 func grind() scenarios.Scenario {
 	s := scenarios.Scenario{
 		Name: "recovery/grind", Title: fmt.Sprintf("A TaskManager is killed %d times; the job comes back each time, and nothing is lost or doubled", cycles),

@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// dockerSocket is where a daemon listens that nobody has told otherwise.
+// dockerSocket is the socket at which a Docker daemon listens by default.
 const dockerSocket = "/var/run/docker.sock"
 
-// Docker sees to it that a Docker daemon answers: the one of this machine or, where
-// there is none, one that is started here and dies with the test.
+// Docker makes sure that a Docker daemon answers. If no daemon runs on this machine, Docker starts
+// one that ends with the test.
 func (s *Servers) Docker() error {
 	ping := func() error {
 		client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -35,7 +35,7 @@ func (s *Servers) Docker() error {
 	}
 	daemon, err := exec.LookPath("dockerd")
 	if err != nil {
-		return errors.New("no Docker daemon answers, and there is none to start: apt-get install docker.io")
+		return errors.New("no Docker daemon answers, and none is installed; run apt-get install docker.io")
 	}
 	dir, err := s.makeDir("docker")
 	if err != nil {
@@ -46,10 +46,10 @@ func (s *Servers) Docker() error {
 	return err
 }
 
-// dockerPatience is how long the daemon may take to end.
+// dockerPatience is the time that the daemon has to end.
 const dockerPatience = 30 * time.Second
 
-// endDocker asks the daemon to end, so that it takes back its mounts.
+// endDocker asks the daemon to end, so that it removes its mounts.
 func (s *Servers) endDocker() error {
 	if s.docker == nil {
 		return nil
@@ -65,7 +65,7 @@ func (s *Servers) endDocker() error {
 	return nil
 }
 
-// MinIOImage makes a Docker image of MinIO, and of nothing else.
+// MinIOImage builds a Docker image that contains only MinIO.
 func (s *Servers) MinIOImage(name string) error {
 	dir, err := minIO().installed()
 	if err != nil {
@@ -78,8 +78,8 @@ func (s *Servers) MinIOImage(name string) error {
 	return s.Image(name, "FROM scratch\nCOPY program /program\n", map[string][]byte{"program": binary})
 }
 
-// JarImage makes a Docker image of [JavaImage] and of the jars of a directory that match
-// patterns. The image has the jars at the path below.
+// JarImage builds a Docker image from [JavaImage] and from those jars of a directory that match the
+// patterns. In the image the jars are in the directory below.
 func (s *Servers) JarImage(name, below, jars string, patterns ...string) error {
 	files := map[string][]byte{}
 	for _, pattern := range patterns {
@@ -96,7 +96,7 @@ func (s *Servers) JarImage(name, below, jars string, patterns ...string) error {
 	return s.Image(name, "FROM "+JavaImage+"\nCOPY *.jar "+below+"/\n", files)
 }
 
-// Image makes a Docker image of a Dockerfile and of files, which are executable.
+// Image builds a Docker image from a Dockerfile and executable files.
 func (s *Servers) Image(name, dockerfile string, files map[string][]byte) error {
 	dir, err := s.makeDir("image-" + strings.NewReplacer("/", "-", ":", "-").Replace(name))
 	if err != nil {

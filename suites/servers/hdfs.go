@@ -14,20 +14,20 @@ import (
 	"github.com/snapback/snapback/suites/internal/programs"
 )
 
-// namenodePort is where the NameNode listens, if nobody else does.
+// namenodePort is the port at which the NameNode listens, unless another process uses it.
 const namenodePort = "40010"
 
-// javaOptions keep a server small; it lives for a test.
+// javaOptions let a server start fast with little memory.
 var javaOptions = []string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-Djava.net.preferIPv4Stack=true"}
 
 // HDFS is a NameNode and a DataNode.
 type HDFS struct {
-	URL     string // as in hdfs://localhost:40010
-	ConfDir string // with core-site.xml and hdfs-site.xml
+	URL     string // such as hdfs://localhost:40010
+	ConfDir string // directory with core-site.xml and hdfs-site.xml
 
 	servers  *Servers
 	jars     string
-	state    string // URL of what the NameNode says of itself
+	state    string // URL of the NameNode's own report
 	datanode *programs.Program
 }
 
@@ -89,7 +89,7 @@ func (h *HDFS) run(name, class string, arguments ...string) error {
 	return nil
 }
 
-// StartDataNode starts the DataNode, and waits until the NameNode lets files be written.
+// StartDataNode starts the DataNode, and waits until the NameNode accepts writes.
 func (h *HDFS) StartDataNode() (err error) {
 	alive, writable := answers(h.state+"FSNamesystemState", `"NumLiveDataNodes" : 1`), answers(h.state+"NameNodeInfo", `"Safemode" : ""`)
 	h.datanode, err = h.servers.start("datanode", h.java("server.datanode.DataNode"), func() error { return errors.Join(alive(), writable()) })
@@ -99,7 +99,7 @@ func (h *HDFS) StartDataNode() (err error) {
 // KillDataNode ends the DataNode, as SIGKILL does.
 func (h *HDFS) KillDataNode() error { return h.datanode.Kill() }
 
-// SafeMode has the NameNode enter its safe mode, in which nothing is changed, or leave it.
+// SafeMode lets the NameNode enter or leave its safe mode, in which it refuses all changes.
 func (h *HDFS) SafeMode(on bool) error {
 	what := "leave"
 	if on {
@@ -108,7 +108,7 @@ func (h *HDFS) SafeMode(on bool) error {
 	return h.run("safemode-"+what, "tools.DFSAdmin", "-safemode", what)
 }
 
-// HadoopJars returns the directory of Hadoop's jars, with its client's.
+// HadoopJars returns the directory of Hadoop's jars, which include the client's jars.
 func (s *Servers) HadoopJars() (string, error) { return hadoop().installed() }
 
 func hadoop() part {

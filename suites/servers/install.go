@@ -21,14 +21,14 @@ import (
 const Command = "go run ./suites/servers/install"
 
 const (
-	lockTimeout = 30 * time.Minute // a build from nothing takes minutes
+	lockTimeout = 30 * time.Minute // long, because a first build needs minutes
 	lockRetry   = 200 * time.Millisecond
 )
 
 // part is something that is installed once for the machine.
 type part struct {
 	name string
-	from []byte // what the part is made from: another text means another directory
+	from []byte // the part's source; if it changes, the part gets a new directory
 	fill func(ctx context.Context, dir string) error
 }
 
@@ -37,10 +37,10 @@ func parts() []part {
 	return []part{hadoop(), flinkS3(flink.DefaultVersion), azurite(), javaRoot(), fakeGCS(), minIO()}
 }
 
-// OlderFlink is a release that is tested beside [flink.DefaultVersion].
+// OlderFlink is a second release that the suites test, besides [flink.DefaultVersion].
 const OlderFlink = "1.20.5"
 
-// Install installs what is missing. It tells say what it does.
+// Install installs what is missing. It calls say with messages for people.
 func Install(ctx context.Context, say func(string)) error {
 	for _, p := range parts() {
 		if _, err := p.installed(); err == nil {
@@ -69,8 +69,8 @@ func (p part) dir() (string, error) {
 	return filepath.Join(cache, "snapback", "servers", fmt.Sprintf("%s-%x", p.name, digest[:6])), nil
 }
 
-// installed returns the directory of a part that is in place. Only [Install] puts a part there,
-// so that no spec waits for a download or a build.
+// installed returns the directory of an installed part. Only [Install] installs a part, so that no
+// spec waits for a download or a build.
 func (p part) installed() (string, error) {
 	dir, err := p.dir()
 	if err != nil {
@@ -98,7 +98,7 @@ func (p part) install(ctx context.Context) error {
 	if _, err := lock.TryLockContext(waiting, lockRetry); err != nil {
 		return fmt.Errorf("wait for another installation of %s: %w", p.name, err)
 	}
-	defer func() { _ = lock.Unlock() }() // the end of the process unlocks too
+	defer func() { _ = lock.Unlock() }() // if this fails, the end of the process unlocks
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
@@ -116,7 +116,7 @@ func (p part) install(ctx context.Context) error {
 func run(ctx context.Context, dir, name string, environment []string, command ...string) error {
 	path, err := exec.LookPath(command[0])
 	if err != nil {
-		return fmt.Errorf("%s is not on the path: apt-get install %s", command[0], packages[command[0]])
+		return fmt.Errorf("%s is not on the PATH; run apt-get install %s", command[0], packages[command[0]])
 	}
 	c := exec.Command(path, command[1:]...)
 	c.Dir, c.Env = dir, append(os.Environ(), environment...)
@@ -127,13 +127,13 @@ func run(ctx context.Context, dir, name string, environment []string, command ..
 	return nil
 }
 
-// packages says which of Debian's packages has a program.
+// packages names, for each program, the package of Debian that contains it.
 var packages = map[string]string{
 	"go": "golang", "mvn": "maven", "java": "openjdk-17-jdk-headless", "npm": "npm", "node": "nodejs", "dockerd": "docker.io", "docker": "docker.io",
 	"debootstrap": "debootstrap", "tar": "tar",
 }
 
-// goProgram is a program that is built from a module of its own, of which it is a tool.
+// goProgram is a program that is built as a tool of a Go module of its own.
 func goProgram(name, module string) part {
 	mod, sum := file(name+".mod"), file(name+".sum")
 	return part{name: name, from: append(mod, sum...), fill: func(ctx context.Context, dir string) error {
@@ -146,15 +146,15 @@ func goProgram(name, module string) part {
 	}}
 }
 
-// Flink returns a release of Flink that is installed, as a target.
+// Flink returns an installed release of Flink as a target.
 func Flink(ctx context.Context, version string) (flink.Target, error) {
 	ctx, say := NothingToInstall(ctx)
 	return flink.Provision(ctx, flink.Options{Version: version}, say)
 }
 
-// NothingToInstall returns what to hand to a function that installs what is missing, such as
-// [flink.Provision]: as soon as the function says that it installs something, its context ends
-// with an error that names the [Command].
+// NothingToInstall returns arguments for a function that may install something, such as
+// [flink.Provision]. If the function says that it installs something, its context ends with an error
+// that names the [Command].
 func NothingToInstall(ctx context.Context) (context.Context, func(string)) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	return ctx, func(what string) { cancel(fmt.Errorf("a spec installs nothing (%s); run: %s", what, Command)) }

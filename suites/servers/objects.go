@@ -10,15 +10,14 @@ import (
 	"strings"
 )
 
-// Credentials of MinIO, and the one bucket or container that every store has.
+// Credentials of MinIO, and the name of the bucket or container that every store has.
 const (
 	MinIOUser     = "snapback"
 	MinIOPassword = "snapback-secret"
 	Bucket        = "checkpoints"
 )
 
-// MinIO starts a real S3 server with one bucket, and returns the URL at which it
-// answers.
+// MinIO starts a real S3 server with one bucket, and returns its URL.
 func (s *Servers) MinIO() (url string, err error) {
 	dir, err := minIO().installed()
 	if err != nil {
@@ -42,15 +41,15 @@ func (s *Servers) MinIO() (url string, err error) {
 	return url, err
 }
 
-// minIO is one static program.
+// minIO is the program of MinIO.
 func minIO() part { return goProgram("minio", "github.com/minio/minio") }
 
-// MinIOEnvironment is what MinIO is started with.
+// MinIOEnvironment is the environment with which MinIO starts.
 func MinIOEnvironment() []string {
 	return []string{"MINIO_ROOT_USER=" + MinIOUser, "MINIO_ROOT_PASSWORD=" + MinIOPassword, "MINIO_BROWSER=off", "MINIO_UPDATE=off"}
 }
 
-// S3Environment is what clients of a MinIO need, such as this project's programs.
+// S3Environment is the environment that clients of a MinIO need.
 func S3Environment(url string) map[string]string {
 	return map[string]string{"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": MinIOUser, "AWS_SECRET_ACCESS_KEY": MinIOPassword, "AWS_REGION": "us-east-1"}
 }
@@ -85,7 +84,7 @@ func (s *Servers) GCS() (environment map[string]string, err error) {
 	return map[string]string{"STORAGE_EMULATOR_HOST": address}, nil
 }
 
-// The account that Azurite knows; its key is public.
+// The account that Azurite has. Its key is public.
 const (
 	azureAccount = "devstoreaccount1"
 	azureKey     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -98,8 +97,8 @@ func azurite() part {
 	}}
 }
 
-// Azure starts a stand-in of Azure Blob Storage, and returns the environment that
-// clients need. The caller makes the container.
+// Azure starts a stand-in of Azure Blob Storage, and returns the environment that clients need. The
+// caller must create the container.
 func (s *Servers) Azure() (environment map[string]string, err error) {
 	dir, err := azurite().installed()
 	if err != nil {

@@ -1,11 +1,9 @@
-// Package servers installs and starts the real servers that suites talk to: MinIO,
-// the NameNode and the DataNode of HDFS, stand-ins of Google Cloud Storage and Azure
-// Blob Storage, a Docker daemon. Each server listens on 127.0.0.1 alone, keeps its data in the
-// directory it is given, and dies with the test.
+// Package servers installs and starts the real servers that suites use: MinIO, the NameNode and the
+// DataNode of HDFS, stand-ins of Google Cloud Storage and Azure Blob Storage, a Docker daemon. Each
+// server listens only on 127.0.0.1, keeps its data in a given directory, and ends with the test.
 //
-// [Install] installs what is missing, once for the machine; its command is
-// suites/servers/install. No spec installs anything: where something is missing, a spec fails
-// at once and names that command.
+// [Install] installs what is missing, once for the machine. Its command is suites/servers/install. No
+// spec installs anything: if something is missing, a spec fails at once and names that command.
 //
 // Start with [Start].
 package servers
@@ -36,12 +34,12 @@ const (
 	readyRetry   = 50 * time.Millisecond
 )
 
-// Servers are those of one test.
+// Servers holds the servers of one test.
 type Servers struct {
 	ctx     context.Context
 	dir     string
 	started []*programs.Program
-	docker  *programs.Program // nil: none was started here
+	docker  *programs.Program // the daemon that was started here; nil: none
 }
 
 // Start returns servers that keep their data and logs in a directory. Close ends them.
@@ -49,7 +47,7 @@ func Start(ctx context.Context, dir string) *Servers {
 	return &Servers{ctx: ctx, dir: dir}
 }
 
-// Close ends all that was started.
+// Close ends all servers.
 func (s *Servers) Close() error {
 	failed := s.endDocker()
 	for _, program := range s.started {
@@ -58,7 +56,7 @@ func (s *Servers) Close() error {
 	return failed
 }
 
-// file reads one of the files that servers are built or configured with.
+// file reads an embedded file that is needed to build or configure a server.
 func file(name string) []byte {
 	data, err := files.ReadFile("files/" + name)
 	if err != nil {
@@ -91,7 +89,7 @@ func (s *Servers) start(name string, command *exec.Cmd, ready func() error) (*pr
 	}
 }
 
-// answers says whether a URL is answered, with a text in the answer.
+// answers checks that a URL answers with a text that contains the given one.
 func answers(url, text string) func() error {
 	return func() error {
 		response, err := http.Get(url)
@@ -109,7 +107,7 @@ func answers(url, text string) func() error {
 	}
 }
 
-// FreePort asks the kernel for a port that nobody uses now.
+// FreePort asks the kernel for a port that no process uses now.
 func FreePort() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -14,15 +14,15 @@ import (
 	"github.com/snapback/snapback/suites/realflink"
 )
 
-// copied are the kinds of checkpoints that are copied: together they have every way in
-// which a checkpoint refers to a file.
+// copied are the kinds of checkpoints to copy. Together they contain every way in which a checkpoint
+// can refer to a file.
 var copied = []string{"hashmap", "rocksdb-incremental", "savepoint-native", "claimed", "changelog", "filemerging"}
 
-// incremental are those of them whose files a checkpoint of the next job uses again.
+// incremental are the copied kinds with files that a checkpoint of the next job uses again.
 var incremental = []string{"rocksdb-incremental", "claimed"}
 
-// copies makes a copy of the newest checkpoint of each kind below a directory, and deletes the
-// root with all the originals.
+// copies copies the newest checkpoint of each kind into a directory, and deletes the root with all
+// originals.
 func copies(ctx context.Context, paths map[string][]string, root, to string) map[string]string {
 	GinkgoHelper()
 	all := map[string]string{}
@@ -40,7 +40,7 @@ func copies(ctx context.Context, paths map[string][]string, root, to string) map
 	return all
 }
 
-// filesOf are the names of the files that a checkpoint refers to.
+// filesOf returns the names of the files to which a checkpoint refers.
 func filesOf(location string) []string {
 	GinkgoHelper()
 	completed, err := storage.Resolve(files, location)
@@ -56,7 +56,7 @@ func filesOf(location string) []string {
 	return names
 }
 
-// jobsIn are the jobs into whose directories a checkpoint refers.
+// jobsIn returns the jobs that have files to which a checkpoint refers.
 func jobsIn(location string) map[string]bool {
 	GinkgoHelper()
 	jobs := map[string]bool{}
@@ -71,16 +71,16 @@ var _ = Describe("A copy of a checkpoint", func() {
 		name   string
 		root   func() string // URL or path of a directory
 		host   func() *realflink.Flink
-		settle string // how long a job waits before it is canceled
+		settle string // time in milliseconds before a job is canceled
 	}
 	file := place{"file", func() string { return GinkgoT().TempDir() }, func() *realflink.Flink { return local }, "0"}
-	// Flink closes a merged file when the task has heard that the checkpoint is complete.
-	// Until then the NameNode does not know the length.
+	// A task closes a merged file when it hears that the checkpoint is complete. Until then the
+	// NameNode does not know the length of the file.
 	onHadoop := place{"hdfs", func() string { return hdfs + "/copied" }, func() *realflink.Flink { return onHDFS }, "500"}
 	onMinIO := place{"s3", func() string { return bucket + "/copies" }, func() *realflink.Flink { return onS3 }, "0"}
 
 	for _, way := range []struct{ from, to place }{{file, onMinIO}, {onHadoop, file}, {file, file}} {
-		It("from "+way.from.name+" to "+way.to.name+" stands alone: real Flink resumes from it when the original is gone", func(ctx SpecContext) {
+		It("from "+way.from.name+" to "+way.to.name+" needs nothing of the original: real Flink resumes from it when the original is deleted", func(ctx SpecContext) {
 			root := way.from.root()
 			paths := written(ctx, way.from.host(), root, append([]string{"--settle=" + way.from.settle}, copied...)...)
 			Expect(paths).To(HaveLen(len(copied)))
@@ -94,7 +94,7 @@ var _ = Describe("A copy of a checkpoint", func() {
 		}, SpecTimeout(5*time.Minute))
 	}
 
-	It("can be claimed: the checkpoints that build on it can be restored from", func(ctx SpecContext) {
+	It("can be claimed: checkpoints that use its files can be restored", func(ctx SpecContext) {
 		root := GinkgoT().TempDir()
 		kinds := []string{"hashmap", "rocksdb-incremental", "claimed", "changelog", "filemerging"}
 		claimed := copies(ctx, written(ctx, local, root, kinds...), root, GinkgoT().TempDir())
@@ -109,7 +109,7 @@ var _ = Describe("A copy of a checkpoint", func() {
 		for i, r := range resumed {
 			Expect(r.Consistent).To(HaveValue(BeTrue()), "%s: %s", r.Path, r.Error)
 			Expect(r.Checkpoints).To(HaveLen(2))
-			if slices.Contains(incremental, kinds[i]) { // FLINK-39964 is about files that the first checkpoint shares with the claimed one
+			if slices.Contains(incremental, kinds[i]) { // FLINK-39964 affects files that the first checkpoint shares with the claimed one
 				Expect(filesOf(r.Checkpoints[0])).To(ContainElement(HavePrefix(claimed[kinds[i]]+"/")), "%s shares no file with the copy", r.Checkpoints[0])
 			}
 			for _, location := range r.Checkpoints {

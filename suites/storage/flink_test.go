@@ -29,8 +29,7 @@ var kinds = []string{
 	"hashmap", "rocksdb-incremental", "changelog", "filemerging", "unaligned", "rescaled", "savepoint-native", "savepoint-canonical",
 }
 
-// written has real Flink write checkpoints below a root, and returns their paths by
-// their kind.
+// written lets real Flink write checkpoints below a root, and returns their paths by kind.
 func written(ctx context.Context, host *realflink.Flink, root string, arguments ...string) map[string][]string {
 	GinkgoHelper()
 	lines, err := realflink.Run[realflink.Written](ctx, host, GinkgoT().TempDir(), append([]string{"write", root}, arguments...)...)
@@ -50,7 +49,7 @@ func verify(path string, depth audit.Depth) audit.Verification {
 	return verification
 }
 
-// leaveOut takes fields out of a JSON object that only one side has.
+// leaveOut deletes the fields of a JSON object that only one side has.
 func leaveOut(object any, fields ...string) {
 	for _, field := range fields {
 		delete(object.(map[string]any), field)
@@ -94,7 +93,7 @@ var _ = Describe("Checkpoints that real Flink writes", Ordered, func() {
 		}
 	}, NodeTimeout(3*time.Minute))
 
-	It("are read by inspect as by Flink's own classes", func(ctx SpecContext) {
+	It("are read by inspect in the same way as by Flink's own classes", func(ctx SpecContext) {
 		var metadataFiles []string
 		for _, path := range all {
 			metadataFiles = append(metadataFiles, strings.TrimPrefix(path, "file:")+"/"+storage.MetadataName)
@@ -102,14 +101,14 @@ var _ = Describe("Checkpoints that real Flink writes", Ordered, func() {
 		expectFlinkReadsTheSame(ctx, metadataFiles)
 	}, SpecTimeout(time.Minute))
 
-	It("are restorable to the last byte, says verify, and Flink agrees", func(ctx SpecContext) {
+	It("are restorable: verify says so after reading every byte, and Flink restores them", func(ctx SpecContext) {
 		for _, path := range all {
 			Expect(verify(path, audit.Deep).Findings).To(BeEmpty(), path)
 		}
 		expectResumed(ctx, local, all)
 	}, SpecTimeout(2*time.Minute))
 
-	It("are refused by Flink where verify says not restorable", func(ctx SpecContext) {
+	It("are refused by Flink if verify calls them not restorable", func(ctx SpecContext) {
 		var damaged []string
 		for _, origin := range []string{paths["hashmap"][1], paths["savepoint-native"][0]} {
 			damaged = append(damaged, damagedCopies(strings.TrimPrefix(origin, "file:"))...)
@@ -123,7 +122,7 @@ var _ = Describe("Checkpoints that real Flink writes", Ordered, func() {
 	}, SpecTimeout(3*time.Minute))
 })
 
-// expectResumed has real Flink come back from checkpoints.
+// expectResumed checks that real Flink can resume from checkpoints.
 func expectResumed(ctx context.Context, host *realflink.Flink, paths []string) {
 	GinkgoHelper()
 	resumed, err := realflink.Run[realflink.Resumed](ctx, host, GinkgoT().TempDir(), append([]string{"resume"}, paths...)...)
@@ -135,13 +134,13 @@ func expectResumed(ctx context.Context, host *realflink.Flink, paths []string) {
 	}
 }
 
-// damagedCopies copies a checkpoint that can be moved, once for each damage, and checks
-// that verify finds it.
+// damagedCopies copies a relocatable checkpoint once for each kind of damage, and checks that verify
+// finds the damage.
 func damagedCopies(origin string) []string {
 	GinkgoHelper()
 	completed, err := storage.Resolve(files, origin)
 	Expect(err).NotTo(HaveOccurred())
-	victims := map[string]string{} // one file for each part of the state
+	victims := map[string]string{} // for each part of the state, a file to damage
 	for reference := range completed.Checkpoint.References() {
 		name, _, err := storage.FileOf(origin, reference.Stream)
 		Expect(err).NotTo(HaveOccurred())
@@ -149,7 +148,7 @@ func damagedCopies(origin string) []string {
 		if strings.HasSuffix(part, ".sst") {
 			part = "table"
 		}
-		if !strings.Contains(part, "OPTIONS") && !strings.Contains(part, "MANIFEST") { // Flink does not notice what becomes of these
+		if !strings.Contains(part, "OPTIONS") && !strings.Contains(part, "MANIFEST") { // Flink does not notice damage in these files
 			victims[part] = filepath.Base(name)
 		}
 	}
@@ -163,7 +162,7 @@ func damagedCopies(origin string) []string {
 			"emptied":   func(name string, _ int64) error { return os.Truncate(name, 0) },
 		} {
 			if victim == storage.MetadataName && how == "missing" {
-				continue // then it is no checkpoint
+				continue // without this file the directory is no checkpoint
 			}
 			copied := filepath.Join(root, fmt.Sprintf("%s-%d", how, len(damaged)), filepath.Base(origin))
 			Expect(os.CopyFS(copied, os.DirFS(origin))).To(Succeed())
@@ -213,7 +212,7 @@ var _ = Describe("Checkpoints that real Flink writes elsewhere", func() {
 })
 
 var _ = Describe("The checkpoint that FLINK-39964 makes unrestorable", func() {
-	It("is known before anybody tries", func(ctx SpecContext) {
+	It("is called not restorable by verify, before anybody tries to restore it", func(ctx SpecContext) {
 		lines, err := realflink.Run[realflink.Unrestorable](ctx, local, GinkgoT().TempDir(), "flink39964", GinkgoT().TempDir())
 		Expect(err).NotTo(HaveOccurred())
 		Expect(lines).To(HaveLen(1))
@@ -229,7 +228,7 @@ var _ = Describe("The checkpoint that FLINK-39964 makes unrestorable", func() {
 })
 
 var _ = Describe("Metadata that we write", func() {
-	It("is loaded by Flink's own classes, with every handle, in every version", func(ctx SpecContext) {
+	It("is accepted by Flink's own classes, with every kind of handle, in every version", func(ctx SpecContext) {
 		dir := GinkgoT().TempDir()
 		var names []string
 		for version := int32(metadata.VersionMin); version <= metadata.Version; version++ {
@@ -249,7 +248,7 @@ var _ = Describe("Metadata that we write", func() {
 })
 
 var _ = Describe("Checkpoints that the reference writes", func() {
-	It("are loaded by Flink's own classes, which read the same", func(ctx SpecContext) {
+	It("are accepted by Flink's own classes, which read the same from them", func(ctx SpecContext) {
 		root := GinkgoT().TempDir()
 		var metadataFiles []string
 		for i, inline := range []string{"0", "20 kb"} {

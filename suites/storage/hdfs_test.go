@@ -12,13 +12,13 @@ import (
 	"github.com/snapback/snapback/storage/audit"
 )
 
-// What goes wrong with HDFS itself, while a job runs: its checkpoints fail, and those that
-// were complete are not lost; when it is over, others succeed.
+// HDFS itself fails while a job runs. The job's checkpoints fail, but no complete checkpoint is lost.
+// When HDFS works again, new checkpoints succeed.
 var _ = Describe("Faults of HDFS", func() {
 	for number, fault := range []struct {
 		name       string
 		begin, end func() error
-		aborted    string // what a checkpoint says that is given up
+		aborted    string // text in the reason of an aborted checkpoint
 	}{
 		{
 			"a NameNode in safe mode",
@@ -29,7 +29,7 @@ var _ = Describe("Faults of HDFS", func() {
 			func() error { return hadoop.KillDataNode() }, func() error { return hadoop.StartDataNode() }, "",
 		},
 	} {
-		It(fault.name+" costs checkpoints, and none that was complete", func() {
+		It(fault.name+" makes checkpoints fail, but no complete checkpoint is lost", func() {
 			root := hdfs + "/faults"
 			e := startEngine(1, nil)
 			earlier := retained(e, fmt.Sprintf("%032x", 2*number), root)
@@ -38,7 +38,7 @@ var _ = Describe("Faults of HDFS", func() {
 			Eventually(func() int { return len(e.completed(j.ID)) }).WithTimeout(time.Minute).Should(BeNumerically(">=", 2))
 
 			over := false
-			DeferCleanup(func() error { // the other specs need it whole
+			DeferCleanup(func() error { // the other specs need a working HDFS
 				if over {
 					return nil
 				}

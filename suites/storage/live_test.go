@@ -21,16 +21,16 @@ import (
 )
 
 const (
-	// liveVariable is the environment's word on how many seconds the jobs run.
+	// liveVariable is the environment variable with the number of seconds for which the jobs run.
 	liveVariable = "SNAPBACK_LIVE_SECONDS"
 
-	liveKeep         = 2                // checkpoints of a job that expire keeps; Flink retains one more
-	plantedAge       = 2 * time.Hour    // of the orphans that are planted
-	plantedEvery     = time.Second      // at most so often
-	liveEndTimeout   = 5 * time.Minute  // for what follows when the jobs have ended
-	completedMin     = 10               // checkpoints of each job
-	deleteTimeout    = time.Minute      // for what is left when the jobs have ended
-	firstCheckpoints = 90 * time.Second // for a JVM to start and a checkpoint to complete
+	liveKeep         = 2                // number of checkpoints of a job that expire keeps; Flink retains one more
+	plantedAge       = 2 * time.Hour    // age of the planted orphans
+	plantedEvery     = time.Second      // shortest time between two plants
+	liveEndTimeout   = 5 * time.Minute  // limit on the rest of the spec after the jobs have ended
+	completedMin     = 10               // least number of checkpoints of each job
+	deleteTimeout    = time.Minute      // limit on deleting what is left after the jobs have ended
+	firstCheckpoints = 90 * time.Second // limit on the start of a JVM and its first checkpoint
 )
 
 func liveSeconds() int {
@@ -45,22 +45,22 @@ func liveSeconds() int {
 	return seconds
 }
 
-// liveJobs are jobs of real Flink that run in one checkpoint directory, and what the
-// program does to that directory at the same time.
+// liveJobs holds jobs of real Flink that run in one checkpoint directory, and notes what the program
+// does to that directory at the same time.
 type liveJobs struct {
 	root  string
 	ended chan struct{} // closed when all jobs have ended
 	lines []realflink.Lived
 	err   error
 
-	dir         string // of plans and logs
+	dir         string // directory for plans and logs
 	plans       int
-	deleted     map[string]int // by verb: how often all that was planned was deleted
+	deleted     map[string]int // by verb: how often the whole plan was deleted
 	planted     []string       // names of orphans
 	lastPlanted time.Time
-	discarded   []string          // broken checkpoints, by hand
-	newest      map[string]int64  // number of the newest checkpoint that was seen, by the directory of its job
-	suspects    map[string]string // newest checkpoints of jobs that could not be restored from, and why not
+	discarded   []string          // broken checkpoints that the test itself discarded
+	newest      map[string]int64  // by the directory of each job: id of the newest checkpoint that was seen
+	suspects    map[string]string // newest checkpoints that could not be restored, and why
 }
 
 // startLive starts the jobs. They end by themselves.
@@ -92,8 +92,8 @@ func (l *liveJobs) over() bool {
 	}
 }
 
-// checkpoints are the numbers of the checkpoints that have metadata now, by the directory
-// of their job, lowest first.
+// checkpoints returns, by the directory of each job, the ids of the checkpoints that have metadata
+// now, lowest first.
 func (l *liveJobs) checkpoints() map[string][]int64 {
 	GinkgoHelper()
 	names, err := filepath.Glob(filepath.Join(l.root, "*", "*", storage.MetadataName))
@@ -111,8 +111,7 @@ func (l *liveJobs) checkpoints() map[string][]int64 {
 	return found
 }
 
-// plant puts an old file into the shared state of one of the jobs; no checkpoint refers
-// to it.
+// plant writes an old file into the shared state of a job. No checkpoint refers to this file.
 func (l *liveJobs) plant() {
 	GinkgoHelper()
 	if time.Since(l.lastPlanted) < plantedEvery {
@@ -136,9 +135,9 @@ func (l *liveJobs) plantedLeft() []string {
 	})
 }
 
-// delete has a verb make a plan by a policy, and then delete by the plan. Exit code 1 of
-// the second is no mistake: Flink may have deleted a planned file in between. It returns
-// whether anything was proven.
+// delete runs a verb twice: first it makes a plan by a policy, then it deletes by this plan. Exit code
+// 1 of the second run is no mistake: Flink may have deleted a planned file in between. The result is
+// false if a run proved nothing.
 func (l *liveJobs) delete(ctx context.Context, verb string, policy []string, options ...string) (proven bool) {
 	GinkgoHelper()
 	l.plans++
@@ -166,8 +165,8 @@ func (l *liveJobs) deleteAll(ctx context.Context) {
 	}
 }
 
-// discardBroken does by hand what the program asks for when a checkpoint does not find its
-// files: it discards those that nobody needs, of jobs from which another one claimed.
+// discardBroken does what the program asks of a user if a checkpoint lacks files: it discards the
+// broken checkpoints of the jobs from which another job claimed a checkpoint. Nobody needs them.
 func (l *liveJobs) discardBroken() {
 	GinkgoHelper()
 	lines, err := realflink.Printed[realflink.Lived](l.dir, "live")
@@ -186,15 +185,14 @@ func (l *liveJobs) discardBroken() {
 	}
 }
 
-// lookAtNewest notes each newest checkpoint of a job that cannot be restored from. A running
-// job does not notice that files of its checkpoints are gone, and its last checkpoints may
-// not need them.
+// lookAtNewest notes each job's newest checkpoint if it cannot be restored. This must be checked while
+// the job runs: the job does not notice missing files, and its last checkpoints may not need them.
 func (l *liveJobs) lookAtNewest() {
 	GinkgoHelper()
 	found := l.checkpoints()
 	for dir, id := range l.newest {
 		if !slices.ContainsFunc(found[dir], func(now int64) bool { return now >= id }) {
-			l.suspects[filepath.Join(dir, storage.CheckpointName(id))] = "it is gone, and there is no newer one"
+			l.suspects[filepath.Join(dir, storage.CheckpointName(id))] = "it is gone, and no newer checkpoint exists"
 		}
 	}
 	for dir, ids := range found {
@@ -202,7 +200,7 @@ func (l *liveJobs) lookAtNewest() {
 		l.newest[dir] = id
 		location := filepath.Join(dir, storage.CheckpointName(id))
 		verification, err := (&audit.Auditor{Files: files}).Verify(context.Background(), location, audit.Shallow)
-		if err != nil || verification.Restorable { // an error: it was discarded just now
+		if err != nil || verification.Restorable { // an error means that Flink has just discarded it
 			continue
 		}
 		if slices.Contains(newest(l.checkpoints()[dir], liveKeep), id) { // Flink does not discard it yet
@@ -211,9 +209,10 @@ func (l *liveJobs) lookAtNewest() {
 	}
 }
 
-// jobs returns the directories of the jobs that ran until all ended, and of the jobs from
-// which another one claimed a checkpoint. The older checkpoints of the latter break: Flink
-// deletes what they share with the claimed checkpoint when that is subsumed.
+// jobs returns the directories of two groups of jobs: whole are the jobs that ran until all ended, and
+// claimedFrom are the jobs from which another job claimed a checkpoint. The older checkpoints of
+// claimedFrom break. When the claimed checkpoint is subsumed, Flink deletes the files that they share
+// with it.
 func (l *liveJobs) jobs(lines []realflink.Lived) (whole, claimedFrom []string) {
 	GinkgoHelper()
 	for _, line := range lines {
@@ -231,7 +230,7 @@ func (l *liveJobs) jobs(lines []realflink.Lived) (whole, claimedFrom []string) {
 	return whole, claimedFrom
 }
 
-// expectNoJobHarmed checks what the jobs say of themselves.
+// expectNoJobHarmed checks the figures that the jobs report.
 func (l *liveJobs) expectNoJobHarmed() {
 	GinkgoHelper()
 	Expect(l.err).NotTo(HaveOccurred())
@@ -249,7 +248,7 @@ func (l *liveJobs) expectNoJobHarmed() {
 }
 
 var _ = Describe("Deleting beside running jobs", func() {
-	It("deletes what is nobody's, and nothing that a job needs", func(ctx SpecContext) {
+	It("deletes files that nobody needs, and no file that a job needs", func(ctx SpecContext) {
 		l := startLive(ctx)
 		for !l.over() {
 			l.plant()
@@ -257,7 +256,7 @@ var _ = Describe("Deleting beside running jobs", func() {
 			l.lookAtNewest()
 		}
 		l.expectNoJobHarmed()
-		AddReportEntry("deleted beside running jobs", fmt.Sprintf("%d of %d planted orphans; of %d plans, all was deleted of %v; by hand, %d broken checkpoints",
+		AddReportEntry("deleted beside running jobs", fmt.Sprintf("%d of %d planted orphans; %d plans, completely deleted: %v; the test itself discarded %d broken checkpoints",
 			len(l.planted)-len(l.plantedLeft()), len(l.planted), l.plans, l.deleted, len(l.discarded)))
 		Expect(len(l.planted)-len(l.plantedLeft())).To(BeNumerically(">", 0), "no planted orphan was deleted while jobs ran")
 		Expect(l.deleted["orphans"]).To(BeNumerically(">", 0), "no orphan was deleted while jobs ran")
@@ -267,7 +266,7 @@ var _ = Describe("Deleting beside running jobs", func() {
 		Expect(whole).To(HaveLen(3))
 		Expect(claimedFrom).NotTo(BeEmpty())
 		for location, why := range l.suspects {
-			Expect(claimedFrom).To(ContainElement(filepath.Dir(location)), "while its job ran, %s could not be restored from: %s", location, why)
+			Expect(claimedFrom).To(ContainElement(filepath.Dir(location)), "while its job ran, %s could not be restored: %s", location, why)
 		}
 		Eventually(func() []string {
 			l.deleteAll(ctx)
@@ -281,8 +280,7 @@ var _ = Describe("Deleting beside running jobs", func() {
 	}, SpecTimeout(time.Duration(liveSeconds())*time.Second+liveEndTimeout))
 })
 
-// expectRetained checks the checkpoints that are retained of a job, and returns the path of
-// the newest.
+// expectRetained checks the retained checkpoints of a job, and returns the path of the newest one.
 func expectRetained(ctx context.Context, dir string, ids []int64) string {
 	GinkgoHelper()
 	Expect(ids).NotTo(BeEmpty(), dir)

@@ -11,8 +11,8 @@ import (
 	"github.com/snapback/snapback/suites/servers"
 )
 
-// expectOneIdentity expects the tools to find everything in its place by a name of a root,
-// and nothing to delete.
+// expectOneIdentity checks that the tools find every file under a name of a root, and nothing to
+// delete.
 func expectOneIdentity(ctx SpecContext, root string, flags ...string) {
 	GinkgoHelper()
 	newest := strings.TrimSpace(expectDone(ctx, append([]string{"ls", "--latest", root}, flags...)...))
@@ -24,7 +24,7 @@ func expectOneIdentity(ctx SpecContext, root string, flags ...string) {
 }
 
 var _ = Describe("A place with several names", func() {
-	It("is one on S3: what Flink wrote through s3p is read through s3, s3a and s3n", func(ctx SpecContext) {
+	It("is recognized on S3: what Flink wrote through s3p is found through s3, s3a and s3n", func(ctx SpecContext) {
 		const tail = servers.Bucket + "/names"
 		written(ctx, onS3, "s3p://"+tail, "rocksdb-incremental")
 		for _, scheme := range []string{"s3", "s3a", "s3n", "s3p"} {
@@ -32,7 +32,7 @@ var _ = Describe("A place with several names", func() {
 		}
 	}, SpecTimeout(2*time.Minute))
 
-	It("is one on HDFS, once it is known which NameNode is meant", func(ctx SpecContext) {
+	It("is recognized on HDFS, if the NameNode is known", func(ctx SpecContext) {
 		Expect(os.Setenv("HADOOP_CONF_DIR", hadoop.ConfDir)).To(Succeed())
 		defer func() { Expect(os.Unsetenv("HADOOP_CONF_DIR")).To(Succeed()) }()
 		written(ctx, onHDFS, "hdfs:///names", "rocksdb-incremental")
@@ -48,7 +48,7 @@ var _ = Describe("A place with several names", func() {
 		Expect(orphans.stdout).To(ContainSubstring("--rebase hdfs:///=" + hdfs + "/"))
 	}, SpecTimeout(2*time.Minute))
 
-	It("is one on Azure: a copy is found by all names of its container", func(ctx SpecContext) {
+	It("is recognized on Azure: a copy is found under all names of its container", func(ctx SpecContext) {
 		paths := written(ctx, local, GinkgoT().TempDir(), "rocksdb-incremental")["rocksdb-incremental"]
 		const account = "@devstoreaccount1"
 		for _, to := range []string{"azblob://" + servers.Bucket + "/names/one", "abfss://" + servers.Bucket + account + ".dfs.core.windows.net/names/two"} {
@@ -65,7 +65,7 @@ var _ = Describe("A place with several names", func() {
 		Expect(other.code).To(Equal(2), other.String())
 	}, SpecTimeout(2*time.Minute))
 
-	It("serves all verbs on Google Cloud Storage, too", func(ctx SpecContext) {
+	It("works with all verbs on Google Cloud Storage, too", func(ctx SpecContext) {
 		paths := written(ctx, local, GinkgoT().TempDir(), "rocksdb-incremental")["rocksdb-incremental"]
 		root := "gs://" + servers.Bucket + "/names/0123456789abcdef0123456789abcdef"
 		for i, path := range paths {

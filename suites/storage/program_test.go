@@ -12,7 +12,7 @@ import (
 	. "github.com/onsi/gomega"
 )
 
-// program is the path of the built program, as users have it.
+// program is the path of the snapback program, built as for users.
 var program string
 
 var _ = BeforeSuite(func(ctx SpecContext) {
@@ -24,7 +24,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	Expect(err).NotTo(HaveOccurred(), string(output))
 })
 
-// ran is what one run of the program came to.
+// ran is the result of one run of the program.
 type ran struct {
 	command string
 	code    int

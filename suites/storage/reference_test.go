@@ -21,8 +21,7 @@ import (
 	"github.com/snapback/snapback/storage/configuration"
 )
 
-// engine is the reference engine, live, with a JobManager and one TaskManager that has
-// slots enough.
+// engine is the live reference engine, with a JobManager and one TaskManager that has enough slots.
 type engine struct {
 	jobManager, taskManager, client *live.Process
 
@@ -43,7 +42,7 @@ func startEngine(slots int, cluster configuration.Configuration) *engine {
 	e.jobManager, e.taskManager, e.client = listen(e), listen(io.Discard), listen(io.Discard)
 	go e.jobManager.Run(reference.JobManagerTask, func(env environment.Environment) { reference.JobManager(env, cluster) })
 	go e.taskManager.Run("taskmanager", func(env environment.Environment) { reference.TaskManager(env, e.address(), slots) })
-	Eventually(func() int { return e.logged(protocol.EventTaskManager) }).WithTimeout(time.Minute).Should(Equal(1)) // what is asked before is lost
+	Eventually(func() int { return e.logged(protocol.EventTaskManager) }).WithTimeout(time.Minute).Should(Equal(1)) // earlier requests would be lost
 	return e
 }
 
@@ -51,7 +50,7 @@ func (e *engine) address() environment.Address {
 	return environment.Address{Process: e.jobManager.Address(), Task: reference.JobManagerTask}
 }
 
-// Write takes what the JobManager logs: a record a line.
+// Write receives the log of the JobManager, a record at a time.
 func (e *engine) Write(line []byte) (int, error) {
 	var record environment.Record
 	if err := json.Unmarshal(bytes.TrimSpace(line), &record); err != nil {
@@ -89,7 +88,7 @@ func (e *engine) completed(id string) []int64 {
 	return ids
 }
 
-// status is the last of a job, and why.
+// status returns the last status of a job.
 func (e *engine) status(id string) (status storage.JobStatus) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -101,17 +100,17 @@ func (e *engine) status(id string) (status storage.JobStatus) {
 	return status
 }
 
-// newJob is a job that goes on until it is ended.
+// newJob is a job that runs until the test ends it.
 func newJob(id, dir, work string) job.Job {
 	j := job.Defaults()
 	j.ID, j.Checkpoints.Interval, j.Checkpoints.Timeout = id, 20*time.Millisecond, time.Minute
-	j.Checkpoints.TolerableFailures = 1_000_000 // what has no room is to cost checkpoints, and not the job
+	j.Checkpoints.TolerableFailures = 1_000_000 // a full disk may make checkpoints fail, but not the job
 	j.Configuration = configuration.Configuration{configuration.Dir.Key: dir, configuration.InlineMax.Key: "0"}
 	j.Workload = operators.Parameters{Name: "counts", Seed: 1, Splits: 1, Records: 1_000_000, Keys: 8, Pause: time.Millisecond, Dir: work}
 	return j
 }
 
-// aborted is why the last checkpoint that was given up was, of a job.
+// aborted returns the reason why the last aborted checkpoint of a job was aborted.
 func (e *engine) aborted(id string) string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -124,7 +123,7 @@ func (e *engine) aborted(id string) string {
 	return reason
 }
 
-// logged is how often the JobManager logged an event.
+// logged returns how often the JobManager logged an event.
 func (e *engine) logged(event string) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -137,7 +136,7 @@ func (e *engine) logged(event string) int {
 	return n
 }
 
-// explain is all that the JobManager logged, for a failure's message.
+// explain returns the whole log of the JobManager, for the message of a failed test.
 func (e *engine) explain() string {
 	e.mu.Lock()
 	defer e.mu.Unlock()

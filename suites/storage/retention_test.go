@@ -24,8 +24,8 @@ import (
 	"github.com/snapback/snapback/suites/realflink"
 )
 
-// How a job can end, and what Flink's documents say is kept under each mode; from them,
-// not from the code that is tested.
+// How a job can end, and after which ends each mode keeps checkpoints. The table is written from
+// Flink's documentation and not taken from the code under test.
 var (
 	ends = map[string]storage.JobStatus{
 		"cancel": "CANCELED", "fail": "FAILED", "finish": "FINISHED", "suspend": "SUSPENDED", "stop-with-savepoint": "FINISHED",
@@ -37,14 +37,13 @@ var (
 	}
 )
 
-// stores are the roots for a table's cells, by the name of the store.
+// stores returns the root for the cells of a table, by the name of each store.
 func stores() map[string]string {
 	return map[string]string{"file": filesystem.URL(GinkgoT().TempDir()), "hdfs": hdfs + "/retention", "s3": bucket + "/retention"}
 }
 
-// expectKept checks the directory of a job file by file: the newest checkpoints that
-// should be kept, with nothing but what they refer to, and nothing else. Files that are
-// in no kept checkpoint are returned; of the reference there are none.
+// expectKept checks the directory of a job file by file. It must hold the given checkpoints with all
+// files to which they refer. It returns the files that belong to none of these checkpoints.
 func expectKept(dir string, ids []int64) (leftOver []string) {
 	GinkgoHelper()
 	name, err := filesystem.ParseName(dir)
@@ -87,7 +86,7 @@ func expectKept(dir string, ids []int64) (leftOver []string) {
 	return leftOver
 }
 
-// newest are the last n.
+// newest returns the last n ids.
 func newest(ids []int64, n int) []int64 { return ids[max(0, len(ids)-n):] }
 
 var _ = Describe("What is kept when a job ends", func() {
@@ -133,7 +132,7 @@ var _ = Describe("What is kept when a job ends", func() {
 	})
 })
 
-// referenceCell runs one job to its end, and looks at what is left of it.
+// referenceCell runs one job to its end, and checks what is left of it on storage.
 func referenceCell(e *engine, root, id, end string, retention storage.Retention, retained int) {
 	work, err := os.MkdirTemp("", "snapback-work-*")
 	Expect(err).NotTo(HaveOccurred())
@@ -162,7 +161,7 @@ func referenceCell(e *engine, root, id, end string, retention storage.Retention,
 		}
 		return nil
 	})).To(Succeed())
-	// Its master says so when it has cleaned up; the log, before.
+	// The job's master reports a terminal status only after it has cleaned up. The log is earlier.
 	var status storage.JobStatus
 	var cause string
 	Eventually(func() bool {
@@ -179,7 +178,7 @@ func referenceCell(e *engine, root, id, end string, retention storage.Retention,
 		left = newest(e.completed(id), retained)
 		Expect(left).To(HaveLen(retained))
 	}
-	Expect(expectKept(root+"/"+id, left)).To(BeEmpty(), "%s under %s with %d retained leaves what is in no checkpoint", end, retention, retained)
+	Expect(expectKept(root+"/"+id, left)).To(BeEmpty(), "%s under %s with %d retained leaves files of no kept checkpoint", end, retention, retained)
 	if end == "stop-with-savepoint" {
 		verification, err := (&audit.Auditor{Files: files}).Verify(context.Background(), savepoint, audit.Deep)
 		Expect(err).NotTo(HaveOccurred())
@@ -187,8 +186,8 @@ func referenceCell(e *engine, root, id, end string, retention storage.Retention,
 	}
 }
 
-// flinkCell looks at what real Flink left. What is in no checkpoint is known: shared
-// files when a job is suspended, and now and then of a checkpoint that was cut off.
+// flinkCell checks what real Flink left on storage. Flink is known to leave some files of no kept
+// checkpoint: shared files of a suspended job, and sometimes files of an aborted checkpoint.
 func flinkCell(cell realflink.Cell) {
 	GinkgoHelper()
 	Expect(cell.Error).To(BeEmpty(), cell.Cell)

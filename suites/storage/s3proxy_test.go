@@ -23,7 +23,7 @@ import (
 	"github.com/snapback/snapback/suites/servers"
 )
 
-// throughProxy is a real S3 server behind a proxy with faults armed.
+// throughProxy is a real S3 server behind a proxy with armed faults.
 func throughProxy(t *testing.T, armed ...string) (filesystem.FileSystem, *int) {
 	t.Helper()
 	taps, fired := tap.New(nil), 0
@@ -59,7 +59,7 @@ func TestFaultsOfObjects(t *testing.T) {
 		holds func(files filesystem.FileSystem, dir string) error
 	}{
 		{`(Lose (On (Put "*/state")))`, func(files filesystem.FileSystem, dir string) error {
-			// The client tries again, and finds its own object in the way.
+			// The client tries again, and fails because its own object already exists.
 			err := filesystem.WriteFile(files, dir+"/state", []byte("state"))
 			return want(errors.Is(err, fs.ErrExist) && content(files, dir+"/state") == "state", "a refusal, and the object", err)
 		}},

@@ -14,8 +14,8 @@ import (
 	"github.com/snapback/snapback/suites/matchers"
 )
 
-// The scenarios that kill, resume and clean up, with the reference as real processes
-// and its checkpoints on real stores.
+// The scenarios that kill, resume and clean up. The reference runs as real processes, and its
+// checkpoints are on real stores.
 var _ = Describe("Scenarios of the reference as processes", Ordered, func() {
 	var binary string
 
@@ -27,7 +27,7 @@ var _ = Describe("Scenarios of the reference as processes", Ordered, func() {
 	})
 
 	for _, store := range []string{"hdfs", "s3", "gs", "jobmanager"} {
-		It("hold with checkpoints on "+store, func(ctx SpecContext) {
+		It("pass with checkpoints on "+store, func(ctx SpecContext) {
 			text := map[string]string{"hdfs": hdfs + "/scenarios", "s3": bucket + "/scenarios", "gs": "gs" + bucket[2:] + "/scenarios"}[store]
 			if store == "jobmanager" {
 				text = store

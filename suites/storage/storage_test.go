@@ -1,6 +1,6 @@
-// Package storage_test holds the storages to their promises on what users have: a
-// local disk, HDFS, S3, Google Cloud Storage and Azure Blob Storage, and real Apache
-// Flink as the witness. What is missing fails; nothing is skipped.
+// Package storage_test tests the storages on what users have: a local disk, HDFS, S3, Google Cloud
+// Storage and Azure Blob Storage, with real Apache Flink as the witness. If something is missing,
+// specs fail; none is skipped.
 package storage_test
 
 import (
@@ -28,7 +28,7 @@ var (
 	hadoop  *servers.HDFS
 	hdfs    string           // its URL
 	s3      string           // URL of MinIO
-	local   *realflink.Flink // which knows file:// only
+	local   *realflink.Flink // supports only file://
 	onHDFS  *realflink.Flink
 	onS3    *realflink.Flink
 )

@@ -36,7 +36,7 @@ func retained(e *engine, id, root string) string {
 }
 
 var _ = Describe("A full disk", func() {
-	It("costs checkpoints, and none that was complete", func() {
+	It("makes checkpoints fail, but no complete checkpoint is lost", func() {
 		mount := GinkgoT().TempDir()
 		Expect(syscall.Mount("tmpfs", mount, "tmpfs", 0, "size=256k")).To(Succeed(), "mounting a small disk takes root")
 		DeferCleanup(func() error { return syscall.Unmount(mount, syscall.MNT_DETACH) })
@@ -58,7 +58,7 @@ var _ = Describe("A full disk", func() {
 		Eventually(func() string { return e.aborted(id) }).WithTimeout(time.Minute).Should(ContainSubstring("no space left on device"))
 		Expect(verify(earlier, audit.Deep).Restorable).To(BeTrue())
 
-		// The job goes on, and takes checkpoints again when there is room.
+		// The job continues, and completes checkpoints again when the disk has room.
 		Expect(os.Remove(filler.Name())).To(Succeed())
 		before := len(e.completed(id))
 		Eventually(func() int { return len(e.completed(id)) }).WithTimeout(time.Minute).Should(BeNumerically(">", before))
@@ -69,7 +69,7 @@ var _ = Describe("A full disk", func() {
 })
 
 var _ = Describe("State that has no room in the JobManager", func() {
-	It("costs the checkpoint, names who and how much, and not the job", func() {
+	It("makes the checkpoint fail but not the job, and the reason names the subtask and the size", func() {
 		for key, want := range map[string]string{
 			configuration.FrameSize.Key: "more than the frame size of messages of 3072",
 			configuration.Heap.Key:      "more than the JobManager's memory budget of 3072",
@@ -77,7 +77,7 @@ var _ = Describe("State that has no room in the JobManager", func() {
 			e := startEngine(1, configuration.Configuration{key: "3 kb"})
 			j := newJob(fmt.Sprintf("%032x", 1), "", GinkgoT().TempDir())
 			j.Configuration = configuration.Configuration{configuration.Storage.Key: storage.JobManagerName}
-			j.Workload.Keys = 1000 // the state grows with those that were seen
+			j.Workload.Keys = 1000 // the state grows with the number of keys that were seen
 			Expect(e.ask(func(client reference.Client) error { return client.Submit(j) })).To(Succeed())
 			Eventually(func() string { return e.aborted(j.ID) }).WithTimeout(time.Minute).Should(And(ContainSubstring(want), ContainSubstring("counter-0")))
 			Expect(e.completed(j.ID)).NotTo(BeEmpty(), "small state had room")
@@ -90,10 +90,10 @@ var _ = Describe("State that has no room in the JobManager", func() {
 })
 
 var _ = Describe("A job id that is used again", func() {
-	It("is refused, and costs no checkpoint of the job that had it", func() {
+	It("is refused, and the first job's checkpoints stay", func() {
 		root, id := filesystem.URL(GinkgoT().TempDir()), fmt.Sprintf("%032x", 1)
 		kept := retained(startEngine(1, nil), id, root)
-		e := startEngine(1, nil) // which does not know of the first
+		e := startEngine(1, nil) // a cluster that does not know the first job
 		j := newJob(id, root, GinkgoT().TempDir())
 		err := e.ask(func(client reference.Client) error { return client.Submit(j) })
 		var refused *reference.RefusedError
@@ -104,8 +104,8 @@ var _ = Describe("A job id that is used again", func() {
 })
 
 var _ = Describe("A store that refuses", func() {
-	It("is said so when the job is submitted, and nothing has changed", func() {
-		silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and never answers
+	It("makes the submission fail with a clear error, and changes nothing", func() {
+		silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts connections and never answers
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(silent.Close)
 		port, err := servers.FreePort()
@@ -130,7 +130,7 @@ var _ = Describe("A store that refuses", func() {
 		}
 	})
 
-	It("for want of permission is said so", func() {
+	It("for lack of permission leads to an error that says so", func() {
 		root := hdfs + "/private"
 		Expect(files.MkdirAll(root)).To(Succeed())
 		GinkgoT().Setenv("HADOOP_USER_NAME", "nobody")

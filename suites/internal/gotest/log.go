@@ -38,8 +38,8 @@ type tested struct {
 	verdict string // empty while it runs
 	seconds float64
 	cached  bool
-	tests   map[string]*test // those that run, and those that failed
-	spec    test             // of ginkgo, the newest
+	tests   map[string]*test // the tests that run or have failed
+	spec    test             // the newest spec of ginkgo
 }
 
 // test is a test that runs or has failed. The name "" stands for the package itself.
@@ -55,7 +55,7 @@ func newLog(out io.Writer) *log {
 
 func (l *log) print(format string, arguments ...any) { _, _ = fmt.Fprintf(l.out, format, arguments...) }
 
-// add takes an event into account.
+// add processes an event.
 func (l *log) add(e event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -104,7 +104,7 @@ func (l *log) output(e event, p *tested, t *test) {
 	t.output.WriteString(e.Output)
 }
 
-// done prints how a package ended. Of one that failed it prints the output of the tests that
+// done prints how a package ended. If the package failed, done prints the output of the tests that
 // failed or did not end.
 func (l *log) done(e event, p *tested) {
 	p.verdict, p.seconds = map[string]string{"pass": "ok", "fail": "FAIL", "skip": "none"}[e.Action], e.Elapsed
@@ -185,7 +185,7 @@ func (l *log) end() {
 	l.print("\nDONE %d packages, %d failed, %d skips in %.0fs\n", len(names), failed, len(l.skips), time.Since(l.began).Seconds())
 }
 
-// lastLine is the reason of a skip: the last line of its output that is not go test's own.
+// lastLine is the reason for a skip: the last line of the test's output that go test did not add.
 func lastLine(output string) string {
 	reason := "no reason"
 	for line := range strings.Lines(output) {

@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// beat is how often the command says what runs.
+// beat is the time after which the command says again what runs.
 const beat = 25 * time.Second
 
 // lineMax bounds a line of go test -json, in bytes.
@@ -35,7 +35,7 @@ func main() {
 // run runs go test, and returns its exit code.
 func run(out io.Writer, beat time.Duration, arguments []string) (int, error) {
 	command := exec.Command("go", append([]string{"test", "-json"}, arguments...)...)
-	command.Stderr = os.Stderr // what go downloads
+	command.Stderr = os.Stderr // here go says what it downloads
 	events, err := command.StdoutPipe()
 	if err != nil {
 		return 1, err
@@ -73,7 +73,7 @@ func run(out io.Writer, beat time.Duration, arguments []string) (int, error) {
 	return 0, nil
 }
 
-// read gives each event to the log. A line that is no event is printed as it is.
+// read adds each event to the log. It prints a line that is no event unchanged.
 func read(events io.Reader, l *log) error {
 	scanner := bufio.NewScanner(events)
 	scanner.Buffer(nil, lineMax)

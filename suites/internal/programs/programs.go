@@ -1,5 +1,6 @@
 // Package programs starts the programs that suites need, such as servers. Each program has a
-// log file, and is killed when the suite dies (on Linux; elsewhere only an orderly end kills it).
+// log file. On Linux a program is killed when the suite ends in any way; elsewhere only when the suite
+// kills it.
 //
 // Start with [Start] and [Run].
 package programs
@@ -21,7 +22,7 @@ type Program struct {
 	name    string
 	command *exec.Cmd
 	ended   chan struct{}
-	err     error // how it ended; set when ended is closed
+	err     error // how the program ended; set before ended is closed
 }
 
 // Start starts a program. Its output goes to a new file {name}.log in dir.
@@ -75,12 +76,12 @@ func (p *Program) Kill() error {
 // Signal sends a signal to the program alone. A program that has ended is no error.
 func (p *Program) Signal(signal os.Signal) error {
 	if err := p.command.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("%s to %s: %w", signal, p.name, err)
+		return fmt.Errorf("send %s to %s: %w", signal, p.name, err)
 	}
 	return nil
 }
 
-// lastBytes is how much of the log an error quotes.
+// lastBytes is the number of bytes of the log that an error quotes.
 const lastBytes = 1 << 10
 
 // Ended returns nil while the program runs. Afterwards it returns an error that says how the

@@ -8,7 +8,7 @@ import org.apache.flink.runtime.minicluster.MiniCluster;
 import org.apache.flink.runtime.minicluster.MiniClusterConfiguration;
 import org.apache.flink.runtime.minicluster.RpcServiceSharing;
 
-/** One cluster in this JVM, used by one job after the other or by several at once. */
+/** A cluster in this JVM. Jobs use it one after the other or at the same time. */
 class Cluster implements AutoCloseable {
     final MiniCluster mini;
 
@@ -19,7 +19,7 @@ class Cluster implements AutoCloseable {
             "execution.job-status-changed-listeners", Statuses.class.getName(),
             "state.changelog.storage", "filesystem",               // counts only here
             "state.changelog.dstl.dfs.base-path", changelogDir,
-            "taskmanager.memory.segment-size", "4kb",              // so that channel state is there after few records
+            "taskmanager.memory.segment-size", "4kb",              // small, so that few records lead to channel state
             "taskmanager.network.memory.buffers-per-channel", "2",
             "taskmanager.network.memory.floating-buffers-per-gate", "4",
             "taskmanager.memory.network.min", "16mb", "taskmanager.memory.network.max", "16mb",

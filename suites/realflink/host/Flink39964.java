@@ -5,7 +5,7 @@ import org.apache.flink.core.execution.SavepointFormatType;
 
 import java.util.List;
 
-/** Makes the checkpoint that FLINK-39964 makes unrestorable. */
+/** Takes a checkpoint that cannot be restored because of FLINK-39964. */
 final class Flink39964 {
     static void flink39964(List<String> args) throws Exception {
         String base = Host.uri(args.get(0));

@@ -16,22 +16,23 @@ import java.util.Set;
  * Real Apache Flink in one JVM, for comparison with another implementation:
  *
  * <pre>
- *   read FILE...                  what Flink's own classes read from each _metadata, one line of JSON each
- *   load FILE...                  whether Flink's own loader accepts each file
+ *   read FILE...                  prints what Flink's own classes read from each _metadata, on a line each
+ *   load FILE...                  prints whether Flink's own loader accepts each file
  *   write BASE [NAME...] [--settle=MS] [--from=PATH]
- *                                 runs jobs that leave checkpoints and savepoints in BASE/NAME; --settle: pause before a job is
- *                                 cancelled; --from: what `rescaled` starts from, if not the rocksdb-incremental of this run
+ *                                 runs jobs that leave checkpoints and savepoints in BASE/NAME. --settle: pause before a job is
+ *                                 canceled. --from: the checkpoint from which `rescaled` starts; without it, the
+ *                                 rocksdb-incremental of this run
  *   resume PATH... [--claim] [--parallelism=2] [--backend=hashmap|rocksdb] [--changelog] [--checkpoints=BASE]
- *                                 restores the job of `write` from each path: "restored" says that all subtasks ran and every
- *                                 key could be read, "consistent" that the counts are those of the checkpoint
- *                                 (null for a checkpoint of another program with the same uids); --checkpoints: each restored
+ *                                 restores the job of `write` from each path. "restored" says that all subtasks ran and every
+ *                                 key could be read. "consistent" says that the counts are equal to the counts in the checkpoint
+ *                                 (null for a checkpoint of another program with the same uids). --checkpoints: each restored
  *                                 job takes two checkpoints in BASE, one before it emits anything and one after
  *   retention BASE [CELL-PREFIX...] [--backend=rocksdb|hashmap] [--threads=4]
- *                                 end of a job x retention x num-retained, one directory per cell
+ *                                 ends a job in every way, under every retention and num-retained, each in a directory of its own
  *   live BASE [--seconds=60] [--jobs=3]
- *                                 runs jobs side by side in one checkpoint directory, for others to delete in it; now and then
- *                                 one of them is canceled, and a new job claims its newest checkpoint
- *   flink39964 BASE               leaves the checkpoint that FLINK-39964 made unrestorable
+ *                                 runs several jobs in one checkpoint directory, in which another program deletes files. From
+ *                                 time to time it cancels a job, and a new job claims the newest checkpoint of that job
+ *   flink39964 BASE               leaves a checkpoint that cannot be restored because of FLINK-39964
  * </pre>
  *
  * BASE is a local directory or a URI (file://, s3://, hdfs://). -Dkey=value adds to the Flink configuration. Standard output is
@@ -39,7 +40,7 @@ import java.util.Set;
  */
 public class Host {
     static PrintStream out;
-    static Configuration extra = new Configuration(); // of Flink, from -D
+    static Configuration extra = new Configuration(); // keys of Flink that -D sets
 
     public static void main(String[] args) throws Exception {
         out = new PrintStream(System.out, true, StandardCharsets.UTF_8);

@@ -18,7 +18,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
-/** One submitted job. */
+/** A submitted job. */
 class Job {
     static final int MAX_PARALLELISM = 16;
     static final int KEYS = 64;
@@ -46,7 +46,7 @@ class Job {
         result = mini.requestJobResult(id);
     }
 
-    /** Waits until every subtask runs (its state is restored then); false if the job ended before. */
+    /** Waits until every subtask is restored and runs. Returns false if the job ended before. */
     boolean running() throws Exception {
         await("all subtasks running", () -> {
             if (result.isDone()) {
@@ -65,7 +65,7 @@ class Job {
         return !result.isDone();
     }
 
-    /** Lets each source subtask emit more rounds and waits until all of them were counted; false if the job ended before. */
+    /** Lets each source subtask emit more rounds, and waits until all are counted. Returns false if the job ended before. */
     boolean emit(int rounds, int parallelism) throws Exception {
         long emitted = control.emittedRounds.get() + (long) rounds * parallelism;
         control.rounds += rounds;
@@ -77,7 +77,7 @@ class Job {
                 last[1] = System.nanoTime();
             }
             return result.isDone() || control.emittedRounds.get() >= emitted
-                && (control.consistent() || System.nanoTime() - last[1] > 1_500_000_000L); // nothing more is to come
+                && (control.consistent() || System.nanoTime() - last[1] > 1_500_000_000L); // no more records will arrive
         });
         return !result.isDone();
     }

@@ -3,11 +3,11 @@ package snapback.host;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
-/** Objects with their keys in the order given, and how they are printed: one a line. */
+/** JSON objects with their keys in the given order. Each is printed on a line of its own. */
 final class Json {
     private Json() {}
 
-    /** An object with its keys in the order given. */
+    /** Returns an object with its keys in the given order. */
     static Map<String, Object> obj(Object... keysAndValues) {
         Map<String, Object> m = new LinkedHashMap<>();
         for (int i = 0; i < keysAndValues.length; i += 2) {

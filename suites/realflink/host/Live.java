@@ -16,18 +16,18 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Runs jobs side by side in one checkpoint directory, while somebody else deletes files in it. */
+/** Runs several jobs in one checkpoint directory, while another program deletes files in it. */
 final class Live {
     static final int PARALLELISM = 2;
     static final int RETAINED = 3;
-    static final int JOBS_MAX = 6;             // as many as have slots
+    static final int JOBS_MAX = 6;             // the cluster has slots for no more
     static final long ROUND_EVERY_MS = 50;
-    static final long CLAIM_EVERY_SECONDS = 60; // at least one a run, in its middle
+    static final long CLAIM_EVERY_SECONDS = 60; // in a shorter run, one claim in its middle
 
     private final Cluster cluster;
     private final String base;
     private final List<Job> running = new ArrayList<>();
-    private final Map<Job, Long> failedBefore = new HashMap<>(); // checkpoints that were due before the job ran
+    private final Map<Job, Long> failedBefore = new HashMap<>(); // failed checkpoints that were due before the job ran
     private final Map<Job, Map<String, Object>> reports = new LinkedHashMap<>();
 
     private Live(Cluster cluster, String base) {
@@ -66,20 +66,20 @@ final class Live {
         reports.values().forEach(Json::print);
     }
 
-    /** Starts a job; from a checkpoint, which it claims, if one is given. */
+    /** Starts a job. If a checkpoint is given, the job claims it and starts from it. */
     private Job start(int number, String claimed) throws Exception {
         Configuration c = Cluster.jobConf(base, "rocksdb", "execution.checkpointing.interval", (200 + 100 * number) + "ms",
             "execution.checkpointing.min-pause", "0ms", "restart-strategy.type", "fixed-delay",
             "restart-strategy.fixed-delay.attempts", "3", "restart-strategy.fixed-delay.delay", "100ms");
         Job job = new Job(cluster, c, PARALLELISM, claimed, RecoveryClaimMode.CLAIM);
-        job.control.snapshotMillis = 100 + 200 * number; // so that there are files of checkpoints in progress at any time
+        job.control.snapshotMillis = 100 + 200 * number; // long, so that at any time files of checkpoints in progress exist
         job.running();
         failedBefore.put(job, statistics(job).getCounts().getNumberOfFailedCheckpoints());
         Json.print(Json.obj("event", "started", "job", job.id, "claimed", claimed));
         return job;
     }
 
-    /** Lets all jobs emit for a while; false if one of them ended meanwhile. */
+    /** Lets all jobs emit for a while. Returns false if a job ended meanwhile. */
     private boolean emitFor(long ms) throws InterruptedException {
         for (long end = System.nanoTime() + ms * 1_000_000; System.nanoTime() < end; Thread.sleep(ROUND_EVERY_MS)) {
             for (Job job : running) {
@@ -92,7 +92,7 @@ final class Live {
         return true;
     }
 
-    /** Cancels a job, and has a new one claim the newest checkpoint that is retained of it. */
+    /** Cancels a job, and starts a new job that claims the newest retained checkpoint. */
     private void claim(int number) throws Exception {
         Job job = running.get(number);
         end(job);
@@ -103,7 +103,7 @@ final class Live {
         running.set(number, start(number, newest.getExternalPath()));
     }
 
-    /** Cancels a job when it has counted all that it emitted, and notes how it was until then. */
+    /** Waits until a job has counted all that it emitted, notes its figures, and cancels it. */
     private void end(Job job) throws Exception {
         Job.await("rounds emitted", () -> job.result.isDone() || job.control.emittedRounds.get() >= job.control.rounds * PARALLELISM);
         boolean consistent = job.emit(0, PARALLELISM) && job.control.consistent();
@@ -114,7 +114,7 @@ final class Live {
         reports.put(job, report);
     }
 
-    /** How a job is while it runs: a checkpoint that the end of the job aborts is no failure. */
+    /** Returns the figures of a running job, so that checkpoints that its end aborts do not count as failed. */
     private Map<String, Object> report(Job job) throws Exception {
         AccessExecutionGraph graph = job.mini.getExecutionGraph(job.id).get();
         CheckpointStatsSnapshot statistics = graph.getCheckpointStatsSnapshot();

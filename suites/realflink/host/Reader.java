@@ -47,7 +47,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
-/** Turns one CheckpointMetadata into the JSON of testdata/flink-metadata/expected, without `extra`, `class` and `typeClass`. */
+/** Turns a CheckpointMetadata into the JSON of testdata/flink-metadata/expected, without `extra`, `class` and `typeClass`. */
 final class Reader {
     static CheckpointMetadata metadata(Path file) throws Exception {
         byte[] bytes = Files.readAllBytes(file);
@@ -72,7 +72,7 @@ final class Reader {
         }
     }
 
-    /** What one metadata file refers to by one recorded name. */
+    /** A file to which a metadata file refers, by its recorded name. */
     static class Named {
         String kind;
         int references;
@@ -144,7 +144,7 @@ final class Reader {
             "discardOnSuspended", hidden(p, "discardOnJobSuspended"));
     }
 
-    /** The result of a method without parameters that Flink does not make public. */
+    /** Calls a private method without parameters and returns its result. */
     static Object hidden(Object o, String method) throws Exception {
         for (Class<?> c = o.getClass(); c != null; c = c.getSuperclass()) {
             for (Method m : c.getDeclaredMethods()) {
@@ -287,7 +287,7 @@ final class Reader {
         return r;
     }
 
-    /** Adds a handle's one delegate, and repeats whether and where it is stored. */
+    /** Adds the only delegate of a handle, and copies from it whether and where the state is stored. */
     void stream(Map<String, Object> o, StreamStateHandle delegate) {
         Map<String, Object> s = leaf(delegate);
         o.put("inline", s.get("inline"));

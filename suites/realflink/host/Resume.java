@@ -19,7 +19,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeoutException;
 
-/** Restores jobs, and sees whether what they have is what was written. */
+/** Restores jobs, and compares their state with what was written. */
 final class Resume {
     static void resume(List<String> paths, Map<String, String> options) throws Exception {
         RecoveryClaimMode mode = options.containsKey("claim") ? RecoveryClaimMode.CLAIM : RecoveryClaimMode.NO_CLAIM;
@@ -27,14 +27,15 @@ final class Resume {
         Path scratch = Files.createTempDirectory("host-resume");
         String checkpoints = options.get("checkpoints");
         String dir = checkpoints == null ? scratch.toUri() + "chk" : Host.uri(checkpoints);
-        // Two are retained: the one taken before anything was emitted, and the one taken after. A claimed checkpoint is subsumed.
+        // The cluster retains two checkpoints: one taken before the job emits anything, and one taken after. So a claimed
+        // checkpoint is subsumed.
         try (Cluster cluster = new Cluster(checkpoints == null ? 1 : 2, dir + "/dstl")) {
             for (String p : paths) {
                 long start = System.nanoTime();
                 String path = Host.uri(p);
                 String backend = options.get("backend");
                 boolean changelog = options.containsKey("changelog");
-                if (backend == null) { // the one that can read the keyed state
+                if (backend == null) { // choose a backend that can read the keyed state
                     List<String> kinds = keyedKinds(path);
                     changelog |= kinds.contains("ChangelogStateBackendHandleImpl");
                     backend = kinds.contains("IncrementalRemoteKeyedStateHandle") ? "rocksdb" : "hashmap";
@@ -48,13 +49,13 @@ final class Resume {
                 try {
                     restored = job.running();
                     if (restored && checkpoints != null) {
-                        taken.add(job.checkpoint()); // all its state is that of the checkpoint it came from
+                        taken.add(job.checkpoint()); // its whole state comes from the restored checkpoint
                     }
                     if (restored) { // reads the state of every key
                         restored = job.emit(1, parallelism);
                         consistent = restored && job.control.consistent();
                         if (restored && !consistent && job.control.restoredRounds.get() == 0) {
-                            consistent = null; // a checkpoint of another job
+                            consistent = null; // the checkpoint belongs to another job
                         } else if (restored && !consistent) {
                             error = "runs, with wrong counts";
                         }
@@ -79,7 +80,7 @@ final class Resume {
         }
     }
 
-    /** Simple class names of the keyed state handles, materialized ones of the changelog included; empty if the metadata cannot be read. */
+    /** Simple class names of the keyed state handles, with materialized handles of a changelog; empty if the metadata cannot be read. */
     static List<String> keyedKinds(String path) {
         List<String> kinds = new ArrayList<>();
         try {
@@ -99,7 +100,7 @@ final class Resume {
                 }
             }
         } catch (Exception e) {
-            // Flink is about to say the same
+            // Flink will report the same error at the restore.
         }
         return kinds;
     }

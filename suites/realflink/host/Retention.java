@@ -24,7 +24,7 @@ final class Retention {
     static final List<String> ENDS = List.of("cancel", "fail", "finish", "stop-with-savepoint", "suspend");
     static final List<String> POLICIES = List.of("RETAIN_ON_CANCELLATION", "DELETE_ON_CANCELLATION", "NO_EXTERNALIZED_CHECKPOINTS");
 
-    /** One cell of the table; its directory is BASE/cell. */
+    /** A cell of the table. Its directory is BASE/cell. */
     static class Cell {
         final String name;
         final String end;
@@ -57,7 +57,7 @@ final class Retention {
             switch (end) {
                 case "cancel" -> job.cancel();
                 case "fail", "suspend" -> job.control.fail = true;
-                case "finish" -> job.control.finish = true; // Flink itself triggers one more, for which ended tasks wait
+                case "finish" -> job.control.finish = true; // Flink triggers a last checkpoint, and tasks that ended wait for it
                 case "stop-with-savepoint" ->
                     savepoint = job.mini.stopWithSavepoint(job.id, dir + "/savepoints", false, SavepointFormatType.CANONICAL).get();
                 default -> throw new IllegalArgumentException(end);
@@ -112,8 +112,8 @@ final class Retention {
             for (Future<?> f : running) {
                 f.get();
             }
-            quiet(base); // deletes go on after a job's result is known, and closing would drop those not begun
-            closing.add(cluster.mini.closeAsync()); // takes 10 s: Flink waits for the restart that was scheduled in an hour
+            quiet(base); // Flink still deletes files after a job's result is known, and closing would stop that
+            closing.add(cluster.mini.closeAsync()); // needs 10 s, because Flink waits for a restart that is due in an hour
         }
         for (CompletableFuture<Void> c : closing) {
             c.get();
@@ -127,7 +127,7 @@ final class Retention {
         }
     }
 
-    /** Returns when no file below dir came or went for a while. */
+    /** Waits until no file below dir has appeared or disappeared for a while. */
     static void quiet(String dir) throws Exception {
         Set<String> last = null;
         for (int same = 0; same < 3; ) {

@@ -10,7 +10,7 @@ import org.apache.flink.streaming.api.functions.source.legacy.RichParallelSource
 
 import java.util.List;
 
-/** Emits rounds of one record for each key; a round is never split by a checkpoint. State "rounds": how many, per subtask. */
+/** Emits rounds with one record for each key. No checkpoint splits a round. State "rounds": number of rounds per subtask. */
 class Source extends RichParallelSourceFunction<Long> implements CheckpointedFunction {
     final String key;
     volatile boolean running = true;

@@ -9,7 +9,7 @@ import org.apache.flink.core.execution.JobStatusChangedListenerFactory;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
-/** Notes the last status of each job, SUSPENDED included, which no client gets to see when the cluster closes. */
+/** Notes the last status of each job. When the cluster closes, no client can see the status SUSPENDED. */
 public class Statuses implements JobStatusChangedListenerFactory, JobStatusChangedListener {
     static final Map<JobID, JobStatus> LAST = new ConcurrentHashMap<>();
 

@@ -111,8 +111,8 @@ final class Write {
     }
 
     /**
-     * Three jobs, each of which claims the checkpoint of the one before. Each adds one SST, too few to be compacted: the last
-     * checkpoint refers to files in the shared/ of all three.
+     * Runs three jobs. Each claims the checkpoint of the job before. Each adds one SST; RocksDB does not compact so few SSTs. So
+     * the last checkpoint refers to files in the shared/ of all three jobs.
      */
     private static void claimed(Cluster cluster, String dir, Map<String, String> options) throws Exception {
         long start = System.nanoTime();

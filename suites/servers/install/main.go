@@ -1,10 +1,10 @@
 // Command install installs everything that the suites need and that Debian does not have as a
 // package: Apache Flink, the jars of Hadoop, MinIO, stand-ins of Google Cloud Storage and Azure
 // Blob Storage, and the root file system of a Docker image with a Java. It compiles our Java
-// programs too. What is in place already is left alone.
+// programs too. It skips what is already installed.
 //
-// The first time takes some ten minutes. Each step says what it does, and how long it has taken
-// so far.
+// The first run needs about ten minutes. Each step prints what it does, and how long it has run so
+// far.
 package main
 
 import (
