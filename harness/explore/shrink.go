@@ -39,7 +39,8 @@ func Shrink(s scenarios.Scenario, seed uint64, asks int, fails func(scenarios.Sc
 	return s, seed
 }
 
-// candidates returns the scenarios that are smaller by one change. Those that change most come first.
+// candidates returns the scenarios that are smaller by one change. Those that change most come
+// first.
 func candidates(s scenarios.Scenario) []scenarios.Scenario {
 	var all []scenarios.Scenario
 	try := func(change func(*scenarios.Scenario)) {

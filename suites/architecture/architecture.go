@@ -37,8 +37,8 @@ const (
 	testcontainers = "github.com/testcontainers/testcontainers-go"
 )
 
-// testLibraries are libraries that only suites may import, so that a user of the harness inherits none
-// of them.
+// testLibraries are libraries that only suites may import, so that a user of the harness inherits
+// none of them.
 var testLibraries = []string{
 	"github.com/onsi/ginkgo", "github.com/onsi/gomega", "pgregory.net/rapid", testcontainers,
 }

@@ -9,8 +9,8 @@ const (
 	referencesTarget = Module + "/" + referenceTarget
 )
 
-// sharedReader says why an edge is wrong if it lets the harness judge an engine with the engine's own
-// code. A mistake in that code would not be found. It returns nothing for any other edge.
+// sharedReader says why an edge is wrong if it lets the harness judge an engine with the engine's
+// own code. A mistake in that code would not be found. It returns nothing for any other edge.
 func sharedReader(edge Edge) string {
 	storage := within(edge.To, Module+"/storage")
 	switch {

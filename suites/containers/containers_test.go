@@ -28,8 +28,8 @@ import (
 	"github.com/snapback/snapback/suites/servers"
 )
 
-// portVariable is set if this program plays the harness that is killed. Its value is the port of the
-// container to start.
+// portVariable is set if this program plays the harness that is killed. Its value is the port of
+// the container to start.
 const portVariable = "SNAPBACK_TEST_PORT"
 
 func TestMain(m *testing.M) {

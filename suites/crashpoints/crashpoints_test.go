@@ -1,6 +1,6 @@
 // Package crashpoints_test loses the power after every operation on storage, in every protocol of
-// the reference: commit, subsume, discard, savepoint, claim, high availability. It counts the states
-// that it visits. It also shows that it finds planted mistakes.
+// the reference: commit, subsume, discard, savepoint, claim, high availability. It counts the
+// states that it visits. It also shows that it finds planted mistakes.
 package crashpoints_test
 
 import (

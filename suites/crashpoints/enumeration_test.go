@@ -133,7 +133,8 @@ func TestEveryStateOfACheckpointIsVisited(t *testing.T) {
 	}
 }
 
-// hasty is a file system that does not sync a checkpoint's directory before `_metadata` is in place.
+// hasty is a file system that does not sync a checkpoint's directory before `_metadata` is in
+// place.
 type hasty struct{ *filesystem.Memory }
 
 func (h hasty) SyncDir(name string) error {

@@ -88,8 +88,8 @@ func syncDir(name string) both {
 	}
 }
 
-// Every state that a power loss can leave in Pebble's model is possible in our model, too. Our model
-// allows more states where Pebble's is less exact.
+// Every state that a power loss can leave in Pebble's model is possible in our model, too. Our
+// model allows more states where Pebble's is less exact.
 func TestEveryStateOfPebblesFileSystemIsOneOfOurs(t *testing.T) {
 	for _, c := range []struct {
 		name    string

@@ -1,6 +1,6 @@
 // Package deletion tests the promise of the tools that delete files of checkpoints: each checkpoint
-// that could be restored before can still be restored afterwards. This must hold whatever lies under
-// a root, whatever the plan says, and whatever jobs do meanwhile.
+// that could be restored before can still be restored afterwards. This must hold whatever lies
+// under a root, whatever the plan says, and whatever jobs do meanwhile.
 //
 // It does not test what the tools find: package audit's own tests do. Start with
 // [TestNothingThatIsNeededIsEverDeleted].

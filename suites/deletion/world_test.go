@@ -19,8 +19,8 @@ import (
 )
 
 // world is a checkpoint directory with running jobs. There may be links to it and copies of it, and
-// a store with several schemes may hold it. The world itself knows which files each checkpoint needs,
-// without the code under test.
+// a store with several schemes may hold it. The world itself knows which files each checkpoint
+// needs, without the code under test.
 type world struct {
 	t      *rapid.T
 	dir    string // path of the whole world on the disk
@@ -343,7 +343,8 @@ func (w *world) restorable() map[string][]string {
 	return whole
 }
 
-// inCopy notes a checkpoint that is in a copy of its job's directory or of the checkpoint directory.
+// inCopy notes a checkpoint that is in a copy of its job's directory or of the checkpoint
+// directory.
 func (w *world) inCopy(copied string, c *checkpoint, note func(dir string, files []string)) {
 	for _, original := range []string{filepath.Dir(c.dir), filepath.Join(w.dir, root)} {
 		if filepath.Base(original) != filepath.Base(copied) {

@@ -78,8 +78,8 @@ func (t *timed) run(b *testing.B, interval time.Duration) time.Duration {
 	return time.Since(began)
 }
 
-// compare times jobs on two clusters by turns, and reports the throughput of the first as a share of
-// the throughput of the second.
+// compare times jobs on two clusters by turns, and reports the throughput of the first as a share
+// of the throughput of the second.
 func compare(b *testing.B, with, without *timed) {
 	with.run(b, time.Second)
 	without.run(b, time.Second) // now both clusters are warm

@@ -42,7 +42,8 @@ func runOnce(on target.Target, s scenarios.Scenario, seed uint64) (run.Result, *
 	return explore.Campaign{Target: on, Timeout: time.Minute}.RunHistory(context.Background(), seed, s)
 }
 
-// judge fails the test unless the result is a pass or void, and prints the scenario in readable form.
+// judge fails the test unless the result is a pass or void, and prints the scenario in readable
+// form.
 func judge(t *rapid.T, s scenarios.Scenario, seed uint64, result run.Result) {
 	if result.Verdict != oracle.Fail && result.Verdict != oracle.Error {
 		return
@@ -56,8 +57,8 @@ func judge(t *rapid.T, s scenarios.Scenario, seed uint64, result run.Result) {
 
 // Whatever happens, these properties hold. Each output is committed exactly once. A complete
 // checkpoint can be restored until it is subsumed or discarded. No file is deleted to which a
-// checkpoint refers, and all other files are deleted. Restored state is the result of a prefix of the
-// input. Recovery ends within a bound.
+// checkpoint refers, and all other files are deleted. Restored state is the result of a prefix of
+// the input. Recovery ends within a bound.
 func TestWhateverHappens(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := exploration.Draw("explored/rapid", choices{t})
@@ -97,7 +98,8 @@ func TestCampaign(t *testing.T) {
 	}
 }
 
-// The output does not depend on how barriers travel, how state is written, or where state is stored.
+// The output does not depend on how barriers travel, how state is written, or where state is
+// stored.
 func TestModesAreAlike(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		drawn := exploration.Draw("explored/rapid", choices{t})
@@ -150,8 +152,8 @@ func modes(drawn scenarios.Scenario) []mode {
 	return all
 }
 
-// needsNoStorage says whether a scenario's jobs can do without checkpoints on storage: no job resumes
-// from one, and no new leader must find one.
+// needsNoStorage says whether a scenario's jobs can do without checkpoints on storage: no job
+// resumes from one, and no new leader must find one.
 func needsNoStorage(s scenarios.Scenario) bool {
 	return s.Cluster.JobManagers == 0 && !slices.ContainsFunc(s.Steps, func(step scenarios.Step) bool { return step.Submit != nil && step.Submit.Restore != "" })
 }

@@ -1,6 +1,6 @@
-// Package realflink runs real Apache Flink in one JVM. Flink's own classes say what they read from a
-// checkpoint, whether they accept it, and whether a job can be restored from it. Only the main class
-// is ours (host/*.java).
+// Package realflink runs real Apache Flink in one JVM. Flink's own classes say what they read from
+// a checkpoint, whether they accept it, and whether a job can be restored from it. Only the main
+// class is ours (host/*.java).
 //
 // It is a witness for suites and not a target: it kills nothing.
 //
@@ -136,8 +136,8 @@ func Run[Line any](ctx context.Context, f *Flink, dir string, arguments ...strin
 // logOf is the name of the log of a command.
 func logOf(command string) string { return "flink-" + command }
 
-// Printed decodes the lines that a running command has printed so far. The directory is the one that
-// was given to [Run].
+// Printed decodes the lines that a running command has printed so far. The directory is the one
+// that was given to [Run].
 func Printed[Line any](dir, command string) ([]Line, error) {
 	output, err := os.ReadFile(filepath.Join(dir, logOf(command)+".log"))
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package reference_test runs the conformance suite on the reference engine as real processes, which
-// it kills.
+// Package reference_test runs the conformance suite on the reference engine as real processes,
+// which it kills.
 package reference_test
 
 import (

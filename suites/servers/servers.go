@@ -2,8 +2,8 @@
 // DataNode of HDFS, stand-ins of Google Cloud Storage and Azure Blob Storage, a Docker daemon. Each
 // server listens only on 127.0.0.1, keeps its data in a given directory, and ends with the test.
 //
-// [Install] installs what is missing, once for the machine. Its command is suites/servers/install. No
-// spec installs anything: if something is missing, a spec fails at once and names that command.
+// [Install] installs what is missing, once for the machine. Its command is suites/servers/install.
+// No spec installs anything: if something is missing, a spec fails at once and names that command.
 //
 // Start with [Start].
 package servers

@@ -14,8 +14,8 @@ import (
 	"github.com/snapback/snapback/suites/realflink"
 )
 
-// copied are the kinds of checkpoints to copy. Together they contain every way in which a checkpoint
-// can refer to a file.
+// copied are the kinds of checkpoints to copy. Together they contain every way in which a
+// checkpoint can refer to a file.
 var copied = []string{"hashmap", "rocksdb-incremental", "savepoint-native", "claimed", "changelog", "filemerging"}
 
 // incremental are the copied kinds with files that a checkpoint of the next job uses again.

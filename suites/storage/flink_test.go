@@ -134,8 +134,8 @@ func expectResumed(ctx context.Context, host *realflink.Flink, paths []string) {
 	}
 }
 
-// damagedCopies copies a relocatable checkpoint once for each kind of damage, and checks that verify
-// finds the damage.
+// damagedCopies copies a relocatable checkpoint once for each kind of damage, and checks that
+// verify finds the damage.
 func damagedCopies(origin string) []string {
 	GinkgoHelper()
 	completed, err := storage.Resolve(files, origin)

@@ -12,8 +12,8 @@ import (
 	"github.com/snapback/snapback/storage/audit"
 )
 
-// HDFS itself fails while a job runs. The job's checkpoints fail, but no complete checkpoint is lost.
-// When HDFS works again, new checkpoints succeed.
+// HDFS itself fails while a job runs. The job's checkpoints fail, but no complete checkpoint is
+// lost. When HDFS works again, new checkpoints succeed.
 var _ = Describe("Faults of HDFS", func() {
 	for number, fault := range []struct {
 		name       string

@@ -45,8 +45,8 @@ func liveSeconds() int {
 	return seconds
 }
 
-// liveJobs holds jobs of real Flink that run in one checkpoint directory, and notes what the program
-// does to that directory at the same time.
+// liveJobs holds jobs of real Flink that run in one checkpoint directory, and notes what the
+// program does to that directory at the same time.
 type liveJobs struct {
 	root  string
 	ended chan struct{} // closed when all jobs have ended
@@ -135,9 +135,9 @@ func (l *liveJobs) plantedLeft() []string {
 	})
 }
 
-// delete runs a verb twice: first it makes a plan by a policy, then it deletes by this plan. Exit code
-// 1 of the second run is no mistake: Flink may have deleted a planned file in between. The result is
-// false if a run proved nothing.
+// delete runs a verb twice: first it makes a plan by a policy, then it deletes by this plan. Exit
+// code 1 of the second run is no mistake: Flink may have deleted a planned file in between. The
+// result is false if a run proved nothing.
 func (l *liveJobs) delete(ctx context.Context, verb string, policy []string, options ...string) (proven bool) {
 	GinkgoHelper()
 	l.plans++
@@ -185,8 +185,9 @@ func (l *liveJobs) discardBroken() {
 	}
 }
 
-// lookAtNewest notes each job's newest checkpoint if it cannot be restored. This must be checked while
-// the job runs: the job does not notice missing files, and its last checkpoints may not need them.
+// lookAtNewest notes each job's newest checkpoint if it cannot be restored. This must be checked
+// while the job runs: the job does not notice missing files, and its last checkpoints may not need
+// them.
 func (l *liveJobs) lookAtNewest() {
 	GinkgoHelper()
 	found := l.checkpoints()
@@ -209,10 +210,10 @@ func (l *liveJobs) lookAtNewest() {
 	}
 }
 
-// jobs returns the directories of two groups of jobs: whole are the jobs that ran until all ended, and
-// claimedFrom are the jobs from which another job claimed a checkpoint. The older checkpoints of
-// claimedFrom break. When the claimed checkpoint is subsumed, Flink deletes the files that they share
-// with it.
+// jobs returns the directories of two groups of jobs: whole are the jobs that ran until all ended,
+// and claimedFrom are the jobs from which another job claimed a checkpoint. The older checkpoints
+// of claimedFrom break. When the claimed checkpoint is subsumed, Flink deletes the files that they
+// share with it.
 func (l *liveJobs) jobs(lines []realflink.Lived) (whole, claimedFrom []string) {
 	GinkgoHelper()
 	for _, line := range lines {

@@ -42,8 +42,8 @@ func stores() map[string]string {
 	return map[string]string{"file": filesystem.URL(GinkgoT().TempDir()), "hdfs": hdfs + "/retention", "s3": bucket + "/retention"}
 }
 
-// expectKept checks the directory of a job file by file. It must hold the given checkpoints with all
-// files to which they refer. It returns the files that belong to none of these checkpoints.
+// expectKept checks the directory of a job file by file. It must hold the given checkpoints with
+// all files to which they refer. It returns the files that belong to none of these checkpoints.
 func expectKept(dir string, ids []int64) (leftOver []string) {
 	GinkgoHelper()
 	name, err := filesystem.ParseName(dir)

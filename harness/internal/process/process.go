@@ -113,8 +113,8 @@ func (s *Starter) Close() error {
 // Name returns the process's name.
 func (p *Process) Name() string { return p.name }
 
-// Kill kills the process by SIGKILL and waits for its end. On Linux it also kills the processes that
-// this process started. If the process has already ended, Kill does nothing.
+// Kill kills the process by SIGKILL and waits for its end. On Linux it also kills the processes
+// that this process started. If the process has already ended, Kill does nothing.
 func (p *Process) Kill() error {
 	if err := kill(p.command); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("kill %s: %w", p.name, err)
@@ -141,8 +141,8 @@ func (p *Process) Resume() error {
 // slowPeriod is the period of a slow process: once in each period it is stopped for a while.
 const slowPeriod = 20 * time.Millisecond
 
-// Slow slows the process down until it is resumed. The process runs for the given percentage of each
-// 20 ms and is stopped for the rest.
+// Slow slows the process down until it is resumed. The process runs for the given percentage of
+// each 20 ms and is stopped for the rest.
 func (p *Process) Slow(percent int64) error {
 	if err := p.Resume(); err != nil {
 		return err

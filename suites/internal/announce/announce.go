@@ -1,6 +1,6 @@
-// Package announce lets a ginkgo suite print which spec runs and which spec was skipped, if go test is
-// verbose, as go test -json is. Command gotest reads these lines. A suite imports this package only for
-// this effect:
+// Package announce lets a ginkgo suite print which spec runs and which spec was skipped, if go test
+// is verbose, as go test -json is. Command gotest reads these lines. A suite imports this package
+// only for this effect:
 //
 //	import _ "github.com/snapback/snapback/suites/internal/announce"
 //

@@ -1,5 +1,5 @@
-// Package programs starts the programs that suites need, such as servers. Each program has a
-// log file. On Linux a program is killed when the suite ends in any way; elsewhere only when the suite
+// Package programs starts the programs that suites need, such as servers. Each program has a log
+// file. On Linux a program is killed when the suite ends in any way; elsewhere only when the suite
 // kills it.
 //
 // Start with [Start] and [Run].
