@@ -41,7 +41,7 @@ func digest(files filesystem.FileSystem, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = file.Close() }() // only read from
+	defer func() { _ = file.Close() }() // nothing was written to it
 	hash := sha256.New()
 	if _, err := io.Copy(hash, file); err != nil {
 		return "", err
@@ -51,13 +51,13 @@ func digest(files filesystem.FileSystem, name string) (string, error) {
 
 // Findings is what an audit found. Paths are relative to the root.
 type Findings struct {
-	Dangling []string // a sentence for each `_metadata` that cannot be read, and each file missing
+	Dangling []string // a sentence for each `_metadata` that cannot be read, and for each missing file
 	Foreign  []string // checkpoints that refer to a file outside of their job's directory
 	Orphans  []string // files below a job's directory that no checkpoint refers to
 }
 
-// Audit compares the files below a root with those that the checkpoints there refer to. The
-// tree says which files exist; without a tree, Audit finds no orphans.
+// Audit compares the files below a root with the files to which the checkpoints there refer. The
+// tree lists the files that exist. Without a tree, Audit finds no orphans.
 func Audit(files filesystem.FileSystem, root string, tree []history.Entry) (Findings, error) {
 	a := &audit{files: files, root: root, used: map[string]bool{}}
 	err := filesystem.Walk(files, root, func(name string, _ filesystem.Entry) error {

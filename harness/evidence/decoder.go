@@ -6,7 +6,7 @@ import (
 	"unicode/utf16"
 )
 
-// depthMax bounds handles within handles. Flink nests them three deep.
+// depthMax is the greatest depth of handles within handles. Flink nests them three deep.
 const depthMax = 16
 
 // decoder goes through a file from its beginning. It keeps the first error. After an error
@@ -56,7 +56,7 @@ func (d *decoder) int32(what string) int32 {
 	return 0
 }
 
-// int64 is a number that is not below the least.
+// int64 reads a number that must be at least the given one.
 func (d *decoder) int64(what string, least int64) int64 {
 	at := d.offset
 	b := d.next(8, what)
@@ -70,7 +70,7 @@ func (d *decoder) int64(what string, least int64) int64 {
 	return value
 }
 
-// number is a number between two others.
+// number reads a number that must lie between two others.
 func (d *decoder) number(what string, least, most int32) int32 {
 	at := d.offset
 	value := d.int32(what)
@@ -80,7 +80,7 @@ func (d *decoder) number(what string, least, most int32) int32 {
 	return value
 }
 
-// constant is a number that is always the same.
+// constant reads a number that must be the given one.
 func (d *decoder) constant(what string, want uint32) {
 	at := d.offset
 	value := uint32(d.int32(what))
@@ -89,8 +89,8 @@ func (d *decoder) constant(what string, want uint32) {
 	}
 }
 
-// count is a number of things that follow. Each has at least one byte, so a count that is
-// greater than the number of bytes left is wrong. It is 0 after an error.
+// count reads how many things follow. Each thing has at least one byte, so a count that is greater
+// than the number of bytes left is wrong. It returns 0 after an error.
 func (d *decoder) count(what string) int {
 	at := d.offset
 	n := d.int32(what)
@@ -103,18 +103,18 @@ func (d *decoder) count(what string) int {
 	return int(n)
 }
 
-// list is a count, and then as many things.
+// list reads a count, and then as many things.
 func (d *decoder) list(what string, thing func()) {
 	for n := d.count("number of " + what); n > 0 && d.err == nil; n-- {
 		thing()
 	}
 }
 
-// blob is a number of bytes, and then these bytes.
+// blob reads a number of bytes, and skips these bytes.
 func (d *decoder) blob(what string) { d.skip(d.count("length of "+what), what) }
 
-// text is a string in Java's modified UTF-8: the number of bytes, and then UTF-16 units of
-// one to three bytes.
+// text reads a string in Java's modified UTF-8: the number of bytes, and then UTF-16 units of one
+// to three bytes.
 func (d *decoder) text(what string) string {
 	at := d.offset
 	length := d.next(2, what)
@@ -134,7 +134,7 @@ func (d *decoder) text(what string) string {
 	return string(utf16.Decode(units))
 }
 
-// utf16Unit decodes the first unit; its size is 0 if the bytes encode none.
+// utf16Unit decodes the first unit. The size is 0 if the bytes encode no unit.
 func utf16Unit(b []byte) (unit uint16, size int) {
 	follows := func(i int) bool { return i < len(b) && b[i]>>6 == 0b10 }
 	low := func(i int) uint16 { return uint16(b[i] & 0b111111) }
@@ -149,7 +149,7 @@ func utf16Unit(b []byte) (unit uint16, size int) {
 	return 0, 0
 }
 
-// deeper enters a handle, which may be within others. It fails if there are too many.
+// deeper enters a handle within another handle. It fails if they are nested too deep.
 func (d *decoder) deeper() {
 	d.depth++
 	if d.depth > depthMax {

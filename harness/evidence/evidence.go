@@ -21,14 +21,14 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Names in the directory of a job and in that of a checkpoint.
+// Names in the directories of jobs and checkpoints.
 const (
 	MetadataName  = "_metadata"
 	SharedName    = "shared"
 	TaskOwnedName = "taskowned"
 )
 
-// metadataMax bounds a `_metadata` file, in bytes.
+// metadataMax is the greatest size of a `_metadata` file, in bytes.
 const metadataMax = 1 << 30
 
 var (
@@ -80,9 +80,9 @@ func has(files filesystem.FileSystem, name string) (bool, error) {
 	return err == nil, filesystem.IgnoreNotExist(err)
 }
 
-// Locate returns the name of the `_metadata` file that a pointer means. Like Flink's, a
-// pointer is the path or URL of a checkpoint's directory, or of any file, which is then
-// the metadata.
+// Locate returns the name of the `_metadata` file that a pointer means. As in Flink, a pointer is
+// the path or URL of a checkpoint's directory or of a metadata file. The metadata file may have any
+// name.
 func Locate(files filesystem.FileSystem, pointer string) (metadata string, err error) {
 	name, err := filesystem.ParseName(pointer)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// The bytes that Flink 2.3.0's own classes wrote of a small checkpoint: one operator with
-// a coordinator, state that lies inline, and one relative file "abc" of 99 bytes.
+// The bytes that Flink 2.3.0's own classes wrote for a small checkpoint: one operator with a
+// coordinator, inline state, and a relative file "abc" of 99 bytes.
 const smallCheckpoint = "4960672d 00000006 0000000000000007 00000000 00000001 0002 6e6d 0004 75696431 1111111111111111 2222222222222222 00000002 00000080" +
 	"01 0005 636f6f7264 00000001 09 00000001 00000000 00000001 04 00000001 0002 7331 00 00000002 0000000000000004 000000000000000c 01 0002 6831 00000003 010203" +
 	"00000000 0c 00000000 00000002 000000000000000a 0000000000000014 06 0003 616263 0000000000000063 0003 696431 00 00000000 00000000" +
@@ -40,7 +40,7 @@ func TestASmallCheckpointIsDecoded(t *testing.T) {
 	}
 }
 
-// operatorWith is version 3 of a checkpoint with one subtask, which has this keyed state.
+// operatorWith is a checkpoint in version 3, with one subtask that has the given keyed state.
 func operatorWith(keyed string) string {
 	return "4960672d 00000003 0000000000000001 00000000 00000001 1111111111111111 2222222222222222 00000001 00000080 00" +
 		"00000001 00000000 00000000 00000000" + keyed + "00 00000000 00000000"
@@ -102,7 +102,7 @@ func TestReferencesNameFiles(t *testing.T) {
 
 const job = "0123456789abcdef0123456789abcdef"
 
-// storageWith is a file system with these files; a name that ends with a slash is a directory.
+// storageWith is a file system with the given files. A name that ends with a slash is a directory.
 func storageWith(t testing.TB, contents map[string]string) filesystem.FileSystem {
 	t.Helper()
 	files := filesystem.NewMemory()
@@ -185,7 +185,7 @@ func TestAnAuditFindsWhatIsMissingAndWhatNobodyRefersTo(t *testing.T) {
 	if want := []string{job + "/chk-4"}; !slices.Equal(got.Foreign, want) {
 		t.Errorf("foreign: want %q, got %q", want, got.Foreign)
 	}
-	// Nobody knows what a torn `_metadata` refers to: it is itself an orphan.
+	// A torn `_metadata` refers to no files that anybody knows. It is itself an orphan.
 	if want := []string{job + "/chk-3/_metadata", job + "/shared/orphan"}; !slices.Equal(got.Orphans, want) {
 		t.Errorf("orphans: want %q, got %q", want, got.Orphans)
 	}
@@ -201,7 +201,7 @@ type deleting struct {
 }
 
 func (d deleting) Stat(name string) (filesystem.Entry, error) {
-	_ = d.Remove(d.metadata) // it may be gone already
+	_ = d.Remove(d.metadata) // fails if an earlier look has deleted it
 	return d.FileSystem.Stat(name)
 }
 

@@ -19,8 +19,8 @@ const (
 	javaObjectField = 'L'
 )
 
-// Flags of a class that this reader knows. Others stand for classes that write data in a way of
-// their own, and the properties of a checkpoint have none of these.
+// Flags of a class that this reader supports. Other flags mean that a class writes its data in a
+// way of its own. The properties of a checkpoint contain no such class.
 const (
 	javaSerializable = 0x02
 	javaEnumClass    = 0x12
@@ -68,7 +68,7 @@ func (j *javaReader) value() {
 	case javaEnum:
 		j.class()
 		j.newHandle()
-		j.value() // its name
+		j.value() // the name of the constant
 	case javaObject:
 		class := j.class()
 		j.newHandle()
@@ -80,7 +80,7 @@ func (j *javaReader) reference() int32 {
 	return j.number("reference in the properties", javaFirstHandle, javaFirstHandle+j.handles-1)
 }
 
-// fields are the values of an object, those of its parent class first.
+// fields reads the values of an object. The fields of its parent class come first.
 func (j *javaReader) fields(class *javaClassDescription) {
 	if class == nil {
 		return
@@ -95,7 +95,8 @@ func (j *javaReader) fields(class *javaClassDescription) {
 	}
 }
 
-// class is the description of a class, or a reference to one. It is nil where there is no class.
+// class reads the description of a class, or a reference to one. It returns nil if there is no
+// class.
 func (j *javaReader) class() *javaClassDescription {
 	j.deeper()
 	defer j.shallower()
@@ -129,11 +130,11 @@ func (j *javaReader) newClass() *javaClassDescription {
 	if j.err != nil {
 		return nil
 	}
-	j.classes[handle] = class // only now: a class that is its own parent has no end
+	j.classes[handle] = class // after the parent was read, so that no class can be its own parent
 	return class
 }
 
-// field is the description of a field. It returns the field's type.
+// field reads the description of a field, and returns the field's type.
 func (j *javaReader) field() byte {
 	kind := j.code("type of a field", 'Z', 'B', 'C', 'S', 'I', 'F', 'J', 'D', javaObjectField)
 	j.text("name of a field")

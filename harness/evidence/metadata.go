@@ -9,7 +9,7 @@ import (
 // Checkpoint is what a `_metadata` file says about a checkpoint.
 type Checkpoint struct {
 	ID         int64
-	References []Reference // in the order recorded; state that lies inline has none
+	References []Reference // in the recorded order; inline state has no reference
 }
 
 // Reference is one place in `_metadata` that names a file.
@@ -24,9 +24,9 @@ type Kind string
 
 // The kinds.
 const (
-	File     Kind = "file"         // by a URL
-	Relative Kind = "relativeFile" // by a path below the checkpoint's directory
-	Segment  Kind = "segment"      // by a URL; only a part of the file is meant
+	File     Kind = "file"         // named by a URL
+	Relative Kind = "relativeFile" // named by a path below the checkpoint's directory
+	Segment  Kind = "segment"      // a part of a file that is named by a URL
 )
 
 // In returns the file's name. The checkpoint with the reference is in the given directory.
@@ -37,7 +37,7 @@ func (r Reference) In(directory string) (name string, err error) {
 	return filesystem.ParseName(r.Path)
 }
 
-// Numbers at the beginning of a file, and of the state of a master hook.
+// Magic numbers at the beginning of a file and of the state of a master hook.
 const (
 	fileMagic   = 0x4960672d
 	masterMagic = 0xc96b1696
@@ -132,14 +132,14 @@ func (d *decoder) subtaskV2() {
 
 func (d *decoder) subtask() {
 	if d.int32("subtask") < 0 {
-		return // it is finished
+		return // the subtask is finished
 	}
 	d.state()
 	d.list("input channels", func() { d.channel(1, 3) })
 	d.list("output channels", func() { d.channel(2, 4) })
 }
 
-// state is the state of a subtask without the state of its channels.
+// state reads the state of a subtask without the state of its channels.
 func (d *decoder) state() {
 	for _, what := range []string{"managed operator state", "raw operator state"} {
 		if d.number(what, 0, 1) == 1 {
@@ -150,12 +150,12 @@ func (d *decoder) state() {
 	d.keyed() // raw
 }
 
-// stream is a handle of a stream.
+// stream reads a handle of a stream.
 func (d *decoder) stream() {
 	d.streamOf("stream", null, byteStream, file, keyGroupsV1, relativeFile, segment, emptySegment)
 }
 
-// streamOf is a handle of a stream. It fails if the handle has none of the codes.
+// streamOf reads a handle of a stream. It fails if the handle has none of the codes.
 func (d *decoder) streamOf(what string, codes ...byte) (code byte) {
 	d.deeper()
 	defer d.shallower()
@@ -201,7 +201,7 @@ func (d *decoder) operatorState() {
 	d.stream()
 }
 
-// keyed is a handle of keyed state.
+// keyed reads a handle of keyed state.
 func (d *decoder) keyed() {
 	d.deeper()
 	defer d.shallower()
@@ -289,7 +289,7 @@ func (d *decoder) changelogFiles(code byte) {
 	}
 }
 
-// channel is the state of one channel or, from version 6 on, of several channels.
+// channel reads the state of one channel or, from version 6 on, of several channels.
 func (d *decoder) channel(one, merged byte) {
 	code := one
 	if d.version >= 6 {
@@ -317,7 +317,7 @@ func (d *decoder) refer(kind Kind, size int64, path string) {
 	}
 }
 
-// code is a byte that must be one of those given.
+// code reads a byte that must be one of the given codes.
 func (d *decoder) code(what string, codes ...byte) byte {
 	at := d.offset
 	code := d.byte(what)

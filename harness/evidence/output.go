@@ -8,7 +8,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// outputMax bounds a file of the output, in bytes.
+// outputMax is the greatest size of an output file, in bytes.
 const outputMax = 64 << 20
 
 // Output is a file that a job committed.
@@ -34,7 +34,7 @@ func Outputs(files filesystem.FileSystem, directory string) (outputs []Output, e
 	return outputs, err
 }
 
-// lines splits a file. A last line without a line feed is torn; the oracle will say so.
+// lines splits a file. A last line without a line feed is torn, and the oracle will report it.
 func lines(data []byte) (lines []string) {
 	for line := range bytes.Lines(data) {
 		lines = append(lines, string(bytes.TrimSuffix(line, []byte("\n"))))

@@ -20,12 +20,12 @@ import (
 
 const samples = "../../storage/testdata/"
 
-// told is one reference, as "kind size path".
+// told is a reference as text: "kind size path".
 func told(kind evidence.Kind, size int64, path string) string {
 	return fmt.Sprintf("%s %d %s", kind, size, path)
 }
 
-// references lists what a `_metadata` file refers to, sorted.
+// references lists the references of a `_metadata` file, sorted.
 func references(c evidence.Checkpoint) []string {
 	var all []string
 	for _, r := range c.References {
@@ -35,7 +35,7 @@ func references(c evidence.Checkpoint) []string {
 	return all
 }
 
-// difference says what one of two sorted lists has and the other has not.
+// difference says which entries only one of two sorted lists has.
 func difference(want, got []string) string {
 	return fmt.Sprintf("want %d references, got %d\nwant %q\ngot  %q", len(want), len(got), want[:min(3, len(want))], got[:min(3, len(got))])
 }
@@ -113,7 +113,7 @@ func publicFiles(t testing.TB) map[string]*publicFile {
 	t.Helper()
 	compressed, err := os.Open(samples + "flink-metadata-public/corpus.tar.zst")
 	must(t, err)
-	defer func() { _ = compressed.Close() }() // only read from
+	defer func() { _ = compressed.Close() }() // nothing was written to it
 	plain, err := zstd.NewReader(compressed)
 	must(t, err)
 	defer plain.Close()

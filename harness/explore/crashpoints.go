@@ -34,8 +34,8 @@ type CrashPoints struct {
 	Seed      uint64
 	Model     filesystem.Model
 	StatesMax int
-	Every     int           // visits one crash point in so many, at random; 0: each
-	AgainIn   int           // in one recovery in so many the power is lost again, at each of its crash points, into a state at random; 0: in none
+	Every     int           // N visits about one crash point in N, at random; 0 visits each
+	AgainIn   int           // N loses the power again in about one recovery in N, at each crash point, into a random state; 0: never
 	Timeout   time.Duration // limit on one recovery, in wall-clock time
 	Parallel  int           // recoveries at a time
 }
@@ -87,7 +87,7 @@ func (c CrashPoints) Run(ctx context.Context, s scenarios.Scenario, done func(ru
 	err = session.TakeAll(ctx, 0)
 	err = errors.Join(err, v.group.Wait(), session.Failed(), session.Close())
 	if ctx.Err() != nil {
-		err = nil // what was visited remains valid
+		err = nil // the visits until then remain valid
 	}
 	return v.points, err
 }
@@ -134,7 +134,7 @@ func (v *visit) visit(session *run.Session, durable target.Durable, o tap.Operat
 		})
 		recovery := recovery{session: fork, survivor: durable.AfterPowerLoss(state.left), state: state.number, losses: losses, point: point}
 		if len(earlier) > 0 {
-			v.recover(recovery) // in the goroutine of the recovery that it interrupts
+			v.recover(recovery) // runs in the goroutine of the recovery that this power loss interrupts
 		} else {
 			v.group.Go(func() error {
 				v.recover(recovery)

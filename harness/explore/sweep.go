@@ -27,7 +27,7 @@ type Sweep struct {
 	Dir     string // directory for the cluster
 	History io.Writer
 	Kill    faults.Process // which process is killed; for [Task] the operation fails instead
-	Every   int            // sweeps one operation in so many; 0: each
+	Every   int            // N sweeps one operation in N; 0 sweeps each
 	Timeout time.Duration  // limit on the whole sweep, in wall-clock time
 }
 
@@ -45,7 +45,7 @@ type Swept struct {
 	Took       time.Duration  `json:"took_ns"`    // time until the job ran again
 	Verdict    oracle.Verdict `json:"verdict"`
 
-	when faults.When // the process was killed
+	when faults.When // whether the process was killed before or after the operation
 }
 
 // A checkpoint may not have the operation that a sweep waits for. These are the number of
@@ -60,7 +60,7 @@ const (
 // sweeping is a sweep in progress.
 type sweeping struct {
 	session *run.Session
-	history *history.History // of the session
+	history *history.History // the history of the session
 	tapped  target.Tapped
 	ctx     context.Context
 	kill    faults.Process
@@ -257,7 +257,7 @@ func (s *sweeping) comesBack(swept Swept, fired history.Event) (Swept, error) {
 }
 
 // startAgain starts the process that was killed. If it was the JobManager, the job is lost, and
-// the sweep resumes it as a user would. It returns the job that is to run.
+// the sweep resumes it as a user would. It returns the job that must run now.
 func (s *sweeping) startAgain() (history.Job, error) {
 	if s.kill != Task {
 		if err := s.session.Take(s.ctx, scenarios.Step{Start: string(s.kill)}); err != nil {

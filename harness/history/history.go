@@ -32,7 +32,7 @@ type Header struct {
 	Scenario scenarios.Scenario `json:"scenario"`
 	Target   Target             `json:"target"`
 	Seed     uint64             `json:"seed"`
-	Try      int                `json:"try"` // from 1
+	Try      int                `json:"try"` // the first is 1
 }
 
 // Target is what the scenario ran on.
@@ -147,7 +147,7 @@ func (e Event) At() time.Duration { return time.Duration(e.AtMicros) * time.Micr
 
 // Entry is a file or directory found below the checkpoint root.
 type Entry struct {
-	Path      string `json:"path"` // relative to the root
+	Path      string `json:"path"` // path below the checkpoint root
 	Directory bool   `json:"dir,omitempty"`
 	Size      int64  `json:"size,omitempty"`   // bytes
 	Digest    string `json:"digest,omitempty"` // SHA-256 of a file, hexadecimal

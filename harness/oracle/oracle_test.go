@@ -15,8 +15,8 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// The histories in testdata are good ones, of the simulated reference; see
-// TestGoldenHistories in harness/targets/reference.
+// The histories in testdata come from the simulated reference and have no findings. The test
+// TestGoldenHistories in harness/targets/reference writes them.
 const (
 	killed   = "recovery-kill-taskmanager-mid-checkpoint"
 	canceled = "recovery-kill-cancel-resume"
@@ -60,13 +60,13 @@ type plant func(h *history.History)
 
 type violation struct {
 	what        string
-	history     string // to plant it in
+	history     string // name of the good history in which to plant the violation
 	plant       plant
-	requirement string // that must be found not to hold
+	requirement string // the requirement that must fail
 	says        string
 }
 
-// planted is one violation for each way in which an oracle can find one.
+// planted has a violation for each kind of finding.
 var planted = []violation{
 	{"a record is lost", killed, output(func(lines []string) []string { return lines[1:] }), "REC-02", "the output of job first has 1 lost record"},
 	{"a record is doubled", killed, output(func(lines []string) []string { return append(lines, lines[0]) }), "REC-02", "the output of job first has 1 doubled record"},
@@ -174,7 +174,7 @@ func TestEveryPlantedViolationIsFoundAndNamed(t *testing.T) {
 	}
 }
 
-// An oracle that never fires proves nothing.
+// An oracle that never finds anything proves nothing.
 func TestEveryRequirementHasAPlantedViolation(t *testing.T) {
 	known, err := scenarios.Requirements()
 	if err != nil {
@@ -228,7 +228,7 @@ func TestARunThatProvesNothingIsVoid(t *testing.T) {
 	}
 }
 
-// What no part of a run could have broken does not hold because of it.
+// A requirement does not hold because of a run in which nothing could have broken it.
 func TestARequirementThatNothingPutToTheTestIsVoid(t *testing.T) {
 	h := good(t, killed)
 	h.Header.Scenario.Requirements = append(h.Header.Scenario.Requirements, "REC-04", "CLN-01", "MOD-01")
@@ -244,7 +244,7 @@ func TestARequirementThatNothingPutToTheTestIsVoid(t *testing.T) {
 	}
 }
 
-// A look at storage before a checkpoint was complete says nothing about it.
+// What was on storage before a checkpoint was complete says nothing about this checkpoint.
 func TestACheckpointNewerThanTheLastLookIsNotTakenForChanged(t *testing.T) {
 	h := good(t, retain)
 	for i, e := range h.Events {
@@ -304,7 +304,7 @@ func ExampleJudge() {
 	// Output: fail REC-02 the output of job first has 1 lost record
 }
 
-// What follows plants.
+// The functions below plant violations.
 
 func each(kind history.Kind, change func(*history.Event)) plant {
 	return func(h *history.History) {
@@ -352,18 +352,18 @@ func outputOf(job string, change func([]string) []string) plant {
 	}
 }
 
-// Fields of a line of output.
+// Indexes of fields in a line of output.
 const (
 	keyField   = 2
 	countField = 4
 	sumField   = 5
 )
 
-// repeatCount gives a record the count that an earlier one of its key had.
 func atLeastOnce(h *history.History) { h.Header.Scenario.Job.AtLeastOnce = true }
 
 func eachAudit(change func(*history.Event)) plant { return each(history.Audit, change) }
 
+// repeatCount gives a record the count that an earlier record with the same key has.
 func repeatCount(lines []string) []string {
 	first := strings.Fields(lines[0])
 	for i, line := range lines[1:] {
@@ -395,7 +395,7 @@ func lastTree(change func([]history.Entry) []history.Entry) plant {
 	}
 }
 
-// keepLast makes the last tree what the one before it was.
+// keepLast replaces the last tree by the tree from before the job ended.
 func keepLast(h *history.History) {
 	var before []history.Entry
 	lastTree(func([]history.Entry) []history.Entry {

@@ -1,7 +1,7 @@
 package report
 
 import (
-	_ "embed" // for report.html
+	_ "embed" // embeds report.html
 	"html/template"
 	"io"
 	"os"
@@ -48,6 +48,6 @@ func readHistory(dir string) (*history.History, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = file.Close() }() // only read from
+	defer func() { _ = file.Close() }() // nothing was written to it
 	return history.Read(file)
 }

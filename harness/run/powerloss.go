@@ -87,7 +87,7 @@ func (r *Session) Fork(s scenarios.Scenario, loss history.Event) *Session {
 	fork := newSession(s, r.history.Fork(header), r.seed, func(string) {})
 	fork.spec = r.spec
 	fork.spec.Observe = fork.observe
-	fork.cluster = r.cluster // for its clock
+	fork.cluster = r.cluster // record needs its clock
 	fork.record(loss)
 	fork.cluster = nil
 	return fork

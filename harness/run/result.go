@@ -16,10 +16,10 @@ const ResultSchema = "snapback/result/1"
 type Result struct {
 	Schema       string                      `json:"schema"`
 	Scenario     string                      `json:"scenario"`
-	File         string                      `json:"file,omitempty"` // the user's file with the scenario; empty for the catalogue's
+	File         string                      `json:"file,omitempty"` // the user's file with the scenario; empty if the scenario is in the catalogue
 	Title        string                      `json:"title"`
 	Target       history.Target              `json:"target"`
-	Seed         uint64                      `json:"seed"` // of the whole run
+	Seed         uint64                      `json:"seed"` // the seed of the whole run
 	Tries        int                         `json:"tries"`
 	Verdict      oracle.Verdict              `json:"verdict"`
 	Reason       string                      `json:"reason,omitempty"` // why the verdict is void, skip or error
@@ -31,7 +31,7 @@ type Result struct {
 	History      string                      `json:"history_sha256,omitempty"` // digest of the history file
 }
 
-// NewResult returns what is known of a result before the scenario runs: a skip.
+// NewResult returns the result of a scenario before it runs. Its verdict is skip.
 func NewResult(t target.Target, seed uint64, s scenarios.Scenario) Result {
 	return Result{
 		Schema: ResultSchema, Scenario: s.Name, File: s.File, Title: s.Title, Target: t.Describe(), Seed: seed, Verdict: oracle.Skip,

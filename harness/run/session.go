@@ -29,7 +29,7 @@ type Session struct {
 	rand     *rand.Rand
 	progress func(string)
 	spec     target.Spec
-	cluster  target.Cluster // nil after a power loss, if the next one did not start
+	cluster  target.Cluster // nil if no new cluster started after a power loss
 	armed    []faults.Fault // faults that the steps armed and do not wait for
 	lost     *powerLoss     // the power loss that fired; nil once the next cluster starts
 	failed   error          // errors in writing the history, or of faults that fired during an operation
@@ -38,8 +38,8 @@ type Session struct {
 // Setup is what a session needs to begin.
 type Setup struct {
 	Target   target.Target
-	Seed     uint64 // of all runs; the session derives its own from it
-	Try      int    // from 1
+	Seed     uint64 // seed of all runs; the session derives its own seed from it
+	Try      int    // number of the try; the first is 1
 	Dir      string // directory for the cluster
 	History  io.Writer
 	Progress func(string) // receives messages for people

@@ -181,7 +181,7 @@ func (r *Session) strike(ctx context.Context, fault faults.Fault) error {
 	return r.strikeAt(ctx, fault, event.Process)
 }
 
-// strikeAt does to a process what a fault says.
+// strikeAt applies a fault to a process.
 func (r *Session) strikeAt(ctx context.Context, fault faults.Fault, victim string) error {
 	if fault.OfConnection() {
 		return r.disturb(ctx, fault, victim)
@@ -204,10 +204,10 @@ func (r *Session) strikeAt(ctx context.Context, fault faults.Fault, victim strin
 	case faults.Drift:
 		return do(r, func(c target.ClockSetter) error { return c.Drift(ctx, victim, action.PacePercent) })
 	}
-	return fmt.Errorf("%s: nothing does this to a process", fault)
+	return fmt.Errorf("%s: the harness cannot apply this fault to a process", fault)
 }
 
-// disturb does to connections what a fault says.
+// disturb applies a fault to connections.
 func (r *Session) disturb(ctx context.Context, fault faults.Fault, end string) error {
 	if fault.Whom() == faults.Storage {
 		remote, err := capability[target.Remote](r)
@@ -228,7 +228,7 @@ func (r *Session) disturb(ctx context.Context, fault faults.Fault, end string) e
 	case faults.Heal:
 		return do(r, func(c target.Healer) error { return c.Heal(ctx) })
 	}
-	return fmt.Errorf("%s: nothing does this to a connection", fault)
+	return fmt.Errorf("%s: the harness cannot apply this fault to a connection", fault)
 }
 
 // do calls a function with the cluster, as one of the interfaces of package target.

@@ -11,8 +11,8 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// Until waits for a condition of the history, no longer than the scenario allows. What names
-// the condition. The error is [ErrGaveUp] if the session waited in vain.
+// Until waits until a condition of the history holds, but not longer than the scenario allows. The
+// text what names the condition. The error is [ErrGaveUp] if the session waited in vain.
 func (r *Session) Until(ctx context.Context, what string, holds func() bool) error {
 	r.progress("waiting for " + what)
 	deadline := r.cluster.Now() + r.scenario.Bound
@@ -35,7 +35,7 @@ func (r *Session) Until(ctx context.Context, what string, holds func() bool) err
 }
 
 // UntilOrEnd waits until a condition holds or the job is over. If the job finished first, the
-// scenario came too late, and nobody is at fault. What names the condition.
+// scenario came too late, and nobody is at fault. The text what names the condition.
 func (r *Session) UntilOrEnd(ctx context.Context, what string, job history.Job, holds func() bool) error {
 	if err := r.Until(ctx, what, func() bool { return holds() || r.over(job) }); err != nil || holds() {
 		return err

@@ -82,7 +82,7 @@ type Submission struct {
 	Dir       string            // path of the workload's directory
 	Settings  map[string]string // further keys of Flink's configuration
 	Restore   string            // path of the checkpoint to resume from; empty: none
-	ClaimMode storage.ClaimMode // what becomes of the checkpoint in Restore
+	ClaimMode storage.ClaimMode // who owns the checkpoint in Restore afterwards
 }
 
 // RefusedError is returned when an implementation declines what it was asked to do.

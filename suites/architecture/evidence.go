@@ -4,7 +4,7 @@ import "strings"
 
 const (
 	evidence         = Module + "/harness/evidence"
-	theFileSystem    = Module + "/storage/filesystem" // the interface alone
+	theFileSystem    = Module + "/storage/filesystem" // holds only the interface to storage
 	metadataReader   = Module + "/storage/metadata"
 	referencesTarget = Module + "/" + referenceTarget
 )

@@ -37,7 +37,7 @@ const timeout = 5 * time.Minute // limit on one try of one scenario
 func Specs(name string, target func(context.Context) (target.Target, error), patterns ...string) {
 	all, err := scenarios.Catalogue()
 	if err != nil {
-		panic(err) // it comes with this program
+		panic(err) // the catalogue is part of this program
 	}
 	chosen, err := scenarios.Select(all, patterns)
 	if err != nil {
@@ -83,7 +83,7 @@ func Claimed(under target.Target, patterns ...string) []string {
 	}
 	all, err := scenarios.Catalogue()
 	if err != nil {
-		panic(err) // it comes with this program
+		panic(err) // the catalogue is part of this program
 	}
 	matching, err := scenarios.Select(all, patterns)
 	if err != nil {

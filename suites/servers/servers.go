@@ -60,7 +60,7 @@ func (s *Servers) Close() error {
 func file(name string) []byte {
 	data, err := files.ReadFile("files/" + name)
 	if err != nil {
-		panic(err) // it is part of this program
+		panic(err) // the file is part of this program
 	}
 	return data
 }

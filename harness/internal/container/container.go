@@ -55,7 +55,7 @@ type Container struct {
 	name    string
 	host    string
 	id      string
-	address netip.Addr // its address on the inside network
+	address netip.Addr // address on the inside network
 	cut     bool
 	ended   chan struct{}
 	how     string // how the container ended; set before ended is closed
@@ -232,7 +232,7 @@ func (c *Container) Ended() error {
 	if err == nil {
 		data, _ := io.ReadAll(io.LimitReader(logs, 4<<10)) // a part of the output is enough
 		said = string(bytes.ToValidUTF8(data, nil))
-		_ = logs.Close() // only read from
+		_ = logs.Close() // nothing was written to it
 	}
 	return fmt.Errorf("container %s ended (%s):\n%s", c.name, c.how, said)
 }

@@ -27,7 +27,7 @@ func (t *Tail) Lines() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = file.Close() }() // only read from
+	defer func() { _ = file.Close() }() // nothing was written to it
 	appended, err := io.ReadAll(io.NewSectionReader(file, t.offset, 1<<62))
 	if err != nil {
 		return nil, err

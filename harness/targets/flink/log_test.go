@@ -50,7 +50,7 @@ func readLog(t *testing.T, name string) (events, registered []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = file.Close() }() // only read from
+	defer func() { _ = file.Close() }() // nothing was written to it
 	w := watcher{registered: map[string]bool{}}
 	jobs := map[string]string{}
 	for lines := bufio.NewScanner(file); lines.Scan(); {

@@ -66,7 +66,7 @@ func (r *rest) send(ctx context.Context, method, path, contentType string, body 
 	if err != nil {
 		return err
 	}
-	defer func() { _ = response.Close() }() // only read from
+	defer func() { _ = response.Close() }() // nothing was written to it
 	if answer == nil {
 		return nil
 	}
@@ -105,7 +105,7 @@ func (r *rest) open(ctx context.Context, method, path, contentType string, body 
 	if response.StatusCode < http.StatusBadRequest {
 		return response.Body, nil
 	}
-	defer func() { _ = response.Body.Close() }() // only read from
+	defer func() { _ = response.Body.Close() }() // nothing was written to it
 	data, err := io.ReadAll(io.LimitReader(response.Body, answerMax))
 	if err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (r *rest) log(ctx context.Context, after int64) (lines []string, end int64,
 	if err != nil {
 		return nil, after, err
 	}
-	defer func() { _ = body.Close() }() // only read from
+	defer func() { _ = body.Close() }() // nothing was written to it
 	if _, err := io.CopyN(io.Discard, body, after); err != nil {
 		return nil, after, fmt.Errorf("the JobManager's log has become shorter: %w", err)
 	}

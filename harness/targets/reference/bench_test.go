@@ -36,69 +36,87 @@ func BenchmarkExplore(b *testing.B) {
 // noticedWithin is the longest time until the engine notices the death of a process.
 const noticedWithin = 6 * time.Millisecond
 
-// BenchmarkProcessCrashAndRecover measures the SIGKILL of a TaskManager process and all that
-// follows, until the job runs again on another TaskManager and has completed a checkpoint. New
-// processes replace the killed ones, two at a time. The job needs two TaskManagers, so the next
-// victim usually runs a part of the job.
-func BenchmarkProcessCrashAndRecover(b *testing.B) { //nolint:gocognit // one cycle, in the order in which it happens
+// crashing is a cluster of processes with one job, whose TaskManagers a benchmark kills.
+type crashing struct {
+	target.Cluster
+	b               *testing.B
+	running, failed int // how often the job began to run, and how often it failed
+}
+
+// startCrashing starts the cluster.
+func startCrashing(b *testing.B) *crashing {
+	b.Helper()
 	binary := filepath.Join(b.TempDir(), "snapback")
 	if out, err := exec.Command("go", "build", "-o", binary, "github.com/snapback/snapback/cmd/snapback").CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, out)
 	}
-	ctx := context.Background()
-	running, failed := 0, 0
-	cluster, err := reference.Processes{Binary: binary}.Start(ctx, target.Spec{
+	c := &crashing{b: b}
+	cluster, err := reference.Processes{Binary: binary}.Start(b.Context(), target.Spec{
 		Cluster: scenarios.Cluster{TaskManagers: 4, Retained: 1}, Dir: b.TempDir(), Observe: func(e seen.Event) {
 			switch {
 			case e.Kind == seen.Status && e.Status == storage.Running:
-				running++
+				c.running++
 			case e.Kind == seen.Status && e.Status == storage.Failing:
-				failed++
+				c.failed++
 			}
 		},
 	})
+	c.must(err)
+	c.Cluster = cluster
+	b.Cleanup(func() { _ = cluster.Close() })
+	return c
+}
+
+func (c *crashing) must(err error) {
+	c.b.Helper()
 	if err != nil {
-		b.Fatal(err)
+		c.b.Fatal(err)
 	}
-	defer func() { _ = cluster.Close() }()
-	until := func(holds func() bool) {
-		for !holds() {
-			if err := cluster.Step(ctx); err != nil {
-				b.Fatal(err)
-			}
+}
+
+func (c *crashing) until(holds func() bool) {
+	c.b.Helper()
+	for !holds() {
+		c.must(c.Step(c.b.Context()))
+	}
+}
+
+// crash kills TaskManagers until the job fails: an idle TaskManager may be hit first. New processes
+// replace the killed ones, two at a time. The job needs two TaskManagers, so the next victim usually
+// runs a part of the job.
+func (c *crashing) crash() {
+	killer := c.Cluster.(target.Killer)
+	for failures := c.failed; c.failed == failures; {
+		if len(killer.TaskManagers()) < 3 {
+			c.must(killer.StartTaskManagers(c.b.Context()))
 		}
+		c.must(killer.Kill(c.b.Context(), killer.TaskManagers()[0]))
+		killed := c.Now()
+		c.until(func() bool { return c.failed > failures || c.Now() > killed+noticedWithin })
 	}
-	id, err := cluster.Submit(ctx, target.Submission{
-		Dir:      cluster.Work(),
+}
+
+// BenchmarkProcessCrashAndRecover measures the SIGKILL of a TaskManager process and all that
+// follows, until the job runs again on another TaskManager and has completed a checkpoint.
+func BenchmarkProcessCrashAndRecover(b *testing.B) {
+	c := startCrashing(b)
+	id, err := c.Submit(b.Context(), target.Submission{
+		Dir:      c.Work(),
 		Workload: workload.Workload{Name: workload.Counts, Splits: 2, Records: 1 << 24, Keys: 8, Pause: time.Millisecond},
 		Job:      scenarios.Job{Parallelism: 2, Interval: time.Hour, Timeout: time.Minute, Retention: storage.RetainOnCancellation, Restarts: 1 << 30},
 	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	until(func() bool { return running > 0 })
-	killer, checkpointer := cluster.(target.Killer), cluster.(target.Checkpointer)
+	c.must(err)
+	c.until(func() bool { return c.running > 0 })
+	checkpointer := c.Cluster.(target.Checkpointer)
 	var recovering time.Duration
 	for b.Loop() {
-		runs := running
-		for failures := failed; failed == failures; { // an idle TaskManager may be hit first
-			if len(killer.TaskManagers()) < 3 {
-				if err := killer.StartTaskManagers(ctx); err != nil {
-					b.Fatal(err)
-				}
-			}
-			if err := killer.Kill(ctx, killer.TaskManagers()[0]); err != nil {
-				b.Fatal(err)
-			}
-			killed := cluster.Now()
-			until(func() bool { return failed > failures || cluster.Now() > killed+noticedWithin })
-		}
-		noticed := cluster.Now()
-		until(func() bool { return running > runs })
-		recovering += cluster.Now() - noticed
-		if _, err := checkpointer.Checkpoint(ctx, id); err != nil {
-			b.Fatal(err)
-		}
+		runs := c.running
+		c.crash()
+		noticed := c.Now()
+		c.until(func() bool { return c.running > runs })
+		recovering += c.Now() - noticed
+		_, err := checkpointer.Checkpoint(b.Context(), id)
+		c.must(err)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "cycles/s")
 	b.ReportMetric(recovering.Seconds()*1000/float64(b.N), "recovery-ms")
