@@ -161,7 +161,7 @@ func referenceCell(e *engine, root, id, end string, retention storage.Retention,
 		}
 		return nil
 	})).To(Succeed())
-	// The job's master reports a terminal status only after it has cleaned up. The log is earlier.
+	// The job's master reports a terminal status only after it has cleaned up. The log shows it earlier.
 	var status storage.JobStatus
 	var cause string
 	Eventually(func() bool {
