@@ -189,7 +189,7 @@ func TestWhatFlinkRefusesIsRefused(t *testing.T) {
 		data, err := os.ReadFile(name)
 		must(t, err)
 		if _, err := evidence.Decode(data); err == nil {
-			t.Errorf("%s: it is read", name)
+			t.Errorf("%s: want an error, got none", name)
 		}
 	}
 }
@@ -212,7 +212,7 @@ func TestHalfOfAFileIsRefused(t *testing.T) {
 		}
 		for n := range whole {
 			if _, err := evidence.Decode(whole[:n]); err == nil {
-				t.Errorf("%s: its first %d bytes of %d are read", name, n, len(whole))
+				t.Errorf("%s: want an error for its first %d of %d bytes, got none", name, n, len(whole))
 			}
 		}
 	}

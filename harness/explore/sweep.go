@@ -99,7 +99,7 @@ func (c Sweep) Run(ctx context.Context, s scenarios.Scenario, done func(Swept)) 
 func (s *sweeping) all(every int, done func(Swept)) error {
 	var ok bool
 	if s.tapped, ok = s.session.Cluster().(target.Tapped); !ok {
-		return errors.New("the operations of the target on storage cannot be seen")
+		return errors.New("a sweep needs a target whose operations on storage pass through a tap")
 	}
 	for step, absent := 1, 0; absent < absentMax; step += every {
 		found, err := s.sweep(s.faultsAt(faults.Operation{Kind: faults.Change, Step: step}), done)

@@ -12,7 +12,7 @@ import (
 	"github.com/snapback/snapback/scenarios"
 )
 
-// fake is a target whose claims and type of cluster are given.
+// fake is a target with the given claims and the given type of cluster.
 type fake struct {
 	claims  []scenarios.Feature
 	cluster target.Cluster
@@ -24,7 +24,7 @@ func (f fake) Claims() []scenarios.Feature                              { return
 func (f fake) Cluster() target.Cluster                                  { return f.cluster }
 func (fake) Start(context.Context, target.Spec) (target.Cluster, error) { return nil, nil }
 
-// plain is a cluster that can do nothing but what every cluster can.
+// plain is a cluster without capabilities.
 type plain struct{ target.Cluster }
 
 // killable is a cluster whose TaskManagers can be killed.
@@ -49,7 +49,7 @@ func TestFeaturesFollowFromTheInterfacesOfClusters(t *testing.T) {
 	}
 }
 
-// Savepoints need two interfaces: one alone does not show the feature.
+// The feature needs two interfaces. A cluster with only one of them does not have the feature.
 func TestASavepointNeedsASuspension(t *testing.T) {
 	type savepointer struct {
 		plain

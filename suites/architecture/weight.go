@@ -7,12 +7,12 @@ import (
 
 // Heavy is a library that some packages must not link, not even through others.
 type Heavy struct {
-	Path string // of the library; with a slash at its end: of all below it
+	Path string // path of the library; a path that ends with a slash means all libraries below it
 	Why  string
 }
 
-// slow is what makes a program slow to start: the processor time is that of its own
-// initialization and of what it imports, on a machine where an empty program needs 1.2 ms.
+// slow lists the libraries that make a program start slowly. The times are processor time at each
+// start, for a library with all that it imports. An empty program needs 1.2 ms on the same machine.
 var slow = []Heavy{
 	{"google.golang.org/grpc", "2.7 ms at each start: it registers itself and its protocol buffers"},
 	{"github.com/envoyproxy/", "Google Cloud Storage's library links all types of Envoy: 6 ms"},
@@ -24,8 +24,8 @@ var slow = []Heavy{
 	{"github.com/moby/", "1.4 ms; it is in snapback-full"},
 }
 
-// foreign is what somebody who tests an engine with the harness must not inherit: slow, the
-// stores' libraries, and those of tests.
+// foreign lists the libraries that a user of the harness must not inherit: the slow ones, the
+// libraries of stores, and the libraries of tests.
 var foreign = append([]Heavy{
 	{"github.com/aws/", "S3's library; only storage/filesystem/schemes leads to it"},
 	{"github.com/Azure/", "Azure's library; only storage/filesystem/schemes leads to it"},
@@ -35,14 +35,14 @@ var foreign = append([]Heavy{
 	{"github.com/onsi/", "only suites test with it"},
 }, slow...)
 
-// Weights says for each package what it must not link.
+// Weights says, for each package, which libraries it must not link.
 var Weights = map[string][]Heavy{
 	Module + "/cmd/snapback":   slow,
 	Module + "/harness/target": foreign,
 	Module + "/harness/run":    foreign,
 }
 
-// TooHeavy returns a sentence for each package that must not be linked, and is.
+// TooHeavy returns a sentence for each banned library that the package of links.
 func TooHeavy(of string, linked []string, banned []Heavy) []string {
 	var refused []string
 	for _, heavy := range banned {

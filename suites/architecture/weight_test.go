@@ -9,7 +9,7 @@ import (
 	"github.com/snapback/snapback/suites/architecture"
 )
 
-// linked returns all packages that one links.
+// linked returns all packages that a package links.
 func linked(t *testing.T, of string) []string {
 	t.Helper()
 	output, err := exec.Command("go", "list", "-deps", of).Output()
@@ -31,14 +31,14 @@ func TestTheProgramAndTheHarnessStayLight(t *testing.T) {
 	}
 }
 
-// The full program links what the other must not.
+// The check finds the banned libraries in the full program, which may link them.
 func TestWhatIsTooHeavyIsSeen(t *testing.T) {
 	full := architecture.Module + "/cmd/snapback-full"
 	banned := architecture.Weights[architecture.Module+"/cmd/snapback"]
 	refused := architecture.TooHeavy(full, linked(t, full), banned)
 	for _, library := range []string{"google.golang.org/grpc", "go.etcd.io/", "github.com/testcontainers/", "github.com/moby/"} {
 		if !slices.ContainsFunc(refused, func(text string) bool { return strings.HasPrefix(text, full+" links "+library) }) {
-			t.Errorf("%s is not seen; got:\n%s", library, strings.Join(refused, "\n"))
+			t.Errorf("%s is not found; got:\n%s", library, strings.Join(refused, "\n"))
 		}
 	}
 	if refused := architecture.TooHeavy("p", []string{"go.etcd.iot/x", "google.golang.org/grpcx"}, banned); refused != nil {

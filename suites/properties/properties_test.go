@@ -117,7 +117,7 @@ func TestModesAreAlike(t *testing.T) {
 			got := outcome(h, drawn.Workload)
 			first = cmp.Or(first, got)
 			if got != first {
-				t.Fatalf("%+v: another output\n%s\nthan\n%s", mode.scenario.Job, got, first)
+				t.Fatalf("%+v: the output depends on the mode: want\n%s\ngot\n%s", mode.scenario.Job, first, got)
 			}
 		}
 	})

@@ -96,7 +96,7 @@ func TestFaultsOfObjects(t *testing.T) {
 		t.Run(c.fault, func(t *testing.T) {
 			through, fired := throughProxy(t, c.fault)
 			if err := c.holds(through, fmt.Sprintf("%s/faults/%d", bucket, i)); err != nil || *fired != 1 {
-				t.Errorf("fired %d times: %v", *fired, err)
+				t.Errorf("the fault fired %d times: %v", *fired, err)
 			}
 		})
 	}
