@@ -218,7 +218,7 @@ func TestHalfOfAFileIsRefused(t *testing.T) {
 	}
 }
 
-// No input makes the decoder panic or run on, and no error comes with references.
+// No input makes the decoder panic or loop forever. If Decode fails, it returns no references.
 func FuzzDecode(f *testing.F) {
 	for _, file := range publicFiles(f) {
 		f.Add(file.data)

@@ -163,7 +163,7 @@ func (v *visit) random(earlier []faults.Fault, number int) *rand.Rand {
 	return rand.New(rand.NewPCG(v.Seed, place(earlier)*31+uint64(number)))
 }
 
-// place returns a text that differs for the places after different power losses.
+// place returns a number that differs for the places after different power losses.
 func place(earlier []faults.Fault) (sum uint64) {
 	for _, fault := range earlier {
 		sum = (sum*31+uint64(fault.Moment.Operation.Nth))*31 + fault.Action.(faults.PowerLoss).State

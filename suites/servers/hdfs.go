@@ -27,7 +27,7 @@ type HDFS struct {
 
 	servers  *Servers
 	jars     string
-	state    string // URL of the NameNode's own report
+	state    string // URL of the NameNode's reports about itself; the name of a report follows
 	datanode *programs.Program
 }
 

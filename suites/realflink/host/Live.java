@@ -27,7 +27,7 @@ final class Live {
     private final Cluster cluster;
     private final String base;
     private final List<Job> running = new ArrayList<>();
-    private final Map<Job, Long> failedBefore = new HashMap<>(); // failed checkpoints that were due before the job ran
+    private final Map<Job, Long> failedBefore = new HashMap<>(); // number of checkpoints that failed before the job ran
     private final Map<Job, Map<String, Object>> reports = new LinkedHashMap<>();
 
     private Live(Cluster cluster, String base) {
