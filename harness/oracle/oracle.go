@@ -1,5 +1,5 @@
-// Package oracle judges histories. An oracle is a pure function: it compares what happened with
-// a model of what should have happened, and returns findings that each name a requirement.
+// Package oracle judges histories: it compares what happened with a model of what should have
+// happened. The oracles are pure functions. They return findings that each name a requirement.
 //
 // An oracle looks only at the history. So a saved history can be judged again after an oracle
 // was mended. The package also says when a run proves nothing.
