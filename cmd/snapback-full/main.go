@@ -1,6 +1,6 @@
-// Command snapback-full is snapback with the libraries that make a program slow to start:
-// testcontainers for --runtime containers, and etcd's server for several JobManagers.
-// Snapback hands over to it when it is asked for one of them.
+// Command snapback-full is snapback with two libraries that make a program slow to start:
+// testcontainers for --runtime containers, and etcd's server for several JobManagers. Snapback
+// hands over to snapback-full when a command needs one of these libraries.
 package main
 
 import (

@@ -1,9 +1,9 @@
-// Command snapback tests whether stream jobs come back: it kills them in the
-// middle of a checkpoint, cancels them under every cleanup mode, resumes them from
-// what was retained, and says with evidence what was lost, doubled or leaked.
+// Command snapback tests whether stream jobs recover. It kills jobs in the middle of a checkpoint,
+// cancels them under every cleanup mode, and resumes them from retained checkpoints. Then it
+// reports, with evidence, which records were lost or doubled, and which files were leaked.
 //
-// It starts fast, because it also runs each process of the reference. What needs large
-// libraries is in the program snapback-full, to which it hands over.
+// The program must start fast, because each process of the reference runs this program. The
+// program snapback-full holds the features that need large libraries. Snapback hands over to it.
 package main
 
 import "github.com/snapback/snapback/cmd/internal/commandline"

@@ -20,14 +20,14 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// shownMax is how many of a kind people are shown without --verbose.
+// shownMax limits the lines of one list without --verbose.
 const shownMax = 20
 
-// auditFlags are those of all commands that look at storage.
+// auditFlags are the flags that all commands on stored checkpoints share.
 type auditFlags struct {
 	format  string
 	moved   []string
-	planned []audit.Move // of the plan that is carried out
+	planned []audit.Move // the --rebase flags that the plan was made with
 	verbose bool
 	quiet   bool
 }
@@ -35,12 +35,12 @@ type auditFlags struct {
 func (f *auditFlags) register(command *cobra.Command) {
 	formatFlag(command, &f.format)
 	flags := command.Flags()
-	flags.StringArrayVar(&f.moved, "rebase", nil, "`FROM=TO`: recorded paths that begin with FROM are looked up under TO; may be given several times")
-	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show everything, and every step")
+	flags.StringArrayVar(&f.moved, "rebase", nil, "`FROM=TO`: where metadata refers to a path under FROM, look under TO instead; may be repeated")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show complete lists, and every step")
 	flags.BoolVar(&f.quiet, "quiet", false, "show no progress")
 }
 
-// auditor makes what looks at storage, and the progress that it reports to.
+// auditor returns an auditor that has these flags, and the progress to which it reports.
 func (f *auditFlags) auditor(command *cobra.Command) (*audit.Auditor, *progress, error) {
 	places := place.FromEnvironment()
 	a := &audit.Auditor{Files: schemes.At(places), Places: places}
@@ -69,7 +69,7 @@ func (f *auditFlags) auditor(command *cobra.Command) (*audit.Auditor, *progress,
 	return a, shown, nil
 }
 
-// progressLine says how far something has come; of bytes also how fast.
+// progressLine says how much of a step is done. For bytes it adds the throughput.
 func progressLine(what string, done, of int64, took time.Duration) string {
 	switch {
 	case strings.HasPrefix(what, "bytes"):
@@ -80,13 +80,13 @@ func progressLine(what string, done, of int64, took time.Duration) string {
 	return fmt.Sprintf("%s: %d", what, done)
 }
 
-// rate writes a throughput for people.
+// rate formats a throughput for the user.
 func rate(bytes int64, took time.Duration) string {
 	return size(int64(float64(bytes)/max(took.Seconds(), 0.001))) + "/s"
 }
 
-// ask puts a question to an auditor. Its answer comes with an error too, and after the
-// last of the progress; what leads nowhere is the user's mistake.
+// ask asks an auditor a question. It returns the answer together with the error, because an answer may
+// be useful although something failed. Errors that the user can mend become usage errors.
 func ask[Answer any](command *cobra.Command, f *auditFlags, question func(a *audit.Auditor) (Answer, error)) (Answer, error) {
 	a, shown, err := f.auditor(command)
 	if err != nil {
@@ -101,8 +101,8 @@ func ask[Answer any](command *cobra.Command, f *auditFlags, question func(a *aud
 	return answer, usage(err)
 }
 
-// denied makes what could not be looked at, for want of permission, the user's mistake; it
-// comes after all that could be.
+// denied turns an error for want of permission into a usage error. The command prints first what it
+// could read.
 func denied(err error) error {
 	if err != nil {
 		return &harness.UsageError{Err: err}
@@ -110,18 +110,18 @@ func denied(err error) error {
 	return nil
 }
 
-// some shows the first of n things; all of them, if asked for.
+// some calls one for the first of n things. With --verbose it calls one for all of them.
 func (f *auditFlags) some(n int, row func(...string), indent string, one func(i int)) {
 	for i := range n {
 		if i == shownMax && !f.verbose {
-			row(fmt.Sprintf("%s… and %d more; all of them with --verbose", indent, n-i))
+			row(fmt.Sprintf("%s… and %d more; --verbose shows all", indent, n-i))
 			return
 		}
 		one(i)
 	}
 }
 
-// firstOf names the first of many places; all of them, if asked for.
+// firstOf lists the first places. With --verbose it lists all of them.
 func (f *auditFlags) firstOf(places []string) string {
 	const shown = 3
 	if more := len(places) - shown; more > 0 && !f.verbose {
@@ -130,7 +130,7 @@ func (f *auditFlags) firstOf(places []string) string {
 	return strings.Join(places, ", ")
 }
 
-// places wants as many paths or URLs as there are names, and makes local paths absolute.
+// places requires a path or a URL for each name. It makes local paths absolute.
 func places(names ...string) cobra.PositionalArgs {
 	return func(command *cobra.Command, given []string) error {
 		if len(given) != len(names) {
@@ -143,7 +143,7 @@ func places(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// pathsVar is a flag that may be given several times, each time with a path or a URL.
+// pathsVar defines a flag that may be repeated. Each of its values is a path or a URL.
 func pathsVar(command *cobra.Command, values *[]string, name, help string) {
 	command.Flags().Var(&paths{values}, name, help)
 }
@@ -158,7 +158,7 @@ func (p *paths) Set(text string) error {
 func (p *paths) String() string { return "" }
 func (p *paths) Type() string   { return "stringArray" }
 
-// fromHere makes a local path absolute, and leaves a URL as it is.
+// fromHere makes a local path absolute. It returns a URL unchanged.
 func fromHere(text string) string {
 	if text == "" || strings.Contains(text, ":") {
 		return text
@@ -169,20 +169,21 @@ func fromHere(text string) string {
 	return text
 }
 
-// absolute makes a path absolute. What follows a link and .. is beside the place that the
-// link leads to, as for the kernel.
+// absolute makes a path absolute. It follows symbolic links before it resolves "..", as the kernel
+// does.
 func absolute(path string) (string, error) {
 	if !slices.Contains(strings.Split(path, "/"), "..") {
 		return filepath.Abs(path)
 	}
 	resolved, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		resolved = path // whoever uses it says that it leads nowhere
+		resolved = path // the error comes later, when the path is used
 	}
 	return filepath.Abs(resolved)
 }
 
-// usage makes a place that leads nowhere, or may not be looked at, the user's mistake.
+// usage turns an error into a usage error if the user can mend it: for example, a path that does not
+// exist, or that this user may not read.
 func usage(err error) error {
 	if err == nil {
 		return nil
@@ -201,13 +202,13 @@ func usage(err error) error {
 	return err
 }
 
-// found carries out that what was asked for does not hold.
+// found returns the error that gives exit code 1: the answer is a finding.
 func found() error { return &verdictError{oracle.Fail} }
 
-// unproven carries out that nobody knows whether it holds.
+// unproven returns the error that gives exit code 4: nobody knows the answer.
 func unproven() error { return &verdictError{oracle.Void} }
 
-// size writes a size for people.
+// size formats a number of bytes for the user.
 func size(n int64) string {
 	if n < 1<<10 {
 		return fmt.Sprintf("%d B", n)

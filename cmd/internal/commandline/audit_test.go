@@ -15,9 +15,10 @@ import (
 	"time"
 )
 
+// samples holds checkpoints that Flink wrote.
 const samples = "../../../storage/testdata/flink-metadata/2.3.0"
 
-// sample is a copy of a checkpoint that can be moved, and its job's directory.
+// sample copies a checkpoint and its job. It returns the directories of both.
 func sample(t *testing.T) (chk, job string) {
 	t.Helper()
 	root := t.TempDir()
@@ -36,14 +37,14 @@ func TestAuditAnswersInWordsAndInJSON(t *testing.T) {
 		field     string
 		want      any
 	}{
-		{[]string{"ls", job}, "3 checkpoints, 3 can be restored from", "schema", "snapback/list/1"},
+		{[]string{"ls", job}, "3 checkpoints, 3 restorable", "schema", "snapback/list/1"},
 		{[]string{"inspect", chk}, "src   Source: number source", "checkpointId", 3.0},
 		{[]string{"verify", chk}, "restorable: file:" + chk, "restorable", true},
 		{[]string{"verify", "--deep", chk}, "restorable: file:" + chk, "restorable", true},
 		{[]string{"diff", job + "/chk-2", chk}, "added    4 files", "schema", "snapback/diff/1"},
-		{[]string{"orphans", job}, "0 orphans of 0 B", "checkpoints", 3.0},
-		{[]string{"deps", job + "/chk-2"}, "nobody: may be deleted", "mayBeDeleted", true},
-		{[]string{"compat", chk, "--with", job + "/chk-2"}, "accepted, as far as metadata tells", "accepted", true},
+		{[]string{"orphans", job}, "0 orphans with 0 B", "checkpoints", 3.0},
+		{[]string{"deps", job + "/chk-2"}, "no other checkpoint uses it: it may be deleted", "mayBeDeleted", true},
+		{[]string{"compat", chk, "--with", job + "/chk-2"}, "accepted, as far as the metadata shows", "accepted", true},
 		{[]string{"expire", "--keep", "3", job}, "0 checkpoints to delete", "kept", 3.0},
 	} {
 		words, program := snapback(t, c.arguments...), snapback(t, append(c.arguments, "--format", "json")...)
@@ -87,7 +88,7 @@ func TestWhatCannotBeRestoredFromIsAFinding(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := snapback(t, "ls", "--latest", job); got.code != exitFinding || got.stdout != "" || !strings.Contains(got.stderr, "there is no checkpoint under") {
+	if got := snapback(t, "ls", "--latest", job); got.code != exitFinding || got.stdout != "" || !strings.Contains(got.stderr, "there is no restorable checkpoint under") {
 		t.Errorf("got %d, %s%s", got.code, got.stdout, got.stderr)
 	}
 }
@@ -118,7 +119,7 @@ func TestASealFindsAFlippedBit(t *testing.T) {
 	}
 }
 
-// Orphans are found, planned, looked at, deleted; in this order only.
+// The program deletes an orphan only if a plan lists it, and it writes no plan twice.
 func TestOrphansAreDeletedByPlanOnly(t *testing.T) {
 	_, job := sample(t)
 	orphan, old := filepath.Join(job, "shared", "left"), time.Now().Add(-48*time.Hour)
@@ -133,22 +134,22 @@ func TestOrphansAreDeletedByPlanOnly(t *testing.T) {
 	}
 	plan := filepath.Join(t.TempDir(), "plan.jsonl")
 	got := snapback(t, "orphans", "--plan", plan, job)
-	for _, want := range []string{"unreferenced-shared: 1 files, 4 B: ", "  file:" + orphan, "1 orphans of 4 B"} {
+	for _, want := range []string{"unreferenced-shared: 1 files, 4 B: ", "  file:" + orphan, "1 orphans with 4 B"} {
 		if got.code != exitFinding || !strings.Contains(got.stdout, want) {
 			t.Errorf("want exit code 1 and %q, got %d\n%s", want, got.code, got.stdout)
 		}
 	}
-	if got := snapback(t, "orphans", "--plan", plan, job); got.code != exitUsage || !strings.Contains(got.stderr, "file exists") {
+	if got := snapback(t, "orphans", "--plan", plan, job); got.code != exitUsage || !strings.Contains(got.stderr, "the file exists") {
 		t.Errorf("a plan was overwritten: %d, %s", got.code, got.stderr)
 	}
 	if _, err := os.Stat(orphan); err != nil {
 		t.Error("deleted without --delete")
 	}
-	if got := snapback(t, "orphans", "--delete", "--plan", plan, job); got.code != exitHolds || !strings.Contains(got.stdout, "deleted 1 files of 4 B, kept 0") {
+	if got := snapback(t, "orphans", "--delete", "--plan", plan, job); got.code != exitHolds || !strings.Contains(got.stdout, "deleted 1 files with 4 B, kept 0") {
 		t.Errorf("got %d, %s%s", got.code, got.stdout, got.stderr)
 	}
 	if _, err := os.Stat(orphan); !os.IsNotExist(err) {
-		t.Error("it is still there")
+		t.Error("the orphan was not deleted")
 	}
 }
 
@@ -158,7 +159,7 @@ func TestBadPlacesAreOneSentenceAndExitCode2(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
-	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and never answers
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts connections, but never answers
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,14 +191,14 @@ func TestBadPlacesAreOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"copy", "/nowhere", "/x"}, `cannot find checkpoint "/nowhere"`},
 		{[]string{"deps", "/nowhere"}, `"/nowhere": no such file or directory`},
 		{[]string{"deps", "--also", "/nowhere", chk}, `root "/nowhere": no such directory`},
-		{[]string{"compat", chk}, "want --with B, a checkpoint that the job has written"},
+		{[]string{"compat", chk}, "want --with B, a checkpoint of the job that must restore A"},
 		{[]string{"compat", chk, "--with", "/nowhere"}, `cannot find checkpoint "/nowhere"`},
 		{[]string{"expire", job}, "want --keep N or --older-than D, or both"},
 		{[]string{"expire", "--keep", "-1", job}, "--keep: want 0 or more, got -1"},
 		{[]string{"expire", "--keep", "0", job}, "want --older-than D with it"},
-		{[]string{"expire", "--delete", job}, "--delete: want --plan FILE, written before by: snapback expire --keep N --plan FILE " + job},
+		{[]string{"expire", "--delete", job}, "--delete: want --plan FILE; write this file first: snapback expire --keep N --plan FILE " + job},
 		{[]string{"expire", "--delete", "--plan", plan, job}, "plan: want a first line with schema snapback/expire-plan/1"},
-		{[]string{"expire", "--keep", "1", "--plan", plan, job}, "file exists; name another, or delete it"},
+		{[]string{"expire", "--keep", "1", "--plan", plan, job}, "the file exists: name another file, or delete it"},
 		{[]string{"ls", "--job", "a", job}, "--job: want --latest with it"},
 		{[]string{"ls", "--latest", "--job", "ffff", job}, "has no such job"},
 		{[]string{"inspect", plan}, "plan: decode _metadata: magic number at offset 0: want 4 bytes, got the end of the file after 3"},
@@ -214,7 +215,7 @@ func TestBadPlacesAreOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"ls", "s3://bucket/x"}, "connection refused"},
 		{[]string{"verify", "--rebase", "/a", chk}, "--rebase: want FROM=TO"},
 		{[]string{"verify", "--format", "xml", chk}, `--format: want human or json, got "xml"`},
-		{[]string{"orphans", "--delete", job}, "--delete: want --plan FILE, written before by: snapback orphans --plan FILE " + job},
+		{[]string{"orphans", "--delete", job}, "--delete: want --plan FILE; write this file first: snapback orphans --plan FILE " + job},
 		{[]string{"orphans", "--delete", "--plan", "/nowhere", job}, "--plan: open /nowhere: no such file or directory"},
 		{[]string{"orphans", "--delete", "--plan", plan, job}, "plan: want a first line with schema"},
 		{[]string{"orphans", "--age", "-1s", job}, "--age: want 0 or more, got -1s"},
@@ -237,7 +238,7 @@ func TestBadPlacesAreOneSentenceAndExitCode2(t *testing.T) {
 
 func TestWithoutPermissionItIsSaidSo(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Fatal("this test takes root, to be somebody else")
+		t.Fatal("this test needs root, to become another user")
 	}
 	chk, _ := sample(t)
 	copied := filepath.Join(os.TempDir(), fmt.Sprintf("snapback-permission-%d", os.Getpid()))
@@ -279,12 +280,12 @@ func TestWithoutPermissionItIsSaidSo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := as(0o600, "chk-3/"+entries[0].Name()); got.code != exitUsage || !strings.Contains(got.stdout, "NOT KNOWN: ") || !strings.Contains(got.stdout, "unreadable: ") || !strings.Contains(got.stderr, "permission denied") {
+	if got := as(0o600, "chk-3/"+entries[0].Name()); got.code != exitUsage || !strings.Contains(got.stdout, "UNKNOWN: ") || !strings.Contains(got.stdout, "unreadable: ") || !strings.Contains(got.stderr, "permission denied") {
 		t.Errorf("a file: got %d, %s%s", got.code, got.stdout, got.stderr)
 	}
 }
 
-// as runs the program as nobody.
+// as runs the program as the user nobody.
 func as(t *testing.T, dir string, arguments ...string) outcome {
 	t.Helper()
 	program := filepath.Join(dir, "snapback")
@@ -303,13 +304,13 @@ func as(t *testing.T, dir string, arguments ...string) outcome {
 	return output(t, command)
 }
 
-// One permission error has one exit code, whichever verb meets it and wherever.
+// A lack of permission always gives exit code 2: for each verb, and for each file or directory.
 func TestWhatMayNotBeLookedAtIsExitCode2(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Fatal("this test needs root, to be somebody else")
+		t.Fatal("this test needs root, to become another user")
 	}
 	dir := filepath.Join(os.TempDir(), fmt.Sprintf("snapback-denied-%d", os.Getpid()))
-	defer func() { _ = os.RemoveAll(dir) }() // only a test's
+	defer func() { _ = os.RemoveAll(dir) }() // a temporary directory
 	root := filepath.Join(dir, "ckpt")
 	if err := os.CopyFS(root, os.DirFS(filepath.Join(samples, "02-hashmap-files-p2"))); err != nil {
 		t.Fatal(err)
@@ -325,7 +326,7 @@ func TestWhatMayNotBeLookedAtIsExitCode2(t *testing.T) {
 	}
 	state := filepath.Join(chk, entries[0].Name())
 	verbs := [][]string{{"verify", chk}, {"ls", root}, {"expire", "--keep", "1", root}, {"copy", chk, filepath.Join(dir, "to")}}
-	whoAsks := slices.Concat(verbs, [][]string{{"orphans", root}, {"deps", chk}}) // of state these two need the name only
+	whoAsks := slices.Concat(verbs, [][]string{{"orphans", root}, {"deps", chk}}) // these two need only the names of state files
 	for closed, verbs := range map[string][][]string{filepath.Join(chk, "_metadata"): whoAsks, state: verbs, chk: whoAsks, job: whoAsks} {
 		while(t, closed, func() {
 			for _, arguments := range verbs {
@@ -334,13 +335,13 @@ func TestWhatMayNotBeLookedAtIsExitCode2(t *testing.T) {
 				}
 			}
 			if got := as(t, dir, "ls", root); closed != job && !strings.Contains(got.stdout, "chk-2") {
-				t.Errorf("ls did not go on: %s", got.stdout)
+				t.Errorf("ls did not list the other checkpoints: %s", got.stdout)
 			}
 		})
 	}
 }
 
-// while does something while a file or directory is closed to all.
+// while calls do while nobody has permission to use a file or directory.
 func while(t *testing.T, closed string, do func()) {
 	t.Helper()
 	before, err := os.Stat(closed)
@@ -356,8 +357,8 @@ func while(t *testing.T, closed string, do func()) {
 	}
 }
 
-// Who is no checkpoint's metadata is bad input; what Flink wrote and no longer reads is not
-// restorable, and is told so in words.
+// A file that is not metadata is bad input. Metadata that Flink wrote but no longer reads is not
+// restorable, and the message says why.
 func TestRefusalsSayWhatTheyMean(t *testing.T) {
 	const refusals = "../../../storage/testdata/flink-metadata-public/refusals/"
 	for name, c := range map[string]struct {
@@ -382,7 +383,7 @@ func TestRefusalsSayWhatTheyMean(t *testing.T) {
 	}
 }
 
-// No list in a document is null, also where there is nothing to list.
+// No list in a document is null. An empty list is [].
 func TestListsAreNeverNull(t *testing.T) {
 	chk, job := sample(t)
 	empty := t.TempDir()
@@ -411,7 +412,7 @@ func TestListsAreNeverNull(t *testing.T) {
 	}
 }
 
-// ls fails where there is something, and nothing of it can be restored from.
+// ls fails if a root holds checkpoints but none of them is restorable.
 func TestARootWithoutAnythingToRestoreIsAFinding(t *testing.T) {
 	_, job := sample(t)
 	for _, name := range []string{"chk-1", "chk-2", "chk-3"} {
@@ -419,7 +420,7 @@ func TestARootWithoutAnythingToRestoreIsAFinding(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got := snapback(t, "ls", job); got.code != exitFinding || !strings.Contains(got.stdout, "3 checkpoints, 0 can be restored from") {
+	if got := snapback(t, "ls", job); got.code != exitFinding || !strings.Contains(got.stdout, "3 checkpoints, 0 restorable") {
 		t.Errorf("got %d, %s", got.code, got.stdout)
 	}
 	if got := snapback(t, "orphans", "--age", "0s", job); got.code != exitNotProven || !strings.Contains(got.stdout, "not proven: ") {
@@ -430,11 +431,11 @@ func TestARootWithoutAnythingToRestoreIsAFinding(t *testing.T) {
 	}
 }
 
-// A checkpoint is copied, let go by plan, and the copy is what is left.
+// A checkpoint is copied, older ones are deleted by plan, and the copy and the newest are restorable.
 func TestACheckpointIsCopiedAndTheOldOnesExpire(t *testing.T) {
 	chk, job := sample(t)
 	to, plan := filepath.Join(t.TempDir(), "copied"), filepath.Join(t.TempDir(), "plan.jsonl")
-	if got := snapback(t, "copy", chk, to); got.code != exitHolds || !strings.Contains(got.stdout, "copied: file:"+to+" (5 files, ") || !strings.Contains(got.stdout, "/s); read back and compared") {
+	if got := snapback(t, "copy", chk, to); got.code != exitHolds || !strings.Contains(got.stdout, "copied: file:"+to+" (5 files, ") || !strings.Contains(got.stdout, "/s); the copy was read back and compared") {
 		t.Errorf("got %d, %s%s", got.code, got.stdout, got.stderr)
 	}
 	if got := snapback(t, "verify", "--deep", to); got.code != exitHolds {
@@ -454,8 +455,8 @@ func TestACheckpointIsCopiedAndTheOldOnesExpire(t *testing.T) {
 	}
 }
 
-// peakOf watches a program until it ends, and returns the most memory that it had, in
-// MB. (What the kernel says of a child that has ended counts its parent's too.)
+// peakOf watches a program until it ends, and returns its peak memory in MB. It does not use the
+// figure that the kernel reports for an ended child, because that includes memory of the parent.
 func peakOf(pid int) int {
 	peak := 0
 	for {
@@ -472,7 +473,7 @@ func peakOf(pid int) int {
 	}
 }
 
-// The program as a whole stays small, whatever the root's size, and says how far it is.
+// The program needs little memory for a root of any size, and reports its progress.
 func TestARootOfManyFilesTakesLittleMemory(t *testing.T) {
 	_, job := sample(t)
 	shared := filepath.Join(job, "shared")
@@ -498,7 +499,7 @@ func TestARootOfManyFilesTakesLittleMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		took := peakOf(command.Process.Pid)
-		_ = command.Wait() // the exit code follows
+		_ = command.Wait() // the test checks the exit code below
 		t.Logf("%s: %d MB, %s", arguments[0], took, command.ProcessState.UserTime())
 		if took == 0 || took >= 200 {
 			t.Errorf("snapback %s took %d MB", arguments[0], took)

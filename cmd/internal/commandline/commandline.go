@@ -1,7 +1,7 @@
-// Package commandline is the command line of snapback: the commands, their flags and the
-// exit codes. The work is done by package harness and its sub-packages.
+// Package commandline is the command line of snapback: the commands, their flags and the exit
+// codes. The packages below harness run scenarios. Package audit examines checkpoints.
 //
-// Two programs have it. What needs large libraries is in snapback-full alone ([Heavy]).
+// The programs snapback and snapback-full share this package. Only snapback-full has a [Heavy].
 //
 // Start with [Main].
 package commandline
@@ -32,16 +32,16 @@ const (
 	exitSignal    = 128 // and the signal's number
 )
 
-// Main runs the command that the process's arguments name, and ends the process with its
-// exit code. Heavy is nil in a program that links none of it.
+// Main runs the command that the process's arguments name, and ends the process with its exit
+// code. Heavy is nil in snapback.
 func Main(heavy *Heavy) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	signal.Ignore(syscall.SIGPIPE) // a reader that is gone is an error of writing, not the end
+	signal.Ignore(syscall.SIGPIPE) // when the reader is gone, a write returns an error
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		caught := <-signals
-		signal.Stop(signals) // a second one ends the program at once
+		signal.Stop(signals) // a second signal ends the program at once
 		cancel(&signalError{caught})
 	}()
 	err := root(heavy).ExecuteContext(ctx)
@@ -54,8 +54,8 @@ func Main(heavy *Heavy) {
 func root(heavy *Heavy) *cobra.Command {
 	command := &cobra.Command{
 		Use:           "snapback",
-		Short:         "Prove that stream jobs come back",
-		Long:          "Snapback kills stream jobs in the middle of a checkpoint, cancels them under every\ncleanup mode, resumes them from what was retained, and says with evidence what was\nlost, doubled or leaked.",
+		Short:         "Test whether stream jobs recover",
+		Long:          "Snapback kills stream jobs in the middle of a checkpoint, cancels them under every cleanup mode,\nand resumes them from retained checkpoints. Then it reports, with evidence, which records were\nlost or doubled, and which files were leaked.",
 		Example:       "  snapback run recovery/kill-taskmanager-mid-checkpoint\n  snapback run --target flink 'recovery/**'\n  snapback list scenarios",
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -72,8 +72,8 @@ func root(heavy *Heavy) *cobra.Command {
 	return command
 }
 
-// fromEnvironment takes what was not given as a flag from its environment twin:
-// SNAPBACK_FLINK_VERSION for --flink-version.
+// fromEnvironment sets each flag that was not given from its environment twin. The twin of
+// --flink-version is SNAPBACK_FLINK_VERSION. The flag --delete has no twin.
 func fromEnvironment(flags *pflag.FlagSet) error {
 	var failed error
 	flags.VisitAll(func(flag *pflag.Flag) {
@@ -89,8 +89,8 @@ func fromEnvironment(flags *pflag.FlagSet) error {
 	return failed
 }
 
-// verdictError carries a verdict that is not a pass out of a command that has
-// said all there is to say.
+// verdictError is the error of a command that has printed its result already. The verdict decides
+// the exit code.
 type verdictError struct{ verdict oracle.Verdict }
 
 func (e *verdictError) Error() string { return string(e.verdict) }
@@ -99,7 +99,7 @@ type signalError struct{ signal os.Signal }
 
 func (e *signalError) Error() string { return e.signal.String() }
 
-// exit prints an error, once, and returns the exit code.
+// exit returns the exit code for an error. It prints the error, unless the error is a verdict.
 func exit(err error) int {
 	var verdict *verdictError
 	var usage *harness.UsageError

@@ -21,7 +21,7 @@ import (
 	"github.com/snapback/snapback/harness/run"
 )
 
-// The program is tested as users have it: built, and run.
+// The tests run the program as users do. TestMain builds it.
 var binary string
 
 func TestMain(m *testing.M) {
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	if output, err := exec.Command("go", "build", "-o", dir, "../../snapback", "../../snapback-full").CombinedOutput(); err != nil {
 		panic(fmt.Sprintf("%v\n%s", err, output))
 	}
-	for _, variable := range os.Environ() { // twins of flags are for the tests to set
+	for _, variable := range os.Environ() { // only the tests set the twins of flags
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "SNAPBACK_") {
 			_ = os.Unsetenv(name)
 		}
@@ -48,7 +48,7 @@ type outcome struct {
 	stdout, stderr string
 }
 
-// snapback runs the program in a directory of its own.
+// snapback runs the program in a new directory.
 func snapback(t *testing.T, arguments ...string) outcome {
 	t.Helper()
 	command := exec.Command(binary, arguments...)
@@ -95,12 +95,12 @@ func TestBadInputIsOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"run", "--storage", "/tmp/x"}, `--storage: checkpoint directory "/tmp/x": the scheme is missing`},
 		{[]string{"run", "--target", "flink", "--storage", "s3://b/c"}, `--storage: target flink keeps checkpoints in the run directory`},
 		{[]string{"run", "--target", "spark"}, `--target: want reference or flink, got "spark"`},
-		{[]string{"run", "--runtime", "cloud"}, `--runtime: target reference has simulated and processes, got "cloud"`},
-		{[]string{"run", "--target", "flink", "--runtime", "simulated"}, `--runtime: target flink has processes and minicluster and containers and running, got "simulated"`},
+		{[]string{"run", "--runtime", "cloud"}, `--runtime: want one of simulated, processes for target reference, got "cloud"`},
+		{[]string{"run", "--target", "flink", "--runtime", "simulated"}, `--runtime: want one of processes, minicluster, containers, running for target flink, got "simulated"`},
 		{[]string{"run", "--target", "flink", "--rest", "http://" + dead}, `--rest: no Flink answers at http://` + dead + `: Get "http://` + dead + `/config": dial tcp ` + dead + `: connect: connection refused`},
 		{[]string{"run", "--target", "flink", "--rest", "http://" + occupied.Addr().String()}, `--rest: no Flink answers at http://` + occupied.Addr().String()},
 		{[]string{"run", "--target", "flink", "--rest", "localhost"}, `--rest: want a URL such as http://localhost:8081, got "localhost"`},
-		{[]string{"run", "--target", "flink", "--runtime", "running"}, `--rest and --runtime running go together`},
+		{[]string{"run", "--target", "flink", "--runtime", "running"}, `--rest and --runtime running: want both or neither`},
 		{[]string{"run", "--rest", "http://" + dead}, `--rest: only target flink has a REST API, got --target reference`},
 		{[]string{"run", "--target", "flink", "--flink-version", "1.8"}, `--flink-version: want a release from 1.19.0 on`},
 		{[]string{"run", "--target", "flink", "--flink-home", "/nowhere"}, `flink home: want a distribution with one lib/flink-dist-VERSION.jar in /nowhere, got 0`},
@@ -121,9 +121,9 @@ func TestBadInputIsOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"explore", "--shard", "3/2"}, `--shard: want i/n, with i from 1 to n, got "3/2"`},
 		{[]string{"explore", "--runs", "-1"}, "--runs: want 0 or more, got -1"},
 		{[]string{"explore", "--storage", "ftp:x"}, "--storage: "},
-		{[]string{"reference", "etcd"}, "--dir: want a directory"},
+		{[]string{"reference", "etcd"}, "--dir: want the path of a directory"},
 		{[]string{"reference", "jobmanager", "--ha", "http://127.0.0.1:1"}, "--ha: no etcd answers at [http://127.0.0.1:1]"},
-		{[]string{"reference", "run", "nothing"}, `want one workload of [counts transfers windows rules growing backpressure splits], got ["nothing"]`},
+		{[]string{"reference", "run", "nothing"}, `want one of the workloads [counts transfers windows rules growing backpressure splits], got ["nothing"]`},
 		{append([]string{"reference", "run", "--records", "some"}, counts...), `invalid argument "some" for "--records" flag`},
 	} {
 		got := snapback(t, c.arguments...)
@@ -136,7 +136,7 @@ func TestBadInputIsOneSentenceAndExitCode2(t *testing.T) {
 	}
 }
 
-// deadAddress is one at which nobody listens any more.
+// deadAddress returns an address at which no process listens.
 func deadAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -188,12 +188,12 @@ func TestARunLeavesItsRecordsAndEndsWithDone(t *testing.T) {
 	}
 
 	again := snapback(t, "run", "--report", dir)
-	if again.code != exitUsage || !strings.Contains(again.stderr, "is of another run; name another directory") {
+	if again.code != exitUsage || !strings.Contains(again.stderr, "holds another run: name another directory") {
 		t.Errorf("the run directory was used twice: %d, %s", again.code, again.stderr)
 	}
 }
 
-// What the README shows is what a reader gets.
+// The output in the README is the output of a real run.
 func TestTheReadmeShowsARealRun(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join("..", "..", "..", "README.md"))
 	if err != nil {
@@ -308,13 +308,13 @@ func TestASignalEndsARunInOrder(t *testing.T) {
 		if err := command.Start(); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := stderr.Read(make([]byte, 1)); err != nil { // it has begun
+		if _, err := stderr.Read(make([]byte, 1)); err != nil { // the run has begun
 			t.Fatal(err)
 		}
 		if err := command.Process.Signal(signal); err != nil {
 			t.Fatal(err)
 		}
-		_ = command.Wait() // the exit code follows
+		_ = command.Wait() // the test checks the exit code below
 		if got := command.ProcessState.ExitCode(); got != want {
 			t.Errorf("%s: want exit code %d, got %d", signal, want, got)
 		}
@@ -345,8 +345,8 @@ func TestListsAndVersions(t *testing.T) {
 	}
 }
 
-// The reference engine as a user has it: three programs, a job, a checkpoint, a
-// kill, run -s.
+// A user runs a JobManager, a TaskManager and a job by hand, cancels the job, and resumes it with
+// run -s.
 func TestReferenceByHand(t *testing.T) {
 	dir := t.TempDir()
 	start := func(arguments ...string) (*exec.Cmd, *lineReader) {
@@ -372,7 +372,7 @@ func TestReferenceByHand(t *testing.T) {
 	}
 	running, _ := start(job()...)
 	log.until(t, `"checkpoint completed"`)
-	if err := running.Process.Signal(os.Interrupt); err != nil { // cancels
+	if err := running.Process.Signal(os.Interrupt); err != nil { // cancels the job
 		t.Fatal(err)
 	}
 	log.until(t, `"CANCELED"`)
@@ -385,12 +385,12 @@ func TestReferenceByHand(t *testing.T) {
 
 	command := exec.Command(binary, append([]string{"reference"}, job("-s", filepath.Dir(filepath.Dir(retained[0])))...)...)
 	got := output(t, command)
-	if got.code != exitUsage || !strings.Contains(got.stderr, "the job was refused, and nothing was changed: cannot find meta data file '_metadata' in directory") {
+	if got.code != exitUsage || !strings.Contains(got.stderr, "the JobManager refused the job, and changed nothing: cannot find meta data file '_metadata' in directory") {
 		t.Errorf("got %d, %s", got.code, got.stderr)
 	}
 }
 
-// lineReader waits for lines.
+// lineReader waits for lines of a program's output.
 type lineReader struct{ lines chan string }
 
 func newLineReader(from io.Reader) *lineReader {
@@ -411,19 +411,19 @@ func (r *lineReader) until(t *testing.T, want string) string {
 		select {
 		case line, ok := <-r.lines:
 			if !ok {
-				t.Fatalf("ended before %s", want)
+				t.Fatalf("the program ended before it printed %s", want)
 			}
 			if strings.Contains(line, want) {
 				return line
 			}
 		case <-limit:
-			t.Fatalf("waited for %s in vain", want)
+			t.Fatalf("%s did not appear in 30 seconds", want)
 		}
 	}
 }
 
-// BenchmarkVersion is one start of the program, which is also the start of each process of
-// the reference. Its cpu-ms is the processor time of the process.
+// BenchmarkVersion measures one start of the program. Each process of the reference needs such a
+// start. Its cpu-ms is the processor time of the process.
 func BenchmarkVersion(b *testing.B) {
 	var used time.Duration
 	for b.Loop() {
@@ -436,7 +436,8 @@ func BenchmarkVersion(b *testing.B) {
 	b.ReportMetric(used.Seconds()*1000/float64(b.N), "cpu-ms")
 }
 
-// What is in snapback-full is done by it, wherever it is found, and else said to be missing.
+// Snapback hands over to snapback-full for the features that only snapback-full has. If it finds no
+// snapback-full, it says so.
 func TestTheFullProgramIsHandedOverTo(t *testing.T) {
 	dir := t.TempDir()
 	alone := filepath.Join(dir, "snapback")

@@ -13,7 +13,7 @@ func diffCommand() *cobra.Command {
 	var f auditFlags
 	command := &cobra.Command{
 		Use:     "diff [flags] A B",
-		Short:   "Say what changed from one checkpoint to another",
+		Short:   "Show what changed from checkpoint A to checkpoint B",
 		Example: "  snapback diff /tmp/checkpoints/JOB/chk-6 /tmp/checkpoints/JOB/chk-7",
 		Args:    places("A", "B"),
 	}
@@ -63,18 +63,18 @@ func compatCommand() *cobra.Command {
 	var f auditFlags
 	command := &cobra.Command{
 		Use:   "compat [flags] A --with B",
-		Short: "Say whether the job that wrote one checkpoint would take another",
-		Long: "Compares checkpoint A with the operators of the job that wrote checkpoint B: by id (which Flink\n" +
-			"makes of the uid), parallelism, maximum parallelism and state backend. Says what Flink would refuse,\n" +
-			"and with which flag or setting it would go. Exit code 1 if it would refuse.",
+		Short: "Check whether the job that wrote checkpoint B can restore checkpoint A",
+		Long: "Compares checkpoint A with the operators of the job that wrote checkpoint B: their ids (which Flink\n" +
+			"computes from the uids), parallelism, maximum parallelism and state backend. It says what Flink would\n" +
+			"refuse, and which flag or setting would help. The exit code is 1 if Flink would refuse A.",
 		Example: "  snapback compat /checkpoints/OLD/chk-7 --with /checkpoints/NEW/chk-1",
 		Args:    places("A"),
 	}
 	f.register(command)
-	with := command.Flags().String("with", "", "checkpoint or savepoint `B` of the job that is to take A")
+	with := command.Flags().String("with", "", "a checkpoint or savepoint `B` of the job that must restore A")
 	command.RunE = func(command *cobra.Command, arguments []string) error {
 		if *with == "" {
-			return harness.Usagef("%s: want --with B, a checkpoint that the job has written", command.CommandPath())
+			return harness.Usagef("%s: want --with B, a checkpoint of the job that must restore A", command.CommandPath())
 		}
 		other := []string{*with}
 		if err := places("B")(command, other); err != nil {
@@ -93,7 +93,7 @@ func compatCommand() *cobra.Command {
 }
 
 func showCompatibility(c audit.Compatibility, row func(...string)) {
-	row("OPERATOR", "IN", "PARALLELISM", "MAXIMUM", "STATE", "BACKEND")
+	row("OPERATOR", "FOUND IN", "PARALLELISM", "MAXIMUM", "STATE", "BACKEND")
 	for _, o := range c.Operators {
 		row(o.Operator, o.Match, o.Parallelism, o.MaxParallel, size(o.Bytes), o.Backend)
 	}
@@ -106,8 +106,8 @@ func showCompatibility(c audit.Compatibility, row func(...string)) {
 		row("note: " + note)
 	}
 	if c.Accepted {
-		row(fmt.Sprintf("accepted, as far as metadata tells: the job that wrote %s can restore %s", c.Job, c.From))
+		row(fmt.Sprintf("accepted, as far as the metadata shows: the job that wrote %s can restore %s", c.Job, c.From))
 		return
 	}
-	row(fmt.Sprintf("REFUSED for %d reasons: the job that wrote %s cannot restore %s as it is", len(c.Refusals), c.Job, c.From))
+	row(fmt.Sprintf("REFUSED for %d reasons: as it is, the job that wrote %s cannot restore %s", len(c.Refusals), c.Job, c.From))
 }

@@ -14,10 +14,11 @@ func copyCommand() *cobra.Command {
 	var f auditFlags
 	command := &cobra.Command{
 		Use:   "copy [flags] A B",
-		Short: "Copy a checkpoint with all that it refers to, so that it stands alone",
-		Long: "Copies a checkpoint or savepoint, with every file that it refers to, into the new directory B, and\n" +
-			"rewrites the paths in its metadata. All of it is read back and compared. The metadata is written\n" +
-			"last: an interrupted copy is no checkpoint, and A is never changed.",
+		Short: "Copy a checkpoint with every file that it refers to",
+		Long: "Copies a checkpoint or savepoint A, with every file that it refers to, into the new directory B, and\n" +
+			"rewrites the paths in the metadata. So the copy needs no file outside B. The command reads the copy\n" +
+			"back and compares it with A. It writes the metadata last, so that an interrupted copy is not a\n" +
+			"checkpoint. It never changes A.",
 		Example: "  snapback copy /checkpoints/JOB/chk-7 s3://bucket/archive/orders-chk-7\n" +
 			"  snapback copy --rebase hdfs://old/checkpoints=file:///backup/checkpoints /backup/checkpoints/JOB/chk-7 /restored/chk-7",
 		Args: places("A", "B"),
@@ -31,14 +32,14 @@ func copyCommand() *cobra.Command {
 		var failed *audit.CopyError
 		switch {
 		case errors.As(err, &bad) && !errors.As(err, &failed):
-			_, _ = fmt.Fprintln(command.ErrOrStderr(), "nothing was copied: A cannot be restored from")
+			_, _ = fmt.Fprintln(command.ErrOrStderr(), "nothing was copied, because A is not restorable:")
 			return showVerification(command, &f, bad.Verification)
 		case err != nil:
 			return err
 		}
 		return show(command, f.format, copied, func(row func(...string)) {
 			took := time.Duration(copied.Seconds * float64(time.Second))
-			row(fmt.Sprintf("copied: %s (%d files, %s in %.1fs, %s); read back and compared", copied.To, copied.Files, size(copied.Bytes), copied.Seconds, rate(copied.Bytes, took)))
+			row(fmt.Sprintf("copied: %s (%d files, %s in %.1fs, %s); the copy was read back and compared", copied.To, copied.Files, size(copied.Bytes), copied.Seconds, rate(copied.Bytes, took)))
 		})
 	}
 	return command

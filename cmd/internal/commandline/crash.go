@@ -25,7 +25,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// crashScenario is what is visited unless the user says otherwise.
+// crashScenario is the scenario that crash runs unless the user names another.
 const crashScenario = "durability/checkpoints"
 
 type crashOptions struct {
@@ -51,12 +51,12 @@ func crashCommand() *cobra.Command {
 	var o crashOptions
 	command := &cobra.Command{
 		Use:   "crash [flags] [SCENARIO]",
-		Short: "Lose the power after every operation on storage, in every way",
-		Long: "Runs a scenario on the simulated reference and, after each operation that changes storage, visits the\n" +
-			"states in which a power loss may leave it: all, or so many at random. From each that is new the jobs\n" +
-			"are brought back, run to their end, and judged. What fails is made smaller and saved.\n\n" +
-			"With --kill a process is killed instead, before and after each operation of a checkpoint: also of\n" +
-			"real Flink, whose checkpoints go through a mount for that (which takes /dev/fuse, and root).",
+		Short: "Simulate a power loss after every operation on storage",
+		Long: "Runs a scenario on the simulated reference. After each operation that changes storage, it visits the\n" +
+			"states in which a power loss could leave storage. From each new state it recovers the jobs, runs them\n" +
+			"to their end, and judges the result. It stops at the first failure, makes it smaller, and saves it.\n\n" +
+			"With --kill it kills a process instead, before and after each operation of a checkpoint. This also\n" +
+			"works with real Flink: its checkpoints then pass through a mount, which needs /dev/fuse and root.",
 		Example: "  snapback crash\n" +
 			"  snapback crash --kill taskmanager --target flink --runtime minicluster --backend incremental\n" +
 			"  snapback crash --level ordered --states 1000 recovery/stop-and-resume\n" +
@@ -71,24 +71,24 @@ func crashCommand() *cobra.Command {
 		},
 	}
 	flags := command.Flags()
-	flags.StringVar(&o.level, "level", string(filesystem.POSIX), "how much order storage keeps: posix (none), or ordered (as a journal)")
-	flags.IntVar(&o.states, "states", 32, "how many states are visited at a crash point; of more, as many at random")
-	flags.IntVar(&o.again, "again", 0, "in one recovery of so `many`, the power is lost again after each operation (0: in none)")
-	flags.DurationVar(&o.time, "time", 0, "for how long (default: until all is visited)")
-	flags.Uint64Var(&o.seed, "seed", 5, "the integer that decides everything left to chance")
-	flags.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "recoveries at a time")
-	flags.DurationVar(&o.timeout, "timeout", time.Minute, "limit on one recovery, by the wall clock")
-	flags.StringVar(&o.storage, "storage", "", "what storage to simulate: jobmanager, or a `URL`; any scheme but file stands for an object store")
-	flags.StringVar(&o.cases, "cases", filepath.Join(runsDir, "cases"), "`path` of a directory for what fails")
+	flags.StringVar(&o.level, "level", string(filesystem.POSIX), "order in which changes survive a power loss: posix (no order), or ordered (their own order, as in a journal)")
+	flags.IntVar(&o.states, "states", 32, "number of states to visit after each operation; if there are more, they are drawn at random")
+	flags.IntVar(&o.again, "again", 0, "lose the power again after each operation of one recovery in `N` (0: of none)")
+	flags.DurationVar(&o.time, "time", 0, "how long to visit states (default: until all are visited)")
+	flags.Uint64Var(&o.seed, "seed", 5, "number that decides all random choices")
+	flags.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "number of recoveries to run at a time")
+	flags.DurationVar(&o.timeout, "timeout", time.Minute, "wall-clock limit for one recovery")
+	flags.StringVar(&o.storage, "storage", "", "storage to simulate: jobmanager, or a `URL`; every scheme except file means an object store")
+	flags.StringVar(&o.cases, "cases", filepath.Join(runsDir, "cases"), "`path` of the directory for failed cases")
 	flags.StringVar(&o.format, "format", "human", "human or json")
 	flags.BoolVar(&o.quiet, "quiet", false, "print no progress")
-	flags.StringVar(&o.kill, "kill", "", "kill a `process` at each operation instead: taskmanager, jobmanager, or task, the cheapest, whose operation fails")
-	flags.IntVar(&o.every, "every", 1, "of so `many` operations one is swept or, of crash points, visited")
+	flags.StringVar(&o.kill, "kill", "", "kill this `process` at each operation: taskmanager, jobmanager, or task; task is the fastest, because it only makes the operation fail")
+	flags.IntVar(&o.every, "every", 1, "visit the states after one operation in `N`; with --kill, kill at one operation in N")
 	flags.StringVar(&o.backend, "backend", "", "with --kill, the state backend: full, incremental or changelog")
-	flags.BoolVar(&o.unaligned, "unaligned", false, "with --kill, unaligned checkpoints")
+	flags.BoolVar(&o.unaligned, "unaligned", false, "with --kill, take unaligned checkpoints")
 	flags.StringVar(&o.target.target, "target", reference.Name, "with --kill, what to test: reference or flink")
-	flags.StringVar(&o.target.runtime, "runtime", "", "with --kill, how it runs: simulated (reference) or minicluster (flink)")
-	flags.StringVar(&o.target.flinkVersion, "flink-version", flink.DefaultVersion, "with --kill, the Apache Flink to install and test")
+	flags.StringVar(&o.target.runtime, "runtime", "", "with --kill, how the target runs: simulated (reference) or minicluster (flink)")
+	flags.StringVar(&o.target.flinkVersion, "flink-version", flink.DefaultVersion, "with --kill, version of Apache Flink to install and test")
 	registerCompletion(command, "kill", "task", "taskmanager", "jobmanager")
 	registerCompletion(command, "level", "posix", "ordered")
 	registerCompletion(command, "format", "human", "json")
@@ -100,7 +100,7 @@ func (o crashOptions) validate() error {
 	case !slices.Contains(filesystem.Levels(), filesystem.Level(o.level)):
 		return harness.Usagef("--level: want posix or ordered, got %q", o.level)
 	case o.states < 1 || o.again < 0 || o.parallel < 1:
-		return harness.Usagef("--states, --again and --parallel: want 1, 0, 1 or more, got %d, %d, %d", o.states, o.again, o.parallel)
+		return harness.Usagef("--states, --again and --parallel: want at least 1, 0 and 1, got %d, %d and %d", o.states, o.again, o.parallel)
 	case o.time < 0 || o.timeout <= 0:
 		return harness.Usagef("--time and --timeout: want more than 0, got %s and %s", o.time, o.timeout)
 	}
@@ -171,15 +171,16 @@ func crash(command *cobra.Command, o crashOptions, arguments []string) error {
 	return visited.verdict(failed)
 }
 
-// visitedPhase is what was visited of one phase of checkpoints.
+// visitedPhase counts what crash visited in one phase of the checkpoints. A crash point is the moment
+// after an operation on storage.
 type visitedPhase struct {
 	Phase    string  `json:"phase"`
 	Points   int     `json:"points"`
-	Whole    int     `json:"whole"`    // points of which every state was visited
-	States   float64 `json:"states"`   // in which a power loss may fall out, estimated where not all were visited
-	Visited  int     `json:"visited"`  // of those
-	Distinct int     `json:"distinct"` // and different, each of which was come back from
-	Bad      int     `json:"bad"`
+	Whole    int     `json:"whole"`    // crash points at which crash visited every state
+	States   float64 `json:"states"`   // all states that a power loss could leave; an estimate unless crash visited every state
+	Visited  int     `json:"visited"`  // states that crash visited
+	Distinct int     `json:"distinct"` // different states that crash visited; it recovered the jobs from each
+	Bad      int     `json:"bad"`      // different states from which the jobs did not recover as they must
 }
 
 func (v *visitedPhase) add(p *explore.CrashPoint) {
@@ -242,7 +243,7 @@ func (v *visited) print(out io.Writer) error {
 	return err
 }
 
-// about is how many states there are, marked where that is an estimate.
+// about returns the number of states. The sign ~ marks an estimate.
 func about(p visitedPhase) string {
 	text := strings.TrimSuffix(fmt.Sprintf("%.4g", p.States), ".")
 	if p.Whole < p.Points {

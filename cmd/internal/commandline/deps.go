@@ -15,17 +15,17 @@ func depsCommand() *cobra.Command {
 	var also []string
 	command := &cobra.Command{
 		Use:   "deps [flags] PATH",
-		Short: "Say who depends on a file, a checkpoint or a job's directory: may it be deleted?",
-		Long: "Says which checkpoints use a file, or a file in the directory of a checkpoint or a job; those in\n" +
-			"that directory itself do not count. It reads the checkpoints of all jobs in the same checkpoint\n" +
-			"directory, and under the roots given with --also. Exit code 0 if nobody uses it, 1 if somebody\n" +
-			"does, 4 if that is not proven.",
+		Short: "Find the checkpoints that use a file, a checkpoint or a job's directory: may it be deleted?",
+		Long: "Finds the checkpoints that use a file. If PATH is the directory of a checkpoint or a job, it finds the\n" +
+			"checkpoints outside PATH that use a file in it. It reads the checkpoints of all jobs in the same\n" +
+			"checkpoint directory, and under each root of --also. The exit code is 0 if no checkpoint uses PATH,\n" +
+			"1 if one does, and 4 if that is not proven.",
 		Example: "  snapback deps s3://bucket/checkpoints/JOB/chk-5\n  snapback deps --also /archive /checkpoints/JOB\n" +
 			"  snapback deps /checkpoints/JOB/shared/8190d471-89c8-4514-87da-06ba869adde8",
 		Args: places("PATH"),
 	}
 	f.register(command)
-	pathsVar(command, &also, "also", "another `ROOT`, whose checkpoints are asked too; may be given several times")
+	pathsVar(command, &also, "also", "another `ROOT`, whose checkpoints may use PATH; may be repeated")
 	command.RunE = func(command *cobra.Command, arguments []string) error {
 		options := audit.DepsOptions{Now: time.Now(), Also: also}
 		deps, err := ask(command, &f, func(a *audit.Auditor) (audit.Deps, error) { return a.Deps(command.Context(), arguments[0], options) })
@@ -52,16 +52,16 @@ func (f *auditFlags) showDeps(d audit.Deps, row func(...string)) {
 	for _, note := range d.Notes {
 		row("note: " + note)
 	}
-	answer := "nobody: may be deleted"
+	answer := "no other checkpoint uses it: it may be deleted"
 	switch {
 	case len(d.Dependents) > 0:
-		answer = fmt.Sprintf("%d checkpoints depend on it: must not be deleted", len(d.Dependents))
+		answer = fmt.Sprintf("%d checkpoints use it: it must not be deleted", len(d.Dependents))
 	case !d.MayBeDeleted:
-		answer = "not known: must not be deleted"
+		answer = "unknown whether a checkpoint uses it: it must not be deleted"
 	case len(d.Notes) > 0:
-		answer = "nobody else depends on it: may be deleted; but see the warning"
+		answer = "no other checkpoint uses it: it may be deleted, but see the notes above"
 	}
 	row(fmt.Sprintf("%s (%d files, %s): %s", d.Path, d.Files, size(d.Bytes), answer))
-	row(fmt.Sprintf("%d other checkpoints were read", d.Checkpoints))
-	row(whoWasRead(d.Roots))
+	row(fmt.Sprintf("read %d other checkpoints", d.Checkpoints))
+	row(checkpointsRead(d.Roots))
 }

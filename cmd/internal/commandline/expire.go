@@ -16,19 +16,20 @@ func expireCommand() *cobra.Command {
 	var plan planFlags
 	command := &cobra.Command{
 		Use:   "expire [flags] ROOT",
-		Short: "Say which old checkpoints and savepoints a policy deletes, and delete them by plan",
-		Long: "Says which checkpoints and savepoints under a root are to be deleted: those older than --older-than,\n" +
-			"if at least --keep newer ones of their job can be restored from. Without a proof who depends on\n" +
-			"what, as for orphans, it is none (exit code 4). To delete, first write a plan (--plan), look at it,\n" +
-			"then use --delete with the same plan. A file that another checkpoint uses is never deleted.",
+		Short: "Find the old checkpoints and savepoints that a policy deletes, and delete them by plan",
+		Long: "Finds the checkpoints and savepoints under a root that a policy deletes: those that are older than\n" +
+			"--older-than, if their job has at least --keep newer restorable ones. If a checkpoint cannot be read,\n" +
+			"or lacks files, none is found, and the exit code is 4. To delete them, write a plan with --plan, read\n" +
+			"it, and run the command again with --delete and the same plan. It never deletes a file that another\n" +
+			"checkpoint uses.",
 		Example: "  snapback expire --keep 3 --older-than 168h --plan plan.jsonl s3://bucket/checkpoints\n" +
 			"  snapback expire --delete --plan plan.jsonl s3://bucket/checkpoints",
 		Args: places("ROOT"),
 	}
 	f.register(command)
 	plan.register(command)
-	keep := command.Flags().Int("keep", 1, "keep the newest `N` of each job that can be restored from")
-	older := command.Flags().Duration("older-than", 0, "delete only what is older, as in 168h")
+	keep := command.Flags().Int("keep", 1, "keep the newest `N` restorable checkpoints of each job")
+	older := command.Flags().Duration("older-than", 0, "delete only checkpoints that are older, for example 168h")
 	command.RunE = func(command *cobra.Command, arguments []string) error {
 		root := arguments[0]
 		options := audit.ExpireOptions{Now: time.Now(), Policy: audit.Policy{Keep: *keep, OlderThan: *older}, Also: plan.also}
@@ -39,7 +40,7 @@ func expireCommand() *cobra.Command {
 		case *older < 0:
 			return harness.Usagef("--older-than: want 0 or more, got %s", *older)
 		case *keep == 0 && *older == 0 && !plan.remove:
-			return harness.Usagef("--keep 0: want --older-than D with it, for it lets the newest checkpoint of each job go")
+			return harness.Usagef("--keep 0: want --older-than D with it, because it deletes even the newest checkpoint of each job")
 		case !plan.remove && !policy:
 			return harness.Usagef("snapback expire: want --keep N or --older-than D, or both")
 		}
@@ -81,12 +82,12 @@ func (f *auditFlags) showExpiry(e audit.Expiry, row func(...string)) {
 	for _, note := range e.Notes {
 		row(note)
 	}
-	row(whoWasRead(e.Roots))
-	row(fmt.Sprintf("%s: %d checkpoints to delete, with %s that nobody else depends on; %d stay", e.Root, len(e.Expired), size(e.Bytes), e.Kept))
+	row(checkpointsRead(e.Roots))
+	row(fmt.Sprintf("%s: %d checkpoints to delete, with %s that no other checkpoint uses; %d stay", e.Root, len(e.Expired), size(e.Bytes), e.Kept))
 }
 
-// deleteExpired deletes by the policy that a plan was made by. One that is given again must
-// be the same.
+// deleteExpired deletes the checkpoints of a plan. It checks them with the policy of the plan. If the
+// user gives a policy again, it must be the same.
 func deleteExpired(command *cobra.Command, f *auditFlags, plan *planFlags, root string, options audit.ExpireOptions, given bool) error {
 	planned, err := readPlan(plan, f, root, audit.ReadExpirePlan)
 	if err != nil {
@@ -100,7 +101,7 @@ func deleteExpired(command *cobra.Command, f *auditFlags, plan *planFlags, root 
 		return a.DeleteExpired(command.Context(), root, options, planned.Lines)
 	})
 	if shown := show(command, f.format, done, func(row func(...string)) {
-		row(fmt.Sprintf("deleted %d checkpoints: %d files of %s; kept %d%s", len(done.Deleted), done.Files, size(done.Bytes), len(done.Kept), alreadyGone(done.Gone)))
+		row(fmt.Sprintf("deleted %d checkpoints: %d files with %s; kept %d%s", len(done.Deleted), done.Files, size(done.Bytes), len(done.Kept), alreadyGone(done.Gone)))
 		f.showKept(done.Kept, row)
 	}); shown != nil {
 		return shown

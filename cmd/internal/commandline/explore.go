@@ -25,11 +25,9 @@ import (
 	"github.com/snapback/snapback/scenarios/exploration"
 )
 
-// How often a campaign says how far it is, and how often it tries to make a scenario
-// that failed smaller.
 const (
-	exploreSays = time.Second
-	minimizeMax = 400
+	exploreSays = time.Second // between two lines of progress
+	minimizeMax = 400         // smaller scenarios that are tried after a failure
 )
 
 type exploreOptions struct {
@@ -49,9 +47,10 @@ func exploreCommand() *cobra.Command {
 	var o exploreOptions
 	command := &cobra.Command{
 		Use:   "explore [flags]",
-		Short: "Run scenarios that chance draws on the simulated reference, until one fails",
-		Long: "Draws a scenario from each seed: workload, configuration, steps and faults, with whole features\n" +
-			"left out of each; runs it in the simulator, and judges it. What fails is made smaller and saved.",
+		Short: "Run random scenarios on the simulated reference, until one fails",
+		Long: "Draws a random scenario from each seed: a workload, a configuration, steps and faults. Each scenario\n" +
+			"leaves out some features completely. The command runs the scenario in the simulator, and judges the\n" +
+			"result. It stops at the first failure, makes that scenario smaller, and saves it.",
 		Example: "  snapback explore --runs 100000\n" +
 			"  snapback explore --time 10m --shard 2/4\n" +
 			"  snapback explore --runs 1000 --twice",
@@ -64,15 +63,15 @@ func exploreCommand() *cobra.Command {
 		},
 	}
 	flags := command.Flags()
-	flags.IntVar(&o.runs, "runs", 0, "how many scenarios to run (default: 10000, unless --time says how long)")
-	flags.DurationVar(&o.time, "time", 0, "for how long to run scenarios")
-	flags.Uint64Var(&o.seed, "seed", 0, "the first seed; the others follow it. Random and printed if absent")
-	flags.StringVar(&o.shard, "shard", "1/1", "`i/n`: of all seeds, every n-th from the i-th on")
-	flags.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "runs at a time")
-	flags.DurationVar(&o.timeout, "timeout", time.Minute, "limit on one run, by the wall clock")
-	flags.StringVar(&o.storage, "storage", "", "what storage to simulate: jobmanager, or a `URL`; any scheme but file stands for an object store")
-	flags.StringVar(&o.cases, "cases", filepath.Join(runsDir, "cases"), "`path` of a directory for what fails")
-	flags.BoolVar(&o.twice, "twice", false, "run each seed twice; the histories must be the same, byte for byte")
+	flags.IntVar(&o.runs, "runs", 0, "number of scenarios to run (default: 10000; no limit with --time)")
+	flags.DurationVar(&o.time, "time", 0, "how long to run scenarios")
+	flags.Uint64Var(&o.seed, "seed", 0, "the first seed; the other scenarios have the seeds after it (default: a random number, which is printed)")
+	flags.StringVar(&o.shard, "shard", "1/1", "`i/n`: use every n-th seed, beginning with the i-th")
+	flags.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "number of scenarios to run at a time")
+	flags.DurationVar(&o.timeout, "timeout", time.Minute, "wall-clock limit for one run")
+	flags.StringVar(&o.storage, "storage", "", "storage to simulate: jobmanager, or a `URL`; every scheme except file means an object store")
+	flags.StringVar(&o.cases, "cases", filepath.Join(runsDir, "cases"), "`path` of the directory for scenarios that fail")
+	flags.BoolVar(&o.twice, "twice", false, "run each seed twice; both histories must be the same, byte for byte")
 	flags.BoolVar(&o.quiet, "quiet", false, "print no progress")
 	return command
 }
@@ -93,7 +92,7 @@ func (o exploreOptions) validate() (first, stride uint64, err error) {
 	return o.seed + i - 1, n, nil
 }
 
-// exploredName is the name of the scenario of a seed.
+// exploredName returns the name of the scenario that is drawn from a seed.
 func exploredName(seed uint64) string { return fmt.Sprintf("explored/seed-%d", seed) }
 
 func exploreSeeds(command *cobra.Command, o exploreOptions) error {
@@ -161,12 +160,12 @@ func exploreSeeds(command *cobra.Command, o exploreOptions) error {
 	return nil
 }
 
-// explain makes a scenario that failed smaller, saves it, and says how to run it again.
+// explain makes a failed scenario smaller, saves it, and prints the command that runs it again.
 func explain(ctx context.Context, out, progress io.Writer, campaign explore.Campaign, failed run.Result, cases string) error {
 	seed := failed.Seed
 	name := exploredName(seed)
 	_, recorded := exploration.Record(name, exploration.Seeded(seed))
-	_, _ = fmt.Fprintln(progress, "making it smaller")
+	_, _ = fmt.Fprintln(progress, "making the failed scenario smaller")
 	smallest := exploration.Minimize(name, recorded, minimizeMax, func(s scenarios.Scenario) bool {
 		again := campaign.RunOne(ctx, seed, s)
 		return again.Verdict == failed.Verdict && sameRequirement(again.Findings, failed.Findings)
@@ -187,7 +186,7 @@ func explain(ctx context.Context, out, progress io.Writer, campaign explore.Camp
 	for _, f := range result.Findings {
 		_, _ = fmt.Fprintf(out, "  %s: %s\n    expected: %s\n    found: %s\n", f.Requirement, f.Problem, f.Expected, f.Found)
 	}
-	_, _ = fmt.Fprintf(out, "again: snapback run --seed %d %s\n", seed, file)
+	_, _ = fmt.Fprintf(out, "replay: snapback run --seed %d %s\n", seed, file)
 	return nil
 }
 
@@ -198,7 +197,7 @@ func sameRequirement(a, b []oracle.Finding) bool {
 	return slices.ContainsFunc(a, func(f oracle.Finding) bool { return f.Requirement == b[0].Requirement })
 }
 
-// explored is what a campaign came to.
+// explored counts what a campaign ran.
 type explored struct {
 	began, said time.Time
 	runs        int
@@ -208,8 +207,8 @@ type explored struct {
 	features    map[string]int
 }
 
-// kindOf is a fault but for its numbers, so that there are not more kinds the longer a
-// campaign lasts.
+// kindOf returns a fault without its numbers. So the number of kinds does not grow with the length of
+// the campaign.
 func kindOf(fault faults.Fault) string {
 	name, _, _ := strings.Cut(fault.Action.String(), " ")
 	kind := strings.TrimSpace(name + " " + string(fault.Whom()))
@@ -259,15 +258,18 @@ func (e *explored) line() string {
 	return fmt.Sprintf("%s in %s, %.0f runs/s", text, took.Round(time.Second), float64(e.runs)/took.Seconds())
 }
 
-// covered says how often what was explored.
+// covered returns two lines: how many runs had each feature, and how often each kind of fault struck.
 func (e *explored) covered() string {
 	var text strings.Builder
-	for _, counts := range []map[string]int{e.features, e.faults} {
+	for _, kind := range []struct {
+		name   string
+		counts map[string]int
+	}{{"features", e.features}, {"faults", e.faults}} {
 		var parts []string
-		for _, name := range slices.Sorted(maps.Keys(counts)) {
-			parts = append(parts, fmt.Sprintf("%s %d", name, counts[name]))
+		for _, name := range slices.Sorted(maps.Keys(kind.counts)) {
+			parts = append(parts, fmt.Sprintf("%s %d", name, kind.counts[name]))
 		}
-		_, _ = fmt.Fprintln(&text, "  "+strings.Join(parts, ", "))
+		_, _ = fmt.Fprintf(&text, "%s: %s\n", kind.name, strings.Join(parts, ", "))
 	}
 	return text.String()
 }

@@ -13,26 +13,25 @@ import (
 	"github.com/snapback/snapback/harness/targets/flink"
 )
 
-// full is the program that links everything.
+// full is the name of the program that has a [Heavy].
 const full = "snapback-full"
 
-// installFull is how a user gets it.
+// installFull is the command with which a user installs that program.
 const installFull = "go install github.com/snapback/snapback/cmd/..."
 
-// Heavy is what needs libraries that double the time that a program needs to start.
-// Few runs need it, but every process of the reference would pay for it. So only the program
-// snapback-full links it, and snapback hands over to that program.
+// Heavy holds the features whose libraries double the start time of a program. Few runs need these
+// features, but every process of the reference would start more slowly. So only the program
+// snapback-full links the libraries, and snapback hands over to that program.
 type Heavy struct {
-	// Containers returns the place of a Flink whose processes run in containers of an
-	// image.
+	// Containers returns a place that runs each Flink process in a container of the image.
 	Containers func(image string) flink.Place
 
-	// Etcd starts an etcd of one member at host:port, with its data in a directory. It
-	// returns where etcd listens and what ends it.
+	// Etcd starts an etcd with one member at address, which is host:port. The directory dir holds
+	// its data. Etcd returns the address at which it listens, and a function that stops it.
 	Etcd func(address, dir string) (at string, stop func(), err error)
 }
 
-// findFull returns the path of snapback-full: beside this program, or on the path.
+// findFull returns the path of snapback-full. It looks beside this program, then on the PATH.
 func findFull() (string, error) {
 	this, err := os.Executable()
 	if err != nil {
@@ -48,19 +47,19 @@ func findFull() (string, error) {
 	return exec.LookPath(full)
 }
 
-// handOver replaces this process by snapback-full, with the same arguments. It returns only
-// if that fails. What is asked for is named in the error.
-func handOver(what string) error {
+// handOver replaces this process by snapback-full, with the same arguments. It returns only if that
+// fails. The error names the feature that needs snapback-full.
+func handOver(feature string) error {
 	program, err := findFull()
 	if err != nil {
-		return fmt.Errorf("%s needs the program %s, which is neither beside this one nor on the path: %s", what, full, installFull)
+		return fmt.Errorf("%s needs the program %s, which is neither beside this program nor on the PATH; install it: %s", feature, full, installFull)
 	}
 	return fmt.Errorf("run %s: %w", program, syscall.Exec(program, append([]string{program}, os.Args[1:]...), os.Environ()))
 }
 
-// fullCheck says whether this machine has snapback-full.
+// fullCheck checks whether this machine has snapback-full.
 func fullCheck() doctor.Check {
-	check := doctor.Check{Name: full, For: "--runtime containers, and several JobManagers with --runtime processes; all else runs without", Remedy: installFull}
+	check := doctor.Check{Name: full, For: "--runtime containers, and several JobManagers with --runtime processes; everything else works without it", Remedy: installFull}
 	program, err := findFull()
 	if err != nil {
 		check.Found = err.Error()

@@ -17,17 +17,17 @@ func inspectCommand() *cobra.Command {
 	var f auditFlags
 	command := &cobra.Command{
 		Use:   "inspect [flags] PATH",
-		Short: "Say what a checkpoint or savepoint holds",
-		Long: "Says what a checkpoint or savepoint holds: operators, their state and its backend, files and\n" +
-			"whose they are, and which releases of Flink can read it. With --uid, which operator has which\n" +
-			"uid: before Flink 2.0 only the id that Flink makes of it is recorded.",
+		Short: "Show what a checkpoint or savepoint holds",
+		Long: "Shows what a checkpoint or savepoint holds: its operators, their state and state backend, the files of\n" +
+			"each operator, and the releases of Flink that can read it. Releases before 2.0 record no uids, only\n" +
+			"the ids that Flink computes from them: with --uid or --uids, inspect finds the operator of each uid.",
 		Example: "  snapback inspect /tmp/checkpoints/JOB/chk-7\n  snapback inspect --format json s3://bucket/savepoints/savepoint-1a2b3c-0123456789ab\n" +
 			"  snapback inspect --uid orders --uid payments savepoint-1a2b3c-0123456789ab",
 		Args: places("PATH"),
 	}
 	f.register(command)
-	uids := command.Flags().StringArray("uid", nil, "`NAME` of an operator; may be given several times")
-	list := command.Flags().String("uids", "", "`file` with the uids of operators, one a line")
+	uids := command.Flags().StringArray("uid", nil, "`UID` of an operator; may be repeated")
+	list := command.Flags().String("uids", "", "`file` with uids of operators, one on each line")
 	command.RunE = func(command *cobra.Command, arguments []string) error {
 		all, err := readUIDs(*list, *uids)
 		if err != nil {
@@ -42,7 +42,7 @@ func inspectCommand() *cobra.Command {
 	return command
 }
 
-// readUIDs adds the lines of a file to uids.
+// readUIDs returns the given uids and those in a file, which has one on each line.
 func readUIDs(file string, uids []string) ([]string, error) {
 	if file == "" {
 		return uids, nil
@@ -68,13 +68,13 @@ func (f *auditFlags) showInspection(in audit.Inspection, row func(...string)) {
 		kind += ", " + *in.Properties.Format
 	}
 	row(in.Path)
-	row(fmt.Sprintf("%s %d, metadata version %d: Flink %s can read it", kind, in.CheckpointID, in.Version, in.ReadableBy))
-	row(fmt.Sprintf("%d operators, %d handles; %d files of %s, %s inline", in.Totals.Operators, in.Totals.Handles, in.Totals.Files, size(in.Totals.FileBytes), size(in.Totals.InlineBytes)))
+	row(fmt.Sprintf("%s %d, metadata version %d, readable by Flink %s", kind, in.CheckpointID, in.Version, in.ReadableBy))
+	row(fmt.Sprintf("%d operators, %d handles; %d files with %s; %s inline in the metadata", in.Totals.Operators, in.Totals.Handles, in.Totals.Files, size(in.Totals.FileBytes), size(in.Totals.InlineBytes)))
 	if in.Backend != "" {
 		row("keyed state: " + in.Backend)
 	}
 	if in.Outside.Files > 0 {
-		row(fmt.Sprintf("%d of its files lie outside its directory, in %s", in.Outside.Files, f.firstOf(in.Outside.Directories)))
+		row(fmt.Sprintf("%d of its files are outside its directory, in %s", in.Outside.Files, f.firstOf(in.Outside.Directories)))
 	}
 	row()
 	showOperators(in, row)
@@ -96,7 +96,7 @@ func (f *auditFlags) showInspection(in audit.Inspection, row func(...string)) {
 	})
 }
 
-// showStates lists the named states; of keyed ones there is only the backend to tell.
+// showStates lists the states by name. Metadata does not name keyed states, only their backend.
 func showStates(in audit.Inspection, row func(...string)) {
 	row()
 	row("STATE OF", "NAME", "KIND", "PARTS")
@@ -131,11 +131,11 @@ func showOperators(in audit.Inspection, row func(...string)) {
 	}
 	for _, known := range in.UIDs {
 		if !known.Found {
-			row(fmt.Sprintf("no operator with uid %s (id %s) is in it", known.UID, known.ID))
+			row(fmt.Sprintf("it has no operator with uid %s (id %s)", known.UID, known.ID))
 		}
 	}
 	if len(in.UIDs) > 0 && len(in.Nameless) > 0 {
-		row(fmt.Sprintf("%d operators have none of these uids, as %s: they have another uid, or none, and Flink made the id", len(in.Nameless), in.Nameless[0]))
+		row(fmt.Sprintf("%d operators, for example %s, have none of these uids: they have another uid, or no uid and an id that Flink generated", len(in.Nameless), in.Nameless[0]))
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// writeJSON writes a value as indented JSON. The lists in a document are written
-// element by element: a root may have more orphans than should be in memory twice.
+// writeJSON writes a value as indented JSON. It encodes a document's lists element by element, because
+// a root may have so many orphans that the JSON of all would need too much memory.
 func writeJSON(out io.Writer, value any) error {
 	buffered := bufio.NewWriter(out)
 	document := reflect.ValueOf(value)

@@ -18,7 +18,7 @@ import (
 	"github.com/snapback/snapback/scenarios/workload"
 )
 
-// listed is one thing that can be listed.
+// listed is a scenario, a requirement, a fault, a workload or a target.
 type listed struct {
 	Name     string   `json:"name"`
 	Text     string   `json:"text"`
@@ -40,8 +40,8 @@ var lists = map[string]func() ([]listed, error){
 	},
 	"targets": func() ([]listed, error) {
 		return []listed{
-			{Name: reference.Name, Text: "the embedded reference engine; runtimes: simulated, processes"},
-			{Name: flink.Name, Text: "Apache Flink " + flink.DefaultVersion + ", or what --flink-version or --flink-home names; runtimes: processes, minicluster, containers, running"},
+			{Name: reference.Name, Text: "the reference engine that comes with Snapback; runtimes: simulated, processes"},
+			{Name: flink.Name, Text: "Apache Flink " + flink.DefaultVersion + ", or the version of --flink-version or --flink-home; runtimes: processes, minicluster, containers, running"},
 		}, nil
 	},
 }
@@ -50,7 +50,7 @@ func listCommand() *cobra.Command {
 	var format string
 	command := &cobra.Command{
 		Use:       "list [flags] [scenarios|requirements|faults|workloads|targets]",
-		Short:     "List what there is",
+		Short:     "List the scenarios, requirements, faults, workloads or targets",
 		Example:   "  snapback list\n  snapback list requirements\n  snapback list scenarios --format json",
 		ValidArgs: []string{"scenarios", "requirements", "faults", "workloads", "targets"},
 		RunE: func(command *cobra.Command, arguments []string) error {
@@ -110,7 +110,7 @@ func doctorCommand() *cobra.Command {
 	var format string
 	command := &cobra.Command{
 		Use:     "doctor",
-		Short:   "Say what this machine offers, and how to get what is missing",
+		Short:   "Check what this machine offers, and how to install what is missing",
 		Example: "  snapback doctor\n  snapback doctor --format json",
 		Args:    noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -123,8 +123,8 @@ func doctorCommand() *cobra.Command {
 					}
 					row(c.Name, state, c.Found)
 					if !c.OK {
-						row("", "", "for: "+c.For)
-						row("", "", "get it: "+c.Remedy)
+						row("", "", "needed for: "+c.For)
+						row("", "", "how to get it: "+c.Remedy)
 					}
 				}
 			})
@@ -134,7 +134,7 @@ func doctorCommand() *cobra.Command {
 	return command
 }
 
-// version is this program's version: of its module, else of its commit.
+// version returns the version of the module that this program was built from.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -147,7 +147,7 @@ func versionCommand() *cobra.Command {
 	var format string
 	command := &cobra.Command{
 		Use:     "version",
-		Short:   "Print the versions of the program and of its formats",
+		Short:   "Print the versions of the program, of Go, of Flink and of each document",
 		Example: "  snapback version\n  snapback version --format json",
 		Args:    noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -175,7 +175,7 @@ func formatFlag(command *cobra.Command, format *string) {
 	registerCompletion(command, "format", "human", "json")
 }
 
-// show prints a value as JSON or, for people, as a table of the given rows.
+// show prints a value as JSON or, in the format human, as a table. The function rows adds the rows.
 func show(command *cobra.Command, format string, value any, rows func(row func(...string))) error {
 	out := command.OutOrStdout()
 	switch format {

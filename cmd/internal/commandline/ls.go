@@ -17,17 +17,17 @@ func lsCommand() *cobra.Command {
 	var f auditFlags
 	command := &cobra.Command{
 		Use:   "ls [flags] ROOT",
-		Short: "List the checkpoints under a root, job by job, the newest that can be restored from first",
-		Long: "Lists every checkpoint and savepoint under a checkpoint root, job by job. Each is judged as\n" +
-			"verify judges it. Within a job the id says which is newer. Exit code 1 if there are some, and\n" +
-			"none can be restored from.",
+		Short: "List the checkpoints of each job under a root, the newest restorable one first",
+		Long: "Lists every checkpoint and savepoint under a checkpoint root, and says which ones are restorable: it\n" +
+			"verifies each one as snapback verify does. Of two checkpoints of a job, the one with the higher id\n" +
+			"is newer. The exit code is 1 if the root holds checkpoints but none is restorable.",
 		Example: "  snapback ls file:///tmp/checkpoints\n  snapback ls --latest --job 5f0c s3://bucket/checkpoints\n" +
 			"  flink run -s $(snapback ls --latest hdfs://namenode:8020/checkpoints/JOB) job.jar",
 		Args: places("ROOT"),
 	}
 	f.register(command)
-	latest := command.Flags().Bool("latest", false, "print just the path of the newest of a job that can be restored from")
-	job := command.Flags().String("job", "", "`ID` of the job, or how it begins, or its directory, for --latest")
+	latest := command.Flags().Bool("latest", false, "print only the path of the newest restorable checkpoint of a job")
+	job := command.Flags().String("job", "", "with --latest, the `ID` of the job, the beginning of its ID, or its directory")
 	command.RunE = func(command *cobra.Command, arguments []string) error {
 		if *job != "" && !*latest {
 			return harness.Usagef("--job: want --latest with it")
@@ -50,7 +50,8 @@ func lsCommand() *cobra.Command {
 	return command
 }
 
-// verdictOf says what is wrong with a list as a whole.
+// verdictOf returns an error if a checkpoint cannot be read for want of permission, or if none of the
+// checkpoints is restorable.
 func verdictOf(list audit.List) error {
 	if path, no := list.Denied(); no {
 		return harness.Usagef("%s: %w", path, fs.ErrPermission)
@@ -82,7 +83,7 @@ func (f *auditFlags) showLatest(command *cobra.Command, list audit.List, job str
 		}
 	}
 	if path, no := list.Denied(); no {
-		return harness.Usagef("there may be a newer one: %s: %w", path, fs.ErrPermission)
+		return harness.Usagef("there may be a newer checkpoint: %s: %w", path, fs.ErrPermission)
 	}
 	if ok {
 		return nil
@@ -92,7 +93,7 @@ func (f *auditFlags) showLatest(command *cobra.Command, list audit.List, job str
 		if job != "" {
 			of = " of job " + job
 		}
-		_, _ = fmt.Fprintf(command.ErrOrStderr(), "snapback: there is no checkpoint%s under %s that can be restored from; list them without --latest\n", of, list.Root)
+		_, _ = fmt.Fprintf(command.ErrOrStderr(), "snapback: there is no restorable checkpoint%s under %s; to see all checkpoints, leave out --latest\n", of, list.Root)
 	}
 	return found()
 }
@@ -103,11 +104,11 @@ func showList(list audit.List, row func(...string)) {
 		name := "job " + g.Job
 		switch {
 		case g.Mixed && g.Checkpoints > 1:
-			name = "several jobs may be mixed"
+			name = "unknown jobs, perhaps several"
 		case g.Job == "":
-			name = "job not known"
+			name = "unknown job"
 		}
-		row(fmt.Sprintf("%s, in %s: %d checkpoints, %d can be restored from", name, g.Directory, g.Checkpoints, g.Restorable))
+		row(fmt.Sprintf("%s, in %s: %d checkpoints, %d restorable", name, g.Directory, g.Checkpoints, g.Restorable))
 		row("  RESTORABLE", "KIND", "ID", "WRITTEN", "STATE", "PATH")
 		for _, c := range list.Checkpoints[at : at+g.Checkpoints] {
 			showListed(c, row)
@@ -117,12 +118,12 @@ func showList(list audit.List, row func(...string)) {
 		at += g.Checkpoints
 	}
 	for _, p := range list.PassedOver {
-		row(fmt.Sprintf("passed over: %s: %s", p.Path, p.Reason))
+		row(fmt.Sprintf("skipped: %s: %s", p.Path, p.Reason))
 	}
 	for _, note := range list.Notes {
 		row("note: " + note)
 	}
-	row(fmt.Sprintf("%s: %d checkpoints, %d can be restored from", list.Root, len(list.Checkpoints), restorable))
+	row(fmt.Sprintf("%s: %d checkpoints, %d restorable", list.Root, len(list.Checkpoints), restorable))
 }
 
 func showListed(c audit.Listed, row func(...string)) {
@@ -131,7 +132,7 @@ func showListed(c audit.Listed, row func(...string)) {
 	case c.Restorable:
 		answer = "yes"
 	case c.Unproven:
-		answer = "not known"
+		answer = "unknown"
 	}
 	if !c.Modified.IsZero() {
 		written = c.Modified.UTC().Format(time.DateTime)

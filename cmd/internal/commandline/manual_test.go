@@ -24,7 +24,7 @@ var update = flag.Bool("update", false, "rewrite docs/flags.md")
 // source is the root of the module.
 const source = "../../.."
 
-// The page of verbs, flags and schemas is written from the code:
+// The test writes the page of verbs, flags and schemas from the code:
 //
 //	go test ./cmd/internal/commandline -run TestThePageOfFlags -update
 func TestThePageOfFlagsIsWhatTheProgramHas(t *testing.T) {
@@ -40,7 +40,7 @@ func TestThePageOfFlagsIsWhatTheProgramHas(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Errorf("docs/flags.md differs from the program; write it again with -update, and look at the difference")
+		t.Errorf("docs/flags.md differs from the program; rewrite it with -update, and check the difference")
 	}
 }
 
@@ -63,7 +63,7 @@ func flagsPage() string {
 	return page.String()
 }
 
-// verbs returns all commands that do something, and not cobra's own.
+// verbs returns all commands that can be run, except those of the library cobra.
 func verbs(command *cobra.Command) []*cobra.Command {
 	var all []*cobra.Command
 	command.InitDefaultHelpFlag()
@@ -78,10 +78,10 @@ func verbs(command *cobra.Command) []*cobra.Command {
 	return all
 }
 
-// pagesOfSuites are about commands of this repository that are not the program.
+// pagesOfSuites describe commands that are not part of the program snapback.
 var pagesOfSuites = []string{"mutants.md", "power.md"}
 
-// otherPrograms names programs with flags that are not ours; a line with one of them is not checked.
+// otherPrograms matches a line that names another program. Its flags are not checked.
 var otherPrograms = regexp.MustCompile(`suites/power|\bdocker\b|\bgit\b|\bgo (test|run ./suites)|apt-get|rapid`)
 
 var flagIn = regexp.MustCompile("(?:^|[\\s`(\\[])--([a-z][a-z0-9-]*)")
@@ -158,8 +158,8 @@ func TestTheManualListsTheExitCodes(t *testing.T) {
 	}
 }
 
-// exitCodes reads the constants named exit… from the source. The one for signals stands for three
-// codes: of SIGHUP, SIGINT and SIGTERM.
+// exitCodes reads the constants named exit… from the source. The constant for signals stands for three
+// codes: those of SIGHUP, SIGINT and SIGTERM.
 func exitCodes(t *testing.T) []int {
 	t.Helper()
 	var codes []int
@@ -199,7 +199,7 @@ func TestEachSchemaInTheSourceIsListed(t *testing.T) {
 	found := map[string]string{}
 	for _, file := range goFiles(t, source) {
 		if strings.HasPrefix(file, filepath.Join(source, "suites")) {
-			continue // what suites print is not the program's
+			continue // the program does not contain the suites
 		}
 		text, err := os.ReadFile(file)
 		if err != nil {

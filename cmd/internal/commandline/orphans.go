@@ -18,19 +18,19 @@ func orphansCommand() *cobra.Command {
 	var plan planFlags
 	command := &cobra.Command{
 		Use:   "orphans [flags] ROOT",
-		Short: "Find the files under a root that no checkpoint uses, as far as that is proven",
-		Long: "Finds the files under a checkpoint root that no checkpoint uses. It reads all checkpoints under\n" +
-			"ROOT, and those of the other jobs beside it if ROOT is one job's directory. A file that is younger\n" +
-			"than --age is unknown. As long as a checkpoint cannot be read, or its files are missing, nothing is\n" +
-			"an orphan (exit code 4). To delete, first write a plan (--plan), look at it, then use --delete with\n" +
-			"the same plan: each file is judged anew.",
+		Short: "Find the files under a root that no checkpoint uses",
+		Long: "Finds the files under a checkpoint root that no checkpoint uses. It reads all checkpoints under ROOT.\n" +
+			"If ROOT is one job's directory, it also reads the checkpoints of the jobs beside it. A file younger\n" +
+			"than --age counts as unknown. If a checkpoint cannot be read, or lacks files, no file is proven to\n" +
+			"be an orphan, and the exit code is 4. To delete orphans, write a plan with --plan, read it, and run\n" +
+			"the command again with --delete and the same plan. It checks each file once more.",
 		Example: "  snapback orphans s3://bucket/checkpoints\n  snapback orphans --plan plan.jsonl /tmp/checkpoints\n" +
 			"  snapback orphans --delete --plan plan.jsonl /tmp/checkpoints",
 		Args: places("ROOT"),
 	}
 	f.register(command)
 	plan.register(command)
-	age := command.Flags().Duration("age", audit.DefaultAge, "a file that is younger is unknown: it may be of a checkpoint in progress")
+	age := command.Flags().Duration("age", audit.DefaultAge, "a younger file counts as unknown, because it may belong to a checkpoint in progress")
 	command.RunE = func(command *cobra.Command, arguments []string) error {
 		root := arguments[0]
 		options := audit.OrphanOptions{Now: time.Now(), Age: *age, Also: plan.also}
@@ -59,8 +59,8 @@ func orphansCommand() *cobra.Command {
 	return command
 }
 
-// verdictOfAll says what follows from what was found, from what could not be proven, and
-// from what could not be looked at.
+// verdictOfAll returns the error for a whole answer. A lack of permission counts more than a finding,
+// and a finding counts more than a doubt.
 func verdictOfAll(refused error, some, doubts bool) error {
 	switch {
 	case refused != nil:
@@ -73,10 +73,10 @@ func verdictOfAll(refused error, some, doubts bool) error {
 	return nil
 }
 
-// deleteFlag has no twin in the environment: who deletes says so.
+// deleteFlag has no twin in the environment: a user who wants to delete must say so each time.
 const deleteFlag = "delete"
 
-// planFlags are those of verbs that delete by plan.
+// planFlags are the flags of the commands that delete by plan.
 type planFlags struct {
 	file   string
 	remove bool
@@ -85,26 +85,26 @@ type planFlags struct {
 
 func (p *planFlags) register(command *cobra.Command) {
 	flags := command.Flags()
-	flags.StringVar(&p.file, "plan", "", "`file` to write a plan to; with --delete, to read it from")
-	flags.BoolVar(&p.remove, deleteFlag, false, "delete what is in the plan, as far as it is proven anew that nobody depends on it")
-	pathsVar(command, &p.also, "also", "another `ROOT`, whose checkpoints may depend on files under this one; may be given several times")
+	flags.StringVar(&p.file, "plan", "", "`file` to write the plan to; with --delete, the file to read it from")
+	flags.BoolVar(&p.remove, deleteFlag, false, "delete what the plan lists, if a new check still proves that no checkpoint needs it")
+	pathsVar(command, &p.also, "also", "another `ROOT`, whose checkpoints may use files under this one; may be repeated")
 }
 
-// check wants a plan that can be read, or whose file can be made.
+// check requires --plan with --delete. Without --delete the file of the plan must not exist yet.
 func (p *planFlags) check(verb, root string) error {
 	if p.remove && p.file == "" {
-		return harness.Usagef("--delete: want --plan FILE, written before by: snapback %s --plan FILE %s", verb, root)
+		return harness.Usagef("--delete: want --plan FILE; write this file first: snapback %s --plan FILE %s", verb, root)
 	}
 	if p.file == "" || p.remove {
 		return nil
 	}
 	if _, err := os.Lstat(p.file); err == nil {
-		return harness.Usagef("--plan: %s: file exists; name another, or delete it", p.file)
+		return harness.Usagef("--plan: %s: the file exists: name another file, or delete it", p.file)
 	}
 	return nil
 }
 
-// write writes a plan, if one is wanted, and there is something to plan.
+// write writes a plan of n lines if --plan is given and n is not 0.
 func (p *planFlags) write(write func(to io.Writer) error, n int) error {
 	if p.file == "" || n == 0 {
 		return nil
@@ -114,24 +114,24 @@ func (p *planFlags) write(write func(to io.Writer) error, n int) error {
 		return harness.Usagef("--plan: %w", err)
 	}
 	if err := write(file); err != nil {
-		_ = file.Close() // what was written first says more
+		_ = file.Close() // the error of write says more
 		return fmt.Errorf("--plan: %w", err)
 	}
 	return file.Close()
 }
 
-// next says what comes after a plan was written.
+// next tells the user what to do after a plan was written.
 func (p *planFlags) next(command *cobra.Command, f *auditFlags, verb, root string, n int) {
 	switch {
 	case p.file == "" || f.quiet:
 	case n == 0:
-		_, _ = fmt.Fprintln(command.ErrOrStderr(), "there is nothing to delete: no plan was written")
+		_, _ = fmt.Fprintln(command.ErrOrStderr(), "there is nothing to delete, so no plan was written")
 	default:
-		_, _ = fmt.Fprintf(command.ErrOrStderr(), "plan written to %s: look at it, remove the lines of what shall stay (not the first line), then: snapback %s --delete --plan %s %s\n", p.file, verb, p.file, root)
+		_, _ = fmt.Fprintf(command.ErrOrStderr(), "wrote the plan to %s. Read it, and remove the line of each file or checkpoint that must stay. Keep the first line. Then run: snapback %s --delete --plan %s %s\n", p.file, verb, p.file, root)
 	}
 }
 
-// readPlan reads a plan, and takes over the roots and moves that it was made with.
+// readPlan reads a plan. It adds the flags --also and --rebase with which the plan was made.
 func readPlan[Line any](p *planFlags, f *auditFlags, root string, read func(from io.Reader, root string) (audit.Plan[Line], error)) (audit.Plan[Line], error) {
 	if info, err := os.Stat(p.file); err == nil && !info.Mode().IsRegular() {
 		return audit.Plan[Line]{}, harness.Usagef("--plan: %s: want a regular file", p.file)
@@ -167,7 +167,7 @@ func deleteOrphans(command *cobra.Command, f *auditFlags, plan *planFlags, root 
 		for _, orphan := range deleted.Deleted {
 			total += orphan.Bytes
 		}
-		row(fmt.Sprintf("deleted %d files of %s, kept %d%s", len(deleted.Deleted), size(total), len(deleted.Kept), alreadyGone(deleted.Gone)))
+		row(fmt.Sprintf("deleted %d files with %s, kept %d%s", len(deleted.Deleted), size(total), len(deleted.Kept), alreadyGone(deleted.Gone)))
 		f.showKept(deleted.Kept, row)
 	}); shown != nil {
 		return shown
@@ -178,12 +178,12 @@ func deleteOrphans(command *cobra.Command, f *auditFlags, plan *planFlags, root 
 	return verdictOfAll(deleted.Denied(), len(deleted.Kept) > 0, false)
 }
 
-// alreadyGone says how much of a plan somebody else has carried out.
+// alreadyGone says how many things in a plan somebody else deleted before.
 func alreadyGone(n int) string {
 	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; %d were gone already", n)
+	return fmt.Sprintf("; %d were deleted before", n)
 }
 
 func (f *auditFlags) showKept(kept []audit.Kept, row func(...string)) {
@@ -213,19 +213,19 @@ func (f *auditFlags) showOrphans(o audit.Orphans, row func(...string)) {
 	}
 	f.showDoubts(o.Doubts, row)
 	for _, u := range o.Unknown {
-		row(fmt.Sprintf("unknown: %d files, %s, for example %s: %s", u.Files, size(u.Bytes), u.First, u.Reason))
+		row(fmt.Sprintf("unknown: %d files, %s: %s; for example %s", u.Files, size(u.Bytes), u.Reason, u.First))
 	}
 	f.some(len(o.Empty), row, "", func(i int) { row("empty directory: " + o.Empty[i]) })
-	row(whoWasRead(o.Roots))
-	row(fmt.Sprintf("%s: %d files, %d of them referred to by %d checkpoints; %d orphans of %s", o.Root, o.Files, o.Referenced, o.Checkpoints, len(o.Orphans), size(total)))
+	row(checkpointsRead(o.Roots))
+	row(fmt.Sprintf("%s: %d files; %d checkpoints use %d of them; %d orphans with %s", o.Root, o.Files, o.Checkpoints, o.Referenced, len(o.Orphans), size(total)))
 }
 
-// whoWasRead says which checkpoints were read, and which were not.
-func whoWasRead(roots []string) string {
-	return fmt.Sprintf("read: the checkpoints under %s; if jobs elsewhere use these files, give their directory with --also", strings.Join(roots, ", "))
+// checkpointsRead says under which roots the checkpoints were read.
+func checkpointsRead(roots []string) string {
+	return fmt.Sprintf("read the checkpoints under %s; if other jobs use these files, name the checkpoint directory of these jobs with --also", strings.Join(roots, ", "))
 }
 
-// showDoubts says why nothing is proven.
+// showDoubts lists the reasons why nothing is proven.
 func (f *auditFlags) showDoubts(doubts []string, row func(...string)) {
 	f.some(len(doubts), row, "", func(i int) { row("not proven: " + doubts[i]) })
 }

@@ -10,19 +10,18 @@ import (
 	"golang.org/x/term"
 )
 
-// quietMax is how long a run that nobody watches on a terminal may take without a
-// line of progress.
+// quietMax is the least time between two lines of progress if stderr is not a terminal.
 const quietMax = 5 * time.Second
 
-// progress tells people what is going on: on a terminal in one line that changes,
-// elsewhere in a line now and then, or in all lines.
+// progress prints the steps of a command. A terminal shows one line that changes. Elsewhere progress
+// prints a step every few seconds. With --verbose it prints all steps.
 type progress struct {
 	mu       sync.Mutex
 	out      io.Writer
 	terminal bool
 	all      bool
 	none     bool
-	shown    bool // there is a line that changes
+	shown    bool // the terminal shows a line that changes
 	last     time.Time
 }
 
@@ -37,7 +36,7 @@ func isTerminal(file *os.File) bool {
 	return term.IsTerminal(int(file.Fd()))
 }
 
-// line prints a line that stays.
+// line prints a line that does not change.
 func (p *progress) line(text string) {
 	if p.none {
 		return
@@ -45,10 +44,10 @@ func (p *progress) line(text string) {
 	p.done(func() { _, _ = fmt.Fprintln(p.out, text) })
 }
 
-// say reports on something that is not a scenario.
+// say reports a step that belongs to no scenario.
 func (p *progress) say(what string) { p.scenario("", what) }
 
-// scenario reports on a scenario.
+// scenario reports a step of a scenario.
 func (p *progress) scenario(name, what string) {
 	if p.none {
 		return
@@ -72,14 +71,14 @@ func (p *progress) scenario(name, what string) {
 	}
 }
 
-// done lets something be printed that stays, below no line that changes.
-func (p *progress) done(say func()) {
+// done removes the line that changes. Then it calls print, whose lines do not change.
+func (p *progress) done(print func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.shown {
 		_, _ = fmt.Fprint(p.out, "\r\x1b[K")
 		p.shown = false
 	}
-	say()
+	print()
 	p.last = time.Now()
 }

@@ -31,10 +31,10 @@ import (
 	"github.com/snapback/snapback/storage/filesystem/schemes"
 )
 
-// statusEvery is how often a running job is asked after.
+// statusEvery is the time between two questions for the status of a running job.
 const statusEvery = 200 * time.Millisecond
 
-// savepointTimeout bounds how long a savepoint is waited for.
+// savepointTimeout limits the wait for a savepoint or a checkpoint.
 const savepointTimeout = 10 * time.Minute
 
 func referenceCommand(heavy *Heavy) *cobra.Command {
@@ -65,7 +65,7 @@ func listen(address string, log io.Writer) (*live.Process, error) {
 	return process, nil
 }
 
-// serve runs a process that has no end of its own until a signal comes.
+// serve runs a process until this program gets a signal.
 func serve(command *cobra.Command, process *live.Process, task string, main func(environment.Environment)) error {
 	go process.Run(task, func(env environment.Environment) {
 		env.Log(environment.Record{Event: protocol.EventListening, Path: process.Address()})
@@ -76,10 +76,10 @@ func serve(command *cobra.Command, process *live.Process, task string, main func
 }
 
 func haFlag(command *cobra.Command) *[]string {
-	return command.Flags().StringSlice("ha", nil, "endpoint `URLs` of the etcd that keeps what must outlive a JobManager, as in http://127.0.0.1:2379; see: snapback reference etcd")
+	return command.Flags().StringSlice("ha", nil, "`URLs` of the etcd that makes the JobManager highly available, such as http://127.0.0.1:2379; see: snapback reference etcd")
 }
 
-// useStore connects a process to the highly available store, if one is given.
+// useStore connects a process to the highly available store, unless endpoints is empty.
 func useStore(process *live.Process, endpoints []string) error {
 	if len(endpoints) == 0 {
 		return nil
@@ -95,18 +95,18 @@ func useStore(process *live.Process, endpoints []string) error {
 func etcdCommand(heavy *Heavy) *cobra.Command {
 	command := &cobra.Command{
 		Use:     "etcd",
-		Short:   "Run an etcd of one member for JobManagers that take turns, where there is no other",
+		Short:   "Run an etcd with one member, for JobManagers with high availability",
 		Example: "  snapback reference etcd --listen 127.0.0.1:2379 --dir /tmp/etcd",
 		Args:    noArguments,
 	}
 	address := command.Flags().String("listen", "127.0.0.1:2379", "`host:port` to listen at; port 0 takes a free one")
-	dir := command.Flags().String("dir", "", "`path` of a directory for its data")
+	dir := command.Flags().String("dir", "", "`path` of the directory for its data")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if *dir == "" {
-			return harness.Usagef("--dir: want a directory for the data of etcd, got nothing")
+			return harness.Usagef("--dir: want the path of a directory for the data of etcd, got nothing")
 		}
 		if heavy == nil {
-			return handOver("an etcd of snapback's own")
+			return handOver("reference etcd")
 		}
 		at, stop, err := heavy.Etcd(*address, *dir)
 		if err != nil {
@@ -135,7 +135,7 @@ func jobManagerCommand() *cobra.Command {
 	address := listenFlag(command)
 	config := configFlag(command)
 	ha := haFlag(command)
-	retained := command.Flags().Int("retained", 1, "completed checkpoints to keep of each job; short for -D "+configuration.NumRetained.Key)
+	retained := command.Flags().Int("retained", 1, "number of completed checkpoints to keep for each job; short for -D "+configuration.NumRetained.Key)
 	own := keysFlag(command, "of the cluster")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if *retained < 1 {
@@ -181,10 +181,10 @@ func loadConfiguration(dir string) (configuration.Configuration, error) {
 }
 
 func keysFlag(command *cobra.Command, of string) *[]string {
-	return command.Flags().StringArrayP("define", "D", nil, "`key=value` of the configuration "+of+"; may be given several times")
+	return command.Flags().StringArrayP("define", "D", nil, "`key=value` for the configuration "+of+"; may be repeated")
 }
 
-// setKeys puts what was given as key=value over a configuration.
+// setKeys sets the given pairs key=value in a configuration.
 func setKeys(c configuration.Configuration, given []string) error {
 	for _, text := range given {
 		key, value, found := strings.Cut(text, "=")
@@ -216,7 +216,7 @@ func taskManagerCommand() *cobra.Command {
 	}
 	address, jobManager := listenFlag(command), jobManagerFlag(command)
 	ha := haFlag(command)
-	slots := command.Flags().Int("slots", 1, "slots to offer")
+	slots := command.Flags().Int("slots", 1, "number of slots to offer")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if *slots < 1 {
 			return harness.Usagef("--slots: want 1 or more, got %d", *slots)
@@ -246,15 +246,15 @@ func taskManagerCommand() *cobra.Command {
 func referenceRunCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "run [flags] WORKLOAD",
-		Short: "Submit a job, from the beginning or from a checkpoint, and wait for its end",
-		Long: "Submits a job and waits for its end. Ctrl-C cancels it.\nThe workloads are " + strings.Join(operators.Workloads(), ", ") +
-			"; see docs/workloads.md.\nEverything about checkpoints, restarts and recovery can be given as Flink's keys, with -D or in --config.",
+		Short: "Submit a new job, or resume one from a checkpoint, and wait for its end",
+		Long: "Submits a job and waits for its end. Ctrl-C cancels the job.\nThe workloads are " + strings.Join(operators.Workloads(), ", ") +
+			"; see docs/workloads.md.\nAll of Flink's configuration keys for checkpoints, restarts and recovery can be set with -D or --config.",
 		Example: "  snapback reference run --jobmanager 127.0.0.1:6123 --checkpoint-dir file:///tmp/checkpoints --dir /tmp/out counts\n" +
 			"  snapback reference run -s /tmp/checkpoints/JOB/chk-7 -p 3 --jobmanager 127.0.0.1:6123 --checkpoint-dir file:///tmp/checkpoints --dir /tmp/out2 counts\n" +
 			"  snapback reference run -D execution.checkpointing.unaligned.enabled=true -D execution.checkpointing.incremental=true … growing",
 		Args: func(_ *cobra.Command, arguments []string) error {
 			if len(arguments) != 1 || !slices.Contains(operators.Workloads(), arguments[0]) {
-				return harness.Usagef("want one workload of %v, got %q", operators.Workloads(), arguments)
+				return harness.Usagef("want one of the workloads %v, got %q", operators.Workloads(), arguments)
 			}
 			return nil
 		},
@@ -262,29 +262,29 @@ func referenceRunCommand() *cobra.Command {
 	flags := command.Flags()
 	jobManager := jobManagerFlag(command)
 	j := job.Defaults()
-	retention := flags.String("retention", string(j.Checkpoints.Retention), fmt.Sprintf("what becomes of checkpoints at the end: one of %v", storage.Retentions()))
-	claimMode := flags.String("claim-mode", string(j.Restore.ClaimMode), fmt.Sprintf("who owns the checkpoint that is resumed from: one of %v", storage.ClaimModes()))
+	retention := flags.String("retention", string(j.Checkpoints.Retention), fmt.Sprintf("which checkpoints stay when the job ends: one of %v", storage.Retentions()))
+	claimMode := flags.String("claim-mode", string(j.Restore.ClaimMode), fmt.Sprintf("whether the job owns the checkpoint that it resumes from: one of %v", storage.ClaimModes()))
 	config := configFlag(command)
-	checkpointDir := flags.String("checkpoint-dir", "", "`URL` of the checkpoint directory, as in file:///tmp/checkpoints; short for -D "+configuration.Dir.Key)
+	checkpointDir := flags.String("checkpoint-dir", "", "`URL` of the checkpoint directory, such as file:///tmp/checkpoints; short for -D "+configuration.Dir.Key)
 	own := keysFlag(command, "of this job")
-	flags.StringVar(&j.ID, "job-id", "", "32 hexadecimal digits; random if not given")
-	flags.StringVarP(&j.Restore.Path, "from-savepoint", "s", "", "`path` or URL of the checkpoint or savepoint to resume from: a chk-N directory or its _metadata")
-	flags.BoolVarP(&j.Restore.AllowNonRestored, "allow-non-restored-state", "n", false, "leave behind state of operators that the job has not")
-	flags.IntVarP(&j.Parallelism, "parallelism", "p", 2, "subtasks of each operator, and slots needed")
-	flags.IntVar(&j.ParallelismMax, "max-parallelism", 0, "key groups; what the checkpoint has, else Flink's default, if not given")
+	flags.StringVar(&j.ID, "job-id", "", "id of the job, 32 hexadecimal digits (default: a random id)")
+	flags.StringVarP(&j.Restore.Path, "from-savepoint", "s", "", "`path` or URL of the checkpoint or savepoint to resume from: its directory or its file _metadata")
+	flags.BoolVarP(&j.Restore.AllowNonRestored, "allow-non-restored-state", "n", false, "ignore the state of operators that the job does not have")
+	flags.IntVarP(&j.Parallelism, "parallelism", "p", 2, "number of subtasks of each operator; the job needs as many slots")
+	flags.IntVar(&j.ParallelismMax, "max-parallelism", 0, "number of key groups (default: as in the checkpoint, else Flink's default)")
 	flags.DurationVar(&j.Checkpoints.Interval, "interval", time.Second, "time between checkpoints")
-	flags.DurationVar(&j.Checkpoints.Timeout, "checkpoint-timeout", 10*time.Minute, "time after which a checkpoint is given up")
-	restarts := flags.Int("restarts", 3, "how often a failed job is restarted; other strategies with -D "+configuration.RestartKind.Key)
+	flags.DurationVar(&j.Checkpoints.Timeout, "checkpoint-timeout", 10*time.Minute, "time after which a checkpoint in progress is aborted")
+	restarts := flags.Int("restarts", 3, "how often a failed job is restarted; for other strategies use -D "+configuration.RestartKind.Key)
 	w := &j.Workload
-	flags.StringVar(&w.Dir, "dir", "", "`path` of a directory for the output; absolute")
-	flags.Int64Var(&w.Seed, "workload-seed", 42, "what the input is computed from")
-	flags.IntVar(&w.Splits, "splits", 2, "splits of the input")
-	flags.IntVar(&w.Records, "records", 10000, "records of each split")
-	flags.IntVar(&w.Keys, "keys", 32, "keys")
+	flags.StringVar(&w.Dir, "dir", "", "absolute `path` of the directory for the output")
+	flags.Int64Var(&w.Seed, "workload-seed", 42, "number from which the input is computed")
+	flags.IntVar(&w.Splits, "splits", 2, "number of splits of the input")
+	flags.IntVar(&w.Records, "records", 10000, "number of records in each split")
+	flags.IntVar(&w.Keys, "keys", 32, "number of keys")
 	flags.DurationVar(&w.Pause, "pause", time.Millisecond, "pause of a source after each record")
-	flags.DurationVar(&w.Snapshot, "snapshot", 0, "time that a snapshot of the stateful operator takes at least")
-	flags.DurationVar(&w.Slow, "slow", 0, "time that the stateful operator takes for a record; not of workload counts (backpressure: 1ms, if not given)")
-	flags.IntVar(&w.Payload, "payload", 1000, "bytes that a record adds to the state of workload growing")
+	flags.DurationVar(&w.Snapshot, "snapshot", 0, "least duration of a snapshot of the stateful operator")
+	flags.DurationVar(&w.Slow, "slow", 0, "time that the stateful operator needs for a record; counts ignores it, and backpressure has 1ms by default")
+	flags.IntVar(&w.Payload, "payload", 1000, "bytes that each record adds to the state of the workload growing")
 	command.RunE = func(command *cobra.Command, arguments []string) error {
 		to, err := jobManagerAt(*jobManager)
 		if err != nil {
@@ -295,7 +295,7 @@ func referenceRunCommand() *cobra.Command {
 			w.Slow = time.Millisecond
 		}
 		j.Restart = job.RestartStrategy{Kind: job.FixedDelay, Attempts: *restarts}
-		given := j // flags count more than keys
+		given := j // flags override keys
 		if j.Configuration, err = loadConfiguration(*config); err != nil {
 			return err
 		}
@@ -323,7 +323,7 @@ func referenceRunCommand() *cobra.Command {
 			}
 		}
 		for _, key := range configuration.Ignored(j.Configuration) {
-			_, _ = fmt.Fprintf(command.ErrOrStderr(), "snapback: %s counts only in the configuration of the cluster; here it is ignored\n", key)
+			_, _ = fmt.Fprintf(command.ErrOrStderr(), "snapback: ignored %s, which works only in the configuration of the cluster\n", key)
 		}
 		return submitAndWait(command, to, j)
 	}
@@ -337,7 +337,7 @@ func stopCommand() *cobra.Command {
 		Example: "  snapback reference stop --jobmanager 127.0.0.1:6123 --savepoint-dir file:///tmp/savepoints JOB",
 	}
 	dir := savepointDirFlag(command)
-	drain := command.Flags().Bool("drain", false, "end the input first: event time comes to its end, and what is open is put out")
+	drain := command.Flags().Bool("drain", false, "end the input before the savepoint, so that event time ends and open windows are written out")
 	return asking(command, func(client reference.Client, id string) (string, error) {
 		stop := protocol.Suspend
 		if *drain {
@@ -350,7 +350,7 @@ func stopCommand() *cobra.Command {
 func savepointCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:     "savepoint [flags] JOB",
-		Short:   "Take a savepoint of a job that goes on, and print its path",
+		Short:   "Take a savepoint of a job without stopping the job, and print its path",
 		Example: "  snapback reference savepoint --jobmanager 127.0.0.1:6123 --savepoint-dir file:///tmp/savepoints JOB",
 	}
 	dir := savepointDirFlag(command)
@@ -360,7 +360,7 @@ func savepointCommand() *cobra.Command {
 }
 
 func savepointDirFlag(command *cobra.Command) *string {
-	return command.Flags().String("savepoint-dir", "", "`URL` of the directory for the savepoint; "+configuration.SavepointDir.Key+" of the cluster if not given")
+	return command.Flags().String("savepoint-dir", "", "`URL` of the directory for the savepoint (default: "+configuration.SavepointDir.Key+" of the cluster)")
 }
 
 func checkpointCommand() *cobra.Command {
@@ -377,7 +377,7 @@ func checkpointCommand() *cobra.Command {
 func checkpointsCommand() *cobra.Command {
 	return asking(&cobra.Command{
 		Use:     "checkpoints [flags] JOB",
-		Short:   "Print what became of a job's checkpoints",
+		Short:   "Print the counts and the latest checkpoints of a job",
 		Example: "  snapback reference checkpoints --jobmanager 127.0.0.1:6123 JOB",
 	}, func(client reference.Client, id string) (string, error) {
 		s, err := client.Checkpoints(id)
@@ -387,10 +387,10 @@ func checkpointsCommand() *cobra.Command {
 		text := &strings.Builder{}
 		_, _ = fmt.Fprintf(text, "triggered %d, completed %d, failed %d, in progress %d, last restored %d", s.Triggered, s.Completed, s.Failed, s.InProgress, s.Restored)
 		for _, reason := range slices.Sorted(maps.Keys(s.Reasons)) {
-			_, _ = fmt.Fprintf(text, "\n  failed %d times: %s", s.Reasons[reason], reason)
+			_, _ = fmt.Fprintf(text, "\n  failed %d times because: %s", s.Reasons[reason], reason)
 		}
 		for _, c := range s.Latest {
-			_, _ = fmt.Fprintf(text, "\n  %d: %s, %d bytes, of which %d in flight: %s", c.ID, c.Took.Round(time.Microsecond), c.Bytes, c.InFlight, c.Path)
+			_, _ = fmt.Fprintf(text, "\n  checkpoint %d: took %s; %d bytes, %d bytes of them records in flight; %s", c.ID, c.Took.Round(time.Microsecond), c.Bytes, c.InFlight, c.Path)
 		}
 		return text.String(), nil
 	})
@@ -399,14 +399,14 @@ func checkpointsCommand() *cobra.Command {
 func suspendCommand() *cobra.Command {
 	return asking(&cobra.Command{
 		Use:     "suspend [flags] JOB",
-		Short:   "Give a job up without ending it for good, as a JobManager does that shuts down",
+		Short:   "Suspend a job, as a JobManager does when it shuts down",
 		Example: "  snapback reference suspend --jobmanager 127.0.0.1:6123 JOB",
 	}, func(client reference.Client, id string) (string, error) {
-		return "job " + id + " is being suspended", client.Suspend(id)
+		return "suspending job " + id, client.Suspend(id)
 	})
 }
 
-// asking makes a command of a question about one job.
+// asking completes a command that asks the JobManager about one job, and prints the answer.
 func asking(command *cobra.Command, question func(reference.Client, string) (string, error)) *cobra.Command {
 	jobManager := jobManagerFlag(command)
 	command.Args = func(_ *cobra.Command, arguments []string) error {
@@ -442,7 +442,7 @@ func asking(command *cobra.Command, question func(reference.Client, string) (str
 	return command
 }
 
-// client asks a JobManager, one question after the other.
+// client asks a JobManager questions, one after the other.
 type client struct {
 	process *live.Process
 	to      environment.Address
@@ -463,7 +463,8 @@ func (c *client) ask(question func(reference.Client) error) error {
 	return answer
 }
 
-// submitAndWait is a client for the length of one job.
+// submitAndWait submits a job and prints each change of its status until the job ends. A signal
+// cancels the job.
 func submitAndWait(command *cobra.Command, to environment.Address, j job.Job) error {
 	c, err := newClient(to)
 	if err != nil {
@@ -479,7 +480,7 @@ func submitAndWait(command *cobra.Command, to environment.Address, j job.Job) er
 	})
 	var refused *reference.RefusedError
 	if errors.As(err, &refused) {
-		return harness.Usagef("the job was refused, and nothing was changed: %w", err)
+		return harness.Usagef("the JobManager refused the job, and changed nothing: %w", err)
 	}
 	if err != nil {
 		return err

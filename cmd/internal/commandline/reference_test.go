@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// The engine as somebody has it who comes from Flink: a config.yaml for the cluster,
-// keys for the job, a savepoint to stop with, and a job that goes on from it.
+// A user of Flink runs the reference with a config.yaml for the cluster and keys for the job. The user
+// stops the job with a savepoint, and resumes from the savepoint.
 func TestReferenceWithFlinksConfiguration(t *testing.T) {
 	dir := t.TempDir()
 	config := "execution:\n  checkpointing:\n    dir: file://" + dir + "/checkpoints\n    savepoint-dir: file://" + dir + "/savepoints\n    num-retained: 2\n"
@@ -36,7 +36,7 @@ func TestReferenceWithFlinksConfiguration(t *testing.T) {
 	const id = "0123456789abcdef0123456789abcdef"
 	job := start("run", "--jobmanager", address, "--job-id", id, "--dir", dir+"/out", "--records", "100000",
 		"-D", "execution.checkpointing.interval=30 ms", "-D", "state.checkpoints.num-retained=9", "counts")
-	job.until(t, "state.checkpoints.num-retained counts only in the configuration of the cluster")
+	job.until(t, "ignored state.checkpoints.num-retained, which works only in the configuration of the cluster")
 	for range 4 {
 		log.until(t, `"checkpoint completed"`)
 	}
@@ -61,7 +61,7 @@ func TestReferenceWithFlinksConfiguration(t *testing.T) {
 	if !strings.Contains(line, savepoint) {
 		t.Errorf("got %s", line)
 	}
-	log.until(t, `"discarded"`) // the savepoint was the job's, and is subsumed
+	log.until(t, `"discarded"`) // the job owned the savepoint, which a checkpoint subsumed
 	if _, err := os.Stat(filepath.Join(savepoint, "_metadata")); !os.IsNotExist(err) {
 		t.Errorf("the claimed savepoint is still there: %v", err)
 	}
@@ -73,7 +73,7 @@ func TestReferenceWithFlinksConfiguration(t *testing.T) {
 	if got := snapback(t, "reference", "suspend", "--jobmanager", address, second); got.code != exitUsage || !strings.Contains(got.stderr, "is SUSPENDED") {
 		t.Errorf("suspended twice: %d, %s", got.code, got.stderr)
 	}
-	if got := snapback(t, "ls", "--latest", dir+"/checkpoints/"+second); got.code != exitHolds { // the default retains
+	if got := snapback(t, "ls", "--latest", dir+"/checkpoints/"+second); got.code != exitHolds { // by default the job retains its checkpoints
 		t.Errorf("got %d, %s%s", got.code, got.stdout, got.stderr)
 	}
 }

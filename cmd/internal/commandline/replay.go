@@ -20,7 +20,7 @@ import (
 	"github.com/snapback/snapback/scenarios"
 )
 
-// shrinkMax is how many smaller scenarios are tried.
+// shrinkMax limits how many smaller scenarios are tried for a case.
 const shrinkMax = 400
 
 func replayCommand() *cobra.Command {
@@ -28,9 +28,10 @@ func replayCommand() *cobra.Command {
 	var timeout time.Duration
 	command := &cobra.Command{
 		Use:   "replay [flags] FILE",
-		Short: "Run a saved case again, exactly",
-		Long: "Runs a case that crash or explore saved, and says whether it ends as it did: the same seed, faults,\n" +
-			"schedule and state after a power loss. With --minimize it is made smaller first, and saved beside.",
+		Short: "Run a saved case again, exactly as it ran before",
+		Long: "Runs a saved case with the same seed, faults, schedule and state after a power loss. If the result\n" +
+			"differs from the saved one, it prints both. With --minimize it first makes the case smaller, and\n" +
+			"saves the smaller case in the directory minimized beside FILE.",
 		Example: "  snapback replay snapback-runs/cases/crash-5.json\n  snapback replay --minimize snapback-runs/cases/crash-5.json",
 		Args: func(command *cobra.Command, arguments []string) error {
 			if len(arguments) != 1 {
@@ -48,7 +49,7 @@ func replayCommand() *cobra.Command {
 				return err
 			}
 			if minimize {
-				_, _ = fmt.Fprintln(command.ErrOrStderr(), "making it smaller")
+				_, _ = fmt.Fprintln(command.ErrOrStderr(), "making the case smaller")
 				saved = shrink(command.Context(), target, saved, timeout)
 				name, err := saved.Write(filepath.Join(filepath.Dir(arguments[0]), "minimized"))
 				if err != nil {
@@ -59,12 +60,12 @@ func replayCommand() *cobra.Command {
 			return replay(command, target, saved, timeout)
 		},
 	}
-	command.Flags().BoolVar(&minimize, "minimize", false, "make the case smaller first, for as long as it fails")
-	command.Flags().DurationVar(&timeout, "timeout", time.Minute, "limit on one run, by the wall clock")
+	command.Flags().BoolVar(&minimize, "minimize", false, "make the case smaller before it runs, as long as it still fails")
+	command.Flags().DurationVar(&timeout, "timeout", time.Minute, "wall-clock limit for one run")
 	return command
 }
 
-// simulatedOn is the simulated reference on a storage that the user names.
+// simulatedOn returns the simulated reference with the storage that the flag --storage names.
 func simulatedOn(text string) (reference.Simulated, error) {
 	place, err := reference.ParseStorage(text)
 	if err != nil {
@@ -73,8 +74,8 @@ func simulatedOn(text string) (reference.Simulated, error) {
 	return reference.Simulated{Storage: place}, nil
 }
 
-// replay runs a case, and prints what it comes to. It is no pass that a case that failed
-// does not fail any more: it is mended, or does not show what it did.
+// replay runs a case and prints its result. If the result differs, replay also prints the saved one:
+// either the mistake is mended, or the case no longer shows it.
 func replay(command *cobra.Command, target target.Target, saved explore.Case, timeout time.Duration) error {
 	dir, err := claimRunDir(runOptions{seed: saved.Seed})
 	if err != nil {
@@ -86,15 +87,15 @@ func replay(command *cobra.Command, target target.Target, saved explore.Case, ti
 	out := command.OutOrStdout()
 	report.Console{Out: out, Color: isTerminal(os.Stdout)}.Result(results[0])
 	if !saved.SameFailure(results[0]) {
-		_, _ = fmt.Fprintf(out, "      it was: %s\n", saved.Verdict)
+		_, _ = fmt.Fprintf(out, "      saved result: %s\n", saved.Verdict)
 		for _, f := range saved.Findings {
 			_, _ = fmt.Fprintf(out, "      %s: %s\n", f.Requirement, f.Problem)
 		}
 	}
-	return finish(command, runOptions{}, dir, report.Run{Version: version(), Seed: saved.Seed, Results: results, Took: time.Since(began)})
+	return conclude(command, runOptions{}, dir, report.Run{Version: version(), Seed: saved.Seed, Results: results, Took: time.Since(began)})
 }
 
-// shrink makes a case smaller.
+// shrink makes a case smaller, as long as it fails in the same way.
 func shrink(ctx context.Context, target target.Target, saved explore.Case, timeout time.Duration) explore.Case {
 	campaign := explore.Campaign{Target: target, Timeout: timeout}
 	saved.Scenario, saved.Seed = explore.Shrink(saved.Scenario, saved.Seed, shrinkMax, func(s scenarios.Scenario, seed uint64) bool {
@@ -104,9 +105,9 @@ func shrink(ctx context.Context, target target.Target, saved explore.Case, timeo
 	return saved
 }
 
-// save makes what failed smaller, saves it, and says how to run it again.
+// save makes a failed case smaller, saves it, and prints the commands that run it again.
 func save(ctx context.Context, out, progress io.Writer, target target.Target, failed explore.Case, dir string, timeout time.Duration) error {
-	_, _ = fmt.Fprintln(progress, "making it smaller")
+	_, _ = fmt.Fprintln(progress, "making the case smaller")
 	smallest := shrink(ctx, target, failed, timeout)
 	file, err := smallest.Write(dir)
 	if err != nil {
@@ -119,14 +120,14 @@ func save(ctx context.Context, out, progress io.Writer, target target.Target, fa
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(out, "again: snapback replay %s\n   or: SNAPBACK_CASE=%s go test ./harness/targets/reference -run TestCase\n", file, absolute)
+	_, _ = fmt.Fprintf(out, "replay: snapback replay %s\n    or: SNAPBACK_CASE=%s go test ./harness/targets/reference -run TestCase\n", file, absolute)
 	return nil
 }
 
-// failure makes a case of a result.
+// failure returns a failed run as a case.
 func failure(result run.Result, s scenarios.Scenario) explore.Case {
 	return explore.Case{Seed: result.Seed, Storage: result.Target.Storage, Verdict: result.Verdict, Findings: result.Findings, Scenario: s}
 }
 
-// failing says whether a verdict is that of a case.
+// failing says whether a run with this verdict is saved as a case.
 func failing(v oracle.Verdict) bool { return v == oracle.Fail || v == oracle.Error }

@@ -27,21 +27,21 @@ import (
 	"github.com/snapback/snapback/scenarios"
 )
 
-// Where runs are kept unless the user says otherwise.
+// The directory for runs, unless the user names another, and the link in it to the latest run.
 const (
 	runsDir    = "snapback-runs"
 	latestLink = "latest"
 )
 
 type runOptions struct {
-	heavy                    *Heavy // nil: this program has none
+	heavy                    *Heavy // nil in snapback
 	target, runtime          string
 	flinkVersion, flinkHome  string
 	image                    string
 	versionGiven             bool
 	rest                     string
 	storage                  string
-	place                    reference.Storage // what storage says
+	place                    reference.Storage // parsed from storage
 	seed                     uint64
 	format, reportDir, junit string
 	parallel                 int
@@ -53,10 +53,10 @@ func runCommand(heavy *Heavy) *cobra.Command {
 	o := runOptions{heavy: heavy}
 	command := &cobra.Command{
 		Use:   "run [flags] [SCENARIO…]",
-		Short: "Run scenarios on a target, and judge them",
-		Long: "Runs scenarios on a target, and judges them. A scenario is a name, a pattern (* within\n" +
-			"a part of a name, ** across parts) or a file; without any, all that the target claims\n" +
-			"to be able to do are run.",
+		Short: "Run scenarios on a target, and judge the results",
+		Long: "Runs scenarios on a target, and judges the results. SCENARIO is a name, a pattern or a file. In a\n" +
+			"pattern, * matches within one part of a name, and ** matches across parts. Without a SCENARIO, it\n" +
+			"runs all scenarios whose features the target claims.",
 		Example: "  snapback run recovery/kill-taskmanager-mid-checkpoint\n" +
 			"  snapback run --runtime processes 'cleanup/**'\n" +
 			"  snapback run --runtime processes --storage s3://bucket/checkpoints recovery\n" +
@@ -77,21 +77,21 @@ func runCommand(heavy *Heavy) *cobra.Command {
 	}
 	flags := command.Flags()
 	flags.StringVar(&o.target, "target", reference.Name, "what to test: reference or flink")
-	flags.StringVar(&o.runtime, "runtime", "", "how it runs: simulated (reference only), processes, minicluster (flink in one JVM), containers (flink in Docker), or running (flink only, with --rest); default: the first that the target has")
-	flags.StringVar(&o.flinkVersion, "flink-version", flink.DefaultVersion, "the Apache Flink to install and test")
-	flags.StringVar(&o.flinkHome, "flink-home", "", "`path` of an Apache Flink distribution to test instead (FLINK_HOME, unless a version is given)")
+	flags.StringVar(&o.runtime, "runtime", "", "how the target runs: simulated (reference only), processes, minicluster (flink in one JVM), containers (flink in Docker), or running (flink only, with --rest); default: the first of these that the target has")
+	flags.StringVar(&o.flinkVersion, "flink-version", flink.DefaultVersion, "version of Apache Flink to install and test")
+	flags.StringVar(&o.flinkHome, "flink-home", "", "`path` of an installed Apache Flink to test instead (default: $FLINK_HOME, unless --flink-version is given)")
 	flags.StringVar(&o.image, "image", "", "Docker `image` of Flink for --runtime containers (default flink:VERSION)")
-	flags.StringVar(&o.rest, "rest", "", "`URL` of the REST API of a Flink that runs already, as in http://localhost:8081")
-	flags.StringVar(&o.storage, "storage", "", "where the reference keeps checkpoints: jobmanager, or a `URL` (file, hdfs, s3, gs, azblob); simulated, it is in memory all the same (default: the run directory)")
-	flags.Uint64Var(&o.seed, "seed", 0, "the integer that decides everything left to chance; random and printed if absent")
-	flags.StringVar(&o.format, "format", "human", "of the results on stdout: human, json or jsonl")
+	flags.StringVar(&o.rest, "rest", "", "`URL` of the REST API of a running Flink cluster, such as http://localhost:8081")
+	flags.StringVar(&o.storage, "storage", "", "where the reference keeps checkpoints: jobmanager, or a `URL` (file, hdfs, s3, gs, azblob); the simulated reference only imitates this storage in memory (default: the run directory)")
+	flags.Uint64Var(&o.seed, "seed", 0, "number that decides all random choices (default: a random number, which is printed)")
+	flags.StringVar(&o.format, "format", "human", "format of the results on stdout: human, json or jsonl")
 	flags.StringVar(&o.reportDir, "report", "", "`path` of the run directory (default "+runsDir+"/TIME-SEED)")
-	flags.StringVar(&o.junit, "junit", "", "`path` of a JUnit file to write besides")
-	flags.IntVar(&o.parallel, "parallel", 0, "scenarios at a time (default: one for each CPU if simulated, else 1)")
-	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "limit on one try of one scenario, by the wall clock")
-	flags.BoolVarP(&o.verbose, "verbose", "v", false, "print every step of the progress")
+	flags.StringVar(&o.junit, "junit", "", "`path` of a second JUnit file to write")
+	flags.IntVar(&o.parallel, "parallel", 0, "number of scenarios to run at a time (default: the number of CPUs if simulated, else 1)")
+	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "wall-clock limit for one try of a scenario")
+	flags.BoolVarP(&o.verbose, "verbose", "v", false, "print every step")
 	flags.BoolVar(&o.quiet, "quiet", false, "print no progress")
-	flags.BoolVar(&o.noColor, "no-color", false, "print no colors (also NO_COLOR)")
+	flags.BoolVar(&o.noColor, "no-color", false, "print no colors; the variable NO_COLOR does the same")
 	registerCompletion(command, "target", reference.Name, flink.Name)
 	registerCompletion(command, "runtime", "simulated", "processes", flink.MiniclusterRuntime, flink.ContainersRuntime, flink.RunningRuntime)
 	registerCompletion(command, "format", "human", "json", "jsonl")
@@ -109,7 +109,7 @@ func runScenarios(command *cobra.Command, o runOptions, arguments []string) erro
 	if err != nil {
 		return err
 	}
-	if o.junit != "" { // found out now, not when there is something to lose
+	if o.junit != "" { // fail before the run, not after it
 		file, err := os.OpenFile(o.junit, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 		if err != nil {
 			return harness.Usagef("--junit: %w", err)
@@ -149,17 +149,17 @@ func runScenarios(command *cobra.Command, o runOptions, arguments []string) erro
 			}
 		})
 	})
-	finished := report.Run{Version: version(), Seed: o.seed, Results: results, Took: time.Since(began)}
-	return finish(command, o, dir, finished)
+	ended := report.Run{Version: version(), Seed: o.seed, Results: results, Took: time.Since(began)}
+	return conclude(command, o, dir, ended)
 }
 
-// finish writes the reports and says how the run ended.
-func finish(command *cobra.Command, o runOptions, dir string, finished report.Run) error {
-	if err := report.Write(dir, finished); err != nil {
+// conclude writes the reports and prints the last line.
+func conclude(command *cobra.Command, o runOptions, dir string, ended report.Run) error {
+	if err := report.Write(dir, ended); err != nil {
 		return err
 	}
 	if o.junit != "" {
-		if err := report.WriteJUnit(o.junit, finished); err != nil {
+		if err := report.WriteJUnit(o.junit, ended); err != nil {
 			return err
 		}
 	}
@@ -171,7 +171,7 @@ func finish(command *cobra.Command, o runOptions, dir string, finished report.Ru
 		document := struct {
 			Schema  string       `json:"schema"`
 			Results []run.Result `json:"results"`
-		}{resultsSchema, finished.Results}
+		}{resultsSchema, ended.Results}
 		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")
 		if err := encoder.Encode(document); err != nil {
@@ -179,16 +179,16 @@ func finish(command *cobra.Command, o runOptions, dir string, finished report.Ru
 		}
 	case "jsonl":
 		last = command.ErrOrStderr()
-		if err := report.JSONLines(out, finished); err != nil {
+		if err := report.JSONLines(out, ended); err != nil {
 			return err
 		}
 	default:
 		_, _ = fmt.Fprintf(out, "report: %s\n", filepath.Join(dir, report.HTMLName))
 	}
-	if _, err := fmt.Fprintln(last, finished.Done()); err != nil {
+	if _, err := fmt.Fprintln(last, ended.Done()); err != nil {
 		return err
 	}
-	if verdict := finished.Verdict(); verdict != oracle.Pass {
+	if verdict := ended.Verdict(); verdict != oracle.Pass {
 		return &verdictError{verdict}
 	}
 	return nil
@@ -201,21 +201,21 @@ func (o runOptions) validate() error {
 	case !ok:
 		return harness.Usagef("--target: want %s or %s, got %q", reference.Name, flink.Name, o.target)
 	case !slices.Contains(runtimes, o.runtime):
-		return harness.Usagef("--runtime: target %s has %s, got %q", o.target, strings.Join(runtimes[1:], " and "), o.runtime)
+		return harness.Usagef("--runtime: want one of %s for target %s, got %q", strings.Join(runtimes[1:], ", "), o.target, o.runtime)
 	case o.rest != "" && o.target != flink.Name:
 		return harness.Usagef("--rest: only target %s has a REST API, got --target %s", flink.Name, o.target)
 	case o.storage != "" && o.target != reference.Name:
 		return harness.Usagef("--storage: target %s keeps checkpoints in the run directory, or where its own configuration says", o.target)
 	case (o.runtime == flink.RunningRuntime) != (o.rest != "") && o.runtime != "":
-		return harness.Usagef("--rest and --runtime %s go together", flink.RunningRuntime)
+		return harness.Usagef("--rest and --runtime %s: want both or neither", flink.RunningRuntime)
 	case o.target != flink.Name && (o.versionGiven || o.flinkHome != ""):
-		return harness.Usagef("--flink-version and --flink-home are for --target %s", flink.Name)
+		return harness.Usagef("--flink-version and --flink-home: want them only with --target %s", flink.Name)
 	case o.versionGiven && o.flinkHome != "":
-		return harness.Usagef("--flink-version and --flink-home: give one of them")
+		return harness.Usagef("--flink-version and --flink-home: want at most one of these flags")
 	case o.image != "" && o.runtime != flink.ContainersRuntime:
-		return harness.Usagef("--image is for --runtime %s", flink.ContainersRuntime)
+		return harness.Usagef("--image: want it only with --runtime %s", flink.ContainersRuntime)
 	case o.rest != "" && o.parallel > 1:
-		return harness.Usagef("--parallel: a running cluster takes one scenario at a time, got %d", o.parallel)
+		return harness.Usagef("--parallel: want 1, because a running cluster runs one scenario at a time, got %d", o.parallel)
 	case !slices.Contains([]string{"human", "json", "jsonl"}, o.format):
 		return harness.Usagef("--format: want human, json or jsonl, got %q", o.format)
 	case o.parallel < 0:
@@ -271,7 +271,8 @@ func newTarget(ctx context.Context, o runOptions, say func(string)) (target.Targ
 	}
 }
 
-// chooseOne returns the one scenario that the arguments name; the default, without any.
+// chooseOne returns the one scenario that the arguments name. Without arguments it is the scenario
+// otherwise.
 func chooseOne(command string, arguments []string, otherwise string) (scenarios.Scenario, error) {
 	if len(arguments) == 0 {
 		arguments = []string{otherwise}
@@ -286,7 +287,7 @@ func chooseOne(command string, arguments []string, otherwise string) (scenarios.
 	return chosen[0], nil
 }
 
-// choose returns the scenarios that the arguments name: all without any.
+// choose returns the scenarios that the arguments name. Without arguments it returns all scenarios.
 func choose(arguments []string) ([]scenarios.Scenario, error) {
 	all, err := scenarios.Catalogue()
 	if err != nil || len(arguments) == 0 {
@@ -316,14 +317,14 @@ func choose(arguments []string) ([]scenarios.Scenario, error) {
 	chosen = append(chosen, selected...)
 	for i, s := range chosen {
 		if slices.ContainsFunc(chosen[:i], func(other scenarios.Scenario) bool { return other.Name == s.Name }) {
-			return nil, harness.Usagef("there are two scenarios with the name %s; give one of them another", s.Name)
+			return nil, harness.Usagef("two scenarios have the name %s: rename one of them", s.Name)
 		}
 	}
 	return chosen, nil
 }
 
-// claimRunDir makes the directory of this run, and claims it by the file that the
-// results will go to: no run writes where another has been.
+// claimRunDir creates the directory of this run. It claims the directory by creating the results
+// file in it. So a run never writes into the directory of another run.
 func claimRunDir(o runOptions) (string, error) {
 	dir := o.reportDir
 	if dir == "" {
@@ -334,7 +335,7 @@ func claimRunDir(o runOptions) (string, error) {
 	}
 	claim, err := os.OpenFile(filepath.Join(dir, report.ResultsName), os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return "", harness.Usagef("--report: %s is of another run; name another directory", dir)
+		return "", harness.Usagef("--report: %s holds another run: name another directory", dir)
 	}
 	if err != nil {
 		return "", harness.Usagef("run directory: %w; name another with --report", err)
@@ -342,14 +343,14 @@ func claimRunDir(o runOptions) (string, error) {
 	return dir, claim.Close()
 }
 
-// unclaim takes back the claim on a run that never began.
+// unclaim releases the claim of a run that did not begin.
 func unclaim(dir string) {
-	_ = os.Remove(filepath.Join(dir, report.ResultsName)) // what is left does no harm
-	_ = os.Remove(dir)                                    // unless there was something before
+	_ = os.Remove(filepath.Join(dir, report.ResultsName)) // a file that stays does no harm
+	_ = os.Remove(dir)                                    // fails if the directory holds other files
 }
 
-// pointLatest makes latest a link to a run directory, in one step: other runs may
-// do the same.
+// pointLatest makes latest a link to a run directory. It renames a new link to latest, because other
+// runs may do this at the same time.
 func pointLatest(dir string) error {
 	link := dir + "." + latestLink
 	if err := os.Symlink(filepath.Base(dir), link); err != nil {
@@ -367,12 +368,12 @@ func completeScenarios(*cobra.Command, []string, string) ([]string, cobra.ShellC
 	for _, s := range all {
 		names = append(names, s.Name+"\t"+s.Title)
 	}
-	return names, cobra.ShellCompDirectiveDefault // files too
+	return names, cobra.ShellCompDirectiveDefault // the shell also completes file names
 }
 
 func registerCompletion(command *cobra.Command, flag string, values ...string) {
 	err := command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 	if err != nil {
-		panic(err) // there is no such flag: a mistake in this program
+		panic(err) // a bug in this program: the flag does not exist
 	}
 }

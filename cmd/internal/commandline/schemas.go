@@ -9,7 +9,7 @@ import (
 	"github.com/snapback/snapback/storage/audit"
 )
 
-// The schemas of what only this program prints.
+// The schemas of the documents that only the command line writes.
 const (
 	resultsSchema = "snapback/results/1"
 	crashSchema   = "snapback/crash/1"
@@ -17,7 +17,7 @@ const (
 	sealedSchema  = "snapback/sealed/1"
 )
 
-// schemas are those of everything that the program writes, as documented in docs/flags.md.
+// schemas lists the schema of each document that the program writes. docs/flags.md repeats the list.
 var schemas = []string{
 	history.Schema, run.ResultSchema, resultsSchema, explore.CaseSchema, crashSchema, sweepSchema,
 	audit.ListSchema, audit.InspectSchema, audit.VerifySchema, audit.DiffSchema, audit.CompatSchema, audit.DepsSchema,
@@ -25,5 +25,5 @@ var schemas = []string{
 	audit.ExpireSchema, audit.ExpirePlanSchema, audit.ExpiredSchema,
 }
 
-// schemaName is what a schema is called: history, of snapback/history/1.
+// schemaName returns the name in a schema: it is history in snapback/history/1.
 func schemaName(schema string) string { return strings.Split(schema, "/")[1] }

@@ -23,13 +23,13 @@ import (
 	"github.com/snapback/snapback/harness/targets/reference"
 )
 
-// sweepScenario is whose job is swept unless the user says otherwise.
+// sweepScenario is the scenario that crash --kill runs unless the user names another.
 const sweepScenario = "durability/operations"
 
-// sweepTimeout bounds a whole sweep.
+// sweepTimeout limits a whole sweep.
 const sweepTimeout = 30 * time.Minute
 
-// swept is what crash --kill prints as JSON.
+// swept is the document that crash --kill prints as JSON.
 type swept struct {
 	Schema     string          `json:"schema"`
 	Result     run.Result      `json:"result"`
@@ -46,7 +46,7 @@ func sweep(command *cobra.Command, o crashOptions, arguments []string) error {
 	switch at := o.target.target + " " + o.target.runtime; at {
 	case reference.Name + " ", reference.Name + " simulated", flink.Name + " " + flink.MiniclusterRuntime:
 	default:
-		return harness.Usagef("--target and --runtime: operations on storage are seen of reference (simulated) and flink (%s), got %s", flink.MiniclusterRuntime, at)
+		return harness.Usagef("--target and --runtime: want reference (simulated) or flink (%s), whose operations on storage --kill can see, got %s", flink.MiniclusterRuntime, at)
 	}
 	if err := checkFormat(o.format); err != nil {
 		return err
@@ -76,7 +76,7 @@ func sweep(command *cobra.Command, o crashOptions, arguments []string) error {
 		Target: target, Seed: o.seed, Dir: dir, History: file, Kill: faults.Process(o.kill), Every: o.every, Timeout: sweepTimeout,
 	}
 	operations, result, err := all.Run(command.Context(), s, func(one explore.Swept) {
-		progress.say(fmt.Sprintf("%s %s: restored from %d in %s", one.Fault, one.Operation, one.Restored, one.Took.Round(time.Millisecond)))
+		progress.say(fmt.Sprintf("%s %s: restored from checkpoint %d in %s", one.Fault, one.Operation, one.Restored, one.Took.Round(time.Millisecond)))
 	})
 	if err := errors.Join(err, file.Close()); err != nil {
 		return err
@@ -123,7 +123,7 @@ func printSwept(out io.Writer, result run.Result, operations []explore.Swept) er
 	return err
 }
 
-// shorten leaves of names what tells them apart.
+// shorten returns paths without the parts that all of them share, and long names without their end.
 func shorten(names string) string {
 	var short []string
 	for name := range strings.SplitSeq(names, " to ") {

@@ -13,17 +13,17 @@ func verifyCommand() *cobra.Command {
 	var f auditFlags
 	command := &cobra.Command{
 		Use:   "verify [flags] PATH",
-		Short: "Say whether a checkpoint can be restored from",
-		Long: "Says whether a checkpoint or savepoint can be restored from: every file that it refers to\n" +
-			"exists, has its size and can be opened. With --deep every byte is read, and checksums of\n" +
-			"RocksDB's files and the digests of a seal are compared. Exit code 0 restorable, 1 not, 2 no\n" +
-			"checkpoint, or one that could not be looked at.",
+		Short: "Check whether a checkpoint is restorable",
+		Long: "Checks whether a checkpoint or savepoint is restorable: every file that it refers to exists, has the\n" +
+			"recorded size, and can be opened. With --deep it reads every byte, and compares the checksums in\n" +
+			"RocksDB's files and the digests of a seal. The exit code is 0 for restorable, 1 for not restorable,\n" +
+			"and 2 if PATH is no checkpoint or cannot be read.",
 		Example: "  snapback verify /tmp/checkpoints/JOB/chk-7\n  snapback verify --deep s3://bucket/checkpoints/JOB/chk-7\n" +
 			"  snapback verify --rebase hdfs://old/checkpoints=s3://bucket/checkpoints s3://bucket/checkpoints/JOB/chk-7",
 		Args: places("PATH"),
 	}
 	f.register(command)
-	deep := command.Flags().Bool("deep", false, "read every byte, and compare checksums and digests where there are some")
+	deep := command.Flags().Bool("deep", false, "read every byte, and compare the checksums and digests that exist")
 	command.RunE = func(command *cobra.Command, arguments []string) error {
 		depth := audit.Shallow
 		if *deep {
@@ -40,23 +40,23 @@ func verifyCommand() *cobra.Command {
 	return command
 }
 
-// showVerification prints a verification; one that found something is an error.
+// showVerification prints a verification. It returns an error unless the checkpoint is restorable.
 func showVerification(command *cobra.Command, f *auditFlags, v audit.Verification) error {
 	err := show(command, f.format, v, func(row func(...string)) {
 		answer, about := "restorable", "lost:    "
 		switch {
 		case v.Unproven:
-			answer, about = "NOT KNOWN", "concerns:"
+			answer, about = "UNKNOWN", "affects: "
 		case !v.Restorable:
 			answer = "NOT restorable"
 		}
 		row(fmt.Sprintf("%s: %s (%d files, %s)", answer, v.Path, v.Checked.Files, size(v.Checked.Bytes)))
 		f.some(len(v.Findings), row, "", func(i int) { showFinding(v.Findings[i], about, row) })
 		if v.Outside.Files > 0 {
-			row(fmt.Sprintf("  %d of its files lie outside this directory, in %s", v.Outside.Files, f.firstOf(v.Outside.Directories)))
+			row(fmt.Sprintf("  %d of its files are outside this directory, in %s", v.Outside.Files, f.firstOf(v.Outside.Directories)))
 		}
 		if v.Checked.Checksums > 0 {
-			row(fmt.Sprintf("  checksums or digests compared: of %d files; damage of the others shows in their sizes only", v.Checked.Checksums))
+			row(fmt.Sprintf("  compared checksums or digests of %d files; damage to the other files is noticed only if their size changed", v.Checked.Checksums))
 		}
 		for _, note := range v.Notes {
 			row("  note: " + note)
@@ -66,7 +66,7 @@ func showVerification(command *cobra.Command, f *auditFlags, v audit.Verificatio
 	case err != nil || v.Restorable:
 		return err
 	case v.Unproven:
-		return harness.Usagef("%s: it could not be looked at: %s: %s", v.Path, v.Findings[0].File, v.Findings[0].Found)
+		return harness.Usagef("%s: cannot check it: %s: %s", v.Path, v.Findings[0].File, v.Findings[0].Found)
 	}
 	return found()
 }
@@ -91,9 +91,10 @@ func sealCommand() *cobra.Command {
 	var f auditFlags
 	command := &cobra.Command{
 		Use:   "seal [flags] PATH",
-		Short: "Write digests of a checkpoint beside it",
-		Long: "Writes the digest of every file of a checkpoint into CHECKPOINT" + audit.SealSuffix + ", beside its directory, for\n" +
-			"verify --deep to compare: the format of a checkpoint has no checksums.",
+		Short: "Write digests of a checkpoint's files beside it",
+		Long: "Writes the digest of every file of a checkpoint into CHECKPOINT" + audit.SealSuffix + ", beside the checkpoint's\n" +
+			"directory. Later, verify --deep compares the digests. A seal is useful because Flink's checkpoint\n" +
+			"format has no checksums.",
 		Example: "  snapback seal /tmp/savepoints/savepoint-1a2b3c-0123456789ab",
 		Args:    places("PATH"),
 	}

@@ -1,4 +1,4 @@
-// Package doctor says what this machine offers to a run, and how to get what is
+// Package doctor checks whether this machine has what a run needs, and says how to install what is
 // missing. It installs nothing.
 //
 // Start with [Examine].
@@ -20,19 +20,19 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// commandTimeout bounds how long a tool may take to tell its version.
+// commandTimeout limits how long a tool may need to print its version.
 const commandTimeout = 20 * time.Second
 
-// Check is one thing looked at.
+// Check is one thing that a run may need, and whether the machine has it.
 type Check struct {
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
 	Found  string `json:"found"`
-	For    string `json:"for"`    // what needs it
-	Remedy string `json:"remedy"` // how to get it
+	For    string `json:"for"`    // the runs that need it
+	Remedy string `json:"remedy"` // how to install it
 }
 
-// Examine looks at the machine.
+// Examine checks the machine.
 func Examine(ctx context.Context) []Check {
 	return []Check{
 		{Name: "machine", OK: true, Found: fmt.Sprintf("%s/%s, %d CPUs", runtime.GOOS, runtime.GOARCH, runtime.NumCPU())},
@@ -42,7 +42,7 @@ func Examine(ctx context.Context) []Check {
 		tool(ctx, Check{Name: "python3 venv", For: "--target flink without a FLINK_HOME", Remedy: "apt-get install python3-venv"},
 			"python3", "-c", "import ensurepip, sys; print(sys.version.split()[0])"),
 		flinkCheck(),
-		tool(ctx, Check{Name: "docker", For: "--runtime containers; all else runs without", Remedy: "apt-get install docker.io, and start dockerd"},
+		tool(ctx, Check{Name: "docker", For: "--runtime containers; everything else works without it", Remedy: "apt-get install docker.io, and start dockerd"},
 			"docker", "version", "--format", "server {{.Server.Version}}"),
 		fuseCheck(),
 	}
@@ -57,18 +57,17 @@ func tool(ctx context.Context, check Check, name string, arguments ...string) Ch
 	case err == nil:
 		check.OK, check.Found = true, lines[0]
 	case errors.Is(err, exec.ErrNotFound):
-		check.Found = "there is no " + name + " on the path"
+		check.Found = name + " is not on the PATH"
 	default:
 		check.Found = fmt.Sprintf("%s (%v)", lines[len(lines)-1], err) // the last line says why
 	}
 	return check
 }
 
-// storageCheck tries, in the working directory, what a checkpoint needs of a file
-// system.
+// storageCheck tries the file operations that a checkpoint needs. It does so in the working directory.
 func storageCheck() Check {
 	check := Check{
-		Name: "file system here", For: "runs of processes", Remedy: "run in a directory of a local file system that you may write to",
+		Name: "file system here", For: "--runtime processes", Remedy: "work in a directory on a local file system, with permission to write there",
 	}
 	if err := tryStorage(); err != nil {
 		check.Found = err.Error()
@@ -115,10 +114,10 @@ func flinkCheck() Check {
 	return check
 }
 
-// fuseCheck says whether a directory can be mounted whose operations are seen.
+// fuseCheck checks whether this process may mount a directory with FUSE.
 func fuseCheck() Check {
 	check := Check{
-		Name: "fuse", For: "--runtime minicluster, and crash --kill on Flink; all else runs without",
+		Name: "fuse", For: "--runtime minicluster, and crash --kill on Flink; everything else works without it",
 		Remedy: "run as root, on a machine or in a container with " + fuse.Device + " (docker run --device " + fuse.Device + " --cap-add SYS_ADMIN)",
 	}
 	device, err := os.OpenFile(fuse.Device, os.O_RDWR, 0)

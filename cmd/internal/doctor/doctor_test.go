@@ -26,7 +26,7 @@ func TestWhatIsMissingComesWithARemedy(t *testing.T) {
 		}
 	}
 	if missing["file system here"] {
-		t.Error("a temporary directory is not good enough")
+		t.Error("a temporary directory was not accepted")
 	}
 }
 
