@@ -7,8 +7,8 @@ import "fmt"
 type Condition interface {
 	fmt.Stringer // the condition as it stands in a fault, such as "(Completed 2)"
 
-	// Holds says whether a history meets the condition; count counts the events that the history
-	// has of a kind.
+	// Holds says whether a history meets the condition. The function count returns the number of
+	// events of a kind in the history.
 	Holds(count func(Event) int) bool
 
 	describe() string // in words
@@ -19,9 +19,9 @@ type Event string
 
 // The events.
 const (
-	Triggered Event = "Triggered" // a checkpoint was begun
+	Triggered Event = "Triggered" // a checkpoint was triggered
 	Completed Event = "Completed" // a checkpoint is complete
-	Restored  Event = "Restored"  // a job came back from a checkpoint
+	Restored  Event = "Restored"  // a job was restored from a checkpoint
 	Fired     Event = "Fired"     // a fault happened
 )
 

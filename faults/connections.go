@@ -5,15 +5,14 @@ import (
 	"time"
 )
 
-// connection is part of each action that is done to connections.
+// connection is part of each action that affects connections.
 type connection struct{}
 
 func (connection) ofConnection() {}
 
 type toConnections interface{ ofConnection() }
 
-// needsFor returns the feature that an action needs. Connections to storage are a feature of
-// their own.
+// needsFor returns the feature that an action needs. Connections to storage need a separate feature.
 func needsFor(of Process, otherwise string) string {
 	if of == Storage {
 		return "remote"
@@ -21,7 +20,7 @@ func needsFor(of Process, otherwise string) string {
 	return otherwise
 }
 
-// Cut lets nothing through, and tells neither side.
+// Cut lets no data pass through connections. Neither side gets an error.
 type Cut struct {
 	connection
 	Of Process // whose connections
@@ -29,7 +28,7 @@ type Cut struct {
 
 func (c Cut) String() string { return "Cut " + string(c.Of) }
 func (c Cut) describe() string {
-	return fmt.Sprintf("lets nothing more through from or to the %s, and tells nobody", c.Of)
+	return fmt.Sprintf("cuts the connections of the %s: no data passes, and neither side gets an error", c.Of)
 }
 func (c Cut) whom() Process { return c.Of }
 func (c Cut) needs() string { return needsFor(c.Of, "partition") }
@@ -45,7 +44,7 @@ func (b Break) describe() string { return fmt.Sprintf("resets the connections of
 func (b Break) whom() Process    { return b.Of }
 func (b Break) needs() string    { return needsFor(b.Of, "network") }
 
-// Lag delays what passes through.
+// Lag delays the data that pass through connections.
 type Lag struct {
 	connection
 	Of    Process // whose connections
@@ -54,12 +53,12 @@ type Lag struct {
 
 func (l Lag) String() string { return fmt.Sprintf("Lag %s %s", l.Of, l.Delay) }
 func (l Lag) describe() string {
-	return fmt.Sprintf("delays what goes from or to the %s by %s", l.Of, l.Delay)
+	return fmt.Sprintf("delays all data on the connections of the %s by %s", l.Of, l.Delay)
 }
 func (l Lag) whom() Process { return l.Of }
 func (l Lag) needs() string { return needsFor(l.Of, "network") }
 
-// Limit limits how much passes through.
+// Limit limits the bandwidth of connections.
 type Limit struct {
 	connection
 	Of                 Process // whose connections
@@ -68,7 +67,7 @@ type Limit struct {
 
 func (l Limit) String() string { return fmt.Sprintf("Limit %s %d", l.Of, l.KilobytesPerSecond) }
 func (l Limit) describe() string {
-	return fmt.Sprintf("lets through from or to the %s so many kilobytes a second: %d", l.Of, l.KilobytesPerSecond)
+	return fmt.Sprintf("limits the connections of the %s to %d kilobytes a second", l.Of, l.KilobytesPerSecond)
 }
 func (l Limit) whom() Process { return l.Of }
 func (l Limit) needs() string { return needsFor(l.Of, "bandwidth") }
@@ -77,7 +76,7 @@ func (l Limit) needs() string { return needsFor(l.Of, "bandwidth") }
 type Heal struct{ connection }
 
 func (Heal) String() string   { return "Heal" }
-func (Heal) describe() string { return "lets everything through again, on all connections" }
+func (Heal) describe() string { return "ends the effect of all faults of connections" }
 func (Heal) whom() Process    { return "" }
 func (Heal) needs() string    { return "" }
 

@@ -37,12 +37,12 @@ type Action interface {
 	fmt.Stringer // the action as it stands in a fault, such as "Slow taskmanager 10%"
 
 	describe() string // in words
-	whom() Process    // the process, or the owner of the connections, to which it is done; or empty
+	whom() Process    // the process, or the owner of the connections; empty for all other actions
 	needs() string    // the feature that a target needs; or empty
 }
 
 // Process is a kind of process. If a cluster has several of that kind, the runner draws one.
-// At an operation on storage it is the process that does the operation, if that is of the kind.
+// At an operation on storage it takes the process that does the operation, if that is of this kind.
 type Process string
 
 // The kinds of processes, and what they are connected to.
@@ -63,17 +63,17 @@ var (
 func (p Process) words() string {
 	switch p {
 	case TaskManager:
-		return "one of the TaskManagers"
+		return "a TaskManager"
 	case JobManager:
-		return "the JobManager that leads"
+		return "the leading JobManager"
 	case Cluster:
 		return "every process"
 	}
 	return string(p)
 }
 
-// Whom is the process to which the fault is done or, for a fault of connections, whose
-// connections it is done to. It is empty for all other faults.
+// Whom returns the process that the fault affects or, for a fault of connections, the process whose
+// connections it affects. It is empty for all other faults.
 func (f Fault) Whom() Process {
 	if f.Action == nil {
 		return ""
@@ -81,8 +81,8 @@ func (f Fault) Whom() Process {
 	return f.Action.whom()
 }
 
-// Needs names the feature that a target must have for the fault's action. It is empty if every
-// target will do: healing only ends what another fault did.
+// Needs names the feature that a target must have for the fault's action. It is empty for Heal, which
+// only ends the effect of another fault.
 func (f Fault) Needs() string {
 	if f.Action == nil {
 		return ""
@@ -90,13 +90,13 @@ func (f Fault) Needs() string {
 	return f.Action.needs()
 }
 
-// OfConnection says whether the fault is done to connections.
+// OfConnection says whether the fault affects connections.
 func (f Fault) OfConnection() bool {
 	_, ok := f.Action.(toConnections)
 	return ok
 }
 
-// OfOperation says whether the fault is done to an operation on storage itself.
+// OfOperation says whether the fault changes an operation on storage.
 func (f Fault) OfOperation() bool {
 	_, ok := f.Action.(toOperations)
 	return ok
@@ -141,12 +141,12 @@ func (f *Fault) UnmarshalText(text []byte) error {
 	return err
 }
 
-// rule says how an action is read, and when it may be done.
+// rule says how an action is parsed, and at which moments it may happen.
 type rule struct {
 	name     string
-	read     func(*parser) Action // what stands after the name
+	read     func(*parser) Action // parses the text after the name
 	moments  []When
-	on       []Kind // the operations at which it may be done; empty: all
+	on       []Kind // the operations at which it may happen; empty: all
 	examples []Fault
 }
 
@@ -159,8 +159,8 @@ var (
 	inItsPlace = []When{On}
 )
 
-// Catalogue returns an example of every action, for each kind of process that it can be done
-// to, at one of its moments. Only Kill has an example for several moments.
+// Catalogue returns an example of every action, for each kind of process that the action can affect.
+// Each example has one moment. Only Kill has examples for several moments.
 func Catalogue() []Fault {
 	var all []Fault
 	for _, r := range rules {

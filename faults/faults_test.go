@@ -43,8 +43,8 @@ func TestEveryFaultPrintsAndParsesBack(t *testing.T) {
 	}
 }
 
-// Each line of the golden file's sources is parsed; what it is printed as, or why it is
-// none, is in the golden file.
+// The test parses each line of parse.txt. The golden file holds the fault as it prints itself, or the
+// error.
 func TestGoldenParse(t *testing.T) {
 	sources, err := os.ReadFile("testdata/parse.txt")
 	if err != nil {
@@ -154,7 +154,7 @@ func TestAFaultIsAValue(t *testing.T) {
 	}
 }
 
-// A value that was never filled is printed all the same, and is refused as a text.
+// A fault without an action can be printed, but not written as text.
 func TestNothingIsNoFault(t *testing.T) {
 	var nothing faults.Fault
 	if got := nothing.String(); got != "()" {

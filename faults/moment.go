@@ -11,7 +11,7 @@ import (
 // Moment is when a fault fires.
 type Moment struct {
 	When      When
-	Later     time.Duration // for Later: how long after the step before
+	Later     time.Duration // for Later: the time since the previous step
 	Operation Operation     // for Before, After and On
 	Condition Condition     // for Given
 }
@@ -23,11 +23,11 @@ type When string
 const (
 	AtOnce           When = ""
 	Later            When = "later"
-	DuringCheckpoint When = "during checkpoint" // while a checkpoint is in progress, which then never completes
-	Before           When = "Before"            // before an operation, which a killed process never does
+	DuringCheckpoint When = "during checkpoint" // while a checkpoint is in progress; the fault prevents its completion
+	Before           When = "Before"            // before an operation; a killed process does not do the operation
 	After            When = "After"             // after an operation was done
 	On               When = "On"                // in place of an operation
-	Given            When = "Given"             // once the history meets a condition
+	Given            When = "Given"             // when the history meets a condition
 )
 
 // Operation is a pattern for operations on storage. A fault fires at the first operation that
@@ -39,7 +39,7 @@ type Operation struct {
 	Step  int       // the change of a checkpoint with this number; the checkpoint begins with 1; 0: any
 	Byte  int64     // for a write: the one that writes this byte of the file, from 1; 0: any
 	Phase Phase     // empty: any
-	Given Condition // when the operation is about to be done; nil: none
+	Given Condition // must hold just before the operation; nil: none
 }
 
 // Kind is a kind of operation on storage.
@@ -63,7 +63,7 @@ const (
 	Get     Kind = "Get"
 	Delete  Kind = "Delete"
 	Any     Kind = "Any"
-	Change  Kind = "Change" // all that change something or make it durable, so that a crash can come between them
+	Change  Kind = "Change" // all kinds that change something or make it durable; a crash can happen between two of them
 )
 
 var (
@@ -80,18 +80,18 @@ func (k Kind) Changes() bool {
 	return false
 }
 
-// Includes says whether the kind stands for the other kind too.
+// Includes says whether this kind is the other kind, or a group that includes it.
 func (k Kind) Includes(other Kind) bool {
 	return k == Any || k == other || (k == Change && other.Changes())
 }
 
-// Phase is a part of a checkpoint's life, as storage sees it. Which operation belongs to which
-// phase depends on the engine, so the target says it.
+// Phase is a part of a checkpoint's life, as storage sees it. The target decides which operation
+// belongs to which phase, because that depends on the engine.
 type Phase string
 
 // The phases.
 const (
-	Begin    Phase = "begin"    // the place of the checkpoint is made
+	Begin    Phase = "begin"    // the directory of the checkpoint is created
 	State    Phase = "state"    // state is written
 	Metadata Phase = "metadata" // the metadata is written, but not at its final place
 	Publish  Phase = "publish"  // the metadata is put at its final place
@@ -146,11 +146,11 @@ func (m Moment) AtOperation() bool { return m.When == Before || m.When == After 
 func (m Moment) describe() string {
 	switch m.When {
 	case Later:
-		return fmt.Sprintf("%s after the step before", m.Later)
+		return fmt.Sprintf("%s after the previous step", m.Later)
 	case DuringCheckpoint:
-		return "while a checkpoint is in progress that then never completes"
+		return "while a checkpoint is in progress, which then does not complete"
 	case Given:
-		return "once the history has " + m.Condition.describe()
+		return "when the history has " + m.Condition.describe()
 	case Before, After, On:
 		return strings.ToLower(string(m.When)) + " " + m.Operation.String()
 	}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// operation is part of each action that is done in place of an operation on storage.
+// operation is part of each action that replaces an operation on storage.
 type operation struct{}
 
 func (operation) whom() Process { return "" }
@@ -23,7 +23,7 @@ type Fail struct {
 
 func (f Fail) String() string { return "Fail " + errorName(f.Errno) }
 func (f Fail) describe() string {
-	return "does not do the operation, which fails with " + errorName(f.Errno)
+	return "makes the operation fail with " + errorName(f.Errno)
 }
 
 // failures are the errors with which an operation can fail.
@@ -45,11 +45,13 @@ func errorName(errno syscall.Errno) string {
 	return fmt.Sprintf("errno-%d", uintptr(errno))
 }
 
-// Drop makes a sync fail, and removes from the file what the sync was to make durable.
+// Drop makes a sync fail, and removes from the file the data that the sync should have made durable.
 type Drop struct{ operation }
 
-func (Drop) String() string   { return "Drop" }
-func (Drop) describe() string { return "fails a sync, and forgets what it was to make durable" }
+func (Drop) String() string { return "Drop" }
+func (Drop) describe() string {
+	return "makes a sync fail, and drops the data that the sync should have made durable"
+}
 
 // Short writes only the first bytes of a write, which then fails as on a full disk.
 type Short struct {
@@ -59,10 +61,10 @@ type Short struct {
 
 func (s Short) String() string { return fmt.Sprintf("Short %d", s.KeptBytes) }
 func (s Short) describe() string {
-	return fmt.Sprintf("writes only the first bytes, %d, and fails as a full disk does", s.KeptBytes)
+	return fmt.Sprintf("writes only the first %d bytes, and then fails as on a full disk", s.KeptBytes)
 }
 
-// Flip flips a bit of what a reader reads.
+// Flip flips a bit of the data that a reader gets.
 type Flip struct {
 	operation
 	OffsetBytes int64 // of the byte that has the bit
@@ -70,7 +72,7 @@ type Flip struct {
 
 func (f Flip) String() string { return fmt.Sprintf("Flip %d", f.OffsetBytes) }
 func (f Flip) describe() string {
-	return fmt.Sprintf("flips a bit of what is read, after so many bytes: %d", f.OffsetBytes)
+	return fmt.Sprintf("flips a bit of the data that is read, after %d bytes", f.OffsetBytes)
 }
 
 // Truncate lets a reader read only the first bytes.
@@ -81,25 +83,25 @@ type Truncate struct {
 
 func (t Truncate) String() string { return fmt.Sprintf("Truncate %d", t.KeptBytes) }
 func (t Truncate) describe() string {
-	return fmt.Sprintf("ends what is read after so many bytes: %d", t.KeptBytes)
+	return fmt.Sprintf("lets the reader read only the first %d bytes", t.KeptBytes)
 }
 
-// Delay does an operation later.
+// Delay delays an operation.
 type Delay struct {
 	operation
 	Wait time.Duration
 }
 
 func (d Delay) String() string   { return fmt.Sprintf("Delay %s", d.Wait) }
-func (d Delay) describe() string { return fmt.Sprintf("does the operation after %s", d.Wait) }
+func (d Delay) describe() string { return fmt.Sprintf("delays the operation by %s", d.Wait) }
 
-// Lose does an operation, and answers that it failed.
+// Lose does an operation, but reports that it failed.
 type Lose struct{ operation }
 
 func (Lose) String() string   { return "Lose" }
-func (Lose) describe() string { return "does the operation, and loses the answer" }
+func (Lose) describe() string { return "does the operation, but reports that it failed" }
 
-// Throttle refuses operations as too many, as the status 503 does.
+// Throttle refuses operations as too many, as S3 does with status 503.
 type Throttle struct {
 	operation
 	Times int64
@@ -107,21 +109,21 @@ type Throttle struct {
 
 func (t Throttle) String() string { return fmt.Sprintf("Throttle %d", t.Times) }
 func (t Throttle) describe() string {
-	return fmt.Sprintf("refuses so many operations as too many, as 503 does: %d", t.Times)
+	return fmt.Sprintf("refuses %d operations as too many, with status 503", t.Times)
 }
 
 // Stale leaves the newest name out of a listing.
 type Stale struct{ operation }
 
 func (Stale) String() string   { return "Stale" }
-func (Stale) describe() string { return "answers a listing without what was made last" }
+func (Stale) describe() string { return "leaves the newest name out of a listing" }
 
 // Refuse refuses a conditional write as if the object existed already.
 type Refuse struct{ operation }
 
 func (Refuse) String() string { return "Refuse" }
 func (Refuse) describe() string {
-	return "refuses a conditional write, though nobody was there before"
+	return "refuses a conditional write as if the object existed already"
 }
 
 // Leave fails an upload before it is completed. What was uploaded stays invisible.
@@ -129,7 +131,7 @@ type Leave struct{ operation }
 
 func (Leave) String() string { return "Leave" }
 func (Leave) describe() string {
-	return "leaves an upload uncompleted, and what was uploaded invisible"
+	return "makes an upload fail before it is complete; the uploaded data stay invisible"
 }
 
 var ofOperations = []rule{

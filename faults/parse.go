@@ -10,8 +10,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Parse reads a fault as [Fault.String] writes it; spaces may differ. An error says at which byte
-// the text is wrong, what was wanted there and what is there.
+// Parse reads a fault as [Fault.String] writes it. The spaces may differ. An error says at which byte
+// the text is wrong, what Parse wants there, and what it found.
 func Parse(text string) (Fault, error) {
 	p := &parser{text: text}
 	fault := p.fault()
@@ -24,8 +24,8 @@ func Parse(text string) (Fault, error) {
 	return fault, nil
 }
 
-// parser reads one word after the other. A word is a parenthesis, a quoted text, or what stands
-// between those and spaces. After the first error it finds no more words.
+// parser reads one word after the other. A word is a parenthesis, a quoted text, or any other text
+// without spaces and parentheses. After the first error the parser finds no more words.
 type parser struct {
 	text string
 	at   int // byte

@@ -6,16 +6,16 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// PowerLoss ends every process. Storage keeps what is durable; of the rest it keeps what the
-// state says.
+// PowerLoss kills every process. Storage keeps all durable data. The state says which other data it
+// keeps.
 type PowerLoss struct {
 	Level filesystem.Level // the model that says which states are possible
-	State uint64           // the number of one of them, below 1<<63
+	State uint64           // the number of one possible state, below 1<<63
 }
 
 func (l PowerLoss) String() string { return fmt.Sprintf("PowerLoss %s %d", l.Level, l.State) }
 func (l PowerLoss) describe() string {
-	return fmt.Sprintf("ends every process, and leaves of storage what is durable and what chance spares, by the %s model: state %d", l.Level, l.State)
+	return fmt.Sprintf("kills every process; storage keeps durable data, and some other data: state %d of the %s model", l.State, l.Level)
 }
 func (PowerLoss) whom() Process { return "" }
 func (PowerLoss) needs() string { return "powerloss" }

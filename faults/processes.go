@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// Kill ends a process, as SIGKILL does.
+// Kill kills a process as SIGKILL does.
 type Kill struct{ Process Process }
 
 func (k Kill) String() string   { return "Kill " + string(k.Process) }
-func (k Kill) describe() string { return "ends " + k.Process.words() + ", as SIGKILL does" }
+func (k Kill) describe() string { return "kills " + k.Process.words() + " as SIGKILL does" }
 func (k Kill) whom() Process    { return k.Process }
 func (k Kill) needs() string {
 	if k.Process == TaskManager {
@@ -19,22 +19,22 @@ func (k Kill) needs() string {
 	return "jobmanager"
 }
 
-// Pause makes a process stand still, as SIGSTOP does.
+// Pause stops a process as SIGSTOP does, until [Resume].
 type Pause struct{ Process Process }
 
 func (p Pause) String() string { return "Pause " + string(p.Process) }
 func (p Pause) describe() string {
-	return "makes " + p.Process.words() + " stand still, as SIGSTOP does"
+	return "pauses " + p.Process.words() + " as SIGSTOP does"
 }
 func (p Pause) whom() Process { return p.Process }
 func (p Pause) needs() string { return "pause" }
 
-// Resume makes all processes go on that stand still.
+// Resume lets all paused processes of a kind continue.
 type Resume struct{ Process Process }
 
 func (r Resume) String() string { return "Resume " + string(r.Process) }
 func (r Resume) describe() string {
-	return "makes what stands still go on: " + r.Process.words() + ", and its like"
+	return "lets every paused " + string(r.Process) + " continue"
 }
 func (r Resume) whom() Process { return r.Process }
 func (r Resume) needs() string { return "pause" }
@@ -47,12 +47,12 @@ type Slow struct {
 
 func (s Slow) String() string { return fmt.Sprintf("Slow %s %d%%", s.Process, s.SharePercent) }
 func (s Slow) describe() string {
-	return fmt.Sprintf("leaves %s this share of its time: %d%%", s.Process.words(), s.SharePercent)
+	return fmt.Sprintf("leaves %s only %d%% of its processor time", s.Process.words(), s.SharePercent)
 }
 func (s Slow) whom() Process { return s.Process }
 func (s Slow) needs() string { return "processor" }
 
-// Jump puts the clock of a process forward.
+// Jump moves the clock of a process forward.
 type Jump struct {
 	Process Process
 	Forward time.Duration
@@ -60,7 +60,7 @@ type Jump struct {
 
 func (j Jump) String() string { return fmt.Sprintf("Jump %s %s", j.Process, j.Forward) }
 func (j Jump) describe() string {
-	return fmt.Sprintf("puts the clock of %s forward by %s", j.Process.words(), j.Forward)
+	return fmt.Sprintf("moves the clock of %s forward by %s", j.Process.words(), j.Forward)
 }
 func (j Jump) whom() Process { return j.Process }
 func (j Jump) needs() string { return "clock" }
@@ -73,7 +73,7 @@ type Drift struct {
 
 func (d Drift) String() string { return fmt.Sprintf("Drift %s %d%%", d.Process, d.PacePercent) }
 func (d Drift) describe() string {
-	return fmt.Sprintf("makes the clock of %s go at %d%% of its pace", d.Process.words(), d.PacePercent)
+	return fmt.Sprintf("makes the clock of %s run at %d%% of its normal speed", d.Process.words(), d.PacePercent)
 }
 func (d Drift) whom() Process { return d.Process }
 func (d Drift) needs() string { return "clock" }

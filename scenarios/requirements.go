@@ -13,7 +13,7 @@ import (
 //go:embed requirements.yaml
 var requirements []byte
 
-// Requirement is something that must hold. Its id never changes.
+// Requirement is a sentence that must be true of a target. Its id never changes.
 type Requirement struct {
 	ID      string  `json:"id" yaml:"id"`
 	Level   string  `json:"level" yaml:"level"` // must, should or may

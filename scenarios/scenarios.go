@@ -34,8 +34,8 @@ type Scenario struct {
 	Name         string            `json:"name" yaml:"name"`
 	File         string            `json:"file,omitempty" yaml:"-"` // the file it was read from; empty for the catalogue
 	Title        string            `json:"title" yaml:"title"`
-	Requirements []string          `json:"requirements" yaml:"requirements"` // the ids of those that it checks
-	Features     []Feature         `json:"features" yaml:"features"`         // what it needs of a target
+	Requirements []string          `json:"requirements" yaml:"requirements"` // the ids of the requirements that it checks
+	Features     []Feature         `json:"features" yaml:"features"`         // the features that a target must have
 	Variants     []Variant         `json:"-" yaml:"variants,omitempty"`
 	Workload     workload.Workload `json:"workload" yaml:"workload"`
 	Cluster      Cluster           `json:"cluster" yaml:"cluster"`
@@ -47,7 +47,7 @@ type Scenario struct {
 // Variant turns a scenario file into one more scenario, with a cleanup mode of its own.
 type Variant struct {
 	Retention    storage.Retention `yaml:"retention"`
-	Requirements []string          `yaml:"requirements"` // those that only this variant checks
+	Requirements []string          `yaml:"requirements"` // the ids of the requirements that only this variant checks
 }
 
 // Over says whether a job with this status does nothing more. With high availability another leader
@@ -59,7 +59,7 @@ func (s Scenario) Over(status storage.JobStatus) bool {
 // Cluster is the cluster on which the jobs run.
 type Cluster struct {
 	TaskManagers int `json:"taskManagers" yaml:"taskManagers"`                   // each has one slot
-	JobManagers  int `json:"jobManagers,omitempty" yaml:"jobManagers,omitempty"` // 0: one without high availability; else so many, with high availability
+	JobManagers  int `json:"jobManagers,omitempty" yaml:"jobManagers,omitempty"` // 0: one, without high availability; else this many, with high availability
 	Retained     int `json:"retained" yaml:"retained"`                           // the number of completed checkpoints that are kept
 }
 
@@ -81,7 +81,7 @@ type Job struct {
 	Backend          string        `json:"backend,omitempty" yaml:"backend,omitempty"` // full, incremental or changelog; empty: full
 }
 
-// Feature is something that a target can do, and another one perhaps cannot.
+// Feature is an ability that some targets have and others lack.
 type Feature string
 
 // The features.
@@ -89,10 +89,10 @@ const (
 	Restart    Feature = "restart"    // restarts a failed job from its latest checkpoint
 	Resume     Feature = "resume"     // starts a job from a checkpoint on storage
 	Trigger    Feature = "trigger"    // takes a checkpoint when asked
-	Retention  Feature = "retention"  // has Flink's three cleanup modes
+	Retention  Feature = "retention"  // has the three cleanup modes of Flink
 	Kill       Feature = "kill"       // its TaskManagers can be killed, and new ones started
 	JobManager Feature = "jobmanager" // its JobManager can be killed, and a new one started; without high availability the new one has no job
-	Pause      Feature = "pause"      // its processes can be made to stand still
+	Pause      Feature = "pause"      // its processes can be paused
 	HA         Feature = "ha"         // has several JobManagers; one of them leads
 	Savepoint  Feature = "savepoint"  // takes savepoints, and stops with one
 	Rescale    Feature = "rescale"    // resumes with another parallelism
@@ -153,26 +153,26 @@ const (
 type TakeSavepoint struct {
 	Job   string `json:"job" yaml:"job"`
 	Stop  Stop   `json:"stop,omitempty" yaml:"stop,omitempty"`
-	Fails bool   `json:"fails,omitempty" yaml:"fails,omitempty"` // whether a fault must prevent it; the job then goes on
+	Fails bool   `json:"fails,omitempty" yaml:"fails,omitempty"` // whether a fault must prevent it; the job then continues
 }
 
-// Stop says whether a job ends with a savepoint.
+// Stop says whether a job ends after its savepoint, and how.
 type Stop string
 
 // The ways to stop.
 const (
 	GoOn    Stop = ""
-	Suspend Stop = "suspend" // with the state with which the job would go on
-	Drain   Stop = "drain"   // with the state that the job has at the end of its input
+	Suspend Stop = "suspend" // the savepoint holds the state with which the job would continue
+	Drain   Stop = "drain"   // the job ends its input first; the savepoint holds the state at that end
 )
 
-// Await waits for a job. It waits until the job has completed so many checkpoints since it was
-// submitted, or so many from now on, or has aborted so many from now on, or has a status.
+// Await waits until a job has completed a number of checkpoints since it was submitted, or since this
+// step began; or has aborted a number of checkpoints since this step began; or has a status.
 type Await struct {
 	Job       string            `json:"job" yaml:"job"`
 	Completed int               `json:"completed,omitempty" yaml:"completed,omitempty"`
-	More      int               `json:"more,omitempty" yaml:"more,omitempty"`       // checkpoints completed from now on
-	Aborted   int               `json:"aborted,omitempty" yaml:"aborted,omitempty"` // checkpoints aborted from now on
+	More      int               `json:"more,omitempty" yaml:"more,omitempty"`       // checkpoints completed since this step began
+	Aborted   int               `json:"aborted,omitempty" yaml:"aborted,omitempty"` // checkpoints aborted since this step began
 	Status    storage.JobStatus `json:"status,omitempty" yaml:"status,omitempty"`
 }
 
@@ -265,7 +265,7 @@ func (s Scenario) spread() []Scenario {
 }
 
 // Select returns the scenarios whose names match one of the patterns. In a pattern * stands for
-// anything within a part of a name, and ** for any number of parts. A pattern that matches no
+// any text within one part of a name, and ** for any text across parts. A pattern that matches no
 // scenario is an error.
 func Select(all []Scenario, patterns []string) ([]Scenario, error) {
 	chosen := map[string]bool{}

@@ -49,7 +49,7 @@ func TestScenariosHaveNamesOfTheirOwn(t *testing.T) {
 	seen := map[string]bool{}
 	for _, s := range catalogue(t) {
 		if seen[s.Name] {
-			t.Errorf("%s stands in two files", s.Name)
+			t.Errorf("two files have a scenario with the name %s", s.Name)
 		}
 		seen[s.Name] = true
 	}
@@ -78,8 +78,7 @@ func TestSelect(t *testing.T) {
 	}
 }
 
-// Each fault needs a feature that a scenario can ask for, and a scenario with the fault must ask for
-// it.
+// Each fault needs a feature. A scenario with the fault must name this feature.
 func TestEveryFaultNeedsAFeature(t *testing.T) {
 	for _, fault := range faults.Catalogue() {
 		parsed, err := scenarios.Parse("mine.yaml", []byte(valid))
@@ -90,7 +89,7 @@ func TestEveryFaultNeedsAFeature(t *testing.T) {
 		s.Steps = slices.Insert(s.Steps, 1, scenarios.Step{Fault: &fault})
 		if fault.Needs() == "" {
 			if _, heals := fault.Action.(faults.Heal); !heals {
-				t.Errorf("%s needs nothing of a target", fault)
+				t.Errorf("%s needs no feature of a target", fault)
 			}
 			continue
 		}
@@ -126,7 +125,7 @@ func TestBadFilesAreRefusedWithTheReason(t *testing.T) {
 		{"name: mine", "name: Mine!", "name: want words of a-z"},
 		{"title: A scenario of my own", "", "title: want a sentence"},
 		{"[REC-02]", "[]", "requirements: want at least one"},
-		{"[REC-02]", "[REC-99]", `there is no "REC-99"`},
+		{"[REC-02]", "[REC-99]", `no requirement has the id "REC-99"`},
 		{"splits: 1", "splits: 0", "workload: splits: want 1 to 1024, got 0"},
 		{"splits: 1", "split: 1", `unknown field "split"`},
 		{"taskManagers: 1", "taskManagers: 99", "cluster.taskManagers: want 1 to 16, got 99"},

@@ -59,7 +59,7 @@ func (s Scenario) Validate() error {
 	}
 	for _, id := range s.Requirements {
 		if !slices.ContainsFunc(known, func(r Requirement) bool { return r.ID == id }) {
-			return fmt.Errorf("requirements: there is no %q; see: snapback list requirements", id)
+			return fmt.Errorf("requirements: no requirement has the id %q; see: snapback list requirements", id)
 		}
 	}
 	if err := s.Workload.Validate(); err != nil {
@@ -84,8 +84,8 @@ func (s Scenario) validateSteps() error {
 
 // progress is the state of the cluster after some of the steps.
 type progress struct {
-	jobs         []string // those that were submitted
-	taskManagers int      // those that run
+	jobs         []string // the jobs that were submitted
+	taskManagers int      // the number of TaskManagers that run
 }
 
 func (p *progress) take(s Scenario, step Step) error {
@@ -138,7 +138,8 @@ func (s Step) LosesPower() bool {
 	return ok
 }
 
-// Needed lists the features that a target must have for the scenario, by what the scenario says.
+// Needed lists the features that a target must have to run the scenario. It derives them from the
+// workload, the job, the cluster and the steps.
 func (s Scenario) Needed() []Feature {
 	var all []Feature
 	need := func(f Feature, needed bool) {

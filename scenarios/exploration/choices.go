@@ -2,12 +2,11 @@ package exploration
 
 import "github.com/snapback/snapback/scenarios"
 
-// Recorded holds the choices that made a scenario, so that the scenario can be made again, and made
-// smaller.
+// Recorded holds the choices of a scenario. With them the scenario can be drawn again, and made smaller.
 type Recorded struct {
 	choices []choice
 	taken   int
-	source  Choices // makes the choices that are not recorded; nil: the lowest values
+	source  Choices // makes the choices that are not recorded; nil: takes the lowest values
 }
 
 type choice struct{ value, low, high int }
@@ -42,8 +41,8 @@ func (r *Recorded) with(at, value int) *Recorded {
 	return changed
 }
 
-// Minimize makes a scenario smaller for as long as it fails. It tries for each choice in turn the
-// lowest value, and the one halfway. It calls fails at most asks times.
+// Minimize makes a scenario smaller, as long as it still fails. For each choice it tries the lowest
+// value, and then the value halfway to the lowest. It calls fails at most asks times.
 func Minimize(name string, from *Recorded, asks int, fails func(scenarios.Scenario) bool) scenarios.Scenario {
 	smallest := replay(name, from)
 	for smaller := true; smaller && asks > 0; {

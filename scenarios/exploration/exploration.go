@@ -1,8 +1,8 @@
-// Package exploration draws scenarios at random. Configuration, workload, steps and faults are each a
-// small choice. So a caller can make the choices smaller when a scenario fails.
+// Package exploration draws scenarios at random. A scenario is the result of many small choices: of
+// its configuration, workload, steps and faults. If a scenario fails, a caller can make the choices
+// smaller.
 //
-// Each scenario leaves whole features out. A feature may show a bug alone that it hides when all the
-// others are there.
+// Each scenario leaves some features out completely, because one feature may hide the bug of another.
 //
 // This package runs nothing. Start with [Draw].
 package exploration
@@ -32,7 +32,7 @@ type seeded struct{ rand *rand.Rand }
 
 func (s seeded) Int(_ string, low, high int) int { return low + s.rand.IntN(high-low+1) }
 
-// stepsMax limits the things that happen to a job.
+// stepsMax limits the number of events, such as faults and savepoints, in one scenario.
 const stepsMax = 4
 
 // Draw draws a scenario with the given name. The scenario is always valid.
@@ -43,7 +43,7 @@ func Draw(name string, c Choices) scenarios.Scenario {
 	return d.end()
 }
 
-// begin draws everything except the steps.
+// begin draws the configuration and the workload, but no steps.
 func (d *drawing) begin(name string) {
 	d.scenario = scenarios.Scenario{
 		Name: name, Title: "A job lives through what chance does to it, and nothing is lost or doubled",
@@ -67,8 +67,8 @@ func (d *drawing) end() scenarios.Scenario {
 	return d.scenario
 }
 
-// Kills draws a scenario as [Draw] does, but in its steps nothing happens except that processes are
-// killed at random times. Other test tools do that, and Draw is compared with it.
+// Kills draws a scenario as [Draw] does, but its steps only kill processes at random times. Other test
+// tools do only this. Package power compares their strategy with Draw.
 func Kills(name string, c Choices) scenarios.Scenario {
 	d := &drawing{Choices: c}
 	d.begin(name)
@@ -89,8 +89,8 @@ func Kills(name string, c Choices) scenarios.Scenario {
 type drawing struct {
 	Choices
 	scenario scenarios.Scenario
-	jobs     int    // those that were submitted
-	current  string // the name of the last one
+	jobs     int    // the number of submitted jobs
+	current  string // the name of the job that was submitted last
 	faulted  bool   // whether a step is a fault
 	late     bool   // whether a fault may take effect later, and interrupt a later step
 }
@@ -166,7 +166,7 @@ func (d *drawing) submit(s scenarios.Submit) {
 	d.add(scenarios.Step{Submit: &s})
 }
 
-// happen draws one thing that happens to the job, with the steps that mend it.
+// happen draws one event, and adds its steps. The last of them repair the damage.
 func (d *drawing) happen() {
 	highlyAvailable := d.scenario.Cluster.JobManagers > 0
 	things := []string{
@@ -186,7 +186,7 @@ func (d *drawing) happen() {
 	case "pause the JobManager":
 		d.pause(faults.JobManager)
 	case "checkpoint":
-		if d.scenario.Job.Timeout > time.Second && !d.faulted { // else it may expire or be interrupted, which is no violation
+		if d.scenario.Job.Timeout > time.Second && !d.faulted { // else the checkpoint may expire or be interrupted, and that violates nothing
 			d.add(scenarios.Step{Await: &scenarios.Await{Job: d.current, Status: storage.Running}}, scenarios.Step{Checkpoint: d.current})
 		}
 	case "savepoint":
@@ -239,7 +239,7 @@ func (d *drawing) strike(fault faults.Fault) {
 	d.add(scenarios.Step{Fault: &fault})
 }
 
-// operation draws one of the next changes of storage.
+// operation draws a moment at one of the next changes of storage.
 func (d *drawing) operation(when faults.When) faults.Moment {
 	return faults.Moment{When: when, Operation: faults.Operation{Kind: faults.Change, Nth: d.Int("operation", 1, 60)}}
 }
@@ -286,7 +286,7 @@ func (d *drawing) stopAndResume() {
 		stop = scenarios.Drain
 	}
 	if d.scenario.Job.Timeout < time.Second || d.late {
-		return // the savepoint may expire, which is no violation
+		return // the savepoint may expire, and that violates nothing
 	}
 	d.add(
 		scenarios.Step{Await: &scenarios.Await{Job: d.current, Status: storage.Running}},

@@ -19,16 +19,16 @@ type Line struct {
 	Held       int64 // the number of rules that the job holds
 }
 
-// Model says what a job with a workload must put out.
+// Model says which output a job with a workload must have.
 type Model struct {
-	// Outputs holds the id of each line that the whole input makes, in order.
+	// Outputs holds the ids of all output lines of the whole input, in order.
 	Outputs []ID
-	// Parse reads a line. It returns an error for a line that no correct state could make.
+	// Parse reads a line. It returns an error for a line that no correct job can write.
 	Parse func(text string) (Line, error)
-	// Wrong returns the mistakes in the job's state that the lines show. Each line stands there
-	// once. The lines are all of the output, or a part of it.
+	// Wrong returns the mistakes in the job's state that the lines show. No line is there twice.
+	// The flag all says whether the lines are the whole output, or only a part of it.
 	Wrong func(lines []Line, all bool) []string
-	// Name names the line with an id for people.
+	// Name returns the name of a line in a message.
 	Name func(ID) string
 }
 
@@ -55,7 +55,7 @@ func (w Workload) Model() Model {
 	return m
 }
 
-// records returns the ids of the lines of a workload that puts out a line for each input record.
+// records returns the ids of the output lines if the job writes one line for each input record.
 func (w Workload) records() []ID {
 	ids := make([]ID, 0, w.Total())
 	for split := range int64(w.Splits) {

@@ -5,7 +5,7 @@ import "fmt"
 // The numbers of rules.
 const (
 	recordsPerRule = 20      // in a split
-	controlSplit   = 1 << 20 // the split from whose numbers the rules are computed
+	controlSplit   = 1 << 20 // the number of the split from which the rules are computed
 )
 
 // factor is the number by which the rule with a version multiplies. Version 0 stands for no rule.
@@ -29,8 +29,8 @@ func (w Workload) parseRule(text string) (Line, error) {
 	return line, w.isInput(line)
 }
 
-// wrongRules checks that each key gets all rules in order and once, and that each result is that of
-// the rule.
+// wrongRules checks that each key gets every rule once and in order, and that each result follows
+// from the rule.
 func (w Workload) wrongRules(lines []Line, _ bool) []string {
 	var wrong []string
 	keys, grouped := byKey(lines)

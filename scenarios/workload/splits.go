@@ -15,7 +15,7 @@ func (w Workload) parseSplit(text string) (Line, error) {
 	return line, w.isInput(line)
 }
 
-// wrongSplits checks that the position in each split moved on with its records.
+// wrongSplits checks that the position in each split grew by one with each record.
 func wrongSplits(lines []Line, _ bool) []string {
 	var wrong []string
 	for _, line := range lines {

@@ -1,5 +1,5 @@
-// Package workload holds the inputs of jobs, which are deterministic, and the models that say what
-// the jobs must put out. docs/workloads.md specifies them for everybody who implements a job.
+// Package workload holds the deterministic inputs of jobs, and the models of their outputs.
+// docs/workloads.md specifies both for everybody who implements a job.
 //
 // This package runs nothing, and shares no code with any implementation.
 //
@@ -19,10 +19,10 @@ const (
 	Counts       = "counts"       // count and sum per key
 	Transfers    = "transfers"    // between accounts; the sum stays the same
 	Windows      = "windows"      // count and sum per window of event time, with timers
-	Rules        = "rules"        // rules that are broadcast, and applied to records
+	Rules        = "rules"        // broadcast rules, which the job applies to records
 	Growing      = "growing"      // state that only grows
 	Backpressure = "backpressure" // counts with a slow operator
-	Splits       = "splits"       // without keys: the state is how far each split was read
+	Splits       = "splits"       // without keys; the state is the position in each split
 )
 
 // Names lists the workloads; the first is the default.
@@ -34,12 +34,12 @@ func Names() []string {
 func Describe(name string) string {
 	return map[string]string{
 		Counts:       "counts and sums per key of numbered records",
-		Transfers:    "transfers between accounts; the sum stays",
+		Transfers:    "transfers between accounts, whose sum stays the same",
 		Windows:      "counts and sums per key and window of event time, with timers",
-		Rules:        "rules that are broadcast, and applied to records",
-		Growing:      "state that grows, and is read back",
-		Backpressure: "counts, by an operator slower than its source",
-		Splits:       "records by split alone, without keys: regions, and splits that move",
+		Rules:        "broadcast rules, which are applied to records",
+		Growing:      "state that only grows; each record reads an earlier value again",
+		Backpressure: "counts, with an operator that is slower than its source",
+		Splits:       "records without keys; the state is the position in each split",
 	}[name]
 }
 
@@ -57,7 +57,7 @@ type Workload struct {
 	Splits   int           `json:"splits" yaml:"splits"`
 	Records  int           `json:"records" yaml:"records"` // in each split
 	Keys     int           `json:"keys" yaml:"keys"`
-	Pause    time.Duration `json:"pause_ns" yaml:"pause"`                      // that a source makes after each record
+	Pause    time.Duration `json:"pause_ns" yaml:"pause"`                      // the pause of a source after each record
 	Snapshot time.Duration `json:"snapshot_ns" yaml:"snapshot"`                // the least time for a snapshot of the stateful operator
 	Slow     time.Duration `json:"slow_ns,omitempty" yaml:"slow,omitempty"`    // the time of the stateful operator for a record; counts ignores it
 	Payload  int           `json:"payload,omitempty" yaml:"payload,omitempty"` // the bytes that each record adds to the state of workload growing

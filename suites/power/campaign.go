@@ -18,27 +18,27 @@ import (
 // minimizeMax limits how many smaller scenarios a hunter tries for a finding.
 const minimizeMax = 300
 
-// comparedMax limits the runs of the strategies that Snapback's own is compared with. Without it
-// most of a campaign's time would go into mutants that they do not find.
+// comparedMax limits the runs of the other strategies. Without this limit a campaign would spend most
+// of its time on mutants that the other strategies do not find.
 const comparedMax = 200
 
-// cleanMax is how many runs of the reference without a mutant come before a campaign.
+// cleanMax is the number of runs of the reference without a mutant, before a campaign begins.
 const cleanMax = 300
 
-// Campaign builds mutants and has each of them hunted, several at the same time.
+// Campaign builds and hunts mutants, several at the same time.
 type Campaign struct {
 	Workshop   Workshop
 	Cases      string     // directory for the smallest case of each mutant
 	Strategies []Strategy // the first is Snapback's own
 	Seed       uint64
-	RunsMax    int          // a mutant that is not found in so many runs has survived
+	RunsMax    int          // a mutant that this many runs do not find has survived
 	Parallel   int          // mutants at the same time
 	Progress   func(string) // never called twice at the same time
 }
 
-// Run first hunts the reference without a mutant, where nothing must be found. Then it hunts the
-// canary, which must be found. Only then it hunts the other mutants. The canary may be among all,
-// and is hunted once.
+// Run first hunts the reference without a mutant, where it must find nothing. Then it hunts the
+// canary, which it must find. Only then it hunts the other mutants. If all contains the canary, Run
+// still hunts it only once.
 func (c Campaign) Run(ctx context.Context, canary Mutant, all []Mutant) (Matrix, error) {
 	all = slices.DeleteFunc(slices.Clone(all), func(m Mutant) bool { return m.ID == Canary })
 	matrix := Matrix{Schema: MatrixSchema, Seed: c.Seed, Rows: make([]Row, len(all)+1)}
@@ -118,8 +118,8 @@ func (c Campaign) one(ctx context.Context, m Mutant) (Row, error) {
 	return row, os.Remove(program)
 }
 
-// keepSmallest saves the smallest case that the reference without a mutant passes: such a case
-// shows this mistake and nothing else.
+// keepSmallest saves the smallest case that the reference without a mutant passes. Such a case shows
+// only this mistake.
 func (c Campaign) keepSmallest(ctx context.Context, row *Row, cases []explore.Case) error {
 	for _, smallest := range slices.Backward(cases) {
 		place, err := reference.ParseStorage(smallest.Storage)

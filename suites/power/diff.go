@@ -79,9 +79,9 @@ func (h Hunk) removes() bool {
 	return slices.ContainsFunc(h.Lines, func(line string) bool { return line[0] == '-' && codeOf(line[1:]) != "" })
 }
 
-// declaration returns the declaration that the first change is in. Its name is empty if the hunk
-// does not say. A declaration in the context comes before the one in the heading: git's heading
-// names what is before the hunk.
+// declaration returns the declaration that contains the first change. Its name is empty if the hunk
+// does not say. A declaration in the context counts more than the one in the heading, because git's
+// heading names the declaration before the hunk.
 func (h Hunk) declaration() declaration {
 	first := slices.IndexFunc(h.Lines, isChange)
 	for i := first; i >= 0; i-- {
@@ -116,8 +116,8 @@ func declarationIn(line string) declaration {
 // edited is a file of the source with the changes of a mutant.
 type edited struct {
 	file    *sourceFile
-	removed map[int]bool     // by line
-	added   map[int][]string // by the line before which they are added
+	removed map[int]bool     // the removed lines, by their index
+	added   map[int][]string // the added lines, by the index of the line that follows them
 }
 
 // text returns the file as the mutant has it.
@@ -138,7 +138,7 @@ func (e edited) text() string {
 func (e edited) diff() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "--- a/%s\n+++ b/%s\n", e.file.name, e.file.name)
-	shift := 0 // of the lines after the hunks so far
+	shift := 0 // how far the hunks so far move the lines after them
 	for _, s := range e.spans() {
 		var lines strings.Builder
 		old, changed := 0, 0 // numbers of lines

@@ -23,19 +23,19 @@ func Strategies() []Strategy { return []Strategy{Suites, Kills, Rapid} }
 type Order struct {
 	Strategy Strategy
 	Seed     uint64
-	RunsMax  int      // the hunter stops after so many runs without a finding
-	Wanted   []string // requirements: the finding must be of one of them; empty: of any
-	Minimize int      // how many smaller scenarios the hunter tries
+	RunsMax  int      // the hunter stops after this many runs without a finding
+	Wanted   []string // the ids of the requirements whose findings count; empty: all
+	Minimize int      // the number of smaller scenarios that the hunter tries
 }
 
 // Hunted is a hunter's result. The hunter writes it to its standard output.
 type Hunted struct {
 	Found   bool
-	Runs    int           // until the finding; all, if there is none
-	CPU     time.Duration // the processor time of the hunter until then, its start included
+	Runs    int           // until the finding; if there is none, all
+	CPU     time.Duration // the processor time of the hunter until then; it includes the start
 	Finding Finding
 	Stage   string         // the part of the strategy that found it
-	Cases   []explore.Case // they show the mistake: the first as found, each other smaller than the one before
+	Cases   []explore.Case // cases that show the mistake: the one found, then smaller and smaller ones
 }
 
 // Finding shows a mistake.

@@ -13,7 +13,7 @@ const MatrixSchema = "snapback/mutants/1"
 type Matrix struct {
 	Schema string `json:"schema"`
 	Seed   uint64 `json:"seed"`
-	Clean  int    `json:"clean_runs"` // without a finding
+	Clean  int    `json:"clean_runs"` // runs without a mutant and without a finding
 	Rows   []Row  `json:"mutants"`    // the canary first
 }
 
@@ -22,7 +22,7 @@ type Row struct {
 	Mutant
 	Hunts   []Hunt        `json:"hunts"`            // one for each strategy; the first is Snapback's own
 	Finding Finding       `json:"finding"`          // of the first hunt
-	Stage   string        `json:"stage,omitempty"`  // of the first hunt: where it found the mutant
+	Stage   string        `json:"stage,omitempty"`  // the part of the strategy that found it in the first hunt
 	Events  int           `json:"events,omitempty"` // steps of the smallest case
 	Case    string        `json:"case,omitempty"`   // file of the smallest case
 	Built   time.Duration `json:"build_ns"`
@@ -47,7 +47,7 @@ func (r Row) String() string {
 	own := r.Hunts[0]
 	switch {
 	case !own.Found && r.Equivalent != "":
-		return fmt.Sprintf("%s not found in %d runs, as it must: it is equivalent", r.ID, own.Runs)
+		return fmt.Sprintf("%s is equivalent, and was not found in %d runs", r.ID, own.Runs)
 	case !own.Found:
 		return fmt.Sprintf("%s SURVIVED %d runs, %.1fs", r.ID, own.Runs, own.CPU.Seconds())
 	case r.Equivalent != "":
@@ -67,9 +67,8 @@ func (m Matrix) Wrong() []string {
 	return ids
 }
 
-// Summary is the result of a strategy with all mutants that can be found, without the canary. A
-// mutant that was not found counts with the runs and the time spent on it. Finding it would need
-// more.
+// Summary is the result of one strategy for all mutants that can be found, except the canary. A mutant
+// that was not found counts with the runs and the time spent on it, although it would need more.
 type Summary struct {
 	Strategy Strategy
 	Found    int
@@ -81,7 +80,7 @@ type Summary struct {
 // Quantiles describe one figure of all hunts.
 type Quantiles[T int | time.Duration] struct {
 	Median, P95, Max    T
-	MedianMore, P95More bool // the figure is from a hunt that found nothing: the true one is higher
+	MedianMore, P95More bool // the figure is from a hunt that found nothing, so the true figure is higher
 }
 
 // Summaries returns a summary for each strategy, in the order of [Row.Hunts].

@@ -1,8 +1,8 @@
-// Package power measures what the suites are able to find. A mutant is the reference with one
-// mistake in it that somebody once made: a unified diff with a header, applied while a program
-// is built and nowhere else. The museum is the directory of all mutants.
+// Package power measures which mistakes the suites find. A mutant is the reference with one mistake
+// that somebody once made, or could make. Its file is a unified diff with a header. The diff is
+// applied only while a program is built. The museum is the directory of all mutants.
 //
-// A [Workshop] builds a program with a mutant in it. A [Campaign] has each mutant hunted. Its
+// A [Workshop] builds a program with a mutant in it. A [Campaign] hunts each mutant. Its
 // result is a [Matrix], which [Draw], [Markdown] and [HTML] write for people.
 //
 // Start with [Read] and [Campaign.Run]. The program hunter does the hunting; the program mutants
@@ -32,7 +32,7 @@ const diffStart = "--- a/"
 
 // Mutant is a mistake, as a diff.
 type Mutant struct {
-	ID           string   `json:"id"`                   // of the issue, if there is one
+	ID           string   `json:"id"`                   // the id of the issue, if there is one
 	Symptom      string   `json:"symptom"`              // a line: what users saw
 	Mechanism    string   `json:"mechanism"`            // a line: what was wrong
 	Requirements []string `json:"requirements"`         // at least one of them must find it
@@ -99,7 +99,7 @@ func parse(file string) (Mutant, error) {
 	return m, m.check()
 }
 
-// describe takes over one line of the header.
+// describe sets the field that one line of the header names.
 func (m *Mutant) describe(line string) error {
 	name, text, _ := strings.Cut(line, ": ")
 	switch name {
@@ -119,7 +119,7 @@ func (m *Mutant) describe(line string) error {
 	return nil
 }
 
-// check says what is missing.
+// check returns an error if a part is missing or wrong.
 func (m *Mutant) check() error {
 	switch {
 	case m.ID+extension != filepath.Base(m.File):

@@ -60,7 +60,7 @@ func TestABadMutantIsRefusedByName(t *testing.T) {
 	}
 }
 
-// What was not found counts as more than anything that was.
+// A hunt without a finding counts as more runs than any hunt with one.
 func TestQuantilesOfWhatWasNotFound(t *testing.T) {
 	var m power.Matrix
 	hunt := func(id string, found bool, runs int) {

@@ -26,7 +26,7 @@ func TestPower(t *testing.T) {
 	RunSpecs(t, "The suites' power")
 }
 
-// What the suites promise.
+// The limits that the suites promise to keep.
 const (
 	cpuMedian    = 500 * time.Millisecond // processor time until the finding, without the build
 	cpuMax       = 5 * time.Second

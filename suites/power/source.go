@@ -36,7 +36,7 @@ type codeLine struct {
 	code string // as codeOf returns it
 }
 
-// readSource reads all Go files that mutants may change. Those are not tests.
+// readSource reads all Go files that mutants may change. Tests are not among them.
 func readSource(root string) (source, error) {
 	var all source
 	for _, dir := range sourceDirs {
@@ -76,8 +76,8 @@ func readSourceFile(root, name string) (*sourceFile, error) {
 	return file, nil
 }
 
-// codeOf returns a line's tokens with one space between them. So lines are the same if only
-// their comments or their indentation differ.
+// codeOf returns a line's tokens with one space between them. So two lines that differ only in their
+// comments or their indentation are the same.
 func codeOf(line string) string {
 	if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "//") {
 		return ""
@@ -143,11 +143,11 @@ func (f *sourceFile) after(line int) int {
 type place struct {
 	file  *sourceFile
 	first int         // index in the file's code of the first line of the hunk that is code
-	lines []string    // of the hunk
-	in    declaration // that it changes
+	lines []string    // the lines of the hunk
+	in    declaration // the declaration that the hunk changes
 }
 
-// places returns where the code stands that lines of a hunk keep and remove.
+// places returns all places whose code is the code that the hunk keeps and removes.
 func (s source) places(lines []string) []place {
 	var old []string
 	for _, line := range lines {
@@ -171,8 +171,8 @@ func (s source) places(lines []string) []place {
 	return all
 }
 
-// changed returns the first line that the hunk changes there; if it only adds lines, the line
-// after which it adds them.
+// changed returns the first line that the hunk changes. If the hunk only adds lines, changed returns
+// the line before them.
 func (p place) changed() int {
 	at := p.first
 	for _, line := range p.lines {
@@ -189,10 +189,10 @@ func (p place) changed() int {
 	return p.file.code[p.first].at
 }
 
-// find returns the one place of a hunk. It looks in the declaration that the hunk names, in
-// whatever file that is: first for the hunk's whole context, then for less and less of it,
-// because the code around a change may have changed. If that finds nothing, the declaration may
-// have a new name. Then the whole context decides.
+// find returns the one place of a hunk. It searches the declarations with the name that the hunk
+// names, in all files. It searches first for the whole context of the hunk, then for less and less of
+// it, because the code around the change may differ now. If it finds nothing, the declaration may have
+// a new name. Then it searches everywhere for the whole context.
 func (s source) find(h Hunk) (place, error) {
 	named := h.declaration()
 	contextMin := 0
@@ -208,8 +208,8 @@ func (s source) find(h Hunk) (place, error) {
 	return one(h, named, s.places(h.Lines))
 }
 
-// one returns the place if there is but one. A place in a method of the type that the hunk names
-// goes first, then a place in the file that it names.
+// one returns the place if there is only one. It prefers places in methods of the type that the hunk
+// names, then places in the file that the hunk names.
 func one(h Hunk, named declaration, places []place) (place, error) {
 	for _, preferred := range []func(place) bool{
 		func(p place) bool { return p.in.receiver == named.receiver },
@@ -273,9 +273,9 @@ func (e *edited) apply(p place) {
 	}
 }
 
-// Refresh rewrites the diffs of mutants, so that paths, line numbers, context and declarations
-// are those of the source as it is now. It returns the ids of those that changed. It rewrites
-// what it can, and its error names each mutant that does not apply.
+// Refresh rewrites the diffs of mutants with the paths, line numbers, context and declarations of the
+// source as it is now. It returns the ids of the changed mutants. If some mutants do not apply, it
+// still rewrites the others, and its error names each mutant that does not apply.
 func Refresh(root string, all []Mutant) (changed []string, err error) {
 	code, err := readSource(root)
 	if err != nil {

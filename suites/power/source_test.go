@@ -11,7 +11,7 @@ import (
 	"github.com/snapback/snapback/suites/power"
 )
 
-// The mutant moved leaves out what Close does last.
+// The mutant moved removes the last statement of Close.
 const moved = `id: moved
 symptom: s
 mechanism: m
@@ -73,7 +73,7 @@ func refresh(t *testing.T, mutant string, files map[string]string) (string, erro
 	return diff, err
 }
 
-// replaced returns a text in which something else stands.
+// replaced returns a text with some parts replaced.
 func replaced(t *testing.T, text string, oldNew ...string) string {
 	t.Helper()
 	for pair := range slices.Chunk(oldNew, 2) {
@@ -230,7 +230,7 @@ func TestAMutantWithoutOnePlaceIsRefused(t *testing.T) {
 	}
 }
 
-// All mutants of the museum have their place in the source as it is.
+// Every mutant of the museum applies to the source as it is.
 func TestTheMuseumApplies(t *testing.T) {
 	source, err := power.FindSource(".")
 	if err != nil {
@@ -245,7 +245,7 @@ func TestTheMuseumApplies(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := power.Refresh(source, all); err != nil {
-		t.Errorf("mend these, then: go run ./suites/power/mutants --refresh\n%v", err)
+		t.Errorf("mend these mutants, then run: go run ./suites/power/mutants --refresh\n%v", err)
 	}
 	for _, m := range all {
 		for _, h := range m.Hunks {

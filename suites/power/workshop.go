@@ -22,7 +22,7 @@ const (
 	Snapback = "./cmd/snapback"        // replays a case
 )
 
-// Workshop builds mutants. Several can be built at the same time. It only reads the source.
+// Workshop builds mutants. It can build several at the same time. It does not change the source.
 type Workshop struct {
 	Source string // root of the module
 	Dir    string // an existing directory for what is built
@@ -70,8 +70,8 @@ func (w Workshop) Build(ctx context.Context, pkg, name string, m *Mutant) (progr
 	return program, nil
 }
 
-// overlay writes the files that a mutant changes, as the mutant has them, and a file that tells
-// the compiler to read them in place of the source's own. It returns that file's name.
+// overlay writes changed copies of the files that a mutant changes, and an overlay file. The overlay
+// file tells the compiler to read the copies instead of the source. overlay returns its name.
 func (w Workshop) overlay(name string, m Mutant) (string, error) {
 	code, err := readSource(w.Source)
 	if err != nil {

@@ -65,8 +65,8 @@ func hunt(order power.Order) (hunted power.Hunted, err error) {
 	return hunted, nil
 }
 
-// wanted returns a result's first finding that is of one of the requirements. Without requirements
-// any finding is wanted.
+// wanted returns the first finding about one of the requirements. Without requirements it returns the
+// first finding of all.
 func wanted(result run.Result, requirements []string) (oracle.Finding, bool) {
 	at := slices.IndexFunc(result.Findings, func(f oracle.Finding) bool {
 		return len(requirements) == 0 || slices.Contains(requirements, f.Requirement)
@@ -77,7 +77,7 @@ func wanted(result run.Result, requirements []string) (oracle.Finding, bool) {
 	return result.Findings[at], true
 }
 
-// minimize returns the case of a run, and then smaller and smaller cases with a finding of the same
+// minimize returns the case of a run, and then smaller and smaller cases with a finding about the same
 // requirement.
 func minimize(found sighting, requirement string, asks int) []explore.Case {
 	caseOf := func(s scenarios.Scenario, seed uint64, result run.Result) explore.Case {

@@ -80,7 +80,7 @@ func storageOf(seed uint64) reference.Simulated {
 	return reference.Simulated{Storage: place}
 }
 
-// How many runs one stage has before the next begins.
+// The number of runs of one stage before the next stage begins.
 const (
 	losses = 60  // after power losses
 	draws  = 120 // of explored scenarios
@@ -188,7 +188,7 @@ func powerLosses(s scenarios.Scenario, seed uint64) []sighting {
 		Target: target, Seed: seed, Model: run.PowerLossModel(filesystem.POSIX), StatesMax: 3, Every: 7, Timeout: timeout, Parallel: 1,
 	}
 	var runs []sighting
-	// What a mistake keeps from its end has shown what it has until then.
+	// A mistake may end the run with an error. The results before the error still count.
 	_, _ = crashes.Run(ctx, s, func(result run.Result, again scenarios.Scenario) {
 		runs = append(runs, sighting{stage: "power losses", target: target, scenario: again, seed: result.Seed, result: result})
 		if result.Verdict == oracle.Fail || len(runs) >= losses {

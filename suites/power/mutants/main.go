@@ -102,20 +102,20 @@ func command() *cobra.Command {
 	}
 	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return harness.Usagef("%w; see: --help", err) })
 	flags := command.Flags()
-	flags.StringVar(&o.dir, "dir", "", "`path` of the directory of diffs (default: reference/mutants of the source)")
-	flags.StringVar(&o.source, "source", ".", "`path` of a clone of Snapback, or in one")
-	flags.BoolVar(&o.list, "list", false, "print the mutants, and build none")
-	flags.BoolVar(&o.refresh, "refresh", false, "rewrite the diffs to where the code is now, and build none")
-	flags.BoolVar(&o.compare, "compare", false, "hunt also with uniformly random kills, and with rapid alone")
-	flags.IntVar(&o.clean, "clean", 0, "plant nothing, and run the suites so many `runs`: what they find is a false alarm")
-	flags.StringVar(&o.replay, "replay", "", "`path` of a saved case: run it again on the reference with the one mutant given")
-	flags.BoolVar(&o.minimize, "minimize", false, "with --replay: make the case smaller first, for as long as it fails")
-	flags.Uint64Var(&o.seed, "seed", 1, "the first seed of what is left to chance")
-	flags.IntVar(&o.runs, "runs", 1000, "how many runs without a finding make a mutant one that survived")
-	flags.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "mutants at a time")
-	flags.StringVar(&o.cases, "cases", filepath.Join("snapback-runs", "mutants"), "`path` of a directory for the minimised cases")
-	flags.StringVar(&o.report, "report", "", "`path` of a directory for a page with the matrix and plots")
-	flags.StringVar(&o.markdown, "markdown", "", "`path` of a file for the matrix, as docs/power.md is")
+	flags.StringVar(&o.dir, "dir", "", "`path` of the directory of mutants (default: reference/mutants of the source)")
+	flags.StringVar(&o.source, "source", ".", "`path` of a clone of Snapback, or of a directory in it")
+	flags.BoolVar(&o.list, "list", false, "list the mutants, and build none")
+	flags.BoolVar(&o.refresh, "refresh", false, "rewrite the diffs for the code as it is now, and build none")
+	flags.BoolVar(&o.compare, "compare", false, "compare with two other strategies: kills at random moments, and scenarios drawn by rapid")
+	flags.IntVar(&o.clean, "clean", 0, "plant no mistake, and run the suites for this number of `runs`: each finding is a false alarm")
+	flags.StringVar(&o.replay, "replay", "", "`path` of a saved case: run it again on the reference with the given mutant")
+	flags.BoolVar(&o.minimize, "minimize", false, "with --replay: make the case smaller before it runs, as long as it still fails")
+	flags.Uint64Var(&o.seed, "seed", 1, "the first seed of all random choices")
+	flags.IntVar(&o.runs, "runs", 1000, "number of runs without a finding after which a mutant has survived")
+	flags.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "number of mutants to hunt at a time")
+	flags.StringVar(&o.cases, "cases", filepath.Join("snapback-runs", "mutants"), "`path` of the directory for the smallest cases")
+	flags.StringVar(&o.report, "report", "", "`path` of the directory for a page with the matrix and plots")
+	flags.StringVar(&o.markdown, "markdown", "", "`path` of the file for the matrix as a page of the manual, such as docs/power.md")
 	flags.StringVar(&o.format, "format", "human", "human or json")
 	flags.BoolVar(&o.quiet, "quiet", false, "print no progress")
 	return command
@@ -123,7 +123,7 @@ func command() *cobra.Command {
 
 func (o options) validate(ids []string) error {
 	if o.runs < 1 || o.parallel < 1 || o.clean < 0 {
-		return harness.Usagef("--runs, --parallel and --clean: want 1, 1, 0 or more, got %d, %d, %d", o.runs, o.parallel, o.clean)
+		return harness.Usagef("--runs, --parallel and --clean: want at least 1, 1 and 0, got %d, %d and %d", o.runs, o.parallel, o.clean)
 	}
 	if o.format != "human" && o.format != "json" {
 		return harness.Usagef("--format: want human or json, got %q", o.format)
@@ -229,7 +229,7 @@ func runClean(command *cobra.Command, campaign power.Campaign, o options) error 
 		if err != nil {
 			return err
 		}
-		_, _ = fmt.Fprintf(command.OutOrStdout(), "FALSE ALARM %s: %s\nagain: snapback replay %s\n", hunted.Finding.Requirement, hunted.Finding.Problem, file)
+		_, _ = fmt.Fprintf(command.OutOrStdout(), "FALSE ALARM %s: %s\nreplay: snapback replay %s\n", hunted.Finding.Requirement, hunted.Finding.Problem, file)
 		return errUnexpected
 	}
 	_, _ = fmt.Fprintf(command.OutOrStdout(), "DONE %d clean runs, no finding, in %.0fs (seeds from %d)\n", hunted.Runs, time.Since(began).Seconds(), o.seed)

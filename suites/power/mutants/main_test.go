@@ -14,7 +14,7 @@ import (
 	"github.com/snapback/snapback/suites/power"
 )
 
-// The program is tested as users have it: built, and run.
+// The tests run the program as users do. TestMain builds it.
 var binary string
 
 func TestMain(m *testing.M) {
@@ -36,7 +36,7 @@ type outcome struct {
 	stdout, stderr string
 }
 
-// output runs a program in a directory of its own.
+// output runs a program in a new directory.
 func output(t *testing.T, program string, arguments ...string) outcome {
 	t.Helper()
 	command := exec.Command(program, arguments...)
@@ -66,7 +66,7 @@ func TestBadInputIsRefusedByName(t *testing.T) {
 		want      string
 	}{
 		{[]string{"--frob"}, "unknown flag: --frob; see: --help"},
-		{[]string{"--runs", "0"}, "--runs, --parallel and --clean: want 1, 1, 0 or more, got 0, "},
+		{[]string{"--runs", "0"}, "--runs, --parallel and --clean: want at least 1, 1 and 0, got 0, "},
 		{[]string{"--format", "xml"}, `--format: want human or json, got "xml"`},
 		{[]string{"FLINK-1"}, "mutants are built from Snapback's source, and . is not in it: give --source, a clone of github.com/snapback/snapback"},
 		{[]string{"--source", source, "FLINK-1"}, `there is no mutant "FLINK-1"; see: go run ./suites/power/mutants --list`},
@@ -112,7 +112,7 @@ func TestDiffsAreRefreshed(t *testing.T) {
 	}
 }
 
-// One command plants a mistake, finds it, makes its case small, and shows it again.
+// The program plants a mistake, finds it, makes its case smaller, and replays the case.
 func TestAMutantIsFoundAndReplayed(t *testing.T) {
 	source, cases := root(t), t.TempDir()
 	got := output(t, binary, "--source", source, "--cases", cases, "--quiet", "FLINK-21351")
@@ -121,7 +121,7 @@ func TestAMutantIsFoundAndReplayed(t *testing.T) {
 	}
 	saved := filepath.Join(cases, "FLINK-21351.json")
 	got = output(t, binary, "--source", source, "--minimize", "--replay", saved, "FLINK-21351")
-	if got.code != exitUnexpected || !strings.Contains(got.stderr, "making it smaller") || !strings.Contains(got.stdout, "CLN-01: job first is CANCELED") {
+	if got.code != exitUnexpected || !strings.Contains(got.stderr, "making the case smaller") || !strings.Contains(got.stdout, "CLN-01: job first is CANCELED") {
 		t.Errorf("with the mistake: want exit code %d, got %d\n%s%s", exitUnexpected, got.code, got.stdout, got.stderr)
 	}
 	snapback, err := power.Workshop{Source: source, Dir: t.TempDir()}.Build(context.Background(), power.Snapback, "snapback", nil)
