@@ -5,7 +5,7 @@ import "fmt"
 // Condition is something that the history of a run meets or does not. This package has all its
 // types. Conditions can be compared with ==.
 type Condition interface {
-	fmt.Stringer // the condition as it stands in a fault, such as "(Completed 2)"
+	fmt.Stringer // the condition as a fault prints it, such as "(Completed 2)"
 
 	// Holds says whether a history meets the condition. The function count returns the number of
 	// events of a kind in the history.

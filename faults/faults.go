@@ -10,9 +10,9 @@
 //	(Kill cluster (Given (And (Completed 2) (Not (Restored 1)))))
 //	                                                     once the history meets a condition
 //
-// This package says what happens. The runner of a cluster makes it happen, and package tap is
-// where operations on storage meet their faults. This package does not judge whether a fault
-// did what it says: the history of the run proves it, or the run is void.
+// This package only describes faults. The runner of a cluster makes them happen, and package tap
+// applies faults to operations on storage. This package does not judge whether a fault happened. The
+// history of the run proves it, or the run is void.
 //
 // There is one type for each action. The types are in processes.go, powerloss.go,
 // operations.go and connections.go.
@@ -34,7 +34,7 @@ type Fault struct {
 
 // Action is what a fault does. This package has all its types.
 type Action interface {
-	fmt.Stringer // the action as it stands in a fault, such as "Slow taskmanager 10%"
+	fmt.Stringer // the action as a fault prints it, such as "Slow taskmanager 10%"
 
 	describe() string // in words
 	whom() Process    // the process, or the owner of the connections; empty for all other actions
@@ -45,7 +45,7 @@ type Action interface {
 // At an operation on storage it takes the process that does the operation, if that is of this kind.
 type Process string
 
-// The kinds of processes, and what they are connected to.
+// The kinds of processes, and storage.
 const (
 	TaskManager Process = "taskmanager" // runs subtasks
 	JobManager  Process = "jobmanager"  // the leader, if there are several

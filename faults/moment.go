@@ -26,7 +26,7 @@ const (
 	DuringCheckpoint When = "during checkpoint" // while a checkpoint is in progress; the fault prevents its completion
 	Before           When = "Before"            // before an operation; a killed process does not do the operation
 	After            When = "After"             // after an operation was done
-	On               When = "On"                // in place of an operation
+	On               When = "On"                // instead of an operation
 	Given            When = "Given"             // when the history meets a condition
 )
 
@@ -34,10 +34,10 @@ const (
 // fits, or at the Nth.
 type Operation struct {
 	Kind  Kind
-	Path  string    // a pattern in which * stands for anything; empty: any path. A rename fits with either name
+	Path  string    // a pattern in which * stands for any text; empty: any path. For a rename, one of the two names must match
 	Nth   int       // 0: the first
 	Step  int       // the change of a checkpoint with this number; the checkpoint begins with 1; 0: any
-	Byte  int64     // for a write: the one that writes this byte of the file, from 1; 0: any
+	Byte  int64     // the write that contains this byte of the file, from 1; 0: any operation
 	Phase Phase     // empty: any
 	Given Condition // must hold just before the operation; nil: none
 }
@@ -167,7 +167,7 @@ func (o Operation) Matches(kind Kind, phase Phase, name, newName string, from, t
 		(o.Byte == 0 || (kind == Write && from < o.Byte && o.Byte <= to))
 }
 
-// match says whether a name fits a pattern. In a pattern * stands for anything, also for several
+// match says whether a name matches a pattern. In a pattern * stands for any text, also for several
 // parts of a path.
 func match(pattern, name string) bool {
 	parts := strings.Split(pattern, "*")

@@ -67,7 +67,7 @@ func (s Short) describe() string {
 // Flip flips a bit of the data that a reader gets.
 type Flip struct {
 	operation
-	OffsetBytes int64 // of the byte that has the bit
+	OffsetBytes int64 // the offset of the byte that has the bit
 }
 
 func (f Flip) String() string { return fmt.Sprintf("Flip %d", f.OffsetBytes) }

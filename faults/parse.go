@@ -212,7 +212,7 @@ func (p *parser) expect(word, what string) {
 	}
 }
 
-// fail keeps an error which says what should stand where the parser is. It keeps only the first.
+// fail records an error: the text that the parser wants at its position. It keeps only the first error.
 func (p *parser) fail(want string) {
 	if p.err != nil {
 		return

@@ -17,7 +17,7 @@ var requirements []byte
 type Requirement struct {
 	ID      string  `json:"id" yaml:"id"`
 	Level   string  `json:"level" yaml:"level"` // must, should or may
-	Text    string  `json:"text" yaml:"text"`   // in the words of RFC 2119
+	Text    string  `json:"text" yaml:"text"`   // uses the words of RFC 2119, such as MUST
 	Feature Feature `json:"feature,omitempty" yaml:"feature"`
 	Source  string  `json:"source" yaml:"source"` // the document that demands it
 }

@@ -40,11 +40,11 @@ type Scenario struct {
 	Workload     workload.Workload `json:"workload" yaml:"workload"`
 	Cluster      Cluster           `json:"cluster" yaml:"cluster"`
 	Job          Job               `json:"job" yaml:"job"`
-	Bound        time.Duration     `json:"bound_ns" yaml:"bound"` // the longest that a step waits
+	Bound        time.Duration     `json:"bound_ns" yaml:"bound"` // limit on the time that a step waits
 	Steps        []Step            `json:"steps" yaml:"steps"`
 }
 
-// Variant turns a scenario file into one more scenario, with a cleanup mode of its own.
+// Variant makes one more scenario of a scenario file, with another cleanup mode.
 type Variant struct {
 	Retention    storage.Retention `yaml:"retention"`
 	Requirements []string          `yaml:"requirements"` // the ids of the requirements that only this variant checks
@@ -69,7 +69,7 @@ type Job struct {
 	ParallelismMax int               `json:"maxParallelism,omitempty" yaml:"maxParallelism,omitempty"`
 	Interval       time.Duration     `json:"interval_ns" yaml:"interval"`                            // between the beginnings of two checkpoints
 	MinPause       time.Duration     `json:"minPause_ns,omitempty" yaml:"minPause,omitempty"`        // between the end of a checkpoint and the next one
-	Timeout        time.Duration     `json:"timeout_ns" yaml:"timeout"`                              // of one checkpoint
+	Timeout        time.Duration     `json:"timeout_ns" yaml:"timeout"`                              // limit on one checkpoint
 	MaxConcurrent  int               `json:"maxConcurrent,omitempty" yaml:"maxConcurrent,omitempty"` // checkpoints in progress; 0: one
 	Tolerable      int               `json:"tolerable,omitempty" yaml:"tolerable,omitempty"`         // failed checkpoints in a row that do not fail the job
 	Retention      storage.Retention `json:"retention" yaml:"retention"`
@@ -117,14 +117,14 @@ type Step struct {
 	Await      *Await         `json:"await,omitempty" yaml:"await,omitempty"`
 	Fault      *faults.Fault  `json:"fault,omitempty" yaml:"fault,omitempty"`
 	Arm        *faults.Fault  `json:"arm,omitempty" yaml:"arm,omitempty"`               // a fault at an operation; the next step does not wait for it
-	Recover    string         `json:"recover,omitempty" yaml:"recover,omitempty"`       // this job: wait until it comes back after a power loss, and ends
+	Recover    string         `json:"recover,omitempty" yaml:"recover,omitempty"`       // this job: wait until it recovers after the power loss, and ends
 	Start      string         `json:"start,omitempty" yaml:"start,omitempty"`           // taskmanager or jobmanager: start as many as are missing
 	Savepoint  *TakeSavepoint `json:"savepoint,omitempty" yaml:"savepoint,omitempty"`   // take a savepoint, and wait for it
 	Suspend    string         `json:"suspend,omitempty" yaml:"suspend,omitempty"`       // this job: suspend it
 	Checkpoint string         `json:"checkpoint,omitempty" yaml:"checkpoint,omitempty"` // this job: take a checkpoint, and wait for it
 	Cancel     string         `json:"cancel,omitempty" yaml:"cancel,omitempty"`         // this job: cancel it
 	Fail       string         `json:"fail,omitempty" yaml:"fail,omitempty"`             // this job: make its code fail
-	Record     string         `json:"record,omitempty" yaml:"record,omitempty"`         // a label for what is on storage now
+	Record     string         `json:"record,omitempty" yaml:"record,omitempty"`         // a label: record the content of storage now
 }
 
 // Submit submits a job.
@@ -132,12 +132,12 @@ type Submit struct {
 	Job         string            `json:"job" yaml:"job"`
 	Restore     string            `json:"restore,omitempty" yaml:"restore,omitempty"` // the job whose newest retained checkpoint it resumes from
 	From        Pointer           `json:"from,omitempty" yaml:"from,omitempty"`
-	ClaimMode   storage.ClaimMode `json:"claimMode,omitempty" yaml:"claimMode,omitempty"`     // of the checkpoint that it resumes from
+	ClaimMode   storage.ClaimMode `json:"claimMode,omitempty" yaml:"claimMode,omitempty"`     // the claim mode for the checkpoint that it resumes from
 	Parallelism int               `json:"parallelism,omitempty" yaml:"parallelism,omitempty"` // 0: that of the scenario
 	Refused     bool              `json:"refused,omitempty" yaml:"refused,omitempty"`         // whether the target must refuse the job
 }
 
-// Pointer says what a resumed job is given to resume from.
+// Pointer says from what a job is resumed.
 type Pointer string
 
 // The pointers.
@@ -145,7 +145,7 @@ const (
 	ToCheckpoint Pointer = ""           // the newest completed checkpoint
 	ToIncomplete Pointer = "incomplete" // a checkpoint as a crash leaves it: with state, without _metadata
 	ToSavepoint  Pointer = "savepoint"  // the newest savepoint that the scenario took
-	ToNothing    Pointer = "nothing"    // nothing: the job starts anew in place of the other
+	ToNothing    Pointer = "nothing"    // nothing: the job replaces the other job, and starts from the beginning
 	ToOrigin     Pointer = "origin"     // the checkpoint that the other job was resumed from
 )
 

@@ -111,7 +111,7 @@ func (p *progress) take(s Scenario, step Step) error {
 	case step.Arm != nil && !step.Arm.Moment.AtOperation():
 		return fmt.Errorf("arm: want a fault at an operation on storage, as in (Kill taskmanager (Before (Rename \"*/_metadata\"))), got %s", step.Arm)
 	case step.LosesPower() && !slices.ContainsFunc(s.Steps, func(s Step) bool { return s.Recover != "" }):
-		return errors.New("arm: want a step that says which job is to recover after the power loss")
+		return errors.New("arm: want a step recover, which names the job that recovers after the power loss")
 	case step.Savepoint != nil && step.Savepoint.Stop != GoOn && step.Savepoint.Stop != Suspend && step.Savepoint.Stop != Drain:
 		return fmt.Errorf("savepoint: stop: want %s, %s or nothing, got %q", Suspend, Drain, step.Savepoint.Stop)
 	}
@@ -121,7 +121,7 @@ func (p *progress) take(s Scenario, step Step) error {
 func (p *progress) fault(fault faults.Fault) error {
 	kills := fault.Action == faults.Kill{Process: faults.TaskManager}
 	if len(p.jobs) == 0 || (kills && p.taskManagers == 0) {
-		return errors.New("fault: want a job submitted and a TaskManager left to kill")
+		return errors.New("fault: want an earlier step that submits a job, and a TaskManager that still runs")
 	}
 	if kills {
 		p.taskManagers--

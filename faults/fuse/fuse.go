@@ -1,6 +1,6 @@
 // Package fuse mounts a directory whose operations pass through a tap. The mount knows what a power
-// loss would leave of the directory. It is for engines that are not ours and keep their checkpoints
-// in files.
+// loss would leave of the directory. It serves other engines, such as Flink, that keep their
+// checkpoints in files.
 //
 // The files are in the memory of this process, and end with the mount. The mount has what
 // checkpoints need of a file system, and no more: no links, no permissions, no times.
@@ -38,15 +38,15 @@ type Mount struct {
 
 	tap    *tap.Tap
 	who    func(pid int) string
-	known  map[int]known // by the id of a thread
+	known  map[int]known // the processes, by the id of a thread
 	server *fuse.Server
 	lease  *lease.Lease // removes the mount when this process ends
 	mu     sync.Mutex
 	disk   *filesystem.Memory
 }
 
-// known is the process to which a thread belongs. The mount believes it for a moment, because to
-// ask takes longer than an operation.
+// known is the process to which a thread belongs. The mount remembers it for a moment, because asking
+// takes longer than an operation.
 type known struct {
 	process string
 	until   time.Time
@@ -66,8 +66,8 @@ func (m *Mount) process(thread int) string {
 	return k.process
 }
 
-// New mounts a directory, and creates it if it does not exist. It asks who for the name of the
-// process to which a thread belongs.
+// New mounts a directory, and creates it if it does not exist. The function who returns the
+// name of the process to which a thread belongs.
 func New(dir string, taps *tap.Tap, who func(thread int) string) (*Mount, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -82,7 +82,7 @@ func New(dir string, taps *tap.Tap, who func(thread int) string) (*Mount, error)
 	}
 	never := time.Duration(0) // the kernel must remember nothing: a power loss changes it
 	options := &fusefs.Options{EntryTimeout: &never, AttrTimeout: &never, NegativeTimeout: &never}
-	options.ExplicitDataCacheControl = true // the kernel keeps what it has read while the file is open
+	options.ExplicitDataCacheControl = true // the kernel caches data while the file is open
 	options.DirectMountStrict, options.FsName, options.Name = true, "snapback", "snapback"
 	if m.server, err = fusefs.Mount(dir, &node{mount: m}, options); err != nil {
 		return nil, fmt.Errorf("mount %s: %w (a mount needs %s, and root)", dir, err, Device)
@@ -132,7 +132,7 @@ func (m *Mount) taps() *tap.Tap {
 // Files is the directory without the kernel and the tap between.
 func (m *Mount) Files() filesystem.FileSystem { return past{m} }
 
-// do does an operation, or what a fault does in its place.
+// do does an operation, unless a fault replaces it.
 func (m *Mount) do(ctx context.Context, o tap.Operation, operation func() error) syscall.Errno {
 	return m.doOr(ctx, o, operation, func(*tap.Intervention) (error, bool) { return nil, false })
 }

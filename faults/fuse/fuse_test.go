@@ -50,7 +50,7 @@ func TestTheMountGoesWithTheHarnessHoweverThatEnds(t *testing.T) {
 		t.Fatalf("there is no mount: %s", said)
 	}
 	must(t, killed.Process.Kill())
-	_ = killed.Wait() // it was killed
+	_ = killed.Wait() // an error is expected, because the process was killed
 	for deadline := time.Now().Add(10 * time.Second); isMounted(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the mount outlived the harness")
@@ -82,7 +82,7 @@ func mounted(t *testing.T, armed ...string) (*fuse.Mount, *atomic.Int64) {
 	return m, fired
 }
 
-// The mount does what the file system of the machine does.
+// The mount behaves as the machine's file system does.
 func TestItIsAFileSystem(t *testing.T) {
 	m, _ := mounted(t)
 	files := filesystem.Local{}
@@ -164,7 +164,7 @@ func TestFaultsAreSeenThroughTheKernel(t *testing.T) {
 	}
 }
 
-// A power loss loses what was not made durable, also as seen through the kernel.
+// A power loss loses all data that are not durable. A process that reads through the kernel sees this.
 func TestAPowerLoss(t *testing.T) {
 	m, _ := mounted(t)
 	must(t, filesystem.WriteFile(filesystem.Local{}, m.Dir+"/a", []byte("a")))

@@ -1,8 +1,7 @@
-// Package lease removes what would outlive a process, such as a mount or a container, when the
-// process ends, even by SIGKILL. A shell waits for the end of its input, which comes when the
-// process ends. Then the shell runs a script.
+// Package lease removes mounts, containers and the like when a process ends, even by SIGKILL. A shell
+// reads its input until the process ends. Then the shell runs a script.
 //
-// Nothing is removed if the machine goes down, or if the shell is killed with SIGKILL too.
+// A lease removes nothing if the machine goes down, or if the shell is killed with SIGKILL, too.
 //
 // Start with [Take].
 package lease

@@ -1,5 +1,5 @@
 // Package network stands between the real processes of a cluster. Each process dials through a
-// SOCKS5 server of its own. For each pair of processes that talk there is a toxiproxy between. So
+// SOCKS5 server of its own. Between each pair of processes that talk is a toxiproxy. So
 // the network knows both ends of every connection, and can cut, break and delay it. The processes
 // know nothing of it.
 //
@@ -7,8 +7,8 @@
 // all of 127.0.0.0/8). An address that belongs to no process belongs to storage.
 //
 // The network is no packet filter. It accepts a connection that is cut, and lets nothing through.
-// When the cut is healed, the connection ends, and what was sent meanwhile is lost, as after a
-// time-out of TCP.
+// When the cut is healed, the connection ends. All data sent in the meantime are lost, as after a
+// timeout of TCP.
 //
 // Start with [New].
 package network
@@ -49,11 +49,11 @@ type Network struct {
 	servers   []net.Listener    // through which the processes dial
 	outside   map[string]bool   // addresses that no fault touches
 	links     map[link]*toxiproxy.Proxy
-	bad       map[string]condition // by the name of a process, or storage
+	bad       map[string]condition // the conditions of processes, by name, and of storage
 	healed    chan struct{}        // closed when the cuts are healed
 }
 
-// condition is what faults do to connections.
+// condition is the effect of faults on connections.
 type condition struct {
 	cut   bool
 	lag   time.Duration
@@ -91,7 +91,7 @@ func (n *Network) Join(process, inPlaceAt string) (host, through string, err err
 	if err != nil {
 		return "", "", errors.Join(err, listener.Close())
 	}
-	go func() { _ = dialer.Serve(listener) }() // until it is closed
+	go func() { _ = dialer.Serve(listener) }() // it returns when the listener is closed
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.servers = append(n.servers, listener)
@@ -190,7 +190,7 @@ func (l link) touches(name string) bool {
 	return name == l.from || name == l.to
 }
 
-// condition is what the faults of both ends do to a link.
+// condition returns the effect on a link of the faults of both its ends.
 func (n *Network) condition(l link) (all condition) {
 	for name, c := range n.bad {
 		if !l.touches(name) {
@@ -229,9 +229,9 @@ func (n *Network) apply(l link) error {
 	return failed
 }
 
-// Do makes a fault happen to the connections from and to a process, or to those to storage. A
-// connection that is cut tells neither side. When it is healed, it is closed, and what was sent
-// through it is lost. A connection that is broken is closed, and can be opened again at once.
+// Do applies a fault to the connections of a process or of storage. Neither side of a cut connection
+// gets an error. When the cut is healed, the connection is closed, and its data are lost. A broken
+// connection is closed, and can be opened again at once.
 func (n *Network) Do(fault faults.Fault, name string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -28,7 +28,7 @@ type two struct {
 	*network.Network
 	t    *testing.T
 	from proxy.ContextDialer
-	at   string // where the other listens
+	at   string // the address of the second process
 }
 
 func newTwo(t *testing.T) two {
@@ -181,12 +181,12 @@ func TestWhatIsNarrowTakesItsTime(t *testing.T) {
 	}
 	p.do(faults.Fault{Action: faults.Limit{KilobytesPerSecond: rate}}, "jobmanager")
 	connection := p.connect()
-	// Both directions are limited. The second begins once the first has let something through.
+	// The fault limits both directions. The second direction begins when the first has passed some data.
 	if took := pass(connection); took < kilobytes*time.Second/rate {
 		t.Errorf("%d KB at %d KB/s took %s", kilobytes, rate, took)
 	}
 	p.do(faults.Fault{Action: faults.Heal{}}, "")
-	pass(connection) // to see how fast it is
+	pass(connection) // without the limit, data still pass
 }
 
 func TestWhatIsBrokenIsClosedAndMadeAnew(t *testing.T) {
@@ -214,7 +214,7 @@ func TestStorageIsCutOfAllProcesses(t *testing.T) {
 	defer func() { _ = direct.Close() }()
 	p.at = elsewhere
 	dialed := p.connect()
-	p.do(faults.Fault{Action: faults.Cut{}}, "taskmanager-1") // but not its connection to storage
+	p.do(faults.Fault{Action: faults.Cut{}}, "taskmanager-1") // the connection to storage is not cut
 	mustAnswer(t, direct)
 	mustAnswer(t, dialed)
 	p.do(faults.Fault{Action: faults.Cut{}}, string(faults.Storage))

@@ -1,5 +1,5 @@
 // Package s3proxy is an S3 server that passes each request through the tap, and on to another S3
-// server. It is for engines that are not ours and keep their checkpoints in S3.
+// server. It serves other engines, such as Flink, that keep their checkpoints in S3.
 //
 // The proxy reads of a request only its method, its query and its path, as in /bucket/key. A client
 // signs its requests for the proxy's address. The proxy passes that address on unchanged, so the
@@ -27,9 +27,9 @@ import (
 // listMax limits the listing from which the proxy can leave a name out, in bytes.
 const listMax = 16 << 20
 
-// New returns a handler that passes requests on to the server at a URL. It asks who for the name
-// of the process that does an operation; the name is empty if it is unknown. At that time the
-// operation has a kind and a name only.
+// New returns a handler that passes requests on to the server at a URL. The function who
+// returns the name of the process that does an operation, or an empty name if it is unknown. New
+// calls who with an operation that has only a kind and a name.
 func New(to *url.URL, taps *tap.Tap, who func(tap.Operation) string) http.Handler {
 	p := &proxy{tap: taps, who: who}
 	p.reverse = &httputil.ReverseProxy{
@@ -50,7 +50,7 @@ type proxy struct {
 	reverse *httputil.ReverseProxy
 }
 
-// operation says what a request does.
+// operation returns the operation that a request stands for.
 func operation(r *http.Request) tap.Operation {
 	query := r.URL.Query()
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
@@ -132,7 +132,7 @@ func (p *proxy) answer(response *http.Response) error {
 	switch action := actionOf(response.Request.Context()).(type) {
 	case faults.Lose:
 		_ = body.Close()
-		panic(http.ErrAbortHandler) // it was done, but the client is not told
+		panic(http.ErrAbortHandler) // the server did the request, but the client gets no answer
 	case faults.Truncate, faults.Flip:
 		response.Body = tap.Spoil(action, body)
 	case faults.Stale:

@@ -34,7 +34,7 @@ type tapped struct {
 	wait    func(time.Duration)
 }
 
-// pass does an operation, or what a fault does in its place.
+// pass does an operation, unless a fault replaces it.
 func (t tapped) pass(o Operation, do func() error) error {
 	return t.passOr(o, do, func(*Intervention) (error, bool) { return nil, false })
 }

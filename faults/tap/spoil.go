@@ -6,7 +6,7 @@ import (
 	"github.com/snapback/snapback/faults"
 )
 
-// spoils says whether an action changes what is read.
+// spoils says whether an action changes the data that are read.
 func spoils(action faults.Action) bool {
 	switch action.(type) {
 	case faults.Truncate, faults.Flip:
@@ -15,8 +15,8 @@ func spoils(action faults.Action) bool {
 	return false
 }
 
-// Spoil returns a reader that reads what [faults.Truncate] or [faults.Flip] makes of the data.
-// All other actions leave the data as it is.
+// Spoil returns a reader of the data as [faults.Truncate] or [faults.Flip] changes them. All other
+// actions do not change the data.
 func Spoil(action faults.Action, from io.ReadCloser) io.ReadCloser {
 	switch action := action.(type) {
 	case faults.Truncate:

@@ -1,12 +1,12 @@
-// Package tap is where operations on storage meet their faults. Every operation of a cluster
-// passes through a [Tap]. The tap numbers it, shows it to an observer and, if a fault waits for
-// it, says what is to be done in its place.
+// Package tap applies faults to operations on storage. Every operation of a cluster passes through a
+// [Tap]. The tap numbers the operation, and shows it to an observer. If a fault waits for the
+// operation, the tap says what must happen instead.
 //
 // There is one tap and several mounts. [Tap.Files] mounts it before a file system in this
-// process. Packages fuse and s3proxy mount it before engines that are not ours.
+// process. Packages fuse and s3proxy mount it before other engines, such as Flink.
 //
-// The tap kills no process. The caller that arms a fault says what happens when it fires. The tap
-// knows no engine either: a [Layout] tells it what an operation means to a checkpoint.
+// The tap kills no process: the caller that arms a fault decides what happens when the fault fires.
+// The tap knows no engine: a [Layout] tells it to which checkpoint an operation belongs.
 //
 // Start with [New], [Tap.Arm] and [Tap.Before].
 package tap
@@ -23,7 +23,7 @@ import (
 // Operation is an operation on storage.
 type Operation struct {
 	// Number counts the operations that change something, from 1. An operation that changes
-	// nothing has the number of the last one that did.
+	// nothing has the number of the last change.
 	Number int
 
 	// Step counts the changes of a checkpoint since its directory was created, which is 1.
@@ -46,7 +46,7 @@ func (o Operation) String() string {
 	return text
 }
 
-// Layout is what a target knows about the names on its storage.
+// Layout says what the names on a target's storage mean.
 type Layout interface {
 	// Phase returns the phase of a checkpoint's life to which an operation belongs. It is empty
 	// if the operation has nothing to do with a checkpoint. Only a rename has a new name.
@@ -57,15 +57,15 @@ type Layout interface {
 	Checkpoint(name string) (job string, number int64, ok bool)
 }
 
-// Tap is what operations pass through. Several goroutines may use it.
+// Tap lets operations pass, and applies faults to them. Several goroutines may use it.
 type Tap struct {
-	// Watch is called with each operation that changed something, once it is done. It may be
-	// nil. It must be set before the first operation.
+	// The tap calls Watch after each operation that changed something. Watch may be nil. It must
+	// be set before the first operation.
 	Watch func(Operation)
 
-	// Run, unless it is nil, is called with what a fault sets off. It must call its argument
-	// before it returns. Mounts need it whose operations run on other goroutines than the
-	// cluster. It must be set before the first operation.
+	// If Run is not nil, the tap calls it with a function that makes a fault fire. Run must call
+	// this function before it returns. A mount needs Run if its operations run on other
+	// goroutines than the cluster. Run must be set before the first operation.
 	Run func(func())
 
 	layout Layout
@@ -73,7 +73,7 @@ type Tap struct {
 	mu      sync.Mutex
 	changes int
 	step    int
-	last    Operation // the last one on a checkpoint
+	last    Operation // the last operation on a checkpoint
 
 	job        string // the directory of the job whose checkpoint began last
 	checkpoint int64  // the number of that checkpoint
@@ -101,13 +101,13 @@ type armed struct {
 	fault   faults.Fault
 	count   func(faults.Event) int
 	fire    func(Operation) (stopped bool)
-	matched int   // operations that fitted
+	matched int   // operations that matched
 	done    int64 // operations to which the fault was done
 }
 
-// Arm makes a fault fire at its operation. Then fire is called before the operation goes on. It
-// returns whether it stopped the process that does the operation, so that the operation comes to
-// nothing. The conditions of the fault count events with count.
+// Arm makes a fault fire at its operation. When the fault fires, the tap calls fire, while the operation
+// waits. If fire stops the process that does the operation, it returns true, and the operation does
+// nothing more. The conditions of the fault count events with count.
 func (t *Tap) Arm(fault faults.Fault, count func(faults.Event) int, fire func(Operation) (stopped bool)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -128,14 +128,14 @@ func (t *Tap) Awaits(kind faults.Kind) bool {
 	return slices.ContainsFunc(t.armed, func(a *armed) bool { return a.fault.Moment.Operation.Kind.Includes(kind) })
 }
 
-// Intervention is what must be done in place of an operation.
+// Intervention says what must happen instead of an operation.
 type Intervention struct {
-	faults.Fault      // of an operation; without an action: none
+	faults.Fault      // the fault that replaces the operation; without an action: none
 	Stopped      bool // the process that does the operation was stopped: nothing must be done
 }
 
-// Before is called by a mount with an operation that is about to be done. It sets the phase, the
-// number and the step. It returns nil if the operation must be done as it is.
+// A mount calls Before with each operation before it does the operation. Before sets the phase, the
+// number and the step. It returns nil if no fault replaces the operation.
 func (t *Tap) Before(o *Operation) *Intervention {
 	t.mu.Lock()
 	o.Phase = t.layout.Phase(o.Kind, o.Name, o.NewName)
@@ -178,8 +178,8 @@ func (t *Tap) begins(o Operation) bool {
 	return true
 }
 
-// After is called by a mount with an operation that was done. It returns whether the process that
-// did it was stopped.
+// A mount calls After with each operation after it did the operation. After says whether a fault
+// stopped the process that did it.
 func (t *Tap) After(o Operation) (stopped bool) {
 	t.mu.Lock()
 	switch o.Kind {
@@ -203,8 +203,8 @@ type hit struct {
 	first bool // operation that does
 }
 
-// hits returns the faults that an operation sets off. Those that wait for no other operation are
-// no longer armed.
+// hits returns the faults that an operation sets off. It disarms the faults that
+// wait for no other operation.
 func (t *Tap) hits(o Operation, moments ...faults.When) (hits []hit) {
 	t.armed = slices.DeleteFunc(t.armed, func(a *armed) bool {
 		if !slices.Contains(moments, a.fault.Moment.When) || !a.waitsFor(o) {
@@ -229,7 +229,7 @@ func (a *armed) waitsFor(o Operation) bool {
 		(wanted.Given == nil || wanted.Given.Holds(a.count))
 }
 
-// fire runs without the lock: what a fault sets off may do operations of its own.
+// fire runs without the lock, because a fault may cause other operations.
 func (t *Tap) fire(hits []hit, o Operation) (all *Intervention) {
 	if len(hits) == 0 {
 		return nil

@@ -14,8 +14,8 @@ type Line struct {
 	ID         ID
 	Key        int64
 	Value      int64
-	Count, Sum int64 // of the records of the key, up to this one
-	Version    int64 // of the rule that the job applied
+	Count, Sum int64 // over the records of the key, up to this record
+	Version    int64 // the version of the rule that the job applied
 	Held       int64 // the number of rules that the job holds
 }
 

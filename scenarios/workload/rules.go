@@ -4,7 +4,7 @@ import "fmt"
 
 // The numbers of rules.
 const (
-	recordsPerRule = 20      // in a split
+	recordsPerRule = 20      // a split has one rule for this many records
 	controlSplit   = 1 << 20 // the number of the split from which the rules are computed
 )
 

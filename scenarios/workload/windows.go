@@ -8,9 +8,9 @@ import (
 
 // Event time of workload windows, in milliseconds.
 const (
-	eventStep  = 10  // between two records of a split
+	eventStep  = 10  // the time between two records of a split
 	eventDelay = 50  // a record is late by less than this
-	windowSize = 100 // of a tumbling window
+	windowSize = 100 // the length of a tumbling window
 )
 
 // eventTime is the event time of an input record.

@@ -55,7 +55,7 @@ type Workload struct {
 	Name     string        `json:"name" yaml:"name"` // empty: counts
 	Seed     int64         `json:"seed" yaml:"-"`
 	Splits   int           `json:"splits" yaml:"splits"`
-	Records  int           `json:"records" yaml:"records"` // in each split
+	Records  int           `json:"records" yaml:"records"` // the records in each split
 	Keys     int           `json:"keys" yaml:"keys"`
 	Pause    time.Duration `json:"pause_ns" yaml:"pause"`                      // the pause of a source after each record
 	Snapshot time.Duration `json:"snapshot_ns" yaml:"snapshot"`                // the least time for a snapshot of the stateful operator

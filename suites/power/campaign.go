@@ -29,11 +29,11 @@ const cleanMax = 300
 type Campaign struct {
 	Workshop   Workshop
 	Cases      string     // directory for the smallest case of each mutant
-	Strategies []Strategy // the first is Snapback's own
+	Strategies []Strategy // the first strategy is Snapback's own
 	Seed       uint64
 	RunsMax    int          // a mutant that this many runs do not find has survived
 	Parallel   int          // mutants at the same time
-	Progress   func(string) // never called twice at the same time
+	Progress   func(string) // the campaign never calls it twice at the same time
 }
 
 // Run first hunts the reference without a mutant, where it must find nothing. Then it hunts the

@@ -15,7 +15,7 @@ type Hunk struct {
 	Lines   []string
 }
 
-// parseHunks reads what follows the header of a mutant.
+// parseHunks parses the diff after the header of a mutant.
 func parseHunks(lines []string) ([]Hunk, error) {
 	var hunks []Hunk
 	var file string
@@ -166,7 +166,7 @@ func (e edited) diff() string {
 
 // span is a range of lines that one hunk covers.
 type span struct {
-	from, to int    // to is behind the last
+	from, to int    // to is the index after the last line
 	in       string // the declaration with the first change
 }
 

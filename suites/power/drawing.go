@@ -34,7 +34,7 @@ func Draw(w io.Writer, m Matrix) error {
 		return err
 	}
 	for _, s := range m.Summaries() {
-		_, _ = fmt.Fprintln(w, summary(s)) // the next one reports it
+		_, _ = fmt.Fprintln(w, summary(s)) // the last print reports an error
 	}
 	_, err := fmt.Fprintln(w, done(m))
 	return err

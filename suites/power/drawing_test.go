@@ -9,7 +9,7 @@ import (
 	"github.com/snapback/snapback/suites/power"
 )
 
-// matrix has a mutant that was found, one that survived, and one that is equivalent.
+// matrix holds three mutants: a found one, a survivor, and an equivalent one.
 func matrix() power.Matrix {
 	row := func(id, symptom string, found bool, runs int) power.Row {
 		hunt := power.Hunt{Strategy: power.Suites, Found: found, Runs: runs, CPU: time.Duration(runs) * time.Millisecond}

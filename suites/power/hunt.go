@@ -12,7 +12,7 @@ type Strategy string
 // The strategies.
 const (
 	Suites Strategy = "suites" // Snapback's own: the catalogue, power losses, explored scenarios
-	Kills  Strategy = "kills"  // kills processes at uniformly random moments, as is usual elsewhere
+	Kills  Strategy = "kills"  // kills processes at uniformly random moments, as other test tools do
 	Rapid  Strategy = "rapid"  // explored scenarios, drawn by the library rapid
 )
 
@@ -31,7 +31,7 @@ type Order struct {
 // Hunted is a hunter's result. The hunter writes it to its standard output.
 type Hunted struct {
 	Found   bool
-	Runs    int           // until the finding; if there is none, all
+	Runs    int           // runs until the finding; without a finding, all runs
 	CPU     time.Duration // the processor time of the hunter until then; it includes the start
 	Finding Finding
 	Stage   string         // the part of the strategy that found it

@@ -20,8 +20,8 @@ type Matrix struct {
 // Row is the result of one mutant.
 type Row struct {
 	Mutant
-	Hunts   []Hunt        `json:"hunts"`            // one for each strategy; the first is Snapback's own
-	Finding Finding       `json:"finding"`          // of the first hunt
+	Hunts   []Hunt        `json:"hunts"`            // one hunt for each strategy; the first strategy is Snapback's own
+	Finding Finding       `json:"finding"`          // the finding of the first hunt
 	Stage   string        `json:"stage,omitempty"`  // the part of the strategy that found it in the first hunt
 	Events  int           `json:"events,omitempty"` // steps of the smallest case
 	Case    string        `json:"case,omitempty"`   // file of the smallest case
@@ -32,8 +32,8 @@ type Row struct {
 type Hunt struct {
 	Strategy Strategy      `json:"strategy"`
 	Found    bool          `json:"found"`
-	Runs     int           `json:"runs"`   // until the finding; all, if there is none
-	CPU      time.Duration `json:"cpu_ns"` // until the finding; in all, if there is none
+	Runs     int           `json:"runs"`   // runs until the finding; without a finding, all runs
+	CPU      time.Duration `json:"cpu_ns"` // processor time until the finding; without a finding, of all runs
 }
 
 // Killed says whether Snapback's own suites found the mutant.

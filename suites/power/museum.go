@@ -32,11 +32,11 @@ const diffStart = "--- a/"
 
 // Mutant is a mistake, as a diff.
 type Mutant struct {
-	ID           string   `json:"id"`                   // the id of the issue, if there is one
+	ID           string   `json:"id"`                   // the id of the issue, if an issue describes the mistake
 	Symptom      string   `json:"symptom"`              // a line: what users saw
 	Mechanism    string   `json:"mechanism"`            // a line: what was wrong
-	Requirements []string `json:"requirements"`         // at least one of them must find it
-	Equivalent   string   `json:"equivalent,omitempty"` // why nothing can find it; then nothing must
+	Requirements []string `json:"requirements"`         // at least one of these requirements must find it
+	Equivalent   string   `json:"equivalent,omitempty"` // why no suite can find it; if not empty, no suite must find it
 	File         string   `json:"-"`
 	Hunks        []Hunk   `json:"-"`
 }

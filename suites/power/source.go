@@ -14,7 +14,7 @@ import (
 	"github.com/snapback/snapback/harness"
 )
 
-// contextMax is how many lines of code a hunk has before and after its changes.
+// contextMax is the number of lines of code that a hunk has before and after its changes.
 const contextMax = 3
 
 // sourceDirs hold all code that mutants may change.
@@ -25,7 +25,7 @@ type source []*sourceFile
 
 // sourceFile is a Go file.
 type sourceFile struct {
-	name  string // below the root of the module, with slashes
+	name  string // path below the root of the module, with slashes
 	lines []string
 	code  []codeLine
 }
@@ -142,7 +142,7 @@ func (f *sourceFile) after(line int) int {
 // place is where a hunk can be applied.
 type place struct {
 	file  *sourceFile
-	first int         // index in the file's code of the first line of the hunk that is code
+	first int         // index, in the file's code, of the hunk's first line of code
 	lines []string    // the lines of the hunk
 	in    declaration // the declaration that the hunk changes
 }

@@ -25,7 +25,7 @@ const (
 // Workshop builds mutants. It can build several at the same time. It does not change the source.
 type Workshop struct {
 	Source string // root of the module
-	Dir    string // an existing directory for what is built
+	Dir    string // an existing directory for the programs
 }
 
 // FindSource returns the root of Snapback's source, given a directory in it.
@@ -98,7 +98,7 @@ func (w Workshop) overlay(name string, m Mutant) (string, error) {
 	return overlay, os.WriteFile(overlay, data, 0o644)
 }
 
-// Hunt runs a hunter that was built, and returns what it found.
+// Hunt runs a built hunter, and returns its result.
 func (w Workshop) Hunt(ctx context.Context, program string, order Order) (Hunted, error) {
 	arguments, err := json.Marshal(order)
 	if err != nil {

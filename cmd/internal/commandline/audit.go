@@ -101,8 +101,8 @@ func ask[Answer any](command *cobra.Command, f *auditFlags, question func(a *aud
 	return answer, usage(err)
 }
 
-// denied turns an error for want of permission into a usage error. The command prints first what it
-// could read.
+// denied turns an error for want of permission into a usage error. Before it, the command prints
+// everything that it could read.
 func denied(err error) error {
 	if err != nil {
 		return &harness.UsageError{Err: err}
@@ -121,7 +121,7 @@ func (f *auditFlags) some(n int, row func(...string), indent string, one func(i 
 	}
 }
 
-// firstOf lists the first places. With --verbose it lists all of them.
+// firstOf lists the first places in one line. With --verbose it lists all places.
 func (f *auditFlags) firstOf(places []string) string {
 	const shown = 3
 	if more := len(places) - shown; more > 0 && !f.verbose {

@@ -326,7 +326,7 @@ func TestWhatMayNotBeLookedAtIsExitCode2(t *testing.T) {
 	}
 	state := filepath.Join(chk, entries[0].Name())
 	verbs := [][]string{{"verify", chk}, {"ls", root}, {"expire", "--keep", "1", root}, {"copy", chk, filepath.Join(dir, "to")}}
-	whoAsks := slices.Concat(verbs, [][]string{{"orphans", root}, {"deps", chk}}) // these two need only the names of state files
+	whoAsks := slices.Concat(verbs, [][]string{{"orphans", root}, {"deps", chk}}) // orphans and deps need only the names of state files
 	for closed, verbs := range map[string][][]string{filepath.Join(chk, "_metadata"): whoAsks, state: verbs, chk: whoAsks, job: whoAsks} {
 		while(t, closed, func() {
 			for _, arguments := range verbs {

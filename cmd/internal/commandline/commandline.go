@@ -29,14 +29,14 @@ const (
 	exitUsage     = 2
 	exitInternal  = 3
 	exitNotProven = 4
-	exitSignal    = 128 // and the signal's number
+	exitSignal    = 128 // plus the number of the signal
 )
 
 // Main runs the command that the process's arguments name, and ends the process with its exit
 // code. Heavy is nil in snapback.
 func Main(heavy *Heavy) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	signal.Ignore(syscall.SIGPIPE) // when the reader is gone, a write returns an error
+	signal.Ignore(syscall.SIGPIPE) // a write to a closed pipe must return an error, and not end the process
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {

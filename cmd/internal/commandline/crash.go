@@ -82,7 +82,7 @@ func crashCommand() *cobra.Command {
 	flags.StringVar(&o.cases, "cases", filepath.Join(runsDir, "cases"), "`path` of the directory for failed cases")
 	flags.StringVar(&o.format, "format", "human", "human or json")
 	flags.BoolVar(&o.quiet, "quiet", false, "print no progress")
-	flags.StringVar(&o.kill, "kill", "", "kill this `process` at each operation: taskmanager, jobmanager, or task; task is the fastest, because it only makes the operation fail")
+	flags.StringVar(&o.kill, "kill", "", "kill this `process` at each operation: taskmanager, jobmanager or task; for a task, which is fastest, the operation fails instead")
 	flags.IntVar(&o.every, "every", 1, "visit the states after one operation in `N`; with --kill, kill at one operation in N")
 	flags.StringVar(&o.backend, "backend", "", "with --kill, the state backend: full, incremental or changelog")
 	flags.BoolVar(&o.unaligned, "unaligned", false, "with --kill, take unaligned checkpoints")

@@ -15,7 +15,7 @@ func depsCommand() *cobra.Command {
 	var also []string
 	command := &cobra.Command{
 		Use:   "deps [flags] PATH",
-		Short: "Find the checkpoints that use a file, a checkpoint or a job's directory: may it be deleted?",
+		Short: "Find the checkpoints that use a file, a checkpoint or a job's directory, before you delete it",
 		Long: "Finds the checkpoints that use a file. If PATH is the directory of a checkpoint or a job, it finds the\n" +
 			"checkpoints outside PATH that use a file in it. It reads the checkpoints of all jobs in the same\n" +
 			"checkpoint directory, and under each root of --also. The exit code is 0 if no checkpoint uses PATH,\n" +

@@ -42,7 +42,7 @@ func inspectCommand() *cobra.Command {
 	return command
 }
 
-// readUIDs returns the given uids and those in a file, which has one on each line.
+// readUIDs returns the given uids, followed by the uids in a file. The file has one uid on each line.
 func readUIDs(file string, uids []string) ([]string, error) {
 	if file == "" {
 		return uids, nil

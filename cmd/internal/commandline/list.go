@@ -110,7 +110,7 @@ func doctorCommand() *cobra.Command {
 	var format string
 	command := &cobra.Command{
 		Use:     "doctor",
-		Short:   "Check what this machine offers, and how to install what is missing",
+		Short:   "Check which tools this machine has, and say how to get the missing ones",
 		Example: "  snapback doctor\n  snapback doctor --format json",
 		Args:    noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -147,7 +147,7 @@ func versionCommand() *cobra.Command {
 	var format string
 	command := &cobra.Command{
 		Use:     "version",
-		Short:   "Print the versions of the program, of Go, of Flink and of each document",
+		Short:   "Print the versions of the program, of Go, of Flink and of each document format",
 		Example: "  snapback version\n  snapback version --format json",
 		Args:    noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {

@@ -158,8 +158,8 @@ func TestTheManualListsTheExitCodes(t *testing.T) {
 	}
 }
 
-// exitCodes reads the constants named exit… from the source. The constant for signals stands for three
-// codes: those of SIGHUP, SIGINT and SIGTERM.
+// exitCodes reads the constants named exit… from the source. The constant for signals stands for the
+// codes of SIGHUP, SIGINT and SIGTERM.
 func exitCodes(t *testing.T) []int {
 	t.Helper()
 	var codes []int

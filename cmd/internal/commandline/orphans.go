@@ -140,7 +140,7 @@ func readPlan[Line any](p *planFlags, f *auditFlags, root string, read func(from
 	if err != nil {
 		return audit.Plan[Line]{}, harness.Usagef("--plan: %w", err)
 	}
-	defer func() { _ = file.Close() }() // only read from
+	defer func() { _ = file.Close() }() // a file that is only read needs no check
 	plan, err := read(file, root)
 	if err != nil {
 		return plan, harness.Usagef("--plan: %s: %w", p.file, err)

@@ -390,7 +390,7 @@ func checkpointsCommand() *cobra.Command {
 			_, _ = fmt.Fprintf(text, "\n  failed %d times because: %s", s.Reasons[reason], reason)
 		}
 		for _, c := range s.Latest {
-			_, _ = fmt.Fprintf(text, "\n  checkpoint %d: took %s; %d bytes, %d bytes of them records in flight; %s", c.ID, c.Took.Round(time.Microsecond), c.Bytes, c.InFlight, c.Path)
+			_, _ = fmt.Fprintf(text, "\n  checkpoint %d: took %s; %d bytes, including %d bytes of records in flight; %s", c.ID, c.Took.Round(time.Microsecond), c.Bytes, c.InFlight, c.Path)
 		}
 		return text.String(), nil
 	})

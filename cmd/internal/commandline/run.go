@@ -86,7 +86,7 @@ func runCommand(heavy *Heavy) *cobra.Command {
 	flags.Uint64Var(&o.seed, "seed", 0, "number that decides all random choices (default: a random number, which is printed)")
 	flags.StringVar(&o.format, "format", "human", "format of the results on stdout: human, json or jsonl")
 	flags.StringVar(&o.reportDir, "report", "", "`path` of the run directory (default "+runsDir+"/TIME-SEED)")
-	flags.StringVar(&o.junit, "junit", "", "`path` of a second JUnit file to write")
+	flags.StringVar(&o.junit, "junit", "", "`path` of a JUnit file to write, besides the one in the run directory")
 	flags.IntVar(&o.parallel, "parallel", 0, "number of scenarios to run at a time (default: the number of CPUs if simulated, else 1)")
 	flags.DurationVar(&o.timeout, "timeout", 5*time.Minute, "wall-clock limit for one try of a scenario")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "print every step")

@@ -1,5 +1,5 @@
-// Package doctor checks whether this machine has what a run needs, and says how to install what is
-// missing. It installs nothing.
+// Package doctor checks which tools and abilities of the machine a run can use, and says how to get
+// the missing ones. It installs nothing.
 //
 // Start with [Examine].
 package doctor

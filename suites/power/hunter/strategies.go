@@ -67,8 +67,8 @@ func once(stage string, target reference.Simulated, s scenarios.Scenario, seed u
 // objects is a checkpoint directory on an object store.
 const objects = "s3://bucket/checkpoints"
 
-// storageOf returns a target on an object store for every fourth seed, and one on a file system for
-// the other seeds.
+// storageOf returns a target on an object store for every fourth seed. For all other seeds it
+// returns a target on a file system.
 func storageOf(seed uint64) reference.Simulated {
 	if seed%4 != 3 {
 		return reference.Simulated{}
@@ -82,8 +82,8 @@ func storageOf(seed uint64) reference.Simulated {
 
 // The number of runs of one stage before the next stage begins.
 const (
-	losses = 60  // after power losses
-	draws  = 120 // of explored scenarios
+	losses = 60  // recoveries after power losses
+	draws  = 120 // explored scenarios
 )
 
 // areasFirst lists the areas of the catalogue whose scenarios need only a few milliseconds.
@@ -95,8 +95,9 @@ var (
 	lossesAreas = []string{"durability", "recovery"}
 )
 
-// suites runs what Snapback's own suites run: first each scenario of the catalogue, with fewer
-// records and the cheapest first; then power losses and explored scenarios in turn.
+// suites runs the scenarios of Snapback's own suites. First it runs each scenario of the catalogue,
+// with fewer records, and the cheapest scenarios first. Then it takes turns between power losses and
+// explored scenarios.
 func suites(seed uint64) iter.Seq[sighting] {
 	return func(yield func(sighting) bool) {
 		for _, part := range []iter.Seq[sighting]{catalogue(seed), turns(seed)} {

@@ -27,7 +27,7 @@ import (
 	"github.com/snapback/snapback/suites/power"
 )
 
-// Exit codes. They mean what they mean for snapback.
+// Exit codes. They have the same meaning as those of snapback.
 const (
 	exitAsExpected = 0
 	exitUnexpected = 1 // a mutant survived, a false alarm, a case that fails
@@ -211,7 +211,7 @@ func list(out io.Writer, all []power.Mutant) error {
 func refresh(out io.Writer, source string, all []power.Mutant) error {
 	changed, err := power.Refresh(source, all)
 	for _, id := range changed {
-		_, _ = fmt.Fprintln(out, "rewritten:", id) // the next one reports it
+		_, _ = fmt.Fprintln(out, "rewritten:", id) // the next print reports an error
 	}
 	_, printed := fmt.Fprintf(out, "DONE %d mutants, %d rewritten\n", len(all), len(changed))
 	return errors.Join(err, printed)
