@@ -2,8 +2,8 @@
 // loss would leave of the directory. It serves other engines, such as Flink, that keep their
 // checkpoints in files.
 //
-// The files are in the memory of this process, and end with the mount. The mount has what
-// checkpoints need of a file system, and no more: no links, no permissions, no times.
+// The files are in the memory of this process, and are gone after the unmount. The mount supports only
+// what checkpoints need of a file system. It has no links, no permissions and no times.
 //
 // Start with [New]. It needs /dev/fuse, and root.
 package fuse
@@ -34,7 +34,7 @@ const Device = "/dev/fuse"
 
 // Mount is a mounted directory.
 type Mount struct {
-	Dir string // absolute; the disk and the tap use the same names as other processes
+	Dir string // absolute path; the disk and the tap use the same names as other processes
 
 	tap    *tap.Tap
 	who    func(pid int) string
@@ -80,7 +80,7 @@ func New(dir string, taps *tap.Tap, who func(thread int) string) (*Mount, error)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	never := time.Duration(0) // the kernel must remember nothing: a power loss changes it
+	never := time.Duration(0) // the kernel must cache nothing, because a power loss changes the directory
 	options := &fusefs.Options{EntryTimeout: &never, AttrTimeout: &never, NegativeTimeout: &never}
 	options.ExplicitDataCacheControl = true // the kernel caches data while the file is open
 	options.DirectMountStrict, options.FsName, options.Name = true, "snapback", "snapback"
@@ -93,7 +93,7 @@ func New(dir string, taps *tap.Tap, who func(thread int) string) (*Mount, error)
 	return m, nil
 }
 
-// Close unmounts the directory. Operations of processes that still use it fail from then on.
+// Close unmounts the directory. Then the operations of processes that still use it fail.
 func (m *Mount) Close() error {
 	if err := m.lease.End(); err != nil {
 		return fmt.Errorf("unmount %s: %w", m.Dir, err)
@@ -129,7 +129,7 @@ func (m *Mount) taps() *tap.Tap {
 	return m.tap
 }
 
-// Files is the directory without the kernel and the tap between.
+// Files gives this process access to the directory, without the kernel and the tap.
 func (m *Mount) Files() filesystem.FileSystem { return past{m} }
 
 // do does an operation, unless a fault replaces it.
@@ -137,8 +137,8 @@ func (m *Mount) do(ctx context.Context, o tap.Operation, operation func() error)
 	return m.doOr(ctx, o, operation, func(*tap.Intervention) (error, bool) { return nil, false })
 }
 
-// doOr is do for operations that have faults of their own: special does such a fault, and says
-// whether it did. Meanwhile no other operation changes the directory.
+// doOr is do for operations with special faults. The function special handles such a fault, and says
+// whether it did so. Meanwhile no other operation changes the directory.
 func (m *Mount) doOr(ctx context.Context, o tap.Operation, operation func() error, special func(*tap.Intervention) (error, bool)) syscall.Errno {
 	if caller, ok := fuse.FromContext(ctx); ok {
 		o.Process = m.process(int(caller.Pid))
@@ -165,7 +165,7 @@ func (m *Mount) doOr(ctx context.Context, o tap.Operation, operation func() erro
 		case faults.Throttle:
 			return syscall.EAGAIN
 		case faults.Lose:
-			_ = locked() // the process is not told
+			_ = locked() // the process gets an error, although the operation succeeded
 			return syscall.EIO
 		case faults.Delay:
 			time.Sleep(action.Wait)
@@ -195,7 +195,7 @@ func errno(err error) syscall.Errno {
 	return syscall.EIO
 }
 
-// node is a file or a directory as the kernel knows it.
+// node is the kernel's view of a file or a directory.
 type node struct {
 	fusefs.Inode
 	mount *Mount
@@ -290,7 +290,7 @@ func (n *node) Create(ctx context.Context, name string, _, _ uint32, out *fuse.E
 	return child, h, fuse.FOPEN_DIRECT_IO, failed
 }
 
-// Open implements [fusefs.NodeOpener]. The kernel truncates a file with a call of its own before.
+// Open implements [fusefs.NodeOpener]. Before it, the kernel truncates the file with another call.
 func (n *node) Open(ctx context.Context, how uint32) (fusefs.FileHandle, uint32, syscall.Errno) {
 	h := &handle{mount: n.mount, name: n.name()}
 	failed := n.mount.do(ctx, tap.Operation{Kind: faults.Open, Name: h.name}, func() (err error) {
@@ -298,7 +298,7 @@ func (n *node) Open(ctx context.Context, how uint32) (fusefs.FileHandle, uint32,
 		return err
 	})
 	if how&syscall.O_ACCMODE == syscall.O_RDONLY && !n.mount.taps().Awaits(faults.Read) {
-		return h, 0, failed // the kernel reads whole pages: Flink reads state four bytes at a time
+		return h, 0, failed // the kernel must read whole pages, because Flink reads state four bytes at a time
 	}
 	return h, fuse.FOPEN_DIRECT_IO, failed
 }
@@ -441,7 +441,7 @@ func (h *handle) Write(ctx context.Context, data []byte, offset int64) (uint32, 
 	return uint32(len(data)), failed
 }
 
-// Flush implements [fusefs.FileFlusher]. To the tap it is the closing of a file that was written.
+// Flush implements [fusefs.FileFlusher]. The tap sees it as the Close of a written file.
 func (h *handle) Flush(ctx context.Context) syscall.Errno {
 	if !h.written {
 		return 0
@@ -452,7 +452,7 @@ func (h *handle) Flush(ctx context.Context) syscall.Errno {
 // Release implements [fusefs.FileReleaser].
 func (h *handle) Release(context.Context) syscall.Errno { return 0 }
 
-// past is the directory as this process sees it, without the kernel and the tap between.
+// past gives this process access to the directory, without the kernel and the tap.
 type past struct{ mount *Mount }
 
 func locked[T any](p past, operation func(*filesystem.Memory) (T, error)) (T, error) {

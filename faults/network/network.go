@@ -1,10 +1,10 @@
 // Package network stands between the real processes of a cluster. Each process dials through a
-// SOCKS5 server of its own. Between each pair of processes that talk is a toxiproxy. So
+// separate SOCKS5 server. Between each pair of processes that talk is a toxiproxy. So
 // the network knows both ends of every connection, and can cut, break and delay it. The processes
-// know nothing of it.
+// do not notice the network.
 //
-// Each process listens at a loopback address of its own, by which the network knows it (Linux has
-// all of 127.0.0.0/8). An address that belongs to no process belongs to storage.
+// Each process listens at a separate loopback address, by which the network recognizes it. Linux has
+// all addresses of 127.0.0.0/8. An address that belongs to no process belongs to storage.
 //
 // The network is no packet filter. It accepts a connection that is cut, and lets nothing through.
 // When the cut is healed, the connection ends. All data sent in the meantime are lost, as after a
@@ -37,7 +37,8 @@ const Environment = "ALL_PROXY"
 
 const loopback = "127.0.0.1:0"
 
-// hostFormat is the loopback address of a process, made of the two bytes of its number.
+// hostFormat is the loopback address of a process. Its last two numbers are the two bytes of the
+// number of the process.
 const hostFormat = "127.77.%d.%d"
 
 // Network holds the connections of one cluster. Several goroutines may use it.
@@ -77,8 +78,8 @@ func New() *Network {
 }
 
 // Join adds a process. The process must listen at host, and dial through the server that is the
-// value of [Environment]. If the process takes the place of another one, inPlaceAt is the host of
-// that one, else it is empty.
+// value of [Environment]. If the process replaces another process, inPlaceAt is the host of the other
+// process. Otherwise it is empty.
 func (n *Network) Join(process, inPlaceAt string) (host, through string, err error) {
 	listener, err := net.Listen("tcp", loopback)
 	if err != nil {
@@ -149,7 +150,7 @@ func (n *Network) whose(address string) (name string, inside bool) {
 	return string(faults.Storage), true
 }
 
-// untilHealed waits while a link is cut. Meanwhile the process that dials has no answer.
+// untilHealed waits while a link is cut. Meanwhile the dialing process gets no answer.
 func (n *Network) untilHealed(ctx context.Context, l link) error {
 	for {
 		n.mu.Lock()
@@ -224,7 +225,7 @@ func (n *Network) apply(l link) error {
 		add("bandwidth", "rate", c.limit)
 	}
 	if c.cut {
-		add("timeout", "timeout", 0) // never: nothing passes through, and no side is told
+		add("timeout", "timeout", 0) // a timeout of 0 means never: no data pass, and neither side gets an error
 	}
 	return failed
 }
@@ -263,7 +264,7 @@ func (n *Network) Do(fault faults.Fault, name string) error {
 	return failed
 }
 
-// heal lets everything through again.
+// heal ends all faults of connections.
 func (n *Network) heal() error {
 	clear(n.bad)
 	close(n.healed)

@@ -1,7 +1,7 @@
 // Package s3proxy is an S3 server that passes each request through the tap, and on to another S3
 // server. It serves other engines, such as Flink, that keep their checkpoints in S3.
 //
-// The proxy reads of a request only its method, its query and its path, as in /bucket/key. A client
+// The proxy reads only the method, the query and the path of a request, as in /bucket/key. A client
 // signs its requests for the proxy's address. The proxy passes that address on unchanged, so the
 // signature stays valid.
 //
@@ -38,7 +38,7 @@ func New(to *url.URL, taps *tap.Tap, who func(tap.Operation) string) http.Handle
 			r.Out.Host = r.In.Host // the signature covers it
 		},
 		ModifyResponse: p.answer,
-		// A client that was killed needs no line in a log.
+		// If a client was killed, the log needs no line about it.
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
 	return p
@@ -154,7 +154,7 @@ func (p *proxy) answer(response *http.Response) error {
 	return nil
 }
 
-// cut reads other data in place of a body, and closes the body.
+// cut reads other data instead of a body, and closes the body.
 type cut struct {
 	io.Reader
 	io.Closer

@@ -21,8 +21,8 @@ var ErrLost = errors.New("the answer was lost")
 // ErrThrottled is the error of an operation that was refused as too many.
 var ErrThrottled = errors.New("503 Slow Down")
 
-// Files mounts the tap before a file system, for the operations of one process. It calls wait if
-// a fault delays an operation.
+// Files puts the tap before a file system, for the operations of one process. It calls wait if a fault
+// delays an operation.
 func (t *Tap) Files(files filesystem.FileSystem, process string, wait func(time.Duration)) filesystem.FileSystem {
 	return tapped{tap: t, files: files, process: process, wait: wait}
 }
@@ -39,8 +39,8 @@ func (t tapped) pass(o Operation, do func() error) error {
 	return t.passOr(o, do, func(*Intervention) (error, bool) { return nil, false })
 }
 
-// passOr is pass for operations that have faults of their own: special does such a fault, and
-// says whether it did.
+// passOr is pass for operations with special faults. The function special handles such a fault, and
+// says whether it did so.
 func (t tapped) passOr(o Operation, do func() error, special func(*Intervention) (error, bool)) error {
 	o.Process = t.process
 	if intervention := t.tap.Before(&o); intervention != nil {
@@ -63,8 +63,8 @@ func (t tapped) passOr(o Operation, do func() error, special func(*Intervention)
 	return nil
 }
 
-// intervene does the faults that every operation can have. It returns false if the operation must
-// still be done.
+// intervene handles the faults that every operation can have. It returns false if the caller must still
+// do the operation.
 func (t tapped) intervene(i *Intervention, o Operation, do func() error) (err error, instead bool) {
 	failure := func(err error) (error, bool) { return filesystem.Failure(string(o.Kind), o.Name, err), true }
 	switch action := i.Action.(type) {
@@ -87,8 +87,8 @@ func (t tapped) intervene(i *Intervention, o Operation, do func() error) (err er
 	return nil, false
 }
 
-// kind returns the kind of an operation, which depends on whether the name is that of a file or
-// of an object.
+// kind returns the kind of an operation. The kind depends on whether the name belongs to a file or to
+// an object.
 func (t tapped) kind(name string, ofFile, ofObject faults.Kind) faults.Kind {
 	if t.files.CreatesWhole(name) {
 		return ofObject

@@ -47,7 +47,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// layout is that of the checkpoints here: everything below chk-N, with _metadata.
+// layout is the layout of the checkpoints in these tests: all files, also _metadata, are below chk-N.
 type layout struct{}
 
 func (l layout) Phase(kind faults.Kind, name, newName string) faults.Phase {
@@ -71,7 +71,7 @@ func (layout) Checkpoint(name string) (job string, number int64, ok bool) {
 	return job, number, ok && err == nil
 }
 
-// checkpoint writes a small checkpoint, until something fails.
+// checkpoint writes a small checkpoint. It stops at the first error.
 func (b *bench) checkpoint(dir string) error {
 	if err := filesystem.WriteFile(b.files, dir+"/state", []byte("state")); err != nil {
 		return err

@@ -27,7 +27,7 @@ type Operation struct {
 	Number int
 
 	// Step counts the changes of a checkpoint since its directory was created, which is 1.
-	// Consecutive writes to one file count once. It is 0 for all other operations.
+	// Consecutive writes to one file count once. Step is 0 for all other operations.
 	Step int
 
 	Phase    faults.Phase // the phase of the checkpoint; empty: none
@@ -81,8 +81,8 @@ type Tap struct {
 	armed      []*armed
 }
 
-// New returns a tap for a target that lays out its checkpoints in this way. Without a layout
-// (nil) no operation has a phase or a step.
+// New returns a tap for a target with this layout. If the layout is nil, no operation has a phase or a
+// step.
 func New(layout Layout) *Tap {
 	if layout == nil {
 		layout = unknown{}
@@ -197,13 +197,13 @@ func (t *Tap) After(o Operation) (stopped bool) {
 	return intervention != nil && intervention.Stopped
 }
 
-// hit is a fault that an operation sets off.
+// hit is a fault that fires at an operation.
 type hit struct {
 	*armed
 	first bool // operation that does
 }
 
-// hits returns the faults that an operation sets off. It disarms the faults that
+// hits returns the faults that fire at an operation. It disarms the faults that
 // wait for no other operation.
 func (t *Tap) hits(o Operation, moments ...faults.When) (hits []hit) {
 	t.armed = slices.DeleteFunc(t.armed, func(a *armed) bool {
@@ -221,7 +221,7 @@ func (t *Tap) hits(o Operation, moments ...faults.When) (hits []hit) {
 	return hits
 }
 
-// waitsFor says whether an operation fits, whatever its number is.
+// waitsFor says whether an operation matches. It ignores the number of the operation.
 func (a *armed) waitsFor(o Operation) bool {
 	wanted := a.fault.Moment.Operation
 	return wanted.Matches(o.Kind, o.Phase, o.Name, o.NewName, o.From, o.To) &&
