@@ -147,7 +147,7 @@ func TestBadFilesAreRefusedWithTheReason(t *testing.T) {
 		{"splits: 1", "name: nothing, splits: 1", "features: want workloads among them"},
 		{"requirements: [REC-02]", "requirements: [REC-02]\nfeatures: [kill]\n# fault twice", "step 3: fault: want an earlier step that submits a job, and a TaskManager that still runs"},
 		{"status: FINISHED", "status: CANCELLED", "step 2: await: status: want one of [CREATED RUNNING"},
-		{"status: FINISHED", "completed: 1, status: FINISHED", "step 2: await: want a job, and one of completed, more and status"},
+		{"status: FINISHED", "completed: 1, status: FINISHED", "step 2: await: want a job, and one of completed, more, aborted and status"},
 		{"job: first, status", "status", "step 2: await: want a job"},
 		{"status: FINISHED", "completed: -1", "step 2: await: want a job, and one of completed"},
 		{"{job: first}\n", "{job: first, refused: true}\n", "step 1: submit: refused and from are for a job to restore"},

@@ -197,7 +197,7 @@ func (a Await) validate() error {
 		}
 	}
 	if a.Job == "" || a.Completed < 0 || a.More < 0 || a.Aborted < 0 || set != 1 {
-		return errors.New("await: want a job, and one of completed, more and status")
+		return errors.New("await: want a job, and one of completed, more, aborted and status")
 	}
 	if a.Status != "" && !slices.Contains(storage.JobStatuses(), a.Status) {
 		return fmt.Errorf("await: status: want one of %v, got %q", storage.JobStatuses(), a.Status)

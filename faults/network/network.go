@@ -206,7 +206,7 @@ func (n *Network) condition(l link) (all condition) {
 	return all
 }
 
-// apply brings a link into its condition.
+// apply makes the faults of both ends take effect on a link.
 func (n *Network) apply(l link) error {
 	toxics, c := n.links[l].Toxics, n.condition(l)
 	toxics.ResetToxics(context.Background())

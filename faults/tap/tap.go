@@ -131,7 +131,7 @@ func (t *Tap) Awaits(kind faults.Kind) bool {
 // Intervention says what must happen instead of an operation.
 type Intervention struct {
 	faults.Fault      // the fault that replaces the operation; without an action: none
-	Stopped      bool // the process that does the operation was stopped: nothing must be done
+	Stopped      bool // the fault stopped the process, so the mount must not do the operation
 }
 
 // A mount calls Before with each operation before it does the operation. Before sets the phase, the
@@ -200,7 +200,7 @@ func (t *Tap) After(o Operation) (stopped bool) {
 // hit is a fault that fires at an operation.
 type hit struct {
 	*armed
-	first bool // operation that does
+	first bool // whether this is the first operation at which the fault fires
 }
 
 // hits returns the faults that fire at an operation. It disarms the faults that

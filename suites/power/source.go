@@ -258,7 +258,7 @@ func (s source) edit(m Mutant) ([]*edited, error) {
 // apply makes the changes of a hunk.
 func (e *edited) apply(p place) {
 	at := p.first
-	next := p.file.code[at].at // where a line is added
+	next := p.file.code[at].at // added lines go before this line
 	for _, line := range p.lines {
 		switch {
 		case line[0] == '+':

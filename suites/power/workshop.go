@@ -13,8 +13,8 @@ import (
 	"github.com/snapback/snapback/harness"
 )
 
-// Module is the path of the module whose source the mutants change.
-const Module = "github.com/snapback/snapback"
+// module is the path of the Go module whose source the mutants change.
+const module = "github.com/snapback/snapback"
 
 // The packages of the programs that are built with a mutant.
 const (
@@ -34,8 +34,8 @@ func FindSource(dir string) (string, error) {
 	list.Dir = dir
 	out, err := list.Output()
 	path, root, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
-	if err != nil || path != Module {
-		return "", harness.Usagef("mutants are built from Snapback's source, and %s is not in it: give --source, a clone of %s", dir, Module)
+	if err != nil || path != module {
+		return "", harness.Usagef("mutants are built from Snapback's source, and %s is not in it: give --source, a clone of %s", dir, module)
 	}
 	return root, nil
 }

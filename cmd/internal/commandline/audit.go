@@ -101,8 +101,8 @@ func ask[Answer any](command *cobra.Command, f *auditFlags, question func(a *aud
 	return answer, usage(err)
 }
 
-// denied turns an error for want of permission into a usage error. Before it, the command prints
-// everything that it could read.
+// denied turns a lack of permission into a usage error. The command has already printed everything
+// that it could read.
 func denied(err error) error {
 	if err != nil {
 		return &harness.UsageError{Err: err}

@@ -87,7 +87,7 @@ func TestMutantsAreListed(t *testing.T) {
 	}
 }
 
-// Every mutant that can be applied is rewritten, and every other one is named.
+// The program rewrites each mutant that applies, and names each mutant that does not.
 func TestDiffsAreRefreshed(t *testing.T) {
 	source, museum := root(t), t.TempDir()
 	canary, err := os.ReadFile(filepath.Join(power.Museum(source), "canary.diff"))
