@@ -19,8 +19,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// killedVariable is an environment variable. If it is set, this program is the harness that the
-// test kills, and mounts the directory that the variable names.
+// killedVariable is an environment variable that names a directory. The test starts this program again
+// with the variable. The program then mounts the directory, and the test kills it.
 const killedVariable = "SNAPBACK_TEST_MOUNT"
 
 func TestMain(m *testing.M) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/oracle"
@@ -276,15 +277,7 @@ func referenceRunCommand() *cobra.Command {
 	flags.DurationVar(&j.Checkpoints.Timeout, "checkpoint-timeout", 10*time.Minute, "time after which a checkpoint in progress is aborted")
 	restarts := flags.Int("restarts", 3, "how often a failed job is restarted; for other strategies use -D "+configuration.RestartKind.Key)
 	w := &j.Workload
-	flags.StringVar(&w.Dir, "dir", "", "absolute `path` of the directory for the output")
-	flags.Int64Var(&w.Seed, "workload-seed", 42, "number from which the input is computed")
-	flags.IntVar(&w.Splits, "splits", 2, "number of splits of the input")
-	flags.IntVar(&w.Records, "records", 10000, "number of records in each split")
-	flags.IntVar(&w.Keys, "keys", 32, "number of keys")
-	flags.DurationVar(&w.Pause, "pause", time.Millisecond, "pause of a source after each record")
-	flags.DurationVar(&w.Snapshot, "snapshot", 0, "least duration of a snapshot of the stateful operator")
-	flags.DurationVar(&w.Slow, "slow", 0, "time that the stateful operator needs for a record; counts ignores it, and backpressure has 1ms by default")
-	flags.IntVar(&w.Payload, "payload", 1000, "bytes that each record adds to the state of the workload growing")
+	workloadFlags(flags, w)
 	command.RunE = func(command *cobra.Command, arguments []string) error {
 		to, err := jobManagerAt(*jobManager)
 		if err != nil {
@@ -308,26 +301,45 @@ func referenceRunCommand() *cobra.Command {
 		if err := j.Configure(); err != nil {
 			return &harness.UsageError{Err: err}
 		}
-		for flag, take := range map[string]func(){
-			"interval":                 func() { j.Checkpoints.Interval = given.Checkpoints.Interval },
-			"checkpoint-timeout":       func() { j.Checkpoints.Timeout = given.Checkpoints.Timeout },
-			"retention":                func() { j.Checkpoints.Retention = storage.Retention(*retention) },
-			"claim-mode":               func() { j.Restore.ClaimMode = storage.ClaimMode(*claimMode) },
-			"from-savepoint":           func() { j.Restore.Path = given.Restore.Path },
-			"allow-non-restored-state": func() { j.Restore.AllowNonRestored = given.Restore.AllowNonRestored },
-			"max-parallelism":          func() { j.ParallelismMax = given.ParallelismMax },
-			"restarts":                 func() { j.Restart = given.Restart },
-		} {
-			if flags.Changed(flag) {
-				take()
-			}
-		}
+		given.Checkpoints.Retention, given.Restore.ClaimMode = storage.Retention(*retention), storage.ClaimMode(*claimMode)
+		overrideKeys(flags, &j, given)
 		for _, key := range configuration.Ignored(j.Configuration) {
 			_, _ = fmt.Fprintf(command.ErrOrStderr(), "snapback: ignored %s, which works only in the configuration of the cluster\n", key)
 		}
 		return submitAndWait(command, to, j)
 	}
 	return command
+}
+
+// workloadFlags defines the flags for the workload of a job.
+func workloadFlags(flags *pflag.FlagSet, w *operators.Parameters) {
+	flags.StringVar(&w.Dir, "dir", "", "absolute `path` of the directory for the output")
+	flags.Int64Var(&w.Seed, "workload-seed", 42, "number from which the input is computed")
+	flags.IntVar(&w.Splits, "splits", 2, "number of splits of the input")
+	flags.IntVar(&w.Records, "records", 10000, "number of records in each split")
+	flags.IntVar(&w.Keys, "keys", 32, "number of keys")
+	flags.DurationVar(&w.Pause, "pause", time.Millisecond, "pause of a source after each record")
+	flags.DurationVar(&w.Snapshot, "snapshot", 0, "least duration of a snapshot of the stateful operator")
+	flags.DurationVar(&w.Slow, "slow", 0, "time that the stateful operator needs for a record; counts ignores it, and backpressure has 1ms by default")
+	flags.IntVar(&w.Payload, "payload", 1000, "bytes that each record adds to the state of the workload growing")
+}
+
+// overrideKeys sets the values of the flags that were given. They count more than Flink's keys.
+func overrideKeys(flags *pflag.FlagSet, j *job.Job, given job.Job) {
+	for flag, take := range map[string]func(){
+		"interval":                 func() { j.Checkpoints.Interval = given.Checkpoints.Interval },
+		"checkpoint-timeout":       func() { j.Checkpoints.Timeout = given.Checkpoints.Timeout },
+		"retention":                func() { j.Checkpoints.Retention = given.Checkpoints.Retention },
+		"claim-mode":               func() { j.Restore.ClaimMode = given.Restore.ClaimMode },
+		"from-savepoint":           func() { j.Restore.Path = given.Restore.Path },
+		"allow-non-restored-state": func() { j.Restore.AllowNonRestored = given.Restore.AllowNonRestored },
+		"max-parallelism":          func() { j.ParallelismMax = given.ParallelismMax },
+		"restarts":                 func() { j.Restart = given.Restart },
+	} {
+		if flags.Changed(flag) {
+			take()
+		}
+	}
 }
 
 func stopCommand() *cobra.Command {
