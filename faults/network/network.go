@@ -28,6 +28,7 @@ import (
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/armon/go-socks5"
 	"github.com/rs/zerolog"
+	global "github.com/rs/zerolog/log"
 
 	"github.com/snapback/snapback/faults"
 )
@@ -68,8 +69,10 @@ type link struct {
 	at   string // host:port
 }
 
-// New returns a network without processes.
+// New returns a network without processes. Toxiproxy's limit of a connection logs through the global
+// logger of its library, which nobody else uses here: it is silenced.
 func New() *Network {
+	global.Logger = zerolog.Nop()
 	return &Network{
 		server:    toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()),
 		processes: map[string]string{}, outside: map[string]bool{},

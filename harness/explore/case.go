@@ -54,13 +54,13 @@ func ReadCase(name string) (Case, error) {
 	}
 	var c Case
 	if err := json.Unmarshal(data, &c); err != nil {
-		return Case{}, harness.Usagef("case %s: %w", name, err)
+		return Case{}, harness.Usagef("case %s: want the JSON of a saved case, such as explore saves under --cases: %w", name, err)
 	}
 	if c.Schema != CaseSchema {
 		return Case{}, harness.Usagef("case %s: want schema %q, got %q", name, CaseSchema, c.Schema)
 	}
 	if err := c.Scenario.Validate(); err != nil {
-		return Case{}, harness.Usagef("case %s: %w", name, err)
+		return Case{}, harness.Usagef("case %s: scenario: %w", name, err)
 	}
 	return c, nil
 }

@@ -39,17 +39,17 @@ const HistoryName = "history.jsonl"
 type Runner struct {
 	Target   target.Target
 	Seed     uint64
-	Dir      string        // the run directory; empty: nothing is written
-	Parallel int           // scenarios at a time
+	Dir      string        // the run directory; empty: nothing is written, and clusters get no directory
+	Parallel int           // scenarios at a time; 0: one
 	Tries    int           // tries of one scenario until it proves something; 0: [TriesMax]
-	Timeout  time.Duration // limit on one try of one scenario, in wall-clock time
+	Timeout  time.Duration // limit on one try of one scenario, in wall-clock time; 0: none
 
-	// Progress receives messages for people. Several goroutines may call it.
+	// Progress receives messages for people; nil: nobody does. Several goroutines may call it.
 	Progress func(scenario, what string)
 }
 
-// Run runs the scenarios and returns their results, in their order. It calls done with each
-// result as soon as it exists.
+// Run runs the scenarios and returns their results, in their order. If done is not
+// nil, Run calls it with each result as soon as it exists.
 func (r *Runner) Run(ctx context.Context, chosen []scenarios.Scenario, done func(Result)) []Result {
 	results := make([]Result, len(chosen))
 	var group errgroup.Group
@@ -57,7 +57,9 @@ func (r *Runner) Run(ctx context.Context, chosen []scenarios.Scenario, done func
 	for i, s := range chosen {
 		group.Go(func() error {
 			results[i], _ = r.RunOne(ctx, s)
-			done(results[i])
+			if done != nil {
+				done(results[i])
+			}
 			return nil
 		})
 	}
@@ -76,7 +78,9 @@ func (r *Runner) RunOne(ctx context.Context, s scenarios.Scenario) (result Resul
 	tries := cmp.Or(r.Tries, TriesMax)
 	for try := 1; try <= tries; try++ {
 		result.Tries = try
-		result.Dir = filepath.Join(r.Dir, filepath.FromSlash(s.Name), fmt.Sprintf("try-%d", try))
+		if r.Dir != "" {
+			result.Dir = filepath.Join(r.Dir, filepath.FromSlash(s.Name), fmt.Sprintf("try-%d", try))
+		}
 		digest := sha256.New()
 		h, err := r.try(ctx, s, try, result.Dir, digest)
 		last = h
@@ -99,8 +103,11 @@ func (r *Runner) RunOne(ctx context.Context, s scenarios.Scenario) (result Resul
 // an error that ended the run early, or both. It writes the history to out and, if the runner
 // has a directory, to a file.
 func (r *Runner) try(ctx context.Context, s scenarios.Scenario, try int, dir string, out io.Writer) (recorded *history.History, err error) {
-	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
-	defer cancel()
+	if r.Timeout > 0 {
+		limited, cancel := context.WithTimeout(ctx, r.Timeout)
+		defer cancel()
+		ctx = limited
+	}
 	defer Recover(&err)
 	if r.Dir != "" {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -136,7 +143,7 @@ func (r *Runner) explain(ctx context.Context, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(cause, context.DeadlineExceeded):
-		return fmt.Errorf("not done after %s (--timeout): %w", r.Timeout, err)
+		return fmt.Errorf("not done after %s, the timeout: %w", r.Timeout, err)
 	case cause != nil:
 		return fmt.Errorf("stopped: %w", cause)
 	default:

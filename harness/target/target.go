@@ -39,7 +39,7 @@ type Target interface {
 // Spec says which cluster to start.
 type Spec struct {
 	scenarios.Cluster
-	Dir     string // directory for logs and whatever else the cluster writes; it exists
+	Dir     string // directory for logs and whatever else the cluster writes; it exists, or is empty if nothing may be written
 	Seed    uint64
 	Needs   []scenarios.Feature // the features that the scenario uses
 	Observe func(history.Event) // receives what the cluster sees; called within the cluster's methods only

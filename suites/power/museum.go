@@ -13,11 +13,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/scenarios"
 )
 
 // Canary is the id of a mutant that any suite must find. If it is not found, the results of the
@@ -75,8 +75,6 @@ func Select(all []Mutant, ids []string) ([]Mutant, error) {
 	return chosen, nil
 }
 
-var requirement = regexp.MustCompile(`^[A-Z]{3}-[0-9]{2}$`)
-
 // parse reads a mutant. Each line of its header is a name and a text. The diff follows.
 func parse(file string) (Mutant, error) {
 	data, err := os.ReadFile(file)
@@ -128,10 +126,17 @@ func (m *Mutant) check() error {
 		return fmt.Errorf("want a symptom and a mechanism")
 	case m.Equivalent == "" && len(m.Requirements) == 0:
 		return fmt.Errorf("want the requirements that must find it, or a reason why it is equivalent")
-	case slices.ContainsFunc(m.Requirements, func(id string) bool { return !requirement.MatchString(id) }):
-		return fmt.Errorf("want requirements such as REC-02, got %q", m.Requirements)
 	case len(m.Hunks) == 0:
 		return fmt.Errorf("there is no change in its diff: want a line that begins with @@")
+	}
+	known, err := scenarios.Requirements()
+	if err != nil {
+		return err
+	}
+	for _, id := range m.Requirements {
+		if !slices.ContainsFunc(known, func(r scenarios.Requirement) bool { return r.ID == id }) {
+			return fmt.Errorf("there is no requirement %q: want one such as REC-02; see: snapback list requirements", id)
+		}
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func TestABadMutantIsRefusedByName(t *testing.T) {
 	for want, text := range map[string]string{
 		"want its file's name":                                  strings.Replace(good, "id: X-1", "id: X-2", 1),
 		"want a symptom and a mechanism":                        strings.Replace(good, "symptom: it is gone\n", "", 1),
-		"want requirements such as REC-02":                      strings.Replace(good, "SHR-01", "shared", 1),
+		"there is no requirement \"shared\"":                    strings.Replace(good, "SHR-01", "shared", 1),
 		"or a reason why it is":                                 strings.Replace(good, "requirements: REC-02 SHR-01\n", "", 1),
 		"there is no diff in it":                                header,
 		"there is no change in its diff":                        strings.SplitAfter(good, "b/c.go\n+++ b/b/c.go\n")[0],

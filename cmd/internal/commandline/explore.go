@@ -63,7 +63,7 @@ func exploreCommand() *cobra.Command {
 		},
 	}
 	flags := command.Flags()
-	flags.IntVar(&o.runs, "runs", 0, "number of scenarios to run (default: 10000; no limit with --time)")
+	flags.IntVar(&o.runs, "runs", 10_000, "number of scenarios to run; no limit with --time alone")
 	flags.DurationVar(&o.time, "time", 0, "how long to run scenarios")
 	flags.Uint64Var(&o.seed, "seed", 0, "the first seed; the other scenarios have the seeds after it (default: a random number, which is printed)")
 	flags.StringVar(&o.shard, "shard", "1/1", "`i/n`: use every n-th seed, beginning with the i-th")
@@ -82,8 +82,8 @@ func (o exploreOptions) validate() (first, stride uint64, err error) {
 		return 0, 0, harness.Usagef("--shard: want i/n, with i from 1 to n, got %q", o.shard)
 	}
 	switch {
-	case o.runs < 0:
-		return 0, 0, harness.Usagef("--runs: want 0 or more, got %d", o.runs)
+	case o.runs < 1:
+		return 0, 0, harness.Usagef("--runs: want 1 or more, got %d", o.runs)
 	case o.time < 0 || o.timeout <= 0:
 		return 0, 0, harness.Usagef("--time and --timeout: want more than 0, got %s and %s", o.time, o.timeout)
 	case o.parallel < 1:
@@ -104,11 +104,11 @@ func exploreSeeds(command *cobra.Command, o exploreOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.runs == 0 && o.time == 0 {
-		o.runs = 10000
-	}
 	ctx := command.Context()
 	if o.time > 0 {
+		if !command.Flags().Changed("runs") {
+			o.runs = 0 // no limit
+		}
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, o.time)
 		defer cancel()
