@@ -119,7 +119,7 @@ func TestBadInputIsOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"reference", "taskmanager"}, `--jobmanager: want host:port, got ""`},
 		{[]string{"reference", "taskmanager", "--jobmanager", "x:1", "--slots", "0"}, `--slots: want 1 or more, got 0`},
 		{[]string{"explore", "--shard", "3/2"}, `--shard: want i/n, with i from 1 to n, got "3/2"`},
-		{[]string{"explore", "--runs", "-1"}, "--runs: want 0 or more, got -1"},
+		{[]string{"explore", "--runs", "-1"}, "--runs: want 1 or more, got -1"},
 		{[]string{"explore", "--storage", "ftp:x"}, "--storage: "},
 		{[]string{"reference", "etcd"}, "--dir: want the path of a directory"},
 		{[]string{"reference", "jobmanager", "--ha", "http://127.0.0.1:1"}, "--ha: no etcd answers at [http://127.0.0.1:1]"},
