@@ -11,11 +11,8 @@
 //	harness/report    console, JUnit, JSON, HTML
 //	harness/targets   the engines: the reference, and real Apache Flink
 //
-// It starts nothing and judges nothing itself. To test an engine, implement [target.Target]
-// and give it to [run.Runner].
-//
-// [target.Target]: https://pkg.go.dev/github.com/snapback/snapback/harness/target#Target
-// [run.Runner]: https://pkg.go.dev/github.com/snapback/snapback/harness/run#Runner
+// It starts nothing and judges nothing itself. To test an engine, implement Target of harness/target
+// and give it to the Runner of harness/run.
 package harness
 
 import "fmt"
