@@ -39,10 +39,25 @@ type Target interface {
 // Spec says which cluster to start.
 type Spec struct {
 	scenarios.Cluster
-	Dir     string // directory for logs and whatever else the cluster writes; it exists, or is empty if nothing may be written
-	Seed    uint64
-	Needs   []scenarios.Feature // the features that the scenario uses
-	Observe func(history.Event) // receives what the cluster sees; called within the cluster's methods only
+	Dir   string // directory for logs and whatever else the cluster writes; it exists, or is empty if nothing may be written
+	Seed  uint64
+	Needs []scenarios.Feature // the features that the scenario uses
+
+	// Observe receives what happens to jobs. The cluster calls it within its own methods only,
+	// once for each event, in the order of the events. Each event has the job's ID, and:
+	//
+	//   - [history.Status]: the job's new Status. A job is RUNNING once all its subtasks have
+	//     restored their state and run. Error says why a job failed or restarts.
+	//   - [history.Restored]: the Checkpoint that the job comes back from, also after a submission
+	//     with Restore, and its Path if the cluster knows it. It comes before the job is RUNNING.
+	//   - [history.Triggered]: the Checkpoint that began.
+	//   - [history.Completed]: the Checkpoint that completed.
+	//   - [history.Aborted]: the Checkpoint in progress that was aborted, and the Error.
+	//   - [history.Savepointed]: the savepoint that completed, as Checkpoint and Path. Only a
+	//     [Savepointer] needs it.
+	//
+	// The harness finds out everything else itself.
+	Observe func(history.Event)
 }
 
 // Cluster is a running implementation. One goroutine uses it.
@@ -73,7 +88,9 @@ type Cluster interface {
 	Close() error
 }
 
-// Submission is a job to run.
+// Submission is a job to run. In Dir, the job must write its output below committed, and its
+// progress below progress. The file docs/workloads.md says what it writes there, and what it
+// computes.
 type Submission struct {
 	Name      string // the scenario's name for the job
 	ID        string // the id that the job gets; empty: the cluster chooses one
