@@ -39,7 +39,11 @@ type Target interface {
 // Spec says which cluster to start.
 type Spec struct {
 	scenarios.Cluster
-	Dir   string // directory for logs and whatever else the cluster writes; it exists, or is empty if nothing may be written
+
+	// Dir is the directory for logs and whatever else the cluster writes. It exists, or it is empty
+	// if nothing may be written.
+	Dir string
+
 	Seed  uint64
 	Needs []scenarios.Feature // the features that the scenario uses
 
