@@ -27,7 +27,7 @@ const (
 
 var events = []Event{Triggered, Completed, Restored, Fired}
 
-// AtLeast holds once a history has so many events of a kind.
+// AtLeast holds as soon as a history has at least Count events of a kind.
 type AtLeast struct {
 	Count int // from 1
 	Event Event

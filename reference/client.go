@@ -74,8 +74,8 @@ func (c Client) Checkpoint(id string, timeout time.Duration) (int64, error) {
 	return answer.Checkpoint, err
 }
 
-// ask sends a request to the JobManager. If that does not lead, it asks the leader, as soon as
-// there is one.
+// ask sends a request to the JobManager. If this JobManager does not lead, ask sends the request to
+// the leader, as soon as there is one.
 func (c Client) ask(request environment.Message, timeout time.Duration) (protocol.Answer, error) {
 	deadline := c.Env.Now() + timeout
 	to := c.JobManager

@@ -10,7 +10,7 @@ type ClaimMode string
 
 // The modes.
 const (
-	Claim   ClaimMode = "CLAIM"    // the job owns it, and discards it when it is subsumed
+	Claim   ClaimMode = "CLAIM"    // the job owns the checkpoint, and discards it when a newer one subsumes it
 	NoClaim ClaimMode = "NO_CLAIM" // the earlier owner keeps it; the job's own checkpoints do not use its files
 	Legacy  ClaimMode = "LEGACY"   // no job deletes it, and the job's own checkpoints may use its files
 )

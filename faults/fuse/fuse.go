@@ -137,8 +137,9 @@ func (m *Mount) do(ctx context.Context, o tap.Operation, operation func() error)
 	return m.doOr(ctx, o, operation, func(*tap.Intervention) (error, bool) { return nil, false })
 }
 
-// doOr is do for operations with special faults. The function special handles such a fault, and says
-// whether it did so. Meanwhile no other operation changes the directory.
+// doOr is like do, for operations with special faults. It calls the function in special, which
+// handles such a fault, and returns whether there was one. Meanwhile no other operation changes the
+// directory.
 func (m *Mount) doOr(ctx context.Context, o tap.Operation, operation func() error, special func(*tap.Intervention) (error, bool)) syscall.Errno {
 	if caller, ok := fuse.FromContext(ctx); ok {
 		o.Process = m.process(int(caller.Pid))

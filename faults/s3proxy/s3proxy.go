@@ -27,9 +27,9 @@ import (
 // listMax limits the listing from which the proxy can leave a name out, in bytes.
 const listMax = 16 << 20
 
-// New returns a handler that passes requests on to the server at a URL. The function who
-// returns the name of the process that does an operation, or an empty name if it is unknown. New
-// calls who with an operation that has only a kind and a name.
+// New returns a handler that passes requests on to the server at a URL. To learn which process does
+// an operation, the handler calls who, with an operation that has only a kind and a name. If the
+// process is unknown, who returns an empty name.
 func New(to *url.URL, taps *tap.Tap, who func(tap.Operation) string) http.Handler {
 	p := &proxy{tap: taps, who: who}
 	p.reverse = &httputil.ReverseProxy{

@@ -39,8 +39,8 @@ func (t tapped) pass(o Operation, do func() error) error {
 	return t.passOr(o, do, func(*Intervention) (error, bool) { return nil, false })
 }
 
-// passOr is pass for operations with special faults. The function special handles such a fault, and
-// says whether it did so.
+// passOr is like pass, for operations with special faults. It calls the function in special, which
+// handles such a fault, and returns whether there was one.
 func (t tapped) passOr(o Operation, do func() error, special func(*Intervention) (error, bool)) error {
 	o.Process = t.process
 	if intervention := t.tap.Before(&o); intervention != nil {

@@ -177,8 +177,8 @@ func size(b *bench, name string) int64 {
 	return entry.Size
 }
 
-// A process that is stopped before an operation never does it. A process that is stopped after it
-// did it.
+// If a process is stopped before an operation, the operation never happens. If it is stopped after
+// the operation, the operation has happened.
 func TestAStoppedProcessDoesNothingMore(t *testing.T) {
 	for text, there := range map[string]bool{
 		`(Kill taskmanager (Before (Rename "*/_metadata")))`: false,

@@ -178,8 +178,8 @@ func (t *Tap) begins(o Operation) bool {
 	return true
 }
 
-// A mount calls After with each operation after it did the operation. After says whether a fault
-// stopped the process that did it.
+// A mount performs an operation and then calls After. After says whether a fault stopped the process
+// that performed the operation.
 func (t *Tap) After(o Operation) (stopped bool) {
 	t.mu.Lock()
 	switch o.Kind {

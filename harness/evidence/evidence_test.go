@@ -185,7 +185,7 @@ func TestAnAuditFindsWhatIsMissingAndWhatNobodyRefersTo(t *testing.T) {
 	if want := []string{job + "/chk-4"}; !slices.Equal(got.Foreign, want) {
 		t.Errorf("foreign: want %q, got %q", want, got.Foreign)
 	}
-	// A torn `_metadata` refers to no files that anybody knows. It is itself an orphan.
+	// Nobody can know which files a torn `_metadata` refers to. It is itself an orphan.
 	if want := []string{job + "/chk-3/_metadata", job + "/shared/orphan"}; !slices.Equal(got.Orphans, want) {
 		t.Errorf("orphans: want %q, got %q", want, got.Orphans)
 	}

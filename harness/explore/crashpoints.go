@@ -34,8 +34,8 @@ type CrashPoints struct {
 	Seed      uint64
 	Model     filesystem.Model
 	StatesMax int
-	Every     int           // N visits about one crash point in N, at random; 0 visits each
-	AgainIn   int           // N loses the power again in about one recovery in N, at each crash point, into a random state; 0: never
+	Every     int           // N: visit about one of N crash points, chosen at random; 0: visit all
+	AgainIn   int           // N: in about one of N recoveries, lose the power again at each crash point, each time into a random state; 0: in none
 	Timeout   time.Duration // limit on one recovery, in wall-clock time
 	Parallel  int           // recoveries at a time
 }

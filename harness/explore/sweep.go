@@ -27,7 +27,7 @@ type Sweep struct {
 	Dir     string // directory for the cluster
 	History io.Writer
 	Kill    faults.Process // which process is killed; for [Task] the operation fails instead
-	Every   int            // N sweeps one operation in N; 0 sweeps each
+	Every   int            // N: sweep one of N operations; 0: sweep all
 	Timeout time.Duration  // limit on the whole sweep, in wall-clock time
 }
 
@@ -93,9 +93,9 @@ func (c Sweep) Run(ctx context.Context, s scenarios.Scenario, done func(Swept)) 
 	return sweep.swept, result, nil
 }
 
-// all sweeps one operation after the other until checkpoints have no more. Tasks write side by
-// side, so an operation has another number in each checkpoint, and the sweep may miss a phase
-// that has a single operation. Such a phase is then swept by its name.
+// all sweeps one operation after the other, up to the last operation of a checkpoint. Tasks write
+// at the same time, so an operation has another number in each checkpoint, and the sweep may miss a
+// phase that has a single operation. Such a phase is then swept by its name.
 func (s *sweeping) all(every int, done func(Swept)) error {
 	var ok bool
 	if s.tapped, ok = s.session.Cluster().(target.Tapped); !ok {
@@ -168,8 +168,8 @@ func (s *sweeping) next() error {
 	return s.await(scenarios.Await{Job: s.current, Completed: 1})
 }
 
-// one kills a process at an operation, and lets the job come back. If the job finishes before it
-// had the operation, the sweep continues with another job.
+// one kills a process at one operation, and lets the job come back. If the job finishes before the
+// operation happens, the sweep continues with another job.
 func (s *sweeping) one(fault faults.Fault) (Swept, error) {
 	swept := Swept{Fault: fault.String(), Verdict: oracle.Void, when: fault.Moment.When}
 	cluster := s.session.Cluster()

@@ -409,8 +409,8 @@ func lastTree(h *history.History, before int) []history.Entry {
 	return tree
 }
 
-// around returns the last tree that was recorded before the given event, and the first that was
-// recorded after it. A tree is nil if there is none.
+// around returns the last tree that was recorded before the event with this number, and the first
+// tree that was recorded after it. If there is no such tree, it returns nil in its place.
 func around(h *history.History, number int) (before, after []history.Entry) {
 	for _, e := range h.Events {
 		switch {

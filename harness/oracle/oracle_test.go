@@ -228,7 +228,8 @@ func TestARunThatProvesNothingIsVoid(t *testing.T) {
 	}
 }
 
-// A requirement does not hold because of a run in which nothing could have broken it.
+// If nothing in a run could have broken a requirement, the run does not show that the requirement
+// holds.
 func TestARequirementThatNothingPutToTheTestIsVoid(t *testing.T) {
 	h := good(t, killed)
 	h.Header.Scenario.Requirements = append(h.Header.Scenario.Requirements, "REC-04", "CLN-01", "MOD-01")

@@ -94,8 +94,8 @@ func (r *Session) Arm(ctx context.Context, fault faults.Fault) error {
 	return nil
 }
 
-// hit makes a fault happen in the middle of an operation. It returns whether the process that
-// performs the operation has ended with it.
+// hit makes a fault happen in the middle of an operation. It returns whether the fault ended the
+// process that performs the operation.
 func (r *Session) hit(ctx context.Context, fault faults.Fault, o tap.Operation) (stopped bool, err error) {
 	event := history.Event{Kind: history.Fault, Fault: fault.String(), Process: o.Process, Operation: o.String(), Phase: string(o.Phase)}
 	whom := fault.Whom()

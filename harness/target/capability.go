@@ -137,7 +137,8 @@ type Durable interface {
 	AfterPowerLoss(left *filesystem.Memory) Target
 }
 
-// capabilities says for each feature of clusters which interfaces it stands for.
+// capabilities says, for each feature of clusters, how to see that a cluster has it: by the
+// interfaces that the cluster implements.
 var capabilities = []struct {
 	feature scenarios.Feature
 	shown   func(Cluster) bool

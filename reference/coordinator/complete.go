@@ -47,15 +47,15 @@ func (c *Coordinator) complete(p *pending) error {
 		c.subsumed = append(c.subsumed, subsumed{checkpoint, slices.Clone(c.pending)})
 	}
 	c.discardSubsumed()
-	// A crash here leaves sinks without the notification. They commit when they are restored from
-	// this checkpoint.
+	// If a crash comes here, the sinks are not told that the checkpoint is complete. They commit
+	// when they are restored from it.
 	c.announce(p)
 	c.finish()
 	return nil
 }
 
-// record adds a published checkpoint to the kept ones and to the journal. It returns the
-// checkpoints that it subsumes.
+// record adds a published checkpoint to the kept ones and to the journal. It returns the older
+// checkpoints that the new one subsumes.
 func (c *Coordinator) record(p *pending, done storage.Completed) (old []storage.Completed, err error) {
 	if old, err = c.completed.Add(done); err != nil {
 		return nil, err
@@ -88,7 +88,8 @@ func (c *Coordinator) announce(p *pending) {
 
 // completeSavepoint records a published savepoint.
 //
-// FLINK-21351: the job does not keep it among its checkpoints, and it subsumes none of them.
+// FLINK-21351: the job does not keep the savepoint among its checkpoints, and the savepoint
+// subsumes none of them.
 func (c *Coordinator) completeSavepoint(p *pending, done storage.Completed) {
 	c.remove(p)
 	defer c.finish()

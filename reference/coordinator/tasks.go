@@ -75,7 +75,7 @@ func (c *Coordinator) begins(t *task) bool {
 }
 
 // finish tells subtasks to finish if a complete checkpoint holds their last state. While another
-// checkpoint is in progress they stay, since that checkpoint needs their answer.
+// checkpoint is in progress the subtasks stay, because it needs their acknowledgements.
 func (c *Coordinator) finish() {
 	if len(c.pending) > 0 {
 		return
@@ -89,9 +89,9 @@ func (c *Coordinator) finish() {
 }
 
 // finishing says whether subtasks are about to finish. No checkpoint begins until they have said
-// that they finished. They may never receive the message, and with it what to commit. A new
-// checkpoint would treat them as finished, and would subsume the checkpoint that says what they
-// must commit.
+// that they finished. The reason: the message that tells them what to commit may be lost. A new
+// checkpoint would treat these subtasks as finished. It would subsume the checkpoint that says what
+// they must commit.
 func (c *Coordinator) finishing() bool {
 	return slices.ContainsFunc(c.tasks, func(t *task) bool { return t.final && !t.gone })
 }

@@ -157,7 +157,7 @@ func (p *Process) watch(task, process string) {
 	}
 }
 
-// unreachable tells the tasks that watch a process that the connection to it is broken.
+// unreachable tells all watchers of a process that the connection to the process is broken.
 func (p *Process) unreachable(process string) {
 	p.mu.Lock()
 	watchers := p.watchers[process]

@@ -30,7 +30,8 @@ func (p Parameters) transfer(split, index int64) dataflow.Record {
 	return r
 }
 
-// legs turns each transfer into two movements: one takes the amount, one gives it.
+// legs turns each transfer into two movements: the first takes the amount from one account, the
+// second gives it to the other account.
 type legs struct{ dataflow.Context }
 
 func (l *legs) Open(c dataflow.Context) error {

@@ -44,7 +44,7 @@ type (
 	JobEnded struct{}
 )
 
-// Deposed says that another JobManager may lead. A master that learns it first sends it to the
-// JobManager, and the JobManager sends it to the masters. A master that receives it stops. It
-// deletes only the checkpoints in progress, which no other JobManager knows.
+// Deposed says that another JobManager may lead. The first master that learns this sends Deposed to
+// the JobManager, and the JobManager sends Deposed to all masters. A master that receives it stops,
+// and deletes only the checkpoints in progress, which no other JobManager knows.
 type Deposed struct{}

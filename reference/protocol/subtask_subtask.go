@@ -42,7 +42,7 @@ type Barrier struct {
 	AlignmentTimeout time.Duration
 }
 
-// Credit permits the sender of a channel so many more records. It goes from the receiver to the
+// Credit permits the sender of a channel to send more records. It goes from the receiver to the
 // sender.
 type Credit struct{ Records int }
 

@@ -83,7 +83,7 @@ func (f slowFile) Close() error {
 }
 
 func (f slowFile) Abort() {
-	if !f.task.killed { // it may be a deferred call of a killed process
+	if !f.task.killed { // a deferred Abort of a killed process does nothing
 		f.file.Abort()
 	}
 }

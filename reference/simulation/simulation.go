@@ -79,9 +79,9 @@ func (w *World) Successor(seed uint64, files filesystem.FileSystem, log func(tim
 	return next
 }
 
-// Mount sets the function that makes the storage of each process that starts from now on. The
-// storage may call wait to delay an operation. If an operation of the storage kills its own
-// process, the operation never returns.
+// Mount sets a function that makes the storage of a process. World calls it for each process that
+// starts later. The storage may call wait to delay an operation. If an operation of the storage
+// kills its own process, the operation never returns.
 func (w *World) Mount(mount func(process string, wait func(time.Duration)) filesystem.FileSystem) {
 	w.mount = mount
 }
@@ -125,7 +125,7 @@ func (w *World) Kill(process string) {
 	w.unreachable(process)
 }
 
-// unreachable tells the tasks that watch a process that it is gone.
+// unreachable tells all watchers of a process that the process is gone.
 func (w *World) unreachable(process string) {
 	for _, watcher := range w.watchers[process] {
 		w.send(environment.Address{Process: process}, watcher, environment.Unreachable{Process: process})

@@ -11,7 +11,7 @@ import (
 // store is the highly available store of a world: its values and its leader. It is linearizable,
 // since operations happen one after the other.
 type store struct {
-	loseOneIn int          // on average the answer to one of so many writes is lost; 0 means none
+	loseOneIn int          // N: on average, the answer to one of N writes is lost; 0: none is lost
 	entries   []storeEntry // ordered by key
 	revision  int64
 	leader    string

@@ -16,7 +16,7 @@ import (
 )
 
 // BenchmarkThroughput writes and syncs 1 GiB of keyed state with two subtasks, in values of 64 KiB,
-// and reads it back. In turn with that it measures the disk: it writes two files in pieces of 64
+// and reads it back. Between these rounds it measures the disk: it writes two files in pieces of 64
 // KiB, syncs them, and reads them.
 func BenchmarkThroughput(b *testing.B) {
 	const subtasks, values, valueSize = 2, 8192, 64 << 10

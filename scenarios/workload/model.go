@@ -140,8 +140,9 @@ func (w Workload) wrongTotal(key int64, lines []Line) string {
 	return ""
 }
 
-// wrongSteps returns the first line whose count, or sum, does not follow from the line before. All
-// lines have the same key.
+// wrongSteps compares each line with the line before, and describes the first mistake. Two lines
+// must not have the same count. If sums is true, and the count grew by one, the sum must have grown
+// by the value of the line. All lines have the same key, and are sorted by count.
 func wrongSteps(lines []Line, sums bool) string {
 	var before Line
 	for _, line := range lines {

@@ -140,8 +140,9 @@ func orphan(t testing.TB, dir string) string {
 	return filepath.Base(name)
 }
 
-// expectOrphans expects exactly one orphan, and that its deletion harms no checkpoint. If only is
-// empty, it expects no orphan, and a doubt that says what to do.
+// expectOrphans expects a single orphan, the file only, and that its deletion harms no checkpoint. If
+// only is empty, it expects no orphan. One of the doubts must contain the text in doubt, which says
+// what to do.
 func expectOrphans(t *testing.T, a *audit.Auditor, root, only, doubt string) {
 	t.Helper()
 	options := audit.OrphanOptions{Now: time.Now()}

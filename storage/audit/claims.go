@@ -429,9 +429,9 @@ func (of activity) busy(file filesystem.Entry, within int64, onObjectStore bool,
 	return ""
 }
 
-// copyOf returns a checkpoint that needs a file with this name in another directory. The two files
-// may be copies. Or they are one file with two names, and we do not know that both names mean this
-// file.
+// copyOf returns a checkpoint that needs a file with this name in another directory. Perhaps one file
+// is a copy of the other. Perhaps there is only one file, which has two paths, and we do not know
+// that both paths lead to it.
 func (c *claims) copyOf(base string) (user *claimant, is bool) {
 	if users := c.named[base]; len(users) > 0 {
 		return users[0], true

@@ -135,7 +135,7 @@ func (c *Compatibility) compareBackends(from, to *metadata.Operator) {
 	if strings.HasPrefix(wants, changelogOver) != strings.HasPrefix(has, changelogOver) {
 		has, wants = strings.TrimPrefix(has, changelogOver), strings.TrimPrefix(wants, changelogOver)
 		if has == wants {
-			c.addNote("the changelog is on in only one of the two, which Flink accepts")
+			c.addNote("the changelog is enabled only in the checkpoint, or only in the job: Flink accepts both")
 			return
 		}
 	}

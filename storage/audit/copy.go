@@ -174,12 +174,12 @@ func (a *Auditor) isSame(one, other string) bool {
 	return err == nil && a.key(one, first) == a.key(other, second)
 }
 
-// UnrestorableError says that a checkpoint cannot be restored from, although it must be.
+// UnrestorableError says that a checkpoint is not restorable, although it must be.
 type UnrestorableError struct{ Verification Verification }
 
 func (e *UnrestorableError) Error() string {
 	first := e.Verification.Findings[0]
-	return fmt.Sprintf("%s cannot be restored from: %s: %s: %s; see snapback verify", e.Verification.Path, first.Kind, first.File, first.Found)
+	return fmt.Sprintf("%s is not restorable: %s: %s: %s; see snapback verify", e.Verification.Path, first.Kind, first.File, first.Found)
 }
 
 // plan gives each file a new name. Most files go directly into the target, as in a savepoint.
@@ -227,7 +227,7 @@ func isSegment(f *referenced) bool {
 	})
 }
 
-// movedURL returns where a recorded directory is now. It is empty if none is recorded.
+// movedURL returns where a recorded directory is now, or nothing if no directory is recorded.
 func (c *copier) movedURL(url string) string {
 	name, err := filesystem.ParseName(url)
 	if err != nil {

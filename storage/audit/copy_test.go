@@ -74,7 +74,8 @@ func TestACopyStandsAlone(t *testing.T) {
 	}
 }
 
-// expectTheSame expects a copy with the same state and the same kinds of files, all below to.
+// expectTheSame expects a copy with the same state and the same kinds of files. All files must be
+// below the directory to.
 func expectTheSame(t *testing.T, want, got audit.Inspection, to string) {
 	t.Helper()
 	if got.Totals != want.Totals || len(got.Operators) != len(want.Operators) {

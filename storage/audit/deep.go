@@ -65,8 +65,8 @@ type spooled struct {
 	close func()
 }
 
-// spool reads a whole file. Checksums are not checked in the order of the bytes. So if the file
-// cannot be read at any offset, spool copies it to a temporary file.
+// spool reads a whole file. To check checksums, one must jump between offsets. Some storages can
+// read a file only from its beginning to its end; then spool copies it to a temporary file.
 func (v *verifier) spool(ctx context.Context, name string) (*spooled, error) {
 	reader, err := v.Files.Open(name)
 	if err != nil {

@@ -200,8 +200,8 @@ func (x *expiry) groupOf(claim *claimant) groupKey {
 	return key
 }
 
-// isBuiltUpon says whether a checkpoint in progress may use files of this one. This is so if this
-// one is the newest completed checkpoint before it.
+// isBuiltUpon says whether a checkpoint in progress may use files of the given checkpoint. This is so
+// if no other completed checkpoint lies between the two.
 func (x *expiry) isBuiltUpon(claim *claimant) bool {
 	of := x.activityIn(filesystem.Dir(claim.Location))
 	return slices.ContainsFunc(of.started, func(u *unfinished) bool {
@@ -217,8 +217,8 @@ func (x *expiry) isLinkedTo(claim *claimant) bool {
 	return slices.ContainsFunc(x.users[claim.key.file], func(user *claimant) bool { return x.present[user] })
 }
 
-// freed lists the files that are deleted with a checkpoint. A file is not freed if a checkpoint
-// needs it that does not expire. If several expired checkpoints need a file, the last of them in
+// freed lists the files that are deleted with a checkpoint. A file is not freed if it is needed by a
+// checkpoint that does not expire. If several expired checkpoints need a file, the last of them in
 // order frees it. The metadata file comes last in the list.
 func (x *expiry) freed(claim *claimant, order map[*claimant]int) []claimed {
 	var freed []claimed

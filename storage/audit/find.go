@@ -56,7 +56,7 @@ func (a *Auditor) below(dir string) string {
 	case n == 1:
 		return filesystem.URL(filesystem.Join(dir, storage.CheckpointName(ids[0])))
 	default:
-		return fmt.Sprintf("%d, from %s to %s: see snapback ls %s", n, storage.CheckpointName(ids[0]), storage.CheckpointName(ids[n-1]), filesystem.URL(dir))
+		return fmt.Sprintf("%d checkpoints, from %s to %s: see snapback ls %s", n, storage.CheckpointName(ids[0]), storage.CheckpointName(ids[n-1]), filesystem.URL(dir))
 	}
 }
 

@@ -40,7 +40,7 @@ type KnownUID struct {
 	Found bool   `json:"found"` // whether the checkpoint has state of this operator
 }
 
-// readableTo is the newest release whose loader we know.
+// readableTo is the newest Flink release of which we know how it reads metadata.
 const readableTo = "2.3"
 
 // InspectedProperties are [metadata.Properties] under Flink's names.

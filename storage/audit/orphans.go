@@ -49,8 +49,8 @@ type Orphan struct {
 	Source   Source    `json:"source"`
 }
 
-// Unknown is a group of files. For one common reason, it is not proven that no checkpoint needs
-// them.
+// Unknown is a group of files that a checkpoint may need. The reason why this is not known is the
+// same for all of them.
 type Unknown struct {
 	Reason string `json:"reason"`
 	Files  int64  `json:"files"`

@@ -302,7 +302,7 @@ func TestWhatFlinkWouldRefuseIsSaid(t *testing.T) {
 		"too parallel":     {[]metadata.Operator{operator("a", 2, 4, heap)}, []metadata.Operator{operator("a", 8, 8, heap)}, []string{"a: its maximum|", "a: the job's parallelism is 8, but the checkpoint has only 4 key groups|-p 4 or less"}, ""},
 		"another backend":  {[]metadata.Operator{operator("a", 2, 128, rocks)}, []metadata.Operator{operator("a", 2, 128, heap)}, []string{"a: its keyed state was written by rocksdb|canonical savepoint"}, ""},
 		"canonical":        {[]metadata.Operator{operator("a", 2, 128, canonical)}, []metadata.Operator{operator("a", 2, 128, rocks)}, nil, ""},
-		"changelog is new": {[]metadata.Operator{operator("a", 2, 128, heap)}, []metadata.Operator{operator("a", 2, 128, &metadata.Changelog{Materialized: []metadata.KeyedHandle{heap}})}, nil, "the changelog is on in only one"},
+		"changelog is new": {[]metadata.Operator{operator("a", 2, 128, heap)}, []metadata.Operator{operator("a", 2, 128, &metadata.Changelog{Materialized: []metadata.KeyedHandle{heap}})}, nil, "the changelog is enabled only in the checkpoint, or only in the job"},
 	} {
 		got, err := (&audit.Auditor{Files: filesystem.Local{}}).Compat(write("from", c.from...), write("job", c.job...))
 		must(t, err)

@@ -411,7 +411,7 @@ func (v *verifier) unreadable(f *referenced, expected string, err error) {
 func (f *referenced) wanted() string {
 	switch {
 	case f.size >= 0 && f.changelog:
-		return fmt.Sprintf("%d bytes and one more", f.size)
+		return fmt.Sprintf("%d bytes after its first byte", f.size)
 	case f.size >= 0:
 		return fmt.Sprintf("%d bytes", f.size)
 	case f.atLeast > 0:

@@ -15,8 +15,8 @@ import (
 )
 
 // BenchmarkSmallDurableCheckpoints takes checkpoints with four state files of 1 kB, and discards
-// each when the next is complete. In turn with them it does the same with plain system calls, with
-// the fewest syncs that give the same durability.
+// each when the next is complete. After each checkpoint it does the same with plain system calls,
+// and with the fewest syncs that give the same durability.
 func BenchmarkSmallDurableCheckpoints(b *testing.B) {
 	dir, files := b.TempDir(), filesystem.Local{}
 	place, err := checkpoints.NewFileSystemStorage(files, "file://"+dir+"/ours", strings.Repeat("0a", 16), checkpoints.FileSystemOptions{MessageMax: 1 << 20})

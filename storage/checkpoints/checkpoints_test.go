@@ -383,7 +383,7 @@ func (u unsynced) SyncDir(name string) error {
 	return u.Memory.SyncDir(name)
 }
 
-// Without any one of the syncs of a directory the same test finds a bad state.
+// The test leaves out one sync of a directory at a time. Each time a power loss leaves a bad state.
 func TestEachSyncOfADirectoryIsNeeded(t *testing.T) {
 	for what, only := range map[string]func(string) bool{
 		"of the checkpoint":       func(name string) bool { return strings.Contains(name, "chk-") },

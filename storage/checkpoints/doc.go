@@ -1,6 +1,6 @@
-// Package checkpoints writes checkpoints for the engine. It writes state to files or keeps it
-// in the JobManager's memory, publishes `_metadata` durably, and knows which checkpoint uses
-// which file, so that it deletes a file when nothing refers to it any more.
+// Package checkpoints writes checkpoints for the engine. It writes state to files, or keeps it in
+// the JobManager's memory. It publishes `_metadata` durably. It knows which checkpoint uses which
+// file, and deletes a file when nothing refers to the file any more.
 //
 // It follows Apache Flink's JobManagerCheckpointStorage and FileSystemCheckpointStorage. It
 // does not decide when a checkpoint is taken: the reference engine's coordinator does. It does

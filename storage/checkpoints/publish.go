@@ -43,7 +43,7 @@ func publishInOrder(files filesystem.FileSystem, location, attempt string, check
 }
 
 // directoriesOf lists the directories whose entries a checkpoint needs: its own directory, the
-// parent of that, and the directories of the files that it refers to.
+// parent of its own directory, and the directories of all files to which the checkpoint refers.
 func directoriesOf(location string, checkpoint metadata.Checkpoint) ([]string, error) {
 	directories := []string{location, filesystem.Dir(location)}
 	for reference := range checkpoint.References() {

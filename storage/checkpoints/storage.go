@@ -27,9 +27,9 @@ type Storage interface {
 	// Find returns the job's completed checkpoints on storage, newest first.
 	Find() ([]storage.Completed, error)
 
-	// DiscardOthers discards the job's completed checkpoints that are not in kept. Such a
-	// checkpoint exists if a JobManager died, or lost leadership, after it published the
-	// checkpoint and before it noted it.
+	// DiscardOthers discards the job's completed checkpoints that are not in kept. A JobManager
+	// leaves such a checkpoint if it dies, or loses leadership, when the checkpoint is published
+	// but not yet recorded in the journal.
 	DiscardOthers(kept []storage.Completed) error
 
 	// DeleteUnreferenced deletes the files among the job's checkpoints to which no kept

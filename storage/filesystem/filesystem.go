@@ -33,9 +33,9 @@ type FileSystem interface {
 	// store has no directories, and it reports only at Close that the file exists.
 	Create(name string) (File, error)
 
-	// CreatesWhole says whether a file under this name appears only at Close, complete and durable,
-	// or never. This is so on object stores, which cannot rename. Elsewhere, readers can see a
-	// half-written file.
+	// CreatesWhole says whether a file under this name appears only when Close succeeds, and is
+	// then complete and durable. This is so on object stores, which cannot rename. Elsewhere,
+	// readers can see a half-written file.
 	CreatesWhole(name string) bool
 
 	// Open opens a file for reading from its beginning.

@@ -9,8 +9,9 @@ import (
 	"github.com/snapback/snapback/storage/metadata/specimen"
 )
 
-// smallThings is the number of items in each test list. It is so large that Decode would refuse the
-// list if it required one byte too much for each item.
+// smallThings is the number of items in each test list. Decode refuses a list that is too short for
+// its number of items. With this many items, the test notices if Decode expects an item to be only
+// one byte larger than the smallest item is.
 const smallThings = 1000
 
 // smallest returns checkpoints by the name of a list. In each of them this list has many of the

@@ -11,8 +11,9 @@ import (
 	"github.com/snapback/snapback/harness/targets/reference"
 )
 
-// A method too many or too few on a cluster changes what its target claims, and so which scenarios
-// run. So what each target claims is written down here.
+// The methods of a cluster decide which features its target claims, and so which scenarios run. A
+// method that is added or removed by mistake would change this silently. So the test lists what each
+// target claims.
 func TestWhatTheTargetsClaim(t *testing.T) {
 	onHDFS, err := reference.ParseStorage("hdfs://127.0.0.1:8020/checkpoints")
 	if err != nil {

@@ -83,8 +83,8 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	}
 }, NodeTimeout(5*time.Minute))
 
-// These scenarios kill, pause, slow and cut off processes. Docker does this differently than other
-// places, or other places cannot do it at all.
+// These scenarios kill, pause, slow and cut off processes. In Docker this is done in another way than
+// on this machine, or it can be done only in Docker.
 var _ = func() bool {
 	conformance.Specs("containers", func(context.Context) (target.Target, error) {
 		return onMachine.At(containers.Place{Image: image}), nil

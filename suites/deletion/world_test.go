@@ -18,9 +18,9 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// world is a checkpoint directory with running jobs. There may be links to it and copies of it, and
-// a store with several schemes may hold it. The world itself knows which files each checkpoint
-// needs, without the code under test.
+// world is a checkpoint directory with running jobs. There may be links to the directory, and copies
+// of it. It may be on a store that has several schemes. The world records which files each
+// checkpoint needs, and does not use the code under test for this.
 type world struct {
 	t      *rapid.T
 	dir    string // path of the whole world on the disk
@@ -82,7 +82,7 @@ func (w *world) number(label string, low, high int) int {
 	return rapid.IntRange(low, high).Draw(w.t, label)
 }
 
-// one draws one of the values.
+// one returns one of the values, drawn at random.
 func one[T any](w *world, label string, of []T) T { return of[w.number(label, 0, len(of)-1)] }
 
 // use uses a tool while jobs continue.

@@ -78,8 +78,8 @@ func (d *driven) restart() {
 	Expect(d.StartTaskManagers(d.ctx)).To(Succeed())
 }
 
-// until waits for an event that holds and returns it. It ignores the first events, as many as after
-// says.
+// until waits for an event for which the function holds returns true, and returns this event. It
+// ignores the first events; after is their number.
 func (d *driven) until(what string, after int, holds func(history.Event) bool) history.Event {
 	GinkgoHelper()
 	for limit := time.Now().Add(time.Minute); ; {
@@ -235,8 +235,8 @@ const (
 	incomplete outcome = "_metadata, and not every file that it refers to"
 )
 
-// afterPowerLoss visits the states that a power loss of a level may leave now, at most as many as
-// most says. It counts the outcomes for a checkpoint, and returns a state for each outcome.
+// afterPowerLoss visits the states that a power loss of a level may leave now; most limits their
+// number. It counts the outcomes for a checkpoint, and returns a state for each outcome.
 func (d *driven) afterPowerLoss(path string, level filesystem.Level, most int) (count map[outcome]int, examples map[outcome]uint64) {
 	GinkgoHelper()
 	count, examples = map[outcome]int{}, map[outcome]uint64{}

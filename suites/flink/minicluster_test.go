@@ -36,7 +36,7 @@ var _ = Describe("Flink, killed at the operations of its checkpoints on storage"
 	for _, c := range []struct {
 		backend   string
 		unaligned bool
-		every     int            // N kills at one operation in N
+		every     int            // N: kill at one of N operations
 		least     int            // the least number of kills
 		phases    []faults.Phase // phases in which a kill must have happened
 	}{

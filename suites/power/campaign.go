@@ -88,7 +88,7 @@ func (c Campaign) HuntClean(ctx context.Context, runs int) (Hunted, error) {
 	return c.Workshop.Hunt(ctx, program, Order{Strategy: Suites, Seed: c.Seed, RunsMax: runs, Minimize: minimizeMax})
 }
 
-// one builds one mutant, and runs its hunter with each strategy.
+// one hunts a single mutant: it builds the mutant, and runs its hunter with each strategy.
 func (c Campaign) one(ctx context.Context, m Mutant) (Row, error) {
 	row, began := Row{Mutant: m}, time.Now()
 	program, err := c.Workshop.Build(ctx, Hunter, m.ID, &m)

@@ -45,8 +45,8 @@ func (h *Hunk) add(line string) { h.Lines = append(h.Lines, line) }
 // isChange says whether a line of a hunk is removed or added.
 func isChange(line string) bool { return line[0] != ' ' }
 
-// trimmed returns the lines of the hunk with at most so many lines of code as context, before
-// the first change and after the last.
+// trimmed returns the lines of the hunk with less context: before the first change, and after the
+// last, it leaves no more lines of code than the number in context.
 func (h Hunk) trimmed(context int) []string {
 	first := slices.IndexFunc(h.Lines, isChange)
 	if first < 0 {
@@ -95,7 +95,7 @@ func (h Hunk) declaration() declaration {
 	return declaration{}
 }
 
-// declaration is a function, a type, or another declaration at the top of a file.
+// declaration is a function, a type, or another declaration outside functions.
 type declaration struct {
 	receiver, name string
 	text           string // how its line begins, up to its name

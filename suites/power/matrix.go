@@ -67,8 +67,9 @@ func (m Matrix) Wrong() []string {
 	return ids
 }
 
-// Summary is the result of one strategy for all mutants that can be found, except the canary. A mutant
-// that was not found counts with the runs and the time spent on it, although it would need more.
+// Summary is the result of one strategy for all mutants that can be found, except the canary. The
+// numbers also count the runs and the time spent on mutants that were not found. To find these
+// mutants would take still more.
 type Summary struct {
 	Strategy Strategy
 	Found    int

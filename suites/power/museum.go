@@ -36,7 +36,7 @@ type Mutant struct {
 	Symptom      string   `json:"symptom"`              // a line: what users saw
 	Mechanism    string   `json:"mechanism"`            // a line: what was wrong
 	Requirements []string `json:"requirements"`         // at least one of these requirements must find it
-	Equivalent   string   `json:"equivalent,omitempty"` // why no suite can find it; if not empty, no suite must find it
+	Equivalent   string   `json:"equivalent,omitempty"` // why no suite can find it; if not empty, it is a mistake if a suite finds it
 	File         string   `json:"-"`
 	Hunks        []Hunk   `json:"-"`
 }

@@ -208,8 +208,8 @@ func (s source) find(h Hunk) (place, error) {
 	return one(h, named, s.places(h.Lines))
 }
 
-// one returns the place if there is only one. It prefers places in methods of the type that the hunk
-// names, then places in the file that the hunk names.
+// one chooses a place for a hunk. It prefers places in methods of the type that the hunk names, then
+// places in the file that the hunk names. It fails if more than one place is left.
 func one(h Hunk, named declaration, places []place) (place, error) {
 	for _, preferred := range []func(place) bool{
 		func(p place) bool { return p.in.receiver == named.receiver },

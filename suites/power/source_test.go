@@ -11,7 +11,7 @@ import (
 	"github.com/snapback/snapback/suites/power"
 )
 
-// The mutant moved removes the last statement of Close.
+// moved is a mutant that removes the call of sync from Close.
 const moved = `id: moved
 symptom: s
 mechanism: m
@@ -28,7 +28,7 @@ requirements: REC-02
  }
 `
 
-// file is the source that the mutant moved was written for.
+// file is the source to which the mutant called moved applies.
 const file = `package storage
 
 // Close closes.

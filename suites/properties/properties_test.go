@@ -152,8 +152,8 @@ func modes(drawn scenarios.Scenario) []mode {
 	return all
 }
 
-// needsNoStorage says whether a scenario's jobs can do without checkpoints on storage: no job
-// resumes from one, and no new leader must find one.
+// needsNoStorage says whether a scenario's jobs can run without checkpoints on storage: no job
+// resumes from a checkpoint, and there is no second JobManager that would have to find one.
 func needsNoStorage(s scenarios.Scenario) bool {
 	return s.Cluster.JobManagers == 0 && !slices.ContainsFunc(s.Steps, func(step scenarios.Step) bool { return step.Submit != nil && step.Submit.Restore != "" })
 }

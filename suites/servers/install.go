@@ -153,8 +153,8 @@ func Flink(ctx context.Context, version string) (flink.Target, error) {
 }
 
 // NothingToInstall returns arguments for a function that may install something, such as
-// [flink.Provision]. If the function says that it installs something, its context ends with an
-// error that names the [Command].
+// [flink.Provision]. If the function says that it installs something, the returned context is
+// canceled. The cause is an error that names the [Command].
 func NothingToInstall(ctx context.Context) (context.Context, func(string)) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	return ctx, func(what string) { cancel(fmt.Errorf("a spec installs nothing (%s); run: %s", what, Command)) }

@@ -210,10 +210,10 @@ func (l *liveJobs) lookAtNewest() {
 	}
 }
 
-// jobs returns the directories of two groups of jobs: whole are the jobs that ran until all ended,
-// and claimedFrom are the jobs from which another job claimed a checkpoint. The older checkpoints
-// of claimedFrom break. When the claimed checkpoint is subsumed, Flink deletes the files that they
-// share with it.
+// jobs returns the directories of two groups of jobs. claimedFrom are the jobs from which another
+// job claimed a checkpoint. Their older checkpoints break: when the claimed checkpoint is subsumed,
+// Flink deletes its files, also those that older checkpoints use. whole are the other jobs that have
+// ended.
 func (l *liveJobs) jobs(lines []realflink.Lived) (whole, claimedFrom []string) {
 	GinkgoHelper()
 	for _, line := range lines {

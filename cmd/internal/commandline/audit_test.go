@@ -177,7 +177,7 @@ func TestBadPlacesAreOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"verify"}, "snapback verify: want PATH, got 0 arguments"},
 		{[]string{"diff", chk}, "snapback diff: want A and B, got 1 arguments"},
 		{[]string{"verify", "/nowhere"}, `cannot find checkpoint "/nowhere": no such file or directory`},
-		{[]string{"verify", job}, "is not a checkpoint, but holds 3, from chk-1 to chk-3: see snapback ls file:" + job},
+		{[]string{"verify", job}, "is not a checkpoint, but holds 3 checkpoints, from chk-1 to chk-3: see snapback ls file:" + job},
 		{[]string{"inspect", filepath.Dir(job)}, "holds directories of 1 jobs: see snapback ls file:" + filepath.Dir(job)},
 		{[]string{"verify", filepath.Join(job, "shared")}, "cannot find"},
 		{[]string{"inspect", filepath.Join(samples, "README")}, "no such file or directory"},

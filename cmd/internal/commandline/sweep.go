@@ -123,7 +123,7 @@ func printSwept(out io.Writer, result run.Result, operations []explore.Swept) er
 	return err
 }
 
-// shorten returns paths without the parts that all of them share, and long names without their end.
+// shorten returns the last two elements of each path, and long names without their end.
 func shorten(names string) string {
 	var short []string
 	for name := range strings.SplitSeq(names, " to ") {

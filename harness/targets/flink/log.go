@@ -28,7 +28,7 @@ type watcher struct {
 	registered map[string]bool // TaskManagers that ever registered
 }
 
-// observe calls tell with the events that lines of the log stand for.
+// observe turns lines of the log into events, and calls tell with each event.
 func (w *watcher) observe(lines []string, tell func(history.Event)) {
 	for _, line := range lines {
 		if event, ok := w.read(line); ok {
@@ -37,7 +37,7 @@ func (w *watcher) observe(lines []string, tell func(history.Event)) {
 	}
 }
 
-// read returns the event that a line of the log stands for.
+// read turns a line of the log into an event. It returns false if the line tells of no event.
 func (w *watcher) read(line string) (history.Event, bool) {
 	if m := triggeredLine.FindStringSubmatch(line); m != nil {
 		return history.Event{Kind: history.Triggered, Checkpoint: number(m[1]), ID: m[2]}, true

@@ -234,7 +234,7 @@ func (c *minicluster) startJVM(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// The command line finds the cluster by its configuration.
+	// Flink's command line reads the cluster's address from this configuration.
 	return errors.Join(c.configure(at.Port()), c.upload(ctx))
 }
 
@@ -307,8 +307,8 @@ func (c *minicluster) TaskManagers() []string { return c.taskManagers }
 // Kill implements [target.Killer].
 func (c *minicluster) Kill(ctx context.Context, name string) error {
 	if name == jvmName {
-		// The JVM may be in the middle of an operation on the mount. Then it ends only when
-		// that operation ends, so nothing waits for it here.
+		// The JVM may be in the middle of an operation on the mount. Then the JVM ends only
+		// when that operation ends. So Kill does not wait for the end of the JVM.
 		c.dying, c.jvm, c.taskManagers = c.jvm, nil, nil
 		return c.dying.Signal(syscall.SIGKILL)
 	}

@@ -32,8 +32,8 @@ type Room interface {
 	// processes reach it.
 	Address(name string) (listen, at string)
 
-	// Start starts a process. Other processes reach it under the name host. The harness
-	// reaches it at the port; empty: not at all.
+	// Start starts a process. Other processes reach it by the name in host. The harness reaches
+	// it at the port. If port is empty, the harness cannot reach it.
 	Start(ctx context.Context, name, host, port string, command *exec.Cmd) (process.Worker, error)
 
 	// Close ends the processes, and deletes everything else in the room.

@@ -56,7 +56,7 @@ func dial(ctx context.Context, _, address string) (net.Conn, error) {
 
 // call sends a request to an endpoint and decodes the response. After a failure the next
 // request goes to the next endpoint. The failed request itself goes there only if nothing
-// was sent: otherwise etcd may have done what it says, and must not do it twice.
+// was sent: otherwise etcd may have carried the request out, and must not do so twice.
 func (c *cluster) call(method string, request, response any) (err error) {
 	body, err := json.Marshal(request)
 	if err != nil {

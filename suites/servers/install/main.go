@@ -45,7 +45,7 @@ func install(ctx context.Context) error {
 	return err
 }
 
-// steps prints one line when a step begins, one when it is done, and one at each beat between.
+// steps prints a line when a step begins, when it is done, and at each beat in between.
 type steps struct {
 	mu    sync.Mutex
 	now   string
