@@ -458,9 +458,7 @@ func TestACheckpointIsCopiedAndTheOldOnesExpire(t *testing.T) {
 // peakOf watches a program until it ends, and returns its peak memory in MB. It does not use the
 // figure that the kernel reports for an ended child, because that includes memory of the parent.
 func peakOf(pid int) int {
-	peak := 0
-	for {
-		time.Sleep(2 * time.Millisecond)
+	for peak := 0; ; time.Sleep(time.Millisecond) {
 		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 		_, after, found := strings.Cut(string(status), "VmHWM:")
 		if err != nil || !found {
