@@ -134,8 +134,8 @@ type Intervention struct {
 	Stopped      bool // the fault stopped the process, so the mount must not do the operation
 }
 
-// A mount calls Before with each operation before it does the operation. Before sets the phase, the
-// number and the step. It returns nil if no fault replaces the operation.
+// Before is what a mount calls before it performs an operation. Before sets the phase, the number
+// and the step. It returns nil if no fault replaces the operation.
 func (t *Tap) Before(o *Operation) *Intervention {
 	t.mu.Lock()
 	o.Phase = t.layout.Phase(o.Kind, o.Name, o.NewName)
@@ -178,7 +178,7 @@ func (t *Tap) begins(o Operation) bool {
 	return true
 }
 
-// A mount performs an operation and then calls After. After says whether a fault stopped the process
+// After is what a mount calls when it has performed an operation. After says whether a fault stopped the process
 // that performed the operation.
 func (t *Tap) After(o Operation) (stopped bool) {
 	t.mu.Lock()

@@ -21,8 +21,8 @@ var copied = []string{"hashmap", "rocksdb-incremental", "savepoint-native", "cla
 // incremental are the copied kinds with files that a checkpoint of the next job uses again.
 var incremental = []string{"rocksdb-incremental", "claimed"}
 
-// copies copies the newest checkpoint of each kind into a directory, and deletes the root with all
-// originals.
+// copies makes a copy of the newest checkpoint of each kind, below the directory to. Then it deletes
+// the root with all originals. It returns the path of each copy.
 func copies(ctx context.Context, paths map[string][]string, root, to string) map[string]string {
 	GinkgoHelper()
 	all := map[string]string{}

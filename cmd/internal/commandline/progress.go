@@ -71,14 +71,14 @@ func (p *progress) scenario(name, what string) {
 	}
 }
 
-// done removes the line that changes. Then it calls print, whose lines do not change.
-func (p *progress) done(print func()) {
+// done removes the line that changes. Then it calls show, whose lines do not change.
+func (p *progress) done(show func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.shown {
 		_, _ = fmt.Fprint(p.out, "\r\x1b[K")
 		p.shown = false
 	}
-	print()
+	show()
 	p.last = time.Now()
 }
