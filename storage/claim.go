@@ -8,11 +8,11 @@ import (
 // ClaimMode says who owns the checkpoint from which a job is restored. The names are Flink's.
 type ClaimMode string
 
-// The modes.
+// The claim modes.
 const (
-	Claim   ClaimMode = "CLAIM"    // the job owns the checkpoint, and discards it when a newer one subsumes it
-	NoClaim ClaimMode = "NO_CLAIM" // the earlier owner keeps it; the job's own checkpoints do not use its files
-	Legacy  ClaimMode = "LEGACY"   // no job deletes it, and the job's own checkpoints may use its files
+	Claim   ClaimMode = "CLAIM"    // the job owns the checkpoint, and discards it when a newer checkpoint subsumes it
+	NoClaim ClaimMode = "NO_CLAIM" // the earlier owner keeps the checkpoint; the job's own checkpoints do not use its files
+	Legacy  ClaimMode = "LEGACY"   // no job deletes the checkpoint, and the job's own checkpoints may use its files
 )
 
 // ClaimModes lists the modes; the first is the default.

@@ -4,7 +4,7 @@ import "github.com/snapback/snapback/storage/metadata"
 
 // Completed is a checkpoint from which a job can be restored.
 type Completed struct {
-	Location   string // directory that holds `_metadata`; empty if only the JobManager has the checkpoint
+	Location   string // directory that holds `_metadata`; empty if the checkpoint exists only in the JobManager's memory
 	Checkpoint metadata.Checkpoint
 }
 
@@ -12,7 +12,7 @@ type Completed struct {
 // JobManager's memory.
 const NotAddressable = "<checkpoint-not-externally-addressable>"
 
-// Pointer returns what a user gives to resume from the checkpoint.
+// Pointer returns the text that a user gives to resume from the checkpoint.
 func (c Completed) Pointer() string {
 	if c.Location == "" {
 		return NotAddressable

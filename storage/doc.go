@@ -5,8 +5,9 @@
 //	{dir}/{job-id}/chk-7/_metadata  makes chk-7 a checkpoint
 //	{dir}/{job-id}/chk-7/…          exclusive state of chk-7
 //
-// The names and the layout are Apache Flink's. This package is for everybody. It never writes:
-// package checkpoints writes for the engine, and package audit deletes for users.
+// The names and the layout are Apache Flink's. This package serves both the engine and the users'
+// tools. It never writes: package checkpoints writes for the engine, and package audit deletes for
+// users.
 //
 // Start with [Resolve], which reads the checkpoint that a user names, and [ReadState], which
 // reads a piece of its state.

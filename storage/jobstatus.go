@@ -3,7 +3,7 @@ package storage
 // JobStatus is a state in the life of a job. The names are Flink's.
 type JobStatus string
 
-// The states.
+// The states of a job.
 const (
 	Created    JobStatus = "CREATED"
 	Running    JobStatus = "RUNNING"

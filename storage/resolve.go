@@ -11,10 +11,11 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// Pointer says where a checkpoint is. Nothing has been read yet.
+// Pointer says where a checkpoint is. A Pointer alone does not mean that the checkpoint can be
+// read.
 type Pointer struct {
-	Location string // directory of the checkpoint
-	Metadata string // name of its metadata file
+	Location string // name of the checkpoint's directory
+	Metadata string // name of the checkpoint's metadata file
 }
 
 // PointerTo returns the pointer to the checkpoint in a directory.
@@ -22,7 +23,7 @@ func PointerTo(location string) Pointer {
 	return Pointer{Location: location, Metadata: filesystem.Join(location, MetadataName)}
 }
 
-// NotFoundError says that there is no checkpoint where a user named one.
+// NotFoundError says that no checkpoint exists at the place that a user named.
 type NotFoundError struct{ Why string }
 
 func (e *NotFoundError) Error() string { return e.Why }
@@ -37,7 +38,7 @@ type UnreachableError struct {
 func (e *UnreachableError) Error() string {
 	var inner *fs.PathError
 	if errors.As(e.Err, &inner) {
-		return e.What + ": " + inner.Err.Error() // What already names the path
+		return e.What + ": " + inner.Err.Error() // the field What already names the path
 	}
 	return e.What + ": " + e.Err.Error()
 }
@@ -45,8 +46,9 @@ func (e *UnreachableError) Error() string {
 // Unwrap returns the cause.
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// Find finds the checkpoint that a user names, by Flink's rule. The pointer is a path or a URL. It
-// names either the directory of a checkpoint or its metadata file, which may have any name.
+// Find finds the checkpoint that a user names. It applies Flink's rule: the pointer is a path or a
+// URL, and names either the directory of a checkpoint or its metadata file, which may have any
+// name.
 func Find(files filesystem.FileSystem, pointer string) (Pointer, error) {
 	name, err := filesystem.ParseName(pointer)
 	if err != nil {

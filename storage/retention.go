@@ -10,14 +10,15 @@ import (
 // Flink's.
 type Retention string
 
-// The three modes.
+// The retention modes.
 const (
 	RetainOnCancellation     Retention = "RETAIN_ON_CANCELLATION"
 	DeleteOnCancellation     Retention = "DELETE_ON_CANCELLATION"
 	NoExternalizedCheckpoint Retention = "NO_EXTERNALIZED_CHECKPOINTS"
 )
 
-// Retentions lists the modes. The first keeps most, the last keeps nothing.
+// Retentions lists the modes. The first mode keeps checkpoints most often. The last mode never
+// keeps them.
 func Retentions() []Retention {
 	return []Retention{RetainOnCancellation, DeleteOnCancellation, NoExternalizedCheckpoint}
 }
@@ -40,8 +41,9 @@ func (r Retention) Properties() *metadata.Properties {
 	}
 }
 
-// SavepointProperties returns the properties of a savepoint. Only its owner, a user, deletes it.
-// Stop says that the job stops with the savepoint, drain that it processes all input first.
+// SavepointProperties returns the properties of a savepoint. Only its owner, a user, deletes it. If
+// the parameter stop is true, the job stops after the savepoint. If the parameter drain is true,
+// the job first processes all its input.
 func SavepointProperties(stop, drain bool) *metadata.Properties {
 	name, action := "Savepoint", "NONE"
 	switch {
@@ -55,8 +57,8 @@ func SavepointProperties(stop, drain bool) *metadata.Properties {
 	}
 }
 
-// Keeps says whether completed checkpoints stay when the job has ended in the given terminal
-// state. When the job finished, no mode keeps them.
+// Keeps says whether completed checkpoints stay when the job has ended in the given state. In the
+// state FINISHED no mode keeps them. Keeps returns true for a state in which the job has not ended.
 func (r Retention) Keeps(ended JobStatus) bool {
 	switch ended {
 	case Canceled, Suspended: // FLINK-5007: a suspension is handled like a cancellation

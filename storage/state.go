@@ -9,8 +9,8 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// OpenState opens a piece of state for reading. The location is the directory of its checkpoint.
-// OpenState does not check the size; [ReadState] does.
+// OpenState opens a piece of state for reading. The parameter location is the directory of the
+// checkpoint. OpenState does not check the size of the state; [ReadState] does.
 func OpenState(files filesystem.FileSystem, location string, stream metadata.Stream) (io.ReadCloser, error) {
 	switch s := stream.(type) {
 	case nil, *metadata.EmptySegment:
@@ -28,7 +28,7 @@ func OpenState(files filesystem.FileSystem, location string, stream metadata.Str
 	}
 	if s, ok := stream.(*metadata.Segment); ok {
 		if _, err := io.CopyN(io.Discard, reader, s.Start); err != nil {
-			_ = reader.Close() // it was only read
+			_ = reader.Close() // an error of Close loses nothing: the file was only read
 			return nil, fmt.Errorf("%s: find offset %d: %w", name, s.Start, err)
 		}
 		return limitedReader{io.LimitReader(reader, size), reader}, nil
@@ -47,7 +47,7 @@ func ReadState(files filesystem.FileSystem, location string, stream metadata.Str
 	if err != nil {
 		return nil, fmt.Errorf("read state: %w", err)
 	}
-	defer func() { _ = reader.Close() }() // it was only read
+	defer func() { _ = reader.Close() }() // an error of Close loses nothing: the file was only read
 	want := SizeOf(stream)
 	state, err := io.ReadAll(io.LimitReader(reader, want+1))
 	if err != nil {
@@ -81,8 +81,9 @@ func SizeOf(stream metadata.Stream) int64 {
 	return 0
 }
 
-// FileOf returns the name of the file that holds a piece of state, and the size of the state. The
-// name is empty if the state is not in a file. The location is the directory of the checkpoint.
+// FileOf returns the name of the file that holds a piece of state, and the size of the state in
+// bytes. The name is empty if the state is not in a file. The parameter location is the directory
+// of the checkpoint.
 func FileOf(location string, stream metadata.Stream) (name string, size int64, err error) {
 	switch s := stream.(type) {
 	case *metadata.File:
@@ -97,9 +98,9 @@ func FileOf(location string, stream metadata.Stream) (name string, size int64, e
 	return name, SizeOf(stream), err
 }
 
-// Anchor returns a handle that a checkpoint at another location can use for the same file.
+// Anchor returns a handle to the same file that a checkpoint at another location can use.
 //
-// FLINK-39964: a relative handle, copied unchanged, would name a file that never existed.
+// FLINK-39964: if a relative handle is copied unchanged, it names a file that never existed.
 func Anchor(location string, stream metadata.Stream) metadata.Stream {
 	relative, ok := stream.(*metadata.RelativeFile)
 	if !ok {

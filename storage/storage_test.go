@@ -13,7 +13,7 @@ import (
 
 const dir = "/checkpoints/0123456789abcdef0123456789abcdef"
 
-// publish writes the `_metadata` of a checkpoint whose only state, "state", is inline.
+// publish writes the `_metadata` of a checkpoint. Its only state, the text "state", is inline.
 func publish(t testing.TB, files filesystem.FileSystem, id int64) (location string) {
 	t.Helper()
 	checkpoint := metadata.Checkpoint{Version: metadata.Version, ID: id, Properties: storage.RetainOnCancellation.Properties(), Operators: []metadata.Operator{{
@@ -99,7 +99,8 @@ func TestStateOfAnotherSizeThanRecordedIsAnError(t *testing.T) {
 }
 
 func TestWhatIsKeptAtTheEnd(t *testing.T) {
-	// This is the table of Flink's CheckpointRetentionPolicy, with a row for each state.
+	// This is the table of Flink's CheckpointRetentionPolicy. It has one row for each state of a
+	// job, and one column for each retention mode.
 	for ended, want := range map[storage.JobStatus][]bool{
 		storage.Canceled:  {true, false, false},
 		storage.Suspended: {true, false, false},

@@ -17,7 +17,7 @@ import (
 
 const job = "0123456789abcdef0123456789abcdef"
 
-// ids returns a function that returns a new name at each call.
+// ids returns a function. The function returns a new name at each call.
 func ids() func() string {
 	n := 0
 	return func() string { n++; return fmt.Sprintf("id-%02d", n) }
@@ -52,12 +52,12 @@ func (w *writer) write(target checkpoints.Target, scope checkpoints.Scope, state
 	must(w.t, err)
 	handle, err := stream.Close()
 	must(w.t, err)
-	stream.Abort() // after Close it must delete nothing
+	stream.Abort() // after Close, Abort must delete nothing
 	return handle
 }
 
-// take takes a checkpoint. It has one piece of exclusive state. Its shared state consists of the
-// given streams and a new one.
+// take takes a checkpoint that has one piece of exclusive state. Its shared state consists of the
+// given streams and one new stream, which take returns as well.
 func (w *writer) take(id int64, shared ...metadata.Stream) (completed storage.Completed, added metadata.Stream) {
 	w.t.Helper()
 	target, err := w.storage.Begin(id)
@@ -85,7 +85,7 @@ func describe(id int64, exclusive metadata.Stream, shared ...metadata.Stream) me
 	}
 }
 
-// add keeps a checkpoint, and discards the checkpoints that it subsumes.
+// add keeps a checkpoint, and discards the older checkpoints that it subsumes.
 func (w *writer) add(completed storage.Completed) {
 	w.t.Helper()
 	subsumed, err := w.store.Add(completed)
@@ -95,7 +95,7 @@ func (w *writer) add(completed storage.Completed) {
 	}
 }
 
-// tree lists the files and the empty directories.
+// tree lists the files and the empty directories below root.
 func tree(t *testing.T, files filesystem.FileSystem, root string) string {
 	t.Helper()
 	var names []string
@@ -138,7 +138,7 @@ func TestSharedFilesLiveAsLongAsACheckpointRefersToThem(t *testing.T) {
 	second, two := w.take(2, one)
 	w.add(second)
 	third, three := w.take(3, one, two)
-	w.add(third) // subsumes 1; its shared file is still in use
+	w.add(third) // subsumes checkpoint 1, whose shared file is still in use
 	expect := func(want ...string) {
 		t.Helper()
 		got := strings.Fields(tree(t, w.files, "/checkpoints/"+job))
@@ -190,7 +190,7 @@ func TestTheFilesOfAnAbortedCheckpointAreDeleted(t *testing.T) {
 
 func TestTheOwnerOfARestoredCheckpointDecides(t *testing.T) {
 	for mode, want := range map[storage.ClaimMode]string{
-		storage.Claim:   "", // the job owns it, and subsumes it
+		storage.Claim:   "", // the job owns the origin, and discards it when a newer checkpoint subsumes it
 		storage.NoClaim: "chk-7/_metadata chk-7/data shared/one",
 		storage.Legacy:  "chk-7/_metadata chk-7/data shared/one",
 	} {
@@ -241,7 +241,7 @@ func TestAClaimLeavesWhatOtherCheckpointsReferTo(t *testing.T) {
 	own := newWriter(t, files, 1, configuration.Dir.Key, "file:///other")
 	must(t, own.store.Restore(second, storage.Claim))
 	third, _ := own.take(3)
-	own.add(third) // subsumes the claimed one
+	own.add(third) // subsumes the claimed checkpoint
 	if _, err := storage.Resolve(files, second.Location); err == nil {
 		t.Error("the claimed checkpoint is still there")
 	}
@@ -250,7 +250,7 @@ func TestAClaimLeavesWhatOtherCheckpointsReferTo(t *testing.T) {
 	}
 }
 
-// fragile fails one Remove: the one whose number is failing.
+// fragile fails one call of Remove. The field failing is the number of that call, counted from 1.
 type fragile struct {
 	*filesystem.Memory
 	removals, failing int
@@ -315,8 +315,10 @@ func mustBeRestorable(t *testing.T, files filesystem.FileSystem, when string) (n
 	return found[0]
 }
 
-// lifeOfACheckpoint takes two checkpoints, discards the first, and aborts a third. It calls
-// promised when a newer checkpoint is complete: from then on a power loss must not lose that one.
+// lifeOfACheckpoint takes two checkpoints, discards the first, and aborts a third. It calls the
+// function promised each time a newer checkpoint is complete. After that call no power loss may
+// lose the newer checkpoint. The call promised(0) says that from then on every checkpoint may be
+// lost.
 func lifeOfACheckpoint(t *testing.T, files filesystem.FileSystem, states int, promised func(newest int64)) {
 	w := newWriter(t, files, 1)
 	first, one := w.take(1)
@@ -345,8 +347,8 @@ func lifeOfACheckpoint(t *testing.T, files filesystem.FileSystem, states int, pr
 
 var powerLoss = filesystem.Model{Level: filesystem.POSIX, TearsMax: 1}
 
-// After a power loss at any operation, all files exist to which a `_metadata` refers, and the
-// newest complete checkpoint exists.
+// A power loss may come at any operation. After it, each file exists to which a `_metadata` refers,
+// and the newest complete checkpoint exists.
 func TestNoPowerLossLeavesABadState(t *testing.T) {
 	for states := 1; states <= 4; states++ {
 		files := filesystem.NewMemory()
@@ -370,7 +372,7 @@ func TestNoPowerLossLeavesABadState(t *testing.T) {
 	}
 }
 
-// unsynced skips the syncs of some directories.
+// unsynced does not sync the directories for which the function only returns true.
 type unsynced struct {
 	*filesystem.Memory
 	only func(name string) bool
@@ -383,7 +385,8 @@ func (u unsynced) SyncDir(name string) error {
 	return u.Memory.SyncDir(name)
 }
 
-// The test leaves out one sync of a directory at a time. Each time a power loss leaves a bad state.
+// Each case leaves out the syncs of one directory. In each case a power loss must leave a bad
+// state.
 func TestEachSyncOfADirectoryIsNeeded(t *testing.T) {
 	for what, only := range map[string]func(string) bool{
 		"of the checkpoint":       func(name string) bool { return strings.Contains(name, "chk-") },
@@ -483,7 +486,7 @@ func TestTheLimitsOfTheJobManagersMemory(t *testing.T) {
 	}
 	half, err := state(50)
 	must(t, err)
-	completed, err := place.Complete(target, "", describe(1, full, half)) // exactly the budget
+	completed, err := place.Complete(target, "", describe(1, full, half)) // the sizes add up to exactly the budget
 	must(t, err)
 	if completed.Pointer() != storage.NotAddressable {
 		t.Errorf("got %s", completed.Pointer())
@@ -546,8 +549,8 @@ func TestSelection(t *testing.T) {
 	}
 }
 
-// A checkpoint of an earlier run with the same job id is never replaced. Nor is a checkpoint of
-// another job in a directory that several jobs share.
+// A new run with the same job id never replaces a checkpoint of an earlier run. If several jobs
+// share a directory, a job never replaces a checkpoint of another job.
 func TestAnEarlierRunsCheckpointIsNotTouched(t *testing.T) {
 	for _, subdir := range []string{"true", "false"} {
 		files := filesystem.NewMemory()

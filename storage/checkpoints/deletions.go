@@ -8,9 +8,9 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Deletions lists the files and directories that discarding the checkpoints will delete, in
-// that order. The leader notes the list before it deletes anything. If it dies meanwhile, the
-// next leader passes the list to [Delete].
+// Deletions lists what must be deleted to discard the given checkpoints: files and directories, in
+// the order in which they must be deleted. The leader records the list before it deletes anything.
+// If the leader dies before it has deleted everything, the next leader passes the list to [Delete].
 func (r *Registry) Deletions(discarded []storage.Completed) ([]string, error) {
 	var deletions []string
 	ids := map[int64]bool{}
@@ -39,7 +39,7 @@ func (r *Registry) Deletions(discarded []storage.Completed) ([]string, error) {
 	return deletions, nil
 }
 
-// usedByOthers says whether a checkpoint with another id than these refers to a file.
+// usedByOthers says whether the named file is used by a checkpoint whose id is not in ids.
 func (r *Registry) usedByOthers(name string, ids map[int64]bool) bool {
 	for id := range r.users[name] {
 		if !ids[id] {
@@ -49,8 +49,8 @@ func (r *Registry) usedByOthers(name string, ids map[int64]bool) bool {
 	return false
 }
 
-// Delete deletes the files and directories of a list that [Registry.Deletions] made. Some may
-// be gone already. A directory that is not empty stays.
+// Delete deletes the files and directories of a list that [Registry.Deletions] made. Some of them
+// may be deleted already. A directory that is not empty stays.
 func Delete(files filesystem.FileSystem, deletions []string) error {
 	for _, name := range deletions {
 		if held, err := files.List(name); err == nil && len(held) > 0 {

@@ -11,8 +11,8 @@ import (
 // jobDirectory is the directory of one job's checkpoints.
 type jobDirectory struct {
 	files filesystem.FileSystem
-	name  string // {dir}/{job-id} or, if flat, {dir}
-	flat  bool   // several jobs may share the directory
+	name  string // {dir}/{job-id}; in a flat directory, {dir}
+	flat  bool   // true if several jobs may share the directory
 }
 
 func newJobDirectory(files filesystem.FileSystem, dir, job string, flat bool) (jobDirectory, error) {
@@ -41,7 +41,7 @@ func (d jobDirectory) begin(id int64) (location string, err error) {
 	return location, nil
 }
 
-// find reads the checkpoints that have `_metadata`, newest first.
+// find reads the job's checkpoints that have `_metadata`, newest first.
 func (d jobDirectory) find() ([]storage.Completed, error) {
 	ids, err := storage.CheckpointIDs(d.files, d.name)
 	if err != nil {
@@ -58,8 +58,8 @@ func (d jobDirectory) find() ([]storage.Completed, error) {
 	return found, nil
 }
 
-// discardOthers discards the completed checkpoints that are not kept. In a flat directory they
-// may belong to another job, so all stay.
+// discardOthers discards the completed checkpoints that are not in the list kept. In a flat
+// directory a checkpoint may belong to another job, so discardOthers does nothing there.
 func (d jobDirectory) discardOthers(kept []storage.Completed) error {
 	if d.flat {
 		return nil
@@ -79,8 +79,8 @@ func (d jobDirectory) discardOthers(kept []storage.Completed) error {
 	return nil
 }
 
-// deleteUnreferenced deletes the files to which no kept checkpoint refers. In a flat directory
-// they may belong to another job, so all stay.
+// deleteUnreferenced deletes the files to which no checkpoint of the list kept refers. In a flat
+// directory a file may belong to another job, so deleteUnreferenced does nothing there.
 func (d jobDirectory) deleteUnreferenced(kept []storage.Completed) error {
 	if d.flat {
 		return nil
@@ -96,7 +96,7 @@ func (d jobDirectory) deleteUnreferenced(kept []storage.Completed) error {
 	for _, entry := range entries {
 		_, checkpoint := storage.ParseCheckpointName(entry.Name)
 		if !entry.Directory || (!checkpoint && entry.Name != storage.SharedName) {
-			continue // a seal, or a file that is not the engine's
+			continue // this is a seal, or a file that the engine did not write
 		}
 		directory := filesystem.Join(d.name, entry.Name)
 		if err := d.deleteUnused(directory, used, checkpoint); err != nil {
@@ -106,7 +106,7 @@ func (d jobDirectory) deleteUnreferenced(kept []storage.Completed) error {
 	return nil
 }
 
-// filesInUse returns the files of the kept checkpoints, `_metadata` included.
+// filesInUse returns the names of the files that the kept checkpoints use, `_metadata` included.
 func filesInUse(kept []storage.Completed) (map[string]bool, error) {
 	used := map[string]bool{}
 	for _, c := range kept {
@@ -122,9 +122,9 @@ func filesInUse(kept []storage.Completed) (map[string]bool, error) {
 	return used, nil
 }
 
-// deleteUnused deletes the unused files of one directory. If the directory is a checkpoint's
-// and is empty then, it goes too. `_metadata` goes first, so that a crash leaves no checkpoint
-// without its files.
+// deleteUnused deletes the unused files of one directory. The parameter checkpoint says whether
+// this is a checkpoint's directory. If so, `_metadata` is deleted first, so that a crash leaves no
+// checkpoint without its files; and the directory itself is deleted if it is empty at the end.
 func (d jobDirectory) deleteUnused(directory string, used map[string]bool, checkpoint bool) error {
 	if checkpoint && !used[filesystem.Join(directory, storage.MetadataName)] {
 		if err := unpublish(d.files, directory); err != nil {
@@ -152,8 +152,9 @@ func (d jobDirectory) deleteUnused(directory string, used map[string]bool, check
 	return nil
 }
 
-// mustNotExist refuses a directory of an earlier run with the same job id. (Flink continues,
-// fails at the end, and deletes what the earlier run retained.)
+// mustNotExist returns an error if the directory exists, because an earlier run with the same job
+// id left it. (Flink writes into that directory, fails at the end, and deletes the checkpoint that
+// the earlier run retained.)
 func mustNotExist(files filesystem.FileSystem, location string) error {
 	_, err := files.Stat(location)
 	if err == nil {

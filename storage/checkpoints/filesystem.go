@@ -9,24 +9,24 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// Defaults and limits of [FileSystemOptions], in bytes unless noted.
+// Defaults and limits of [FileSystemOptions]. Each is a number of bytes, except the entropy size.
 const (
 	defaultInlineMax   = 20 << 10
 	inlineMaxMax       = 1 << 20
 	defaultWriteBuffer = 4 << 10
 	defaultMessageMax  = 10 << 20
-	defaultEntropySize = 4 // characters
+	defaultEntropySize = 4 // number of characters
 )
 
 // FileSystemOptions configure a [FileSystemStorage]. Start from [DefaultFileSystemOptions].
 type FileSystemOptions struct {
-	InlineMax   int64  // bytes; state up to this size goes into `_metadata`
-	WriteBuffer int    // bytes collected before they are written, or InlineMax if that is more
-	MessageMax  int64  // bytes of a message to the JobManager
-	EntropyKey  string // part of the directory's name that random characters replace
-	EntropySize int    // number of random characters
+	InlineMax   int64  // largest state, in bytes, that goes into `_metadata` and not into a file
+	WriteBuffer int    // size of the write buffer in bytes; if InlineMax is larger, the buffer has that size
+	MessageMax  int64  // largest message to the JobManager, in bytes
+	EntropyKey  string // part of the directory's name that is replaced by random characters
+	EntropySize int    // number of random characters that replace the entropy key
 
-	FlatDirectory bool // checkpoints go into the directory itself, without a directory for each job
+	FlatDirectory bool // if true, checkpoints go into the directory itself, without a subdirectory for each job
 }
 
 // DefaultFileSystemOptions returns Flink's defaults.
@@ -51,19 +51,19 @@ func (o FileSystemOptions) validate() error {
 // FileSystemStorage keeps the checkpoints of one job in a directory of a file system. State goes
 // to files, and `_metadata` refers to them. Small state goes into `_metadata` itself.
 type FileSystemStorage struct {
-	directory jobDirectory // where `_metadata` goes
-	data      string       // where state goes: the same directory, but with the entropy key
+	directory jobDirectory // the directory for `_metadata`
+	data      string       // the directory for state: the same name, but with the entropy key
 	job       string
 	options   FileSystemOptions
 }
 
-// NewFileSystemStorage returns the storage of one job. It validates its arguments and does not
-// access the file system. The directory is a URL; job is a job id.
+// NewFileSystemStorage returns the checkpoint storage of one job. It validates its arguments and
+// does not access the file system. The parameter dir is a URL; job is a job id.
 func NewFileSystemStorage(files filesystem.FileSystem, dir, job string, options FileSystemOptions) (*FileSystemStorage, error) {
 	if err := options.validate(); err != nil {
 		return nil, err
 	}
-	// The path of `_metadata` never contains the entropy key, so that readers find it.
+	// The entropy key is removed from the path of `_metadata`, so that readers know the path.
 	directory, err := newJobDirectory(files, removeEntropy(dir, options.EntropyKey), job, options.FlatDirectory)
 	if err != nil {
 		return nil, err
@@ -147,7 +147,7 @@ func (s *FileSystemStorage) DiscardOthers(kept []storage.Completed) error {
 // DeleteUnreferenced implements [Storage].
 func (s *FileSystemStorage) DeleteUnreferenced(kept []storage.Completed) error {
 	if s.options.EntropyKey != "" {
-		return nil // random directories hold the files, and nobody knows which
+		return nil // the files are in directories with random names, and no list of these names exists
 	}
 	return s.directory.deleteUnreferenced(kept)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// Defaults of [JobManagerOptions], in bytes.
+// Defaults of [JobManagerOptions]. Each is a number of bytes.
 const (
 	defaultMaxStateSize = 5 << 20
 	defaultBudget       = 1 << 30
@@ -16,11 +16,13 @@ const (
 
 // JobManagerOptions configure a [JobManagerStorage]. Start from [DefaultJobManagerOptions].
 type JobManagerOptions struct {
-	MaxStateSize int64 // bytes of one piece of state
-	MessageMax   int64 // bytes of a message to the JobManager; limits state too
-	Budget       int64 // bytes of the state of one checkpoint
+	MaxStateSize int64 // largest piece of state, in bytes
+	// The largest message to the JobManager, in bytes. State travels in such a message, so this
+	// limits state too.
+	MessageMax int64
+	Budget     int64 // largest total of one checkpoint's state, in bytes
 
-	FlatDirectory bool // checkpoints go into the directory itself, without a directory for each job
+	FlatDirectory bool // if true, checkpoints go into the directory itself, without a subdirectory for each job
 }
 
 // DefaultJobManagerOptions returns Flink's defaults.
@@ -28,18 +30,19 @@ func DefaultJobManagerOptions() JobManagerOptions {
 	return JobManagerOptions{MaxStateSize: defaultMaxStateSize, MessageMax: defaultMessageMax, Budget: defaultBudget}
 }
 
-// JobManagerStorage keeps state in the JobManager's memory. If it has a directory, it also writes
-// `_metadata`, which holds all state, to that directory. Without a directory the state is lost
-// with the JobManager.
+// JobManagerStorage keeps state in the JobManager's memory. If the storage has a directory, it also
+// writes `_metadata`, which contains all state, to that directory. Without a directory the state is
+// lost when the JobManager dies.
 type JobManagerStorage struct {
 	files     filesystem.FileSystem
-	directory *jobDirectory // nil without a directory
+	directory *jobDirectory // nil if the storage has no directory
 	job       string
 	options   JobManagerOptions
 }
 
-// NewJobManagerStorage returns the storage of one job. It validates its arguments and does not
-// access the file system. The directory is a URL, or empty; job is a job id.
+// NewJobManagerStorage returns the checkpoint storage of one job. It validates its arguments and
+// does not access the file system. The parameter dir is a URL, or empty for a storage without a
+// directory; job is a job id.
 func NewJobManagerStorage(files filesystem.FileSystem, dir, job string, options JobManagerOptions) (*JobManagerStorage, error) {
 	if options.MaxStateSize <= 0 || options.MessageMax <= 0 || options.Budget <= 0 {
 		return nil, fmt.Errorf("limits of the JobManager's checkpoint storage: want more than 0 bytes, got %d of state, %d of a message, %d in all",
@@ -57,7 +60,8 @@ func NewJobManagerStorage(files filesystem.FileSystem, dir, job string, options 
 	return s, nil
 }
 
-// Prepare implements [Storage]. It creates no directory for shared files, since there are none.
+// Prepare implements [Storage]. It creates no directory for shared files, because this storage
+// writes no shared files.
 func (s *JobManagerStorage) Prepare() error {
 	if s.directory == nil {
 		return nil
@@ -132,11 +136,11 @@ func (s *JobManagerStorage) DeleteUnreferenced(kept []storage.Completed) error {
 	return s.directory.deleteUnreferenced(kept)
 }
 
-// LimitError says that state is larger than its destination allows.
+// LimitError says that state is larger than the place where it must go allows.
 type LimitError struct {
-	Of    string // the state that is too large
-	Size  int64  // bytes
-	Limit int64  // bytes
+	Of    string // which state is too large
+	Size  int64  // size of that state in bytes
+	Limit int64  // the limit in bytes
 	Name  string // name of the limit
 }
 

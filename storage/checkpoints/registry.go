@@ -11,23 +11,23 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// Registry knows the completed checkpoints that one job keeps, and which of them uses which
-// file. A file stays as long as a checkpoint refers to it, in whatever directory it is. Only the
-// job's coordinator uses the registry.
+// Registry knows the completed checkpoints that one job keeps, and which of these checkpoints uses
+// which file. A file stays as long as a checkpoint refers to the file, whatever the file's
+// directory is. Only the job's coordinator uses the registry.
 type Registry struct {
 	files    filesystem.FileSystem
 	retained int
-	kept     []storage.Completed // oldest first
-	origin   *storage.Completed  // the job was restored from it and must not delete it
+	kept     []storage.Completed // the checkpoints that the job keeps, oldest first
+	origin   *storage.Completed  // the checkpoint from which the job was restored, if the job must not delete it
 
-	users     map[string]map[int64]bool // by a file's name: the ids of the checkpoints that refer to it
+	users     map[string]map[int64]bool // for each file name, the ids of the checkpoints that refer to the file
 	unclaimed map[string]bool           // files that the job must not delete
-	garbage   []string                  // files to delete: no checkpoint refers to them
-	emptied   []string                  // directories of discarded checkpoints, to delete when they are empty
+	garbage   []string                  // files that must be deleted, because no checkpoint refers to them
+	emptied   []string                  // directories of discarded checkpoints; each is deleted when it is empty
 }
 
-// NewRegistry returns the registry of a job that keeps its newest checkpoints: as many as
-// retained says.
+// NewRegistry returns the registry of a job. The parameter retained is the number of checkpoints
+// that the job keeps: always the newest.
 func NewRegistry(files filesystem.FileSystem, retained int) *Registry {
 	return &Registry{files: files, retained: retained, users: map[string]map[int64]bool{}, unclaimed: map[string]bool{}}
 }
@@ -45,12 +45,13 @@ func (r *Registry) Restore(from storage.Completed, mode storage.ClaimMode) error
 	return r.spare(from)
 }
 
-// Recover registers the checkpoints that an earlier JobManager of the job kept, oldest first.
-// If the job was restored, call it after [Registry.Restore].
+// Recover registers the checkpoints that an earlier JobManager of the job kept, oldest first. If
+// the job was restored from a checkpoint, call Recover after [Registry.Restore].
 func (r *Registry) Recover(kept []storage.Completed) error {
 	r.kept = slices.Clone(kept)
 	for _, c := range kept {
-		// The job may have claimed this checkpoint, and then it shares files with others.
+		// The job may have claimed this checkpoint. Then it may share files with checkpoints that
+		// the job did not claim.
 		if err := r.spareSiblings(c, kept); err != nil {
 			return err
 		}
@@ -61,10 +62,11 @@ func (r *Registry) Recover(kept []storage.Completed) error {
 	return nil
 }
 
-// Kept returns the checkpoints that are kept, oldest first.
+// Kept returns the checkpoints that the job keeps, oldest first.
 func (r *Registry) Kept() []storage.Completed { return slices.Clone(r.kept) }
 
-// Latest returns the checkpoint from which the job recovers; ok is false if there is none.
+// Latest returns the checkpoint from which the job recovers. The result ok is false if no such
+// checkpoint exists.
 func (r *Registry) Latest() (latest storage.Completed, ok bool) {
 	if len(r.kept) > 0 {
 		return r.kept[len(r.kept)-1], true
@@ -75,8 +77,8 @@ func (r *Registry) Latest() (latest storage.Completed, ok bool) {
 	return storage.Completed{}, false
 }
 
-// Add keeps a checkpoint and returns the checkpoints that it subsumes. The registry does not
-// keep them any more, and the caller discards them.
+// Add keeps a checkpoint and returns the older checkpoints that it subsumes. The registry does not
+// keep the subsumed checkpoints any more, and the caller discards them.
 func (r *Registry) Add(completed storage.Completed) (subsumed []storage.Completed, err error) {
 	if err := r.register(completed); err != nil {
 		return nil, err
@@ -88,8 +90,8 @@ func (r *Registry) Add(completed storage.Completed) (subsumed []storage.Complete
 	return subsumed, nil
 }
 
-// ShutDown returns the checkpoints to discard when the job has ended in the given state. The
-// other checkpoints stay on storage, and no job owns them any more.
+// ShutDown returns the checkpoints that must be discarded when the job has ended in the given
+// state. All other checkpoints stay on storage, and no job owns them any more.
 func (r *Registry) ShutDown(ended storage.JobStatus, retention storage.Retention) (discarded []storage.Completed) {
 	if !retention.Keeps(ended) {
 		discarded = r.kept
@@ -113,7 +115,7 @@ func (r *Registry) register(c storage.Completed) error {
 	return nil
 }
 
-// filesOf lists the files that a checkpoint refers to, except those in the task-owned
+// filesOf lists the names of the files that a checkpoint refers to, except files in the task-owned
 // directory.
 func filesOf(c storage.Completed) ([]string, error) {
 	taskOwned := filesystem.Join(filesystem.Dir(c.Location), storage.TaskOwnedName)
@@ -130,12 +132,12 @@ func filesOf(c storage.Completed) ([]string, error) {
 	return names, nil
 }
 
-// Discard deletes a checkpoint that is not kept any more, and the files to which only this
-// checkpoint refers. `_metadata` goes first, so that a crash leaves no checkpoint without its
-// files. If a deletion fails, the next Discard tries it again.
+// Discard deletes a checkpoint that the job does not keep any more, and the files to which only
+// this checkpoint refers. `_metadata` is deleted first, so that a crash leaves no checkpoint
+// without its files. If a deletion fails, the next call of Discard tries that deletion again.
 //
-// (Flink deletes shared files first. A crash in between leaves an older checkpoint that has
-// `_metadata` but cannot be restored.)
+// (Flink deletes the shared files first. If it crashes before it deletes `_metadata`, an old
+// checkpoint stays that has `_metadata` but cannot be restored.)
 func (r *Registry) Discard(c storage.Completed) error {
 	if err := r.discard(c); err != nil {
 		return fmt.Errorf("discard %s: %w", storage.CheckpointName(c.Checkpoint.ID), err)
@@ -146,7 +148,7 @@ func (r *Registry) Discard(c storage.Completed) error {
 func (r *Registry) discard(c storage.Completed) error {
 	if c.Location != "" {
 		if err := unpublish(r.files, c.Location); err != nil {
-			return err // the checkpoint stays whole
+			return err // an error here means that the checkpoint is still whole
 		}
 		if !slices.Contains(r.emptied, c.Location) {
 			r.emptied = append(r.emptied, c.Location)
@@ -174,15 +176,15 @@ func (r *Registry) release(id int64) {
 	}
 }
 
-// DeleteAborted deletes the files that tasks acknowledged for an aborted checkpoint. Files to
-// which a completed checkpoint refers stay.
+// DeleteAborted deletes the files that tasks wrote for an aborted checkpoint and acknowledged. A
+// file stays if a completed checkpoint refers to it.
 func (r *Registry) DeleteAborted(location string, written metadata.Checkpoint) error {
 	names, err := filesOf(storage.Completed{Location: location, Checkpoint: written})
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		// FLINK-25395: a completed checkpoint may refer to the file meanwhile.
+		// FLINK-25395: a completed checkpoint may refer to the file by now.
 		if r.users[name] == nil && !r.unclaimed[name] && !slices.Contains(r.garbage, name) {
 			r.garbage = append(r.garbage, name)
 		}
@@ -190,8 +192,7 @@ func (r *Registry) DeleteAborted(location string, written metadata.Checkpoint) e
 	return r.deleteGarbage()
 }
 
-// deleteGarbage deletes the files to which no checkpoint refers, and the directories that are
-// empty then.
+// deleteGarbage deletes the files to which no checkpoint refers, and then each emptied directory.
 func (r *Registry) deleteGarbage() error {
 	var failed error
 	remove := func(name string) bool {
@@ -203,7 +204,7 @@ func (r *Registry) deleteGarbage() error {
 	r.emptied = slices.DeleteFunc(r.emptied, func(location string) bool {
 		held, err := r.files.List(location)
 		if err == nil && len(held) > 0 {
-			return false // it holds files that are still in use
+			return false // the directory contains files that are still in use
 		}
 		return remove(location)
 	})

@@ -9,9 +9,10 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Select returns the checkpoint storage of a job by Flink's rule. If the configuration names a
-// storage, that is it. If it only names a checkpoint directory, it is the file system. Otherwise
-// it is the JobManager's memory. The job's own configuration goes before the cluster's.
+// Select returns the checkpoint storage of a job, by Flink's rule. If the configuration names a
+// storage, Select returns that storage. If the configuration names only a checkpoint directory,
+// Select returns a [FileSystemStorage]. Otherwise it returns a [JobManagerStorage]. A key of the
+// job's own configuration overrides the same key of the cluster's.
 func Select(files filesystem.FileSystem, cluster, own configuration.Configuration, job string) (Storage, error) {
 	c := configuration.Merge(cluster, own)
 	dir, _, hasDir := c.Find(configuration.Dir)

@@ -10,17 +10,17 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// Scope says to whom state belongs. It decides in which directory the state goes.
+// Scope says to whom a piece of state belongs. The scope decides in which directory the state goes.
 type Scope int
 
 // The scopes.
 const (
 	Exclusive Scope = iota // belongs to one checkpoint
 	Shared                 // belongs to all checkpoints that refer to it
-	TaskOwned              // belongs to the task that wrote it; no checkpoint deletes it
+	TaskOwned              // belongs to the task that wrote it; deleting a checkpoint never deletes it
 )
 
-// createTries is the number of names that a stream tries for its file.
+// createTries is the largest number of names that a stream tries for its file.
 const createTries = 10
 
 // StateStream writes one piece of state. Only one task uses it.
@@ -30,19 +30,20 @@ type StateStream struct {
 	scope     Scope
 	newID     func() string
 	buffered  []byte
-	file      filesystem.File // nil while all state is in memory
-	directory string          // of the file
-	name      string          // of the file, within its directory
+	file      filesystem.File // nil as long as all state is in memory
+	directory string          // name of the file's directory
+	name      string          // name of the file within its directory
 	size      int64
 	failed    error
 }
 
-// Create returns a stream for a new piece of state. newID returns a unique name at each call.
+// Create returns a stream for a new piece of state. The function newID returns a unique name at
+// each call.
 func (t Target) Create(files filesystem.FileSystem, scope Scope, newID func() string) *StateStream {
 	return &StateStream{files: files, target: t, scope: scope, newID: newID}
 }
 
-// Write appends to the state. The state stays in memory until it is too large for that.
+// Write appends data to the state. The state stays in memory until it is too large for the buffer.
 func (s *StateStream) Write(data []byte) (int, error) {
 	if s.failed != nil {
 		return 0, s.failed
@@ -50,7 +51,7 @@ func (s *StateStream) Write(data []byte) (int, error) {
 	s.size += int64(len(data))
 	switch {
 	case s.target.Exclusive == "" && s.size > s.target.InlineMax:
-		s.buffered = nil // too large: Close reports the size
+		s.buffered = nil // the state is too large; Close reports its size
 	case s.target.Exclusive == "" || int64(len(s.buffered)+len(data)) <= max(s.target.InlineMax, int64(s.target.WriteBuffer)):
 		s.buffered = append(s.buffered, data...)
 	default:
@@ -61,14 +62,15 @@ func (s *StateStream) Write(data []byte) (int, error) {
 	return len(data), nil
 }
 
-// flush writes the buffered data, then the given data, to the file.
+// flush writes first the buffered data, then the given data, to the file.
 func (s *StateStream) flush(data []byte) error {
 	if s.file == nil {
 		if err := s.open(); err != nil {
 			return err
 		}
 	}
-	if len(data) < s.target.WriteBuffer { // one write instead of two
+	// The data is small, so one write of both parts is better than two writes.
+	if len(data) < s.target.WriteBuffer {
 		s.buffered, data = append(s.buffered, data...), nil
 	}
 	for _, part := range [][]byte{s.buffered, data} {
@@ -96,7 +98,7 @@ func (s *StateStream) open() error {
 	return fmt.Errorf("no free name for a state file after %d tries: %w", createTries, err)
 }
 
-// inject replaces the entropy key in a directory's name by random characters, so that an object
+// inject replaces the entropy key in a directory's name with random characters, so that an object
 // store spreads the files.
 func (s *StateStream) inject(directory string) string {
 	if s.target.EntropyKey == "" {
@@ -109,8 +111,9 @@ func (s *StateStream) inject(directory string) string {
 	return strings.Replace(directory, s.target.EntropyKey, entropy[:s.target.EntropySize], 1)
 }
 
-// Close ends the state and returns its handle, or nil if nothing was written. The bytes are
-// durable when Close returns. The file's name becomes durable when the checkpoint completes.
+// Close ends the stream and returns the handle of the state, or nil if nothing was written. When
+// Close returns, the bytes are durable. The file's name becomes durable when the checkpoint
+// completes.
 func (s *StateStream) Close() (metadata.Stream, error) {
 	handle, err := s.close()
 	if err != nil {
@@ -134,7 +137,7 @@ func (s *StateStream) close() (metadata.Stream, error) {
 	if err := s.flush(nil); err != nil {
 		return nil, err
 	}
-	// FLINK-36421: synced before it is acknowledged.
+	// FLINK-36421: the file is synced before the subtask acknowledges the state.
 	if err := s.file.Sync(); err != nil {
 		return nil, err
 	}
@@ -154,6 +157,6 @@ func (s *StateStream) Abort() {
 		return
 	}
 	s.file.Abort()
-	_ = s.files.Remove(filesystem.Join(s.directory, s.name)) // if this fails, the file goes with the checkpoint's directory
+	_ = s.files.Remove(filesystem.Join(s.directory, s.name)) // if this fails, the file is deleted with the checkpoint's directory
 	s.file = nil
 }

@@ -1,9 +1,10 @@
 // Package configuration reads Apache Flink's configuration. It reads the file config.yaml, or the
-// older form flink-conf.yaml. It knows current and older names of keys, and Flink's notations for
-// sizes and times. It also knows which keys a job may set, and which keys only the cluster may set.
+// older form flink-conf.yaml. It knows the current and the older names of keys, and Flink's
+// notations for sizes and times. It also knows which keys a job may set, and which keys only the
+// cluster may set.
 //
-// It knows only the keys that this project uses; see [Options]. It keeps other keys without
-// interpreting them.
+// The package knows only the keys that this project uses; see [Options]. It keeps all other keys
+// and does not interpret them.
 //
 // Start with [Load] and [Merge].
 package configuration
@@ -23,7 +24,7 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// Names of the files. Load looks for them in this order, as Flink 2 does.
+// Names of the configuration files. Load looks for them in this order, as Flink 2 does.
 const (
 	FileName    = "config.yaml"
 	OldFileName = "flink-conf.yaml"
@@ -57,8 +58,8 @@ func Load(dir string) (Configuration, error) {
 	return nil, fmt.Errorf("configuration: want %s or %s in the directory %s, found neither", FileName, OldFileName, dir)
 }
 
-// Parse reads the text of a config.yaml. Keys may be nested, or written with dots. If a key occurs
-// in both forms, the later one counts.
+// Parse reads the text of a config.yaml. A key may be nested, or written with dots. If a key occurs
+// in both forms, the later value counts.
 func Parse(text []byte) (Configuration, error) {
 	if len(bytes.TrimSpace(text)) == 0 {
 		return Configuration{}, nil
@@ -69,7 +70,7 @@ func Parse(text []byte) (Configuration, error) {
 		return nil, errors.New(first)
 	}
 	c := Configuration{}
-	if root == nil { // only comments
+	if root == nil { // the text contains only comments
 		return c, nil
 	}
 	pairs, ok := root.(yaml.MapSlice)
@@ -102,8 +103,8 @@ func (c Configuration) flatten(prefix string, pairs yaml.MapSlice) error {
 	return nil
 }
 
-// ParseOld reads the text of a flink-conf.yaml. Each line has a key, a colon, a space and a value.
-// Flink skips any other line with a warning; here it is an error.
+// ParseOld reads the text of a flink-conf.yaml. Each line consists of a key, a colon, a space and a
+// value. For any other line Flink writes a warning and continues; ParseOld returns an error.
 func ParseOld(text []byte) (Configuration, error) {
 	c := Configuration{}
 	lines := bufio.NewScanner(bytes.NewReader(text))
@@ -123,9 +124,10 @@ func ParseOld(text []byte) (Configuration, error) {
 }
 
 // Merge returns the configuration of a job: the cluster's configuration, overridden by the job's
-// own. It compares names of keys literally, as Flink does. So the cluster's current name of a key
-// wins over an older name in the job. Options with Renewed are exceptions: Flink's client writes
-// them under the current name. Merge ignores keys of the job that only the cluster may set.
+// own. Like Flink, it compares the names of keys literally. So if the cluster sets the current name
+// of a key and the job sets an older name, the cluster's value wins. An option with Renewed is an
+// exception: Flink's client writes the job's value under the current name. Merge ignores the job's
+// value of a key that only the cluster may set.
 func Merge(cluster, job Configuration) Configuration {
 	own := maps.Clone(job)
 	for _, o := range Options() {
@@ -146,7 +148,8 @@ func Merge(cluster, job Configuration) Configuration {
 	return merged
 }
 
-// Ignored lists the keys that have no effect in a job, because only the cluster may set them.
+// Ignored lists the keys of a job's configuration that have no effect, because only the cluster may
+// set them.
 func Ignored(job Configuration) []string {
 	var ignored []string
 	for _, o := range Options() {
@@ -160,8 +163,9 @@ func Ignored(job Configuration) []string {
 	return ignored
 }
 
-// Find returns the value of an option, and the key under which it was found. The current name goes
-// before older names. ok is false if the value is the default.
+// Find returns the value of an option, and the key under which it was found. It looks for the
+// current name first, then for the older names. If no name is set, Find returns the default value,
+// and ok is false.
 func (c Configuration) Find(o Option) (value, key string, ok bool) {
 	for _, key := range o.Keys() {
 		if value, ok := c[key]; ok {

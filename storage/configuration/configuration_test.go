@@ -48,7 +48,7 @@ func TestTheNewFileGoesBeforeTheOld(t *testing.T) {
 	if _, err := configuration.Load(dir); err == nil || !strings.Contains(err.Error(), "want config.yaml or flink-conf.yaml in the directory "+dir) {
 		t.Errorf("got %v", err)
 	}
-	for _, name := range []string{configuration.OldFileName, configuration.FileName} { // at the end both exist
+	for _, name := range []string{configuration.OldFileName, configuration.FileName} { // at the end of the loop both files exist
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("which: "+name+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -64,8 +64,9 @@ func TestTheNewFileGoesBeforeTheOld(t *testing.T) {
 	}
 }
 
-// Merge compares names of keys literally. So a job's old name loses to the cluster's current name,
-// unless Flink's client renews the key. Keys of the cluster keep the cluster's values.
+// Merge compares the names of keys literally. So a job's older name loses against the cluster's
+// current name, unless Flink's client renews the key. If only the cluster may set a key, the
+// cluster's value stays.
 func TestWhichKeyIsReadFromWhere(t *testing.T) {
 	cluster := configuration.Configuration{
 		"execution.checkpointing.dir": "file:///cluster", "execution.checkpointing.data-inline-threshold": "1",
@@ -77,12 +78,12 @@ func TestWhichKeyIsReadFromWhere(t *testing.T) {
 	}
 	merged := configuration.Merge(cluster, job)
 	for option, want := range map[*configuration.Option]string{
-		&configuration.Dir:          "file:///job",        // renewed by the client
-		&configuration.InlineMax:    "1",                  // the job's old name loses
-		&configuration.NumRetained:  "2",                  // only the cluster may set it
-		&configuration.FrameSize:    "10485760b",          // only the cluster may set it, so the default holds
+		&configuration.Dir:          "file:///job",        // from the job; Flink's client renews the key
+		&configuration.InlineMax:    "1",                  // from the cluster; the job's older name loses
+		&configuration.NumRetained:  "2",                  // from the cluster; a job may not set this key
+		&configuration.FrameSize:    "10485760b",          // the default; a job may not set this key, and the cluster does not set it
 		&configuration.SavepointDir: "file:///savepoints", // from the job
-		&configuration.StateBackend: "rocksdb",            // from the cluster, under an old name
+		&configuration.StateBackend: "rocksdb",            // from the cluster, under an older name
 	} {
 		if got := merged.Text(*option); got != want {
 			t.Errorf("%s: want %s, got %s", option.Key, want, got)

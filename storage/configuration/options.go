@@ -12,22 +12,22 @@ import (
 // Scope says who may set an option.
 type Scope int
 
-// The scopes.
+// The scopes of options.
 const (
-	Job     Scope = iota // the job and the cluster; the job's value wins
-	Cluster              // only the cluster
+	Job     Scope = iota // a job and the cluster may set the option; the job's value wins
+	Cluster              // only the cluster may set the option
 )
 
-// Option is a key of Flink that this project uses.
+// Option is a key of Flink's configuration that this project uses.
 type Option struct {
-	Key     string   // current name
-	Old     []string // older names, in the order of lookup
+	Key     string   // current name of the key
+	Old     []string // older names of the key, in the order in which Find looks for them
 	Default string
 	Scope   Scope
-	Renewed bool // if a job sets an older name, Flink's client writes the value under Key
+	Renewed bool // true if Flink's client writes a job's value of an older name under Key
 }
 
-// Keys lists the names of an option, the current one first.
+// Keys lists all names of an option, the current name first.
 func (o Option) Keys() []string { return append([]string{o.Key}, o.Old...) }
 
 // The options, with Flink's defaults.
@@ -88,7 +88,7 @@ func Options() []Option {
 	}
 }
 
-// ValueError says that a value does not fit its key.
+// ValueError says that a configuration value is not valid for its key.
 type ValueError struct {
 	Key, Value, Want string
 }
@@ -102,13 +102,13 @@ func (c Configuration) fail(o Option, want string) error {
 	return &ValueError{Key: key, Value: value, Want: want}
 }
 
-// Text returns the value of an option without interpreting it.
+// Text returns the value of an option as text.
 func (c Configuration) Text(o Option) string {
 	value, _, _ := c.Find(o)
 	return value
 }
 
-// Bool returns a value that is true or false.
+// Bool returns the value of an option that must be true or false.
 func (c Configuration) Bool(o Option) (bool, error) {
 	switch strings.ToLower(c.Text(o)) {
 	case "true":
@@ -119,7 +119,7 @@ func (c Configuration) Bool(o Option) (bool, error) {
 	return false, c.fail(o, "true or false")
 }
 
-// Int returns a whole number.
+// Int returns the value of an option that must be a whole number.
 func (c Configuration) Int(o Option) (int, error) {
 	value, err := strconv.ParseInt(c.Text(o), 10, 32)
 	if err != nil {
@@ -128,7 +128,7 @@ func (c Configuration) Int(o Option) (int, error) {
 	return int(value), nil
 }
 
-// Float returns a number.
+// Float returns the value of an option that must be a number.
 func (c Configuration) Float(o Option) (float64, error) {
 	value, err := strconv.ParseFloat(c.Text(o), 64)
 	if err != nil {
@@ -137,7 +137,8 @@ func (c Configuration) Float(o Option) (float64, error) {
 	return value, nil
 }
 
-// Bytes returns a size in bytes. Units are multiples of 1024; a number without a unit means bytes.
+// Bytes returns the value of an option that is a size, in bytes. Units are powers of 1024. A number
+// without a unit means bytes.
 func (c Configuration) Bytes(o Option) (int64, error) {
 	units := []string{"b", "k", "m", "g", "t"}
 	names := [][]string{{"", "b", "bytes"}, {"k", "kb", "kibibytes"}, {"m", "mb", "mebibytes"}, {"g", "gb", "gibibytes"}, {"t", "tb", "tebibytes"}}
@@ -154,7 +155,8 @@ func (c Configuration) Bytes(o Option) (int64, error) {
 	return 0, c.fail(o, "a size such as 512, 20 kb or 1 mb")
 }
 
-// Duration returns a time. A number without a unit means milliseconds.
+// Duration returns the value of an option that is a time. A number without a unit means
+// milliseconds.
 func (c Configuration) Duration(o Option) (time.Duration, error) {
 	number, unit, ok := quantity(c.Text(o))
 	for _, known := range []struct {
@@ -176,7 +178,7 @@ func (c Configuration) Duration(o Option) (time.Duration, error) {
 	return 0, c.fail(o, "a time such as 500 ms, 10 s or 5 min")
 }
 
-// quantity splits a text into a number and its unit.
+// quantity splits a text such as "20 kb" into a number and its unit.
 func quantity(text string) (number int64, unit string, ok bool) {
 	text = strings.TrimSpace(text)
 	digits := strings.IndexFunc(text, func(r rune) bool { return r < '0' || r > '9' })

@@ -1,11 +1,11 @@
-// Package filesystem defines one interface to storage, [FileSystem]. Snapback touches storage only
+// Package filesystem defines one interface to storage, [FileSystem]. Snapback uses storage only
 // through this interface. The package has two implementations. [Local] is the machine's own file
 // system. [Memory] is for the simulator, and models what a power loss leaves. HDFS and object
-// stores have packages of their own. Package schemes puts all implementations behind one.
+// stores have packages of their own. Package schemes combines all implementations into one.
 //
 // It is not a general virtual file system. It has only the operations that a checkpoint needs. So
-// the tap, which stands between an engine and its storage, can number, delay, fail or lose each of
-// them.
+// the tap, which stands between an engine and its storage, can number, delay, fail or lose each
+// operation.
 //
 // Start with [FileSystem].
 package filesystem
@@ -16,26 +16,27 @@ import (
 )
 
 // FileSystem is a tree of files and directories. A name is an absolute path on the machine's own
-// file system, or a URL on another one. A URL is not escaped: hdfs://namenode:40010/checkpoints or
-// s3://bucket/checkpoints; see [ParseName]. One file may have several names. Package place says
-// which names mean the same place.
+// file system, or a URL on another file system. A URL contains no escapes such as %20:
+// hdfs://namenode:40010/checkpoints or s3://bucket/checkpoints; see [ParseName]. One file may have
+// several names. Package place says which names mean the same place.
 //
-// Errors wrap [io/fs.ErrNotExist], [io/fs.ErrExist] and [io/fs.ErrPermission] where those apply. No
-// operation waits forever for a server.
+// An error wraps [io/fs.ErrNotExist], [io/fs.ErrExist] or [io/fs.ErrPermission] where it means the
+// same. No operation waits forever for a server.
 //
-// What is NOT guaranteed: nothing survives a power loss until it was synced. A file's bytes need
-// [File.Sync]. Its name, a rename and a removal need [FileSystem.SyncDir] of the directory that
-// holds the name. HDFS and object stores give more: an operation on a name is durable when it
-// returns.
+// What is NOT guaranteed: a change survives a power loss only after a sync. For a file's bytes,
+// that is [File.Sync]. For a file's name, a rename and a removal, that is [FileSystem.SyncDir] of
+// the directory that contains the name. HDFS and object stores guarantee more: an operation on a
+// name is durable when it returns.
 type FileSystem interface {
-	// Create makes a new file. It never replaces a file and never makes parent directories. So a
-	// writer that outlives its checkpoint cannot bring the checkpoint's directory back. An object
-	// store has no directories, and it reports only at Close that the file exists.
+	// Create creates a new file. It never replaces a file and never creates parent directories. So
+	// a writer that still runs after its checkpoint was deleted cannot create the checkpoint's
+	// directory again. An object store has no directories. There, an existing file becomes an error
+	// only in Close.
 	Create(name string) (File, error)
 
-	// CreatesWhole says whether a file under this name appears only when Close succeeds, and is
-	// then complete and durable. This is so on object stores, which cannot rename. Elsewhere,
-	// readers can see a half-written file.
+	// CreatesWhole says how a new file under this name appears. If it is true, the file appears
+	// only when Close succeeds, and is then complete and durable. Object stores, which cannot
+	// rename, do this. If it is false, readers can see a half-written file.
 	CreatesWhole(name string) bool
 
 	// Open opens a file for reading from its beginning.
@@ -47,7 +48,7 @@ type FileSystem interface {
 	// Remove deletes a file or an empty directory.
 	Remove(name string) error
 
-	// MkdirAll makes a directory and its missing parents. It succeeds if the directory exists.
+	// MkdirAll creates a directory and its missing parents. It succeeds if the directory exists.
 	MkdirAll(name string) error
 
 	// List returns the entries of a directory, sorted by name.
@@ -56,7 +57,7 @@ type FileSystem interface {
 	// Stat describes one file or directory.
 	Stat(name string) (Entry, error)
 
-	// SyncDir makes the names in a directory durable.
+	// SyncDir makes the names in a directory durable: after it they survive a power loss.
 	SyncDir(name string) error
 }
 
@@ -68,33 +69,34 @@ type File interface {
 	// [FileSystem.CreatesWhole] is true, Sync does nothing, and Close makes the file durable.
 	Sync() error
 	Close() error
-	// Abort closes the file without completing it. A part of the file may stay. Where
-	// [FileSystem.CreatesWhole] is true, nothing stays. After Close, Abort does nothing.
+	// Abort closes the file without completing it. A part of the file may stay on storage. Where
+	// [FileSystem.CreatesWhole] is true, no part stays. After Close, Abort does nothing.
 	Abort()
 }
 
 // Entry describes a file or a directory.
 type Entry struct {
 	Name      string // the last element of the path
-	Size      int64  // bytes; 0 for a directory
+	Size      int64  // size in bytes; 0 for a directory
 	Directory bool
-	Modified  time.Time // zero if unknown
-	ID        FileID    // zero if the name alone identifies the file
-	Link      bool      // a symbolic link; only [FileSystem.List] reports this, because Stat follows links
+	Modified  time.Time // time of the last change; zero if unknown
+	ID        FileID    // zero if only the name identifies the file
+	Link      bool      // whether this is a symbolic link; only [FileSystem.List] reports links, because Stat follows them
 }
 
-// FileID identifies a file or directory of the machine's own file system. All names of one file
-// have the same FileID: links to it, and paths through different mounts of one directory.
+// FileID identifies a file or directory of the machine's own file system. One file may have several
+// names: links, and paths through different mounts of one directory. All these names have the same
+// FileID.
 type FileID struct{ Device, Inode uint64 }
 
-// ReadFile reads a whole file of at most limit bytes. A longer file is an error; ReadFile never
-// returns only a part.
+// ReadFile reads a whole file. A file with more bytes than the parameter limit is an error;
+// ReadFile never returns only a part of a file.
 func ReadFile(files FileSystem, name string, limit int64) ([]byte, error) {
 	reader, err := files.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = reader.Close() }() // nothing was written
+	defer func() { _ = reader.Close() }() // an error of Close loses nothing: the file was only read
 	data, err := io.ReadAll(io.LimitReader(reader, limit+1))
 	if err != nil {
 		return nil, err
@@ -105,7 +107,8 @@ func ReadFile(files FileSystem, name string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// WriteFile creates a file with the given content. It makes the bytes durable, but not the name.
+// WriteFile creates a file with the given content. It makes the file's bytes durable, but not the
+// file's name.
 func WriteFile(files FileSystem, name string, data []byte) error {
 	file, err := files.Create(name)
 	if err != nil {
@@ -121,9 +124,9 @@ func WriteFile(files FileSystem, name string, data []byte) error {
 	return file.Close()
 }
 
-// WriteWhole creates a file that appears with all of its content or not at all, and makes it
-// durable. Where [FileSystem.CreatesWhole] is false, it writes the temporary name first and then
-// renames. Both names must be in one directory.
+// WriteWhole creates a durable file. Readers see the file with all of its content or do not see it.
+// Where [FileSystem.CreatesWhole] is false, WriteWhole first writes the file under the temporary
+// name and then renames the file. Both names must be in one directory.
 func WriteWhole(files FileSystem, name, temporary string, data []byte) error {
 	if files.CreatesWhole(name) {
 		return WriteFile(files, name, data)
@@ -139,7 +142,7 @@ func WriteWhole(files FileSystem, name, temporary string, data []byte) error {
 	return files.SyncDir(Dir(name))
 }
 
-// MkdirDurably makes a directory and its missing parents, and makes their names durable.
+// MkdirDurably creates a directory and its missing parents, and makes their names durable.
 func MkdirDurably(files FileSystem, dir string) error {
 	var made []string
 	for missing := dir; !IsRoot(missing); missing = Dir(missing) {
@@ -164,7 +167,7 @@ func MkdirDurably(files FileSystem, dir string) error {
 }
 
 // RemoveAll deletes a file, or a directory and everything below it. It succeeds if the name does
-// not exist, so an interrupted RemoveAll can be repeated.
+// not exist, so a caller can repeat RemoveAll after an interruption.
 func RemoveAll(files FileSystem, name string) error {
 	entry, err := files.Stat(name)
 	if err != nil {
@@ -184,9 +187,10 @@ func RemoveAll(files FileSystem, name string) error {
 	return IgnoreNotExist(files.Remove(name))
 }
 
-// Walk calls visit for everything below root: a directory before its content, and siblings sorted
-// by name. Paths are relative to root. If root does not exist, Walk visits nothing. A directory that
-// disappears meanwhile counts as empty.
+// Walk calls the function visit for each file and directory below root. It visits a directory
+// before the directory's content, and the entries of one directory in the order of their names. The
+// paths are relative to root. If root does not exist, Walk visits nothing. If a directory
+// disappears during the walk, Walk treats the directory as empty.
 func Walk(files FileSystem, root string, visit func(relative string, entry Entry) error) error {
 	return walk(files, root, "", visit)
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem/filesystemtest"
 )
 
-// All implementations must pass one specification. Implementations that need a server are tested in
-// suites/storage.
+// Every implementation must pass the same specification, [filesystemtest.Check]. The tests in
+// suites/storage check the implementations that need a server.
 func TestFileSystem(t *testing.T) {
 	t.Run("local", func(t *testing.T) { filesystemtest.Check(t, filesystem.Local{}, t.TempDir()) })
 	t.Run("memory", func(t *testing.T) { filesystemtest.Check(t, filesystem.NewMemory(), "/root") })
@@ -58,7 +58,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// after lists the different trees that a power loss may leave at this level.
+// after lists the different trees that a power loss may leave if it follows the given level.
 func after(m *filesystem.Memory, level filesystem.Level) []string {
 	seen := map[string]bool{}
 	m.EveryCrash(filesystem.Model{Level: level}, func(_ uint64, after *filesystem.Memory) bool {
@@ -144,7 +144,7 @@ func TestAJournalKeepsTheOrder(t *testing.T) {
 	expect("what a rename replaced comes back", "d e e/b=3", "d e e/b=3 e/c=3")
 }
 
-// The test compares the possible contents of one file after a power loss.
+// The test compares the contents that one file may have after a power loss.
 func TestWhatAPowerLossLeavesOfBytes(t *testing.T) {
 	contents := func(m *filesystem.Memory) []string {
 		seen := map[string]bool{}
@@ -176,7 +176,7 @@ func TestWhatAPowerLossLeavesOfBytes(t *testing.T) {
 		t.Errorf("after Truncate: got %s", got)
 	}
 
-	// Blocks survive in any order.
+	// The blocks of one write survive in any combination.
 	big := filesystem.NewMemory()
 	must(t, filesystem.WriteFile(big, "/a", nil))
 	file, err = big.OpenFile("/a")

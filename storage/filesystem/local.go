@@ -21,7 +21,7 @@ func (Local) Create(name string) (File, error) {
 	return localFile{file}, nil
 }
 
-// localFile is a file that is open for writing. A second close does no harm.
+// localFile is a file that is open for writing. It does no harm to close the file twice.
 type localFile struct{ *os.File }
 
 func (f localFile) Abort() { _ = f.Close() }
@@ -29,8 +29,8 @@ func (f localFile) Abort() { _ = f.Close() }
 // CreatesWhole implements [FileSystem].
 func (Local) CreatesWhole(string) bool { return false }
 
-// Open implements [FileSystem]. It refuses pipes and devices, because a reader of them may wait
-// forever.
+// Open implements [FileSystem]. It returns an error for a pipe or a device, because a read from one
+// may wait forever.
 func (Local) Open(name string) (io.ReadCloser, error) {
 	info, err := os.Stat(name)
 	if err != nil {
@@ -57,16 +57,16 @@ func (Local) List(name string) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = directory.Close() }() // nothing was written
+	defer func() { _ = directory.Close() }() // an error of Close loses nothing: the directory was only read
 	entries := []Entry{}
 	for {
-		// Each call reads a part of the directory, because a FileInfo needs more memory than an
-		// Entry.
+		// Each call reads only a part of the directory, because a FileInfo needs more memory than
+		// an Entry.
 		held, err := directory.ReadDir(1 << 10)
 		for _, h := range held {
 			info, err := h.Info()
 			if os.IsNotExist(err) {
-				continue // removed since the directory was read
+				continue // the file was removed after the directory was read
 			}
 			if err != nil {
 				return nil, err
@@ -99,7 +99,7 @@ func (Local) SyncDir(name string) error {
 		return err
 	}
 	if err := directory.Sync(); err != nil {
-		_ = directory.Close() // the error of the sync says more
+		_ = directory.Close() // the error of Sync says more than the error of Close
 		return err
 	}
 	return directory.Close()

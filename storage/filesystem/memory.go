@@ -11,39 +11,41 @@ import (
 	"syscall"
 )
 
-// Memory is a file system in this process's memory. Written bytes survive the kill of a simulated
-// process, as they do in a real page cache. [Memory.Crash] returns what a power loss leaves.
+// Memory is a file system in this process's memory. If a simulated process is killed, the bytes
+// that it wrote survive, as they do in a real page cache. [Memory.Crash] returns what a power loss
+// leaves.
 //
-// Each other file system has a tree of its own, for example s3://bucket. These trees are object
-// stores: files are created whole, directories exist only as parts of names, and Rename fails.
+// The machine's own file system is one tree. Each other file system, for example s3://bucket, has a
+// tree of its own. These other trees are object stores: a file appears whole, a directory exists
+// only as a part of names, and Rename fails.
 //
 // Memory is not safe for concurrent use: the simulator runs one task at a time.
 type Memory struct {
-	trees   map[string]*node // by file system, the first result of [Split]
+	trees   map[string]*node // the trees by file system; the key is the first result of [Split]
 	journal []change         // changes in all directories since the last sync of a file or directory
-	changes uint64           // number of changes so far
+	changes uint64           // number of changes of names so far
 	observe func(Operation)
 }
 
-// Operation is an operation that changed something or made it durable.
+// Operation is an operation that changed something, or made a change durable.
 type Operation struct {
-	Kind    string // create, write, sync, close, rename, remove, mkdir, syncdir
+	Kind    string // one of create, write, sync, close, rename, remove, mkdir and syncdir
 	Name    string
-	NewName string // only for a rename
-	Size    int    // only for a write, in bytes
+	NewName string // the new name; only for a rename
+	Size    int    // number of written bytes; only for a write
 }
 
 // node is a file or a directory.
 type node struct {
 	directory bool
 	data      []byte
-	synced    []byte           // the bytes of a file that are certain to survive a power loss
-	children  map[string]*node // current names in a directory
-	durable   map[string]*node // names in a directory at its last sync
-	pending   []change         // changes in a directory since its last sync
+	synced    []byte           // the bytes of a file that survive every power loss
+	children  map[string]*node // nodes by name: the current content of a directory
+	durable   map[string]*node // nodes by name: the content of a directory at its last sync
+	pending   []change         // changes of a directory since its last sync
 }
 
-// NewMemory returns a file system that holds an empty root directory.
+// NewMemory returns a file system with an empty root directory.
 func NewMemory() *Memory {
 	return &Memory{trees: map[string]*node{"": newDirectory()}}
 }
@@ -127,7 +129,7 @@ func (m *Memory) Rename(oldName, newName string) error {
 	case moved == nil:
 		return Failure("rename", oldName, fs.ErrNotExist)
 	case moved.directory:
-		return Failure("rename", oldName, syscall.EISDIR) // directories cannot be renamed, because no engine here does so
+		return Failure("rename", oldName, syscall.EISDIR) // no engine here renames a directory, so Memory does not support it
 	}
 	if replaced := m.find(newName); replaced != nil && replaced.directory {
 		return Failure("rename", newName, syscall.EISDIR)
@@ -227,8 +229,8 @@ func (m *Memory) SyncDir(name string) error {
 	return nil
 }
 
-// link gives a node a name in a directory that must exist. It removes the old name unless that is
-// empty.
+// link gives a node a name. The directory that contains the new name must exist. If oldName is not
+// empty, link removes that name.
 func (m *Memory) link(operation, name string, linked *node, oldName string) error {
 	parent := m.find(Dir(name))
 	switch {
@@ -260,8 +262,8 @@ func (m *Memory) unlink(name string) {
 	m.change(change{directory: m.find(Dir(name)), unlink: path.Base(name)})
 }
 
-// prune deletes empty directories of an object store, from dir upwards. They existed only as parts
-// of names.
+// prune deletes the empty directories of an object store. It begins at dir and goes up to the root.
+// In an object store, a directory exists only as a part of names.
 func (m *Memory) prune(dir string) {
 	for !IsRoot(dir) && len(m.find(dir).children) == 0 {
 		delete(m.find(Dir(dir)).children, path.Base(dir))
@@ -269,7 +271,7 @@ func (m *Memory) prune(dir string) {
 	}
 }
 
-// put makes an object appear whole. It fails if the object exists.
+// put makes an object appear whole. It fails if an object with this name exists.
 func (m *Memory) put(name string, object *node) error {
 	if m.find(name) != nil {
 		return Failure("create", name, fs.ErrExist)

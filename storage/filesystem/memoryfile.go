@@ -6,13 +6,13 @@ import (
 	"slices"
 )
 
-// MemoryFile is an open file of a [Memory]. It remains the same file when its name is moved or
-// given to another file.
+// MemoryFile is an open file of a [Memory]. It remains the same file even if the file gets another
+// name, or another file gets this name.
 type MemoryFile struct {
 	memory *Memory
-	name   string // at the time of opening
+	name   string // the file's name when it was opened
 	node   *node
-	whole  bool // the file appears at Close
+	whole  bool // true if the file appears only at Close
 	closed bool
 }
 
@@ -37,7 +37,7 @@ func (f *MemoryFile) WriteAt(data []byte, offset int64) (int, error) {
 		return 0, Failure("write", f.name, fs.ErrClosed)
 	}
 	if offset < int64(len(f.node.synced)) {
-		f.node.data = slices.Clone(f.node.data) // a copy, so that the durable bytes do not change
+		f.node.data = slices.Clone(f.node.data) // this writes into a copy, so that the durable bytes do not change
 	}
 	if gap := offset - f.Size(); gap > 0 {
 		f.node.data = append(f.node.data, make([]byte, gap)...)
@@ -60,7 +60,7 @@ func (f *MemoryFile) ReadAt(data []byte, offset int64) (int, error) {
 	return n, nil
 }
 
-// Truncate changes the size of the file. It adds zeros or cuts off the end.
+// Truncate changes the size of the file. It adds zeros at the end or cuts bytes off there.
 func (f *MemoryFile) Truncate(size int64) {
 	if more := size - f.Size(); more > 0 {
 		f.node.data = append(f.node.data, make([]byte, more)...)
@@ -69,8 +69,8 @@ func (f *MemoryFile) Truncate(size int64) {
 	f.node.data = f.node.data[:size:size]
 }
 
-// Sync implements [File]. It also makes every earlier change of a name durable at level [Ordered],
-// as a journal does.
+// Sync implements [File]. At level [Ordered] it also makes every earlier change of a name durable,
+// as a file system with a journal does.
 func (f *MemoryFile) Sync() error {
 	if f.closed {
 		return Failure("sync", f.name, fs.ErrClosed)
@@ -81,7 +81,7 @@ func (f *MemoryFile) Sync() error {
 	return nil
 }
 
-// Drop forgets all bytes that are not durable. Linux may do this after a failed sync.
+// Drop discards all bytes that are not durable. Linux may do this after a failed sync.
 func (f *MemoryFile) Drop() { f.node.data = f.node.synced }
 
 // Close implements [File].

@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// ParseName turns a path or a URL into a name in its standard form. Users and checkpoints write
-// paths and URLs. For example, file:/a/ and file:///a become /a, and hdfs:/a becomes hdfs:///a,
-// which has an empty host. ParseName accepts any scheme, also an unknown one.
+// ParseName turns a path or a URL, as users and checkpoints write it, into a name in its standard
+// form. For example, file:/a/ and file:///a become /a, and hdfs:/a becomes hdfs:///a, which has an
+// empty host. ParseName also accepts unknown schemes.
 func ParseName(text string) (string, error) {
 	fail := func(why string) (string, error) { return "", fmt.Errorf("%q: %s", text, why) }
 	if text == "" {
@@ -50,11 +50,13 @@ func ParseName(text string) (string, error) {
 	return strings.ToLower(scheme) + "://" + authority + path.Clean(rest), nil
 }
 
-// bucketSchemes are the schemes whose names begin with a bucket or a container. Names of other
-// schemes may lack a host. For example, hdfs:///a lies on the NameNode from Hadoop's configuration.
+// bucketSchemes are the schemes whose names must begin with a bucket or a container. A name of
+// another scheme may have no host. For example, hdfs:///a lies on the NameNode from Hadoop's
+// configuration.
 var bucketSchemes = []string{"s3", "s3a", "s3n", "s3p", "gs", "azblob", "abfs", "abfss", "wasb", "wasbs"}
 
-// URL is the inverse of [ParseName], in Flink's form: the local path /a becomes file:/a.
+// URL is the inverse of [ParseName]. It returns the form that Flink writes: the local path /a
+// becomes file:/a.
 func URL(name string) string {
 	if strings.HasPrefix(name, "/") {
 		return "file:" + name
@@ -62,8 +64,8 @@ func URL(name string) string {
 	return name
 }
 
-// Split splits a name into its file system and the absolute path there. The file system is
-// scheme://authority, or empty for the machine's own file system.
+// Split splits a name into its file system and the absolute path on that file system. The file
+// system is scheme://authority, or empty for the machine's own file system.
 func Split(name string) (on, at string) {
 	scheme, rest, found := strings.Cut(name, "://")
 	if !found {
@@ -73,7 +75,7 @@ func Split(name string) (on, at string) {
 	return scheme + "://" + authority, "/" + at
 }
 
-// Scheme returns the scheme of a name. It is "file" for a local path.
+// Scheme returns the scheme of a name. For a local path the scheme is "file".
 func Scheme(name string) string {
 	scheme, _, found := strings.Cut(name, "://")
 	if !found {
@@ -88,7 +90,7 @@ func Join(name string, elements ...string) string {
 	return on + path.Join(append([]string{at}, elements...)...)
 }
 
-// Dir returns the directory that holds a name.
+// Dir returns the directory that contains a name.
 func Dir(name string) string {
 	on, at := Split(name)
 	return on + path.Dir(at)
@@ -100,8 +102,8 @@ func IsRoot(name string) bool {
 	return at == "/"
 }
 
-// Relative returns the path of a name relative to a directory. ok is false if the name is not below
-// the directory.
+// Relative returns the path of a name relative to a directory. The result ok is false if the name
+// is not below the directory.
 func Relative(dir, name string) (relative string, ok bool) {
 	if IsRoot(dir) {
 		return strings.CutPrefix(name, strings.TrimSuffix(dir, "/")+"/")

@@ -9,17 +9,17 @@ import (
 	"slices"
 )
 
-// Level says in which order changes of names survive a power loss if they were not made durable.
+// Level says which changes of names survive a power loss, if no sync made these changes durable.
 type Level string
 
-// The levels.
+// The levels of power losses.
 const (
-	// Ordered models a journal, as ext4 and XFS have. Changes of names survive in the order in
-	// which they were made. A sync of any file or directory makes all earlier changes of names
-	// durable.
+	// Ordered models a file system with a journal, such as ext4 and XFS. Changes of names become
+	// durable in the order in which they were made, so a power loss loses only the latest of them.
+	// A sync of any file or directory makes all earlier changes of names durable.
 	Ordered Level = "ordered"
-	// POSIX models the minimum that POSIX promises. Each change of a name survives or is lost
-	// independently, until its directory is synced.
+	// POSIX models the minimum that POSIX promises. Until its directory is synced, each change of a
+	// name survives or is lost independently of other changes.
 	POSIX Level = "posix"
 )
 
@@ -28,26 +28,28 @@ func Levels() []Level { return []Level{Ordered, POSIX} }
 
 // Model says which states a power loss may leave.
 type Model struct {
-	Level    Level
-	TearsMax int // how many lengths of a torn write are tried for each file; 0 means all
+	Level Level
+	// For each file, the number of different lengths that are tried for a torn write. 0 means all
+	// lengths.
+	TearsMax int
 }
 
-// Limits of the model. A directory has at most pendingMax changes that are not durable. When there
-// are more, the oldest becomes durable, as a kernel writes back old changes.
+// Limits of the model. A directory has at most pendingMax changes that are not durable. If one more
+// change comes, the oldest change becomes durable, just as a kernel writes back old changes.
 const (
 	pendingMax = 256
-	blockSize  = 4 << 10 // bytes; the blocks of one write survive independently
+	blockSize  = 4 << 10 // size of a block in bytes; each block of one write survives or is lost independently
 )
 
-// change is a change of one directory. It links a name to a node, or unlinks a name. A rename
-// within one directory does both.
+// change is a change in one directory. It links a name to a node, or unlinks a name. A rename
+// within one directory does both. A move to another directory consists of two changes.
 type change struct {
 	directory    *node
-	order        uint64 // a number that grows; both halves of a rename have the same
-	unlink, link string // either may be empty
+	order        uint64 // a growing number; both changes of one move have the same number
+	unlink, link string // the name that the change unlinks, and the name that it links; one of them may be empty
 	linked       *node
 
-	unlinked, replaced *node // nodes that had these names before
+	unlinked, replaced *node // the nodes that the two names had before the change; nil if there was no such name
 }
 
 func (m *Memory) change(c change) {
@@ -86,18 +88,18 @@ func (c change) undo(names map[string]*node) {
 }
 
 // Crash returns what a power loss at this moment leaves of the machine's own file system. The level
-// decides which names survive. At level POSIX, a rename may also leave both names. Bytes of a file
-// that were not synced have one of these fates:
+// decides which names survive. At level POSIX, a rename may also leave both names. The written but
+// not synced bytes of a file may have one of these results:
 //
-//   - none of them survive, or all do;
-//   - the first of them survive, up to any byte;
+//   - no bytes survive, or all bytes survive;
+//   - only the beginning of the bytes survives, up to any byte;
 //   - the file has its new size, with zeros in place of the new bytes;
 //   - each block survives or is lost independently;
-//   - if the write changed and extended the file, only the extension survives.
+//   - if the write both changed and extended the file, only the extension survives.
 //
-// Crash calls choose(n) for each choice. The result must be 0 to n-1; 0 keeps least. [EveryCrash]
-// makes all choices; [State] makes the choices of one state. Crash does not change the receiver.
-// Objects survive unchanged.
+// Crash calls choose(n) for each choice between n possibilities. The result must be 0 to n-1; the
+// result 0 keeps the fewest changes. [EveryCrash] makes all combinations of choices; [State] makes
+// the choices of one state. Crash does not change m. Objects in object stores survive unchanged.
 func (m *Memory) Crash(model Model, choose func(n int) int) *Memory {
 	c := crash{model: model, choose: choose, copies: map[*node]*node{}}
 	if model.Level == Ordered {
@@ -112,7 +114,7 @@ func (m *Memory) Crash(model Model, choose func(n int) int) *Memory {
 	return after
 }
 
-// clone copies a tree in which everything is durable.
+// clone copies a tree of an object store, where everything is durable.
 func (n *node) clone() *node {
 	copied := *n
 	copied.children = maps.Clone(n.children)
@@ -122,9 +124,9 @@ func (n *node) clone() *node {
 	return &copied
 }
 
-// States estimates how many states a power loss at this moment may leave. It makes random choices
-// and multiplies the number of options at each. The result is the mean of this product over the
-// samples (Knuth, 1975).
+// States estimates how many states a power loss at this moment may leave. For each sample it makes
+// random choices and multiplies the numbers of possibilities. The result is the mean of these
+// products (Knuth, 1975).
 func (m *Memory) States(model Model, samples int, chance func(n int) int) float64 {
 	sum := 0.0
 	for range samples {
@@ -138,10 +140,10 @@ func (m *Memory) States(model Model, samples int, chance func(n int) int) float6
 	return sum / float64(samples)
 }
 
-// ordered decides how many of the latest changes of names are lost. It returns the names of each
-// directory that loses some.
+// ordered decides how many of the latest changes of names are lost. For each directory that loses a
+// change, the result contains the names that the directory has left.
 func (m *Memory) ordered(choose func(int) int) map[*node]map[string]*node {
-	var ends []int // where each atomic change ends in the journal
+	var ends []int // the indexes in the journal after the last part of each atomic change
 	for i := range m.journal {
 		if i == len(m.journal)-1 || m.journal[i].order != m.journal[i+1].order {
 			ends = append(ends, i+1)
@@ -167,8 +169,8 @@ func (m *Memory) ordered(choose func(int) int) map[*node]map[string]*node {
 type crash struct {
 	model  Model
 	choose func(int) int
-	names  map[*node]map[string]*node // at level Ordered: names of the directories that lose changes
-	copies map[*node]*node            // by original, because a file may have two names
+	names  map[*node]map[string]*node // at level Ordered: the surviving names, for each directory that loses changes
+	copies map[*node]*node            // the copy of each node; a file with two names is copied once
 }
 
 func (c crash) survive(n *node) *node {
@@ -213,10 +215,10 @@ func (c crash) namesOf(n *node) map[string]*node {
 	return names
 }
 
-// bytes chooses what survives of a file's bytes.
+// bytes chooses which of a file's bytes survive.
 func (c crash) bytes(n *node) []byte {
 	old, written := n.synced, n.data[:len(n.data):len(n.data)]
-	same := 0 // the length of the beginning that did not change
+	same := 0 // the number of bytes at the beginning that did not change
 	for same < min(len(old), len(written)) && old[same] == written[same] {
 		same++
 	}
@@ -253,7 +255,8 @@ func (c crash) bytes(n *node) []byte {
 	return forms[c.choose(len(forms))]()
 }
 
-// blocks returns a file of the written size. Each block has its old or its written content.
+// blocks returns a file with the size of the parameter written. Each block after the offset from
+// has its old or its written content.
 func (c crash) blocks(old, written []byte, from int) []byte {
 	left := overlay(make([]byte, len(written)), old[:min(len(old), len(written))])
 	for at := from; at < len(written); at += blockSize {
@@ -265,7 +268,7 @@ func (c crash) blocks(old, written []byte, from int) []byte {
 	return left
 }
 
-// overlay returns a copy of below, with its beginning replaced by above.
+// overlay returns a copy of the parameter below. Its beginning is replaced by the parameter above.
 func overlay(below, above []byte) []byte {
 	over := slices.Clone(above)
 	if len(below) > len(above) {
@@ -274,8 +277,8 @@ func overlay(below, above []byte) []byte {
 	return over
 }
 
-// State returns a choose function for [Memory.Crash]. The function makes the choices of the state
-// with this number, as [Memory.EveryCrash] numbers states.
+// State returns a function for the parameter choose of [Memory.Crash]. The function makes the
+// choices that lead to the state with this number. [Memory.EveryCrash] gives the numbers.
 func State(number uint64) func(n int) int {
 	return func(n int) int {
 		choice := number % uint64(n)
@@ -285,9 +288,9 @@ func State(number uint64) func(n int) int {
 }
 
 // EveryCrash calls visit with each state that a power loss at this moment may leave, and with the
-// number of the state. It ends when visit returns false. The number of states grows exponentially
-// with the number of changes that are not durable. Two numbers may mean equal states; compare
-// [Memory.Digest].
+// number of that state. It ends when visit returns false. The number of states grows exponentially
+// with the number of changes that are not durable. Two numbers may stand for equal states; compare
+// the results of [Memory.Digest].
 func (m *Memory) EveryCrash(model Model, visit func(number uint64, after *Memory) bool) {
 	var choices, bounds []int
 	for {
@@ -325,7 +328,7 @@ type Digest [sha256.Size]byte
 func (m *Memory) Digest() Digest {
 	hash := sha256.New()
 	for _, on := range sortedNames(m.trees) {
-		_, _ = fmt.Fprintf(hash, "%q", on) // a hash never fails
+		_, _ = fmt.Fprintf(hash, "%q", on) // writing to a hash never fails
 		m.trees[on].digest(hash)
 	}
 	return Digest(hash.Sum(nil))

@@ -7,33 +7,33 @@ import (
 )
 
 // codec goes through a file in one of two directions. If reading is true, it reads data and sets
-// the given values. Otherwise it appends the given values to data. After the first error it does
-// nothing more.
+// the values that its methods are given. Otherwise it appends these values to data. After the first
+// error it does nothing more.
 type codec struct {
 	reading     bool
-	measuring   bool // counts bytes: writes, and checks nothing
+	measuring   bool // true if the codec only counts bytes: it writes into data, and checks nothing
 	data        []byte
 	at          int // offset of the next read
 	version     int32
 	parallelism int32  // parallelism of the current operator
-	within      []part // the parts around the current one, the outermost first
-	depth       int    // how many handles are around the current one
+	within      []part // the parts of the file around the current offset, the outermost part first
+	depth       int    // number of handles around the current handle
 	fewest      []fewest
 	measure     *codec                              // a codec for the same version that only counts bytes
-	watch       func(list string, fewest, size int) // called for each item of a list, if not nil
+	watch       func(list string, fewest, size int) // if not nil, it is called for each item of a list
 	err         *Error
 }
 
-// fewest says how few bytes an item of a list can have.
+// fewest is the smallest number of bytes that an item of a list can have.
 type fewest struct {
 	list  string
 	bytes int
 }
 
-// part is a part of the file. Errors say in which part they occurred.
+// part is a part of the file. An error names the parts around the wrong bytes.
 type part struct {
 	what     string
-	number   int // number of an item in a list, from 1; 0 for the list itself
+	number   int // number of an item in a list, counted from 1; 0 for the list itself
 	of       int
 	list     bool
 	operator *Operator
@@ -56,7 +56,7 @@ func (p part) String() string {
 func (c *codec) enter(p part) { c.within = append(c.within, p) }
 func (c *codec) leave()       { c.within = c.within[:len(c.within)-1] }
 
-// inside runs the steps. Errors in these steps say that they occurred in this part.
+// inside runs the steps. If a step fails, the error names the given part of the file.
 func (c *codec) inside(what string, steps func()) {
 	c.enter(part{what: what})
 	steps()
@@ -70,7 +70,7 @@ func (c *codec) offset() int {
 	return len(c.data)
 }
 
-// fail records an error at the offset. Only the first error counts.
+// fail records an error at the offset. It ignores every error after the first.
 func (c *codec) fail(offset int, what, want string, got any) {
 	if c.err != nil || c.measuring {
 		return
@@ -82,7 +82,8 @@ func (c *codec) fail(offset int, what, want string, got any) {
 	c.err.What += what
 }
 
-// refuse records an error about bytes that are not damaged. The reason says what the file is.
+// refuse records an error about bytes that are not damaged. The parameter reason says what the file
+// is.
 func (c *codec) refuse(reason error, offset int, what, want string, got any) {
 	first := c.err == nil
 	c.fail(offset, what, want, got)
@@ -91,7 +92,7 @@ func (c *codec) refuse(reason error, offset int, what, want string, got any) {
 	}
 }
 
-// check calls fail if ok is false. It returns whether there is no error so far.
+// check calls fail if ok is false. It returns true if no error has occurred so far.
 func (c *codec) check(ok bool, offset int, what, want string, got any) bool {
 	if !ok {
 		c.fail(offset, what, want, got)
@@ -99,8 +100,8 @@ func (c *codec) check(ok bool, offset int, what, want string, got any) bool {
 	return c.err == nil
 }
 
-// next returns the next n bytes to read, or n new bytes to write into. After an error it returns
-// nil.
+// next returns a slice of n bytes: the next n bytes of data when reading, or n new bytes that the
+// caller fills when writing. After an error it returns nil.
 func (c *codec) next(n int, what string) []byte {
 	if c.err != nil {
 		return nil
@@ -147,7 +148,7 @@ func (c *codec) int64(what string, value *int64) {
 	}
 }
 
-// natural reads or writes a number of at least 0.
+// natural reads or writes a number that must be 0 or more.
 func (c *codec) natural(what string, value *int64) {
 	offset := c.offset()
 	c.int64(what, value)
@@ -167,7 +168,7 @@ func (c *codec) size(what string, value *int64) {
 	c.check(*value >= -1, offset, what, "-1 or more", *value)
 }
 
-// bool reads or writes one byte, 0 or 1.
+// bool reads or writes one byte, which is 0 or 1.
 func (c *codec) bool(what string, value *bool) {
 	offset, b := c.offset(), byte(0)
 	if *value {
@@ -178,7 +179,7 @@ func (c *codec) bool(what string, value *bool) {
 	c.check(b <= 1, offset, what, "0 or 1", b)
 }
 
-// constant reads or writes a number that is always the same.
+// constant reads or writes a number that has the same value in every file.
 func (c *codec) constant(what string, want uint32) {
 	offset, value := c.offset(), int32(want)
 	c.int32(what, &value)
@@ -189,7 +190,7 @@ func (c *codec) constant(what string, want uint32) {
 
 func hex32(value uint32) string { return fmt.Sprintf("0x%08x", value) }
 
-// literal reads or writes bytes that are always the same.
+// literal reads or writes bytes that are the same in every file.
 func (c *codec) literal(what, want string) {
 	offset := c.offset()
 	b := c.next(len(want), what)
@@ -205,7 +206,7 @@ func (c *codec) literal(what, want string) {
 	}
 }
 
-// count reads or writes how many items or bytes follow.
+// count reads or writes the number of the items or bytes that follow.
 func (c *codec) count(what string, n *int) {
 	offset, value := c.offset(), int32(*n)
 	if !c.check(int64(value) == int64(*n), offset, what, "a length of 31 bits", *n) {
@@ -216,15 +217,17 @@ func (c *codec) count(what string, n *int) {
 	c.check(value >= 0, offset, what, "a length of 0 or more", value)
 }
 
-// limit fails if the rest of the file is too short for n items of at least size bytes each. So a
-// damaged number never makes the reader allocate more memory than the file's length justifies.
+// limit fails if the rest of the file is too short for n items. The parameter size is the smallest
+// size of an item, in bytes. So a damaged number cannot make the reader allocate much more memory
+// than the file has bytes.
 func (c *codec) limit(offset int, what string, n, size int) {
 	if left := len(c.data) - c.at; c.err == nil && n > left/size {
 		c.fail(offset, what, fmt.Sprintf("at most %d, for %d bytes are left", left/size, left), n)
 	}
 }
 
-// length reads or writes how many bytes follow.
+// length reads or writes the number of the bytes that follow. It fails if the rest of the file is
+// shorter.
 func (c *codec) length(what string, n *int) {
 	offset := c.offset()
 	c.count(what, n)
@@ -233,7 +236,8 @@ func (c *codec) length(what string, n *int) {
 	}
 }
 
-// framed reads or writes a length, and then the bytes that the steps read or write.
+// framed reads or writes a length, and then the bytes that the steps read or write. The length must
+// be the number of these bytes.
 func (c *codec) framed(steps func()) {
 	offset, said := c.offset(), 0
 	c.length("length", &said)
@@ -247,7 +251,7 @@ func (c *codec) framed(steps func()) {
 	}
 }
 
-// blob reads or writes bytes, with their length before them.
+// blob reads or writes bytes. Their length comes before them.
 func (c *codec) blob(what string, value *[]byte) {
 	n := len(*value)
 	c.length(what, &n)
@@ -259,7 +263,7 @@ func (c *codec) blob(what string, value *[]byte) {
 	}
 }
 
-// text reads or writes a string in the form of Java's writeUTF.
+// text reads or writes a string in the form that Java's writeUTF writes.
 func (c *codec) text(what string, value *string) {
 	offset := c.offset()
 	var encoded []byte
@@ -285,8 +289,9 @@ func (c *codec) text(what string, value *string) {
 	}
 }
 
-// list reads or writes the number of items, and then each item. limit needs the size of the
-// smallest item. This is the zero value, unless smallest gives other values.
+// list reads or writes the number of items, and then each item. To check the number, it needs the
+// size of the smallest possible item. The smallest item is the zero value, or the smallest of the
+// values that the functions in smallest return.
 func list[T any](c *codec, what string, items *[]T, each func(*codec, *T), smallest ...func() T) {
 	n, offset, least := len(*items), c.offset(), 0
 	c.enter(part{what: what, list: true})
@@ -298,7 +303,7 @@ func list[T any](c *codec, what string, items *[]T, each func(*codec, *T), small
 	c.leave()
 	for i := 0; i < n && c.err == nil; i++ {
 		if c.reading {
-			*items = append(*items, zero[T]()) // one at a time, so that a short file needs little memory
+			*items = append(*items, zero[T]()) // items are added one at a time, so that a short file needs little memory
 		}
 		c.enter(part{what: what, list: true, number: i + 1, of: n})
 		begin := c.offset()
@@ -312,8 +317,8 @@ func list[T any](c *codec, what string, items *[]T, each func(*codec, *T), small
 
 func zero[T any]() (value T) { return value }
 
-// fewestBytes returns how few bytes an item of the list can have. It writes the smallest values and
-// counts the bytes.
+// fewestBytes returns the smallest number of bytes that an item of the list can have. It writes the
+// smallest values and counts their bytes.
 func fewestBytes[T any](c *codec, list string, each func(*codec, *T), smallest []func() T) int {
 	for _, known := range c.fewest {
 		if known.list == list {
@@ -332,7 +337,7 @@ func fewestBytes[T any](c *codec, list string, each func(*codec, *T), smallest [
 	return least
 }
 
-// measured returns how many bytes the steps write.
+// measured returns the number of bytes that the steps write.
 func (c *codec) measured(steps func(*codec)) int {
 	if c.measure == nil {
 		c.measure = &codec{measuring: true, version: c.version}
@@ -343,7 +348,8 @@ func (c *codec) measured(steps func(*codec)) int {
 	return len(c.measure.data)
 }
 
-// optional reads or writes a number that is 0 or 1. If it is 1, the thing follows.
+// optional reads or writes a number that is 0 or 1. If the number is 1, optional calls the function
+// thing, which reads or writes what follows.
 func (c *codec) optional(what string, present *bool, thing func()) {
 	offset, n := c.offset(), int32(0)
 	if *present {

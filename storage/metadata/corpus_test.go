@@ -20,27 +20,27 @@ import (
 const (
 	corpusFile = "../testdata/flink-metadata-public/corpus.tar.zst"
 	readsFile  = "flink-2.3.0-reads.txt"
-	corpusMin  = 340 // files in the complete corpus
+	corpusMin  = 340 // smallest number of files in the complete corpus
 )
 
 // publicFile is one file of the public corpus.
 type publicFile struct {
 	Number string
-	Flink  string // the release that wrote the file, for example 1.16; "?" if unknown
+	Flink  string // the Flink release that wrote the file, for example 1.16; "?" if the release is unknown
 	Data   []byte
-	Reads  string // what Flink 2.3.0's loader read, in words
+	Reads  string // a text that describes what Flink 2.3.0's loader read
 }
 
 // refused says whether Flink's loader refused the file.
 func (f publicFile) refused() bool { return strings.HasPrefix(f.Reads, "ERROR") }
 
-// publicFiles returns the files of the public corpus by number.
+// publicFiles returns the files of the public corpus, sorted by their number.
 func publicFiles(t testing.TB) []publicFile {
 	t.Helper()
 	archived := unpack(t, corpusFile)
 	var files []publicFile
 	for row := range strings.Lines(string(archived["corpus.tsv"])) {
-		columns := strings.Split(strings.TrimSpace(row), "\t") // number, origin, file, flink, version
+		columns := strings.Split(strings.TrimSpace(row), "\t") // the columns number, origin, file, flink and version
 		if columns[0] == "number" {
 			continue
 		}
@@ -59,7 +59,7 @@ func unpack(t testing.TB, name string) map[string][]byte {
 	t.Helper()
 	compressed, err := os.Open(name)
 	must(t, err)
-	defer func() { _ = compressed.Close() }() // nothing was written
+	defer func() { _ = compressed.Close() }() // an error of Close loses nothing: the file was only read
 	plain, err := zstd.NewReader(compressed)
 	must(t, err)
 	defer plain.Close()
@@ -75,8 +75,8 @@ func unpack(t testing.TB, name string) map[string][]byte {
 	}
 }
 
-// We read each public file as Flink 2.3.0's own loader does, and write it back byte for byte. We
-// refuse the files that Flink refuses.
+// Our reader must read each public file in the same way as Flink 2.3.0's own loader, and write it
+// back byte for byte. It must refuse each file that Flink refuses.
 func TestPublicFilesAreReadAsFlinkReadsThem(t *testing.T) {
 	compared, refused := 0, 0
 	versions := map[int32]int{}
@@ -121,8 +121,8 @@ func firstDifference(want, got string) string {
 	return "one has more lines than the other"
 }
 
-// This savepoint of Flink 1.8 ends with an operator without state. Its subtasks have the smallest
-// size that version 2 allows.
+// This savepoint of Flink 1.8 ends with an operator whose subtasks have no state. A subtask of
+// version 2 cannot have fewer bytes.
 func TestASavepointThatEndsWithAnEmptySubtaskIsRead(t *testing.T) {
 	files := publicFiles(t)
 	i := slices.IndexFunc(files, func(f publicFile) bool { return f.Number == "0121" })
@@ -132,8 +132,8 @@ func TestASavepointThatEndsWithAnEmptySubtaskIsRead(t *testing.T) {
 	}
 }
 
-// Each release of Flink reads the files that it wrote. So ReadableSince must not name a later
-// release.
+// Each release of Flink can read the files that it wrote. So ReadableSince must not return a later
+// release than the one that wrote the file.
 func TestAPublicFileIsReadableByTheFlinkThatWroteIt(t *testing.T) {
 	known := 0
 	for _, file := range publicFiles(t) {
@@ -152,7 +152,7 @@ func TestAPublicFileIsReadableByTheFlinkThatWroteIt(t *testing.T) {
 	}
 }
 
-// releaseNumber makes releases comparable: 1.9 is less than 1.16.
+// releaseNumber turns a release into a number that can be compared: 1.9 is less than 1.16.
 func releaseNumber(t testing.TB, release string) int {
 	t.Helper()
 	var major, minor int

@@ -5,11 +5,11 @@ import (
 	"fmt"
 )
 
-// Error says what is wrong with a file, and where.
+// Error says what is wrong with a file, and where in the file.
 type Error struct {
 	Reason error  // why an undamaged file is refused, for example ErrTooOld; nil if the bytes are damaged
-	Offset int64  // offset of the wrong bytes
-	What   string // which part of the file is wrong, the outermost part first
+	Offset int64  // offset of the wrong bytes from the beginning of the file
+	What   string // name of the wrong part of the file, after the names of the parts around it
 	Want   string
 	Got    string
 }
@@ -24,7 +24,7 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Reason }
 
-// Reasons to refuse a file that is not damaged.
+// Each of these reasons says why a file is refused although it is not damaged.
 var (
 	ErrNotMetadata = errors.New("the file is not checkpoint metadata: it does not begin with the magic number of Flink's _metadata files;" +
 		" give the directory of a checkpoint, or the _metadata file in it")

@@ -13,7 +13,8 @@ import (
 
 const refusals = "../testdata/flink-metadata-public/refusals"
 
-// If a file is not damaged, the error first says what the file is, and last where this shows.
+// If a file is not damaged, the error begins with the reason, which says what the file is. It ends
+// with the bytes that show the reason.
 func TestARefusalSaysWhatTheFileIs(t *testing.T) {
 	for name, want := range map[string]struct {
 		reason error
@@ -38,8 +39,8 @@ func TestARefusalSaysWhatTheFileIs(t *testing.T) {
 	}
 }
 
-// reasonOf encodes a checkpoint, replaces bytes at the offset, and returns the reason why Decode
-// refuses the result.
+// reasonOf encodes a checkpoint, replaces bytes at the offset, and decodes the result. Decode must
+// refuse the result; reasonOf returns the reason of that error.
 func reasonOf(t *testing.T, version int32, offset int, bytes ...byte) error {
 	t.Helper()
 	data, err := metadata.Encode(specimen.Everything(version))
@@ -60,11 +61,11 @@ func TestDamageHasNoReason(t *testing.T) {
 		offset int
 		want   error
 	}{
-		{[]byte{0x48}, 0, nil}, // one bit
-		{[]byte{0x4e}, 0, nil}, // three bits
-		{[]byte{0x46}, 0, nil}, // four bits, and a version follows
+		{[]byte{0x48}, 0, nil}, // one flipped bit
+		{[]byte{0x4e}, 0, nil}, // three flipped bits
+		{[]byte{0x46}, 0, nil}, // four flipped bits, but a known version follows
 		{[]byte{0xff, 0xff, 0xff, 0xff}, 0, nil},
-		{[]byte{0x46, 0x60, 0x67, 0x2d, 0x50, 0x4b, 3, 4}, 0, metadata.ErrNotMetadata}, // four bits, and no version
+		{[]byte{0x46, 0x60, 0x67, 0x2d, 0x50, 0x4b, 3, 4}, 0, metadata.ErrNotMetadata}, // four flipped bits, and no known version follows
 		{[]byte{0, 0, 0, 7}, versionAt, metadata.ErrTooNew},
 		{[]byte{0x80, 0, 0, 6}, versionAt, nil},
 		{[]byte{0, 0, 0, 0}, versionAt, metadata.ErrTooOld},
@@ -82,7 +83,8 @@ func TestDamageHasNoReason(t *testing.T) {
 	}
 }
 
-// If Encode fails, the error has no reason: the caller made a mistake.
+// If Encode fails, the error has no reason, because the file was not refused: the caller made a
+// mistake.
 func TestWhatCannotBeWrittenHasNoReason(t *testing.T) {
 	_, err := metadata.Encode(metadata.Checkpoint{Version: metadata.Version + 1})
 	var wrong *metadata.Error

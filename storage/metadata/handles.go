@@ -1,11 +1,11 @@
 package metadata
 
-// Stream is a piece of state that can be read from beginning to end. It is a [*ByteStream],
-// [*File], [*RelativeFile], [*Segment], [*EmptySegment], or an old [*KeyGroups].
+// Stream is a piece of state that is read from beginning to end. It is a [*ByteStream], [*File],
+// [*RelativeFile], [*Segment], [*EmptySegment], or, in an old file, a [*KeyGroups].
 type Stream interface{ isStream() }
 
 // ByteStream is state inside the `_metadata` file itself. Its name often looks like a path, but no
-// such file exists.
+// file with this path exists.
 type ByteStream struct {
 	Name string
 	Data []byte
@@ -14,22 +14,22 @@ type ByteStream struct {
 // File is state in a file with an absolute path.
 type File struct {
 	Path string // a URL, for example file:/checkpoints/…
-	Size int64  // bytes
+	Size int64  // size in bytes
 }
 
-// RelativeFile is state in a file beside the `_metadata` file.
+// RelativeFile is state in a file in the same directory as the `_metadata` file.
 type RelativeFile struct {
 	Path string
-	Size int64 // bytes
+	Size int64 // size in bytes
 }
 
-// Segment is state in a part of a file. Other parts of the file may hold the state of other
+// Segment is state in a part of a file. Other parts of the file may contain state of other
 // checkpoints.
 type Segment struct {
-	Start     int64 // bytes from the file's beginning
-	Size      int64 // bytes
+	Start     int64 // offset of the part in the file, in bytes
+	Size      int64 // size of the part in bytes
 	Scope     Scope
-	Path      string // path of the whole file, a URL
+	Path      string // URL of the whole file
 	LogicalID string
 }
 
@@ -43,10 +43,10 @@ func (*Segment) isStream()      {}
 func (*EmptySegment) isStream() {}
 func (*KeyGroups) isStream()    {}
 
-// Scope says to whom a file belongs.
+// Scope says to which checkpoints a file belongs.
 type Scope int32
 
-// The scopes, with their numbers in the format.
+// The scopes, with the numbers that the format uses.
 const (
 	Exclusive Scope = 0 // the file belongs to one checkpoint
 	Shared    Scope = 1 // the file belongs to several checkpoints
@@ -62,35 +62,35 @@ func (s Scope) String() string {
 // OperatorHandle is state that is not keyed: [*OperatorList] or [*FileMergingOperator].
 type OperatorHandle interface{ isOperator() }
 
-// OperatorList is operator state by name. All of it is in one stream.
+// OperatorList is operator state that consists of named states. All named states are in one stream.
 type OperatorList struct {
 	States []NamedState
 	Stream Stream
 }
 
-// FileMergingOperator is operator state in a segment of a merged file. Flink deletes the two
-// directories when the last job that used them ends.
+// FileMergingOperator is operator state in a segment of a file that Flink merged from several.
+// Flink deletes the two directories when the last job that used them ends.
 type FileMergingOperator struct {
 	OperatorList
 	TaskOwnedDir string
 	SharedDir    string
-	Empty        bool // whether it has no bytes; then the stream is an [*EmptySegment]
+	Empty        bool // true if the state has no bytes; then its stream is an [*EmptySegment]
 }
 
 func (*OperatorList) isOperator()        {}
 func (*FileMergingOperator) isOperator() {}
 
-// NamedState says where the elements of one named state begin in the stream.
+// NamedState is one named state. Its offsets say where the state's elements begin in the stream.
 type NamedState struct {
 	Name    string
 	Mode    Mode
 	Offsets []int64
 }
 
-// Mode says how the elements of a named state are distributed to subtasks.
+// Mode says how Flink distributes the elements of a named state to subtasks.
 type Mode int8
 
-// The modes, with their numbers in the format.
+// The modes, with the numbers that the format uses.
 const (
 	SplitDistribute Mode = 0
 	Union           Mode = 1
@@ -110,16 +110,17 @@ type KeyGroupRange struct {
 	Start, Count int32
 }
 
-// Last returns the last key group of the range. It is less than Start if the range is empty.
+// Last returns the last key group of the range. If the range is empty, the result is less than
+// Start.
 func (r KeyGroupRange) Last() int32 { return r.Start + r.Count - 1 }
 
-// KeyGroups is keyed state in one stream. The key groups follow each other.
+// KeyGroups is keyed state in one stream. The stream contains one key group after the other.
 type KeyGroups struct {
 	Kind    KeyGroupsKind
 	Start   int32
-	Offsets []int64 // where each key group begins in the stream; the first is Start
+	Offsets []int64 // where each key group begins in the stream; the first offset belongs to the key group Start
 	Stream  Stream
-	ID      string // only of KeyGroupsV2
+	ID      string // only if the kind is KeyGroupsV2
 }
 
 // Range returns the key groups of this state.
@@ -128,71 +129,71 @@ func (k *KeyGroups) Range() KeyGroupRange { return KeyGroupRange{k.Start, int32(
 // KeyGroupsKind says in which form [KeyGroups] were recorded.
 type KeyGroupsKind byte
 
-// The kinds, with their numbers in the format.
+// The kinds, with the numbers that the format uses.
 const (
-	KeyGroupsV1        KeyGroupsKind = 3 // up to Flink 1.14
+	KeyGroupsV1        KeyGroupsKind = 3 // written by Flink up to 1.14
 	KeyGroupsSavepoint KeyGroupsKind = 7 // used in canonical savepoints
 	KeyGroupsV2        KeyGroupsKind = 12
 )
 
-// Incremental is keyed state of a backend that shares files between checkpoints.
+// Incremental is keyed state of a backend whose checkpoints share files.
 type Incremental struct {
-	Checkpoint       int64 // the checkpoint for which the handle was made
+	Checkpoint       int64 // id of the checkpoint for which Flink created the handle
 	Backend          string
 	Range            KeyGroupRange
-	CheckpointedSize int64  // bytes written for this checkpoint
-	Meta             Stream // nil if there is none
+	CheckpointedSize int64  // number of bytes that were written for this checkpoint
+	Meta             Stream // the backend's own metadata; nil if it has none
 	Shared           []LocalFile
 	Private          []LocalFile
 	ID               string
-	V1               bool // form of Flink up to 1.14, without sizes and ID
+	V1               bool // true for the form of Flink up to 1.14, which has no sizes and no ID
 }
 
-// LocalFile is a file of a backend, and the copy of this file in the checkpoint.
+// LocalFile is a file of a backend. Its stream is the copy of this file in the checkpoint.
 type LocalFile struct {
 	LocalPath string
 	Stream    Stream
 }
 
-// Changelog is keyed state in two parts: materialized state, and the changes since its
+// Changelog is keyed state in two parts: the materialized state, and the changes since the
 // materialization.
 type Changelog struct {
 	Range            KeyGroupRange
-	CheckpointedSize int64         // bytes
-	Materialized     []KeyedHandle // Flink skips a nil element
+	CheckpointedSize int64         // size in bytes
+	Materialized     []KeyedHandle // an element may be nil; Flink skips such an element
 	Changes          []KeyedHandle
-	Materialization  int64 // the number of the materialization
-	Checkpoint       int64 // recorded since Flink 1.16
+	Materialization  int64 // number of the materialization
+	Checkpoint       int64 // id of the checkpoint; Flink records it since 1.16
 	ID               string
 	V1               bool
 }
 
-// ChangelogBytes are changes inside the `_metadata` file itself.
+// ChangelogBytes is a list of changes inside the `_metadata` file itself.
 type ChangelogBytes struct {
 	Range    KeyGroupRange
-	From, To int64 // sequence numbers
+	From, To int64 // sequence numbers of the changes
 	Changes  []Change
 	ID       string
 }
 
-// Change is a change of one key group. KeyGroup is -1 for data about the backend itself.
+// Change is a change in one key group. For a change of the backend's own data, KeyGroup is -1.
 type Change struct {
 	KeyGroup int32
 	Data     []byte
 }
 
-// ChangelogFiles are changes in files.
+// ChangelogFiles is a list of changes that are in files.
 type ChangelogFiles struct {
 	Range            KeyGroupRange
 	Streams          []OffsetStream
-	Size             int64 // bytes
-	CheckpointedSize int64 // bytes
+	Size             int64 // size in bytes
+	CheckpointedSize int64 // size in bytes
 	ID               string
-	Storage          string // what wrote the files, for example filesystem
-	V1               bool   // form of Flink up to 1.15, without Storage
+	Storage          string // name of the storage that wrote the files, for example filesystem
+	V1               bool   // true for the form of Flink up to 1.15, which has no Storage
 }
 
-// OffsetStream is a stream. The handle uses only the part of it that begins at Offset.
+// OffsetStream is a stream with an offset. The changes begin at that offset of the stream.
 type OffsetStream struct {
 	Offset int64
 	Stream Stream
@@ -204,25 +205,25 @@ func (*Changelog) isKeyed()      {}
 func (*ChangelogBytes) isKeyed() {}
 func (*ChangelogFiles) isKeyed() {}
 
-// Channel is data in flight, from an unaligned checkpoint. It is the data of one channel or, if
-// Merged, of several.
+// Channel is data in flight from an unaligned checkpoint. The data belongs to one channel or, if
+// Merged is true, to several channels.
 type Channel struct {
 	Merged   bool
 	Subtask  int32
-	Channels []ChannelPart // exactly one, unless Merged
-	Size     int64         // bytes
+	Channels []ChannelPart // exactly one part, unless Merged is true
+	Size     int64         // size in bytes
 	Stream   Stream
 }
 
 // ChannelPart says where the data of one channel begins in a stream.
 type ChannelPart struct {
-	Gate, Channel int32 // for an input; for an output: the partition and the subpartition
-	Size          int64 // bytes
+	Gate, Channel int32 // the gate and the channel of an input; the partition and the subpartition of an output
+	Size          int64 // size in bytes
 	Offsets       []int64
 }
 
-// Handles returns a value of each handle type that the reference writes, for encodings that need to
-// know the types.
+// Handles returns one value of each handle type that the reference writes. Some encodings, such as
+// gob, must know these types.
 func Handles() []any {
 	return []any{
 		&ByteStream{}, &File{}, &RelativeFile{}, &Segment{}, &OperatorList{}, &FileMergingOperator{},

@@ -6,8 +6,8 @@ import (
 	"math/bits"
 )
 
-// This file describes the format once, and the same code reads and writes. All numbers are
-// big-endian. Only lists, texts, blobs and frames have a length before them.
+// This file describes the format only once: the same code both reads and writes. All numbers are
+// big-endian. Only a list, a text, a blob and a frame have a length before them.
 
 const (
 	magic       = 0x4960672d
@@ -36,7 +36,7 @@ const (
 	codeFileMergingOperator = 17
 )
 
-// depthMax limits how deep handles are nested. Flink nests them at most two deep.
+// depthMax is the largest number of handles inside each other. Flink writes at most two.
 const depthMax = 8
 
 func (c *codec) file(f *Checkpoint) {
@@ -58,8 +58,8 @@ func (c *codec) file(f *Checkpoint) {
 	}
 }
 
-// flippedMax is how many wrong bits the magic number of damaged metadata may have. If more bits are
-// wrong, the file is not metadata, unless a known version follows.
+// flippedMax is the largest number of wrong bits in the magic number of damaged metadata. If more
+// bits are wrong, and no known version follows, then the file is not metadata.
 const flippedMax = 3
 
 func (c *codec) magicNumber() {
@@ -93,7 +93,8 @@ func (c *codec) formatVersion(version *int32) {
 	}
 }
 
-// otherVersion returns the reason why a version is not read.
+// otherVersion returns the reason why an unknown version is refused. A negative version can only be
+// damage, which has no reason.
 func otherVersion(version int32) error {
 	switch {
 	case version > Version:
@@ -152,14 +153,14 @@ func (c *codec) operator(o *Operator) {
 
 func finishedSubtask() Subtask { return Subtask{Finished: true} }
 
-// fullyFinished reads or writes -1 in place of the number of subtasks, if the operator is fully
-// finished.
+// fullyFinished reads or writes the number -1 in place of the number of subtasks, if the whole
+// operator has finished.
 func (c *codec) fullyFinished(o *Operator) {
 	if c.reading {
 		begin, finished := c.at, int32(-1)
 		c.int32("number of subtasks", &finished)
 		if o.FullyFinished = finished == -1; !o.FullyFinished {
-			c.at = begin // list reads this number again
+			c.at = begin // the function list reads this number again
 			return
 		}
 	} else if o.FullyFinished {
@@ -184,7 +185,8 @@ func (c *codec) subtaskV2(s *Subtask) {
 	c.state(s)
 }
 
-// noLegacyState reads or writes 0. A 1 means that legacy state follows. Such a file is refused.
+// noLegacyState reads or writes the number 0. The number 1 means that legacy state follows, and
+// such a file is refused.
 func (c *codec) noLegacyState() {
 	offset, n := c.offset(), int32(0)
 	c.int32("legacy state", &n)
@@ -216,7 +218,7 @@ func (c *codec) subtask(s *Subtask) {
 	c.channels("output channel", &s.Outputs, (*codec).output)
 }
 
-// state reads or writes the parts of a subtask that all versions have.
+// state reads or writes those parts of a subtask that exist in all versions.
 func (c *codec) state(s *Subtask) {
 	managed, raw := s.ManagedOperator != nil, s.RawOperator != nil
 	c.optional("managed operator state", &managed, func() { c.operatorHandle(&s.ManagedOperator) })
@@ -225,7 +227,7 @@ func (c *codec) state(s *Subtask) {
 	c.inside("raw keyed state", func() { c.keyed(&s.RawKeyed) })
 }
 
-// code reads or writes the type code of a handle, and returns its offset.
+// code reads or writes the type code of a handle, and returns the offset of the code.
 func (c *codec) code(code *byte) (offset int) {
 	offset = c.offset()
 	c.byte("type", code)
@@ -237,7 +239,7 @@ func (c *codec) code(code *byte) (offset int) {
 
 func (c *codec) unknownCode(offset int, want string, code byte) { c.fail(offset, "type", want, code) }
 
-// stream reads or writes a stream handle or null.
+// stream reads or writes a stream handle, which may be null.
 func (c *codec) stream(s *Stream) {
 	code := streamCode(*s)
 	offset := c.code(&code)
@@ -316,7 +318,7 @@ func newStream(code byte) Stream {
 	return nil
 }
 
-// someStream reads or writes a stream handle that is not null.
+// someStream reads or writes a stream handle that must not be null.
 func (c *codec) someStream(s *Stream) {
 	offset := c.offset()
 	c.stream(s)
@@ -373,7 +375,7 @@ func (c *codec) offsets(offsets *[]int64) {
 
 func (c *codec) position(p *int64) { c.int64("offset", p) }
 
-// keyed reads or writes a handle of keyed state or null.
+// keyed reads or writes a handle of keyed state, which may be null.
 func (c *codec) keyed(h *KeyedHandle) {
 	c.depth++
 	defer func() { c.depth-- }()
@@ -493,7 +495,7 @@ func (c *codec) changelog(h *Changelog) {
 	c.text("state handle id", &h.ID)
 }
 
-// someKeyed reads or writes a handle of keyed state that is not null.
+// someKeyed reads or writes a handle of keyed state that must not be null.
 func (c *codec) someKeyed(h *KeyedHandle) {
 	offset := c.offset()
 	c.keyed(h)
@@ -535,10 +537,10 @@ func (c *codec) offsetStream(s *OffsetStream) {
 const (
 	channelInput  = 1
 	channelOutput = 2
-	channelMerged = 2 // added to the code of a merged handle
+	channelMerged = 2 // added to the type code if the handle is merged
 )
 
-// channels reads or writes handles of channel state. Before version 6 no handle is merged.
+// channels reads or writes handles of channel state. In versions before 6, no handle is merged.
 func (c *codec) channels(what string, channels *[]Channel, each func(*codec, *Channel)) {
 	if c.version < Version {
 		list(c, what, channels, each, oneChannel)
@@ -575,7 +577,8 @@ func (c *codec) channel(ch *Channel, kind byte) {
 	c.someStream(&ch.Stream)
 }
 
-// channelKind reads or writes the type code of a channel handle, since version 6.
+// channelKind reads or writes the type code of a channel handle. Versions before 6 have no such
+// code.
 func (c *codec) channelKind(ch *Channel, kind byte) {
 	offset := c.offset()
 	if c.version < Version {
@@ -591,7 +594,7 @@ func (c *codec) channelKind(ch *Channel, kind byte) {
 	c.check(code == kind || ch.Merged, offset, "type", fmt.Sprintf("%d or %d", kind, kind+channelMerged), code)
 }
 
-// mergedChannels reads or writes the merged form. It holds several channels in a frame.
+// mergedChannels reads or writes the merged form, which contains several channels in a frame.
 func (c *codec) mergedChannels(ch *Channel) {
 	c.natural("size", &ch.Size)
 	c.stream(&ch.Stream)

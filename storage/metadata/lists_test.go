@@ -9,13 +9,14 @@ import (
 	"github.com/snapback/snapback/storage/metadata/specimen"
 )
 
-// smallThings is the number of items in each test list. Decode refuses a list that is too short for
-// its number of items. With this many items, the test notices if Decode expects an item to be only
-// one byte larger than the smallest item is.
+// smallThings is the number of items in each test list. Decode computes the smallest size of such a
+// list and refuses a shorter rest of the file. If Decode computes the size of an item one byte too
+// large, a list with this many items is refused, and the test fails.
 const smallThings = 1000
 
-// smallest returns checkpoints by the name of a list. In each of them this list has many of the
-// smallest items, and everything else is as short as possible.
+// smallest returns one checkpoint for each list; the key is the name of the list. In this
+// checkpoint the list has smallThings items of the smallest size, and everything else is as short
+// as possible.
 func smallest(version int32) map[string]metadata.Checkpoint {
 	empty := &metadata.EmptySegment{}
 	files := many(metadata.LocalFile{Stream: empty})

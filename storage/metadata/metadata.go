@@ -1,16 +1,18 @@
 // Package metadata reads and writes Apache Flink's `_metadata` file. The file lists the operators
-// of a job. For each subtask the file has handles. A handle says where a piece of state is.
+// of a job. For each subtask of an operator it contains handles. A handle says where a piece of
+// state is.
 //
-// The package reads versions 2 (Flink 1.3) to 6 (Flink 2.3), and writes each as Flink does. Encode
-// returns exactly the bytes that Decode has read. The format has no checksum, and Flink silently
-// loads most files with a flipped bit. Here, everything that no Flink ever wrote is an error. The
-// error names the offset, what was wanted and what was found. A file may be undamaged and still be
-// refused. Then the error has a reason, which says what the file is and what to do.
+// The package reads the versions 2 (Flink 1.3) to 6 (Flink 2.3), and writes each version as Flink
+// does. If a caller decodes a file and encodes the result, the bytes are the same. The format has
+// no checksum, and Flink loads most files with a flipped bit without an error. This package returns
+// an error for everything that no Flink ever wrote. The error names the offset, the wanted value
+// and the found value. Some files are not damaged but are refused. Then the error has a reason,
+// which says what the file is and what the user can do.
 //
-// The package is only a codec. It never opens the files that handles name; package audit does.
+// The package does not open the files that handles name; package audit does.
 //
-// Start with [Checkpoint], then [Decode] and [Error]. The file layout.go describes the format, once
-// for both directions.
+// Start with [Checkpoint], then [Decode] and [Error]. The file layout.go describes the format only
+// once, for both reading and writing.
 package metadata
 
 import (
@@ -19,7 +21,8 @@ import (
 	"fmt"
 )
 
-// SizeMax is the largest file that [Decode] accepts, in bytes, including state inside the file.
+// SizeMax is the size in bytes of the largest file that [Decode] accepts. State inside the file
+// counts.
 const SizeMax = 1 << 30
 
 // Versions of the format.
@@ -37,8 +40,8 @@ type Checkpoint struct {
 	ID           int64
 	MasterStates []MasterState
 	Operators    []Operator
-	Properties   *Properties // nil before version 4, or if Flink wrote null
-	Trailing     []byte      // bytes after the end; Flink ignores them and never writes any
+	Properties   *Properties // nil before version 4, and if Flink wrote null
+	Trailing     []byte      // bytes after the end of the format; Flink ignores such bytes and never writes them
 }
 
 // MasterState is state that a hook on the JobManager added to the checkpoint.
@@ -48,24 +51,24 @@ type MasterState struct {
 	Data    []byte
 }
 
-// OperatorID is Flink's id of an operator.
+// OperatorID is the id that Flink gives to an operator.
 type OperatorID [16]byte
 
 func (id OperatorID) String() string { return hex.EncodeToString(id[:]) }
 
 // Operator is the state of one operator of the job.
 type Operator struct {
-	Name, UID      string // empty before version 5
+	Name, UID      string // both are empty before version 5
 	ID             OperatorID
 	Parallelism    int32
 	MaxParallelism int32
-	Coordinator    Stream // nil if there is none
-	FullyFinished  bool   // whether all of it has finished; then it has no subtasks
-	ChainLength    int32  // only in version 2; Flink ignores it and writes 1
+	Coordinator    Stream // state of the operator's coordinator; nil if it has no state
+	FullyFinished  bool   // true if all subtasks have finished; then Subtasks is empty
+	ChainLength    int32  // only in version 2; Flink ignores this field when it reads, and writes 1
 	Subtasks       []Subtask
 }
 
-// Label returns a name for people: the uid if it is known, else the id.
+// Label returns a name of the operator for people: the uid, or the id if the uid is not known.
 func (o *Operator) Label() string {
 	if o.UID != "" {
 		return o.UID
@@ -73,12 +76,12 @@ func (o *Operator) Label() string {
 	return o.ID.String()
 }
 
-// Subtask is the state of one subtask. A subtask without state may be absent from a checkpoint.
+// Subtask is the state of one subtask. A checkpoint may omit a subtask that has no state.
 type Subtask struct {
 	Index           int32
-	Finished        bool           // whether it has finished; then it has no state
-	Duration        int64          // only in version 2; Flink ignores it and writes -1
-	ManagedOperator OperatorHandle // this field and the next three are nil if there is no such state
+	Finished        bool           // true if the subtask has finished; then it has no state
+	Duration        int64          // only in version 2; Flink ignores this field when it reads, and writes -1
+	ManagedOperator OperatorHandle // this field and the next three are nil if the subtask has no such state
 	RawOperator     OperatorHandle
 	ManagedKeyed    KeyedHandle
 	RawKeyed        KeyedHandle
@@ -96,8 +99,8 @@ func (c *Checkpoint) Operator(uid string) (*Operator, error) {
 	return nil, fmt.Errorf("checkpoint %d holds no state of operator %q", c.ID, uid)
 }
 
-// Subtask returns the state of the subtask with the given index. If the checkpoint has none, the
-// result has only the index.
+// Subtask returns the state of the subtask with the given index. If the checkpoint does not contain
+// this subtask, only the index of the result is set.
 func (o *Operator) Subtask(index int) Subtask {
 	for _, subtask := range o.Subtasks {
 		if subtask.Index == int32(index) {
@@ -107,8 +110,8 @@ func (o *Operator) Subtask(index int) Subtask {
 	return Subtask{Index: int32(index)}
 }
 
-// Encode returns the bytes of a `_metadata` file in the checkpoint's version. It fails if [Decode]
-// would refuse the result.
+// Encode returns the bytes of a `_metadata` file in the version that the checkpoint names. It fails
+// if [Decode] would refuse these bytes.
 func Encode(checkpoint Checkpoint) ([]byte, error) {
 	c := &codec{}
 	c.file(&checkpoint)
@@ -118,11 +121,12 @@ func Encode(checkpoint Checkpoint) ([]byte, error) {
 	return c.data, nil
 }
 
-// Begins says whether data begins like a `_metadata` file. It needs only the first four bytes.
+// Begins says whether data has the beginning of a `_metadata` file. It looks only at the first four
+// bytes.
 func Begins(data []byte) bool { return len(data) >= 4 && binary.BigEndian.Uint32(data) == magic }
 
-// Decode reads the bytes of a `_metadata` file. The result refers to parts of data. The error wraps
-// an [Error].
+// Decode reads the bytes of a `_metadata` file. The result shares memory with data, so the caller
+// must not change data. The error wraps an [Error].
 func Decode(data []byte) (Checkpoint, error) {
 	c := &codec{reading: true, data: data}
 	var checkpoint Checkpoint

@@ -68,7 +68,7 @@ func TestEveryHandleComesBackInEveryVersion(t *testing.T) {
 		if err != nil || !bytes.Equal(again, data) {
 			t.Errorf("version %d: Encode returned other bytes, %v", version, err)
 		}
-		for n := range data { // no beginning of a file is accepted as the whole
+		for n := range data { // Decode accepts no file whose end is missing
 			if _, err := metadata.Decode(data[:n]); err == nil {
 				t.Errorf("version %d: its first %d bytes of %d were read", version, n, len(data))
 			}
@@ -76,7 +76,7 @@ func TestEveryHandleComesBackInEveryVersion(t *testing.T) {
 	}
 }
 
-// flat lists every stream and its bytes, so that two checkpoints can be compared.
+// flat describes every stream of a checkpoint as text, so that two checkpoints can be compared.
 func flat(c metadata.Checkpoint) []string {
 	var all []string
 	for r := range c.References() {
@@ -85,8 +85,8 @@ func flat(c metadata.Checkpoint) []string {
 	return all
 }
 
-// Flink 2.3.0's own classes wrote these bytes for a small checkpoint. The properties of a periodic
-// checkpoint follow.
+// Flink 2.3.0's own classes wrote these bytes for a small checkpoint. The constant leaves out the
+// properties of a periodic checkpoint, which follow these bytes.
 const golden = "4960672d 00000006 0000000000000007 00000000 00000001 0002 6e6d 0004 75696431 1111111111111111 2222222222222222 00000002 00000080" +
 	"01 0005 636f6f7264 00000001 09 00000001 00000000 00000001 04 00000001 0002 7331 00 00000002 0000000000000004 000000000000000c 01 0002 6831 00000003 010203" +
 	"00000000 0c 00000000 00000002 000000000000000a 0000000000000014 06 0003 616263 0000000000000063 0003 696431 00 00000000 00000000"
@@ -146,7 +146,7 @@ func TestWhatIsWrongIsNamedWithItsPlace(t *testing.T) {
 	}
 }
 
-// Decode finds every flipped bit in these fields.
+// Decode must find every flipped bit in the header fields below.
 func TestAFlippedBitInAHeaderFieldIsFound(t *testing.T) {
 	data, err := metadata.Encode(specimen.Everything(metadata.Version))
 	must(t, err)
@@ -224,7 +224,7 @@ func TestWhatCannotBeWrittenIsRefused(t *testing.T) {
 	}
 }
 
-// Decode never panics. Encode returns exactly the bytes that Decode has read.
+// Decode must never panic. If Decode accepts the data, Encode must return exactly the same data.
 func FuzzDecode(f *testing.F) {
 	for _, data := range sampleFiles(f) {
 		f.Add(data)

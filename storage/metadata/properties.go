@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// Properties say what a checkpoint is, and when Flink discards it. Flink writes them as a
-// serialized Java object.
+// Properties say what a checkpoint is, and when Flink discards the checkpoint. In the file, they
+// are a serialized Java object.
 type Properties struct {
-	Name       string // for example Checkpoint, Full Checkpoint, Savepoint, Terminate Savepoint
+	Name       string // name of the type, for example Checkpoint, Full Checkpoint, Savepoint or Terminate Savepoint
 	Savepoint  bool
-	Sharing    string // how files are shared with other checkpoints, for example FORWARD_BACKWARD; NO_SHARING for a savepoint
+	Sharing    string // how the checkpoint shares files with other checkpoints, for example FORWARD_BACKWARD; NO_SHARING for a savepoint
 	Format     string // only for a savepoint: CANONICAL or NATIVE
 	PostAction string // only for a savepoint: NONE, SUSPEND or TERMINATE
 
@@ -27,15 +27,15 @@ type Properties struct {
 // Synchronous says whether the job stops with the savepoint.
 func (p *Properties) Synchronous() bool { return p.Savepoint && p.PostAction != "NONE" }
 
-// noSharing is the sharing of each savepoint. The file does not record it.
+// noSharing is the value of Sharing for each savepoint. The file does not record this value.
 const noSharing = "NO_SHARING"
 
-// Parts of a Java object stream.
+// These constants are parts of a Java object stream.
 const (
 	javaStream = "\xac\xed\x00\x05"
 	javaNull   = "p"
 	javaString = "t"
-	javaEnd    = "xp" // end of a class without a superclass
+	javaEnd    = "xp" // the end of a class that has no superclass
 	runtime    = "org/apache/flink/runtime/checkpoint/"
 	enumBase   = "\x00\x00\x00\x00\x00\x00\x00\x00\x12\x00\x00x"
 )
@@ -53,10 +53,10 @@ var (
 		javaField("formatType", "org/apache/flink/core/execution/SavepointFormatType") + javaField("name", "java/lang/String") +
 		javaField("postCheckpointAction", runtime+"SavepointType$PostCheckpointAction") + javaEnd
 	formatEnum = "~r" + javaClass("org/apache/flink/core/execution/SavepointFormatType") + enumBase + "r" + javaClass("java/lang/Enum") + enumBase + "p"
-	actionEnum = "~r" + javaClass(runtime+"SavepointType$PostCheckpointAction") + enumBase + "q\x00\x7e\x00\x09" // the class Enum, by its number in the stream
+	actionEnum = "~r" + javaClass(runtime+"SavepointType$PostCheckpointAction") + enumBase + "q\x00\x7e\x00\x09" // the last bytes refer to the class Enum by its number in the stream
 )
 
-// javaText returns a short string with its length before it.
+// javaText returns a short string in the form of Java: first its length, then its bytes.
 func javaText(text string) string { return string([]byte{0, byte(len(text))}) + text }
 
 func javaClass(path string) string { return javaText(strings.ReplaceAll(path, "/", ".")) }
@@ -73,8 +73,9 @@ func javaField(name, class string) string {
 	return "L" + javaText(name) + javaString + javaText("L"+class+";")
 }
 
-// properties reads or writes a serialized CheckpointProperties or null. The type of the checkpoint
-// is one of two classes. Everything else is the same in every Flink that writes properties.
+// properties reads or writes a serialized CheckpointProperties, which may be null. The type of the
+// checkpoint is an object of one of two Java classes. All other bytes are the same in every Flink
+// release that writes properties.
 func (c *codec) properties(p **Properties) {
 	c.literal("object stream", javaStream)
 	if c.isNull(*p == nil) {
@@ -119,7 +120,8 @@ func (c *codec) properties(p **Properties) {
 	of.Sharing = noSharing
 }
 
-// isNull says whether null follows.
+// isNull says whether the object in the file is null. When reading, it looks at the next byte. When
+// writing, it returns its parameter.
 func (c *codec) isNull(writing bool) bool {
 	if c.reading {
 		return bytes.HasPrefix(c.data[c.at:], []byte(javaNull))

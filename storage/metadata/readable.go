@@ -5,14 +5,14 @@ import (
 	"slices"
 )
 
-// release is a release of Flink: 116 means 1.16.
+// release is a release of Flink as a number: 116 means 1.16.
 type release int
 
 func (r release) String() string { return fmt.Sprintf("%d.%d", r/100, r%100) }
 
 // ReadableSince returns the first Flink release whose loader reads this metadata, for example
-// "1.16". All later releases up to 2.3 read it too. The result depends on the version and on the
-// handles. It says nothing about the serializers of the state.
+// "1.16". All later releases up to 2.3 read the metadata too. The result depends on the version of
+// the format and on the handles. It says nothing about the serializers of the state.
 func (c *Checkpoint) ReadableSince() string {
 	since := versionSince(c.Version)
 	for i := range c.Operators {
@@ -38,8 +38,8 @@ func versionSince(version int32) release {
 	return 201
 }
 
-// handleSince returns the first release that reads a handle in the layout of this package. Flink
-// 1.14 has changelog handles with the same codes in another layout.
+// handleSince returns the first release that reads a handle in the layout that this package reads.
+// Flink 1.14 uses the same codes for changelog handles, but another layout.
 func handleSince(code byte) release {
 	switch {
 	case code >= codeSegment:
@@ -87,7 +87,8 @@ func operatorSince(h OperatorHandle) release {
 	return 0
 }
 
-// modesSince returns 1.5 if a state has the mode Broadcast, which Flink 1.3 and 1.4 do not know.
+// modesSince returns 1.5 if a state has the mode Broadcast, because Flink 1.3 and 1.4 do not know
+// this mode.
 func modesSince(states []NamedState) release {
 	if slices.ContainsFunc(states, func(s NamedState) bool { return s.Mode == Broadcast }) {
 		return 105
@@ -105,7 +106,8 @@ func keyedSince(h KeyedHandle) release {
 	return since
 }
 
-// channelsSince returns 1.12 if there are channels. Flink 1.11 records them without their subtask.
+// channelsSince returns 1.12 if there are channels, because Flink 1.11 records channels without
+// their subtask.
 func channelsSince(channels []Channel) release {
 	if len(channels) > 0 {
 		return 112

@@ -9,13 +9,13 @@ import (
 	"github.com/snapback/snapback/storage/metadata/specimen"
 )
 
-// sampleSince returns the first Flink that reads a sample. The version and the features of the
-// sample decide.
+// sampleSince returns the first Flink release that reads a sample. This depends on the sample's
+// version and features, which its name tells.
 func sampleSince(name string) string {
 	flink, sample, _ := strings.Cut(strings.TrimPrefix(filepath.ToSlash(name), samples+"/"), "/")
 	switch version := filepath.Ext(name); {
 	case version == ".v3":
-		return "1.15" // because its handles have ids
+		return "1.15" // the handles have ids, which Flink reads since 1.15
 	case version == ".v4" || flink == "1.20.1" && !strings.Contains(sample, "filemerging"):
 		return "1.16"
 	case flink == "1.20.1":

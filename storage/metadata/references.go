@@ -5,19 +5,23 @@ import (
 	"iter"
 )
 
-// Reference is one stream that a checkpoint refers to, with its owner.
+// Reference is one stream to which a checkpoint refers, and the operator and subtask that own the
+// stream.
 type Reference struct {
-	Operator  *Operator
-	Subtask   int    // [CoordinatorSubtask] for the operator's coordinator
-	State     string // the part of the owner's state, in words
-	Stream    Stream
-	Changelog bool // whether the stream is of a changelog; then its recorded size leaves out compression and the first byte
+	Operator *Operator
+	Subtask  int    // index of the subtask; [CoordinatorSubtask] if the operator's coordinator owns the stream
+	State    string // a text that names the part of the owner's state
+	Stream   Stream
+	// Whether the stream belongs to a changelog. The recorded size of such a stream is smaller than
+	// its file: it is the size before compression, and does not count the first byte.
+	Changelog bool
 }
 
-// CoordinatorSubtask is the Subtask of a reference from an operator's coordinator.
+// CoordinatorSubtask is the value of [Reference.Subtask] if the operator's coordinator owns the
+// stream.
 const CoordinatorSubtask = -1
 
-// References yields all streams in the order of the file.
+// References yields all streams, in the order in which the file lists them.
 func (c *Checkpoint) References() iter.Seq[Reference] {
 	return func(yield func(Reference) bool) {
 		for i := range c.Operators {
@@ -28,7 +32,7 @@ func (c *Checkpoint) References() iter.Seq[Reference] {
 	}
 }
 
-// walk yields streams until the consumer ends the loop.
+// walk yields streams until the caller ends its loop.
 type walk struct {
 	reference Reference
 	yield     func(Reference) bool
@@ -103,7 +107,7 @@ func (w *walk) keyed(state string, h KeyedHandle) {
 	}
 }
 
-// InlineSize returns how many bytes of state are inside the `_metadata` file itself.
+// InlineSize returns the number of bytes of state that are inside the `_metadata` file itself.
 func (c *Checkpoint) InlineSize() int64 {
 	var size int64
 	for reference := range c.References() {

@@ -8,7 +8,7 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// rendered describes a checkpoint in the words of the corpus.
+// rendered describes a checkpoint in the text form that the corpus uses.
 func rendered(c *metadata.Checkpoint) string {
 	lines := []string{fmt.Sprintf("cp %d masters=%d ops=%d trailing=%d", c.ID, len(c.MasterStates), len(c.Operators), len(c.Trailing))}
 	if c.Properties != nil {
@@ -144,8 +144,8 @@ func renderParts(kind string, handles []metadata.KeyedHandle) (parts []string) {
 	return parts
 }
 
-// changelogCheckpoint returns the checkpoint's id. The old form does not record the id. In that
-// case Flink uses the id of the materialization, and so do we.
+// changelogCheckpoint returns the id of the checkpoint. The old form of the handle does not record
+// this id. In that case Flink uses the number of the materialization, and so does the test.
 func changelogCheckpoint(h *metadata.Changelog) int64 {
 	if h.V1 {
 		return h.Materialization
@@ -165,7 +165,7 @@ func renderIncremental(h *metadata.Incremental) string {
 	size := keyedSize(h)
 	checkpointed := h.CheckpointedSize
 	if h.V1 || checkpointed < 0 {
-		checkpointed = size // Flink uses the whole size if this one is unknown
+		checkpointed = size // Flink uses the whole size if the checkpointed size is unknown
 	}
 	return fmt.Sprintf("incremental %d ckptd=%d %s cp=%d backend=%s meta=%s [%s]",
 		size, checkpointed, renderRange(h.Range), h.Checkpoint, h.Backend, renderStream(h.Meta), strings.Join(files, ", "))

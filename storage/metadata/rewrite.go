@@ -1,14 +1,15 @@
 package metadata
 
-// Paths says how paths change when a checkpoint is moved.
+// Paths says how the paths in a checkpoint change when the checkpoint is moved.
 type Paths struct {
 	// File returns the new path of a [*File], a [*RelativeFile] or a [*Segment].
 	File func(Stream) (string, error)
-	// Directory returns the new path of a directory with merged files.
+	// Directory returns the new path of a directory that contains merged files.
 	Directory func(string) (string, error)
 }
 
-// Rewrite replaces all paths. After an error, some paths are replaced and others are not.
+// Rewrite replaces all paths in the checkpoint. If it fails, it may have replaced only some of
+// them.
 func (c *Checkpoint) Rewrite(paths Paths) error {
 	for reference := range c.References() {
 		if err := paths.rewrite(reference.Stream); err != nil {

@@ -10,9 +10,9 @@ import (
 // textMax is the largest number of bytes that Java's writeUTF writes.
 const textMax = 1<<16 - 1
 
-// decodeText reads Java's modified UTF-8. NUL has two bytes. A character beyond the basic plane is
-// a pair of surrogates, with three bytes each. Java permits a surrogate without its partner. The
-// three bytes of such a surrogate stay as they are.
+// decodeText reads Java's modified UTF-8. In it, NUL has two bytes, and a character beyond the
+// basic plane is a pair of surrogates with three bytes each. Java permits a surrogate without its
+// partner. decodeText copies the three bytes of such a surrogate unchanged.
 func decodeText(encoded []byte) (string, error) {
 	if plain(encoded) {
 		return string(encoded), nil
@@ -40,7 +40,7 @@ func decodeText(encoded []byte) (string, error) {
 	return text.String(), nil
 }
 
-// plain says whether the text is ASCII without NUL. Then its encoding is the same in UTF-8.
+// plain says whether the text is ASCII without NUL. Such a text has the same bytes in UTF-8.
 func plain(encoded []byte) bool {
 	for _, b := range encoded {
 		if b == 0 || b >= utf8.RuneSelf {
@@ -50,8 +50,8 @@ func plain(encoded []byte) bool {
 	return true
 }
 
-// decodeUnit reads one UTF-16 code unit. It accepts only the encoding that Java writes. size is 0
-// if there is no valid code unit.
+// decodeUnit reads one UTF-16 code unit. It accepts only the bytes that Java writes for this unit.
+// The result size is 0 if the bytes do not begin with a valid code unit.
 func decodeUnit(encoded []byte) (unit uint16, size int) {
 	continued := func(i int) bool { return i < len(encoded) && encoded[i]&0xc0 == 0x80 }
 	switch {
@@ -89,7 +89,7 @@ func encodeText(text string) []byte {
 	for i, r := range text {
 		switch {
 		case r == utf8.RuneError && !strings.HasPrefix(text[i:], "\uFFFD"):
-			encoded = append(encoded, text[i]) // a byte of a surrogate without its partner
+			encoded = append(encoded, text[i]) // this is a byte of a surrogate without its partner
 		case r > 0xffff:
 			high, low := utf16.EncodeRune(r)
 			unit(uint16(high))

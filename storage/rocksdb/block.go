@@ -16,21 +16,22 @@ import (
 )
 
 const (
-	trailerSize = 5        // bytes after a block: the kind of compression and the checksum
-	contentsMax = 64 << 20 // limit on the bytes of an index, before and after decompression
+	trailerSize = 5        // number of bytes after a block: the kind of compression (1 byte) and the checksum (4 bytes)
+	contentsMax = 64 << 20 // largest index, in bytes; the limit holds both before and after decompression
 )
 
-// Kinds of checksums, with their numbers in the format. Other kinds are not checked.
+// Kinds of checksums, with the numbers that the format uses. Tables with other kinds are not
+// checked.
 const (
 	crc32c = 1
 	xxh64  = 3
 	xxHash = 4 // XXH3
 )
 
-// handle says where a block is.
+// handle says where a block is in the file.
 type handle struct{ offset, size uint64 }
 
-// after returns the offset at which the next block begins.
+// after returns the offset at which the next block begins if no bytes lie between the blocks.
 func (h handle) after() uint64 { return h.offset + h.size + trailerSize }
 
 func readHandle(b []byte) (h handle, n int, ok bool) {
@@ -52,7 +53,7 @@ func (c *checker) block(h handle) error {
 	return err
 }
 
-// contents checks a block and returns its content.
+// contents checks a block and returns its decompressed content.
 func (c *checker) contents(h handle) ([]byte, error) {
 	if h.size > contentsMax {
 		return nil, fmt.Errorf("%w: an index of %d bytes", ErrUnsupported, h.size)
@@ -65,8 +66,8 @@ func (c *checker) contents(h handle) ([]byte, error) {
 	return decompress(h, compression, b)
 }
 
-// read reads and checks a block. The result ends with the kind of compression. The result is valid
-// until the next call.
+// read reads and checks a block. The result is the block and, in the last byte, the kind of
+// compression. The result is valid until the next call of read.
 func (c *checker) read(h handle) ([]byte, error) {
 	if h.size > c.end || h.offset > c.end || h.after() > c.end {
 		return nil, damaged(h.offset, "a block of %d bytes that is outside the file", h.size)
@@ -87,21 +88,22 @@ func (c *checker) read(h handle) ([]byte, error) {
 	return b[:n-4], nil
 }
 
-// checksum returns the checksum of a block with its kind of compression.
+// checksum returns the checksum of a block. The last byte of b is the kind of compression.
 func (c *checker) checksum(b []byte) uint32 {
 	switch c.kind {
 	case crc32c:
 		return maskedCRC(b)
 	case xxh64:
 		return uint32(xxhash.Sum64(b))
-	default: // RocksDB adds the last byte in a step of its own
+	// For this kind, RocksDB adds the last byte to the checksum in a separate step.
+	default:
 		last := len(b) - 1
 		return uint32(xxh3.Hash(b[:last])) ^ uint32(b[last])*0x6b9083d9
 	}
 }
 
-// context returns a number that depends on the offset of a block. Since version 6, RocksDB adds it
-// to the checksum.
+// context returns a number that depends on the offset of a block. Since version 6 of the format,
+// RocksDB adds this number to the block's checksum.
 func (c *checker) context(offset uint64) uint32 {
 	if c.base == 0 {
 		return 0
@@ -109,7 +111,8 @@ func (c *checker) context(offset uint64) uint32 {
 	return c.base ^ (uint32(offset) + uint32(offset>>32))
 }
 
-// decompress undoes RocksDB's compression. Except with Snappy, the data begins with the size.
+// decompress undoes RocksDB's compression. Compressed data begins with its decompressed size,
+// except with Snappy.
 func decompress(h handle, compression byte, b []byte) ([]byte, error) {
 	bad := damaged(h.offset, "a block that cannot be decompressed")
 	switch compression {
@@ -160,9 +163,9 @@ func orElse(bad error) func([]byte, error) ([]byte, error) {
 	}
 }
 
-// entries visits the keys and values of a block. Values of an index may have no length of their
-// own. If unmeasured is true, visit gets the rest of the block, and returns the length of the
-// value.
+// entries calls visit for each key and value of a block. In some indexes the values have no
+// recorded length; then unmeasured is true. In that case visit gets the rest of the block, and
+// returns the length of the value. The argument first says whether the entry records its whole key.
 func entries(b []byte, offset uint64, unmeasured bool, visit func(key, value []byte, first bool) (int, error)) error {
 	bad := damaged(offset, "a block that cannot be decoded")
 	if len(b) < 4 {
@@ -175,7 +178,9 @@ func entries(b []byte, offset uint64, unmeasured bool, visit func(key, value []b
 	b = b[:uint64(len(b))-restarts]
 	var key []byte
 	for len(b) > 0 {
-		var lengths [3]uint64 // lengths of the part that the key shares with the last key, of the rest of the key, and of the value
+		// The lengths of three parts: the beginning of the key that is the same as in the last key,
+		// the rest of the key, and the value.
+		var lengths [3]uint64
 		for i := range lengths {
 			if i == 2 && unmeasured {
 				break

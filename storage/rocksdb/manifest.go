@@ -7,14 +7,15 @@ import (
 	"io"
 )
 
-// Layout of a log. A MANIFEST is a log. A log consists of blocks, and a block consists of records.
-// Each record has a header.
+// The layout of a log. A MANIFEST is a log. A log consists of blocks, and a block consists of
+// records. Each record begins with a header.
 const (
 	logBlock  = 32 << 10
-	logHeader = 7 // bytes: checksum, length and type
+	logHeader = 7 // size in bytes of the header: checksum, length and type
 )
 
-// Types of records in a log. A record that does not fit into a block has several parts.
+// Types of records in a log. If a record does not fit into a block, it is divided into several
+// parts.
 const (
 	recordFull = 1 + iota
 	recordFirst
@@ -22,11 +23,13 @@ const (
 	recordLast
 )
 
-// CheckManifest checks every record of a MANIFEST. It cannot see whether records are missing at the
-// end; only the size of the file tells that.
+// CheckManifest checks every record of a MANIFEST. It cannot detect that whole records are missing
+// at the end; for that, compare the size of the file.
 func CheckManifest(file io.Reader) error {
 	block := make([]byte, logBlock)
-	open, records := false, 0 // whether a record has begun and not ended; how many records have ended
+	// The variable open says whether a record has begun but has not ended. The variable records
+	// counts the records that have ended.
+	open, records := false, 0
 	for begin := 0; ; begin += logBlock {
 		n, err := io.ReadFull(file, block)
 		last := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
@@ -45,8 +48,8 @@ func CheckManifest(file io.Reader) error {
 			}
 			left = left[length:]
 		}
-		// A rest that is too short for a header must be zeros, and must not be at the end of the
-		// file.
+		// The rest of a block may be too short for a header. Then it must consist of zeros, and it
+		// must not be at the end of the file.
 		if trailing := bytes.Trim(left, "\x00"); len(trailing) > 0 || (last && len(left) > 0) {
 			return damaged(at(), "bytes that are not a record")
 		}
@@ -59,8 +62,8 @@ func CheckManifest(file io.Reader) error {
 	}
 }
 
-// checkRecord checks the next record of a block. open says whether an earlier part of the same
-// record came before it.
+// checkRecord checks the next record of a block. The parameter open says whether an earlier part of
+// the same record came before this part.
 func checkRecord(left []byte, at uint64, open bool) (length int, kind byte, err error) {
 	length, kind = logHeader+int(binary.LittleEndian.Uint16(left[4:])), left[6]
 	switch {

@@ -1,9 +1,10 @@
 // Package rocksdb checks files that RocksDB wrote and that Flink copied into a checkpoint. It
 // compares the checksum of every block of a table ([CheckTable]), and of every record of a MANIFEST
-// ([CheckManifest]). So it finds flipped bits, where Flink may restore silently from a damaged
-// file.
+// ([CheckManifest]). So it finds flipped bits. Flink may restore from a damaged file without an
+// error.
 //
-// It does not interpret keys and values. An undamaged file from another checkpoint passes.
+// The package does not interpret keys and values. So it accepts an undamaged file even if the file
+// comes from another checkpoint.
 //
 // Start with [CheckTable].
 package rocksdb
@@ -18,9 +19,9 @@ import (
 // no checksums. It does not mean that the file is damaged.
 var ErrUnsupported = errors.New("not checked")
 
-// DamageError says what is wrong with a file, and where.
+// DamageError says what is wrong with a file, and where in the file.
 type DamageError struct {
-	Offset int64 // bytes from the beginning of the file
+	Offset int64 // number of bytes from the beginning of the file
 	What   string
 }
 
@@ -32,8 +33,8 @@ func damaged(offset uint64, format string, arguments ...any) error {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// maskedCRC returns the CRC-32C in the form that RocksDB stores. RocksDB changes the CRC because a
-// CRC over data that holds CRCs would be weak.
+// maskedCRC returns a CRC-32C in the form that RocksDB stores. RocksDB changes each CRC because a
+// CRC over data that itself contains CRCs would be weak.
 func maskedCRC(data []byte) uint32 {
 	sum := crc32.Checksum(data, castagnoli)
 	return (sum>>15 | sum<<17) + 0xa282ead8

@@ -19,8 +19,9 @@ import (
 
 const samples = "../testdata/flink-metadata"
 
-// files returns the RocksDB files from the checkpoints that real Flink wrote, if is accepts their
-// local path. From merged files it returns only the segment.
+// files returns the content of RocksDB files from checkpoints that real Flink wrote. The function
+// is says for a local path whether the file is wanted. For a merged file, the content is only the
+// segment.
 func files(t testing.TB, is func(localPath string) bool) map[string][]byte {
 	t.Helper()
 	found := map[string][]byte{}
@@ -55,7 +56,8 @@ func files(t testing.TB, is func(localPath string) bool) map[string][]byte {
 	return found
 }
 
-// content reads a file of a sample. The recorded path is a path on another machine.
+// content reads a file of a sample. The recorded path is a path on the machine that wrote the
+// sample.
 func content(dir, version string, stream metadata.Stream) (string, []byte) {
 	place := func(recorded string) string {
 		_, tail, _ := strings.Cut(recorded, "/checkpoints/"+version+"/")
@@ -63,7 +65,7 @@ func content(dir, version string, stream metadata.Stream) (string, []byte) {
 	}
 	switch s := stream.(type) {
 	case *metadata.File:
-		data, _ := os.ReadFile(place(s.Path)) // some samples lack files on purpose
+		data, _ := os.ReadFile(place(s.Path)) // some samples deliberately lack files
 		return s.Path, data
 	case *metadata.RelativeFile:
 		data, _ := os.ReadFile(filepath.Join(dir, s.Path))
@@ -94,8 +96,8 @@ func TestTheTablesThatFlinkWroteAreIntact(t *testing.T) {
 	}
 }
 
-// Every flipped bit is found, except the last bit of the version. That bit turns version 5 into
-// version 4, which has the same format.
+// CheckTable must find every flipped bit, except the last bit of the version. That flip turns
+// version 5 into version 4, which has the same format.
 func TestEveryFlippedBitOfATableIsFound(t *testing.T) {
 	bits, missed := 0, 0
 	for name, data := range files(t, func(name string) bool { return strings.HasSuffix(name, ".sst") }) {
@@ -135,7 +137,7 @@ func TestAPartOfATableIsNone(t *testing.T) {
 
 func TestWhatCannotBeCheckedIsSaidSo(t *testing.T) {
 	for _, data := range files(t, func(name string) bool { return strings.HasSuffix(name, ".sst") }) {
-		for at, value := range map[int]byte{len(data) - 53: 0, len(data) - 12: 7} { // no checksums; an unknown version
+		for at, value := range map[int]byte{len(data) - 53: 0, len(data) - 12: 7} { // the first change removes the checksums; the second sets an unknown version
 			was := data[at]
 			data[at] = value
 			if err := checkTable(data); !errors.Is(err, rocksdb.ErrUnsupported) {
@@ -200,7 +202,7 @@ func FuzzCheckTable(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(_ *testing.T, data []byte) {
-		_ = checkTable(data) // it must not panic
+		_ = checkTable(data) // CheckTable must not panic
 		_ = rocksdb.CheckManifest(bytes.NewReader(data))
 	})
 }
@@ -220,8 +222,8 @@ func ExampleCheckTable() {
 	// Output: at offset 0: 3 bytes are too few for a table
 }
 
-// These tables have versions, checksums, compressions and indexes that Flink's samples lack.
-// RocksDB wrote them; see testdata/make.py.
+// These tables have versions, checksums, compressions and indexes that do not occur in Flink's
+// samples. RocksDB wrote the tables; see testdata/make.py.
 func TestOtherKindsOfTables(t *testing.T) {
 	names, err := filepath.Glob("testdata/*.sst")
 	if err != nil || len(names) < 10 {
@@ -242,7 +244,7 @@ func TestOtherKindsOfTables(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		version := len(data) - 12 // a flipped bit here may pass, because some versions differ little
+		version := len(data) - 12 // a flipped bit in this byte may pass, because some versions have the same format
 		for at := range data {
 			data[at] ^= 1
 			if checkTable(data) == nil && at != version {

@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-// The footer of a table. It holds the kind of checksum, then handles, then the version and the
-// magic number. Version 6 has other fields in place of the handles.
+// The footer of a table. It contains the kind of checksum, then the handles, then the version and
+// the magic number. In version 6, other fields take the place of the handles.
 const (
 	footerSize    = 53
 	footerMagic   = 0x88e241b785f4cff7
-	footerHandles = 40 // bytes of the handles and the zeros after them
+	footerHandles = 40 // number of bytes that the handles and the zeros after them occupy
 	versionMax    = 6
-	extendedMagic = "\x3e\x00\x7a\x00" // in version 6
+	extendedMagic = "\x3e\x00\x7a\x00" // the second magic number, in version 6
 )
 
 // Types of indexes.
@@ -28,24 +28,26 @@ const (
 // checker checks one table.
 type checker struct {
 	file    io.ReaderAt
-	end     uint64 // where the footer begins
-	kind    byte   // the kind of checksum
-	base    uint32 // part of the number that version 6 adds to checksums; see context
+	end     uint64 // offset at which the footer begins
+	kind    byte   // kind of checksum
+	base    uint32 // part of the number that version 6 adds to checksums; see the method context
 	version uint32
 	buffer  []byte
-	blocks  []handle // all blocks that were read
+	blocks  []handle // all blocks that the checker has read
 
 	index      handle
 	properties handle
-	others     []handle // blocks that point to no other blocks
-	filters    []handle // indexes of filters that are divided into partitions
+	others     []handle // blocks that do not point to other blocks
+	filters    []handle // the indexes of filters that are divided into parts
 	indexType  uint32
-	deltas     bool // the index records only how much the size of a block differs from the size of the last block
+	// Whether the index records only the difference between the size of a block and the size of the
+	// last block.
+	deltas     bool
 	dataBlocks uint64
 }
 
-// CheckTable checks every block of a table. size is in bytes. It also checks that the blocks and
-// the footer cover the whole file, except for zeros.
+// CheckTable checks every block of a table. The parameter size is the size of the file in bytes.
+// CheckTable also checks that all bytes outside the blocks and the footer are zeros.
 func CheckTable(file io.ReaderAt, size int64) error {
 	if size < footerSize {
 		return damaged(0, "%d bytes are too few for a table", size)
@@ -65,7 +67,8 @@ func CheckTable(file io.ReaderAt, size int64) error {
 	return nil
 }
 
-// footer returns where the metaindex is. Before version 6 it also finds the index.
+// footer reads the footer and returns where the metaindex is. Before version 6 it also sets the
+// place of the index.
 func (c *checker) footer() (metaindex handle, err error) {
 	footer := make([]byte, footerSize)
 	if n, err := c.file.ReadAt(footer, int64(c.end)); n < footerSize {
@@ -104,7 +107,7 @@ func (c *checker) footer() (metaindex handle, err error) {
 	return metaindex, nil
 }
 
-// extendedFooter reads the footer of version 6, which has a checksum of its own.
+// extendedFooter reads the footer of version 6, which has its own checksum.
 func (c *checker) extendedFooter(footer, fields []byte) (metaindex handle, rest []byte, err error) {
 	if string(fields[:4]) != extendedMagic {
 		return handle{}, nil, damaged(c.end+1, "not the second magic number of a table")
@@ -182,8 +185,8 @@ func (c *checker) readProperties() error {
 	return nil
 }
 
-// checkOthers checks blocks that are neither data nor an index of data: filters, deleted ranges and
-// dictionaries.
+// checkOthers checks the blocks that are neither data nor an index of data: filters, deleted ranges
+// and dictionaries.
 func (c *checker) checkOthers() error {
 	for _, h := range c.others {
 		if err := c.block(h); err != nil {
@@ -268,7 +271,7 @@ func (c *checker) readIndex(h handle, firstKeys bool) ([]handle, error) {
 	return blocks, err
 }
 
-// checkGaps checks that blocks do not overlap, and that only zeros lie between them.
+// checkGaps checks that blocks do not overlap, and that all bytes between them are zeros.
 func (c *checker) checkGaps() error {
 	slices.SortFunc(c.blocks, func(a, b handle) int {
 		if a.offset < b.offset {

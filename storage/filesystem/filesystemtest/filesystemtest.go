@@ -1,5 +1,5 @@
 // Package filesystemtest checks implementations of [filesystem.FileSystem]. Every implementation
-// must pass it. It is for tests only.
+// must pass these checks. Only tests use the package.
 //
 // Start with [Check].
 package filesystemtest
@@ -14,8 +14,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Check checks an implementation below a root that is empty or does not exist. It deletes the root
-// at the end.
+// Check checks an implementation in the directory root, which must be empty or not exist. Check
+// deletes root at the end.
 func Check(t *testing.T, files filesystem.FileSystem, root string) {
 	t.Helper()
 	at := func(name string) string { return filesystem.Join(root, name) }
@@ -102,7 +102,7 @@ func checkRename(t *testing.T, files filesystem.FileSystem, at func(string) stri
 	wants(t, files.SyncDir(at("nowhere")), syncError(at("nowhere")))
 	must(t, filesystem.WriteFile(files, at("a"), []byte("one")))
 	must(t, filesystem.WriteFile(files, at("b"), []byte("three")))
-	must(t, files.Rename(at("b"), at("a"))) // replaces the file
+	must(t, files.Rename(at("b"), at("a"))) // replaces the file a
 	wants(t, files.Rename(at("b"), at("a")), fs.ErrNotExist)
 	data, err := filesystem.ReadFile(files, at("a"), 5)
 	must(t, err)
@@ -119,8 +119,8 @@ func checkRename(t *testing.T, files filesystem.FileSystem, at func(string) stri
 	must(t, files.Remove(at("a")))
 }
 
-// syncError returns the expected error of SyncDir for a directory that does not exist. HDFS returns
-// none, because its names need no sync.
+// syncError returns the error that SyncDir must return for a directory that does not exist. On HDFS
+// this is nil, because names on HDFS need no sync.
 func syncError(name string) error {
 	if filesystem.Scheme(name) == "hdfs" {
 		return nil
@@ -137,7 +137,7 @@ func checkCreatedWhole(t *testing.T, files filesystem.FileSystem, at func(string
 	must(t, err)
 	must(t, first.Sync())
 	_, err = files.Stat(at("d/object"))
-	wants(t, err, fs.ErrNotExist) // before Close
+	wants(t, err, fs.ErrNotExist) // the object does not exist before Close
 	must(t, first.Close())
 	_, err = second.Write([]byte("second"))
 	must(t, err)

@@ -1,8 +1,9 @@
 // Package hdfs implements [filesystem.FileSystem] on the Hadoop Distributed File System.
 //
-// An operation on a name is durable when it returns, because the NameNode logs it first. What is
-// NOT guaranteed: Sync sends the bytes of a file to all of its DataNodes, which may keep them in
-// memory. A power loss of all these DataNodes may lose the bytes.
+// An operation on a name is durable when it returns, because the NameNode first writes the
+// operation to its log. What is NOT guaranteed: Sync sends the bytes of a file to all of its
+// DataNodes, but the DataNodes may keep these bytes only in memory. If all these DataNodes lose
+// power, the bytes may be lost.
 //
 // The package reads no Hadoop configuration: the caller passes the addresses of the NameNode. It
 // does not support Kerberos.
@@ -31,11 +32,11 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Limits on waiting.
+// Limits on the time that an operation waits.
 const (
-	patience     = 15 * time.Second // for one read or write on an open connection
+	patience     = 15 * time.Second // for one read or one write on an open connection
 	dialTimeout  = 5 * time.Second
-	completeWait = 2 * time.Millisecond // before Close first asks again; each wait is twice the last
+	completeWait = 2 * time.Millisecond // pause before Close asks the NameNode again; each pause is twice as long as the last one
 )
 
 // userVariable is Hadoop's environment variable for the name of the user.
@@ -47,8 +48,8 @@ type NameNode struct {
 	client *hdfs.Client
 }
 
-// Open connects to a NameNode by a name such as hdfs://namenode:40010. It uses the first address at
-// which an active NameNode answers.
+// Open connects to a NameNode with a name such as hdfs://namenode:40010. It tries the addresses in
+// their order, and uses the first address at which an active NameNode answers.
 func Open(name string, addresses []string) (*NameNode, error) {
 	who := os.Getenv(userVariable)
 	if who == "" {
@@ -59,8 +60,8 @@ func Open(name string, addresses []string) (*NameNode, error) {
 		who = current.Username
 	}
 	client, err := hdfs.NewClient(hdfs.ClientOptions{
-		// The client avoids an address for some seconds after its connection broke. So the list
-		// holds each address twice: the second entry can be used at once.
+		// After a connection breaks, the client does not use its address for some seconds. So the
+		// list contains each address twice: the client can use the second entry immediately.
 		Addresses: slices.Concat(addresses, addresses), User: who, NamenodeDialFunc: dial, DatanodeDialFunc: dial,
 	})
 	if err != nil {
@@ -69,8 +70,8 @@ func Open(name string, addresses []string) (*NameNode, error) {
 	return &NameNode{name: name, client: client}, nil
 }
 
-// dial makes a connection on which each read and write has a time limit. It uses the proxy from the
-// environment variable ALL_PROXY.
+// dial opens a connection on which each read and each write has a time limit. It uses the proxy
+// that the environment variable ALL_PROXY names.
 func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
@@ -99,11 +100,11 @@ func (i impatient) Write(data []byte) (int, error) {
 	return n, i.giveUp(err)
 }
 
-// giveUp closes a connection after a timeout. Otherwise the client would use the connection again,
-// and take a late answer for the answer to another question.
+// giveUp closes a connection after a timeout. If the connection stayed open, the client would use
+// it again, and could take a late answer for the answer to a later question.
 func (i impatient) giveUp(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		_ = i.Close() // the client makes another connection at the next use
+		_ = i.Close() // the client opens a new connection when it needs one
 	}
 	return err
 }
@@ -113,7 +114,7 @@ func at(name string) string {
 	return at
 }
 
-// failure turns an error of the client into an error that names the file in our form.
+// failure turns an error of the client into an error of our own form, which names the file.
 func failure(operation, name string, err error) error {
 	if err == nil {
 		return nil
@@ -150,14 +151,14 @@ func (n *NameNode) Open(name string) (io.ReadCloser, error) {
 		return nil, failure("open", name, err)
 	}
 	if reader.Stat().IsDir() {
-		_ = reader.Close() // nothing was read
+		_ = reader.Close() // an error of Close loses nothing: no bytes were read
 		return nil, filesystem.Failure("open", name, syscall.EISDIR)
 	}
 	return fileReader{reader, name}, nil
 }
 
-// fileReader turns the client's errors into ours. So a file that is deleted during a read is
-// reported as missing.
+// fileReader turns the client's errors into our own errors. For example, a file that is deleted
+// during a read becomes [io/fs.ErrNotExist].
 type fileReader struct {
 	io.ReadCloser
 	name string
@@ -211,7 +212,7 @@ func (n *NameNode) Stat(name string) (filesystem.Entry, error) {
 	return entry, nil
 }
 
-// SyncDir implements [filesystem.FileSystem]: names are durable already.
+// SyncDir implements [filesystem.FileSystem]. It does nothing, because names are durable already.
 func (n *NameNode) SyncDir(string) error { return nil }
 
 func entryOf(info os.FileInfo) filesystem.Entry {
@@ -226,13 +227,13 @@ func entryOf(info os.FileInfo) filesystem.Entry {
 type file struct {
 	name   string
 	writer *hdfs.FileWriter
-	failed bool // a write failed; the file can never become complete
+	failed bool // true if a write failed; then the file can never become complete
 	closed bool
 }
 
 func (f *file) Write(data []byte) (int, error) {
 	if len(data) == 0 {
-		return 0, nil // otherwise the client begins a block that it never ends
+		return 0, nil // otherwise the client would begin a block and never end it
 	}
 	n, err := f.writer.Write(data)
 	f.failed = f.failed || err != nil
@@ -241,8 +242,8 @@ func (f *file) Write(data []byte) (int, error) {
 
 func (f *file) Sync() error { return failure("sync", f.name, f.writer.Flush()) }
 
-// Close waits until the NameNode knows that the file is complete. Before that, the NameNode may
-// report a wrong size.
+// Close waits until the NameNode knows that the file is complete. Until then the NameNode may
+// report a wrong size of the file.
 func (f *file) Close() error {
 	f.closed = true
 	deadline := time.Now().Add(patience)

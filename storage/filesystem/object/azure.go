@@ -18,13 +18,13 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 )
 
-// azure is a store on a container of Azure Blob Storage.
+// azure implements store with a container of Azure Blob Storage.
 type azure struct{ client *container.Client }
 
-// openAzure opens a container. It reads the environment variables of Azure's own tools. These
-// variables hold a key, a connection string or a shared access signature. Without them, openAzure
-// uses this machine's identity at Azure. If account is given, it replaces the account from the
-// environment.
+// openAzure opens a container. It reads the environment variables that Azure's own tools read: a
+// key, a connection string or a shared access signature. If no such variable is set, openAzure uses
+// the identity that this machine has at Azure. If the parameter account is not empty, it overrides
+// the account from the environment.
 func openAzure(name, account string) (store, error) {
 	key, signature := os.Getenv("AZURE_STORAGE_KEY"), os.Getenv("AZURE_STORAGE_SAS_TOKEN")
 	connection := cmp.Or(os.Getenv("AZURE_STORAGE_CONNECTION_STRING"), os.Getenv("AZURE_STORAGEBLOB_CONNECTIONSTRING"))
@@ -56,7 +56,7 @@ func openAzure(name, account string) (store, error) {
 	return azure{client}, err
 }
 
-// azureURL returns the URL of an account. An emulator has the account in the path.
+// azureURL returns the URL of an account. The URL of an emulator has the account in its path.
 func azureURL(account string) string {
 	protocol := cmp.Or(os.Getenv("AZURE_STORAGE_PROTOCOL"), "https")
 	domain := cmp.Or(os.Getenv("AZURE_STORAGE_DOMAIN"), "blob.core.windows.net")

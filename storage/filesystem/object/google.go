@@ -19,26 +19,28 @@ import (
 	oauth "golang.org/x/oauth2/google"
 )
 
-// googleScope is the permission that we ask for.
+// googleScope is the permission that the program asks Google for.
 const googleScope = "https://www.googleapis.com/auth/devstorage.read_write"
 
 // Limits on requests to Google Cloud Storage.
 const (
 	googleTries     = 4
-	googlePause     = 200 * time.Millisecond // before the second try; each later pause is twice as long
-	googleReadAhead = 8 << 20                // bytes; a smaller object can be sent again after a failure
-	googleErrorMax  = 4 << 10                // bytes that are read from the text of an error
+	googlePause     = 200 * time.Millisecond // pause before the second try; each later pause is twice as long as the last one
+	googleReadAhead = 8 << 20                // number of bytes; a smaller object stays in memory and can be sent again after a failure
+	googleErrorMax  = 4 << 10                // largest number of bytes that are read from the text of an error
 )
 
-// google is a store on a bucket of Google Cloud Storage. It uses Google's JSON interface over HTTP.
-// Google's own library needs gRPC and Envoy's types, which would make the program 35 MB larger.
+// google implements store with a bucket of Google Cloud Storage. It uses Google's JSON interface
+// over HTTP. Google's own library is not used: it needs gRPC and Envoy's types, which would make
+// the program 35 MB larger.
 type google struct {
 	client *http.Client
 	base   string // URL of Google's service or of an emulator
 	bucket string
 }
 
-// openGoogle opens a bucket with Google's application default credentials. An emulator needs none.
+// openGoogle opens a bucket with Google's application default credentials. An emulator needs no
+// credentials.
 func openGoogle(ctx context.Context, bucket string) (store, error) {
 	if emulator := os.Getenv("STORAGE_EMULATOR_HOST"); emulator != "" {
 		if !strings.Contains(emulator, "://") {
@@ -53,7 +55,7 @@ func openGoogle(ctx context.Context, bucket string) (store, error) {
 	return google{oauth2.NewClient(context.WithoutCancel(ctx), credentials.TokenSource), "https://storage.googleapis.com", bucket}, nil
 }
 
-// googleError is a response that reports a failure.
+// googleError is a response from Google that reports a failure.
 type googleError struct {
 	status int
 	text   string
@@ -67,7 +69,7 @@ func (e *googleError) temporary() bool {
 	return e.status == http.StatusTooManyRequests || e.status == http.StatusRequestTimeout || e.status >= http.StatusInternalServerError
 }
 
-// resource is an object in the form of the JSON interface.
+// resource describes an object in the form of Google's JSON interface.
 type resource struct {
 	Name    string    `json:"name"`
 	Size    int64     `json:"size,string"`
@@ -76,7 +78,7 @@ type resource struct {
 
 func (r resource) object() object { return object{key: r.Name, size: r.Size, modified: r.Updated} }
 
-// url returns the URL of an object. With an empty key it returns the URL of all objects.
+// url returns the URL of an object. If the key is empty, it returns the URL that lists all objects.
 func (g google) url(key string, query url.Values) string {
 	at := g.base + "/storage/v1/b/" + g.bucket + "/o"
 	if key != "" {
@@ -105,7 +107,8 @@ func (g google) do(ctx context.Context, method, at, kind string, body io.Reader)
 	return nil, errors.Join(&googleError{answer.StatusCode, string(bytes.TrimSpace(text))}, err, answer.Body.Close())
 }
 
-// retry calls try again after a failure that may be temporary.
+// retry calls the function try. If try fails and the failure may be temporary, retry calls it
+// again.
 func retry(ctx context.Context, try func() (*http.Response, error)) (answer *http.Response, err error) {
 	pause := googlePause
 	for range googleTries {
@@ -137,8 +140,9 @@ func (g google) ask(ctx context.Context, method, at string, result any) error {
 	return errors.Join(err, answer.Body.Close())
 }
 
-// put sends the name and the content in one request (multipart/related). It keeps small content in
-// memory, to send it again after a failure. It sends large content only once.
+// put sends the name and the content of an object in one request (multipart/related). It keeps
+// small content in memory, so that it can send the content again after a failure. It sends large
+// content only once.
 func (g google) put(ctx context.Context, key string, content io.Reader) error {
 	start, err := io.ReadAll(io.LimitReader(content, googleReadAhead))
 	if err != nil {
@@ -148,7 +152,7 @@ func (g google) put(ctx context.Context, key string, content io.Reader) error {
 	if err != nil {
 		return err
 	}
-	boundary := rand.Text() // random, so the content practically never has it
+	boundary := rand.Text() // the boundary is random, so the content practically never contains it
 	head := "--" + boundary + "\r\nContent-Type: application/json\r\n\r\n" + string(description) +
 		"\r\n--" + boundary + "\r\nContent-Type: " + contentType + "\r\n\r\n"
 	at := g.base + "/upload/storage/v1/b/" + g.bucket + "/o?uploadType=multipart&ifGenerationMatch=0"
@@ -199,7 +203,9 @@ func (g google) list(ctx context.Context, prefix, token string) (page []object, 
 		NextPageToken string     `json:"nextPageToken"`
 	}
 	err = g.ask(ctx, http.MethodGet, g.url("", query), &got)
-	if errors.Is(g.meaning(err), fs.ErrNotExist) { // for a prefix without objects, the list is empty; so the bucket is missing
+	// A bucket without matching objects returns an empty list. So "not found" means that the bucket
+	// is missing.
+	if errors.Is(g.meaning(err), fs.ErrNotExist) {
 		err = fmt.Errorf("%w: %w", errNoBucket, err)
 	}
 	if err != nil {

@@ -1,13 +1,14 @@
 // Package object implements [filesystem.FileSystem] on an object store: S3, Google Cloud Storage or
 // Azure Blob Storage.
 //
-// An object appears when its file is closed, whole and durable. A new object never replaces another
-// one, because each upload asks the store to refuse that. Directories exist only as parts of names.
-// MkdirAll and SyncDir change nothing, and an empty directory does not exist. Rename fails.
+// An object appears when its file is closed. It is then complete and durable. A new object never
+// replaces another object, because each upload asks the store to refuse that. A directory exists
+// only as a part of names: MkdirAll and SyncDir change nothing, and an empty directory does not
+// exist. Rename fails.
 //
-// The package is not made for an engine's working files. What is NOT guaranteed: if the process
-// ends during an upload in several parts, the store keeps these parts. They are invisible until the
-// store's own rules delete them.
+// The package is not made for the files that an engine works on. What is NOT guaranteed: the
+// process may end during an upload that consists of several parts. Then the store keeps the parts
+// that it has. They are invisible until the store's own rules delete them.
 //
 // Start with [Open].
 package object
@@ -29,51 +30,52 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// patience limits the time of a short operation. It also limits how long a long operation may make
-// no progress.
+// patience is the longest time that a short operation may need. It is also the longest time for
+// which a long operation may make no progress.
 const patience = 15 * time.Second
 
-// store is what the three stores have in common. An upload, a download or a list may need several
-// requests. They all end when ctx is canceled.
+// store contains the operations that the three stores have in common. An upload, a download or a
+// list may need several requests. If ctx is canceled, all of them end.
 type store interface {
-	// put stores content under a key. It fails if the key has an object. If ctx is canceled or
-	// content fails, no object appears.
+	// put stores the content under a key. It fails if an object with this key exists. If ctx is
+	// canceled, or reading the content fails, no object appears.
 	put(ctx context.Context, key string, content io.Reader) error
 	get(ctx context.Context, key string) (io.ReadCloser, error)
 	stat(ctx context.Context, key string) (object, error)
 	// remove fails if the object does not exist.
 	remove(ctx context.Context, key string) error
-	// list returns one page of the keys that begin with prefix. If a key has a slash after the
-	// prefix, it counts as a directory, which ends at this slash. token is empty for the first
-	// page. next is the token of the next page; it is empty on the last page.
+	// list returns one page of the keys that begin with prefix. If a key contains a slash after the
+	// prefix, list returns the key up to this slash, as a directory. The parameter token is empty
+	// for the first page. The result next is the token of the next page, or empty if there is no
+	// next page.
 	list(ctx context.Context, prefix, token string) (page []object, next string, err error)
-	// meaning returns errNoBucket, fs.ErrNotExist, fs.ErrExist or fs.ErrPermission, if an error of
-	// the store means that. Otherwise it returns nil.
+	// meaning says what an error of the store means. It returns errNoBucket, fs.ErrNotExist,
+	// fs.ErrExist or fs.ErrPermission. If the error means something else, meaning returns nil.
 	meaning(err error) error
 }
 
 // errNoBucket means that the bucket does not exist.
 var errNoBucket = errors.New("no bucket")
 
-// object is what a store says about a key.
+// object describes what a store reports about one key.
 type object struct {
 	key       string
-	directory bool // whether the key stands for a directory and ends with a slash
+	directory bool // whether the key is a directory; such a key ends with a slash
 	size      int64
 	modified  time.Time
 }
 
-// Bucket is one bucket or container.
+// Bucket is the file system of one bucket or container.
 type Bucket struct {
 	name  string // for example s3://bucket
 	store store
-	seen  atomic.Bool // whether the bucket is known to exist
+	seen  atomic.Bool // whether this process has seen that the bucket exists
 }
 
-// Open opens a bucket. name is any of its names, for example s3a://bucket. bucket is its standard
-// name, for example s3://bucket or azblob://container@account. Credentials and endpoints come from
-// the environment variables of the store's own tools; see docs/storage.md. Open sends no request to
-// the store.
+// Open opens a bucket. The parameter name is the name that the caller uses for the bucket, for
+// example s3a://bucket. The parameter bucket is its standard name, for example s3://bucket or
+// azblob://container@account. Credentials and endpoints come from the environment variables that
+// the store's own tools read; see docs/storage.md. Open sends no request to the store.
 func Open(name, bucket string) (*Bucket, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -97,7 +99,7 @@ func Open(name, bucket string) (*Bucket, error) {
 	return b, nil
 }
 
-// key returns the key of an object. prefix returns the common beginning of the keys in a directory.
+// key returns the key of the object with this name.
 func (b *Bucket) key(name string) string { return strings.TrimPrefix(name, b.name+"/") }
 
 func (b *Bucket) prefix(name string) string {
@@ -117,7 +119,7 @@ func (b *Bucket) Create(name string) (filesystem.File, error) {
 	u := &upload{bucket: b, name: name, writer: writer, progress: progress, stored: make(chan error, 1)}
 	go func() {
 		err := b.store.put(progress.ctx, b.key(name), reader)
-		_ = reader.CloseWithError(cmp.Or(err, io.ErrClosedPipe)) // later writes fail; the call itself never fails
+		_ = reader.CloseWithError(cmp.Or(err, io.ErrClosedPipe)) // later writes fail; CloseWithError itself never fails
 		u.stored <- err
 	}()
 	return u, nil
@@ -149,14 +151,15 @@ func (b *Bucket) Remove(name string) error {
 	}
 	switch held, listErr := b.List(name); {
 	case listErr != nil:
-		return b.failure("remove", name, err) // neither an object nor a directory has this name
+		return b.failure("remove", name, err) // no object and no directory has this name
 	case len(held) > 0:
 		return filesystem.Failure("remove", name, syscall.ENOTEMPTY)
 	}
-	return b.failure("remove", name, b.store.remove(ctx, b.prefix(name))) // an object that stands for an empty directory
+	return b.failure("remove", name, b.store.remove(ctx, b.prefix(name))) // deletes an object that some tool created to stand for an empty directory
 }
 
-// MkdirAll implements [filesystem.FileSystem]. It only checks that the bucket exists.
+// MkdirAll implements [filesystem.FileSystem]. It creates nothing, and only checks that the bucket
+// exists.
 func (b *Bucket) MkdirAll(name string) error {
 	if b.seen.Load() {
 		return nil
@@ -189,7 +192,7 @@ func (b *Bucket) List(name string) ([]filesystem.Entry, error) {
 		for _, object := range page {
 			exists = true
 			if object.key == prefix {
-				continue // some tools create such an object for a directory
+				continue // some tools create an object with the name of the directory itself
 			}
 			entries = append(entries, filesystem.Entry{
 				Name: path.Base(object.key), Directory: object.directory, Size: object.size, Modified: object.modified,
@@ -234,7 +237,8 @@ func (b *Bucket) Stat(name string) (filesystem.Entry, error) {
 	}
 }
 
-// failure turns an error of the store into an error that names the file and says what happened.
+// failure turns an error of the store into an error that names the operation and the file, and says
+// what happened.
 func (b *Bucket) failure(operation, name string, err error) error {
 	if err == nil {
 		return nil
@@ -242,7 +246,7 @@ func (b *Bucket) failure(operation, name string, err error) error {
 	switch meaning := b.store.meaning(err); {
 	case errors.Is(meaning, errNoBucket):
 		err = fmt.Errorf("there is no bucket %s: %w", b.name, fs.ErrNotExist)
-	case errors.Is(err, fs.ErrNotExist): // the error says so already
+	case errors.Is(err, fs.ErrNotExist): // the error already says that the file does not exist
 	case errors.Is(meaning, fs.ErrPermission):
 		err = fmt.Errorf("%w: %w", fs.ErrPermission, brief{err})
 	case meaning != nil:
@@ -255,7 +259,7 @@ func (b *Bucket) failure(operation, name string, err error) error {
 	return filesystem.Failure(operation, name, err)
 }
 
-// brief is an error of a store's library. Its text is only the part that is useful for people.
+// brief is an error of a store's library with a shorter text: only the part that helps people.
 type brief struct{ error }
 
 func (b brief) Error() string {
@@ -274,7 +278,7 @@ func (b brief) Error() string {
 // Unwrap returns the library's error.
 func (b brief) Unwrap() error { return b.error }
 
-// progress cancels an operation that makes no progress for too long.
+// progress cancels an operation if it makes no progress for the time that patience allows.
 type progress struct {
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -291,7 +295,8 @@ func newProgress() *progress {
 
 func (p *progress) made() { p.timer.Reset(patience) }
 
-// explain returns the reason for a cancellation, or else err.
+// explain returns the reason why the operation was canceled. If it was not canceled, explain
+// returns err.
 func (p *progress) explain(err error) error {
 	if cause := context.Cause(p.ctx); cause != nil && err != nil {
 		return cause
@@ -304,7 +309,7 @@ type upload struct {
 	name     string
 	writer   *io.PipeWriter
 	progress *progress
-	stored   chan error // receives the result of the upload, once
+	stored   chan error // receives the result of the upload once
 	closed   bool
 }
 
@@ -319,7 +324,7 @@ func (u *upload) Sync() error { return nil }
 func (u *upload) Close() error {
 	u.progress.made()
 	u.closed = true
-	_ = u.writer.Close() // never fails
+	_ = u.writer.Close() // Close of a pipe never fails
 	err := <-u.stored
 	err = u.bucket.failure("close", u.name, u.progress.explain(err))
 	u.progress.cancel()
@@ -334,7 +339,7 @@ func (u *upload) Abort() {
 	}
 	u.closed = true
 	u.progress.cancel()
-	_ = u.writer.CloseWithError(errAborted) // never fails
+	_ = u.writer.CloseWithError(errAborted) // CloseWithError never fails
 	<-u.stored                              //nolint:errcheck // its value is errAborted: the upload has failed, so no object can appear later
 }
 

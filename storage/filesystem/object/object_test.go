@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// answer is an error in the form of the S3 client.
+// answer is an error of the same form as an error of the S3 client.
 type answer struct{ code, request string }
 
 func (a *answer) ErrorCode() string { return a.code }

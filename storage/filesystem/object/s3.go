@@ -16,14 +16,15 @@ import (
 // contentType is the content type of every object.
 const contentType = "application/octet-stream"
 
-// amazon is a store on a bucket of S3, or of a store with the same interface.
+// amazon implements store with a bucket of S3, or of another service with the same interface.
 type amazon struct {
 	client *s3.Client
 	bucket *string
 }
 
-// openS3 finds credentials and the endpoint like AWS's own tools. If an endpoint is set, the
-// bucket's name is part of the path. If no region is set, openS3 uses us-east-1.
+// openS3 finds credentials and the endpoint in the same way as AWS's own tools. If the environment
+// sets an endpoint, the bucket's name becomes part of the path. If no region is set, openS3 uses
+// us-east-1.
 func openS3(ctx context.Context, bucket string) (store, error) {
 	loaded, err := config.LoadDefaultConfig(ctx,
 		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),

@@ -11,19 +11,19 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// mount is a line of the kernel's table of mounts.
+// mount is one line of the kernel's table of mounts.
 type mount struct {
 	device string
-	root   string // the directory of the device that is mounted
-	at     string // where this directory is mounted
+	root   string // the mounted directory, as a path on the device
+	at     string // the path at which this directory is mounted
 }
 
 const mountTable = "/proc/self/mountinfo"
 
-// Local lists names of a directory of the machine's own file system. The first is the given name.
-// Others are the name without links, and names through other mounts of the same device. complete is
-// false if each of these names is a mount of this directory alone. Then the directory's siblings on
-// the device cannot be seen.
+// Local lists the names of a directory of the machine's own file system: the given name, the name
+// without links, and the names through other mounts of the same device. The result complete says
+// whether one of these names shows the directory's siblings on the device. It is false if each name
+// is a mount of only this directory.
 func Local(name string) (names []string, complete bool) {
 	names = []string{name}
 	resolved, err := filepath.EvalSymlinks(name)
@@ -70,9 +70,9 @@ func MountsBelow(name string) []string {
 func readMounts() []mount {
 	file, err := os.Open(mountTable)
 	if err != nil {
-		return nil // not Linux
+		return nil // this machine does not run Linux
 	}
-	defer func() { _ = file.Close() }() // nothing was written
+	defer func() { _ = file.Close() }() // an error of Close loses nothing: the file was only read
 	var mounts []mount
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		if fields := strings.Fields(lines.Text()); len(fields) > 4 {
@@ -82,7 +82,7 @@ func readMounts() []mount {
 	return mounts
 }
 
-// unescape replaces the kernel's escapes, for example \040 for a blank.
+// unescape replaces the kernel's escape sequences, for example \040 by a space.
 func unescape(text string) string {
 	if plain, err := strconv.Unquote(`"` + strings.ReplaceAll(text, `"`, `\"`) + `"`); err == nil {
 		return plain
@@ -90,8 +90,8 @@ func unescape(text string) string {
 	return text
 }
 
-// mountOf returns the mount that a directory is on. This is the mount with the longest path. If
-// several mounts have that path, the last one counts.
+// mountOf returns the mount that contains a directory. This is the mount with the longest matching
+// path. If several mounts have the same path, mountOf returns the last one.
 func mountOf(mounts []mount, name string) (found mount) {
 	for _, m := range mounts {
 		if within(m.at, name) && len(m.at) >= len(found.at) {

@@ -1,11 +1,11 @@
-// Package place says which names mean one place. An S3 store has the schemes s3, s3a, s3n and s3p.
-// An Azure store has azblob, abfs, abfss, wasb and wasbs. A NameNode is known by its address, by
-// its name service, or by no name at all. Flink records the name from its own configuration.
-// Package place finds the other names in the environment: in HADOOP_CONF_DIR and in the variables
-// that name the Azure account.
+// Package place says which names mean the same place. The names of an S3 store may have the schemes
+// s3, s3a, s3n and s3p. The names of an Azure store may have the schemes azblob, abfs, abfss, wasb
+// and wasbs. A name on HDFS may contain the NameNode's address, its name service, or no host. Flink
+// records the name from its own configuration. Package place uses the environment to find the other
+// names: HADOOP_CONF_DIR, and the variables that name the Azure account.
 //
-// It does not resolve links or mounts of local paths, except in [Local] and [MountsBelow];
-// [filesystem.FileID] identifies local files. It never connects to a store.
+// For a local path, only [Local] and [MountsBelow] look at links and mounts. To compare local
+// files, use [filesystem.FileID]. The package never connects to a store.
 //
 // Start with [Places].
 package place
@@ -31,24 +31,26 @@ const (
 	connectionOther    = "AZURE_STORAGEBLOB_CONNECTIONSTRING"
 )
 
-const nameNodePort = "8020" // Hadoop's default
+const nameNodePort = "8020" // Hadoop's default port
 
-// stores maps each scheme of a store with several schemes to the scheme that stands for all of
-// them.
+// stores maps a scheme to the standard scheme of its store. It has an entry for each scheme of the
+// stores that have several schemes.
 var stores = map[string]string{
 	"s3": "s3", "s3a": "s3", "s3n": "s3", "s3p": "s3",
 	"azblob": "azblob", "abfs": "azblob", "abfss": "azblob", "wasb": "azblob", "wasbs": "azblob",
 }
 
-// Places knows the names of places. The zero value knows everything that needs no configuration.
+// Places knows which names mean the same place. The zero value has no configuration, and knows only
+// what needs no configuration.
 type Places struct {
 	hadoop  hadoopconf.HadoopConf
-	broken  error  // why Hadoop's configuration could not be read
-	account string // the Azure account of containers that are named without an account
+	broken  error  // the reason why Hadoop's configuration could not be read; nil if it was read
+	account string // the Azure account of a container whose name contains no account
 }
 
-// FromEnvironment returns the places that this process's environment describes. An error in
-// Hadoop's configuration is reported later, by [Places.NameNodes].
+// FromEnvironment returns the places that this process's environment describes. If Hadoop's
+// configuration cannot be read, FromEnvironment does not fail; [Places.NameNodes] returns the error
+// later.
 func FromEnvironment() *Places {
 	p := &Places{account: azureAccount()}
 	dir := os.Getenv(HadoopVariable)
@@ -80,8 +82,8 @@ func azureAccount() string {
 	return ""
 }
 
-// Name returns the one name that stands for all names of a place. An unknown name stays unchanged,
-// except that its host is in lower case.
+// Name returns the standard name of a place, which is the same for all names of that place. If the
+// scheme is not known, Name only changes the host to lower case.
 func (p *Places) Name(name string) string {
 	if p == nil {
 		p = &Places{}
@@ -104,8 +106,8 @@ func (p *Places) Name(name string) string {
 }
 
 // container returns the standard name of an Azure container. If the container lies in the
-// configured account, the name has no account. Otherwise the name has the form container@account.
-// Hadoop writes container@account.dfs.core.windows.net.
+// configured account, its standard name contains no account. Otherwise the standard name has the
+// form container@account. Hadoop writes container@account.dfs.core.windows.net.
 func (p *Places) container(authority string) string {
 	name, host, _ := strings.Cut(authority, "@")
 	account, _, _ := strings.Cut(strings.ToLower(host), ".")
@@ -115,8 +117,8 @@ func (p *Places) container(authority string) string {
 	return name + "@" + account
 }
 
-// nameNode returns the standard name of a NameNode. This is the name service if the NameNode has
-// one, else the address with a port. If the name has no host and no configuration gives one, the
+// nameNode returns the standard name of a NameNode: its name service, or its address with a port if
+// it has no name service. If the name has no host and the configuration names no host either, the
 // result is hdfs:// alone.
 func (p *Places) nameNode(authority string) string {
 	if authority == "" {
@@ -140,7 +142,7 @@ func (p *Places) nameNode(authority string) string {
 	return "hdfs://" + address
 }
 
-// defaultFileSystem returns the file system that Hadoop's configuration gives to names without a
+// defaultFileSystem returns the file system that Hadoop's configuration uses for a name without a
 // host.
 func (p *Places) defaultFileSystem() string {
 	for _, key := range []string{"fs.defaultFS", "fs.default.name"} {
@@ -154,7 +156,7 @@ func (p *Places) defaultFileSystem() string {
 // services lists the name services. A name service is one name for several NameNodes.
 func (p *Places) services() []string { return list(strings.ToLower(p.hadoop["dfs.nameservices"])) }
 
-// addresses lists the addresses of the NameNodes of a name service.
+// addresses lists the addresses of the NameNodes that belong to a name service.
 func (p *Places) addresses(service string) []string {
 	var all []string
 	for key, value := range p.hadoop {
@@ -178,8 +180,8 @@ func withPort(address string) string {
 	return address
 }
 
-// NameNodes returns the addresses at which a NameNode may answer. A name service has several. on is
-// the file system of a name, as returned by [filesystem.Split].
+// NameNodes returns the addresses at which a NameNode may answer. A name service has several
+// addresses. The parameter on is a file system, as [filesystem.Split] returns it.
 func (p *Places) NameNodes(on string) ([]string, error) {
 	if p.broken != nil {
 		return nil, p.broken
@@ -198,23 +200,23 @@ func (p *Places) NameNodes(on string) ([]string, error) {
 	return []string{withPort(authority)}, nil
 }
 
-// errNoNameNode says that a name has no host, and that the configuration names no NameNode.
+// errNoNameNode says that a name has no host, and that the configuration does not name a NameNode.
 var errNoNameNode = errors.New("the NameNode of hdfs:/ is unknown: set " + HadoopVariable + " to the directory of core-site.xml, or add --rebase hdfs:///=hdfs://NAMENODE:8020/")
 
-// Known lists one scheme of each store that can be reached. Some stores have other schemes as well,
-// for example s3a and abfss.
+// Known lists the stores that can be reached, each with one of its schemes. Some stores have other
+// schemes as well, for example s3a and abfss.
 func Known() []string { return []string{"file", "hdfs", "s3", "gs", "azblob"} }
 
 // UnknownError says that a store cannot be reached, because its scheme or its host is unknown. It
 // does not say that the file is missing.
 type UnknownError struct {
 	Name string
-	Err  error // nil for an unknown scheme
+	Err  error // why the host is unknown; nil if the scheme is unknown
 }
 
 func (e *UnknownError) Error() string { return e.Name + ": " + e.Why() }
 
-// Why returns the reason without the name.
+// Why returns the error's reason without the name.
 func (e *UnknownError) Why() string {
 	if e.Err != nil {
 		return e.Err.Error()

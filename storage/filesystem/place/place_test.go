@@ -22,7 +22,7 @@ func ExamplePlaces_Name() {
 	// /a
 }
 
-// An error in Hadoop's configuration affects names on HDFS, and no others.
+// An error in Hadoop's configuration must affect names on HDFS, and must not affect other names.
 func TestHadoopsConfigurationIsReadForHDFSAlone(t *testing.T) {
 	broken, empty := t.TempDir(), t.TempDir()
 	if err := os.WriteFile(filepath.Join(broken, "core-site.xml"), []byte("<configuration><property>"), 0o600); err != nil {
@@ -62,14 +62,15 @@ func TestTheAddressesOfANameServiceAreKnown(t *testing.T) {
 	}
 }
 
-// A directory is known by its own name and by the names of links to it. Package audit tests mounts.
+// Local must return both the name of a link and the name of the directory that the link points to.
+// Package audit tests mounts.
 func TestALinkAndItsPlaceAreNamesOfOneDirectory(t *testing.T) {
 	dir := t.TempDir()
 	link := dir + "-link"
 	if err := os.Symlink(dir, link); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = os.Remove(link) }() // a leftover link does no harm
+	defer func() { _ = os.Remove(link) }() // if this fails, the link that stays does no harm
 	if names, complete := place.Local(link); !complete || len(names) != 2 || names[0] != link || names[1] != dir {
 		t.Errorf("got %q, %v", names, complete)
 	}

@@ -1,5 +1,5 @@
-// Package schemes puts all file systems behind one. It chooses a file system by the beginning of a
-// name. It accepts every name of a place; see package place.
+// Package schemes combines all file systems into one. It chooses the file system by the scheme and
+// host of a name. It accepts every name of a place; see package place.
 //
 // Start with [New].
 package schemes
@@ -16,22 +16,22 @@ import (
 )
 
 // FileSystem is a [filesystem.FileSystem] for names of all schemes. It connects to a store when a
-// name on this store is first used. It is safe for concurrent use.
+// caller first uses a name on this store. It is safe for concurrent use.
 type FileSystem struct {
 	places *place.Places
 	mu     sync.Mutex
-	opened map[string]filesystem.FileSystem // by file system, the first result of [filesystem.Split]
+	opened map[string]filesystem.FileSystem // open file systems; the key is the first result of [filesystem.Split]
 }
 
-// New returns a file system that uses no configuration from the environment to compare names.
+// New returns a file system that compares names without any configuration from the environment.
 func New() *FileSystem { return At(&place.Places{}) }
 
-// At returns a file system that uses places to compare names and to find NameNodes.
+// At returns a file system that uses the parameter places to compare names and to find NameNodes.
 func At(places *place.Places) *FileSystem {
 	return &FileSystem{places: places, opened: map[string]filesystem.FileSystem{"": filesystem.Local{}}}
 }
 
-// on returns the file system of a name.
+// on returns the open file system that contains a name.
 func (f *FileSystem) on(name string) (filesystem.FileSystem, error) {
 	on, _ := filesystem.Split(name)
 	f.mu.Lock()

@@ -1,13 +1,13 @@
 // Package specimen returns a checkpoint with every kind of handle, for tests. No sample from real
-// Flink has all of them.
+// Flink contains all kinds.
 //
 // Start with [Everything].
 package specimen
 
 import "github.com/snapback/snapback/storage/metadata"
 
-// Everything returns a checkpoint with every kind of handle, and with the fields that the version
-// records.
+// Everything returns a checkpoint in the given version. It contains every kind of handle, and every
+// field that this version records.
 func Everything(version int32) metadata.Checkpoint {
 	file := &metadata.File{Path: "file:/c/shared/a", Size: 7}
 	groups := &metadata.KeyGroups{Kind: metadata.KeyGroupsV2, Start: 1, Offsets: []int64{0, 5}, Stream: &metadata.RelativeFile{Path: "b", Size: 9}, ID: "id"}
