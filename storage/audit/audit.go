@@ -1,14 +1,14 @@
-// Package audit examines checkpoints on storage. [Auditor.List] lists them. [Auditor.Inspect] says
-// what a checkpoint contains. [Auditor.Verify] says whether it can be restored. [Auditor.Diff]
-// compares two checkpoints. [Auditor.Compat] says whether a checkpoint fits the job that wrote
-// another one. [Auditor.Deps] says which checkpoints depend on a file. [Auditor.Orphans] finds
-// files that no checkpoint needs. [Auditor.Copy] copies a checkpoint. [Auditor.Expire] selects old
-// checkpoints to discard. [Auditor.Seal] writes digests.
+// Package audit examines checkpoints on storage. [Auditor.List] lists checkpoints.
+// [Auditor.Inspect] says what a checkpoint contains. [Auditor.Verify] says whether a checkpoint can
+// be restored. [Auditor.Diff] compares two checkpoints. [Auditor.Compat] says whether a checkpoint
+// fits the job that wrote another checkpoint. [Auditor.Deps] says which checkpoints depend on a
+// file. [Auditor.Orphans] finds files that no checkpoint needs. [Auditor.Copy] copies a checkpoint.
+// [Auditor.Expire] selects old checkpoints to discard. [Auditor.Seal] writes digests.
 //
 // The same code reads checkpoints from Flink and from the reference engine. The package deletes an
-// orphan or discards a checkpoint only if a user's plan lists it. It must also be proven that no
-// other checkpoint needs the deleted files. A file that cannot be resolved counts as needed; see
-// claims.go.
+// orphan, or discards a checkpoint, under two conditions: a user's plan lists it, and it is proven
+// that no other checkpoint needs the deleted files. A file that cannot be resolved counts as
+// needed; see claims.go.
 //
 // Start with [Auditor].
 package audit
@@ -28,20 +28,23 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// Auditor examines storage. It must not be copied.
+// Auditor examines storage. A caller must not copy an Auditor after its first use.
 type Auditor struct {
-	Files  filesystem.FileSystem
-	Places *place.Places // says which names mean one place; if nil, only names that need no configuration are known
-	Moved  []Move        // says where recorded files are now; from --rebase
+	Files filesystem.FileSystem
+	// Places says which names mean the same place. If it is nil, only names that need no
+	// configuration are compared.
+	Places *place.Places
+	Moved  []Move // where recorded files are now; from the flag --rebase
 
-	// Progress, if not nil, reports how far a long operation is, for people. It may be called
-	// often, and from several goroutines. of is 0 if the end is unknown.
+	// Progress, if it is not nil, reports to people how far a long operation is. It may be called
+	// often, and from several goroutines. The parameter of is the total number, or 0 if the total
+	// is unknown.
 	Progress func(what string, done, of int64)
 
 	mu       sync.Mutex
-	asked    bool          // whether the place of any recorded file was asked for
-	matched  map[Move]bool // moves that applied to some recorded path
-	recorded string        // the directory of one recorded absolute path
+	asked    bool          // whether somebody asked for the place of a recorded file
+	matched  map[Move]bool // moves that applied to at least one recorded path
+	recorded string        // the directory of the first absolute path that was asked for
 }
 
 // Move says that files recorded below From are now below To.
@@ -49,7 +52,7 @@ type Move struct{ From, To string }
 
 func (m Move) String() string { return filesystem.URL(m.From) + "=" + filesystem.URL(m.To) }
 
-// ParseMove parses FROM=TO. Both are paths or URLs.
+// ParseMove parses a text of the form FROM=TO. FROM and TO are paths or URLs.
 func ParseMove(text string) (Move, error) {
 	from, to, found := strings.Cut(text, "=")
 	if !found {
@@ -64,7 +67,8 @@ func ParseMove(text string) (Move, error) {
 	return m, err
 }
 
-// file returns where the file of a stream is now. The result is empty for a stream without a file.
+// file returns the name under which the file of a stream is now. If the stream has no file, the
+// name is empty.
 func (a *Auditor) file(location string, stream metadata.Stream) (string, error) {
 	name, _, err := storage.FileOf(location, stream)
 	a.mu.Lock()
@@ -76,7 +80,7 @@ func (a *Auditor) file(location string, stream metadata.Stream) (string, error) 
 	return a.moved(name), err
 }
 
-// moved returns where a recorded file is now.
+// moved returns the name under which a recorded file is now.
 func (a *Auditor) moved(name string) string {
 	known := a.Places.Name(name)
 	a.mu.Lock()
@@ -96,10 +100,10 @@ func (a *Auditor) moved(name string) string {
 	return name
 }
 
-// UnmatchedMoveError says that a move applies to no recorded path.
+// UnmatchedMoveError says that a move applied to none of the recorded paths.
 type UnmatchedMoveError struct {
 	Move     Move
-	Recorded string // the directory of some recorded path; empty if no absolute path is recorded
+	Recorded string // the directory of one recorded path; empty if no absolute path is recorded
 }
 
 func (e *UnmatchedMoveError) Error() string {
@@ -109,8 +113,8 @@ func (e *UnmatchedMoveError) Error() string {
 	return fmt.Sprintf("--rebase %s matched nothing: a recorded directory is %s", e.Move, filesystem.URL(e.Recorded))
 }
 
-// Unmatched returns an error for the first move that applied to no path so far. If no checkpoint
-// could be read, it returns nil.
+// Unmatched returns an error for the first move that has not applied to any path so far. If no
+// checkpoint could be read, it returns nil.
 func (a *Auditor) Unmatched() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -122,8 +126,8 @@ func (a *Auditor) Unmatched() error {
 	return nil
 }
 
-// name parses a place that a user wrote. If the NameNode is unknown, [Auditor.Moved] may say where
-// the place is now.
+// name parses the name of a place that a user wrote. If the name is on HDFS and its NameNode is
+// unknown, a move in [Auditor.Moved] may replace the name.
 func (a *Auditor) name(text string) (string, error) {
 	name, err := filesystem.ParseName(text)
 	if err == nil && strings.HasPrefix(a.Places.Name(name), "hdfs:///") {
@@ -132,10 +136,10 @@ func (a *Auditor) name(text string) (string, error) {
 	return name, err
 }
 
-// fileKey identifies a file or directory. All names of one file have the same key.
+// fileKey identifies a file or directory. All names of the same file have the same key.
 type fileKey struct {
-	id   filesystem.FileID // set on the machine's own file system
-	name string            // set elsewhere: the standard name of the place
+	id   filesystem.FileID // set if the file is on the machine's own file system
+	name string            // otherwise, the standard name of the file
 }
 
 func (a *Auditor) key(name string, entry filesystem.Entry) fileKey {
@@ -151,15 +155,15 @@ func (a *Auditor) progress(what string, done, of int64) {
 	}
 }
 
-// Limits on the number of operations at the same time. Lookups mostly wait. Reads need memory and
-// cores.
+// Limits on the number of operations at the same time. A lookup mostly waits, so many may run. A
+// read needs memory and a processor core.
 const lookupsMax = 32
 
 func readsMax() int { return max(2, runtime.GOMAXPROCS(0)) }
 
-// walk lists the directories below root, level by level and many at a time. It calls look with the
-// entries of each directory, or with the error of List. look returns the directories to visit next.
-// Several goroutines call look.
+// walk lists the directories below root, level by level, and many directories at the same time. It
+// calls the function look with the entries of each directory, or with the error of List. The result
+// of look is the list of directories that walk visits next. Several goroutines call look.
 func (a *Auditor) walk(ctx context.Context, root string, look func(dir string, entries []filesystem.Entry, err error) (below []string)) error {
 	for level := []string{root}; len(level) > 0; {
 		var mu sync.Mutex
@@ -180,7 +184,8 @@ func (a *Auditor) walk(ctx context.Context, root string, look func(dir string, e
 	return nil
 }
 
-// each calls do(0) to do(n-1), at most atOnce at a time. It stops at the first error.
+// each calls do(ctx, i) for each i from 0 to n-1. The parameter atOnce is the largest number of
+// calls at the same time. If a call fails, each makes no new calls and returns the first error.
 func each(ctx context.Context, n, atOnce int, do func(ctx context.Context, i int) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)

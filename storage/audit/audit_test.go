@@ -20,10 +20,10 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// recordedRoot is the root of the samples on the machine where Flink wrote them.
+// recordedRoot is the root of the samples on the machine on which Flink wrote the samples.
 const recordedRoot = "/data/flink/checkpoints"
 
-// auditor returns an Auditor for copies of samples below root.
+// auditor returns an Auditor for copies of samples that are below root.
 func auditor(root string) *audit.Auditor {
 	return &audit.Auditor{Files: filesystem.Local{}, Moved: []audit.Move{{From: recordedRoot, To: root}}}
 }
@@ -64,11 +64,11 @@ func TestIntactSamplesAreRestorable(t *testing.T) {
 	must(t, err)
 	restorable := 0
 	for _, name := range metadataFiles(t, root) {
-		// Flink deleted shared files that these older checkpoints need.
+		// Flink deleted shared files that these older checkpoints still need.
 		broken := strings.Contains(name, "2.3.0/07a-") && (strings.Contains(name, "chk-2") || strings.Contains(name, "chk-3"))
 		for _, depth := range []audit.Depth{audit.Shallow, audit.Deep} {
 			v := verify(t, auditor(root), name, depth)
-			if strings.Contains(name, "24-reserialized") { // the other files of its checkpoint are not in the sample
+			if strings.Contains(name, "24-reserialized") { // the sample does not contain the other files of this checkpoint
 				continue
 			}
 			if v.Restorable == broken {
@@ -85,11 +85,12 @@ func TestIntactSamplesAreRestorable(t *testing.T) {
 	}
 }
 
-// Verify finds each damaged file. It names the file and the operator that would lose state.
+// Verify must find each damaged file. The finding must name the file and the operator that would
+// lose state.
 func TestDamagedFilesAreFound(t *testing.T) {
 	damages := map[string]func(name string, data []byte) error{
 		"removed":   func(name string, _ []byte) error { return os.Remove(name) },
-		"truncated": func(name string, data []byte) error { return os.WriteFile(name, data[:1], 0o600) }, // even the first half may be enough for merged files
+		"truncated": func(name string, data []byte) error { return os.WriteFile(name, data[:1], 0o600) }, // the data is cut after one byte, because a merged file may still be long enough if it is cut in half
 		"emptied":   func(name string, _ []byte) error { return os.WriteFile(name, nil, 0o600) },
 	}
 	for _, sample := range []string{
@@ -115,7 +116,7 @@ func TestDamagedFilesAreFound(t *testing.T) {
 	}
 }
 
-// expectFound damages a file, expects a finding about it, and mends it.
+// expectFound damages a file, expects a finding about that file, and repairs the file.
 func expectFound(t *testing.T, root, pointer, name, how string, damage func(name string, data []byte) error) {
 	t.Helper()
 	data, err := os.ReadFile(name)
@@ -133,7 +134,7 @@ func expectFound(t *testing.T, root, pointer, name, how string, damage func(name
 	must(t, os.WriteFile(name, data, 0o600))
 }
 
-// filesOf lists the files that a checkpoint of the copy needs.
+// filesOf lists the files that a checkpoint needs. The names are names in the copy of the sample.
 func filesOf(t testing.TB, root, pointer string) []string {
 	t.Helper()
 	completed, err := storage.Resolve(filesystem.Local{}, pointer)
@@ -163,8 +164,8 @@ func TestDamagedMetadataIsFound(t *testing.T) {
 			t.Errorf("%s: got %+v", what, v)
 		}
 	}
-	// Flink restores this checkpoint, although the id in it differs from the name of its directory,
-	// or bytes follow its end.
+	// Flink restores the checkpoint in two cases: its id differs from the name of its directory, or
+	// bytes follow its end. In both cases Verify must add a note.
 	expectNoted := func(what, note string, damaged []byte) {
 		t.Helper()
 		must(t, os.WriteFile(name, damaged, 0o600))
@@ -178,8 +179,8 @@ func TestDamagedMetadataIsFound(t *testing.T) {
 	}
 	expect("zeros, as after a power loss", make([]byte, len(data)))
 	expectNoted("a byte more", "1 bytes follow the end of the metadata", append(slices.Clone(data), 0))
-	// These bytes hold the magic number, the version, the checkpoint id, and the numbers of master
-	// states and operators.
+	// These bytes contain the magic number, the version, the checkpoint id, the number of master
+	// states, and the number of operators.
 	for bit := range 24 * 8 {
 		damaged := slices.Clone(data)
 		damaged[bit/8] ^= 0x80 >> (bit % 8)
@@ -219,7 +220,7 @@ func TestAFlippedBitIsFoundWhenEveryByteIsRead(t *testing.T) {
 		}
 		restore()
 	}
-	if found < 6 || unseen == 0 { // tables, MANIFESTs and CURRENT can be checked; options files and operator state cannot
+	if found < 6 || unseen == 0 { // tables, MANIFESTs and CURRENT can be checked; options files and operator state cannot be checked
 		t.Errorf("%d flipped bits were found, %d were not", found, unseen)
 	}
 
@@ -314,7 +315,7 @@ func TestWhatTheSamplesShareTheirDifferenceShows(t *testing.T) {
 	if len(d.Operators) != 3 || d.Operators[0].Operator != "cnt" || *d.Operators[0].After-*d.Operators[0].Before != 3109 {
 		t.Errorf("got %+v", d.Operators)
 	}
-	// Versions before 5 record no uids, but have the same operators.
+	// Versions before 5 record no uids, but their operators have the same ids.
 	for _, old := range []string{"v3", "v4"} {
 		reserialized := filepath.Join(samples, "2.3.0/24-reserialized-versions/_metadata.")
 		absolute, err := filepath.Abs(reserialized)
@@ -329,8 +330,8 @@ func TestWhatTheSamplesShareTheirDifferenceShows(t *testing.T) {
 	}
 }
 
-// orphaned copies a sample. It adds an orphan of each source, a young file, and a file outside the
-// layout.
+// orphaned copies a sample. It adds one orphan for each source, a file that is too young, and a
+// file that does not belong to the layout of checkpoints.
 func orphaned(t *testing.T) (root, dir string) {
 	root, dir = copied(t, "2.3.0/03-rocksdb-incremental-p2")
 	job := filepath.Join(dir, "000000000000000000000000c0ffee03")
@@ -405,7 +406,8 @@ func TestNothingIsAnOrphanThatAnUnreadableCheckpointMayOwn(t *testing.T) {
 	}
 }
 
-// A checkpoint below another root may need files of this root, for example after a claim.
+// A checkpoint below another root may need files of this root. This happens, for example, after a
+// claim.
 func TestFilesThatAnotherRootRefersToAreNoOrphans(t *testing.T) {
 	root, dir := copied(t, "2.3.0/03-rocksdb-incremental-p2")
 	elsewhere := t.TempDir()
@@ -433,7 +435,7 @@ func TestOnlyWhatIsPlannedAndStillAnOrphanIsDeleted(t *testing.T) {
 	}
 	planned, err := audit.ReadPlan(&plan, dir)
 	must(t, err)
-	must(t, os.WriteFile(filepath.Join(job, "shared/left"), []byte("changed"), 0o600)) // the change also makes it young
+	must(t, os.WriteFile(filepath.Join(job, "shared/left"), []byte("changed"), 0o600)) // the change also makes the file young
 	must(t, os.WriteFile(filepath.Join(job, "shared/new"), []byte("not planned"), 0o600))
 	before := verify(t, auditor(root), filepath.Join(job, "chk-4"), audit.Deep)
 	deleted, err := auditor(root).Delete(context.Background(), dir, audit.OrphanOptions{Now: time.Now(), Age: planned.Age}, planned.Lines)
@@ -452,7 +454,7 @@ func TestOnlyWhatIsPlannedAndStillAnOrphanIsDeleted(t *testing.T) {
 	}
 }
 
-// Orphans needs little memory for a root with 100,000 files, and reports progress.
+// Orphans must need little memory for a root with 100,000 files, and must report progress.
 func TestALargeRootTakesLittleMemory(t *testing.T) {
 	root := t.TempDir()
 	must(t, os.CopyFS(root, os.DirFS(filepath.Join(samples, "2.3.0/22-stateless"))))
@@ -476,7 +478,7 @@ func TestALargeRootTakesLittleMemory(t *testing.T) {
 	runtime.KeepAlive(found)
 }
 
-// wide pretends that a directory holds many shared files.
+// wide pretends that a directory contains many shared files.
 type wide struct {
 	filesystem.Local
 	dir string

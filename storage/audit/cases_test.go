@@ -21,15 +21,15 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// Each case is an input for which these tools once gave a wrong answer. The files are from real
-// Flink.
+// Each case is an input for which one of these tools once gave a wrong answer. Real Flink wrote the
+// files.
 const cases = "../testdata/cases"
 
-// stores is the local disk. Some of its directories play the role of other stores.
+// stores is the local disk. Some of its directories stand for other stores.
 type stores struct {
 	filesystem.Local
 	places *place.Places
-	held   map[string]string // directories by the standard name of a store
+	held   map[string]string // the directory that stands for a store; the key is the standard name of the store
 }
 
 func (s *stores) at(name string) (string, error) {
@@ -44,7 +44,8 @@ func (s *stores) at(name string) (string, error) {
 	return dir + at, nil
 }
 
-// named returns an entry without an ID, as other stores do.
+// named returns the entry without its ID if the name is on another store, because other stores have
+// no IDs.
 func named(name string, e filesystem.Entry) filesystem.Entry {
 	if filesystem.Scheme(name) != "file" {
 		e.ID = filesystem.FileID{}
@@ -81,8 +82,8 @@ func (s *stores) Open(name string) (io.ReadCloser, error) {
 	return s.Local.Open(at)
 }
 
-// placed copies a sample to dir. In the copy, absolute paths begin with recorded, which is another
-// name of dir.
+// placed copies a sample to the directory dir. In the copy, absolute paths begin with the parameter
+// recorded, which is another name of dir.
 func placed(t testing.TB, sample, dir, recorded string) {
 	t.Helper()
 	must(t, os.CopyFS(dir, os.DirFS(filepath.Join(samples, sample))))
@@ -92,7 +93,7 @@ func placed(t testing.TB, sample, dir, recorded string) {
 	grownOld(t, dir)
 }
 
-// rewrite replaces the beginning of the absolute paths in a metadata file.
+// rewrite replaces the beginning of each absolute path in a metadata file.
 func rewrite(t testing.TB, name, from, to string) {
 	t.Helper()
 	data, err := os.ReadFile(name)
@@ -140,9 +141,9 @@ func orphan(t testing.TB, dir string) string {
 	return filepath.Base(name)
 }
 
-// expectOrphans expects a single orphan, the file only, and that its deletion harms no checkpoint. If
-// only is empty, it expects no orphan. One of the doubts must contain the text in doubt, which says
-// what to do.
+// expectOrphans expects that the file only is an orphan, and no other file. If only is empty, it
+// expects no orphan. It expects a doubt that contains the text in the parameter doubt; if doubt is
+// empty, it expects no doubt. Then it deletes the orphans.
 func expectOrphans(t *testing.T, a *audit.Auditor, root, only, doubt string) {
 	t.Helper()
 	options := audit.OrphanOptions{Now: time.Now()}
@@ -190,7 +191,7 @@ func expectRestorable(t *testing.T, a *audit.Auditor, root string, n int) {
 
 const incremental, incrementalJob = "2.3.0/03-rocksdb-incremental-p2", "000000000000000000000000c0ffee03"
 
-// Case 2: Flink recorded another name of the root than the user gives.
+// Case 2: the user names the root differently than Flink recorded it.
 func TestARootHasOneIdentityWhateverItsName(t *testing.T) {
 	for what, reach := range map[string]func(t *testing.T, dir string) (recorded, root string){
 		"a link": func(t *testing.T, dir string) (recorded, root string) {
@@ -243,19 +244,19 @@ func bind(t *testing.T, dir, at string) {
 	mount(t, at, "--bind", dir)
 }
 
-// mount mounts a directory until the test ends. It runs the mount command, because the system call
-// does not exist on all systems on which this test must compile.
+// mount mounts a directory until the test ends. It runs the mount command and does not use the
+// system call, because this test must also compile on systems that do not have the system call.
 func mount(t *testing.T, at string, arguments ...string) {
 	t.Helper()
 	if output, err := exec.Command("mount", append(arguments, at)...).CombinedOutput(); err != nil {
 		t.Fatalf("this test needs root on Linux, to mount: %v\n%s", err, output)
 	}
-	t.Cleanup(func() { _ = unmount(at) }) // the test may have unmounted it
+	t.Cleanup(func() { _ = unmount(at) }) // if this fails, the test has already unmounted the directory
 }
 
 func unmount(at string) error { return exec.Command("umount", "--lazy", at).Run() }
 
-// Case 3: the root was moved or copied. Without --rebase nothing is proven.
+// Case 3: the root was moved or copied. Without --rebase, no file can be proven to be an orphan.
 func TestACopiedRootHasNoOrphans(t *testing.T) {
 	old, moved := filepath.Join(t.TempDir(), "old"), filepath.Join(t.TempDir(), "new")
 	placed(t, incremental, old, "file:"+old)
@@ -264,7 +265,8 @@ func TestACopiedRootHasNoOrphans(t *testing.T) {
 	only := orphan(t, filepath.Join(moved, incrementalJob, "shared"))
 	plain := &audit.Auditor{Files: filesystem.Local{}}
 
-	// If the original exists, all files are found. No copy of a needed file is an orphan.
+	// The original still exists, so all recorded files are found. A copy of a needed file is not an
+	// orphan.
 	expectOrphans(t, plain, moved, only, "")
 	orphan(t, filepath.Join(moved, incrementalJob, "shared"))
 	must(t, os.Rename(old, old+"-gone"))
@@ -278,9 +280,9 @@ func TestACopiedRootHasNoOrphans(t *testing.T) {
 	expectRestorable(t, rebased, moved, 3)
 }
 
-// claimed lets a job claim the newest checkpoint of another job, as Flink does. The new checkpoint
-// needs the shared files of the old one. The old checkpoint is deleted. claimed returns the new
-// one.
+// claimed lets a job claim a checkpoint of another job, as Flink does. It creates a new checkpoint
+// that needs the shared files of the old checkpoint, and deletes the old checkpoint. It returns the
+// directory of the new checkpoint.
 func claimed(t *testing.T, from, job string) string {
 	t.Helper()
 	chk := filepath.Join(job, "chk-5")
@@ -290,7 +292,8 @@ func claimed(t *testing.T, from, job string) string {
 	return chk
 }
 
-// Case 4: a second job claimed a checkpoint from the first job, and a third job from the second.
+// Case 4: a second job claimed a checkpoint from the first job, and a third job claimed it from the
+// second job.
 func TestAJobIsJudgedTogetherWithThoseThatClaimed(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -304,7 +307,7 @@ func TestAJobIsJudgedTogetherWithThoseThatClaimed(t *testing.T) {
 	for _, name := range filesOf(t, dir, third) {
 		kept[filepath.Base(name)] = true
 	}
-	for _, entry := range entriesOf(t, filepath.Join(first, "shared")) { // shared files of the deleted checkpoints
+	for _, entry := range entriesOf(t, filepath.Join(first, "shared")) { // deletes the shared files that only the deleted checkpoints needed
 		if !kept[entry] {
 			must(t, os.Remove(filepath.Join(first, "shared", entry)))
 		}
@@ -328,7 +331,8 @@ func TestAJobIsJudgedTogetherWithThoseThatClaimed(t *testing.T) {
 	}
 }
 
-// If only a job's directory is mounted, nobody knows who has claimed from it.
+// If only the directory of one job is mounted, other jobs that claimed its checkpoints cannot be
+// seen.
 func TestAJobThatIsMountedAloneIsNotJudged(t *testing.T) {
 	disk := filepath.Join(t.TempDir(), "disk")
 	must(t, os.MkdirAll(disk, 0o700))
@@ -352,7 +356,7 @@ func entriesOf(t *testing.T, dir string) []string {
 	return names
 }
 
-// Cases 5 and 6: a store has several names.
+// Cases 5 and 6: the same store has several names.
 func TestAStoreHasOneIdentityWhateverItsName(t *testing.T) {
 	conf := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(conf, "core-site.xml"), []byte("<configuration><property><name>fs.defaultFS</name><value>hdfs://prod</value></property></configuration>"), 0o600))
@@ -407,7 +411,7 @@ func TestAStoreHasOneIdentityWhateverItsName(t *testing.T) {
 	}
 }
 
-// removing adds Remove to stores.
+// removing is stores with the method Remove.
 type removing struct{ stores }
 
 func (r *removing) Remove(name string) error {
@@ -418,7 +422,8 @@ func (r *removing) Remove(name string) error {
 	return r.Local.Remove(at)
 }
 
-// Case 5: paths have no host. Only a configuration or --rebase says which host is meant.
+// Case 5: the recorded paths have no host. Only a configuration or --rebase can say which host they
+// mean.
 func TestPathsWithoutAHostAreNotMissing(t *testing.T) {
 	pointer, err := filepath.Abs(cases + "/05-hdfs-without-host")
 	must(t, err)
@@ -430,7 +435,7 @@ func TestPathsWithoutAHostAreNotMissing(t *testing.T) {
 	if v.Outside.Files != 30 || len(v.Outside.Directories) != 3 {
 		t.Errorf("got %+v", v.Outside)
 	}
-	// Now the files and the metadata are on a NameNode.
+	// From here on, the files and the metadata are on a NameNode.
 	dir := t.TempDir()
 	data, err := os.ReadFile(pointer + "/_metadata")
 	must(t, err)
@@ -463,7 +468,8 @@ func TestPathsWithoutAHostAreNotMissing(t *testing.T) {
 	}
 }
 
-// If a store cannot be reached, the findings name it, and do not call its files missing.
+// If a store cannot be reached, the findings must name the store, and must not say that its files
+// are missing.
 func TestAnUnknownStoreIsNotMissing(t *testing.T) {
 	for _, store := range []string{"oss://bucket", "cos://bucket", "viewfs://cluster", "viewfs:", "alluxio://host:19998", "obs://b"} {
 		dir := t.TempDir()
@@ -481,7 +487,8 @@ func TestAnUnknownStoreIsNotMissing(t *testing.T) {
 	}
 }
 
-// Case 7: the ids within a job decide, because a copy changes the times.
+// Case 7: among checkpoints of one job, the highest id is the newest. The times say nothing,
+// because a copy has new times.
 func TestTheNewestIsTheOneWithTheHighestID(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.CopyFS(dir, os.DirFS(cases+"/07-newest-after-copy")))
@@ -497,8 +504,8 @@ func TestTheNewestIsTheOneWithTheHighestID(t *testing.T) {
 			t.Errorf("%v: got %+v, %v", order, latest, err)
 		}
 	}
-	// Variant: a copied job lies beside the next run of the original, and there are savepoints of
-	// two jobs.
+	// A variant: a copied job lies beside the next run of the original job, and beside savepoints
+	// of two jobs.
 	other := filepath.Join(dir, "0123456789abcdef0123456789abcd00")
 	must(t, os.MkdirAll(other, 0o700))
 	must(t, os.CopyFS(filepath.Join(other, "chk-3"), os.DirFS(filepath.Join(job, "chk-3"))))
@@ -520,7 +527,8 @@ func TestTheNewestIsTheOneWithTheHighestID(t *testing.T) {
 	}
 }
 
-// Case 8: an oddity that does not keep Flink from restoring is a note in all commands.
+// Case 8: if an oddity does not prevent Flink from restoring a checkpoint, all commands must report
+// the oddity only as a note.
 func TestWhatIsOddIsANote(t *testing.T) {
 	dir, err := filepath.Abs(cases + "/08-ls-says-yes-verify-no")
 	must(t, err)
@@ -536,7 +544,7 @@ func TestWhatIsOddIsANote(t *testing.T) {
 	}
 }
 
-// Case 9: versions 2 and 3 do not record the kind of a checkpoint.
+// Case 9: the versions 2 and 3 do not record the kind of a checkpoint.
 func TestTheKindOfOldMetadataIsUnknown(t *testing.T) {
 	dir, err := filepath.Abs(cases + "/09-old-savepoint-called-checkpoint")
 	must(t, err)
@@ -547,7 +555,8 @@ func TestTheKindOfOldMetadataIsUnknown(t *testing.T) {
 	}
 }
 
-// Case 11: the file is beside the metadata, and the recorded directory has another name.
+// Case 11: a missing file is in the same directory as the metadata, but the recorded directory has
+// another name.
 func TestAMoveIsProposedForAFileBesideTheMetadata(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "restored")
 	must(t, os.MkdirAll(dir, 0o700))
@@ -579,7 +588,8 @@ func TestAMoveIsProposedForAFileBesideTheMetadata(t *testing.T) {
 	}
 }
 
-// Case 13: places that cannot be read are passed over and listed. Links are followed.
+// Case 13: List must pass over places that it cannot read, and must report them. It must follow
+// links.
 func TestWhatIsPassedOverIsSaid(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -592,7 +602,7 @@ func TestWhatIsPassedOverIsSaid(t *testing.T) {
 	must(t, os.Mkdir(closed, 0o700))
 	orphan(t, filepath.Join(dir, incrementalJob, "shared"))
 	a := &audit.Auditor{Files: &denying{closed: closed}}
-	expectRestorable(t, a, dir, 6) // a link leads to three of them
+	expectRestorable(t, a, dir, 6) // three of the six are reached through a link
 	list, err := a.List(context.Background(), dir)
 	must(t, err)
 	var passed []string
@@ -612,7 +622,7 @@ func TestWhatIsPassedOverIsSaid(t *testing.T) {
 	expectOrphans(t, a, dir, "", "0000000000000000000000000000000d may hold checkpoints: it could not be read: permission denied")
 }
 
-// denying is a disk with a directory that nobody may read.
+// denying is a disk. Nobody may read its directory closed.
 type denying struct {
 	filesystem.Local
 	closed string
@@ -625,7 +635,8 @@ func (d *denying) List(name string) ([]filesystem.Entry, error) {
 	return d.Local.List(name)
 }
 
-// A directory that was not copied is one finding. A note says what to do.
+// If a whole directory was not copied, Verify must report one finding for the directory. A note
+// must say what to do.
 func TestADirectoryThatWasNotCopiedIsOneFinding(t *testing.T) {
 	old := filepath.Join(t.TempDir(), "old")
 	placed(t, incremental, old, "file:"+old)

@@ -17,43 +17,45 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// claims says which checkpoints depend on which files. Every tool that deletes relies on it. It is
-// conservative: a file that cannot be resolved counts as needed.
+// claims says which checkpoints depend on which files. In this package, a claim is such a
+// dependence; Flink's mode CLAIM has the same word, but another meaning. Every tool that deletes
+// files uses claims. It is conservative: a file that cannot be resolved counts as needed.
 //
-// Jobs run meanwhile. So a caller must list the files that it asks about before it collects claims.
-// Then the answer is safe. A checkpoint that completes later needs files of two kinds. It wrote
-// some of them itself; it was in progress at that time, which [activity.busy] reports. It shares
-// the others with checkpoints that completed earlier. At least one of these is among the claims,
-// because a checkpoint that was read once counts even after it is gone.
+// Jobs may run while a tool works. So a caller must first list the files in which it is interested,
+// and then collect the claims. This order is safe even if a checkpoint completes later. Such a
+// checkpoint needs two kinds of files. It wrote some files itself; then it was in progress when the
+// claims were collected, and [activity.busy] reports it. It shares the other files with checkpoints
+// that completed earlier. At least one of these earlier checkpoints is among the claims, because a
+// checkpoint that was read once counts even after it was deleted.
 type claims struct {
 	*Auditor
 	roots []string
-	depth Depth // how closely to look at files
+	depth Depth // how closely files are checked
 
 	mu      sync.Mutex
 	read    map[metadataKey]*claimant
 	users   map[fileKey][]*claimant
-	named   map[string][]*claimant // checkpoints by the last element of the names of their files
-	survey  *survey                // the result of the newest pass
-	current []*claimant            // checkpoints that the newest pass found
+	named   map[string][]*claimant // the checkpoints that use a file; the key is the last element of the file's name
+	survey  *survey                // the result of the latest pass
+	current []*claimant            // checkpoints that the latest pass found
 	present map[*claimant]bool
 
-	activities  map[fileKey]activity // by a job's directory; nil until first used
-	directories map[string]fileKey   // keys of directories by name
-	doubts      []string             // why the needs of some checkpoint are unknown
-	lasting     []string             // doubts that another pass cannot remove
-	hidden      []foundCheckpoint    // checkpoints inside directories for state; only the first pass searches there
+	activities  map[fileKey]activity // the activity of each job; the key is the job's directory; nil until first used
+	directories map[string]fileKey   // keys of directories; the index is the directory's name
+	doubts      []string             // reasons why it is unknown which files some checkpoint needs
+	lasting     []string             // doubts that stay even if another pass is made
+	hidden      []foundCheckpoint    // checkpoints inside directories for state; only the first pass looks for them
 }
 
-// metadataKey identifies one version of one metadata file.
+// metadataKey identifies one version of a metadata file.
 type metadataKey struct {
-	location string // two hard links count as two checkpoints
+	location string // directory of the file, so that two hard links count as two checkpoints
 	file     fileKey
 	size     int64
-	modified int64 // nanoseconds
+	modified int64 // time of the last change, in nanoseconds
 }
 
-// claimant is a checkpoint with the files that it depends on.
+// claimant is a checkpoint with the list of the files on which it depends.
 type claimant struct {
 	storage.Pointer
 	key        metadataKey
@@ -62,27 +64,28 @@ type claimant struct {
 	kind       string
 	files      []claimed
 	restorable bool
-	changelog  bool   // whether some of its state is a changelog
-	doubt      string // why its needs are unknown; else empty
-	denied     string // a file that may not be read for lack of permission; else empty
+	changelog  bool   // whether a part of its state is a changelog
+	doubt      string // why it is unknown which files the checkpoint needs; empty if this is known
+	denied     string // a file that the user has no permission to read; empty if there is no such file
 }
 
-// claimed is a file that a checkpoint depends on.
+// claimed is a file on which a checkpoint depends.
 type claimed struct {
 	name string
 	key  fileKey
 	size int64
 }
 
-// passesMax limits how often claims are collected anew while checkpoints come and go.
+// passesMax is the largest number of passes. Another pass is needed if checkpoints have changed
+// since the last one.
 const passesMax = 20
 
-// collect reads the checkpoints below at and also. It also reads checkpoints around these roots,
-// because these may depend on files below the roots.
+// collect reads the checkpoints below the directories in at and also. It also reads the checkpoints
+// of other jobs beside these directories, because these checkpoints may depend on files below them.
 //
-// Checkpoints inside a job's directories for state (shared, taskowned) are hidden. A caller that
-// has listed all files passes the hidden checkpoints. If the caller passes nil, the first pass
-// searches for hidden checkpoints.
+// A checkpoint inside a job's directory for state (shared, taskowned) is called hidden. A caller
+// that has listed all files passes the hidden checkpoints that it found. If the caller passes nil,
+// the first pass looks for hidden checkpoints.
 func (a *Auditor) collect(ctx context.Context, at string, also []string, depth Depth, hidden []foundCheckpoint) (*claims, error) {
 	c := &claims{Auditor: a, hidden: hidden, depth: depth, read: map[metadataKey]*claimant{}, users: map[fileKey][]*claimant{}, named: map[string][]*claimant{}}
 	for _, name := range append([]string{at}, also...) {
@@ -95,7 +98,8 @@ func (a *Auditor) collect(ctx context.Context, at string, also []string, depth D
 	return c, c.refresh(ctx)
 }
 
-// lookAround adds the directories in which checkpoints may depend on files below name.
+// lookAround adds those directories whose checkpoints may depend on files of the place with this
+// name.
 func (c *claims) lookAround(name string) {
 	around, complete := c.around(name)
 	c.roots = append(c.roots, around...)
@@ -108,7 +112,7 @@ func mountedAlone(name string) string {
 	return fmt.Sprintf("%s is mounted without its parent directory: checkpoints of other jobs there may refer to its files; mount the whole checkpoint directory", filesystem.URL(name))
 }
 
-// lookAroundMounts calls lookAround for each part of a job that is mounted below root.
+// lookAroundMounts calls lookAround for each mount point below root that is a part of a job.
 func (c *claims) lookAroundMounts(root string) {
 	for _, name := range place.MountsBelow(root) {
 		if c.jobAround(name) == "" {
@@ -121,8 +125,8 @@ func (c *claims) lookAroundMounts(root string) {
 	}
 }
 
-// rootURLs lists the directories in which checkpoints were read. It leaves out directories below
-// other roots.
+// rootURLs lists the directories in which checkpoints were read. It omits a directory that is below
+// another one.
 func (c *claims) rootURLs() []string {
 	urls := []string{}
 	for _, root := range c.roots {
@@ -137,7 +141,7 @@ func (c *claims) rootURLs() []string {
 	return urls
 }
 
-// refresh repeats pass until a pass finds nothing new. Then all claims belong to one moment.
+// refresh calls pass until a pass finds nothing new. Then all claims are from the same moment.
 func (c *claims) refresh(ctx context.Context) error {
 	for range passesMax {
 		changed, err := c.pass(ctx)
@@ -153,7 +157,7 @@ func (c *claims) refresh(ctx context.Context) error {
 	return nil
 }
 
-// pass surveys the roots and reads the checkpoints that were not read before.
+// pass surveys the roots and reads the checkpoints that no earlier pass has read.
 func (c *claims) pass(ctx context.Context) (changed bool, err error) {
 	if c.survey, err = c.Auditor.survey(ctx, c.roots, c.hidden == nil); err != nil {
 		return false, err
@@ -179,7 +183,7 @@ func (c *claims) pass(ctx context.Context) (changed bool, err error) {
 	return changed, err
 }
 
-// addHidden adds the hidden checkpoints that still exist. In the first pass, it finds out which
+// addHidden adds the hidden checkpoints that still exist. In the first pass, it records which
 // checkpoints are hidden.
 func (c *claims) addHidden() {
 	if c.hidden == nil {
@@ -205,20 +209,21 @@ func (c *claims) addHidden() {
 	}
 }
 
-// amongState says whether a path may be inside a directory for state.
+// amongState says whether one of the directories in a path has the name of a directory for state.
 func amongState(name string) bool {
 	return slices.ContainsFunc(strings.Split(name, "/"), isStateDirectory)
 }
 
-// claimant returns a checkpoint, and reads it unless it was read before. isNew is true if the
-// checkpoint was not known. If the checkpoint is gone, the result is nil and true.
+// claimant returns a checkpoint with its files. It reads the checkpoint unless an earlier pass has
+// read it. The second result is true if no earlier pass knew the checkpoint. If the checkpoint was
+// deleted in between, the results are nil and true.
 func (c *claims) claimant(ctx context.Context, found foundCheckpoint, files *remembered) (*claimant, bool, error) {
 	key := metadataKey{location: found.Location, file: c.key(found.Metadata, found.entry), size: found.entry.Size, modified: found.entry.Modified.UnixNano()}
 	c.mu.Lock()
 	known := c.read[key]
 	c.mu.Unlock()
-	// A checkpoint with missing files is read again. Somebody may have deleted the checkpoint with
-	// its files while it was read.
+	// A checkpoint with a doubt is read again. Perhaps somebody deleted the checkpoint and its
+	// files while an earlier pass read it.
 	if known != nil && known.doubt == "" {
 		return known, false, nil
 	}
@@ -263,7 +268,7 @@ func newClaimant(found foundCheckpoint, key metadataKey, v *verifier, result Ver
 			first = f.name
 		}
 	}
-	if found.entry.Link { // the metadata file is a link to another file
+	if found.entry.Link { // the metadata file is a symbolic link to another file
 		if entry, err := v.Files.Stat(found.Metadata); err == nil {
 			claim.files = append(claim.files, claimed{name: found.Metadata, key: v.key(found.Metadata, entry), size: entry.Size})
 		}
@@ -282,7 +287,7 @@ func newClaimant(found foundCheckpoint, key metadataKey, v *verifier, result Ver
 	return claim
 }
 
-// brief says in few words what is wrong with a metadata file.
+// brief says in a few words what is wrong with a metadata file.
 func brief(err error) string {
 	var bad *metadata.Error
 	if errors.As(err, &bad) {
@@ -302,8 +307,8 @@ func hasChangelog(c *metadata.Checkpoint) bool {
 	return false
 }
 
-// doubtful lists reasons for doubt: for some current checkpoint, it is unknown which files it
-// needs.
+// doubtful lists the doubts about the current checkpoints, and about places that could not be
+// searched. A doubt is a reason why it is unknown which files some checkpoint needs.
 func (c *claims) doubtful() []string {
 	var doubts []string
 	for _, claim := range c.current {
@@ -319,7 +324,7 @@ func (c *claims) doubtful() []string {
 	return doubts
 }
 
-// denied returns an error if permission was denied for something.
+// denied returns an error if the user had no permission to read some file or directory.
 func (c *claims) denied() error {
 	for _, p := range c.survey.passed {
 		if errors.Is(p.err, fs.ErrPermission) {
@@ -334,15 +339,15 @@ func (c *claims) denied() error {
 	return nil
 }
 
-// activity is what storage shows of a job: its newest completed checkpoint, and its checkpoints in
-// progress.
+// activity describes what a job has on storage: its newest completed checkpoint, and its
+// checkpoints in progress.
 type activity struct {
-	newest    *claimant // a completed checkpoint
+	newest    *claimant // the newest completed checkpoint; nil if there is none
 	started   []*unfinished
 	changelog bool
 }
 
-// activityIn returns the activity of the job in this directory.
+// activityIn returns the activity of the job whose directory is given.
 func (c *claims) activityIn(job string) activity {
 	if c.activities == nil {
 		c.activities = c.allActivities()
@@ -350,12 +355,12 @@ func (c *claims) activityIn(job string) activity {
 	return c.activities[c.directory(job)]
 }
 
-// directory returns the key of a directory. A caller may use another name of a job's directory than
-// the survey, for example a link.
+// directory returns the key of a directory. The key is needed because a caller may know a job's
+// directory under another name than the survey, for example through a link.
 func (c *claims) directory(name string) fileKey {
 	key, known := c.directories[name]
 	if !known {
-		entry, _ := c.Files.Stat(name) // if this fails, the key is the name
+		entry, _ := c.Files.Stat(name) // if Stat fails, the name becomes the key
 		key = c.key(name, entry)
 		c.directories[name] = key
 	}
@@ -381,11 +386,13 @@ func (c *claims) allActivities() map[fileKey]activity {
 	return all
 }
 
-// abandonedAge limits how long a checkpoint without `_metadata` may pause and still count as in
-// progress. It applies if the checkpoint is newer than all completed ones of its job.
+// abandonedAge limits how long a checkpoint without `_metadata` counts as in progress after its
+// last change. The limit applies to a checkpoint that is newer than all completed checkpoints of
+// its job.
 const abandonedAge = 24 * time.Hour
 
-// inProgress returns a checkpoint without `_metadata` that changed within the last hour, or nil.
+// inProgress returns a checkpoint that has no `_metadata` and has changed within the last hour. It
+// returns nil if there is no such checkpoint.
 func (of activity) inProgress(now time.Time) *unfinished {
 	for _, u := range of.started {
 		if now.Sub(u.newest.Modified) < DefaultAge {
@@ -395,19 +402,20 @@ func (of activity) inProgress(now time.Time) *unfinished {
 	return nil
 }
 
-// busy returns the reason why a checkpoint in progress may soon refer to a file, or an empty text.
-// "Young" and "recently" mean within an hour, or within age if that is longer. By default, Flink
-// aborts a checkpoint after ten minutes. The file is busy in these cases:
+// busy returns the reason why a checkpoint in progress may soon refer to a file. If there is no
+// such reason, it returns an empty text. Below, "young" and "recently" mean within the last hour,
+// or within the time in the parameter age if that is longer. An hour is enough, because Flink by
+// default aborts a checkpoint after ten minutes. The file is busy in each of these cases:
 //
-//   - The file is in chk-N, or is young, or is not older than the oldest file of chk-N. chk-N has no
-//     `_metadata` and changed recently.
-//   - The file is young. chk-N has no `_metadata`, is newer than all completed checkpoints, and
-//     changed within [abandonedAge].
-//   - The file is young, and the job uses the changelog.
-//   - The file is young, is newer than the newest checkpoint, and is on an object store. There, a
-//     checkpoint in progress cannot be seen.
+//   - chk-N has no `_metadata` and changed recently. The file is in chk-N, or is young, or is not
+//     older than the oldest file of chk-N.
+//   - chk-N has no `_metadata`, is newer than all completed checkpoints, and changed within
+//     [abandonedAge]. The file is young.
+//   - The job uses the changelog. The file is young.
+//   - The file is on an object store, where a checkpoint in progress cannot be seen. The file is
+//     young, and is newer than the newest completed checkpoint.
 //
-// within is the N of the directory chk-N that holds the file, or 0.
+// The parameter within is N if the file is in the directory chk-N, and 0 otherwise.
 func (of activity) busy(file filesystem.Entry, within int64, onObjectStore bool, now time.Time, age time.Duration) string {
 	recent := max(age, DefaultAge)
 	young := now.Sub(file.Modified) < recent
@@ -429,9 +437,9 @@ func (of activity) busy(file filesystem.Entry, within int64, onObjectStore bool,
 	return ""
 }
 
-// copyOf returns a checkpoint that needs a file with this name in another directory. Perhaps one file
-// is a copy of the other. Perhaps there is only one file, which has two paths, and we do not know
-// that both paths lead to it.
+// copyOf returns a checkpoint that needs a file with the given name in another directory. Either
+// one of the two files is a copy of the other, or both paths lead to the same file and we cannot
+// see that.
 func (c *claims) copyOf(base string) (user *claimant, is bool) {
 	if users := c.named[base]; len(users) > 0 {
 		return users[0], true

@@ -13,45 +13,46 @@ import (
 // CompatSchema names the format of a [Compatibility].
 const CompatSchema = "snapback/compat/1"
 
-// Compatibility says whether Flink would restore a job from a checkpoint. It knows the job from a
-// checkpoint that the job wrote. It knows only what metadata says.
+// Compatibility says whether Flink would restore a job from a checkpoint. The job is described by
+// another checkpoint, which the job wrote. The answer depends only on the metadata of the two
+// checkpoints.
 type Compatibility struct {
 	Schema    string    `json:"schema"`
 	From      string    `json:"checkpoint"`
 	Job       string    `json:"with"`
-	Accepted  bool      `json:"accepted"`  // whether there is no refusal
-	Refusals  []Refusal `json:"refusals"`  // reasons why Flink would refuse
+	Accepted  bool      `json:"accepted"`  // true if there are no refusals
+	Refusals  []Refusal `json:"refusals"`  // reasons why Flink would refuse the checkpoint
 	Operators []Matched `json:"operators"` // sorted by id
 	Notes     []string  `json:"notes"`
 }
 
 // Refusal is a reason why Flink would not restore the job.
 type Refusal struct {
-	Operator string `json:"operator"` // uid, name or id
+	Operator string `json:"operator"` // the operator's uid, name or id
 	Why      string `json:"why"`
-	Unless   string `json:"unless"` // the flag or setting that would avoid the refusal
+	Unless   string `json:"unless"` // the flag or setting that would prevent the refusal
 }
 
-// Matched is an operator of the checkpoint, of the job, or of both.
+// Matched is an operator that the checkpoint has, the job has, or both have.
 type Matched struct {
 	Operator    string `json:"operator"`
 	ID          string `json:"id"`
-	Match       string `json:"match"`          // both, checkpoint only, or job only
-	Bytes       int64  `json:"bytes"`          // size of its state in the checkpoint
-	Parallelism string `json:"parallelism"`    // for example 2, or 2 → 3 if it changes
-	MaxParallel string `json:"maxParallelism"` // for example 128, or 128 → 256 if it changes
-	Backend     string `json:"backend"`        // backend of its keyed state
+	Match       string `json:"match"`          // one of both, checkpoint only, and job only
+	Bytes       int64  `json:"bytes"`          // size of the operator's state in the checkpoint, in bytes
+	Parallelism string `json:"parallelism"`    // for example 2, or 2 → 3 if the job changes it
+	MaxParallel string `json:"maxParallelism"` // for example 128, or 128 → 256 if the job changes it
+	Backend     string `json:"backend"`        // backend of the operator's keyed state
 }
 
-// Where an operator was found.
+// The values of the field Match.
 const (
 	inBoth       = "both"
 	inCheckpoint = "checkpoint only"
 	inJob        = "job only"
 )
 
-// Compat says whether the job that wrote the checkpoint with would be restored from the first
-// checkpoint.
+// Compat says whether Flink would restore a job from the checkpoint in the first parameter. The
+// parameter with is a checkpoint that this job wrote.
 func (a *Auditor) Compat(checkpoint, with string) (Compatibility, error) {
 	_, from, err := a.read(checkpoint)
 	if err != nil {
@@ -90,7 +91,8 @@ func (a *Auditor) Compat(checkpoint, with string) (Compatibility, error) {
 	return c, nil
 }
 
-// nameOf returns a name for people: the uid, or else the name and the id, or else the id.
+// nameOf returns a name for people: the uid; if there is no uid, the name and the id; if there is
+// no name either, the id.
 func nameOf(o *metadata.Operator) string {
 	if o.UID == "" && o.Name != "" {
 		return o.Name + " (" + o.ID.String() + ")"
@@ -98,8 +100,8 @@ func nameOf(o *metadata.Operator) string {
 	return o.Label()
 }
 
-// match compares an operator of the checkpoint with the same operator of the job. to is nil if the
-// job has no such operator.
+// match compares an operator of the checkpoint with the same operator of the job. The parameter to
+// is nil if the job has no such operator.
 func (c *Compatibility) match(from, to *metadata.Operator) {
 	if to == nil {
 		c.Operators = append(c.Operators, matched(inCheckpoint, from, nil))
@@ -126,7 +128,8 @@ func (c *Compatibility) match(from, to *metadata.Operator) {
 	}
 }
 
-// compareBackends adds a refusal if the two operators have native state of different backends.
+// compareBackends adds a refusal if different backends wrote the native keyed state of the two
+// operators.
 func (c *Compatibility) compareBackends(from, to *metadata.Operator) {
 	has, wants := backendOf(*from), backendOf(*to)
 	if has == "" || wants == "" || has == wants || has == backendCanonical || wants == backendCanonical {
@@ -157,7 +160,7 @@ func (c *Compatibility) addNote(text string) {
 	}
 }
 
-// note adds what metadata cannot tell.
+// note adds notes about facts that the metadata does not show.
 func (c *Compatibility) note(from *metadata.Checkpoint) {
 	fresh := 0
 	for _, o := range c.Operators {

@@ -26,21 +26,21 @@ import (
 // CopySchema names the format of a [Copied].
 const CopySchema = "snapback/copy/1"
 
-// Copied describes a completed copy.
+// Copied describes a copy that is complete.
 type Copied struct {
 	Schema  string  `json:"schema"`
 	From    string  `json:"from"`
 	To      string  `json:"to"`
-	Files   int     `json:"files"` // including the metadata file
+	Files   int     `json:"files"` // number of copied files, including the metadata file
 	Bytes   int64   `json:"bytes"`
 	Seconds float64 `json:"seconds"`
 }
 
-// CopyError says why a checkpoint was not copied. The source is unchanged. The target is not a
-// checkpoint.
+// CopyError says why a checkpoint was not copied. The source is unchanged. The target directory is
+// not a checkpoint.
 type CopyError struct {
 	To      string
-	Left    bool // whether files may be left at the target
+	Left    bool // whether files may have been left in the target directory
 	Because error
 }
 
@@ -55,13 +55,13 @@ func (e *CopyError) Error() string {
 // Unwrap returns the cause.
 func (e *CopyError) Unwrap() error { return e.Because }
 
-// copiesMax limits how many files are copied at the same time.
+// copiesMax is the largest number of files that are copied at the same time.
 const copiesMax = 8
 
-// Copy copies a checkpoint with all files that it needs into a new directory. The copy needs
-// nothing else. Relative paths stay relative; absolute paths point to the new files. Copy writes
-// the metadata last, so an interrupted copy is not a checkpoint. At the end it reads the whole copy
-// and compares digests.
+// Copy copies a checkpoint and all files that it needs into a new directory. The copy does not
+// depend on any file outside this directory. Relative paths stay relative. Absolute paths are
+// replaced by the paths of the new files. Copy writes the metadata last, so an interrupted copy is
+// not a checkpoint. At the end it reads the whole copy and compares digests.
 func (a *Auditor) Copy(ctx context.Context, from, to string) (Copied, error) {
 	began := time.Now()
 	c, err := a.copier(ctx, from, to)
@@ -89,22 +89,23 @@ type copier struct {
 	*Auditor
 	from     storage.Pointer
 	to       string
-	data     []byte    // content of the metadata file at the beginning
-	verified *verifier // the result for the source
+	data     []byte    // content of the metadata file when the copy began
+	verified *verifier // the verifier that has checked the source
 	files    []copiedFile
-	targets  map[string]string // new names by current names
-	dirs     map[string]string // new directories of merged files, by current names
+	targets  map[string]string // the new name of each file; the key is the current name
+	dirs     map[string]string // the new directory of merged files; the key is the current directory
 	total    int64
 	done     atomic.Int64
 
 	mu      sync.Mutex
-	seal    Seal     // digests of the bytes read from the source
-	created []string // files that this copy created, in order
+	seal    Seal     // digests of the bytes that were read from the source
+	created []string // files that this copy has created, in the order of creation
 }
 
 type copiedFile struct{ from, to string }
 
-// copier checks the source and the target. It changes nothing.
+// copier checks the source and the target, and returns a copier for them. It changes nothing on
+// storage.
 func (a *Auditor) copier(ctx context.Context, from, to string) (*copier, error) {
 	found, err := a.find(from)
 	if err != nil {
@@ -132,8 +133,8 @@ func (a *Auditor) copier(ctx context.Context, from, to string) (*copier, error) 
 	return c, nil
 }
 
-// isFree checks that the target does not exist or is an empty directory, and that no job writes
-// there.
+// isFree checks that the target does not exist, or is an empty directory. It also checks that no
+// job writes into the target.
 func (a *Auditor) isFree(found storage.Pointer, target, text string) error {
 	if a.isSame(target, found.Location) {
 		return &storage.NotFoundError{Why: fmt.Sprintf("target %q is the checkpoint to copy", text)}
@@ -174,7 +175,8 @@ func (a *Auditor) isSame(one, other string) bool {
 	return err == nil && a.key(one, first) == a.key(other, second)
 }
 
-// UnrestorableError says that a checkpoint is not restorable, although it must be.
+// UnrestorableError says that an operation needs a restorable checkpoint, and that the given
+// checkpoint is not restorable.
 type UnrestorableError struct{ Verification Verification }
 
 func (e *UnrestorableError) Error() string {
@@ -182,8 +184,9 @@ func (e *UnrestorableError) Error() string {
 	return fmt.Sprintf("%s is not restorable: %s: %s: %s; see snapback verify", e.Verification.Path, first.Kind, first.File, first.Found)
 }
 
-// plan gives each file a new name. Most files go directly into the target, as in a savepoint.
-// Merged files go into directories below it, because Flink deletes these directories as a whole.
+// plan chooses a new name for each file. Most files go into the target directory itself, as in a
+// savepoint. Merged files go into directories below the target, because Flink deletes such a
+// directory as a whole.
 func (c *copier) plan() {
 	merged := map[string]bool{}
 	for _, operator := range c.verified.checkpoint.Operators {
@@ -212,7 +215,7 @@ func (c *copier) plan() {
 	}
 }
 
-// mergedInto returns the new directory for the merged files of dir.
+// mergedInto returns the new directory for the merged files of the directory dir.
 func (c *copier) mergedInto(dir string) string {
 	if c.dirs[dir] == "" {
 		c.dirs[dir] = filesystem.Join(c.to, path.Base(dir)+"-"+strconv.Itoa(len(c.dirs)))
@@ -227,7 +230,8 @@ func isSegment(f *referenced) bool {
 	})
 }
 
-// movedURL returns where a recorded directory is now, or nothing if no directory is recorded.
+// movedURL returns the name under which a recorded directory is now. If no directory is recorded,
+// the name is empty.
 func (c *copier) movedURL(url string) string {
 	name, err := filesystem.ParseName(url)
 	if err != nil {
@@ -236,12 +240,13 @@ func (c *copier) movedURL(url string) string {
 	return c.moved(name)
 }
 
-// markName is the name of a file in the target. It says that a copy is in progress.
+// markName is the name of a file in the target. While this file exists, a copy is in progress or
+// was interrupted.
 const markName = "._snapback.copying"
 
 func (c *copier) mark() string { return filesystem.Join(c.to, markName) }
 
-// claim creates the mark. If two copies have the same target, one of them fails here.
+// claim creates the mark file. If two copies have the same target, one of them fails here.
 func (c *copier) claim() error {
 	if err := filesystem.MkdirDurably(c.Files, c.to); err != nil {
 		return err
@@ -256,8 +261,8 @@ func (c *copier) claim() error {
 	return err
 }
 
-// copy writes the target. The metadata file comes last, so after a crash it exists only if all
-// other files do.
+// copy writes the target. It writes the metadata file last. So after a crash the metadata file
+// exists only if all other files exist.
 func (c *copier) copy(ctx context.Context) error {
 	var err error
 	if c.data, err = filesystem.ReadFile(c.Files, c.from.Metadata, metadata.SizeMax); err != nil {
@@ -277,7 +282,7 @@ func (c *copier) copy(ctx context.Context) error {
 	if err != nil {
 		return c.changed(err)
 	}
-	// A crash before this point leaves files, but not a checkpoint.
+	// A crash before this point leaves files in the target, but the target is not a checkpoint.
 	name := filesystem.Join(c.to, storage.MetadataName)
 	c.created = append(c.created, filesystem.Join(c.to, storage.InProgressPrefix+"copy"), name)
 	if err := filesystem.WriteWhole(c.Files, name, filesystem.Join(c.to, storage.InProgressPrefix+"copy"), rewritten); err != nil {
@@ -286,7 +291,7 @@ func (c *copier) copy(ctx context.Context) error {
 	return c.readBack(ctx, rewritten)
 }
 
-// changed returns an error that says that the source has changed.
+// changed wraps an error, to say that the source has changed.
 func (c *copier) changed(err error) error {
 	return fmt.Errorf("the source changed during the copy, perhaps because its job deletes old checkpoints: %w; copy a newer one", err)
 }
@@ -319,7 +324,7 @@ func (c *copier) copyFile(ctx context.Context, f copiedFile) error {
 	if err != nil {
 		return c.changed(err)
 	}
-	defer func() { _ = source.Close() }() // nothing was written
+	defer func() { _ = source.Close() }() // an error of Close loses nothing: the file was only read
 	target, err := c.Files.Create(f.to)
 	if err != nil {
 		return err
@@ -349,7 +354,7 @@ func (c *copier) copyFile(ctx context.Context, f copiedFile) error {
 	return target.Close()
 }
 
-// measured is a reader that computes a digest of the bytes and reports progress.
+// measured is a reader that computes a digest of the bytes that are read, and reports progress.
 type measured struct {
 	reader io.Reader
 	digest hash.Hash
@@ -363,7 +368,7 @@ func (m *measured) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// readBack reads the whole copy, and compares it with the digests of the source.
+// readBack reads the whole copy, and compares it with the digests of the bytes from the source.
 func (c *copier) readBack(ctx context.Context, rewritten []byte) error {
 	sum := sha256.Sum256(rewritten)
 	c.seal.Metadata = Digest{Bytes: int64(len(rewritten)), SHA256: hex.EncodeToString(sum[:])}
@@ -378,8 +383,8 @@ func (c *copier) readBack(ctx context.Context, rewritten []byte) error {
 	return nil
 }
 
-// cleanUp deletes the files that this copy created, the metadata first, and then empty directories.
-// It leaves other files alone.
+// cleanUp deletes the files that this copy created, the metadata file first. Then it deletes the
+// directories that are empty. It does not delete other files.
 func (c *copier) cleanUp() error {
 	var failed error
 	for _, name := range slices.Backward(c.created) {
@@ -387,16 +392,16 @@ func (c *copier) cleanUp() error {
 	}
 	for _, f := range c.files {
 		if dir := filesystem.Dir(f.to); dir != c.to {
-			_ = c.Files.Remove(dir) // a directory for merged files
+			_ = c.Files.Remove(dir) // the directory is a directory for merged files; if this fails, it is not empty
 		}
 	}
 	if len(c.created) > 0 {
-		_ = c.Files.Remove(c.to) // fails if something is left in it, or if it is a mount point
+		_ = c.Files.Remove(c.to) // this fails if the directory is not empty, or is a mount point
 	}
 	return failed
 }
 
-// rewritten returns the metadata of the copy.
+// rewritten returns the metadata of the copy, in which the paths are replaced.
 func (c *copier) rewritten() ([]byte, error) {
 	checkpoint, err := metadata.Decode(slices.Clone(c.data))
 	if err != nil {

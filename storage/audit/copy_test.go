@@ -21,7 +21,7 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// tree lists the files below a directory, with their sizes and times.
+// tree lists the files below a directory, with their sizes and their times of change.
 func tree(t *testing.T, dir string) (all []string) {
 	t.Helper()
 	must(t, filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
@@ -35,8 +35,8 @@ func tree(t *testing.T, dir string) (all []string) {
 	return all
 }
 
-// Each kind of checkpoint can be copied. The copy can be restored without the source. It has the
-// same state under paths of the same kind.
+// Each kind of checkpoint can be copied. The copy must be restorable without the source. It must
+// have the same state, and each path must be of the same kind as in the source.
 func TestACopyStandsAlone(t *testing.T) {
 	for sample, chk := range map[string]string{
 		"2.3.0/02-hashmap-files-p2":            "000000000000000000000000c0ffee02/chk-3",
@@ -74,8 +74,8 @@ func TestACopyStandsAlone(t *testing.T) {
 	}
 }
 
-// expectTheSame expects a copy with the same state and the same kinds of files. All files must be
-// below the directory to.
+// expectTheSame expects that a copy has the same state and the same kinds of files as the source.
+// All absolute paths must be below the directory to.
 func expectTheSame(t *testing.T, want, got audit.Inspection, to string) {
 	t.Helper()
 	if got.Totals != want.Totals || len(got.Operators) != len(want.Operators) {
@@ -105,7 +105,8 @@ func inspected(t *testing.T, at string) audit.Inspection {
 	return in
 }
 
-// Flink deletes some directories as a whole. Their paths in the copy must not lead to the source.
+// Flink deletes some directories as a whole. The paths of such directories in the copy must not
+// lead to the source.
 func TestDirectoriesOfMergedFilesAreCopiedToo(t *testing.T) {
 	dir, to := filepath.Join(t.TempDir(), "ckpt"), filepath.Join(t.TempDir(), "copied")
 	placed(t, "2.3.0/15-filemerging-hashmap", dir, "file:"+dir)
@@ -133,8 +134,8 @@ func TestDirectoriesOfMergedFilesAreCopiedToo(t *testing.T) {
 	}
 }
 
-// Each failure is reported in one sentence. The source stays unchanged, and the target is not a
-// checkpoint.
+// Copy must report each failure in one sentence. The source must stay unchanged, and the target
+// must not become a checkpoint.
 func TestWhatCannotBeCopiedLeavesNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -191,18 +192,18 @@ func TestWhatCannotBeCopiedLeavesNothing(t *testing.T) {
 	}
 }
 
-// refusing is a disk on which nothing can be created.
+// refusing is a disk on which no directory can be created.
 type refusing struct{ filesystem.Local }
 
 func (refusing) MkdirAll(name string) error {
 	return filesystem.Failure("mkdir", name, fs.ErrPermission)
 }
 
-// canceling is a disk that cancels the context at the third file.
+// canceling is a disk that cancels the context when the third file is created.
 type canceling struct {
 	filesystem.Local
 	cancel  context.CancelFunc
-	created atomic.Int32 // several goroutines copy
+	created atomic.Int32 // number of created files; atomic, because several goroutines copy files
 }
 
 func (c *canceling) Create(name string) (filesystem.File, error) {
@@ -212,7 +213,7 @@ func (c *canceling) Create(name string) (filesystem.File, error) {
 	return c.Local.Create(name)
 }
 
-// After a crash at any moment, the target is not a checkpoint, or it is a complete one.
+// After a crash at any moment, the target must be either a complete checkpoint or no checkpoint.
 func TestACopyThatIsCutOffIsNoCheckpoint(t *testing.T) {
 	source := filesystem.NewMemory()
 	must(t, source.MkdirAll("/from"))
@@ -253,7 +254,7 @@ func TestACopyThatIsCutOffIsNoCheckpoint(t *testing.T) {
 	}
 }
 
-// serial passes one operation at a time to a file system that is not safe for concurrent use.
+// serial passes only one operation at a time to a file system that is not safe for concurrent use.
 type serial struct {
 	filesystem.FileSystem
 	mu sync.Mutex

@@ -15,8 +15,8 @@ import (
 	"github.com/snapback/snapback/storage/rocksdb"
 )
 
-// readAll reads all bytes that a checkpoint needs from a file. It compares the bytes with checksums
-// and with the seal's digest, as far as these exist.
+// readAll reads all bytes of a file. It compares the part that the checkpoint needs with RocksDB's
+// checksums and with the digest in the seal, if these exist.
 func (v *verifier) readAll(ctx context.Context, f *referenced) error {
 	local, err := v.spool(ctx, f.name)
 	if err != nil {
@@ -58,21 +58,21 @@ func (v *verifier) readAll(ctx context.Context, f *referenced) error {
 	return nil
 }
 
-// spooled is a file that can be read at any offset, either directly or through a copy.
+// spooled is a file that can be read at any offset. It is either the original file or a copy.
 type spooled struct {
 	io.ReaderAt
 	size  int64
 	close func()
 }
 
-// spool reads a whole file. To check checksums, one must jump between offsets. Some storages can
-// read a file only from its beginning to its end; then spool copies it to a temporary file.
+// spool reads a whole file. Checking checksums needs reads at any offset. Some storages can read a
+// file only from its beginning to its end. For these, spool copies the file to a temporary file.
 func (v *verifier) spool(ctx context.Context, name string) (*spooled, error) {
 	reader, err := v.Files.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	closeReader := func() { _ = reader.Close() } // nothing was written
+	closeReader := func() { _ = reader.Close() } // an error of Close loses nothing: the file was only read
 	at, direct := reader.(io.ReaderAt)
 	into := io.Discard
 	done := closeReader
@@ -86,7 +86,7 @@ func (v *verifier) spool(ctx context.Context, name string) (*spooled, error) {
 		done = func() {
 			closeReader()
 			_ = temporary.Close()
-			_ = os.Remove(temporary.Name()) // it is only a copy
+			_ = os.Remove(temporary.Name()) // if this fails, only a temporary copy stays
 		}
 	}
 	size, err := io.Copy(into, &cancelable{ctx, reader})
@@ -97,7 +97,7 @@ func (v *verifier) spool(ctx context.Context, name string) (*spooled, error) {
 	return &spooled{ReaderAt: at, size: size, close: done}, nil
 }
 
-// cancelable is a reader that fails once its context is canceled.
+// cancelable is a reader that fails after its context was canceled.
 type cancelable struct {
 	ctx    context.Context
 	reader io.Reader
@@ -110,7 +110,7 @@ func (c *cancelable) Read(b []byte) (int, error) {
 	return c.reader.Read(b)
 }
 
-// compare compares a file with its digest in the seal.
+// compare compares a file with the digest that the seal has for this file.
 func (v *verifier) compare(f *referenced, local *spooled, want Digest) error {
 	found, err := digestOf(local, span{want.Begin, want.Begin + want.Bytes})
 	if err == nil && found.SHA256 != want.SHA256 {
@@ -119,11 +119,11 @@ func (v *verifier) compare(f *referenced, local *spooled, want Digest) error {
 	return err
 }
 
-// current matches the content of RocksDB's file CURRENT: the name of the MANIFEST.
+// current matches the content of RocksDB's file CURRENT, which is the name of the MANIFEST.
 var current = regexp.MustCompile(`^MANIFEST-\d{6,}\n$`)
 
-// checkRocksDB checks a file of RocksDB. It returns true if the file's content could be compared
-// with checksums or, for CURRENT, with the expected form.
+// checkRocksDB checks a file of RocksDB. It returns true if it could compare the content: with
+// checksums or, for the file CURRENT, with the expected form.
 func (v *verifier) checkRocksDB(f *referenced, local *spooled, use metadata.Reference) bool {
 	_, localPath, found := strings.Cut(use.State, ": ")
 	begin, size := int64(0), local.size

@@ -11,8 +11,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// PlanSchema names the format of a plan to delete orphans. Its first line names the root. Each
-// other line is an [Orphan].
+// PlanSchema names the format of a plan to delete orphans. The first line of a plan names the root.
+// Each other line is an [Orphan].
 const PlanSchema = "snapback/orphans-plan/1"
 
 // DeletedSchema names the format of [Deleted].
@@ -28,37 +28,37 @@ func ReadPlan(from io.Reader, root string) (Plan[Orphan], error) {
 	return readPlan(from, PlanSchema, root, "an orphan", func(o Orphan) string { return o.Path })
 }
 
-// Deleted says what happened to a plan.
+// Deleted says what was done with the files of a plan.
 type Deleted struct {
 	Schema  string   `json:"schema"`
 	Deleted []Orphan `json:"deleted"`
-	Gone    int      `json:"gone"` // planned files that no longer existed
+	Gone    int      `json:"gone"` // number of planned files that did not exist any more
 	Kept    []Kept   `json:"kept"`
 
 	denied error
 }
 
-// Denied returns an error if permission was denied for something.
+// Denied returns an error if the user had no permission to read some file or directory.
 func (d Deleted) Denied() error { return d.denied }
 
-// Kept is a planned file that was not deleted.
+// Kept is a planned file, or a planned checkpoint, that was not deleted.
 type Kept struct {
 	Path   string `json:"path"`
 	Reason string `json:"reason"`
 }
 
-// deleteBatch is how many files are deleted before claims are refreshed.
+// deleteBatch is the number of files that are deleted before the claims are refreshed.
 const deleteBatch = 64
 
 // Delete deletes the planned files. For each file, it first proves again that no checkpoint needs
-// the file, and checks that the file has not changed since the plan. It refreshes this proof
-// repeatedly, so it keeps a file that a new checkpoint needs. The result lists each kept file with
-// the reason.
+// the file, and checks that the file has not changed since the plan was made. Delete refreshes the
+// claims after each batch of files. So it keeps a file that a new checkpoint needs. The result
+// lists each kept file with the reason.
 func (a *Auditor) Delete(ctx context.Context, root string, options OrphanOptions, planned []Orphan) (Deleted, error) {
 	d := Deleted{Schema: DeletedSchema, Deleted: []Orphan{}, Kept: []Kept{}}
 	s, err := a.sweep(ctx, root, options)
 	if err == nil {
-		err = a.Unmatched() // must fail before anything is deleted
+		err = a.Unmatched() // Unmatched must fail before any file is deleted
 	}
 	if err != nil {
 		return d, err
@@ -97,7 +97,7 @@ func (a *Auditor) Delete(ctx context.Context, root string, options OrphanOptions
 	return d, nil
 }
 
-// isGone says whether nothing exists at this URL.
+// isGone says whether neither a file nor a directory exists at this URL.
 func (a *Auditor) isGone(url string) bool {
 	name, err := filesystem.ParseName(url)
 	if err == nil {
@@ -106,7 +106,8 @@ func (a *Auditor) isGone(url string) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// keep returns the reason to keep a planned file, or an empty text.
+// keep returns the reason why a planned file must stay. If the file may be deleted, it returns an
+// empty text.
 func (s *sweep) keep(c candidate, seen bool, plan Orphan) string {
 	if !seen {
 		return "it is not under the root"
@@ -127,9 +128,9 @@ func (s *sweep) keep(c candidate, seen bool, plan Orphan) string {
 	return ""
 }
 
-// removeIfEmpty deletes the directory of a checkpoint if nothing is left in it.
+// removeIfEmpty deletes the directory of a checkpoint if the directory is empty.
 func (a *Auditor) removeIfEmpty(dir string) {
 	if _, ok := storage.ParseCheckpointName(path.Base(dir)); ok {
-		_ = a.Files.Remove(dir) // fails if the directory is not empty
+		_ = a.Files.Remove(dir) // this fails if the directory is not empty
 	}
 }

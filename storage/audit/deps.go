@@ -18,34 +18,34 @@ import (
 // DepsSchema names the format of [Deps].
 const DepsSchema = "snapback/deps/1"
 
-// Deps says which checkpoints depend on a file or on the files of a directory.
+// Deps says which checkpoints depend on a file, or on the files of a directory.
 type Deps struct {
 	Schema       string      `json:"schema"`
 	Path         string      `json:"path"`
-	Files        int         `json:"files"`        // number of files at Path
-	Bytes        int64       `json:"bytes"`        // total size of these files
-	Checkpoints  int         `json:"checkpoints"`  // checkpoints whose dependencies were read, without the checkpoints in Path
-	Roots        []string    `json:"roots"`        // directories in which checkpoints were searched
-	MayBeDeleted bool        `json:"mayBeDeleted"` // whether it is proven that no other checkpoint depends on it
+	Files        int         `json:"files"`        // number of files in the given file or directory
+	Bytes        int64       `json:"bytes"`        // total size of these files, in bytes
+	Checkpoints  int         `json:"checkpoints"`  // number of checkpoints that were read, not counting checkpoints inside the given directory
+	Roots        []string    `json:"roots"`        // directories in which checkpoints were read
+	MayBeDeleted bool        `json:"mayBeDeleted"` // whether it is proven that no other checkpoint depends on the files
 	Dependents   []Dependent `json:"dependents"`
-	Doubts       []string    `json:"doubts"` // reasons why it is not proven that no other checkpoint depends on it
+	Doubts       []string    `json:"doubts"` // reasons, apart from Dependents, why this is not proven
 	Notes        []string    `json:"notes"`
 
 	denied error
 }
 
-// Denied returns an error if permission was denied for something.
+// Denied returns an error if the user had no permission to read some file or directory.
 func (d Deps) Denied() error { return d.denied }
 
-// Dependent is a checkpoint that depends on files at Path.
+// Dependent is a checkpoint that depends on at least one of the given files.
 type Dependent struct {
 	Path  string `json:"path"`
 	Job   string `json:"job,omitempty"`
 	ID    int64  `json:"checkpointId"`
 	Kind  string `json:"kind"`
-	Files int    `json:"files"` // number of these files
+	Files int    `json:"files"` // number of the given files on which the checkpoint depends
 	Bytes int64  `json:"bytes"`
-	First string `json:"first"` // the name of one of these files
+	First string `json:"first"` // name of the first of these files, sorted by name
 }
 
 // DepsOptions are the options of [Auditor.Deps].
@@ -54,9 +54,9 @@ type DepsOptions struct {
 	Also []string // other roots with checkpoints that may depend on the files
 }
 
-// Deps says which checkpoints depend on a file, on a checkpoint or on a job's directory.
-// Checkpoints inside the given directory do not count. Deps reads the checkpoints in the checkpoint
-// directory around the place, and below the other roots.
+// Deps says which checkpoints depend on the files of a place: a single file, a checkpoint, or a
+// job's directory. It ignores checkpoints inside the given directory. It reads the checkpoints of
+// all jobs in the checkpoint directory that contains the place, and those below the other roots.
 func (a *Auditor) Deps(ctx context.Context, text string, options DepsOptions) (Deps, error) {
 	name, err := a.name(text)
 	if err != nil {
@@ -66,7 +66,7 @@ func (a *Auditor) Deps(ctx context.Context, text string, options DepsOptions) (D
 	if err != nil {
 		return Deps{}, err
 	}
-	// The files must be listed before the claims are collected; see claims.
+	// The files must be listed before the claims are collected; see the type claims.
 	of, err := a.filesIn(ctx, text, name)
 	if err != nil {
 		return Deps{}, err
@@ -101,7 +101,7 @@ func (a *Auditor) Deps(ctx context.Context, text string, options DepsOptions) (D
 	return d, nil
 }
 
-// noteNewest returns a note if a checkpoint is the newest of its job.
+// noteNewest returns a note if a checkpoint is the newest checkpoint of its job.
 func (c *claims) noteNewest(claim *claimant) []string {
 	if c.activityIn(filesystem.Dir(claim.Location)).newest != claim {
 		return nil
@@ -109,12 +109,12 @@ func (c *claims) noteNewest(claim *claimant) []string {
 	return []string{fmt.Sprintf("WARNING: %s is the newest checkpoint of its job: without it the job goes back to an older one, or to none", filesystem.URL(claim.Location))}
 }
 
-// busy returns the reason why a checkpoint in progress may soon refer to these files, or an empty
-// text.
+// busy returns the reason why a checkpoint in progress may soon refer to these files. If there is
+// no such reason, it returns an empty text.
 func (of *heldFiles) busy(c *claims, name string, now time.Time) string {
 	job := c.jobAround(name)
 	if job == "" || len(of.holds) > 0 && name != job {
-		return "" // it is a completed checkpoint; a checkpoint in progress has its own files
+		return "" // the place is a completed checkpoint, whose files no checkpoint in progress uses
 	}
 	seen := c.activityIn(job)
 	if of.dir != name { // the place is a single file
@@ -130,19 +130,19 @@ func (of *heldFiles) busy(c *claims, name string, now time.Time) string {
 	return ""
 }
 
-// heldFiles are the files of a place: one file, or all files of a directory.
+// heldFiles are the files of a place: a single file, or all files of a directory.
 type heldFiles struct {
-	dir   string // the directory; for a single file, its parent
+	dir   string // the given directory; for a single file, its parent directory
 	files map[fileKey]int64
-	holds map[fileKey]bool // metadata files
-	dirs  map[fileKey]bool // including the place itself
-	bases map[string]bool  // the last elements of the names of the files
+	holds map[fileKey]bool // the metadata files among the files
+	dirs  map[fileKey]bool // the directory itself, if a directory was given, and its subdirectories
+	bases map[string]bool  // the last elements of the files' names
 	bytes int64
 
 	newest filesystem.Entry
 }
 
-// filesIn lists the file with this name, or all files of the directory.
+// filesIn returns the file with this name, or all files of the directory with this name.
 func (a *Auditor) filesIn(ctx context.Context, text, name string) (*heldFiles, error) {
 	entry, err := a.Files.Stat(name)
 	switch {
@@ -192,7 +192,8 @@ func (of *heldFiles) add(a *Auditor, name string, entry filesystem.Entry) {
 	}
 }
 
-// namesake returns a file name that occurs both here and among the files of the checkpoint.
+// namesake returns a file name that occurs both among the given files and among the files of the
+// checkpoint.
 func (of *heldFiles) namesake(claim *claimant) (base string, is bool) {
 	for _, f := range claim.files {
 		if base := path.Base(f.name); base != storage.MetadataName && of.bases[base] {
@@ -202,7 +203,7 @@ func (of *heldFiles) namesake(claim *claimant) (base string, is bool) {
 	return "", false
 }
 
-// dependent says how many of the files a checkpoint depends on.
+// dependent says on how many of the given files a checkpoint depends.
 func (of *heldFiles) dependent(claim *claimant) (Dependent, bool) {
 	d := Dependent{Path: filesystem.URL(claim.Location), Job: jobOf(claim.Location), ID: claim.id, Kind: claim.kind}
 	files := slices.Clone(claim.files)

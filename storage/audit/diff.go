@@ -12,31 +12,31 @@ import (
 // DiffSchema names the format of a [Difference].
 const DiffSchema = "snapback/diff/1"
 
-// Difference says how two checkpoints differ.
+// Difference says in what two checkpoints differ.
 type Difference struct {
 	Schema    string               `json:"schema"`
 	From      string               `json:"from"`
 	To        string               `json:"to"`
-	Shared    FileSet              `json:"shared"`  // files in both
-	Added     FileSet              `json:"added"`   // files only in the second
-	Dropped   FileSet              `json:"dropped"` // files only in the first
+	Shared    FileSet              `json:"shared"`  // files of both checkpoints
+	Added     FileSet              `json:"added"`   // files only of the second checkpoint
+	Dropped   FileSet              `json:"dropped"` // files only of the first checkpoint
 	Operators []OperatorDifference `json:"operators"`
 }
 
-// FileSet is a set of files. Bytes is the sum of their recorded sizes.
+// FileSet is a set of files. Bytes is the sum of the sizes that the checkpoint records.
 type FileSet struct {
 	Bytes int64    `json:"bytes"`
 	Files []string `json:"files"`
 }
 
-// OperatorDifference says how the size of an operator's state changed.
+// OperatorDifference says how the size of an operator's state has changed.
 type OperatorDifference struct {
-	Operator string `json:"operator"` // uid or id
-	Before   *int64 `json:"before"`   // in bytes; nil if the first checkpoint does not have the operator
-	After    *int64 `json:"after"`    // in bytes; nil if the second checkpoint does not have the operator
+	Operator string `json:"operator"` // the operator's uid or id
+	Before   *int64 `json:"before"`   // size in bytes; nil if the first checkpoint does not have the operator
+	After    *int64 `json:"after"`    // size in bytes; nil if the second checkpoint does not have the operator
 }
 
-// Diff says how two checkpoints differ.
+// Diff says in what two checkpoints differ.
 func (a *Auditor) Diff(from, to string) (Difference, error) {
 	_, before, err := a.read(from)
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *FileSet) add(f *referenced) {
 }
 
 func (d *Difference) compareOperators(before, after storage.Completed) {
-	at := map[metadata.OperatorID]*OperatorDifference{} // by id, because versions before 5 record no uid
+	at := map[metadata.OperatorID]*OperatorDifference{} // the key is the operator's id, because versions before 5 record no uid
 	note := func(c storage.Completed, side func(*OperatorDifference) **int64) {
 		for i := range c.Checkpoint.Operators {
 			o := &c.Checkpoint.Operators[i]

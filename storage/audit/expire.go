@@ -15,7 +15,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Names of the formats of [Expiry], of its plan, and of [Expirations].
+// Names of the formats of [Expiry], of a plan to discard expired checkpoints, and of [Expirations].
 const (
 	ExpireSchema     = "snapback/expire/1"
 	ExpirePlanSchema = "snapback/expire-plan/1"
@@ -24,8 +24,8 @@ const (
 
 // Policy says which checkpoints expire.
 type Policy struct {
-	Keep      int           `json:"keep"`      // how many of the newest restorable checkpoints of each job do not expire
-	OlderThan time.Duration `json:"olderThan"` // nanoseconds; younger checkpoints do not expire
+	Keep      int           `json:"keep"`      // for each job, the number of its newest restorable checkpoints that do not expire
+	OlderThan time.Duration `json:"olderThan"` // in nanoseconds; a checkpoint that is younger than this does not expire
 }
 
 // Expiry lists the checkpoints that expire under a policy.
@@ -34,10 +34,10 @@ type Expiry struct {
 	Root    string    `json:"root"`
 	Now     time.Time `json:"now"`
 	Policy  Policy    `json:"policy"`
-	Kept    int       `json:"kept"`    // checkpoints that do not expire
-	Expired []Expired `json:"expired"` // sorted by job, the oldest first
-	Bytes   int64     `json:"bytes"`   // total size of the files that are deleted with them
-	Doubts  []string  `json:"doubts"`  // reasons why nothing may be deleted; else empty
+	Kept    int       `json:"kept"`    // number of checkpoints that do not expire
+	Expired []Expired `json:"expired"` // sorted by job, and then from the oldest to the newest
+	Bytes   int64     `json:"bytes"`   // total size of the files that will be deleted with the expired checkpoints
+	Doubts  []string  `json:"doubts"`  // reasons why nothing may be deleted; if there is one, Expired is empty
 	Notes   []string  `json:"notes"`
 	Roots   []string  `json:"roots"` // directories in which checkpoints were read
 
@@ -45,7 +45,7 @@ type Expiry struct {
 	also, moves []string
 }
 
-// Denied returns an error if permission was denied for something.
+// Denied returns an error if the user had no permission to read some file or directory.
 func (e Expiry) Denied() error { return e.denied }
 
 // Expired is a checkpoint that expires.
@@ -55,19 +55,20 @@ type Expired struct {
 	ID       int64     `json:"checkpointId"`
 	Kind     string    `json:"kind"`
 	Modified time.Time `json:"modified,omitzero"`
-	Files    int       `json:"files"` // files that are deleted with it, because no other checkpoint will need them
-	Bytes    int64     `json:"bytes"` // total size of these files
+	Files    int       `json:"files"` // number of files that will be deleted with the checkpoint, because no other checkpoint will need them
+	Bytes    int64     `json:"bytes"` // total size of these files, in bytes
 }
 
 // ExpireOptions are the options of [Auditor.Expire].
 type ExpireOptions struct {
 	Now    time.Time
 	Policy Policy
-	Also   []string // other roots with checkpoints that may depend on expired ones
+	Also   []string // other roots whose checkpoints may depend on files of expired checkpoints
 }
 
 // Expire lists the checkpoints and savepoints below a root that expire under a policy. It needs the
-// same proof as [Auditor.Orphans], and changes nothing.
+// same proof as [Auditor.Orphans]: it must know which files each checkpoint needs. Expire changes
+// nothing on storage.
 func (a *Auditor) Expire(ctx context.Context, root string, options ExpireOptions) (Expiry, error) {
 	x, err := a.expiry(ctx, root, options)
 	if err != nil {
@@ -99,8 +100,8 @@ type expiry struct {
 	*claims
 	root    string
 	options ExpireOptions
-	under   map[fileKey]bool     // metadata files below the root
-	allowed map[string]*claimant // checkpoints that expire, by URL; nil until first used
+	under   map[fileKey]bool     // keys of the metadata files below the root
+	allowed map[string]*claimant // checkpoints that expire; the key is the checkpoint's URL; nil until first used
 }
 
 func (a *Auditor) expiry(ctx context.Context, root string, options ExpireOptions) (*expiry, error) {
@@ -114,7 +115,7 @@ func (a *Auditor) expiry(ctx context.Context, root string, options ExpireOptions
 	}
 	x := &expiry{root: roots[0], options: options, under: map[fileKey]bool{}}
 	for _, found := range under.checkpoints {
-		if !found.linked { // a linked checkpoint belongs to another root, where other checkpoints may depend on it
+		if !found.linked { // a checkpoint behind a link belongs to another root, where other checkpoints may depend on it
 			x.under[a.key(found.Metadata, found.entry)] = true
 		}
 	}
@@ -122,7 +123,8 @@ func (a *Auditor) expiry(ctx context.Context, root string, options ExpireOptions
 	return x, err
 }
 
-// below lists the checkpoints below the root. claims also holds checkpoints from around the root.
+// below lists the checkpoints below the root. The claims also contain checkpoints that are beside
+// the root.
 func (x *expiry) below() []*claimant {
 	var below []*claimant
 	for _, claim := range x.current {
@@ -133,8 +135,8 @@ func (x *expiry) below() []*claimant {
 	return below
 }
 
-// expired lists the checkpoints that expire, by job, the oldest first. It is empty if there is a
-// doubt.
+// expired lists the checkpoints that expire, sorted by job and then from the oldest to the newest.
+// The list is empty if there is a doubt.
 func (x *expiry) expired() []*claimant {
 	if len(x.doubts) > 0 {
 		return nil
@@ -150,7 +152,7 @@ func (x *expiry) expired() []*claimant {
 		slices.SortFunc(group, func(a, b *claimant) int {
 			return cmp.Or(cmp.Compare(b.id, a.id), strings.Compare(a.Location, b.Location))
 		})
-		newer := 0 // newer checkpoints of the job that can be restored
+		newer := 0 // number of newer restorable checkpoints of the same job
 		for _, claim := range group {
 			old := x.options.Now.Sub(claim.entry.Modified) >= x.options.Policy.OlderThan
 			if newer >= x.options.Policy.Keep && old && !x.isBuiltUpon(claim) && !x.isLinkedTo(claim) {
@@ -167,7 +169,7 @@ func (x *expiry) expired() []*claimant {
 	return expired
 }
 
-// notes returns warnings for the user who carries out the policy.
+// notes returns warnings for the user who is going to use the policy.
 func (x *expiry) notes(expired []*claimant) (notes []string) {
 	left, mixed := map[groupKey]int{}, 0
 	for _, claim := range x.below() {
@@ -190,8 +192,9 @@ func (x *expiry) notes(expired []*claimant) (notes []string) {
 	return notes
 }
 
-// groupOf says to which group a checkpoint belongs. A directory may hold copies from several jobs,
-// if it is not named by a job's id and has no directories for state.
+// groupOf says to which group a checkpoint belongs. The group is mixed if its checkpoints may be
+// copies from several jobs: the directory's name is not a job id, and the directory contains no
+// directories for state.
 func (x *expiry) groupOf(claim *claimant) groupKey {
 	key := groupOf(claim.Location)
 	if key.job == "" && !key.mixed {
@@ -200,8 +203,8 @@ func (x *expiry) groupOf(claim *claimant) groupKey {
 	return key
 }
 
-// isBuiltUpon says whether a checkpoint in progress may use files of the given checkpoint. This is so
-// if no other completed checkpoint lies between the two.
+// isBuiltUpon says whether a checkpoint in progress may use files of the given checkpoint. This is
+// the case if the job has no other completed checkpoint whose id is between the two ids.
 func (x *expiry) isBuiltUpon(claim *claimant) bool {
 	of := x.activityIn(filesystem.Dir(claim.Location))
 	return slices.ContainsFunc(of.started, func(u *unfinished) bool {
@@ -211,21 +214,23 @@ func (x *expiry) isBuiltUpon(claim *claimant) bool {
 	})
 }
 
-// isLinkedTo says whether the metadata file of another checkpoint is a link to the metadata file of
-// this one.
+// isLinkedTo says whether another checkpoint's metadata file is a link to the metadata file of the
+// given checkpoint.
 func (x *expiry) isLinkedTo(claim *claimant) bool {
 	return slices.ContainsFunc(x.users[claim.key.file], func(user *claimant) bool { return x.present[user] })
 }
 
-// freed lists the files that are deleted with a checkpoint. A file is not freed if it is needed by a
-// checkpoint that does not expire. If several expired checkpoints need a file, the last of them in
-// order frees it. The metadata file comes last in the list.
+// freed lists the files that are deleted together with a checkpoint. A file is not freed if a
+// checkpoint that does not expire needs the file. If several expired checkpoints need a file, the
+// file is freed with the checkpoint that has the highest number in the map order. The metadata file
+// is the last element of the list.
 func (x *expiry) freed(claim *claimant, order map[*claimant]int) []claimed {
 	var freed []claimed
 	for _, f := range claim.files {
 		last := order[claim]
 		stays := false
-		// Files with equal names may be one file, on another mount or with another address.
+		// Files with the same name may be the same file, seen through another mount or another
+		// address.
 		for _, user := range append(slices.Clone(x.users[f.key]), x.named[path.Base(f.name)]...) {
 			stays = stays || x.present[user] && order[user] == 0
 			last = max(last, order[user])
@@ -237,7 +242,8 @@ func (x *expiry) freed(claim *claimant, order map[*claimant]int) []claimed {
 	return append(freed, claimed{name: claim.Metadata, key: claim.key.file, size: claim.entry.Size})
 }
 
-// orderOf numbers the expired checkpoints from 1.
+// orderOf numbers the expired checkpoints, beginning with 1. The map returns 0 for any other
+// checkpoint.
 func orderOf(expired []*claimant) map[*claimant]int {
 	order := make(map[*claimant]int, len(expired))
 	for i, claim := range expired {
@@ -246,8 +252,8 @@ func orderOf(expired []*claimant) map[*claimant]int {
 	return order
 }
 
-// isOurs says whether a file may be deleted: it must be below a directory that the survey visited,
-// but not through a link.
+// isOurs says whether a file may be deleted. It may be deleted if the survey has visited a
+// directory that contains it, and has not reached this directory through a link.
 func (x *expiry) isOurs(f claimed) bool {
 	for dir := filesystem.Dir(f.name); ; dir = filesystem.Dir(dir) {
 		entry, err := x.Files.Stat(dir)
@@ -260,13 +266,13 @@ func (x *expiry) isOurs(f claimed) bool {
 	}
 }
 
-// WritePlan writes a plan to delete the expired checkpoints.
+// WritePlan writes a plan to discard the expired checkpoints.
 func (e Expiry) WritePlan(to io.Writer) error {
 	return writePlan(to, planHead{Schema: ExpirePlanSchema, Root: e.Root, Made: e.Now, Policy: &e.Policy, Also: e.also, Rebase: e.moves}, e.Expired)
 }
 
 // ReadExpirePlan reads a plan with its policy. It fails if the plan is for another root, or if the
-// policy keeps nothing.
+// policy would not keep any checkpoint.
 func ReadExpirePlan(from io.Reader, root string) (Plan[Expired], error) {
 	plan, err := readPlan(from, ExpirePlanSchema, root, "a checkpoint", func(e Expired) string { return e.Path })
 	if p := plan.Policy; err == nil && (p.Keep < 0 || p.OlderThan < 0 || p.Keep == 0 && p.OlderThan == 0) {
@@ -275,32 +281,32 @@ func ReadExpirePlan(from io.Reader, root string) (Plan[Expired], error) {
 	return plan, err
 }
 
-// Expirations says what happened to a plan.
+// Expirations says what was done with the checkpoints of a plan.
 type Expirations struct {
 	Schema  string    `json:"schema"`
 	Deleted []Expired `json:"deleted"`
-	Gone    int       `json:"gone"` // planned checkpoints that no longer existed
+	Gone    int       `json:"gone"` // number of planned checkpoints that did not exist any more
 	Kept    []Kept    `json:"kept"`
-	Files   int       `json:"files"` // deleted files, including metadata files
-	Bytes   int64     `json:"bytes"` // total size of these files
+	Files   int       `json:"files"` // number of deleted files, including metadata files
+	Bytes   int64     `json:"bytes"` // total size of the deleted files, in bytes
 
 	denied error
 }
 
-// Denied returns an error if permission was denied for something.
+// Denied returns an error if the user had no permission to read some file or directory.
 func (e Expirations) Denied() error { return e.denied }
 
-// expireBatch is how many checkpoints are discarded before claims are refreshed.
+// expireBatch is the number of checkpoints that are discarded before the claims are refreshed.
 const expireBatch = 16
 
-// DeleteExpired discards the planned checkpoints, if they still expire under the policy. It
-// refreshes the claims repeatedly. It deletes the metadata first, so that readers find no
-// checkpoint with missing files. It keeps files that another checkpoint needs.
+// DeleteExpired discards those planned checkpoints that still expire under the policy. It refreshes
+// the claims after each batch of checkpoints. It deletes a checkpoint's metadata first, so that no
+// reader finds a checkpoint with missing files. It keeps the files that another checkpoint needs.
 func (a *Auditor) DeleteExpired(ctx context.Context, root string, options ExpireOptions, planned []Expired) (Expirations, error) {
 	done := Expirations{Schema: ExpiredSchema, Deleted: []Expired{}, Kept: []Kept{}}
 	x, err := a.expiry(ctx, root, options)
 	if err == nil {
-		err = a.Unmatched() // must fail before anything is deleted
+		err = a.Unmatched() // Unmatched must fail before any file is deleted
 	}
 	if err != nil {
 		return done, err
@@ -341,7 +347,8 @@ func (a *Auditor) DeleteExpired(ctx context.Context, root string, options Expire
 	return done, nil
 }
 
-// planned returns a planned checkpoint if it still expires, or else the reason why it stays.
+// planned returns a planned checkpoint that still expires. If it must stay, planned returns nil and
+// the reason.
 func (x *expiry) planned(plan Expired) (*claimant, string) {
 	if len(x.doubts) > 0 {
 		return nil, x.doubts[0]
@@ -362,15 +369,16 @@ func (x *expiry) planned(plan Expired) (*claimant, string) {
 	return claim, ""
 }
 
-// discard discards a checkpoint. It deletes the metadata first, then files that no other checkpoint
-// needs, then the seal. Last, it deletes the directory if nothing is left in it.
+// discard discards a checkpoint. It first deletes the metadata, then the files that no other
+// checkpoint needs, and then the seal. At the end it deletes the directory if the directory is
+// empty.
 func (x *expiry) discard(claim *claimant) (deleted []claimed, err error) {
 	freed := x.freed(claim, orderOf([]*claimant{claim}))
 	metadata, files := freed[len(freed)-1], freed[:len(freed)-1]
 	if err := filesystem.IgnoreNotExist(x.Files.Remove(metadata.name)); err != nil {
 		return nil, err
 	}
-	// A crash here leaves files that no checkpoint needs. Orphans finds these files.
+	// A crash here leaves files that no checkpoint needs. The method Orphans finds these files.
 	if err := filesystem.IgnoreNotExist(x.Files.SyncDir(claim.Location)); err != nil {
 		return nil, err
 	}
@@ -383,7 +391,7 @@ func (x *expiry) discard(claim *claimant) (deleted []claimed, err error) {
 			err = errors.Join(err, removed)
 		}
 	}
-	_ = x.Files.Remove(sealName(claim.Location)) // most checkpoints have no seal
-	_ = x.Files.Remove(claim.Location)           // fails if the directory is not empty
+	_ = x.Files.Remove(sealName(claim.Location)) // this fails for most checkpoints, because they have no seal
+	_ = x.Files.Remove(claim.Location)           // this fails if the directory is not empty
 	return deleted, err
 }

@@ -9,15 +9,15 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// find returns the checkpoint that a user names. If there is none, but there are checkpoints below
-// this place, the error names them.
+// find returns the checkpoint that a user names. If the place is not a checkpoint, but contains
+// checkpoints, the error describes these checkpoints.
 func (a *Auditor) find(pointer string) (storage.Pointer, error) {
 	name, err := a.name(pointer)
 	if err != nil {
 		return storage.Pointer{}, &storage.NotFoundError{Why: fmt.Sprintf("checkpoint: %v", err)}
 	}
 	if parsed, _ := filesystem.ParseName(pointer); parsed != name {
-		pointer = filesystem.URL(name) // --rebase moved it
+		pointer = filesystem.URL(name) // a move from --rebase has replaced the name
 	}
 	found, err := storage.Find(a.Files, pointer)
 	var none *storage.NotFoundError
@@ -29,8 +29,8 @@ func (a *Auditor) find(pointer string) (storage.Pointer, error) {
 	return found, err
 }
 
-// below describes the checkpoints in a job's directory or in a checkpoint directory. It is empty if
-// there are none.
+// below describes the checkpoints in a job's directory, or the jobs in a checkpoint directory. The
+// text is empty if the directory contains no checkpoints and no jobs.
 func (a *Auditor) below(dir string) string {
 	entries, err := a.Files.List(dir)
 	if err != nil {

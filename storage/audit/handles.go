@@ -8,7 +8,8 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// object is a handle in the form of [Auditor.Inspect]. Its fields depend on the type of the handle.
+// object is a handle in the form in which [Auditor.Inspect] returns handles. Its fields depend on
+// the type of the handle.
 type object = map[string]any
 
 func streamObject(s metadata.Stream) object {
@@ -33,7 +34,8 @@ func streamObject(s metadata.Stream) object {
 	return o
 }
 
-// withStream adds the stream of a handle, and copies two of the stream's fields to the handle.
+// withStream adds the stream of a handle to the object. It also copies the stream's fields inline
+// and file to the object.
 func withStream(o object, s metadata.Stream) object {
 	stream := streamObject(s)
 	o["stream"], o["inline"], o["file"] = stream, stream["inline"], stream["file"]
@@ -63,7 +65,7 @@ func keyedObject(h metadata.KeyedHandle) object {
 		o["type"], o["keyGroups"], o["stateHandleId"] = "incremental", rangeOf(h.Range), orNil(h.ID)
 		o["checkpointId"], o["backendId"], o["checkpointedBytes"] = h.Checkpoint, h.Backend, h.CheckpointedSize
 		if h.V1 || h.CheckpointedSize < 0 {
-			o["checkpointedBytes"] = o["bytes"] // the size is not recorded
+			o["checkpointedBytes"] = o["bytes"] // the checkpointed size is not recorded
 		}
 		o["meta"], o["shared"], o["private"] = streamObject(h.Meta), localFiles(h.Shared), localFiles(h.Private)
 	case *metadata.Changelog:
@@ -137,7 +139,7 @@ func operatorHandles(h metadata.OperatorHandle) []object {
 	return []object{withStream(o, list.Stream)}
 }
 
-// channelNames are the words for handles of one direction.
+// channelNames are the words that describe channel handles of one direction, input or output.
 type channelNames struct{ one, merged, gate, channel string }
 
 var (

@@ -13,10 +13,10 @@ import (
 	"github.com/snapback/snapback/storage/filesystem/place"
 )
 
-// leftBehind finds directories that are missing as a whole. For each of these directories, it
-// replaces the findings about files by one finding.
+// leftBehind finds directories that are missing as a whole. For each such directory, it replaces
+// the findings about single files by one finding about the directory.
 func (v *verifier) leftBehind() {
-	missing := map[string]map[string]int64{} // sizes of missing files, by directory and name
+	missing := map[string]map[string]int64{} // sizes of missing files; the keys are the directory and then the file's name
 	for _, f := range v.result.Findings {
 		if dir := filesystem.Dir(f.name); f.name != "" && (f.Kind == Missing || f.Kind == Unreachable) {
 			if missing[dir] == nil {
@@ -34,7 +34,7 @@ func (v *verifier) leftBehind() {
 	}
 }
 
-// sum replaces the findings about files in dir by one finding about dir.
+// sum replaces the findings about files in the directory dir by one finding about dir.
 func (v *verifier) sum(dir string, files map[string]int64) {
 	one := Finding{Kind: Missing, File: filesystem.URL(dir), Found: "no such directory", State: "all state in these files"}
 	var operators []string
@@ -63,15 +63,15 @@ func (v *verifier) sum(dir string, files map[string]int64) {
 	}
 }
 
-// noRebase is a note about a checkpoint that was found only with --rebase.
+// noRebase is a note about a checkpoint whose files were found only with the flag --rebase.
 const noRebase = "files were found with --rebase, which Flink does not have: if the recorded paths no longer exist, use snapback copy --rebase to write a checkpoint that Flink can restore"
 
-// isMoved says whether --rebase changed the name of some file.
+// isMoved says whether --rebase has changed the name of at least one file.
 func (v *verifier) isMoved() bool {
 	return slices.ContainsFunc(v.referenced, func(f *referenced) bool { return f.name != f.recorded })
 }
 
-// hint adds a note that proposes a --rebase, if files are missing and are found elsewhere.
+// hint adds a note that proposes a --rebase, if a missing file was found elsewhere.
 func (v *verifier) hint() {
 	for _, f := range v.referenced {
 		if f.found || f.relative {
@@ -89,8 +89,9 @@ func (v *verifier) hint() {
 	}
 }
 
-// moveOf searches for a missing file near the checkpoint. It tries the file's name beside the
-// metadata. Then it tries the end of the file's path below each parent directory.
+// moveOf looks for a missing file near the checkpoint. First it looks for the file's name in the
+// directory of the metadata. Then it looks for the last elements of the file's path below each
+// parent directory.
 func (v *verifier) moveOf(f *referenced) (Move, bool) {
 	const above = 6
 	parent := v.location
@@ -112,14 +113,14 @@ func (v *verifier) moveOf(f *referenced) (Move, bool) {
 	return Move{}, false
 }
 
-// isThere says whether the file exists and has the recorded size.
+// isThere says whether the file exists under this name and has the recorded size.
 func (v *verifier) isThere(name string, f *referenced) bool {
 	entry, err := v.Files.Stat(name)
 	return err == nil && !entry.Directory && entry.Size >= f.atLeast && (f.size < 0 || entry.Size == f.size || f.changelog)
 }
 
-// shorten removes the common end of the two directories of a move, so that the move applies to more
-// files. It never makes a move of the root directory.
+// shorten removes the last elements of the two directories of a move as long as they are equal, so
+// that the move applies to more files. It never shortens a directory to the root directory.
 func shorten(m Move) Move {
 	for path.Base(m.From) == path.Base(m.To) {
 		from, to := filesystem.Dir(m.From), filesystem.Dir(m.To)

@@ -13,34 +13,35 @@ import (
 // InspectSchema names the format of an [Inspection].
 const InspectSchema = "snapback/inspect/1"
 
-// Inspection says what a checkpoint contains. Sizes are in bytes. Names of files are as recorded.
+// Inspection says what a checkpoint contains. All sizes are in bytes. File names are those that the
+// checkpoint records.
 type Inspection struct {
 	Schema       string               `json:"schema"`
 	Path         string               `json:"path"` // path of the metadata file
 	Version      int32                `json:"version"`
 	CheckpointID int64                `json:"checkpointId"`
-	Properties   *InspectedProperties `json:"properties"` // nil if none are recorded
+	Properties   *InspectedProperties `json:"properties"` // nil if the checkpoint records no properties
 	MasterStates int                  `json:"masterStates"`
 	Operators    []InspectedOperator  `json:"operators"` // sorted by id
 	Files        []InspectedFile      `json:"files"`     // sorted by path
 	Totals       Totals               `json:"totals"`
 
-	Kind       string     `json:"kind"`       // same as in [Listed]
-	Backend    string     `json:"backend"`    // backend of the keyed state, in words; empty if there is none
+	Kind       string     `json:"kind"`       // same as the field Kind of [Listed]
+	Backend    string     `json:"backend"`    // name of the backend of the keyed state, for people; empty if there is no keyed state
 	ReadableBy string     `json:"readableBy"` // Flink releases that can read the metadata, for example 1.16 to 2.3
-	UIDs       []KnownUID `json:"uids"`       // the uids that the caller gave
-	Nameless   []string   `json:"nameless"`   // ids of operators whose uid is neither recorded nor given
+	UIDs       []KnownUID `json:"uids"`       // uids that the caller of Inspect gave
+	Nameless   []string   `json:"nameless"`   // ids of the operators whose uid is unknown: the checkpoint does not record it, and the caller did not give it
 	Outside    Outside    `json:"outside"`
 }
 
-// KnownUID is a uid that the caller gave, with the id that Flink derives from it.
+// KnownUID is a uid that the caller of Inspect gave, with the id that Flink derives from this uid.
 type KnownUID struct {
 	UID   string `json:"uid"`
 	ID    string `json:"id"`
-	Found bool   `json:"found"` // whether the checkpoint has state of this operator
+	Found bool   `json:"found"` // whether the checkpoint contains this operator
 }
 
-// readableTo is the newest Flink release of which we know how it reads metadata.
+// readableTo is the newest Flink release whose reader this package knows.
 const readableTo = "2.3"
 
 // InspectedProperties are [metadata.Properties] under Flink's names.
@@ -63,28 +64,28 @@ type InspectedProperties struct {
 // InspectedOperator is an operator with the handles of its subtasks.
 type InspectedOperator struct {
 	ID                    string             `json:"id"`
-	UID                   *string            `json:"uid"`  // nil if not recorded
-	Name                  *string            `json:"name"` // nil if not recorded
+	UID                   *string            `json:"uid"`  // nil if the uid is not recorded
+	Name                  *string            `json:"name"` // nil if the name is not recorded
 	Parallelism           int32              `json:"parallelism"`
 	MaxParallelism        int32              `json:"maxParallelism"`
 	FullyFinished         bool               `json:"fullyFinished"`
-	CoordinatorStateBytes *int64             `json:"coordinatorStateBytes"` // nil if there is none
+	CoordinatorStateBytes *int64             `json:"coordinatorStateBytes"` // nil if the coordinator has no state
 	Subtasks              []InspectedSubtask `json:"subtasks"`              // sorted by index
 
-	Bytes   int64            `json:"bytes"`   // size of all its state
-	Backend string           `json:"backend"` // backend of its keyed state, in words; empty if there is none
-	States  []InspectedState `json:"states"`  // state that is not keyed, sorted by name; names of keyed state are only in the files
+	Bytes   int64            `json:"bytes"`   // size of the operator's whole state, in bytes
+	Backend string           `json:"backend"` // name of the backend of the keyed state, for people; empty if there is no keyed state
+	States  []InspectedState `json:"states"`  // named states that are not keyed, sorted by name; the metadata does not contain the names of keyed states
 }
 
 // InspectedState is a named state of an operator.
 type InspectedState struct {
 	Name  string `json:"name"`
-	Kind  string `json:"kind"`  // how Flink distributes it to subtasks
-	Parts int    `json:"parts"` // number of elements in all subtasks
+	Kind  string `json:"kind"`  // how Flink distributes the state to subtasks
+	Parts int    `json:"parts"` // total number of elements in all subtasks
 }
 
-// InspectedSubtask is a subtask. Each handle is an object with a type, a size, and fields that
-// depend on the type.
+// InspectedSubtask is a subtask with its handles. Each handle is an object with a type, a size, and
+// other fields that depend on the type.
 type InspectedSubtask struct {
 	Index              int32    `json:"index"`
 	Finished           bool     `json:"finished"`
@@ -96,20 +97,20 @@ type InspectedSubtask struct {
 	ResultSubpartition []object `json:"resultSubpartition"`
 }
 
-// InspectedFile is a file that the checkpoint refers to. Bytes is the recorded size. For a file
-// with segments, it is how many bytes the checkpoint uses.
+// InspectedFile is a file to which the checkpoint refers. Bytes is the recorded size. For a file
+// with segments, Bytes is the number of bytes that the checkpoint uses.
 type InspectedFile struct {
 	Path       string `json:"path"`
-	Kind       string `json:"kind"` // file, relativeFile, segment
+	Kind       string `json:"kind"` // one of file, relativeFile and segment
 	Bytes      int64  `json:"bytes"`
 	References int    `json:"references"`
-	Segments   int    `json:"segments,omitempty"` // number of segments with different beginnings
-	End        int64  `json:"end,omitempty"`      // end of the last segment
+	Segments   int    `json:"segments,omitempty"` // number of segments; segments with the same offset count once
+	End        int64  `json:"end,omitempty"`      // offset at which the last segment ends
 
-	UsedBy []string `json:"usedBy"` // operators (uid or id) and the parts of their state in this file
+	UsedBy []string `json:"usedBy"` // operators that use the file (uid or id), each with the part of its state that is in the file
 }
 
-// Totals are sums over the whole checkpoint.
+// Totals are the sums over the whole checkpoint.
 type Totals struct {
 	Operators   int   `json:"operators"`
 	Subtasks    int   `json:"subtasks"`
@@ -119,8 +120,8 @@ type Totals struct {
 	InlineBytes int64 `json:"inlineBytes"`
 }
 
-// Inspect says what a checkpoint contains. Before version 5, metadata records ids but no uids. So
-// the caller may give uids, and Inspect says which operators have them.
+// Inspect says what a checkpoint contains. Versions before 5 record the ids of operators, but not
+// their uids. So the caller may give uids, and Inspect says which operators have these uids.
 func (a *Auditor) Inspect(pointer string, uids ...string) (Inspection, error) {
 	found, completed, err := a.read(pointer)
 	if err != nil {
@@ -135,7 +136,8 @@ func (a *Auditor) Inspect(pointer string, uids ...string) (Inspection, error) {
 	return in, nil
 }
 
-// name finds the operators with the given uids, and the operators without a known uid.
+// name finds the operators that have the given uids, and lists the operators whose uid stays
+// unknown.
 func (in *Inspection) name(uids []string) {
 	known := map[string]bool{}
 	for _, uid := range uids {
@@ -181,7 +183,8 @@ func inspect(path string, checkpoint metadata.Checkpoint) Inspection {
 	return in
 }
 
-// changelogBytes lists the changes inside the metadata file. They are handles without a stream.
+// changelogBytes lists the changes that are inside the metadata file. These changes are handles
+// without a stream.
 func changelogBytes(checkpoint *metadata.Checkpoint) []*metadata.ChangelogBytes {
 	var all []*metadata.ChangelogBytes
 	var visit func(h metadata.KeyedHandle)
@@ -244,7 +247,8 @@ func inspectOperator(o *metadata.Operator) InspectedOperator {
 	return in
 }
 
-// operatorSize returns the size of an operator's state, as recorded in its handles.
+// operatorSize returns the size of an operator's state. It is the sum of the sizes that the handles
+// record.
 func operatorSize(o *metadata.Operator) int64 {
 	size := storage.SizeOf(o.Coordinator)
 	for _, s := range o.Subtasks {
@@ -330,8 +334,8 @@ func inspectFiles(checkpoint *metadata.Checkpoint) []InspectedFile {
 	return all
 }
 
-// union returns the number of different beginnings, and the number of bytes that the parts cover
-// together.
+// union returns two numbers: how many different offsets the parts begin at, and how many bytes the
+// parts cover together.
 func union(parts []span) (begins int, covered int64) {
 	slices.SortFunc(parts, func(a, b span) int { return cmp.Compare(a.begin, b.begin) })
 	last, reached := int64(-1), int64(0)

@@ -14,7 +14,7 @@ import (
 
 const samples = "../testdata/flink-metadata"
 
-// strip removes the fields that only helped to create the expected values.
+// strip removes the fields that were only needed to create the expected values.
 func strip(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -23,7 +23,7 @@ func strip(v any) any {
 		}
 		for _, key := range []string{"class", "typeClass", "extra", "schema", "path"} {
 			if _, text := v[key].(string); text || key == "extra" {
-				if key != "path" || v["kind"] == nil { // keep the path of a file
+				if key != "path" || v["kind"] == nil { // the path of a file is kept
 					delete(v, key)
 				}
 			}
@@ -36,7 +36,7 @@ func strip(v any) any {
 	return v
 }
 
-// asFlink removes the fields that Flink's reader does not have.
+// asFlink removes the fields that the output of Flink's reader does not have.
 func asFlink(ours, flinks any) any {
 	switch ours := ours.(type) {
 	case map[string]any:
@@ -66,7 +66,7 @@ func load(t *testing.T, data []byte) any {
 	return strip(v)
 }
 
-// We read the same from each sample as Flink 2.3.0's own classes do.
+// Inspect must read the same from each sample as Flink 2.3.0's own classes.
 func TestInspectAgreesWithFlinksOwnReader(t *testing.T) {
 	expected, err := filepath.Glob(samples + "/expected/*/*/*.json")
 	if err != nil {

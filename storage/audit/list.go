@@ -21,58 +21,61 @@ import (
 // ListSchema names the format of a [List].
 const ListSchema = "snapback/list/1"
 
-// List is the list of checkpoints below a root, grouped by job.
+// List is the list of the checkpoints below a root, grouped by job.
 type List struct {
 	Schema      string       `json:"schema"`
 	Root        string       `json:"root"`
-	Jobs        []Group      `json:"jobs"`        // the job with the most recently written restorable checkpoint comes first
-	Checkpoints []Listed     `json:"checkpoints"` // grouped by job; in each group, restorable ones first, then by id, the newest first
+	Jobs        []Group      `json:"jobs"`        // sorted; the job with the restorable checkpoint that was written last comes first
+	Checkpoints []Listed     `json:"checkpoints"` // grouped by job; in a group, restorable checkpoints come first, and higher ids come before lower ids
 	PassedOver  []PassedOver `json:"passedOver"`  // places that were not searched
 	Notes       []string     `json:"notes"`       // hints for the user
 }
 
-// Group is the checkpoints of one job in one directory. The ids of these checkpoints say which is
-// newer. A savepoint's name contains the first digits of the job's id. They say to which group the
-// savepoint belongs.
+// Group describes the checkpoints of one job in one directory. Within a group, a checkpoint with a
+// higher id is newer. The name of a savepoint contains the first digits of its job's id; from these
+// digits, List knows the savepoint's group.
 type Group struct {
 	Job         string `json:"job,omitempty"`
 	Directory   string `json:"directory"`
 	Checkpoints int    `json:"checkpoints"`
 	Restorable  int    `json:"restorable"`
 	Latest      string `json:"latest,omitempty"` // path of the newest restorable checkpoint
-	Mixed       bool   `json:"mixed,omitempty"`  // whether they may be from several jobs; then ids do not say which is newer, and Latest is empty unless there is only one
+	// Mixed says whether the checkpoints may belong to several jobs. Then their ids do not show
+	// which checkpoint is newer, and Latest is empty unless the group has only one checkpoint.
+	Mixed bool `json:"mixed,omitempty"`
 
 	newest time.Time
 }
 
 // Listed is a checkpoint, a savepoint, or the remains of a checkpoint.
 type Listed struct {
-	Path       string    `json:"path"`          // path of its directory
-	Job        string    `json:"job,omitempty"` // id of the job that owns the directory around it; empty if unknown
-	Kind       string    `json:"kind"`          // Flink's name, for example Checkpoint or Savepoint, or one of the constants below
+	Path       string    `json:"path"`          // path of the checkpoint's directory
+	Job        string    `json:"job,omitempty"` // id of the job in whose directory the checkpoint is; empty if the id is unknown
+	Kind       string    `json:"kind"`          // the kind as Flink names it, for example Checkpoint or Savepoint, or one of the constants below
 	ID         int64     `json:"checkpointId,omitempty"`
 	Version    int32     `json:"version,omitempty"`
-	Modified   time.Time `json:"modified,omitzero"` // time of the metadata file; in a copy, the time of the copying
+	Modified   time.Time `json:"modified,omitzero"` // time when the metadata file was written; for a copy, the time of the copy
 	Operators  int       `json:"operators"`
-	Bytes      int64     `json:"bytes"` // size of its state
+	Bytes      int64     `json:"bytes"` // size of the checkpoint's state, in bytes
 	Restorable bool      `json:"restorable"`
-	Unproven   bool      `json:"unproven"`          // whether it could not be checked
-	Problem    string    `json:"problem,omitempty"` // the first finding
-	Notes      []string  `json:"notes"`             // the notes of verify
+	Unproven   bool      `json:"unproven"`          // true if it is not restorable only because something could not be checked
+	Problem    string    `json:"problem,omitempty"` // the first finding of verify
+	Notes      []string  `json:"notes"`             // the notes from verify
 
 	group  groupKey
 	denied bool
 }
 
-// Kinds of checkpoints that do not record their kind.
+// These kinds stand for checkpoints that do not record a kind.
 const (
-	Unfinished     = "unfinished" // without `_metadata`
+	Unfinished     = "unfinished" // a directory without `_metadata`
 	UnreadableKind = "unreadable"
 	UnknownKind    = "unknown" // versions 2 and 3 do not record the kind
 )
 
-// groupKey says to which group a checkpoint belongs: by its directory, and for a savepoint also by
-// its name. If mixed is true, the group may have checkpoints from several jobs.
+// groupKey identifies the group of a checkpoint. It consists of the checkpoint's directory and, if
+// known, the job's id or its first digits. If mixed is true, the group may contain checkpoints from
+// several jobs.
 type groupKey struct {
 	directory, job string
 	mixed          bool
@@ -85,7 +88,7 @@ func (k groupKey) String() string {
 	return "job " + k.job
 }
 
-// fixedJob is the beginning of the id that Flink gives to every job in application mode.
+// fixedJob is the first part of the job id that Flink uses for every job in application mode.
 const fixedJob = "000000"
 
 var savepointName = regexp.MustCompile(`^savepoint-([0-9a-f]{6})-`)
@@ -100,8 +103,8 @@ func groupOf(location string) groupKey {
 	return key
 }
 
-// List lists every checkpoint and savepoint below a root. The root may also be a job's directory or
-// a checkpoint. List uses the same checks as [Auditor.Verify].
+// List lists every checkpoint and savepoint below a root. The root may also be a job's directory,
+// or a checkpoint. List makes the same checks as [Auditor.Verify] with the depth [Shallow].
 func (a *Auditor) List(ctx context.Context, root string) (List, error) {
 	name, err := a.root(root)
 	if err != nil {
@@ -145,7 +148,7 @@ func (a *Auditor) listCheckpoints(ctx context.Context, list *List, found *survey
 	}
 	for i, v := range verified {
 		if v == nil {
-			continue // somebody deleted it meanwhile
+			continue // somebody deleted the checkpoint while List ran
 		}
 		list.Checkpoints = append(list.Checkpoints, listed[i])
 		switch {
@@ -188,7 +191,7 @@ func (a *Auditor) describe(ctx context.Context, found foundCheckpoint, files *re
 	return l, v, nil
 }
 
-// kindOf returns the kind that a checkpoint records.
+// kindOf returns the kind that a checkpoint records for itself.
 func kindOf(c *metadata.Checkpoint) string {
 	if c.Properties == nil {
 		return UnknownKind
@@ -197,7 +200,8 @@ func kindOf(c *metadata.Checkpoint) string {
 }
 
 // group groups the checkpoints by job. In each group, the best checkpoint to restore from comes
-// first. Ids decide, because times change when a checkpoint is copied.
+// first. Within a group, the ids decide which checkpoint is newer, because a copied checkpoint has
+// a new time.
 func (l *List) group() {
 	groups := map[groupKey]*Group{}
 	for i := range l.Checkpoints {
@@ -242,7 +246,7 @@ func (l *List) group() {
 	slices.SortFunc(l.Jobs, func(a, b Group) int { return byGroup(&a, &b) })
 }
 
-// Denied returns a place for which permission was denied, if there is one.
+// Denied returns a place that the user had no permission to read, if there is one.
 func (l List) Denied() (path string, denied bool) {
 	for _, p := range l.PassedOver {
 		if errors.Is(p.err, fs.ErrPermission) {
@@ -257,7 +261,8 @@ func (l List) Denied() (path string, denied bool) {
 	return "", false
 }
 
-// SeveralJobsError says that the newest checkpoint is not clear, because the root has several jobs.
+// SeveralJobsError says that the newest checkpoint cannot be chosen, because the root contains
+// several jobs.
 type SeveralJobsError struct {
 	Root string
 	Jobs []Group
@@ -283,8 +288,9 @@ func (e *SeveralJobsError) Error() string {
 	return fmt.Sprintf("%s has several jobs: say which with --job: %s", e.Root, strings.Join(names, ", "))
 }
 
-// Latest returns the newest restorable checkpoint of a job. job is the job's id, the beginning of
-// its id, or its directory. It may be empty if there is only one job.
+// Latest returns the newest restorable checkpoint of a job. The parameter job is the job's id, the
+// first digits of this id, or the job's directory. It may be empty if the root contains only one
+// job. The second result is false if the job has no restorable checkpoint.
 func (l List) Latest(job string) (Listed, bool, error) {
 	of := slices.DeleteFunc(slices.Clone(l.Jobs), func(g Group) bool {
 		return job != "" && (g.Job == "" || !strings.HasPrefix(g.Job, job)) && g.Directory != job && g.Directory != "file:"+job

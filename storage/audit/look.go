@@ -9,14 +9,15 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// looker reads facts about files for a verifier. One implementation asks storage each time; the
-// other asks once and remembers the answer for other checkpoints.
+// looker answers a verifier's questions about files. There are two implementations. The type direct
+// asks storage each time. The type remembered asks storage once, and remembers the answer for other
+// checkpoints.
 type looker interface {
 	stat(name string) (filesystem.Entry, error)
-	first(name string) (byte, error) // returns io.EOF for an empty file
+	first(name string) (byte, error) // the first byte of the file; io.EOF if the file is empty
 }
 
-// direct asks storage each time.
+// direct asks storage each time it is asked.
 type direct struct{ files filesystem.FileSystem }
 
 func (d direct) stat(name string) (filesystem.Entry, error) { return d.files.Stat(name) }
@@ -26,14 +27,14 @@ func (d direct) first(name string) (byte, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = reader.Close() }() // nothing was written
+	defer func() { _ = reader.Close() }() // an error of Close loses nothing: the file was only read
 	first := make([]byte, 1)
 	_, err = io.ReadFull(reader, first)
 	return first[0], err
 }
 
 // remembered remembers the content of directories and the first bytes of files. So it lists each
-// directory once and opens each shared file once.
+// directory only once, and opens each shared file only once.
 type remembered struct {
 	direct
 	mu     sync.Mutex
@@ -57,7 +58,8 @@ func newRemembered(files filesystem.FileSystem) *remembered {
 	return &remembered{direct: direct{files}, dirs: map[string]*listing{}, opened: map[string]*opening{}}
 }
 
-// remember returns the value with this name, and creates it if necessary.
+// remember returns the value that the map of has for this name. If there is none, it adds a new
+// value.
 func remember[T any](r *remembered, of map[string]*T, name string) *T {
 	r.mu.Lock()
 	defer r.mu.Unlock()

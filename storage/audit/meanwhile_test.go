@@ -15,8 +15,9 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// meanwhile is a disk that calls a function just before one operation on a name: the first
-// operation, or a later one.
+// meanwhile is a disk that calls the function happen once. It does so just before an operation of
+// the given kind on the given name. The field after says how many such operations come before that
+// one.
 type meanwhile struct {
 	filesystem.Local
 	operation, name string
@@ -46,9 +47,9 @@ func (m *meanwhile) Remove(name string) error {
 	return m.Local.Remove(name)
 }
 
-// A checkpoint is claimed while the auditor reads checkpoints. The claimed checkpoint is listed,
-// but gone before it is read. The claiming checkpoint needs the same files, and was written after
-// its directory was listed.
+// Another job claims a checkpoint while the auditor reads checkpoints. The claimed checkpoint is
+// listed, but is deleted before it is read. The new checkpoint of the other job needs the same
+// files, and is written after its directory was listed.
 func TestACheckpointThatIsClaimedMeanwhileIsNoticed(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -79,7 +80,7 @@ func TestACheckpointThatIsClaimedMeanwhileIsNoticed(t *testing.T) {
 	}
 }
 
-// While planned files are deleted, a new checkpoint begins to need one of them.
+// While Delete deletes planned files, a new checkpoint appears that needs one of these files.
 func TestAFileThatACheckpointComesToReferToIsKept(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -116,7 +117,8 @@ func TestAFileThatACheckpointComesToReferToIsKept(t *testing.T) {
 	}
 }
 
-// Files of a checkpoint in progress belong to nobody yet. They must stay, even with --age 0s.
+// No completed checkpoint refers to the files of a checkpoint in progress. These files must stay,
+// even with --age 0s.
 func TestACheckpointInProgressIsUnknown(t *testing.T) {
 	for what, state := range map[string]struct {
 		prepare func(job string)
@@ -136,14 +138,14 @@ func TestACheckpointInProgressIsUnknown(t *testing.T) {
 		if len(found.Orphans) > 0 || len(found.Unknown) != 1 || !strings.Contains(found.Unknown[0].Reason, state.why) {
 			t.Errorf("%s: got %+v, %+v", what, found.Orphans, found.Unknown)
 		}
-		options.Now = options.Now.Add(2 * time.Hour) // no checkpoint in progress is that old
+		options.Now = options.Now.Add(2 * time.Hour) // after two hours, the checkpoint does not count as in progress any more
 		found, err = (&audit.Auditor{Files: filesystem.Local{}}).Orphans(context.Background(), dir, options)
 		must(t, err)
 		if len(found.Orphans) == 0 {
 			t.Errorf("%s, two hours later: got %+v", what, found.Unknown)
 		}
 	}
-	// The changelog writes state between checkpoints.
+	// A job with the changelog writes state even between checkpoints.
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	const changelog = "2.3.0/14-changelog-hashmap"
 	placed(t, changelog, dir, "file:"+dir)
@@ -157,7 +159,7 @@ func TestACheckpointInProgressIsUnknown(t *testing.T) {
 	}
 }
 
-// orphanNow adds a file that was just written.
+// orphanNow adds a new file to which no completed checkpoint refers.
 func orphanNow(t *testing.T, dir string) {
 	t.Helper()
 	must(t, os.MkdirAll(dir, 0o700))

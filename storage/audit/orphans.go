@@ -18,18 +18,18 @@ import (
 // OrphansSchema names the format of [Orphans].
 const OrphansSchema = "snapback/orphans/1"
 
-// Orphans lists the files below a root for which it is proven that no checkpoint needs them.
+// Orphans lists the files below a root of which it is proven that no checkpoint needs them.
 type Orphans struct {
 	Schema      string    `json:"schema"`
 	Root        string    `json:"root"`
 	Now         time.Time `json:"now"`
-	Age         string    `json:"age"`         // younger files are unknown
+	Age         string    `json:"age"`         // a file that is younger than this is unknown
 	Checkpoints int       `json:"checkpoints"` // number of checkpoints that were read
 	Files       int64     `json:"files"`       // number of files that were found
 	Referenced  int64     `json:"referenced"`  // number of files that belong to checkpoints
 	Orphans     []Orphan  `json:"orphans"`
 	Unknown     []Unknown `json:"unknown"`
-	Doubts      []string  `json:"doubts"` // reasons why nothing is an orphan; else empty
+	Doubts      []string  `json:"doubts"` // reasons why no file counts as an orphan; if there is one, Orphans is empty
 	Roots       []string  `json:"roots"`  // directories in which checkpoints were read
 	Empty       []string  `json:"emptyDirectories"`
 
@@ -38,7 +38,7 @@ type Orphans struct {
 	also, moves []string
 }
 
-// Denied returns an error if permission was denied for something.
+// Denied returns an error if the user had no permission to read some file or directory.
 func (o Orphans) Denied() error { return o.denied }
 
 // Orphan is a file that no checkpoint needs.
@@ -49,19 +49,19 @@ type Orphan struct {
 	Source   Source    `json:"source"`
 }
 
-// Unknown is a group of files that a checkpoint may need. The reason why this is not known is the
-// same for all of them.
+// Unknown is a group of files. It is not known whether a checkpoint needs these files, for the same
+// reason for all files of the group.
 type Unknown struct {
 	Reason string `json:"reason"`
 	Files  int64  `json:"files"`
 	Bytes  int64  `json:"bytes"`
-	First  string `json:"first"` // the first of them by name
+	First  string `json:"first"` // the first of these files, sorted by name
 }
 
 // Source says how a file became an orphan.
 type Source string
 
-// The sources.
+// The sources of orphans.
 const (
 	UnfinishedCheckpoint Source = "unfinished-checkpoint"
 	InProgressMetadata   Source = "in-progress-metadata"
@@ -76,7 +76,7 @@ func Sources() []Source {
 	return []Source{UnfinishedCheckpoint, InProgressMetadata, StrayExclusive, UnreferencedShared, UnreferencedTask, SealWithout}
 }
 
-// Explain describes the orphans of a source.
+// Explain describes the orphans that have this source.
 func (s Source) Explain() string {
 	return map[Source]string{
 		UnfinishedCheckpoint: "of a checkpoint that was aborted, or that a crash interrupted before it had _metadata",
@@ -88,21 +88,22 @@ func (s Source) Explain() string {
 	}[s]
 }
 
-// DefaultAge is how old a file must be to count as an orphan. Younger files may belong to a
-// checkpoint in progress, and nothing refers to them yet.
+// DefaultAge is the smallest age at which a file counts as an orphan by default. A younger file may
+// belong to a checkpoint in progress, to which nothing refers yet.
 const DefaultAge = time.Hour
 
 // OrphanOptions are the options of [Auditor.Orphans].
 type OrphanOptions struct {
 	Now  time.Time
-	Age  time.Duration // files that are younger than this at Now are unknown
-	Also []string      // other roots with checkpoints that may depend on files below the root
+	Age  time.Duration // files that are younger than this at the time Now are unknown
+	Also []string      // other roots whose checkpoints may depend on files below the root
 }
 
-// Orphans finds the files below a root for which it is proven that no checkpoint needs them. It
-// reads the checkpoints below the root and below the other roots. If the root is part of a job, it
-// also reads the other jobs in the checkpoint directory. If one of these checkpoints cannot be
-// read, or if files of one are missing, nothing is an orphan. Orphans changes nothing.
+// Orphans finds the files below a root of which it is proven that no checkpoint needs them. It
+// reads the checkpoints below the root and below the other roots. If the root is a part of a job,
+// it also reads the checkpoints of the other jobs in the checkpoint directory. If one of these
+// checkpoints cannot be read, or if a checkpoint's files are missing, no file counts as an orphan.
+// Orphans changes nothing on storage.
 func (a *Auditor) Orphans(ctx context.Context, root string, options OrphanOptions) (Orphans, error) {
 	s, err := a.sweep(ctx, root, options)
 	if err != nil {
@@ -111,7 +112,7 @@ func (a *Auditor) Orphans(ctx context.Context, root string, options OrphanOption
 	return s.judge(), nil
 }
 
-// sweep holds the files below a root, and the claims on them.
+// sweep contains the files below a root, and the claims on these files.
 type sweep struct {
 	*claims
 	root    string
@@ -121,8 +122,8 @@ type sweep struct {
 	seen      []candidate
 	jobs      map[string]bool     // directories of jobs
 	holds     map[string]bool     // directories with `_metadata`
-	renamed   map[fileKey]bool    // metadata files with other names
-	positions map[string]position // positions of files, by directory
+	renamed   map[fileKey]bool    // metadata files whose name is not `_metadata`
+	positions map[string]position // the position of the files in a directory; the key is the directory
 	empty     []string
 
 	onObjectStore bool
@@ -138,7 +139,7 @@ func (c candidate) name() string {
 	if filesystem.IsRoot(c.dir) {
 		return filesystem.Join(c.dir, c.entry.Name)
 	}
-	return c.dir + "/" + c.entry.Name // Join would be slow for many files
+	return c.dir + "/" + c.entry.Name // Join would be too slow for many files
 }
 
 func (a *Auditor) sweep(ctx context.Context, root string, options OrphanOptions) (*sweep, error) {
@@ -148,10 +149,10 @@ func (a *Auditor) sweep(ctx context.Context, root string, options OrphanOptions)
 	}
 	s := &sweep{root: roots[0], options: options, jobs: map[string]bool{}, holds: map[string]bool{}, positions: map[string]position{}, renamed: map[fileKey]bool{}}
 	s.onObjectStore = a.Files.CreatesWhole(s.root)
-	// The files must be listed before the claims are collected; see claims.
+	// The files must be listed before the claims are collected; see the type claims.
 	err = a.walk(ctx, s.root, func(dir string, entries []filesystem.Entry, err error) []string {
 		if err != nil {
-			return nil // the claims report what cannot be read
+			return nil // the claims report each directory that cannot be read
 		}
 		return s.look(a, dir, entries)
 	})
@@ -192,7 +193,7 @@ func (s *sweep) look(a *Auditor, dir string, entries []filesystem.Entry) (below 
 	return below
 }
 
-// hidden lists the checkpoints inside directories for state.
+// hidden lists the checkpoints that are inside directories for state.
 func (s *sweep) hidden() []foundCheckpoint {
 	hidden := []foundCheckpoint{}
 	for _, c := range s.seen {
@@ -203,8 +204,8 @@ func (s *sweep) hidden() []foundCheckpoint {
 	return hidden
 }
 
-// readRenamed reads metadata files with other names in the directories of checkpoints. Flink can
-// restore from such a file if a user gives its name.
+// readRenamed reads metadata files that have another name than `_metadata` and are in a
+// checkpoint's directory. Flink can restore from such a file if a user gives the file's name.
 func (s *sweep) readRenamed(ctx context.Context) error {
 	files := newRemembered(s.Files)
 	for _, c := range s.seen {
@@ -218,7 +219,7 @@ func (s *sweep) readRenamed(ctx context.Context) error {
 			return err
 		}
 		if claim == nil {
-			continue // somebody deleted it meanwhile
+			continue // somebody deleted the file while sweep ran
 		}
 		s.renamed[s.keyOf(c)] = true
 		if claim.doubt != "" {
@@ -228,19 +229,19 @@ func (s *sweep) readRenamed(ctx context.Context) error {
 	return nil
 }
 
-// isMetadata says whether a file begins like a metadata file.
+// isMetadata says whether a file has the beginning of a metadata file.
 func (s *sweep) isMetadata(c candidate) bool {
 	reader, err := s.Files.Open(c.name())
 	if err != nil {
 		return false
 	}
-	defer func() { _ = reader.Close() }() // nothing was written
+	defer func() { _ = reader.Close() }() // an error of Close loses nothing: the file was only read
 	begin := make([]byte, 4)
 	_, err = io.ReadFull(reader, begin)
 	return err == nil && metadata.Begins(begin)
 }
 
-// judge says for each file whether it is needed, unknown or an orphan.
+// judge decides for each file whether it is needed, unknown or an orphan.
 func (s *sweep) judge() Orphans {
 	o := Orphans{
 		Schema: OrphansSchema, Root: filesystem.URL(s.root), Now: s.options.Now, Age: s.options.Age.String(), Checkpoints: len(s.current),
@@ -278,8 +279,9 @@ func addUnknown(unknown map[string]*Unknown, why string, c candidate) {
 	u.First = min(u.First, filesystem.URL(c.name()))
 }
 
-// judgement says whether a file is needed. unknown is the reason why nothing is proven. If neither is
-// set, the file is an orphan, and source says how it became one.
+// judgement says what was decided about a file. If needed is true, a checkpoint needs the file. If
+// unknown is not empty, it is the reason why it is not proven whether a checkpoint needs the file.
+// Otherwise the file is an orphan, and source says how it became an orphan.
 type judgement struct {
 	needed  bool
 	unknown string
@@ -315,7 +317,8 @@ func (s *sweep) judgeFile(c candidate) judgement {
 	return judgement{source: at.source}
 }
 
-// keyOf is key, but computes the name only if necessary, because there are many candidates.
+// keyOf returns the same key as the method key. It computes the name only if necessary, because
+// there are many candidates.
 func (s *sweep) keyOf(c candidate) fileKey {
 	if c.entry.ID != (filesystem.FileID{}) {
 		return fileKey{id: c.entry.ID}
@@ -330,8 +333,8 @@ func (s *sweep) sealsSomething(c candidate) bool {
 
 // position says where a file is in the layout of checkpoints.
 type position struct {
-	source Source // how the file may have become an orphan; empty if no engine puts files there
-	job    string // the job's directory
+	source Source // how the file may have become an orphan; empty if no engine writes files to this place
+	job    string // directory of the job to which the file belongs
 }
 
 // place returns the position of a file.

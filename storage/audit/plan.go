@@ -11,20 +11,20 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// planHead is the first line of a plan. Each line after it is one thing to delete. A user may
-// remove lines before the plan is carried out. The head holds the options that the plan was made
-// with, so that they apply again later.
+// planHead is the first line of a plan. Each other line names one thing to delete. A user may
+// remove lines before the plan is carried out. The head contains the options with which the plan
+// was made, so that the same options apply when the plan is carried out.
 type planHead struct {
 	Schema string        `json:"schema"`
 	Root   string        `json:"root"`
 	Made   time.Time     `json:"made"`
-	Age    time.Duration `json:"age,omitempty"` // nanoseconds
+	Age    time.Duration `json:"age,omitempty"` // in nanoseconds
 	Policy *Policy       `json:"policy,omitempty"`
 	Also   []string      `json:"also,omitempty"`
 	Rebase []string      `json:"rebase,omitempty"`
 }
 
-// Plan is a plan that was read.
+// Plan is the content of a plan file.
 type Plan[Line any] struct {
 	Age    time.Duration
 	Policy Policy
@@ -33,7 +33,7 @@ type Plan[Line any] struct {
 	Lines  []Line
 }
 
-// urls returns other roots and moves in the form that a plan holds.
+// urls returns the other roots and the moves in the form in which a plan contains them.
 func (a *Auditor) urls(also []string) (roots, moves []string) {
 	for _, text := range also {
 		if name, err := filesystem.ParseName(text); err == nil {

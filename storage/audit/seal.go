@@ -18,22 +18,23 @@ import (
 // SealSchema names the format of a [Seal].
 const SealSchema = "snapback/seal/1"
 
-// SealSuffix is the end of a seal's name, after the name of the checkpoint's directory. The seal is
-// beside the directory, not in it, because Flink removes chk-N only if it is empty.
+// SealSuffix is added to the name of a checkpoint's directory to form the name of its seal. The
+// seal is beside the directory and not inside it, because Flink deletes the directory chk-N only if
+// the directory is empty.
 const SealSuffix = ".seal.json"
 
-// sealMax limits the size of a seal, in bytes.
+// sealMax is the largest size of a seal, in bytes.
 const sealMax = 256 << 20
 
-// Seal holds digests of all files of a checkpoint. Flink's `_metadata` has no digests.
+// Seal contains the digests of all files of a checkpoint. Flink's `_metadata` contains no digests.
 type Seal struct {
 	Schema   string            `json:"schema"`
 	Metadata Digest            `json:"metadata"`
-	Files    map[string]Digest `json:"files"` // digests by URL
+	Files    map[string]Digest `json:"files"` // digests of the files; the key is the file's URL
 }
 
-// Digest is the digest of a file. If other checkpoints may add to the file, it is the digest of the
-// part in use.
+// Digest is the digest of a file. If other checkpoints may add segments to the file, it is the
+// digest of only that part of the file that this checkpoint uses.
 type Digest struct {
 	Begin  int64  `json:"begin,omitempty"`
 	Bytes  int64  `json:"bytes"`
@@ -42,7 +43,8 @@ type Digest struct {
 
 func sealName(location string) string { return location + SealSuffix }
 
-// readSeal reads the seal of a checkpoint if it exists. An unreadable seal is only a note.
+// readSeal reads the seal of a checkpoint, if a seal exists. If the seal cannot be read, readSeal
+// only adds a note.
 func (v *verifier) readSeal(found storage.Pointer) {
 	name := sealName(found.Location)
 	data, err := filesystem.ReadFile(v.Files, name, sealMax)
@@ -60,8 +62,9 @@ func (v *verifier) readSeal(found storage.Pointer) {
 	v.seal = &seal
 }
 
-// Seal writes a seal beside a checkpoint, and returns its URL. It fails if the checkpoint cannot be
-// restored, or if it has a seal.
+// Seal writes a seal beside a checkpoint, and returns the URL of the seal. It fails if the
+// checkpoint already has a seal. If the checkpoint is not restorable, it writes no seal, and the
+// name is empty.
 func (a *Auditor) Seal(ctx context.Context, pointer string) (name string, verification Verification, err error) {
 	found, err := a.find(pointer)
 	if err != nil {
@@ -86,14 +89,14 @@ func (a *Auditor) Seal(ctx context.Context, pointer string) (name string, verifi
 	return filesystem.URL(name), verification, nil
 }
 
-// SealedError says that a checkpoint has a seal already.
+// SealedError says that a checkpoint already has a seal.
 type SealedError struct{ Seal string }
 
 func (e *SealedError) Error() string {
 	return "the checkpoint is sealed already: " + e.Seal + "; delete this file to write a new seal"
 }
 
-// write writes a seal. It first deletes the remains of an interrupted write.
+// write writes a seal. It first deletes the temporary file of an interrupted write.
 func (a *Auditor) write(name string, data []byte) error {
 	temporary := name + ".inprogress"
 	if err := filesystem.RemoveAll(a.Files, temporary); err != nil {
@@ -102,8 +105,9 @@ func (a *Auditor) write(name string, data []byte) error {
 	return filesystem.WriteWhole(a.Files, name, temporary, data)
 }
 
-// inUse returns the part of a file that the checkpoint needs. size is the size of the file. Other
-// checkpoints may add segments to the file.
+// inUse returns the part of a file that the checkpoint needs. The parameter size is the size of the
+// file. The part may be smaller than the file, because other checkpoints may add segments to the
+// file.
 func (f *referenced) inUse(size int64) span {
 	if f.atLeast == 0 {
 		return span{0, size}

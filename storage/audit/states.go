@@ -10,7 +10,7 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// describeState names a part of an operator's state.
+// describeState returns a text that names a part of an operator's state.
 func describeState(use metadata.Reference) string {
 	if use.Subtask == metadata.CoordinatorSubtask {
 		return use.State
@@ -18,7 +18,8 @@ func describeState(use metadata.Reference) string {
 	return fmt.Sprintf("subtask %d: %s", use.Subtask, use.State)
 }
 
-// The backends of keyed state, as far as handles distinguish them.
+// The backends of keyed state. Different backends may have the same type of handle, so a name may
+// stand for several backends.
 const (
 	backendRocksDB   = "rocksdb (or another that is incremental)"
 	backendHashMap   = "hashmap (or rocksdb, in full snapshots of older releases)"
@@ -26,8 +27,8 @@ const (
 	changelogOver    = "changelog over "
 )
 
-// backendOf names the backends that wrote the keyed state of these operators. It is empty if there
-// is no keyed state.
+// backendOf names the backends that wrote the keyed state of these operators. The text is empty if
+// the operators have no keyed state.
 func backendOf(operators ...metadata.Operator) string {
 	backends := map[string]bool{}
 	for i := range operators {
@@ -58,7 +59,7 @@ func keyedBackend(h metadata.KeyedHandle) string {
 	return ""
 }
 
-// statesOf lists the named states of an operator that are not keyed.
+// statesOf lists the named states of an operator, except keyed states.
 func statesOf(o *metadata.Operator) []InspectedState {
 	states := map[string]*InspectedState{}
 	for _, s := range o.Subtasks {

@@ -16,14 +16,14 @@ import (
 	"github.com/snapback/snapback/storage/filesystem/place"
 )
 
-// survey lists the checkpoints below some roots, and the remains of checkpoints.
+// survey lists the completed and the unfinished checkpoints below some roots.
 type survey struct {
 	*Auditor
 	mu          sync.Mutex
-	visited     map[fileKey]visit // visited directories; they also end loops of links
-	following   bool              // whether links are followed now
-	deep        bool              // also search directories for state
-	links       []string          // found links; they are followed after all directories
+	visited     map[fileKey]visit // the visited directories; a directory that is in this map is not visited again, so loops of links end
+	following   bool              // true while links are followed
+	deep        bool              // true if directories for state are searched too
+	links       []string          // links that were found; they are followed after all directories were searched
 	checkpoints []foundCheckpoint // sorted by path
 	unfinished  []unfinished      // sorted by path
 	passed      []PassedOver      // sorted by path
@@ -32,22 +32,22 @@ type survey struct {
 // visit is a visited directory.
 type visit struct {
 	name   string
-	linked bool // whether a link led to it
+	linked bool // whether a link led to the directory
 }
 
 // foundCheckpoint is a directory with `_metadata`.
 type foundCheckpoint struct {
 	storage.Pointer
 	entry  filesystem.Entry // entry of `_metadata`
-	linked bool             // whether a link led to it
+	linked bool             // whether a link led to the directory
 }
 
 // unfinished is a directory chk-N without `_metadata`.
 type unfinished struct {
 	location string
 	id       int64
-	newest   filesystem.Entry // the newest entry: the directory itself or a file in it
-	oldest   time.Time        // when the oldest file in it was written; for an empty directory, when it was changed
+	newest   filesystem.Entry // the entry that changed last: a file in the directory, or the directory itself
+	oldest   time.Time        // when the oldest file in the directory was written; if there is no file, when the directory was changed
 }
 
 // PassedOver is a place below a root that was not searched.
@@ -55,11 +55,11 @@ type PassedOver struct {
 	Path   string `json:"path"`
 	Reason string `json:"reason"`
 
-	err error // nil if nothing is missed, because the place was searched under another name
+	err error // nil if nothing was missed, because the place was searched under another name
 }
 
-// survey searches below some roots. With deep, it also searches directories for state. Flink puts
-// no checkpoints there, but many files.
+// survey searches for checkpoints below some roots. If the parameter deep is true, it also searches
+// directories for state. Flink puts many files there, but no checkpoints.
 func (a *Auditor) survey(ctx context.Context, roots []string, deep bool) (*survey, error) {
 	s := &survey{Auditor: a, visited: map[fileKey]visit{}, deep: deep}
 	for _, root := range roots {
@@ -87,7 +87,7 @@ func (a *Auditor) survey(ctx context.Context, roots []string, deep bool) (*surve
 func (s *survey) enter(ctx context.Context, root string) error {
 	entry, err := s.Files.Stat(root)
 	if err != nil {
-		s.pass(root, "it could not be read: "+reason(err), err) // also if it is gone, because it existed before
+		s.pass(root, "it could not be read: "+reason(err), err) // a root that does not exist is passed over too, because it existed before the survey
 		return nil
 	}
 	if _, again := s.visit(root, entry); again {
@@ -96,8 +96,8 @@ func (s *survey) enter(ctx context.Context, root string) error {
 	return s.walk(ctx, root, s.look)
 }
 
-// follow searches the directory to which a link leads, because Flink follows links. The names of
-// the found checkpoints begin with the name of the link.
+// follow searches the directory to which a link leads, because Flink follows links too. The names
+// of the checkpoints that it finds begin with the name of the link.
 func (s *survey) follow(ctx context.Context, link string) error {
 	entry, err := s.Files.Stat(link)
 	switch {
@@ -117,8 +117,8 @@ func (s *survey) follow(ctx context.Context, link string) error {
 	return s.walk(ctx, link, s.look)
 }
 
-// visit marks a directory as visited. If it was visited before, again is true, and other is the
-// name that was used.
+// visit records that a directory is visited. If the directory was visited before, the result again
+// is true, and the result other is the name under which it was visited.
 func (s *survey) visit(name string, entry filesystem.Entry) (other string, again bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -136,10 +136,10 @@ func (s *survey) pass(name, why string, err error) {
 	s.passed = append(s.passed, PassedOver{Path: filesystem.URL(name), Reason: why, err: err})
 }
 
-// look records what is in a directory, and returns the subdirectories to search.
+// look records what a directory contains, and returns the subdirectories that must be searched.
 func (s *survey) look(dir string, entries []filesystem.Entry, err error) (below []string) {
 	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) { // otherwise somebody deleted it meanwhile
+		if !errors.Is(err, fs.ErrNotExist) { // if the directory does not exist, somebody deleted it while the survey ran
 			s.pass(dir, "it could not be read: "+reason(err), err)
 		}
 		return nil
@@ -165,7 +165,7 @@ func (s *survey) look(dir string, entries []filesystem.Entry, err error) (below 
 	return below
 }
 
-// note records a checkpoint or the remains of a checkpoint.
+// note records a directory that is a completed or an unfinished checkpoint.
 func (s *survey) note(dir string, entries []filesystem.Entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -196,18 +196,18 @@ func (s *survey) note(dir string, entries []filesystem.Entry) {
 	s.unfinished = append(s.unfinished, u)
 }
 
-// idOf returns N for a directory chk-N, and 0 for any other.
+// idOf returns N for a directory chk-N, and 0 for any other directory.
 func idOf(dir string) int64 {
 	id, _ := storage.ParseCheckpointName(path.Base(dir))
 	return id
 }
 
-// isStateDirectory says whether this is the name of a job's directory for state.
+// isStateDirectory says whether a name is the name of a directory for state: shared or taskowned.
 func isStateDirectory(name string) bool {
 	return name == storage.SharedName || name == storage.TaskOwnedName
 }
 
-// hasState says whether a directory contains a job's directories for state.
+// hasState says whether a directory contains the directories in which a job writes state.
 func (a *Auditor) hasState(dir string) bool {
 	entries, err := a.Files.List(dir)
 	return err == nil && slices.ContainsFunc(entries, func(e filesystem.Entry) bool { return e.Directory && isStateDirectory(e.Name) })
@@ -222,7 +222,7 @@ func isJob(dir string, entries []filesystem.Entry) bool {
 	})
 }
 
-// root checks that a root exists, and is a directory that can be read.
+// root checks that a root exists, and that it is a directory that can be read.
 func (a *Auditor) root(text string) (string, error) {
 	name, err := a.name(text)
 	if err != nil {
@@ -243,7 +243,7 @@ func (a *Auditor) root(text string) (string, error) {
 	return name, nil
 }
 
-// rootsOf checks several roots.
+// rootsOf does the same as the method root for several roots.
 func (a *Auditor) rootsOf(texts []string) (roots []string, err error) {
 	for _, text := range texts {
 		root, err := a.root(text)
@@ -255,8 +255,8 @@ func (a *Auditor) rootsOf(texts []string) (roots []string, err error) {
 	return roots, nil
 }
 
-// jobOf returns the id of the job whose directory contains a checkpoint. The result is empty if
-// there is none.
+// jobOf returns the id of the job whose directory contains a checkpoint. The id is empty if the
+// directory's name is not a job id.
 func jobOf(location string) string {
 	if parent := path.Base(filesystem.Dir(location)); storage.ValidJobID(parent) {
 		return parent
@@ -264,8 +264,9 @@ func jobOf(location string) string {
 	return ""
 }
 
-// jobAround returns the job's directory that contains a place. The place may be this directory, a
-// checkpoint's directory, or a directory for state. The result is empty if there is no job.
+// jobAround returns the directory of the job to which a place belongs. The place may be the job's
+// directory itself, a checkpoint's directory, or a directory for state. The result is empty if the
+// place belongs to no job.
 func (a *Auditor) jobAround(name string) string {
 	for dir := name; !filesystem.IsRoot(dir); dir = filesystem.Dir(dir) {
 		if storage.ValidJobID(path.Base(dir)) {
@@ -280,9 +281,10 @@ func (a *Auditor) jobAround(name string) string {
 	return ""
 }
 
-// around returns the directories in which checkpoints may depend on files of a place. If the place
-// is part of a job, this is the checkpoint directory with all jobs. There is one for each name of
-// the place. complete is false if the checkpoint directory cannot be seen.
+// around returns the directories whose checkpoints may depend on files of a place. If the place is
+// a part of a job, the directory is the checkpoint directory that contains all jobs. A place with
+// several names may give several directories. The result complete is false if the checkpoint
+// directory cannot be seen.
 func (a *Auditor) around(name string) (dirs []string, complete bool) {
 	names, complete := []string{name}, true
 	if filesystem.Scheme(name) == "file" {
@@ -300,7 +302,7 @@ func (a *Auditor) around(name string) (dirs []string, complete bool) {
 	return dirs, complete
 }
 
-// isJobByAnyName says whether a directory belongs to a job under at least one of its names.
+// isJobByAnyName says whether at least one of a directory's names is the name of a job's directory.
 func (a *Auditor) isJobByAnyName(dir string) bool {
 	if filesystem.Scheme(dir) != "file" {
 		return a.jobAround(dir) == dir
@@ -309,8 +311,8 @@ func (a *Auditor) isJobByAnyName(dir string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return a.jobAround(name) == name })
 }
 
-// localNames returns the local names of a place. complete is false if only the job's directory is
-// mounted, without the checkpoint directory.
+// localNames returns the names of a place on the machine's own file system. The result complete is
+// false if the job's directory is mounted, but the checkpoint directory that contains it is not.
 func (a *Auditor) localNames(name string) (names []string, complete bool) {
 	names, _ = place.Local(name)
 	part := false
@@ -323,8 +325,8 @@ func (a *Auditor) localNames(name string) (names []string, complete bool) {
 	return names, complete || !part
 }
 
-// checkpointDirectory returns the checkpoint directory with the job to which a place belongs. If
-// the place is not part of a job, it returns the place.
+// checkpointDirectory returns the checkpoint directory that contains the job to which a place
+// belongs. If the place does not belong to a job, it returns the place itself.
 func (a *Auditor) checkpointDirectory(name string) string {
 	job := a.jobAround(name)
 	if job == "" {
@@ -340,8 +342,9 @@ func (a *Auditor) checkpointDirectory(name string) string {
 	return job
 }
 
-// hasJobs says whether the directory parent holds another job than but. Then parent is a checkpoint
-// directory, even if the jobs are not named by ids. A directory that cannot be read may hold jobs.
+// hasJobs says whether the directory parent contains a job's directory other than the parameter
+// but. If so, parent is a checkpoint directory, even if the names of the jobs' directories are not
+// job ids. If parent cannot be read, the result is true, because it may contain jobs.
 func (a *Auditor) hasJobs(parent, but string) bool {
 	entries, err := a.Files.List(parent)
 	if err != nil {

@@ -15,17 +15,17 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// In each trap, a checkpoint depends on files in a way that is easily overlooked. Whatever the
-// tools delete, every checkpoint must stay restorable.
+// In each trap, a checkpoint depends on files in a way that is easily overlooked. The tools delete
+// everything that they select, and then every precious checkpoint must still be restorable.
 func TestTrapsAreNotSprung(t *testing.T) {
 	const jobA, jobB = "0000000000000000000000000000000a", "0000000000000000000000000000000b"
-	// claimedFrom lets a job in another directory claim chk-3 of the sample at dir.
+	// claimedFrom lets a job in another directory claim chk-3 of the job in the directory dir.
 	claimedFrom := func(t *testing.T, dir, claimant string) string {
 		aside := filepath.Join(t.TempDir(), "chk-3")
 		must(t, os.CopyFS(aside, os.DirFS(filepath.Join(dir, "chk-3"))))
 		return claimed(t, aside, claimant)
 	}
-	// jobAt creates a job in a directory of any name.
+	// jobAt creates a job in the directory at, which may have any name.
 	jobAt := func(t *testing.T, at string) string {
 		must(t, os.MkdirAll(filepath.Dir(at), 0o700))
 		placedJob(t, at)
@@ -92,7 +92,7 @@ func TestTrapsAreNotSprung(t *testing.T) {
 		"a job that goes on from an old checkpoint": func(t *testing.T, dir string) ([]string, []string, []string) {
 			a := jobAt(t, filepath.Join(dir, "ckpt", jobA))
 			must(t, os.Rename(filepath.Join(a, "chk-4"), filepath.Join(a, "chk-100")))
-			must(t, os.MkdirAll(filepath.Join(a, "chk-3000"), 0o700)) // just created
+			must(t, os.MkdirAll(filepath.Join(a, "chk-3000"), 0o700)) // the directory is new, so the checkpoint seems to be in progress
 			must(t, os.Rename(filepath.Join(a, "chk-3000"), filepath.Join(a, "chk-4")))
 			return []string{a}, []string{filepath.Join(a, "chk-3")}, nil
 		},
@@ -107,7 +107,7 @@ func TestTrapsAreNotSprung(t *testing.T) {
 	}
 }
 
-// filesGrownOld makes files old, but not directories.
+// filesGrownOld gives all files, but not the directories, an old time of change.
 func filesGrownOld(t *testing.T, dir string) {
 	t.Helper()
 	old := time.Now().Add(-48 * time.Hour)
@@ -119,8 +119,8 @@ func filesGrownOld(t *testing.T, dir string) {
 	}))
 }
 
-// expectSurvival deletes everything that the tools select below the roots. Then it expects that the
-// precious checkpoints can be restored.
+// expectSurvival deletes everything that the tools select below the roots. Then it expects that all
+// precious checkpoints can still be restored.
 func expectSurvival(t *testing.T, roots, precious, also []string) {
 	t.Helper()
 	a := &audit.Auditor{Files: filesystem.Local{}}
@@ -140,8 +140,8 @@ func expectSurvival(t *testing.T, roots, precious, also []string) {
 	}
 }
 
-// placedJob copies the sample's job to a directory of any name. The recorded paths lead to this
-// directory.
+// placedJob copies the job of the sample to the directory at, which may have any name. The recorded
+// paths lead to this directory.
 func placedJob(t *testing.T, at string) {
 	t.Helper()
 	placed(t, incremental, at+".sample", "file:"+filepath.Dir(at)+"/"+filepath.Base(at)+".job")
@@ -170,7 +170,8 @@ func expireAll(t *testing.T, a *audit.Auditor, root string, also []string) {
 	must(t, err)
 }
 
-// A doubt from before a deletion must remain when the claims are refreshed during the deletion.
+// If a doubt exists when a deletion begins, the doubt must remain when the claims are refreshed
+// during the deletion.
 func TestADoubtOutlastsALookInTheMiddle(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -192,7 +193,8 @@ func TestADoubtOutlastsALookInTheMiddle(t *testing.T) {
 	}
 }
 
-// A root that disappears meanwhile is a doubt. It must not count as a root without claims.
+// If a root disappears while the claims are collected, this must be a doubt. The root must not
+// count as a root without claims.
 func TestARootThatVanishesIsADoubt(t *testing.T) {
 	dir, other := filepath.Join(t.TempDir(), "ckpt"), filepath.Join(t.TempDir(), "other")
 	placed(t, incremental, dir, "file:"+dir)
@@ -207,7 +209,7 @@ func TestARootThatVanishesIsADoubt(t *testing.T) {
 	}
 }
 
-// A plan is refused if its policy was edited to keep nothing.
+// ReadExpirePlan must refuse a plan whose policy was edited so that it keeps nothing.
 func TestAPlanThatKeepsNothingIsRefused(t *testing.T) {
 	for _, policy := range []string{`{}`, `{"keep":-1}`, `{"keep":1,"olderThan":-5}`} {
 		text := `{"schema":"snapback/expire-plan/1","root":"file:/x","made":"2026-01-01T00:00:00Z","policy":` + policy + "}\n"
@@ -217,7 +219,7 @@ func TestAPlanThatKeepsNothingIsRefused(t *testing.T) {
 	}
 }
 
-// If two copies have the same target, one is refused, and does not harm the other.
+// If two copies have the same target, one of them must be refused, and must not harm the other.
 func TestTwoCopiesToOnePlaceDoNotMix(t *testing.T) {
 	dir, to := filepath.Join(t.TempDir(), "ckpt"), filepath.Join(t.TempDir(), "to")
 	placed(t, incremental, dir, "file:"+dir)

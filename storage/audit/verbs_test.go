@@ -30,7 +30,8 @@ func expired(e audit.Expiry) (names []string) {
 	return names
 }
 
-// A policy counts restorable checkpoints by job and id, and respects the age.
+// A policy counts only restorable checkpoints. It counts for each job, from the highest id down,
+// and it respects the age.
 func TestAPolicyLetsOldCheckpointsGo(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -52,8 +53,8 @@ func TestAPolicyLetsOldCheckpointsGo(t *testing.T) {
 	if e := expiry(t, dir+"-job", audit.Policy{Keep: 1}); len(e.Expired) != 2 || e.Kept != 1 {
 		t.Errorf("through a link: got %+v", e)
 	}
-	// A checkpoint that cannot be restored does not count. If its files are missing, there is a
-	// doubt.
+	// A checkpoint that cannot be restored does not count. If a checkpoint's files are missing,
+	// this is a doubt, and nothing expires.
 	chk := filepath.Join(dir, incrementalJob, "chk-4")
 	must(t, os.Truncate(filesOf(t, dir, chk)[0], 1))
 	if got := fmt.Sprint(expired(expiry(t, dir, audit.Policy{Keep: 1}))); got != "[chk-2]" {
@@ -65,8 +66,8 @@ func TestAPolicyLetsOldCheckpointsGo(t *testing.T) {
 	}
 }
 
-// An expired checkpoint is deleted together with the files that nobody else needs, and with no
-// others.
+// An expired checkpoint must be deleted together with the files that no other checkpoint needs. No
+// other files may be deleted.
 func TestWhatExpiresIsDeletedByPlan(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -103,7 +104,8 @@ func TestWhatExpiresIsDeletedByPlan(t *testing.T) {
 	}
 }
 
-// After the plan was made, the newer checkpoints disappear. So the planned checkpoint must stay.
+// After the plan was made, the newest checkpoint disappears. So one of the planned checkpoints must
+// stay.
 func TestAPlanIsJudgedAnew(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -118,7 +120,7 @@ func TestAPlanIsJudgedAnew(t *testing.T) {
 	expectRestorable(t, a, dir, 1)
 }
 
-// An expired checkpoint's files stay if another job has claimed them.
+// If another job has claimed an expired checkpoint, the files that the other job needs must stay.
 func TestWhatAnotherJobDependsOnDoesNotExpire(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -128,7 +130,7 @@ func TestWhatAnotherJobDependsOnDoesNotExpire(t *testing.T) {
 	claimed(t, aside, filepath.Join(dir, "0000000000000000000000000000000b"))
 	grownOld(t, dir)
 	a := &audit.Auditor{Files: filesystem.Local{}}
-	for _, root := range []string{job, dir} { // once without the other job below the root
+	for _, root := range []string{job, dir} { // in the first round, the other job is not below the root
 		e := expiry(t, root, audit.Policy{Keep: 1})
 		_, err := a.DeleteExpired(context.Background(), root, audit.ExpireOptions{Now: time.Now(), Policy: e.Policy}, e.Expired)
 		must(t, err)
@@ -136,8 +138,8 @@ func TestWhatAnotherJobDependsOnDoesNotExpire(t *testing.T) {
 	}
 }
 
-// If the jobs of checkpoints are unknown, their ids do not say which is newer. So none expires, and
-// none is the newest.
+// If it is unknown to which jobs some checkpoints belong, their ids do not show which checkpoint is
+// newer. So no checkpoint expires, and no checkpoint counts as the newest.
 func TestCheckpointsOfUnknownJobsDoNotExpire(t *testing.T) {
 	dir, archive := filepath.Join(t.TempDir(), "ckpt"), filepath.Join(t.TempDir(), "archive")
 	placed(t, incremental, dir, "file:"+dir)
@@ -160,7 +162,7 @@ func TestCheckpointsOfUnknownJobsDoNotExpire(t *testing.T) {
 	}
 }
 
-// A plan records the other roots and the moves that it was made with.
+// A plan records the other roots and the moves with which it was made.
 func TestAPlanIsCarriedOutAsItWasMade(t *testing.T) {
 	old, dir, other := filepath.Join(t.TempDir(), "old"), filepath.Join(t.TempDir(), "ckpt"), filepath.Join(t.TempDir(), "other")
 	placed(t, incremental, old, "file:"+old)
@@ -201,8 +203,8 @@ func TestDependentsAreNamed(t *testing.T) {
 		must(t, err)
 		return d
 	}
-	// The files that chk-3 shares with chk-2 are in shared/. No other checkpoint depends on the
-	// directory of chk-2.
+	// The files that chk-3 shares with chk-2 are in the directory shared. So no other checkpoint
+	// depends on the directory of chk-2.
 	if d := deps(filepath.Join(job, "chk-2")); !d.MayBeDeleted || d.Checkpoints != 2 || len(d.Notes) != 0 {
 		t.Errorf("got %+v", d)
 	}
@@ -238,7 +240,7 @@ func TestDependentsAreNamed(t *testing.T) {
 	}
 }
 
-// It is unknown what a checkpoint in progress needs, or a checkpoint that cannot be read.
+// It is unknown which files a checkpoint needs if it is in progress, or if it cannot be read.
 func TestDependentsAreNotKnownWhileAJobRuns(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)
@@ -253,7 +255,7 @@ func TestDependentsAreNotKnownWhileAJobRuns(t *testing.T) {
 	if d := deps(filepath.Join(job, "shared", only)); !d.MayBeDeleted {
 		t.Errorf("got %+v", d)
 	}
-	must(t, os.Mkdir(filepath.Join(job, "chk-5"), 0o700)) // the job seems to run
+	must(t, os.Mkdir(filepath.Join(job, "chk-5"), 0o700)) // now the job seems to run
 	orphanNow(t, filepath.Join(job, "shared"))
 	for _, path := range []string{filepath.Join(job, "shared/99999999-2222-4333-8444-555555555555"), filepath.Join(job, "chk-5"), job} {
 		if d := deps(path); d.MayBeDeleted || len(d.Doubts) != 1 || !strings.Contains(d.Doubts[0], "chk-5") || !strings.Contains(d.Doubts[0], "may be in progress") {
@@ -267,7 +269,7 @@ func TestDependentsAreNotKnownWhileAJobRuns(t *testing.T) {
 	}
 }
 
-// operator returns an operator for a comparison.
+// operator returns an operator for the tests of Compat.
 func operator(uid string, parallelism, maximum int32, keyed metadata.KeyedHandle) metadata.Operator {
 	o := metadata.Operator{UID: uid, ID: metadata.NewOperatorID(uid), Parallelism: parallelism, MaxParallelism: maximum}
 	if keyed != nil {
@@ -319,7 +321,8 @@ func TestWhatFlinkWouldRefuseIsSaid(t *testing.T) {
 	}
 }
 
-// Before version 5, metadata records only ids. The given uids say which operator has which state.
+// Versions before 5 record only the ids of operators. With the given uids, Inspect can say which
+// state belongs to which uid.
 func TestUIDsTellWhoseStateItIs(t *testing.T) {
 	at, err := filepath.Abs(filepath.Join(samples, "2.3.0/24-reserialized-versions/_metadata.v3"))
 	must(t, err)

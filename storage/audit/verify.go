@@ -25,73 +25,75 @@ import (
 // VerifySchema names the format of a [Verification].
 const VerifySchema = "snapback/verify/1"
 
-// Kind says in which way a file is wrong.
+// Kind says what is wrong with a file.
 type Kind string
 
-// The kinds.
+// The kinds of findings.
 const (
 	Missing     Kind = "missing"
 	WrongSize   Kind = "wrong-size"
 	Unreadable  Kind = "unreadable"
-	Unreachable Kind = "unreachable" // the store is unknown or its host is unknown
-	Corrupt     Kind = "corrupt"     // found only if all bytes are read
+	Unreachable Kind = "unreachable" // the store is unknown, or its host is unknown
+	Corrupt     Kind = "corrupt"     // the content is wrong; found only if all bytes are read
 	Metadata    Kind = "metadata"    // the metadata file itself is wrong
 )
 
-// Finding is a reason not to restore a checkpoint: Flink would refuse it, or state would be lost.
+// Finding is a reason why a checkpoint should not be restored: Flink would refuse the checkpoint,
+// or state would be lost.
 type Finding struct {
 	Kind     Kind   `json:"kind"`
-	File     string `json:"file"`             // the file, or its directory if this is missing as a whole
-	Offset   *int64 `json:"offset,omitempty"` // offset of the wrong bytes
+	File     string `json:"file"`             // the wrong file, or its directory if the whole directory is missing
+	Offset   *int64 `json:"offset,omitempty"` // offset of the wrong bytes in the file
 	Expected string `json:"expected"`
 	Found    string `json:"found"`
-	Meaning  string `json:"meaning,omitempty"`  // only for wrong metadata: what the file is, and what to do
+	Meaning  string `json:"meaning,omitempty"`  // only for a wrong metadata file: what the file is, and what the user can do
 	Operator string `json:"operator,omitempty"` // uid or id of the operator that would lose state
-	State    string `json:"state,omitempty"`    // which part of its state would be lost
+	State    string `json:"state,omitempty"`    // the part of the operator's state that would be lost
 
-	unproven bool   // the file could not be checked, so it may be right
+	unproven bool   // true if the file could not be checked, so that it may be intact
 	name     string // name of the file
 	size     int64  // recorded size of the file
 }
 
-// Verification says whether a checkpoint can be restored from.
+// Verification says whether a checkpoint can be restored.
 type Verification struct {
 	Schema     string    `json:"schema"`
 	Path       string    `json:"path"` // path of the metadata file
 	Restorable bool      `json:"restorable"`
-	Unproven   bool      `json:"unproven"` // not restorable, but only because something could not be checked
+	Unproven   bool      `json:"unproven"` // true if the checkpoint is not restorable only because something could not be checked
 	Checked    Checked   `json:"checked"`
 	Outside    Outside   `json:"outside"`
 	Findings   []Finding `json:"findings"`
-	Notes      []string  `json:"notes"` // hints, oddities and omitted checks; they do not keep Flink from restoring
+	Notes      []string  `json:"notes"` // hints, oddities and omitted checks; Flink can restore the checkpoint in spite of them
 }
 
-// Checked says how much was checked.
+// Checked says how many files and bytes were checked.
 type Checked struct {
-	Files int   `json:"files"` // including the metadata file
-	Bytes int64 `json:"bytes"` // total size of the files; the bytes are read only at depth [Deep]
+	Files int   `json:"files"` // number of files, including the metadata file
+	Bytes int64 `json:"bytes"` // total size of these files; only at the depth [Deep] are all these bytes read
 
-	Checksums int `json:"checksums"` // files with a checksum or digest that was compared, at least for a part of the file
+	Checksums int `json:"checksums"` // number of files of which at least a part was compared with a checksum or digest
 }
 
-// Outside are the files that are not in the checkpoint's directory. Whoever copies the checkpoint
-// must copy them too.
+// Outside describes the files that are not in the checkpoint's directory. A user who copies the
+// checkpoint must copy these files too.
 type Outside struct {
 	Files       int      `json:"files"`
 	Directories []string `json:"directories"`
 }
 
-// Depth says how closely files are checked.
+// Depth says how closely the files of a checkpoint are checked.
 type Depth int
 
-// The depths. Each includes the depths before it.
+// The depths. Each depth includes the checks of the depths before it.
 const (
-	present Depth = iota - 1 // every file exists and has its size
+	present Depth = iota - 1 // every file exists and has the recorded size
 	Shallow                  // every file can be opened
 	Deep                     // every byte is read, and every known checksum is compared
 )
 
-// Verify says whether a checkpoint can be restored. It returns an error if this is unknown.
+// Verify says whether a checkpoint can be restored. It returns an error if it could not find this
+// out.
 func (a *Auditor) Verify(ctx context.Context, pointer string, depth Depth) (Verification, error) {
 	found, err := a.find(pointer)
 	if err != nil {
@@ -111,7 +113,7 @@ func (a *Auditor) Verify(ctx context.Context, pointer string, depth Depth) (Veri
 	return result, nil
 }
 
-// verify checks a checkpoint. All tools share it: verify, ls, expire and others.
+// verify checks a checkpoint. The tools verify, ls, expire and others use this method.
 func (v *verifier) verify(ctx context.Context, found storage.Pointer) (Verification, error) {
 	v.result = Verification{
 		Schema: VerifySchema, Path: filesystem.URL(found.Metadata),
@@ -143,13 +145,13 @@ type verifier struct {
 	location string
 	depth    Depth
 	files    looker
-	seal     *Seal // the seal of the checkpoint, or nil
-	sealing  *Seal // a new seal that collects digests, or nil
+	seal     *Seal // the seal of the checkpoint; nil if it has no seal
+	sealing  *Seal // a new seal to which digests are added; nil if no seal is written
 
 	checkpoint metadata.Checkpoint
-	broken     error // why the metadata file cannot be read; else nil
+	broken     error // why the metadata file cannot be read or decoded; nil if it was decoded
 	referenced []*referenced
-	move       *Move // a --rebase that would find missing files, or nil
+	move       *Move // a --rebase with which missing files would be found; nil if there is none
 
 	mu     sync.Mutex
 	result Verification
@@ -169,21 +171,21 @@ func (v *verifier) note(text string) {
 	}
 }
 
-// compared counts one more file with a compared checksum or digest.
+// compared counts one more file that was compared with a checksum or digest.
 func (v *verifier) compared() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.result.Checked.Checksums++
 }
 
-// unproven says whether an error comes from the observer's rights or configuration, and so says
-// nothing about the file.
+// unproven says whether an error comes from missing permissions or from the configuration of this
+// program. Such an error says nothing about the file.
 func unproven(err error) bool {
 	var unknown *place.UnknownError
 	return errors.Is(err, fs.ErrPermission) || errors.As(err, &unknown)
 }
 
-// metadata reads and decodes the metadata file. An error becomes a finding.
+// metadata reads and decodes the metadata file. If this fails, it adds a finding.
 func (v *verifier) metadata(name string) (data []byte, ok bool) {
 	data, err := filesystem.ReadFile(v.Files, name, metadata.SizeMax)
 	if err != nil {
@@ -199,7 +201,8 @@ func (v *verifier) metadata(name string) (data []byte, ok bool) {
 	if errors.As(err, &bad) {
 		v.broken = err
 		meaning := "the file is damaged or truncated: restore from another checkpoint, or from a copy of this one"
-		// After a power loss, _metadata may contain zeros. Such a file is damaged metadata.
+		// After a power loss, `_metadata` may contain zeros. Such a file counts as damaged
+		// metadata, not as another kind of file.
 		if bad.Reason != nil && (!errors.Is(bad, metadata.ErrNotMetadata) || path.Base(name) != storage.MetadataName) {
 			meaning = bad.Reason.Error()
 		}
@@ -217,7 +220,7 @@ func (v *verifier) metadata(name string) (data []byte, ok bool) {
 	return data, true
 }
 
-// reason returns an error's text without the name of the file.
+// reason returns the text of an error without the name of the file.
 func reason(err error) string {
 	var inner *fs.PathError
 	if errors.As(err, &inner) {
@@ -226,21 +229,21 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// referenced is a file, with the parts of it that the checkpoint needs.
+// referenced is a file to which the checkpoint refers, with the references to it.
 type referenced struct {
-	name      string // current name
-	recorded  string // recorded name
-	size      int64  // exact size; -1 if unknown
-	atLeast   int64  // minimal size of a file with segments; else 0
-	changelog bool   // its recorded size leaves out bytes; see checkChangelog
-	relative  bool   // its path is relative to the metadata file
+	name      string // the file's name now
+	recorded  string // the file's name as recorded
+	size      int64  // the exact size in bytes; -1 if it is unknown
+	atLeast   int64  // the smallest possible size in bytes of a file with segments; 0 for other files
+	changelog bool   // true if the recorded size does not count all bytes; see checkChangelog
+	relative  bool   // true if the recorded path is relative to the metadata file
 	uses      []metadata.Reference
 
-	entry filesystem.Entry // valid if found
+	entry filesystem.Entry // valid only if found is true
 	found bool
 }
 
-// references lists the files of a checkpoint. Each file occurs once.
+// references lists the files to which a checkpoint refers. Each file occurs once in the list.
 func (v *verifier) references(checkpoint *metadata.Checkpoint) []*referenced {
 	files := map[string]*referenced{}
 	for use := range checkpoint.References() {
@@ -255,7 +258,7 @@ func (v *verifier) references(checkpoint *metadata.Checkpoint) []*referenced {
 		f := files[name]
 		if f == nil {
 			_, relative := use.Stream.(*metadata.RelativeFile)
-			recorded, _, _ := storage.FileOf(v.location, use.Stream) // the error was handled above
+			recorded, _, _ := storage.FileOf(v.location, use.Stream) // FileOf cannot fail here, because v.file succeeded above
 			f = &referenced{name: name, recorded: recorded, size: -1, changelog: use.Changelog, relative: relative}
 			files[name] = f
 		}
@@ -273,7 +276,7 @@ func (v *verifier) references(checkpoint *metadata.Checkpoint) []*referenced {
 	return all
 }
 
-// pathOf returns the recorded path of a stream.
+// pathOf returns the path that a stream records.
 func pathOf(stream metadata.Stream) string {
 	switch s := stream.(type) {
 	case *metadata.File:
@@ -286,7 +289,7 @@ func pathOf(stream metadata.Stream) string {
 	return ""
 }
 
-// outside counts the files that are not in the checkpoint's directory.
+// outside finds the files that are not in the checkpoint's directory.
 func (v *verifier) outside() {
 	dirs := map[string]bool{}
 	own := v.Places.Name(v.location)
@@ -299,7 +302,8 @@ func (v *verifier) outside() {
 	v.result.Outside.Directories = append(v.result.Outside.Directories, slices.Sorted(maps.Keys(dirs))...)
 }
 
-// lost returns a finding about a file. It names the operator's state that would be lost.
+// lost returns a finding about a file. The finding names the state of the given operator that would
+// be lost.
 func (v *verifier) lost(kind Kind, file, expected, found string, operator *metadata.Operator, uses []metadata.Reference) Finding {
 	var states []string
 	for _, use := range uses {
@@ -317,12 +321,12 @@ func (v *verifier) lost(kind Kind, file, expected, found string, operator *metad
 	return Finding{Kind: kind, File: file, Expected: expected, Found: found, Operator: operator.Label(), State: strings.Join(states, "; ")}
 }
 
-// report adds a finding about a file, for each operator that would lose state.
+// report adds findings about a file: one finding for each operator that would lose state.
 func (v *verifier) report(f *referenced, kind Kind, offset *int64, expected, found string) {
 	v.reportFinding(f, Finding{Kind: kind, Offset: offset, Expected: expected, Found: found})
 }
 
-// reportFinding adds a finding about a file, for each operator that would lose state.
+// reportFinding does the same as report, with the fields of the parameter about.
 func (v *verifier) reportFinding(f *referenced, about Finding) {
 	var told []*metadata.Operator
 	for _, use := range f.uses {
@@ -337,7 +341,7 @@ func (v *verifier) reportFinding(f *referenced, about Finding) {
 	}
 }
 
-// checkFiles checks all files, several at the same time.
+// checkFiles checks all files of the checkpoint, several files at the same time.
 func (v *verifier) checkFiles(ctx context.Context) error {
 	all, atOnce := v.referenced, lookupsMax
 	if v.depth == Deep {
@@ -351,7 +355,7 @@ func (v *verifier) checkFiles(ctx context.Context) error {
 	})
 }
 
-// check checks a file. If the file is wrong, this is a finding, not an error.
+// check checks a file. If the file is wrong, check adds a finding and returns no error.
 func (v *verifier) check(ctx context.Context, f *referenced) error {
 	entry, err := v.files.stat(f.name)
 	switch {
@@ -378,15 +382,15 @@ func (v *verifier) check(ctx context.Context, f *referenced) error {
 	return v.open(ctx, f)
 }
 
-// noteOpen adds a note about the size of files on HDFS. HDFS does not know the size of a file that
-// is still open. A canceled job may leave open files with merged state.
+// noteOpen adds a note about the size of a file, if the file is on HDFS. HDFS does not know the
+// size of a file that is still open. A canceled job may leave files with merged state open.
 func (v *verifier) noteOpen(f *referenced) {
 	if filesystem.Scheme(f.name) == "hdfs" {
 		v.note(fmt.Sprintf("HDFS does not know the whole size of a file that is still open for writing: if a job wrote %s a moment ago, close it with hdfs debug recoverLease -path PATH, or try again in an hour", filesystem.URL(f.name)))
 	}
 }
 
-// notFound adds a finding: the file is missing, or it could not be checked.
+// notFound adds a finding that says that the file is missing, or that it could not be checked.
 func (v *verifier) notFound(f *referenced, err error) {
 	var unknown *place.UnknownError
 	switch {
@@ -401,7 +405,7 @@ func (v *verifier) notFound(f *referenced, err error) {
 
 // unreadable adds a finding about a file that could not be read.
 func (v *verifier) unreadable(f *referenced, expected string, err error) {
-	if errors.Is(err, fs.ErrNotExist) { // somebody deleted it meanwhile
+	if errors.Is(err, fs.ErrNotExist) { // somebody deleted the file while the checkpoint was verified
 		v.report(f, Missing, nil, expected, "no such file")
 		return
 	}
@@ -420,7 +424,7 @@ func (f *referenced) wanted() string {
 	return "any size"
 }
 
-// open reads the first byte of a file, or all bytes at depth [Deep].
+// open reads the first byte of a file. At the depth [Deep], it reads all bytes.
 func (v *verifier) open(ctx context.Context, f *referenced) error {
 	switch v.depth {
 	case present:
@@ -435,11 +439,11 @@ func (v *verifier) open(ctx context.Context, f *referenced) error {
 	return nil
 }
 
-// checkChangelog checks a file of the changelog. The recorded size leaves out the first byte, which
-// says whether the rest is compressed.
+// checkChangelog checks a file of the changelog. The recorded size does not count the first byte of
+// the file. This byte says whether the other bytes are compressed.
 func (v *verifier) checkChangelog(ctx context.Context, f *referenced, size int64) error {
 	if v.depth == present {
-		return nil // its size alone says little
+		return nil // for such a file, the size without the first byte says little
 	}
 	compressed, err := v.files.first(f.name)
 	switch {
@@ -458,8 +462,8 @@ func (v *verifier) checkChangelog(ctx context.Context, f *referenced, size int64
 	return v.open(ctx, f)
 }
 
-// sealed compares the metadata file with its digest in the seal. If a new seal is made, sealed adds
-// the digest to it.
+// sealed compares the metadata file with its digest in the seal. If a new seal is being written,
+// sealed adds the digest to the new seal.
 func (v *verifier) sealed(name string, data []byte) {
 	if v.seal == nil && v.sealing == nil {
 		return

@@ -123,8 +123,9 @@ func filesInUse(kept []storage.Completed) (map[string]bool, error) {
 }
 
 // deleteUnused deletes the unused files of one directory. The parameter checkpoint says whether
-// this is a checkpoint's directory. If so, `_metadata` is deleted first, so that a crash leaves no
-// checkpoint without its files; and the directory itself is deleted if it is empty at the end.
+// this is a checkpoint's directory. If it is true, an unused `_metadata` is deleted first, so that
+// a crash leaves no checkpoint without its files. At the end the directory itself is deleted if it
+// is empty.
 func (d jobDirectory) deleteUnused(directory string, used map[string]bool, checkpoint bool) error {
 	if checkpoint && !used[filesystem.Join(directory, storage.MetadataName)] {
 		if err := unpublish(d.files, directory); err != nil {

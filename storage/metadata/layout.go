@@ -36,7 +36,8 @@ const (
 	codeFileMergingOperator = 17
 )
 
-// depthMax is the largest number of handles inside each other. Flink writes at most two.
+// depthMax is the greatest depth to which handles may be nested. Flink nests handles at most two
+// deep.
 const depthMax = 8
 
 func (c *codec) file(f *Checkpoint) {
