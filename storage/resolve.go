@@ -11,8 +11,7 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// Pointer says where a checkpoint is. A Pointer alone does not mean that the checkpoint can be
-// read.
+// Pointer says where a checkpoint is. Nobody has read the checkpoint yet, so it may be unreadable.
 type Pointer struct {
 	Location string // name of the checkpoint's directory
 	Metadata string // name of the checkpoint's metadata file

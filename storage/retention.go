@@ -17,8 +17,8 @@ const (
 	NoExternalizedCheckpoint Retention = "NO_EXTERNALIZED_CHECKPOINTS"
 )
 
-// Retentions lists the modes. The first mode keeps checkpoints most often. The last mode never
-// keeps them.
+// Retentions lists the modes. The first mode keeps checkpoints most often. The last mode keeps no
+// checkpoint of a job that has ended.
 func Retentions() []Retention {
 	return []Retention{RetainOnCancellation, DeleteOnCancellation, NoExternalizedCheckpoint}
 }
@@ -42,8 +42,8 @@ func (r Retention) Properties() *metadata.Properties {
 }
 
 // SavepointProperties returns the properties of a savepoint. Only its owner, a user, deletes it. If
-// the parameter stop is true, the job stops after the savepoint. If the parameter drain is true,
-// the job first processes all its input.
+// the parameter "stop" is true, the job stops after the savepoint. If the parameter "drain" is
+// true, the job first processes all its input.
 func SavepointProperties(stop, drain bool) *metadata.Properties {
 	name, action := "Savepoint", "NONE"
 	switch {

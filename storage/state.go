@@ -28,7 +28,7 @@ func OpenState(files filesystem.FileSystem, location string, stream metadata.Str
 	}
 	if s, ok := stream.(*metadata.Segment); ok {
 		if _, err := io.CopyN(io.Discard, reader, s.Start); err != nil {
-			_ = reader.Close() // an error of Close loses nothing: the file was only read
+			_ = reader.Close() // an error of Close does no harm, because the file was only read
 			return nil, fmt.Errorf("%s: find offset %d: %w", name, s.Start, err)
 		}
 		return limitedReader{io.LimitReader(reader, size), reader}, nil
@@ -47,7 +47,7 @@ func ReadState(files filesystem.FileSystem, location string, stream metadata.Str
 	if err != nil {
 		return nil, fmt.Errorf("read state: %w", err)
 	}
-	defer func() { _ = reader.Close() }() // an error of Close loses nothing: the file was only read
+	defer func() { _ = reader.Close() }() // an error of Close does no harm, because the file was only read
 	want := SizeOf(stream)
 	state, err := io.ReadAll(io.LimitReader(reader, want+1))
 	if err != nil {

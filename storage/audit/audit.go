@@ -37,14 +37,14 @@ type Auditor struct {
 	Moved  []Move // where recorded files are now; from the flag --rebase
 
 	// Progress, if it is not nil, reports to people how far a long operation is. It may be called
-	// often, and from several goroutines. The parameter of is the total number, or 0 if the total
+	// often, and from several goroutines. Its argument "of" is the total number, or 0 if the total
 	// is unknown.
 	Progress func(what string, done, of int64)
 
 	mu       sync.Mutex
-	asked    bool          // whether somebody asked for the place of a recorded file
+	asked    bool          // whether the current name of a recorded file was ever asked for
 	matched  map[Move]bool // moves that applied to at least one recorded path
-	recorded string        // the directory of the first absolute path that was asked for
+	recorded string        // directory of the first recorded absolute path whose current name was asked for
 }
 
 // Move says that files recorded below From are now below To.
@@ -67,8 +67,8 @@ func ParseMove(text string) (Move, error) {
 	return m, err
 }
 
-// file returns the name under which the file of a stream is now. If the stream has no file, the
-// name is empty.
+// file returns the current name of the file of a stream. If the stream has no file, the name is
+// empty.
 func (a *Auditor) file(location string, stream metadata.Stream) (string, error) {
 	name, _, err := storage.FileOf(location, stream)
 	a.mu.Lock()
@@ -80,7 +80,7 @@ func (a *Auditor) file(location string, stream metadata.Stream) (string, error) 
 	return a.moved(name), err
 }
 
-// moved returns the name under which a recorded file is now.
+// moved returns the current name of a recorded file.
 func (a *Auditor) moved(name string) string {
 	known := a.Places.Name(name)
 	a.mu.Lock()
@@ -100,7 +100,7 @@ func (a *Auditor) moved(name string) string {
 	return name
 }
 
-// UnmatchedMoveError says that a move applied to none of the recorded paths.
+// UnmatchedMoveError says that a move does not apply to any recorded path.
 type UnmatchedMoveError struct {
 	Move     Move
 	Recorded string // the directory of one recorded path; empty if no absolute path is recorded
@@ -155,15 +155,16 @@ func (a *Auditor) progress(what string, done, of int64) {
 	}
 }
 
-// Limits on the number of operations at the same time. A lookup mostly waits, so many may run. A
-// read needs memory and a processor core.
+// Limits on the number of operations at the same time. A lookup mostly waits, so many lookups may
+// run. A read needs memory and a processor core.
 const lookupsMax = 32
 
 func readsMax() int { return max(2, runtime.GOMAXPROCS(0)) }
 
-// walk lists the directories below root, level by level, and many directories at the same time. It
-// calls the function look with the entries of each directory, or with the error of List. The result
-// of look is the list of directories that walk visits next. Several goroutines call look.
+// walk lists the directories below root, level by level, and many directories at the same time. For
+// each directory it calls the given function, with the entries of the directory or with the error
+// of List. This function returns the directories that walk must visit next. Several goroutines call
+// this function.
 func (a *Auditor) walk(ctx context.Context, root string, look func(dir string, entries []filesystem.Entry, err error) (below []string)) error {
 	for level := []string{root}; len(level) > 0; {
 		var mu sync.Mutex
@@ -184,8 +185,8 @@ func (a *Auditor) walk(ctx context.Context, root string, look func(dir string, e
 	return nil
 }
 
-// each calls do(ctx, i) for each i from 0 to n-1. The parameter atOnce is the largest number of
-// calls at the same time. If a call fails, each makes no new calls and returns the first error.
+// each calls do(ctx, i) for each i from 0 to n-1. At most atOnce calls run at the same time. If a
+// call fails, each makes no new calls and returns the first error.
 func each(ctx context.Context, n, atOnce int, do func(ctx context.Context, i int) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)

@@ -82,8 +82,8 @@ func (s *stores) Open(name string) (io.ReadCloser, error) {
 	return s.Local.Open(at)
 }
 
-// placed copies a sample to the directory dir. In the copy, absolute paths begin with the parameter
-// recorded, which is another name of dir.
+// placed copies a sample to the directory dir. In the copy, absolute paths begin with the URL in
+// the parameter "recorded", which is another name of the directory dir.
 func placed(t testing.TB, sample, dir, recorded string) {
 	t.Helper()
 	must(t, os.CopyFS(dir, os.DirFS(filepath.Join(samples, sample))))
@@ -141,9 +141,9 @@ func orphan(t testing.TB, dir string) string {
 	return filepath.Base(name)
 }
 
-// expectOrphans expects that the file only is an orphan, and no other file. If only is empty, it
-// expects no orphan. It expects a doubt that contains the text in the parameter doubt; if doubt is
-// empty, it expects no doubt. Then it deletes the orphans.
+// expectOrphans expects exactly one orphan: the file whose name is in the parameter "only". If this
+// name is empty, it expects no orphan. It also expects a doubt that contains the text in the
+// parameter "doubt". If this text is empty, it expects no doubt. Then it deletes the orphans.
 func expectOrphans(t *testing.T, a *audit.Auditor, root, only, doubt string) {
 	t.Helper()
 	options := audit.OrphanOptions{Now: time.Now()}
@@ -504,8 +504,8 @@ func TestTheNewestIsTheOneWithTheHighestID(t *testing.T) {
 			t.Errorf("%v: got %+v, %v", order, latest, err)
 		}
 	}
-	// A variant: a copied job lies beside the next run of the original job, and beside savepoints
-	// of two jobs.
+	// A variant: the directory contains a copied job, the next run of the original job, and
+	// savepoints of two jobs.
 	other := filepath.Join(dir, "0123456789abcdef0123456789abcd00")
 	must(t, os.MkdirAll(other, 0o700))
 	must(t, os.CopyFS(filepath.Join(other, "chk-3"), os.DirFS(filepath.Join(job, "chk-3"))))
@@ -622,7 +622,7 @@ func TestWhatIsPassedOverIsSaid(t *testing.T) {
 	expectOrphans(t, a, dir, "", "0000000000000000000000000000000d may hold checkpoints: it could not be read: permission denied")
 }
 
-// denying is a disk. Nobody may read its directory closed.
+// denying is a disk with one directory that nobody may read.
 type denying struct {
 	filesystem.Local
 	closed string

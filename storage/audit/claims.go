@@ -76,12 +76,13 @@ type claimed struct {
 	size int64
 }
 
-// passesMax is the largest number of passes. Another pass is needed if checkpoints have changed
-// since the last one.
+// passesMax is the largest number of passes. Another pass is needed if the previous pass has found
+// a new checkpoint.
 const passesMax = 20
 
-// collect reads the checkpoints below the directories in at and also. It also reads the checkpoints
-// of other jobs beside these directories, because these checkpoints may depend on files below them.
+// collect reads the checkpoints below the directories in the parameters "at" and "also". It also
+// reads the checkpoints of other jobs in the same checkpoint directory, because these checkpoints
+// may depend on files below them.
 //
 // A checkpoint inside a job's directory for state (shared, taskowned) is called hidden. A caller
 // that has listed all files passes the hidden checkpoints that it found. If the caller passes nil,
@@ -404,8 +405,8 @@ func (of activity) inProgress(now time.Time) *unfinished {
 
 // busy returns the reason why a checkpoint in progress may soon refer to a file. If there is no
 // such reason, it returns an empty text. Below, "young" and "recently" mean within the last hour,
-// or within the time in the parameter age if that is longer. An hour is enough, because Flink by
-// default aborts a checkpoint after ten minutes. The file is busy in each of these cases:
+// or within the time in the parameter "age" if that time is longer. An hour is enough, because
+// Flink by default aborts a checkpoint after ten minutes. The file is busy in each of these cases:
 //
 //   - chk-N has no `_metadata` and changed recently. The file is in chk-N, or is young, or is not
 //     older than the oldest file of chk-N.
@@ -415,7 +416,7 @@ func (of activity) inProgress(now time.Time) *unfinished {
 //   - The file is on an object store, where a checkpoint in progress cannot be seen. The file is
 //     young, and is newer than the newest completed checkpoint.
 //
-// The parameter within is N if the file is in the directory chk-N, and 0 otherwise.
+// The parameter "within" is N if the file is in the directory chk-N, and 0 otherwise.
 func (of activity) busy(file filesystem.Entry, within int64, onObjectStore bool, now time.Time, age time.Duration) string {
 	recent := max(age, DefaultAge)
 	young := now.Sub(file.Modified) < recent

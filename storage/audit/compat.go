@@ -52,7 +52,7 @@ const (
 )
 
 // Compat says whether Flink would restore a job from the checkpoint in the first parameter. The
-// parameter with is a checkpoint that this job wrote.
+// parameter "with" names a checkpoint that this job wrote.
 func (a *Auditor) Compat(checkpoint, with string) (Compatibility, error) {
 	_, from, err := a.read(checkpoint)
 	if err != nil {
@@ -91,8 +91,8 @@ func (a *Auditor) Compat(checkpoint, with string) (Compatibility, error) {
 	return c, nil
 }
 
-// nameOf returns a name for people: the uid; if there is no uid, the name and the id; if there is
-// no name either, the id.
+// nameOf returns a text that names an operator: the uid; if there is no uid, the name and the id;
+// if there is no name either, the id.
 func nameOf(o *metadata.Operator) string {
 	if o.UID == "" && o.Name != "" {
 		return o.Name + " (" + o.ID.String() + ")"
@@ -100,8 +100,8 @@ func nameOf(o *metadata.Operator) string {
 	return o.Label()
 }
 
-// match compares an operator of the checkpoint with the same operator of the job. The parameter to
-// is nil if the job has no such operator.
+// match compares an operator of the checkpoint with the same operator of the job. The parameter
+// "to" is nil if the job has no such operator.
 func (c *Compatibility) match(from, to *metadata.Operator) {
 	if to == nil {
 		c.Operators = append(c.Operators, matched(inCheckpoint, from, nil))

@@ -230,8 +230,8 @@ func isSegment(f *referenced) bool {
 	})
 }
 
-// movedURL returns the name under which a recorded directory is now. If no directory is recorded,
-// the name is empty.
+// movedURL returns the current name of a recorded directory. If no directory is recorded, the name
+// is empty.
 func (c *copier) movedURL(url string) string {
 	name, err := filesystem.ParseName(url)
 	if err != nil {
@@ -324,7 +324,7 @@ func (c *copier) copyFile(ctx context.Context, f copiedFile) error {
 	if err != nil {
 		return c.changed(err)
 	}
-	defer func() { _ = source.Close() }() // an error of Close loses nothing: the file was only read
+	defer func() { _ = source.Close() }() // an error of Close does no harm, because the file was only read
 	target, err := c.Files.Create(f.to)
 	if err != nil {
 		return err

@@ -75,7 +75,7 @@ func TestACopyStandsAlone(t *testing.T) {
 }
 
 // expectTheSame expects that a copy has the same state and the same kinds of files as the source.
-// All absolute paths must be below the directory to.
+// All absolute paths must be below the directory of the copy.
 func expectTheSame(t *testing.T, want, got audit.Inspection, to string) {
 	t.Helper()
 	if got.Totals != want.Totals || len(got.Operators) != len(want.Operators) {

@@ -72,7 +72,7 @@ func (v *verifier) spool(ctx context.Context, name string) (*spooled, error) {
 	if err != nil {
 		return nil, err
 	}
-	closeReader := func() { _ = reader.Close() } // an error of Close loses nothing: the file was only read
+	closeReader := func() { _ = reader.Close() } // an error of Close does no harm, because the file was only read
 	at, direct := reader.(io.ReaderAt)
 	into := io.Discard
 	done := closeReader

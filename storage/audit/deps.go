@@ -134,7 +134,7 @@ func (of *heldFiles) busy(c *claims, name string, now time.Time) string {
 type heldFiles struct {
 	dir   string // the given directory; for a single file, its parent directory
 	files map[fileKey]int64
-	holds map[fileKey]bool // the metadata files among the files
+	holds map[fileKey]bool // keys of those files that are metadata files
 	dirs  map[fileKey]bool // the directory itself, if a directory was given, and its subdirectories
 	bases map[string]bool  // the last elements of the files' names
 	bytes int64

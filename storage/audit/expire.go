@@ -123,8 +123,8 @@ func (a *Auditor) expiry(ctx context.Context, root string, options ExpireOptions
 	return x, err
 }
 
-// below lists the checkpoints below the root. The claims also contain checkpoints that are beside
-// the root.
+// below lists the checkpoints below the root. The claims also contain checkpoints of other jobs,
+// which are not below the root.
 func (x *expiry) below() []*claimant {
 	var below []*claimant
 	for _, claim := range x.current {
@@ -222,8 +222,8 @@ func (x *expiry) isLinkedTo(claim *claimant) bool {
 
 // freed lists the files that are deleted together with a checkpoint. A file is not freed if a
 // checkpoint that does not expire needs the file. If several expired checkpoints need a file, the
-// file is freed with the checkpoint that has the highest number in the map order. The metadata file
-// is the last element of the list.
+// file is freed with the checkpoint that has the highest number in the map "order". The metadata
+// file is the last element of the list.
 func (x *expiry) freed(claim *claimant, order map[*claimant]int) []claimed {
 	var freed []claimed
 	for _, f := range claim.files {

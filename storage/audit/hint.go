@@ -34,7 +34,7 @@ func (v *verifier) leftBehind() {
 	}
 }
 
-// sum replaces the findings about files in the directory dir by one finding about dir.
+// sum replaces the findings about files in a directory by one finding about the directory.
 func (v *verifier) sum(dir string, files map[string]int64) {
 	one := Finding{Kind: Missing, File: filesystem.URL(dir), Found: "no such directory", State: "all state in these files"}
 	var operators []string

@@ -27,7 +27,7 @@ type Inspection struct {
 	Totals       Totals               `json:"totals"`
 
 	Kind       string     `json:"kind"`       // same as the field Kind of [Listed]
-	Backend    string     `json:"backend"`    // name of the backend of the keyed state, for people; empty if there is no keyed state
+	Backend    string     `json:"backend"`    // text that names the backend of the keyed state; empty if there is no keyed state
 	ReadableBy string     `json:"readableBy"` // Flink releases that can read the metadata, for example 1.16 to 2.3
 	UIDs       []KnownUID `json:"uids"`       // uids that the caller of Inspect gave
 	Nameless   []string   `json:"nameless"`   // ids of the operators whose uid is unknown: the checkpoint does not record it, and the caller did not give it
@@ -73,7 +73,7 @@ type InspectedOperator struct {
 	Subtasks              []InspectedSubtask `json:"subtasks"`              // sorted by index
 
 	Bytes   int64            `json:"bytes"`   // size of the operator's whole state, in bytes
-	Backend string           `json:"backend"` // name of the backend of the keyed state, for people; empty if there is no keyed state
+	Backend string           `json:"backend"` // text that names the backend of the keyed state; empty if there is no keyed state
 	States  []InspectedState `json:"states"`  // named states that are not keyed, sorted by name; the metadata does not contain the names of keyed states
 }
 

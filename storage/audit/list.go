@@ -288,9 +288,9 @@ func (e *SeveralJobsError) Error() string {
 	return fmt.Sprintf("%s has several jobs: say which with --job: %s", e.Root, strings.Join(names, ", "))
 }
 
-// Latest returns the newest restorable checkpoint of a job. The parameter job is the job's id, the
-// first digits of this id, or the job's directory. It may be empty if the root contains only one
-// job. The second result is false if the job has no restorable checkpoint.
+// Latest returns the newest restorable checkpoint of a job. The parameter "job" is the job's id,
+// the first digits of this id, or the job's directory. It may be empty if the root contains only
+// one job. The second result is false if the job has no restorable checkpoint.
 func (l List) Latest(job string) (Listed, bool, error) {
 	of := slices.DeleteFunc(slices.Clone(l.Jobs), func(g Group) bool {
 		return job != "" && (g.Job == "" || !strings.HasPrefix(g.Job, job)) && g.Directory != job && g.Directory != "file:"+job

@@ -27,7 +27,7 @@ func (d direct) first(name string) (byte, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = reader.Close() }() // an error of Close loses nothing: the file was only read
+	defer func() { _ = reader.Close() }() // an error of Close does no harm, because the file was only read
 	first := make([]byte, 1)
 	_, err = io.ReadFull(reader, first)
 	return first[0], err
@@ -58,8 +58,8 @@ func newRemembered(files filesystem.FileSystem) *remembered {
 	return &remembered{direct: direct{files}, dirs: map[string]*listing{}, opened: map[string]*opening{}}
 }
 
-// remember returns the value that the map of has for this name. If there is none, it adds a new
-// value.
+// remember returns the value that the map contains for this name. If there is none, it adds a new
+// value to the map.
 func remember[T any](r *remembered, of map[string]*T, name string) *T {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -15,9 +15,9 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// meanwhile is a disk that calls the function happen once. It does so just before an operation of
-// the given kind on the given name. The field after says how many such operations come before that
-// one.
+// meanwhile is a disk that calls the function "happen" once, just before an operation on a file.
+// The fields "operation" and "name" say which operations count. The field "after" is the number of
+// such operations that come first and do not call the function.
 type meanwhile struct {
 	filesystem.Local
 	operation, name string

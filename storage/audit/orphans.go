@@ -18,7 +18,8 @@ import (
 // OrphansSchema names the format of [Orphans].
 const OrphansSchema = "snapback/orphans/1"
 
-// Orphans lists the files below a root of which it is proven that no checkpoint needs them.
+// Orphans lists the files below a root that no checkpoint needs. This is proven for each of these
+// files.
 type Orphans struct {
 	Schema      string    `json:"schema"`
 	Root        string    `json:"root"`
@@ -99,11 +100,11 @@ type OrphanOptions struct {
 	Also []string      // other roots whose checkpoints may depend on files below the root
 }
 
-// Orphans finds the files below a root of which it is proven that no checkpoint needs them. It
-// reads the checkpoints below the root and below the other roots. If the root is a part of a job,
-// it also reads the checkpoints of the other jobs in the checkpoint directory. If one of these
-// checkpoints cannot be read, or if a checkpoint's files are missing, no file counts as an orphan.
-// Orphans changes nothing on storage.
+// Orphans finds the files below a root that no checkpoint needs. This is proven for each of these
+// files. It reads the checkpoints below the root and below the other roots. If the root is a part
+// of a job, it also reads the checkpoints of the other jobs in the checkpoint directory. If one of
+// these checkpoints cannot be read, or if a checkpoint's files are missing, no file counts as an
+// orphan. Orphans changes nothing on storage.
 func (a *Auditor) Orphans(ctx context.Context, root string, options OrphanOptions) (Orphans, error) {
 	s, err := a.sweep(ctx, root, options)
 	if err != nil {
@@ -235,7 +236,7 @@ func (s *sweep) isMetadata(c candidate) bool {
 	if err != nil {
 		return false
 	}
-	defer func() { _ = reader.Close() }() // an error of Close loses nothing: the file was only read
+	defer func() { _ = reader.Close() }() // an error of Close does no harm, because the file was only read
 	begin := make([]byte, 4)
 	_, err = io.ReadFull(reader, begin)
 	return err == nil && metadata.Begins(begin)
@@ -317,8 +318,8 @@ func (s *sweep) judgeFile(c candidate) judgement {
 	return judgement{source: at.source}
 }
 
-// keyOf returns the same key as the method key. It computes the name only if necessary, because
-// there are many candidates.
+// keyOf returns the key of a candidate. Unlike the method key, it computes the file's name only if
+// the key needs the name, because there are many candidates.
 func (s *sweep) keyOf(c candidate) fileKey {
 	if c.entry.ID != (filesystem.FileID{}) {
 		return fileKey{id: c.entry.ID}

@@ -105,9 +105,9 @@ func (a *Auditor) write(name string, data []byte) error {
 	return filesystem.WriteWhole(a.Files, name, temporary, data)
 }
 
-// inUse returns the part of a file that the checkpoint needs. The parameter size is the size of the
-// file. The part may be smaller than the file, because other checkpoints may add segments to the
-// file.
+// inUse returns the part of a file that the checkpoint needs. The parameter "size" is the size of
+// the file. The part may be smaller than the file, because other checkpoints may add segments to
+// the file.
 func (f *referenced) inUse(size int64) span {
 	if f.atLeast == 0 {
 		return span{0, size}

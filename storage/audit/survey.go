@@ -58,8 +58,8 @@ type PassedOver struct {
 	err error // nil if nothing was missed, because the place was searched under another name
 }
 
-// survey searches for checkpoints below some roots. If the parameter deep is true, it also searches
-// directories for state. Flink puts many files there, but no checkpoints.
+// survey searches for checkpoints below some roots. If the parameter "deep" is true, it also
+// searches directories for state. Flink puts many files there, but no checkpoints.
 func (a *Auditor) survey(ctx context.Context, roots []string, deep bool) (*survey, error) {
 	s := &survey{Auditor: a, visited: map[fileKey]visit{}, deep: deep}
 	for _, root := range roots {
@@ -87,7 +87,7 @@ func (a *Auditor) survey(ctx context.Context, roots []string, deep bool) (*surve
 func (s *survey) enter(ctx context.Context, root string) error {
 	entry, err := s.Files.Stat(root)
 	if err != nil {
-		s.pass(root, "it could not be read: "+reason(err), err) // a root that does not exist is passed over too, because it existed before the survey
+		s.pass(root, "it could not be read: "+reason(err), err) // a root that does not exist is an error too, because it existed before the survey
 		return nil
 	}
 	if _, again := s.visit(root, entry); again {
@@ -117,8 +117,8 @@ func (s *survey) follow(ctx context.Context, link string) error {
 	return s.walk(ctx, link, s.look)
 }
 
-// visit records that a directory is visited. If the directory was visited before, the result again
-// is true, and the result other is the name under which it was visited.
+// visit records that a directory is visited. If the directory was visited before, the result
+// "again" is true, and the result "other" is the name under which it was visited.
 func (s *survey) visit(name string, entry filesystem.Entry) (other string, again bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -283,7 +283,7 @@ func (a *Auditor) jobAround(name string) string {
 
 // around returns the directories whose checkpoints may depend on files of a place. If the place is
 // a part of a job, the directory is the checkpoint directory that contains all jobs. A place with
-// several names may give several directories. The result complete is false if the checkpoint
+// several names may give several directories. The result "complete" is false if the checkpoint
 // directory cannot be seen.
 func (a *Auditor) around(name string) (dirs []string, complete bool) {
 	names, complete := []string{name}, true
@@ -311,8 +311,8 @@ func (a *Auditor) isJobByAnyName(dir string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return a.jobAround(name) == name })
 }
 
-// localNames returns the names of a place on the machine's own file system. The result complete is
-// false if the job's directory is mounted, but the checkpoint directory that contains it is not.
+// localNames returns the names of a place on the machine's own file system. The result "complete"
+// is false if the job's directory is mounted, but the checkpoint directory that contains it is not.
 func (a *Auditor) localNames(name string) (names []string, complete bool) {
 	names, _ = place.Local(name)
 	part := false
@@ -342,9 +342,10 @@ func (a *Auditor) checkpointDirectory(name string) string {
 	return job
 }
 
-// hasJobs says whether the directory parent contains a job's directory other than the parameter
-// but. If so, parent is a checkpoint directory, even if the names of the jobs' directories are not
-// job ids. If parent cannot be read, the result is true, because it may contain jobs.
+// hasJobs says whether the directory "parent" contains a job's directory other than the directory
+// in the parameter "but". If so, "parent" is a checkpoint directory, even if the names of the jobs'
+// directories are not job ids. If "parent" cannot be read, the result is true, because it may
+// contain jobs.
 func (a *Auditor) hasJobs(parent, but string) bool {
 	entries, err := a.Files.List(parent)
 	if err != nil {

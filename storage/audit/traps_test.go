@@ -19,13 +19,14 @@ import (
 // everything that they select, and then every precious checkpoint must still be restorable.
 func TestTrapsAreNotSprung(t *testing.T) {
 	const jobA, jobB = "0000000000000000000000000000000a", "0000000000000000000000000000000b"
-	// claimedFrom lets a job in another directory claim chk-3 of the job in the directory dir.
+	// claimedFrom lets a job in another directory claim a copy of chk-3 of the job in the directory
+	// dir.
 	claimedFrom := func(t *testing.T, dir, claimant string) string {
 		aside := filepath.Join(t.TempDir(), "chk-3")
 		must(t, os.CopyFS(aside, os.DirFS(filepath.Join(dir, "chk-3"))))
 		return claimed(t, aside, claimant)
 	}
-	// jobAt creates a job in the directory at, which may have any name.
+	// jobAt creates a job in the given directory, which may have any name.
 	jobAt := func(t *testing.T, at string) string {
 		must(t, os.MkdirAll(filepath.Dir(at), 0o700))
 		placedJob(t, at)
@@ -140,8 +141,8 @@ func expectSurvival(t *testing.T, roots, precious, also []string) {
 	}
 }
 
-// placedJob copies the job of the sample to the directory at, which may have any name. The recorded
-// paths lead to this directory.
+// placedJob copies the job of the sample to the given directory, which may have any name. The paths
+// in the copied metadata lead to this directory.
 func placedJob(t *testing.T, at string) {
 	t.Helper()
 	placed(t, incremental, at+".sample", "file:"+filepath.Dir(at)+"/"+filepath.Base(at)+".job")

@@ -203,7 +203,7 @@ func TestDependentsAreNamed(t *testing.T) {
 		must(t, err)
 		return d
 	}
-	// The files that chk-3 shares with chk-2 are in the directory shared. So no other checkpoint
+	// The files that chk-3 shares with chk-2 are in the directory "shared". So no other checkpoint
 	// depends on the directory of chk-2.
 	if d := deps(filepath.Join(job, "chk-2")); !d.MayBeDeleted || d.Checkpoints != 2 || len(d.Notes) != 0 {
 		t.Errorf("got %+v", d)

@@ -64,7 +64,7 @@ type Verification struct {
 	Checked    Checked   `json:"checked"`
 	Outside    Outside   `json:"outside"`
 	Findings   []Finding `json:"findings"`
-	Notes      []string  `json:"notes"` // hints, oddities and omitted checks; Flink can restore the checkpoint in spite of them
+	Notes      []string  `json:"notes"` // hints, oddities and omitted checks; they do not prevent Flink from restoring the checkpoint
 }
 
 // Checked says how many files and bytes were checked.
@@ -72,7 +72,7 @@ type Checked struct {
 	Files int   `json:"files"` // number of files, including the metadata file
 	Bytes int64 `json:"bytes"` // total size of these files; only at the depth [Deep] are all these bytes read
 
-	Checksums int `json:"checksums"` // number of files of which at least a part was compared with a checksum or digest
+	Checksums int `json:"checksums"` // number of files that were compared, at least in part, with a checksum or digest
 }
 
 // Outside describes the files that are not in the checkpoint's directory. A user who copies the
@@ -151,7 +151,7 @@ type verifier struct {
 	checkpoint metadata.Checkpoint
 	broken     error // why the metadata file cannot be read or decoded; nil if it was decoded
 	referenced []*referenced
-	move       *Move // a --rebase with which missing files would be found; nil if there is none
+	move       *Move // a move with which missing files would be found; nil if there is none
 
 	mu     sync.Mutex
 	result Verification
@@ -326,7 +326,7 @@ func (v *verifier) report(f *referenced, kind Kind, offset *int64, expected, fou
 	v.reportFinding(f, Finding{Kind: kind, Offset: offset, Expected: expected, Found: found})
 }
 
-// reportFinding does the same as report, with the fields of the parameter about.
+// reportFinding does the same as report. The parameter "about" contains the fields of the findings.
 func (v *verifier) reportFinding(f *referenced, about Finding) {
 	var told []*metadata.Operator
 	for _, use := range f.uses {
@@ -443,7 +443,7 @@ func (v *verifier) open(ctx context.Context, f *referenced) error {
 // the file. This byte says whether the other bytes are compressed.
 func (v *verifier) checkChangelog(ctx context.Context, f *referenced, size int64) error {
 	if v.depth == present {
-		return nil // for such a file, the size without the first byte says little
+		return nil // without the first byte, the size of such a file cannot be checked
 	}
 	compressed, err := v.files.first(f.name)
 	switch {

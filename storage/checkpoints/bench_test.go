@@ -93,7 +93,7 @@ func take(place checkpoints.Storage, kept *checkpoints.Registry, files filesyste
 	return checkpoint, nil
 }
 
-// takeRaw takes one checkpoint with plain system calls, and deletes the one before it.
+// takeRaw takes one checkpoint with plain system calls, and then deletes the previous checkpoint.
 func takeRaw(root string, id int64, state, encoded []byte) error {
 	chk := filepath.Join(root, storage.CheckpointName(id))
 	if err := os.MkdirAll(chk, 0o755); err != nil {
@@ -104,7 +104,7 @@ func takeRaw(root string, id int64, state, encoded []byte) error {
 		if err != nil {
 			return err
 		}
-		defer func() { _ = file.Close() }() // an error of Close loses nothing: the data was synced
+		defer func() { _ = file.Close() }() // an error of Close does no harm, because the data was synced
 		if _, err := file.Write(data); err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func takeRaw(root string, id int64, state, encoded []byte) error {
 		if err != nil {
 			return err
 		}
-		defer func() { _ = opened.Close() }() // an error of Close loses nothing: the directory was only synced
+		defer func() { _ = opened.Close() }() // an error of Close does no harm, because the directory was only synced
 		return opened.Sync()
 	}
 	for i := range 4 {

@@ -250,7 +250,8 @@ func TestAClaimLeavesWhatOtherCheckpointsReferTo(t *testing.T) {
 	}
 }
 
-// fragile fails one call of Remove. The field failing is the number of that call, counted from 1.
+// fragile fails one call of Remove: the call whose number is equal to the field "failing". The
+// first call has the number 1.
 type fragile struct {
 	*filesystem.Memory
 	removals, failing int
@@ -316,7 +317,7 @@ func mustBeRestorable(t *testing.T, files filesystem.FileSystem, when string) (n
 }
 
 // lifeOfACheckpoint takes two checkpoints, discards the first, and aborts a third. It calls the
-// function promised each time a newer checkpoint is complete. After that call no power loss may
+// function "promised" each time a newer checkpoint is complete. After that call no power loss may
 // lose the newer checkpoint. The call promised(0) says that from then on every checkpoint may be
 // lost.
 func lifeOfACheckpoint(t *testing.T, files filesystem.FileSystem, states int, promised func(newest int64)) {
@@ -372,7 +373,8 @@ func TestNoPowerLossLeavesABadState(t *testing.T) {
 	}
 }
 
-// unsynced does not sync the directories for which the function only returns true.
+// unsynced leaves out the sync of some directories. The function "only" returns true for the name
+// of such a directory.
 type unsynced struct {
 	*filesystem.Memory
 	only func(name string) bool

@@ -39,7 +39,8 @@ func (r *Registry) Deletions(discarded []storage.Completed) ([]string, error) {
 	return deletions, nil
 }
 
-// usedByOthers says whether the named file is used by a checkpoint whose id is not in ids.
+// usedByOthers says whether a checkpoint uses the file, other than the checkpoints with the given
+// ids.
 func (r *Registry) usedByOthers(name string, ids map[int64]bool) bool {
 	for id := range r.users[name] {
 		if !ids[id] {

@@ -58,7 +58,7 @@ func (d jobDirectory) find() ([]storage.Completed, error) {
 	return found, nil
 }
 
-// discardOthers discards the completed checkpoints that are not in the list kept. In a flat
+// discardOthers discards the completed checkpoints that are not in the list "kept". In a flat
 // directory a checkpoint may belong to another job, so discardOthers does nothing there.
 func (d jobDirectory) discardOthers(kept []storage.Completed) error {
 	if d.flat {
@@ -79,7 +79,7 @@ func (d jobDirectory) discardOthers(kept []storage.Completed) error {
 	return nil
 }
 
-// deleteUnreferenced deletes the files to which no checkpoint of the list kept refers. In a flat
+// deleteUnreferenced deletes the files to which no checkpoint in the list "kept" refers. In a flat
 // directory a file may belong to another job, so deleteUnreferenced does nothing there.
 func (d jobDirectory) deleteUnreferenced(kept []storage.Completed) error {
 	if d.flat {
@@ -122,10 +122,10 @@ func filesInUse(kept []storage.Completed) (map[string]bool, error) {
 	return used, nil
 }
 
-// deleteUnused deletes the unused files of one directory. The parameter checkpoint says whether
-// this is a checkpoint's directory. If it is true, an unused `_metadata` is deleted first, so that
-// a crash leaves no checkpoint without its files. At the end the directory itself is deleted if it
-// is empty.
+// deleteUnused deletes the unused files of one directory. The parameter "checkpoint" says whether
+// this is the directory of a checkpoint. If it is true, an unused `_metadata` is deleted first, so
+// that a crash leaves no checkpoint without its files. At the end the directory itself is deleted
+// if it is empty.
 func (d jobDirectory) deleteUnused(directory string, used map[string]bool, checkpoint bool) error {
 	if checkpoint && !used[filesystem.Join(directory, storage.MetadataName)] {
 		if err := unpublish(d.files, directory); err != nil {

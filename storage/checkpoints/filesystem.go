@@ -58,7 +58,7 @@ type FileSystemStorage struct {
 }
 
 // NewFileSystemStorage returns the checkpoint storage of one job. It validates its arguments and
-// does not access the file system. The parameter dir is a URL; job is a job id.
+// does not access the file system. The parameter dir is a URL. The parameter job is a job id.
 func NewFileSystemStorage(files filesystem.FileSystem, dir, job string, options FileSystemOptions) (*FileSystemStorage, error) {
 	if err := options.validate(); err != nil {
 		return nil, err

@@ -42,7 +42,7 @@ type JobManagerStorage struct {
 
 // NewJobManagerStorage returns the checkpoint storage of one job. It validates its arguments and
 // does not access the file system. The parameter dir is a URL, or empty for a storage without a
-// directory; job is a job id.
+// directory. The parameter job is a job id.
 func NewJobManagerStorage(files filesystem.FileSystem, dir, job string, options JobManagerOptions) (*JobManagerStorage, error) {
 	if options.MaxStateSize <= 0 || options.MessageMax <= 0 || options.Budget <= 0 {
 		return nil, fmt.Errorf("limits of the JobManager's checkpoint storage: want more than 0 bytes, got %d of state, %d of a message, %d in all",

@@ -18,7 +18,7 @@ type Registry struct {
 	files    filesystem.FileSystem
 	retained int
 	kept     []storage.Completed // the checkpoints that the job keeps, oldest first
-	origin   *storage.Completed  // the checkpoint from which the job was restored, if the job must not delete it
+	origin   *storage.Completed  // checkpoint from which the job was restored and which the job must not delete; else nil
 
 	users     map[string]map[int64]bool // for each file name, the ids of the checkpoints that refer to the file
 	unclaimed map[string]bool           // files that the job must not delete

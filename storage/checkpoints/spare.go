@@ -20,7 +20,7 @@ func (r *Registry) spare(c storage.Completed) error {
 // spareSiblings spares the files that a claimed checkpoint shares with checkpoints that this job
 // did not claim. It looks for such checkpoints in the directory of the run that took the claimed
 // checkpoint. That run may refer to files of still earlier runs (mode LEGACY), so spareSiblings
-// looks in their directories too. The parameter own lists the checkpoints that belong to this job.
+// looks in their directories too. The list "own" contains the checkpoints that belong to this job.
 // (Flink deletes such files, and then the other checkpoints cannot be restored.)
 func (r *Registry) spareSiblings(claimed storage.Completed, own []storage.Completed) error {
 	jobs := []string{filesystem.Dir(claimed.Location)}
@@ -41,7 +41,8 @@ func (r *Registry) spareSiblings(claimed storage.Completed, own []storage.Comple
 	return nil
 }
 
-// spareJob spares the files of all checkpoints in the directory job, except the checkpoints in own.
+// spareJob spares the files of all checkpoints in a job's directory, except the checkpoints in the
+// list "own".
 func (r *Registry) spareJob(job string, own []storage.Completed) error {
 	ids, err := storage.CheckpointIDs(r.files, job)
 	if err != nil {

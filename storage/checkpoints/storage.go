@@ -16,8 +16,8 @@ type Storage interface {
 	// goes. Begin fails if an earlier run of the job left a checkpoint directory with the same id.
 	Begin(id int64) (Target, error)
 
-	// BeginSavepoint creates the directory of a new savepoint below the directory dir. The
-	// parameter name must differ for each savepoint.
+	// BeginSavepoint creates the directory of a new savepoint below the directory dir. Each
+	// savepoint needs a different name.
 	BeginSavepoint(dir, name string) (Target, error)
 
 	// Complete publishes the checkpoint whose state was written to the target. The parameter
@@ -27,13 +27,13 @@ type Storage interface {
 	// Find returns the job's completed checkpoints on storage, newest first.
 	Find() ([]storage.Completed, error)
 
-	// DiscardOthers discards the job's completed checkpoints that are not in kept. A JobManager may
-	// publish a checkpoint and then die, or lose leadership, before it records the checkpoint in
-	// the journal. DiscardOthers discards such a checkpoint.
+	// DiscardOthers discards the job's completed checkpoints that are not in the list "kept". A
+	// JobManager may publish a checkpoint and then die, or lose leadership, before it records the
+	// checkpoint in the journal. DiscardOthers discards such a checkpoint.
 	DiscardOthers(kept []storage.Completed) error
 
-	// DeleteUnreferenced deletes the files in the job's directory to which no checkpoint in kept
-	// refers. Killed processes leave such files. Call it only when nobody writes to the job's
-	// directory any more.
+	// DeleteUnreferenced deletes the files in the job's directory to which no checkpoint in the
+	// list "kept" refers. Killed processes leave such files. Call DeleteUnreferenced only when
+	// nobody writes to the job's directory any more.
 	DeleteUnreferenced(kept []storage.Completed) error
 }

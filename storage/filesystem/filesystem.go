@@ -89,14 +89,14 @@ type Entry struct {
 // FileID.
 type FileID struct{ Device, Inode uint64 }
 
-// ReadFile reads a whole file. A file with more bytes than the parameter limit is an error;
-// ReadFile never returns only a part of a file.
+// ReadFile reads a whole file. If the file has more than limit bytes, ReadFile returns an error,
+// and never a part of the file.
 func ReadFile(files FileSystem, name string, limit int64) ([]byte, error) {
 	reader, err := files.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = reader.Close() }() // an error of Close loses nothing: the file was only read
+	defer func() { _ = reader.Close() }() // an error of Close does no harm, because the file was only read
 	data, err := io.ReadAll(io.LimitReader(reader, limit+1))
 	if err != nil {
 		return nil, err

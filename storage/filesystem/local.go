@@ -29,8 +29,8 @@ func (f localFile) Abort() { _ = f.Close() }
 // CreatesWhole implements [FileSystem].
 func (Local) CreatesWhole(string) bool { return false }
 
-// Open implements [FileSystem]. It returns an error for a pipe or a device, because a read from one
-// may wait forever.
+// Open implements [FileSystem]. It returns an error for a pipe or a device, because a read from
+// such a file may wait forever.
 func (Local) Open(name string) (io.ReadCloser, error) {
 	info, err := os.Stat(name)
 	if err != nil {
@@ -57,7 +57,7 @@ func (Local) List(name string) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = directory.Close() }() // an error of Close loses nothing: the directory was only read
+	defer func() { _ = directory.Close() }() // an error of Close does no harm, because the directory was only read
 	entries := []Entry{}
 	for {
 		// Each call reads only a part of the directory, because a FileInfo needs more memory than

@@ -102,7 +102,7 @@ func IsRoot(name string) bool {
 	return at == "/"
 }
 
-// Relative returns the path of a name relative to a directory. The result ok is false if the name
+// Relative returns the path of a name relative to a directory. The result "ok" is false if the name
 // is not below the directory.
 func Relative(dir, name string) (relative string, ok bool) {
 	if IsRoot(dir) {

@@ -46,7 +46,7 @@ const (
 type change struct {
 	directory    *node
 	order        uint64 // a growing number; both changes of one move have the same number
-	unlink, link string // the name that the change unlinks, and the name that it links; one of them may be empty
+	unlink, link string // the name that is unlinked, and the name that is linked; one of the two may be empty
 	linked       *node
 
 	unlinked, replaced *node // the nodes that the two names had before the change; nil if there was no such name
@@ -88,8 +88,8 @@ func (c change) undo(names map[string]*node) {
 }
 
 // Crash returns what a power loss at this moment leaves of the machine's own file system. The level
-// decides which names survive. At level POSIX, a rename may also leave both names. The written but
-// not synced bytes of a file may have one of these results:
+// decides which names survive. At level POSIX, a rename may also leave both names. Bytes that were
+// written but not synced end in one of these ways:
 //
 //   - no bytes survive, or all bytes survive;
 //   - only the beginning of the bytes survives, up to any byte;
@@ -141,7 +141,7 @@ func (m *Memory) States(model Model, samples int, chance func(n int) int) float6
 }
 
 // ordered decides how many of the latest changes of names are lost. For each directory that loses a
-// change, the result contains the names that the directory has left.
+// change, the result contains the names that the directory has after the loss.
 func (m *Memory) ordered(choose func(int) int) map[*node]map[string]*node {
 	var ends []int // the indexes in the journal after the last part of each atomic change
 	for i := range m.journal {
@@ -255,8 +255,8 @@ func (c crash) bytes(n *node) []byte {
 	return forms[c.choose(len(forms))]()
 }
 
-// blocks returns a file with the size of the parameter written. Each block after the offset from
-// has its old or its written content.
+// blocks returns a file that has the size of the slice "written". From the offset "from" on, each
+// block has either its old or its written content.
 func (c crash) blocks(old, written []byte, from int) []byte {
 	left := overlay(make([]byte, len(written)), old[:min(len(old), len(written))])
 	for at := from; at < len(written); at += blockSize {
@@ -268,7 +268,7 @@ func (c crash) blocks(old, written []byte, from int) []byte {
 	return left
 }
 
-// overlay returns a copy of the parameter below. Its beginning is replaced by the parameter above.
+// overlay returns a copy of the slice "below", whose beginning is replaced by the slice "above".
 func overlay(below, above []byte) []byte {
 	over := slices.Clone(above)
 	if len(below) > len(above) {
@@ -277,8 +277,8 @@ func overlay(below, above []byte) []byte {
 	return over
 }
 
-// State returns a function for the parameter choose of [Memory.Crash]. The function makes the
-// choices that lead to the state with this number. [Memory.EveryCrash] gives the numbers.
+// State returns a function that a caller can pass to [Memory.Crash]. The function makes the choices
+// that lead to the state with this number. [Memory.EveryCrash] gives the numbers.
 func State(number uint64) func(n int) int {
 	return func(n int) int {
 		choice := number % uint64(n)

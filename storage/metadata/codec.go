@@ -82,8 +82,8 @@ func (c *codec) fail(offset int, what, want string, got any) {
 	c.err.What += what
 }
 
-// refuse records an error about bytes that are not damaged. The parameter reason says what the file
-// is.
+// refuse records an error about bytes that are not damaged. The parameter "reason" is an error that
+// says what the file is.
 func (c *codec) refuse(reason error, offset int, what, want string, got any) {
 	first := c.err == nil
 	c.fail(offset, what, want, got)
@@ -217,9 +217,9 @@ func (c *codec) count(what string, n *int) {
 	c.check(value >= 0, offset, what, "a length of 0 or more", value)
 }
 
-// limit fails if the rest of the file is too short for n items. The parameter size is the smallest
-// size of an item, in bytes. So a damaged number cannot make the reader allocate much more memory
-// than the file has bytes.
+// limit fails if the rest of the file is too short for n items. The parameter "size" is the
+// smallest size of an item, in bytes. So a damaged number cannot make the reader allocate much more
+// memory than the file has bytes.
 func (c *codec) limit(offset int, what string, n, size int) {
 	if left := len(c.data) - c.at; c.err == nil && n > left/size {
 		c.fail(offset, what, fmt.Sprintf("at most %d, for %d bytes are left", left/size, left), n)
@@ -291,7 +291,7 @@ func (c *codec) text(what string, value *string) {
 
 // list reads or writes the number of items, and then each item. To check the number, it needs the
 // size of the smallest possible item. The smallest item is the zero value, or the smallest of the
-// values that the functions in smallest return.
+// values that the functions in the parameter "smallest" return.
 func list[T any](c *codec, what string, items *[]T, each func(*codec, *T), smallest ...func() T) {
 	n, offset, least := len(*items), c.offset(), 0
 	c.enter(part{what: what, list: true})
@@ -348,8 +348,8 @@ func (c *codec) measured(steps func(*codec)) int {
 	return len(c.measure.data)
 }
 
-// optional reads or writes a number that is 0 or 1. If the number is 1, optional calls the function
-// thing, which reads or writes what follows.
+// optional reads or writes a number that is 0 or 1. If the number is 1, optional calls the given
+// function, which reads or writes what follows.
 func (c *codec) optional(what string, present *bool, thing func()) {
 	offset, n := c.offset(), int32(0)
 	if *present {

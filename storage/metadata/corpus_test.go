@@ -59,7 +59,7 @@ func unpack(t testing.TB, name string) map[string][]byte {
 	t.Helper()
 	compressed, err := os.Open(name)
 	must(t, err)
-	defer func() { _ = compressed.Close() }() // an error of Close loses nothing: the file was only read
+	defer func() { _ = compressed.Close() }() // an error of Close does no harm, because the file was only read
 	plain, err := zstd.NewReader(compressed)
 	must(t, err)
 	defer plain.Close()

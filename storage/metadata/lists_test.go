@@ -11,7 +11,7 @@ import (
 
 // smallThings is the number of items in each test list. Decode computes the smallest size of such a
 // list and refuses a shorter rest of the file. If Decode computes the size of an item one byte too
-// large, a list with this many items is refused, and the test fails.
+// large, a list with smallThings items is refused, and the test fails.
 const smallThings = 1000
 
 // smallest returns one checkpoint for each list; the key is the name of the list. In this

@@ -68,7 +68,7 @@ type Operator struct {
 	Subtasks       []Subtask
 }
 
-// Label returns a name of the operator for people: the uid, or the id if the uid is not known.
+// Label returns a text that names the operator: the uid, or the id if the uid is not known.
 func (o *Operator) Label() string {
 	if o.UID != "" {
 		return o.UID

@@ -12,8 +12,8 @@ type Reference struct {
 	Subtask  int    // index of the subtask; [CoordinatorSubtask] if the operator's coordinator owns the stream
 	State    string // a text that names the part of the owner's state
 	Stream   Stream
-	// Whether the stream belongs to a changelog. The recorded size of such a stream is smaller than
-	// its file: it is the size before compression, and does not count the first byte.
+	// Whether the stream belongs to a changelog. The recorded size of such a stream is not the size
+	// of its file: it is the size before compression, without the first byte.
 	Changelog bool
 }
 

@@ -51,7 +51,7 @@ func plain(encoded []byte) bool {
 }
 
 // decodeUnit reads one UTF-16 code unit. It accepts only the bytes that Java writes for this unit.
-// The result size is 0 if the bytes do not begin with a valid code unit.
+// The result "size" is 0 if the bytes do not begin with a valid code unit.
 func decodeUnit(encoded []byte) (unit uint16, size int) {
 	continued := func(i int) bool { return i < len(encoded) && encoded[i]&0xc0 == 0x80 }
 	switch {

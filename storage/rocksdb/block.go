@@ -164,8 +164,9 @@ func orElse(bad error) func([]byte, error) ([]byte, error) {
 }
 
 // entries calls visit for each key and value of a block. In some indexes the values have no
-// recorded length; then unmeasured is true. In that case visit gets the rest of the block, and
-// returns the length of the value. The argument first says whether the entry records its whole key.
+// recorded length; then the parameter "unmeasured" must be true. In that case visit gets the rest
+// of the block, and returns the length of the value. Its argument "first" says whether the entry
+// records its whole key.
 func entries(b []byte, offset uint64, unmeasured bool, visit func(key, value []byte, first bool) (int, error)) error {
 	bad := damaged(offset, "a block that cannot be decoded")
 	if len(b) < 4 {
@@ -178,8 +179,8 @@ func entries(b []byte, offset uint64, unmeasured bool, visit func(key, value []b
 	b = b[:uint64(len(b))-restarts]
 	var key []byte
 	for len(b) > 0 {
-		// The lengths of three parts: the beginning of the key that is the same as in the last key,
-		// the rest of the key, and the value.
+		// The lengths of three parts: the beginning of the key that is equal to the beginning of
+		// the previous key, the rest of the key, and the value.
 		var lengths [3]uint64
 		for i := range lengths {
 			if i == 2 && unmeasured {

@@ -27,8 +27,8 @@ const (
 // at the end; for that, compare the size of the file.
 func CheckManifest(file io.Reader) error {
 	block := make([]byte, logBlock)
-	// The variable open says whether a record has begun but has not ended. The variable records
-	// counts the records that have ended.
+	// The variable "open" says whether a record has begun but has not ended. The variable "records"
+	// is the number of records that have ended.
 	open, records := false, 0
 	for begin := 0; ; begin += logBlock {
 		n, err := io.ReadFull(file, block)
@@ -62,8 +62,8 @@ func CheckManifest(file io.Reader) error {
 	}
 }
 
-// checkRecord checks the next record of a block. The parameter open says whether an earlier part of
-// the same record came before this part.
+// checkRecord checks the next record of a block. The parameter "open" says whether an earlier part
+// of the same record came before this part.
 func checkRecord(left []byte, at uint64, open bool) (length int, kind byte, err error) {
 	length, kind = logHeader+int(binary.LittleEndian.Uint16(left[4:])), left[6]
 	switch {

@@ -1,5 +1,5 @@
 // Package rocksdb checks files that RocksDB wrote and that Flink copied into a checkpoint. It
-// compares the checksum of every block of a table ([CheckTable]), and of every record of a MANIFEST
+// checks the checksum of every block of a table ([CheckTable]), and of every record of a MANIFEST
 // ([CheckManifest]). So it finds flipped bits. Flink may restore from a damaged file without an
 // error.
 //

@@ -19,9 +19,9 @@ import (
 
 const samples = "../testdata/flink-metadata"
 
-// files returns the content of RocksDB files from checkpoints that real Flink wrote. The function
-// is says for a local path whether the file is wanted. For a merged file, the content is only the
-// segment.
+// files returns the content of RocksDB files from checkpoints that real Flink wrote. The result
+// contains a file if the function "is" returns true for the file's local path. For a merged file,
+// the content is only the segment.
 func files(t testing.TB, is func(localPath string) bool) map[string][]byte {
 	t.Helper()
 	found := map[string][]byte{}

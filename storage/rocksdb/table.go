@@ -41,12 +41,12 @@ type checker struct {
 	filters    []handle // the indexes of filters that are divided into parts
 	indexType  uint32
 	// Whether the index records only the difference between the size of a block and the size of the
-	// last block.
+	// previous block.
 	deltas     bool
 	dataBlocks uint64
 }
 
-// CheckTable checks every block of a table. The parameter size is the size of the file in bytes.
+// CheckTable checks every block of a table. The parameter "size" is the size of the file in bytes.
 // CheckTable also checks that all bytes outside the blocks and the footer are zeros.
 func CheckTable(file io.ReaderAt, size int64) error {
 	if size < footerSize {

@@ -14,8 +14,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Check checks an implementation in the directory root, which must be empty or not exist. Check
-// deletes root at the end.
+// Check checks an implementation. The tests use the directory root, which must be empty or not
+// exist. Check deletes this directory at the end.
 func Check(t *testing.T, files filesystem.FileSystem, root string) {
 	t.Helper()
 	at := func(name string) string { return filesystem.Join(root, name) }

@@ -36,7 +36,7 @@ import (
 const (
 	patience     = 15 * time.Second // for one read or one write on an open connection
 	dialTimeout  = 5 * time.Second
-	completeWait = 2 * time.Millisecond // pause before Close asks the NameNode again; each pause is twice as long as the last one
+	completeWait = 2 * time.Millisecond // pause before Close asks the NameNode again; each pause is twice as long as the previous pause
 )
 
 // userVariable is Hadoop's environment variable for the name of the user.
@@ -151,7 +151,7 @@ func (n *NameNode) Open(name string) (io.ReadCloser, error) {
 		return nil, failure("open", name, err)
 	}
 	if reader.Stat().IsDir() {
-		_ = reader.Close() // an error of Close loses nothing: no bytes were read
+		_ = reader.Close() // an error of Close does no harm, because no bytes were read
 		return nil, filesystem.Failure("open", name, syscall.EISDIR)
 	}
 	return fileReader{reader, name}, nil

@@ -25,7 +25,7 @@ const googleScope = "https://www.googleapis.com/auth/devstorage.read_write"
 // Limits on requests to Google Cloud Storage.
 const (
 	googleTries     = 4
-	googlePause     = 200 * time.Millisecond // pause before the second try; each later pause is twice as long as the last one
+	googlePause     = 200 * time.Millisecond // pause before the second try; each later pause is twice as long as the previous pause
 	googleReadAhead = 8 << 20                // number of bytes; a smaller object stays in memory and can be sent again after a failure
 	googleErrorMax  = 4 << 10                // largest number of bytes that are read from the text of an error
 )
@@ -107,8 +107,8 @@ func (g google) do(ctx context.Context, method, at, kind string, body io.Reader)
 	return nil, errors.Join(&googleError{answer.StatusCode, string(bytes.TrimSpace(text))}, err, answer.Body.Close())
 }
 
-// retry calls the function try. If try fails and the failure may be temporary, retry calls it
-// again.
+// retry calls the given function. If the function fails and the failure may be temporary, retry
+// calls it again.
 func retry(ctx context.Context, try func() (*http.Response, error)) (answer *http.Response, err error) {
 	pause := googlePause
 	for range googleTries {

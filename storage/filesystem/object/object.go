@@ -45,8 +45,8 @@ type store interface {
 	// remove fails if the object does not exist.
 	remove(ctx context.Context, key string) error
 	// list returns one page of the keys that begin with prefix. If a key contains a slash after the
-	// prefix, list returns the key up to this slash, as a directory. The parameter token is empty
-	// for the first page. The result next is the token of the next page, or empty if there is no
+	// prefix, list returns the key up to this slash, as a directory. The parameter "token" is empty
+	// for the first page. The result "next" is the token of the next page, or empty if there is no
 	// next page.
 	list(ctx context.Context, prefix, token string) (page []object, next string, err error)
 	// meaning says what an error of the store means. It returns errNoBucket, fs.ErrNotExist,
@@ -72,10 +72,11 @@ type Bucket struct {
 	seen  atomic.Bool // whether this process has seen that the bucket exists
 }
 
-// Open opens a bucket. The parameter name is the name that the caller uses for the bucket, for
-// example s3a://bucket. The parameter bucket is its standard name, for example s3://bucket or
-// azblob://container@account. Credentials and endpoints come from the environment variables that
-// the store's own tools read; see docs/storage.md. Open sends no request to the store.
+// Open opens a bucket. The parameter "name" is the name that the caller uses for the bucket, for
+// example s3a://bucket. The parameter "bucket" is the standard name of the same bucket, for example
+// s3://bucket or azblob://container@account. Credentials and endpoints come from the environment
+// variables that the store's own tools read; see docs/storage.md. Open sends no request to the
+// store.
 func Open(name, bucket string) (*Bucket, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

@@ -21,7 +21,7 @@ type mount struct {
 const mountTable = "/proc/self/mountinfo"
 
 // Local lists the names of a directory of the machine's own file system: the given name, the name
-// without links, and the names through other mounts of the same device. The result complete says
+// without links, and the names through other mounts of the same device. The result "complete" says
 // whether one of these names shows the directory's siblings on the device. It is false if each name
 // is a mount of only this directory.
 func Local(name string) (names []string, complete bool) {
@@ -72,7 +72,7 @@ func readMounts() []mount {
 	if err != nil {
 		return nil // this machine does not run Linux
 	}
-	defer func() { _ = file.Close() }() // an error of Close loses nothing: the file was only read
+	defer func() { _ = file.Close() }() // an error of Close does no harm, because the file was only read
 	var mounts []mount
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		if fields := strings.Fields(lines.Text()); len(fields) > 4 {

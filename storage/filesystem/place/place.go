@@ -181,7 +181,7 @@ func withPort(address string) string {
 }
 
 // NameNodes returns the addresses at which a NameNode may answer. A name service has several
-// addresses. The parameter on is a file system, as [filesystem.Split] returns it.
+// addresses. The parameter "on" is a file system, as [filesystem.Split] returns it.
 func (p *Places) NameNodes(on string) ([]string, error) {
 	if p.broken != nil {
 		return nil, p.broken

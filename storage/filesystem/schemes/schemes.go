@@ -26,12 +26,13 @@ type FileSystem struct {
 // New returns a file system that compares names without any configuration from the environment.
 func New() *FileSystem { return At(&place.Places{}) }
 
-// At returns a file system that uses the parameter places to compare names and to find NameNodes.
+// At returns a file system that compares names and finds NameNodes with the given places.
 func At(places *place.Places) *FileSystem {
 	return &FileSystem{places: places, opened: map[string]filesystem.FileSystem{"": filesystem.Local{}}}
 }
 
-// on returns the open file system that contains a name.
+// on returns the file system that contains the named file. It opens the file system at its first
+// use.
 func (f *FileSystem) on(name string) (filesystem.FileSystem, error) {
 	on, _ := filesystem.Split(name)
 	f.mu.Lock()
