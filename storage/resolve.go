@@ -11,7 +11,7 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// Pointer says where a checkpoint is. Nobody has read the checkpoint yet, so it may be unreadable.
+// Pointer says where a checkpoint is. It does not show whether the checkpoint can be read.
 type Pointer struct {
 	Location string // name of the checkpoint's directory
 	Metadata string // name of the checkpoint's metadata file

@@ -99,8 +99,8 @@ func TestStateOfAnotherSizeThanRecordedIsAnError(t *testing.T) {
 }
 
 func TestWhatIsKeptAtTheEnd(t *testing.T) {
-	// This is the table of Flink's CheckpointRetentionPolicy. It has one row for each state of a
-	// job, and one column for each retention mode.
+	// This is the table of Flink's CheckpointRetentionPolicy. Each row is a state of the job. Each
+	// column is a retention mode.
 	for ended, want := range map[storage.JobStatus][]bool{
 		storage.Canceled:  {true, false, false},
 		storage.Suspended: {true, false, false},

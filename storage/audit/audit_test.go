@@ -134,7 +134,8 @@ func expectFound(t *testing.T, root, pointer, name, how string, damage func(name
 	must(t, os.WriteFile(name, data, 0o600))
 }
 
-// filesOf lists the files that a checkpoint needs. The names are names in the copy of the sample.
+// filesOf lists the files that a checkpoint needs. The names are those of the files in the copy of
+// the sample.
 func filesOf(t testing.TB, root, pointer string) []string {
 	t.Helper()
 	completed, err := storage.Resolve(filesystem.Local{}, pointer)

@@ -487,8 +487,8 @@ func TestAnUnknownStoreIsNotMissing(t *testing.T) {
 	}
 }
 
-// Case 7: among checkpoints of one job, the highest id is the newest. The times say nothing,
-// because a copy has new times.
+// Case 7: among the checkpoints of one job, the checkpoint with the highest id is the newest. The
+// times say nothing, because a copy has new times.
 func TestTheNewestIsTheOneWithTheHighestID(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.CopyFS(dir, os.DirFS(cases+"/07-newest-after-copy")))

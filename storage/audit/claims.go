@@ -408,13 +408,13 @@ func (of activity) inProgress(now time.Time) *unfinished {
 // or within the time in the parameter "age" if that time is longer. An hour is enough, because
 // Flink by default aborts a checkpoint after ten minutes. The file is busy in each of these cases:
 //
-//   - chk-N has no `_metadata` and changed recently. The file is in chk-N, or is young, or is not
-//     older than the oldest file of chk-N.
-//   - chk-N has no `_metadata`, is newer than all completed checkpoints, and changed within
-//     [abandonedAge]. The file is young.
-//   - The job uses the changelog. The file is young.
-//   - The file is on an object store, where a checkpoint in progress cannot be seen. The file is
-//     young, and is newer than the newest completed checkpoint.
+//   - A directory chk-N has no `_metadata` and changed recently. In addition, the file is in chk-N,
+//     or is young, or is not older than the oldest file of chk-N.
+//   - A directory chk-N has no `_metadata`, is newer than all completed checkpoints, and changed
+//     within [abandonedAge]. In addition, the file is young.
+//   - The job uses the changelog, and the file is young.
+//   - The file is on an object store, where a checkpoint in progress cannot be seen. In addition,
+//     the file is young, and is newer than the newest completed checkpoint.
 //
 // The parameter "within" is N if the file is in the directory chk-N, and 0 otherwise.
 func (of activity) busy(file filesystem.Entry, within int64, onObjectStore bool, now time.Time, age time.Duration) string {

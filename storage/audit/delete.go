@@ -58,7 +58,7 @@ func (a *Auditor) Delete(ctx context.Context, root string, options OrphanOptions
 	d := Deleted{Schema: DeletedSchema, Deleted: []Orphan{}, Kept: []Kept{}}
 	s, err := a.sweep(ctx, root, options)
 	if err == nil {
-		err = a.Unmatched() // Unmatched must fail before any file is deleted
+		err = a.Unmatched() // this check must come before any file is deleted
 	}
 	if err != nil {
 		return d, err
@@ -97,7 +97,7 @@ func (a *Auditor) Delete(ctx context.Context, root string, options OrphanOptions
 	return d, nil
 }
 
-// isGone says whether neither a file nor a directory exists at this URL.
+// isGone returns true if no file and no directory exists at this URL.
 func (a *Auditor) isGone(url string) bool {
 	name, err := filesystem.ParseName(url)
 	if err == nil {

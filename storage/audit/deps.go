@@ -28,7 +28,7 @@ type Deps struct {
 	Roots        []string    `json:"roots"`        // directories in which checkpoints were read
 	MayBeDeleted bool        `json:"mayBeDeleted"` // whether it is proven that no other checkpoint depends on the files
 	Dependents   []Dependent `json:"dependents"`
-	Doubts       []string    `json:"doubts"` // reasons, apart from Dependents, why this is not proven
+	Doubts       []string    `json:"doubts"` // reasons why MayBeDeleted is false, apart from Dependents
 	Notes        []string    `json:"notes"`
 
 	denied error
@@ -45,7 +45,7 @@ type Dependent struct {
 	Kind  string `json:"kind"`
 	Files int    `json:"files"` // number of the given files on which the checkpoint depends
 	Bytes int64  `json:"bytes"`
-	First string `json:"first"` // name of the first of these files, sorted by name
+	First string `json:"first"` // name of one of these files: the first in the order of names
 }
 
 // DepsOptions are the options of [Auditor.Deps].
@@ -56,7 +56,8 @@ type DepsOptions struct {
 
 // Deps says which checkpoints depend on the files of a place: a single file, a checkpoint, or a
 // job's directory. It ignores checkpoints inside the given directory. It reads the checkpoints of
-// all jobs in the checkpoint directory that contains the place, and those below the other roots.
+// all jobs in the checkpoint directory that contains the place, and the checkpoints below the other
+// roots.
 func (a *Auditor) Deps(ctx context.Context, text string, options DepsOptions) (Deps, error) {
 	name, err := a.name(text)
 	if err != nil {

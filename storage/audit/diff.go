@@ -12,7 +12,7 @@ import (
 // DiffSchema names the format of a [Difference].
 const DiffSchema = "snapback/diff/1"
 
-// Difference says in what two checkpoints differ.
+// Difference describes the differences between two checkpoints.
 type Difference struct {
 	Schema    string               `json:"schema"`
 	From      string               `json:"from"`
@@ -36,7 +36,7 @@ type OperatorDifference struct {
 	After    *int64 `json:"after"`    // size in bytes; nil if the second checkpoint does not have the operator
 }
 
-// Diff says in what two checkpoints differ.
+// Diff compares two checkpoints.
 func (a *Auditor) Diff(from, to string) (Difference, error) {
 	_, before, err := a.read(from)
 	if err != nil {

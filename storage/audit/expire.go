@@ -204,7 +204,8 @@ func (x *expiry) groupOf(claim *claimant) groupKey {
 }
 
 // isBuiltUpon says whether a checkpoint in progress may use files of the given checkpoint. This is
-// the case if the job has no other completed checkpoint whose id is between the two ids.
+// the case if the job has no completed checkpoint whose id lies between the ids of these two
+// checkpoints.
 func (x *expiry) isBuiltUpon(claim *claimant) bool {
 	of := x.activityIn(filesystem.Dir(claim.Location))
 	return slices.ContainsFunc(of.started, func(u *unfinished) bool {
@@ -252,8 +253,8 @@ func orderOf(expired []*claimant) map[*claimant]int {
 	return order
 }
 
-// isOurs says whether a file may be deleted. It may be deleted if the survey has visited a
-// directory that contains it, and has not reached this directory through a link.
+// isOurs says whether a file may be deleted. This is the case if the survey has visited a directory
+// that contains the file, and has not reached the directory through a link.
 func (x *expiry) isOurs(f claimed) bool {
 	for dir := filesystem.Dir(f.name); ; dir = filesystem.Dir(dir) {
 		entry, err := x.Files.Stat(dir)
@@ -306,7 +307,7 @@ func (a *Auditor) DeleteExpired(ctx context.Context, root string, options Expire
 	done := Expirations{Schema: ExpiredSchema, Deleted: []Expired{}, Kept: []Kept{}}
 	x, err := a.expiry(ctx, root, options)
 	if err == nil {
-		err = a.Unmatched() // Unmatched must fail before any file is deleted
+		err = a.Unmatched() // this check must come before any file is deleted
 	}
 	if err != nil {
 		return done, err

@@ -34,8 +34,8 @@ func streamObject(s metadata.Stream) object {
 	return o
 }
 
-// withStream adds the stream of a handle to the object. It also copies the stream's fields inline
-// and file to the object.
+// withStream adds the stream of a handle to the object. It also copies the stream's fields "inline"
+// and "file" to the object.
 func withStream(o object, s metadata.Stream) object {
 	stream := streamObject(s)
 	o["stream"], o["inline"], o["file"] = stream, stream["inline"], stream["file"]

@@ -50,7 +50,7 @@ type Group struct {
 // Listed is a checkpoint, a savepoint, or the remains of a checkpoint.
 type Listed struct {
 	Path       string    `json:"path"`          // path of the checkpoint's directory
-	Job        string    `json:"job,omitempty"` // id of the job in whose directory the checkpoint is; empty if the id is unknown
+	Job        string    `json:"job,omitempty"` // id of the job whose directory contains the checkpoint; empty if the id is unknown
 	Kind       string    `json:"kind"`          // the kind as Flink names it, for example Checkpoint or Savepoint, or one of the constants below
 	ID         int64     `json:"checkpointId,omitempty"`
 	Version    int32     `json:"version,omitempty"`
@@ -58,7 +58,7 @@ type Listed struct {
 	Operators  int       `json:"operators"`
 	Bytes      int64     `json:"bytes"` // size of the checkpoint's state, in bytes
 	Restorable bool      `json:"restorable"`
-	Unproven   bool      `json:"unproven"`          // true if it is not restorable only because something could not be checked
+	Unproven   bool      `json:"unproven"`          // true if the checkpoint is not restorable only because something could not be checked
 	Problem    string    `json:"problem,omitempty"` // the first finding of verify
 	Notes      []string  `json:"notes"`             // the notes from verify
 

@@ -50,13 +50,13 @@ type Orphan struct {
 	Source   Source    `json:"source"`
 }
 
-// Unknown is a group of files. It is not known whether a checkpoint needs these files, for the same
-// reason for all files of the group.
+// Unknown is a group of files. It is not known whether a checkpoint needs these files. The reason
+// for this is the same for all files of the group.
 type Unknown struct {
 	Reason string `json:"reason"`
 	Files  int64  `json:"files"`
 	Bytes  int64  `json:"bytes"`
-	First  string `json:"first"` // the first of these files, sorted by name
+	First  string `json:"first"` // one of these files: the first in the order of names
 }
 
 // Source says how a file became an orphan.
@@ -90,7 +90,7 @@ func (s Source) Explain() string {
 }
 
 // DefaultAge is the smallest age at which a file counts as an orphan by default. A younger file may
-// belong to a checkpoint in progress, to which nothing refers yet.
+// belong to a checkpoint in progress. Then no `_metadata` refers to the file yet.
 const DefaultAge = time.Hour
 
 // OrphanOptions are the options of [Auditor.Orphans].
@@ -101,10 +101,10 @@ type OrphanOptions struct {
 }
 
 // Orphans finds the files below a root that no checkpoint needs. This is proven for each of these
-// files. It reads the checkpoints below the root and below the other roots. If the root is a part
-// of a job, it also reads the checkpoints of the other jobs in the checkpoint directory. If one of
-// these checkpoints cannot be read, or if a checkpoint's files are missing, no file counts as an
-// orphan. Orphans changes nothing on storage.
+// files. Orphans reads the checkpoints below the root and below the other roots. If the root is a
+// part of a job, it also reads the checkpoints of the other jobs in the checkpoint directory. If
+// one of these checkpoints cannot be read, or if a checkpoint's files are missing, no file counts
+// as an orphan. Orphans changes nothing on storage.
 func (a *Auditor) Orphans(ctx context.Context, root string, options OrphanOptions) (Orphans, error) {
 	s, err := a.sweep(ctx, root, options)
 	if err != nil {

@@ -30,8 +30,8 @@ func expired(e audit.Expiry) (names []string) {
 	return names
 }
 
-// A policy counts only restorable checkpoints. It counts for each job, from the highest id down,
-// and it respects the age.
+// For each job, a policy keeps the restorable checkpoints with the highest ids. It also keeps
+// checkpoints that are too young to expire.
 func TestAPolicyLetsOldCheckpointsGo(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "ckpt")
 	placed(t, incremental, dir, "file:"+dir)

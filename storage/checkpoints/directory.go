@@ -153,8 +153,8 @@ func (d jobDirectory) deleteUnused(directory string, used map[string]bool, check
 	return nil
 }
 
-// mustNotExist returns an error if the directory exists, because an earlier run with the same job
-// id left it. (Flink writes into that directory, fails at the end, and deletes the checkpoint that
+// mustNotExist returns an error if the directory exists. Then an earlier run with the same job id
+// has left it. (Flink writes into that directory, fails at the end, and deletes the checkpoint that
 // the earlier run retained.)
 func mustNotExist(files filesystem.FileSystem, location string) error {
 	_, err := files.Stat(location)

@@ -136,7 +136,7 @@ func (s *JobManagerStorage) DeleteUnreferenced(kept []storage.Completed) error {
 	return s.directory.deleteUnreferenced(kept)
 }
 
-// LimitError says that state is larger than the place where it must go allows.
+// LimitError says that a piece of state, or all state of a checkpoint, is larger than a limit.
 type LimitError struct {
 	Of    string // which state is too large
 	Size  int64  // size of that state in bytes

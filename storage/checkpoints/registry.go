@@ -176,8 +176,8 @@ func (r *Registry) release(id int64) {
 	}
 }
 
-// DeleteAborted deletes the files that tasks wrote for an aborted checkpoint and acknowledged. A
-// file stays if a completed checkpoint refers to it.
+// DeleteAborted deletes the files that tasks wrote and acknowledged for a checkpoint that was then
+// aborted. A file stays if a completed checkpoint refers to the file.
 func (r *Registry) DeleteAborted(location string, written metadata.Checkpoint) error {
 	names, err := filesOf(storage.Completed{Location: location, Checkpoint: written})
 	if err != nil {

@@ -103,8 +103,8 @@ func (c Configuration) flatten(prefix string, pairs yaml.MapSlice) error {
 	return nil
 }
 
-// ParseOld reads the text of a flink-conf.yaml. Each line consists of a key, a colon, a space and a
-// value. For any other line Flink writes a warning and continues; ParseOld returns an error.
+// ParseOld reads the text of a flink-conf.yaml. Each valid line consists of a key, a colon, a space
+// and a value. For any other line Flink writes a warning and continues; ParseOld returns an error.
 func ParseOld(text []byte) (Configuration, error) {
 	c := Configuration{}
 	lines := bufio.NewScanner(bytes.NewReader(text))

@@ -20,12 +20,12 @@ import (
 // hdfs://namenode:40010/checkpoints or s3://bucket/checkpoints; see [ParseName]. One file may have
 // several names. Package place says which names mean the same place.
 //
-// An error wraps [io/fs.ErrNotExist], [io/fs.ErrExist] or [io/fs.ErrPermission] where it means the
-// same. No operation waits forever for a server.
+// If an error means the same as [io/fs.ErrNotExist], [io/fs.ErrExist] or [io/fs.ErrPermission], it
+// wraps that error. No operation waits forever for a server.
 //
-// What is NOT guaranteed: a change survives a power loss only after a sync. For a file's bytes,
-// that is [File.Sync]. For a file's name, a rename and a removal, that is [FileSystem.SyncDir] of
-// the directory that contains the name. HDFS and object stores guarantee more: an operation on a
+// What is NOT guaranteed: a change survives a power loss only after a sync. For a file's bytes, the
+// sync is [File.Sync]. For a file's name, a rename and a removal, the sync is [FileSystem.SyncDir]
+// of the directory that contains the name. HDFS and object stores guarantee more: an operation on a
 // name is durable when it returns.
 type FileSystem interface {
 	// Create creates a new file. It never replaces a file and never creates parent directories. So

@@ -121,8 +121,8 @@ func firstDifference(want, got string) string {
 	return "one has more lines than the other"
 }
 
-// This savepoint of Flink 1.8 ends with an operator whose subtasks have no state. A subtask of
-// version 2 cannot have fewer bytes.
+// This savepoint of Flink 1.8 ends with an operator whose subtasks have no state. No subtask of
+// version 2 can have fewer bytes than these subtasks.
 func TestASavepointThatEndsWithAnEmptySubtaskIsRead(t *testing.T) {
 	files := publicFiles(t)
 	i := slices.IndexFunc(files, func(f publicFile) bool { return f.Number == "0121" })

@@ -68,8 +68,8 @@ type OperatorList struct {
 	Stream Stream
 }
 
-// FileMergingOperator is operator state in a segment of a file that Flink merged from several.
-// Flink deletes the two directories when the last job that used them ends.
+// FileMergingOperator is operator state in a segment of a file that Flink merged from several
+// files. Flink deletes the two directories when the last job that used them ends.
 type FileMergingOperator struct {
 	OperatorList
 	TaskOwnedDir string

@@ -68,7 +68,7 @@ func TestEveryHandleComesBackInEveryVersion(t *testing.T) {
 		if err != nil || !bytes.Equal(again, data) {
 			t.Errorf("version %d: Encode returned other bytes, %v", version, err)
 		}
-		for n := range data { // Decode accepts no file whose end is missing
+		for n := range data { // Decode must refuse a file whose end is missing
 			if _, err := metadata.Decode(data[:n]); err == nil {
 				t.Errorf("version %d: its first %d bytes of %d were read", version, n, len(data))
 			}

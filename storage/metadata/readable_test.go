@@ -9,8 +9,8 @@ import (
 	"github.com/snapback/snapback/storage/metadata/specimen"
 )
 
-// sampleSince returns the first Flink release that reads a sample. This depends on the sample's
-// version and features, which its name tells.
+// sampleSince returns the first Flink release that reads a sample. The name of the sample tells its
+// version and features, and these decide the release.
 func sampleSince(name string) string {
 	flink, sample, _ := strings.Cut(strings.TrimPrefix(filepath.ToSlash(name), samples+"/"), "/")
 	switch version := filepath.Ext(name); {

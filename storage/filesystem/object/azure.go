@@ -18,7 +18,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 )
 
-// azure implements store with a container of Azure Blob Storage.
+// azure implements the interface store with a container of Azure Blob Storage.
 type azure struct{ client *container.Client }
 
 // openAzure opens a container. It reads the environment variables that Azure's own tools read: a

@@ -30,9 +30,9 @@ const (
 	googleErrorMax  = 4 << 10                // largest number of bytes that are read from the text of an error
 )
 
-// google implements store with a bucket of Google Cloud Storage. It uses Google's JSON interface
-// over HTTP. Google's own library is not used: it needs gRPC and Envoy's types, which would make
-// the program 35 MB larger.
+// google implements the interface store with a bucket of Google Cloud Storage. It uses Google's
+// JSON interface over HTTP. Google's own library is not used: it needs gRPC and Envoy's types,
+// which would make the program 35 MB larger.
 type google struct {
 	client *http.Client
 	base   string // URL of Google's service or of an emulator

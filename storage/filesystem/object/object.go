@@ -35,7 +35,7 @@ import (
 const patience = 15 * time.Second
 
 // store contains the operations that the three stores have in common. An upload, a download or a
-// list may need several requests. If ctx is canceled, all of them end.
+// list may need several requests. If ctx is canceled, all these requests end.
 type store interface {
 	// put stores the content under a key. It fails if an object with this key exists. If ctx is
 	// canceled, or reading the content fails, no object appears.

@@ -16,7 +16,8 @@ import (
 // contentType is the content type of every object.
 const contentType = "application/octet-stream"
 
-// amazon implements store with a bucket of S3, or of another service with the same interface.
+// amazon implements the interface store with a bucket of S3, or of another service with the same
+// interface.
 type amazon struct {
 	client *s3.Client
 	bucket *string

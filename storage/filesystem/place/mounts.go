@@ -52,7 +52,7 @@ func Local(name string) (names []string, complete bool) {
 	return names, complete
 }
 
-// MountsBelow lists the places below a directory at which something is mounted.
+// MountsBelow lists the mount points below a directory.
 func MountsBelow(name string) []string {
 	resolved, err := filepath.EvalSymlinks(name)
 	if err != nil {

@@ -40,8 +40,8 @@ var stores = map[string]string{
 	"azblob": "azblob", "abfs": "azblob", "abfss": "azblob", "wasb": "azblob", "wasbs": "azblob",
 }
 
-// Places knows which names mean the same place. The zero value has no configuration, and knows only
-// what needs no configuration.
+// Places knows which names mean the same place. The zero value has no configuration. It knows only
+// those names that mean the same place in every configuration.
 type Places struct {
 	hadoop  hadoopconf.HadoopConf
 	broken  error  // the reason why Hadoop's configuration could not be read; nil if it was read
