@@ -83,8 +83,8 @@ func TestDamageHasNoReason(t *testing.T) {
 	}
 }
 
-// If Encode fails, the error has no reason, because the file was not refused: the caller made a
-// mistake.
+// A reason says why a file is refused. If Encode fails, the caller made a mistake, so the error has
+// no reason.
 func TestWhatCannotBeWrittenHasNoReason(t *testing.T) {
 	_, err := metadata.Encode(metadata.Checkpoint{Version: metadata.Version + 1})
 	var wrong *metadata.Error
