@@ -2,16 +2,16 @@ package faults
 
 import "fmt"
 
-// Condition is something that the history of a run meets or does not. This package has all its
-// types. Conditions can be compared with ==.
+// Condition is a condition on the history of a run. All types that implement it are in this
+// package. Two conditions can be compared with ==.
 type Condition interface {
 	fmt.Stringer // the condition as a fault prints it, such as "(Completed 2)"
 
-	// Holds says whether a history meets the condition. The function count returns the number of
-	// events of a kind in the history.
+	// Holds says whether a history meets the condition. The parameter count is a function. It
+	// returns how many events of one kind the history has.
 	Holds(count func(Event) int) bool
 
-	describe() string // in words
+	describe() string // describes the condition in words
 }
 
 // Event is a kind of event that a condition can count.
@@ -29,7 +29,7 @@ var events = []Event{Triggered, Completed, Restored, Fired}
 
 // AtLeast holds as soon as a history has at least Count events of a kind.
 type AtLeast struct {
-	Count int // from 1
+	Count int // at least 1
 	Event Event
 }
 
@@ -66,8 +66,8 @@ func (c Not) describe() string { return "not " + within(c.Condition) }
 // Holds implements [Condition].
 func (c Not) Holds(count func(Event) int) bool { return !c.Condition.Holds(count) }
 
-// within describes a condition that is part of another one. Parentheses keep "and", "or" and
-// "not" of the two apart.
+// within describes a condition that is part of another condition. It puts an "and" or an "or" into
+// parentheses, so that the whole description has only one meaning.
 func within(c Condition) string {
 	switch c.(type) {
 	case And, Or:

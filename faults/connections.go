@@ -5,14 +5,15 @@ import (
 	"time"
 )
 
-// connection is part of each action that affects connections.
+// connection is embedded in each action that affects connections.
 type connection struct{}
 
 func (connection) ofConnection() {}
 
 type toConnections interface{ ofConnection() }
 
-// needsFor returns the feature that an action needs. Connections to storage need a separate feature.
+// needsFor returns the feature that a target must have for an action on connections. For
+// connections to storage it is "remote". For all other connections it is the feature in otherwise.
 func needsFor(of Process, otherwise string) string {
 	if of == Storage {
 		return "remote"
@@ -23,7 +24,7 @@ func needsFor(of Process, otherwise string) string {
 // Cut lets no data pass through connections. Neither side gets an error.
 type Cut struct {
 	connection
-	Of Process // whose connections
+	Of Process // the process whose connections are affected, or Storage
 }
 
 func (c Cut) String() string { return "Cut " + string(c.Of) }
@@ -36,7 +37,7 @@ func (c Cut) needs() string { return needsFor(c.Of, "partition") }
 // Break resets connections. A process can open them again at once.
 type Break struct {
 	connection
-	Of Process // whose connections
+	Of Process // the process whose connections are affected, or Storage
 }
 
 func (b Break) String() string   { return "Break " + string(b.Of) }
@@ -47,7 +48,7 @@ func (b Break) needs() string    { return needsFor(b.Of, "network") }
 // Lag delays the data that pass through connections.
 type Lag struct {
 	connection
-	Of    Process // whose connections
+	Of    Process // the process whose connections are affected, or Storage
 	Delay time.Duration
 }
 
@@ -61,7 +62,7 @@ func (l Lag) needs() string { return needsFor(l.Of, "network") }
 // Limit limits the bandwidth of connections.
 type Limit struct {
 	connection
-	Of                 Process // whose connections
+	Of                 Process // the process whose connections are affected, or Storage
 	KilobytesPerSecond int64
 }
 

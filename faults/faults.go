@@ -1,5 +1,6 @@
-// Package faults says what goes wrong, and when. A fault is a value that prints itself and
-// parses back, so a scenario, a report and a replay give it the same name.
+// Package faults describes what goes wrong in a run, and when. Each fault has a text form: String
+// writes the text, and Parse reads it. So a fault has the same name in a scenario, in a report and
+// in a replay.
 //
 //	(Kill taskmanager)                                   at once
 //	(Kill jobmanager (After 130ms))                      130ms after the step before
@@ -11,8 +12,8 @@
 //	                                                     once the history meets a condition
 //
 // This package only describes faults. The runner of a cluster makes them happen, and package tap
-// applies faults to operations on storage. This package does not judge whether a fault happened. The
-// history of the run proves it, or the run is void.
+// applies faults to operations on storage. This package does not judge whether a fault happened. If
+// the history of the run does not prove that the fault happened, the run is void.
 //
 // There is one type for each action. The types are in processes.go, powerloss.go,
 // operations.go and connections.go.
@@ -26,23 +27,25 @@ import (
 	"slices"
 )
 
-// Fault is one thing that goes wrong, and its moment. Faults can be compared with ==.
+// Fault is one thing that goes wrong, and the moment at which it goes wrong. Faults can be compared
+// with ==.
 type Fault struct {
 	Action Action
 	Moment Moment
 }
 
-// Action is what a fault does. This package has all its types.
+// Action is what a fault does. All types that implement Action are in this package.
 type Action interface {
 	fmt.Stringer // the action as a fault prints it, such as "Slow taskmanager 10%"
 
-	describe() string // in words
-	whom() Process    // the process, or the owner of the connections; empty for all other actions
-	needs() string    // the feature that a target needs; or empty
+	describe() string // describes the action in words
+	whom() Process    // the affected process, or the owner of the affected connections; empty for all other actions
+	needs() string    // the feature that a target must have for this action; empty: none
 }
 
-// Process is a kind of process. If a cluster has several of that kind, the runner draws one.
-// At an operation on storage it takes the process that does the operation, if that is of this kind.
+// Process is a kind of process. If a cluster has several processes of the kind, the runner chooses
+// one of them at random. If the fault fires at an operation on storage, and a process of the kind
+// does this operation, the runner chooses that process.
 type Process string
 
 // The kinds of processes, and storage.
@@ -102,7 +105,8 @@ func (f Fault) OfOperation() bool {
 	return ok
 }
 
-// String is the text that [Parse] reads. A fault without an action is "()", which is no fault.
+// String returns the text that [Parse] reads. For a fault without an action it returns "()", which
+// Parse refuses.
 func (f Fault) String() string {
 	text := ""
 	if f.Action != nil {
@@ -146,13 +150,13 @@ type rule struct {
 	name     string
 	read     func(*parser) Action // parses the text after the name
 	moments  []When
-	on       []Kind // the operations at which it may happen; empty: all
+	on       []Kind // the kinds of operations at which the action may happen; empty: all kinds
 	examples []Fault
 }
 
 var rules = slices.Concat(ofProcesses, ofPower, ofOperations, ofConnections)
 
-// The moments of several rules.
+// Lists of moments. Several rules use the same list.
 var (
 	anyTime    = []When{AtOnce, Later, DuringCheckpoint, Before, After, Given}
 	byTheClock = []When{AtOnce, Later, Given}
@@ -169,7 +173,7 @@ func Catalogue() []Fault {
 	return all
 }
 
-// each returns an example for each kind of process.
+// each returns one example of an action for each of the given kinds of processes.
 func each(whom []Process, action func(Process) Action) []Fault {
 	var all []Fault
 	for _, process := range whom {
@@ -178,7 +182,7 @@ func each(whom []Process, action func(Process) Action) []Fault {
 	return all
 }
 
-// at returns an example at an operation.
+// at returns an example of a fault that fires at an operation on storage.
 func at(action Action, when When, kind Kind, path string) Fault {
 	return Fault{action, Moment{When: when, Operation: Operation{Kind: kind, Path: path}}}
 }

@@ -43,8 +43,8 @@ func TestEveryFaultPrintsAndParsesBack(t *testing.T) {
 	}
 }
 
-// The test parses each line of parse.txt. The golden file holds the fault as it prints itself, or the
-// error.
+// The test parses each line of parse.txt. For each line, the golden file holds the text of the
+// parsed fault and its description, or the error.
 func TestGoldenParse(t *testing.T) {
 	sources, err := os.ReadFile("testdata/parse.txt")
 	if err != nil {
@@ -130,7 +130,7 @@ func TestAConditionHolds(t *testing.T) {
 	}
 }
 
-// A fault is a plain value: a key of a map, and a text in JSON.
+// A fault is a plain value: it can be a key of a map, and in JSON it is a text.
 func TestAFaultIsAValue(t *testing.T) {
 	one, err := faults.Parse(`(Lag storage 50ms (Given (And (Completed 2) (Not (Restored 1)))))`)
 	if err != nil {
@@ -154,7 +154,8 @@ func TestAFaultIsAValue(t *testing.T) {
 	}
 }
 
-// A fault without an action can be printed, but not written as text.
+// String works for a fault without an action. MarshalText refuses such a fault, and Parse does not
+// read it.
 func TestNothingIsNoFault(t *testing.T) {
 	var nothing faults.Fault
 	if got := nothing.String(); got != "()" {

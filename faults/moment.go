@@ -11,9 +11,9 @@ import (
 // Moment is when a fault fires.
 type Moment struct {
 	When      When
-	Later     time.Duration // for Later: the time since the previous step
-	Operation Operation     // for Before, After and On
-	Condition Condition     // for Given
+	Later     time.Duration // for the kind Later: the time since the previous step
+	Operation Operation     // for the kinds Before, After and On
+	Condition Condition     // for the kind Given
 }
 
 // When is a kind of moment.
@@ -30,22 +30,22 @@ const (
 	Given            When = "Given"             // when the history meets a condition
 )
 
-// Operation is a pattern for operations on storage. A fault fires at the first operation that
-// fits, or at the Nth.
+// Operation is a pattern for operations on storage. A fault fires at the first operation that fits
+// the pattern. If Nth is set, it fires only when that many operations have fitted.
 type Operation struct {
 	Kind  Kind
 	Path  string    // a pattern in which * stands for any text; empty: any path. For a rename, one of the two names must match
-	Nth   int       // 0: the first
-	Step  int       // the change of a checkpoint with this number; the checkpoint begins with 1; 0: any
-	Byte  int64     // the write that contains this byte of the file, from 1; 0: any operation
-	Phase Phase     // empty: any
-	Given Condition // must hold just before the operation; nil: none
+	Nth   int       // the number of the operation, counted from 1 among the operations that fit; 0 means 1
+	Step  int       // the number of the operation, counted from 1 among the changes of its checkpoint; 0: any operation
+	Byte  int64     // the number of a byte in the file, from 1: only a write that contains the byte fits; 0: any operation
+	Phase Phase     // the phase of the checkpoint to which the operation belongs; empty: any operation
+	Given Condition // a condition that must hold just before the operation; nil: none
 }
 
 // Kind is a kind of operation on storage.
 type Kind string
 
-// The operations on files, the operations on objects, and two groups of them.
+// The kinds of operations on files and on objects. Any and Change are groups of kinds.
 const (
 	Create  Kind = "Create"
 	Open    Kind = "Open"
@@ -80,7 +80,8 @@ func (k Kind) Changes() bool {
 	return false
 }
 
-// Includes says whether this kind is the other kind, or a group that includes it.
+// Includes says whether this kind is the same as the other kind, or is a group that contains the
+// other kind.
 func (k Kind) Includes(other Kind) bool {
 	return k == Any || k == other || (k == Change && other.Changes())
 }
@@ -100,7 +101,7 @@ const (
 
 var phases = []Phase{Begin, State, Metadata, Publish, Discard}
 
-// Phases returns all phases, in their order.
+// Phases returns all phases, in the order in which a checkpoint passes through them.
 func Phases() []Phase { return slices.Clone(phases) }
 
 func (m Moment) String() string {
@@ -157,9 +158,9 @@ func (m Moment) describe() string {
 	return ""
 }
 
-// Matches says whether an operation fits the pattern. It ignores Nth, Step and Given, which depend on
-// earlier operations and on the history. Only a rename has a new name. Only a write has the bytes
-// from and to of the file.
+// Matches says whether an operation fits the pattern. It ignores Nth, Step and Given, which depend
+// on earlier operations and on the history. Only a rename has a newName. Only a write has from and
+// to: the offsets in the file at which the written bytes begin and end.
 func (o Operation) Matches(kind Kind, phase Phase, name, newName string, from, to int64) bool {
 	return o.Kind.Includes(kind) &&
 		(o.Phase == "" || o.Phase == phase) &&
@@ -167,8 +168,8 @@ func (o Operation) Matches(kind Kind, phase Phase, name, newName string, from, t
 		(o.Byte == 0 || (kind == Write && from < o.Byte && o.Byte <= to))
 }
 
-// match says whether a name matches a pattern. In a pattern * stands for any text, also for several
-// parts of a path.
+// match says whether a name matches a pattern. In a pattern, * stands for any text, which may also
+// contain slashes.
 func match(pattern, name string) bool {
 	parts := strings.Split(pattern, "*")
 	if len(parts) == 1 {

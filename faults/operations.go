@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// operation is part of each action that replaces an operation on storage.
+// operation is embedded in each action that changes or replaces an operation on storage.
 type operation struct{}
 
 func (operation) whom() Process { return "" }
@@ -15,7 +15,7 @@ func (operation) ofOperation()  {}
 
 type toOperations interface{ ofOperation() }
 
-// Fail makes an operation fail. The operation is not done.
+// Fail makes an operation fail. Nothing of the operation is carried out.
 type Fail struct {
 	operation
 	Errno syscall.Errno // EIO, ENOSPC, EACCES, EROFS or ETIMEDOUT
@@ -53,7 +53,7 @@ func (Drop) describe() string {
 	return "makes a sync fail, and drops the data that the sync should have made durable"
 }
 
-// Short writes only the first bytes of a write, which then fails as on a full disk.
+// Short makes a write store only its first bytes, and then fail as on a full disk.
 type Short struct {
 	operation
 	KeptBytes int64
@@ -67,7 +67,7 @@ func (s Short) describe() string {
 // Flip flips a bit of the data that a reader gets.
 type Flip struct {
 	operation
-	OffsetBytes int64 // the offset of the byte that has the bit
+	OffsetBytes int64 // the offset of the byte in which a bit is flipped
 }
 
 func (f Flip) String() string { return fmt.Sprintf("Flip %d", f.OffsetBytes) }
@@ -95,13 +95,13 @@ type Delay struct {
 func (d Delay) String() string   { return fmt.Sprintf("Delay %s", d.Wait) }
 func (d Delay) describe() string { return fmt.Sprintf("delays the operation by %s", d.Wait) }
 
-// Lose does an operation, but reports that it failed.
+// Lose carries out an operation, but reports that the operation failed.
 type Lose struct{ operation }
 
 func (Lose) String() string   { return "Lose" }
 func (Lose) describe() string { return "does the operation, but reports that it failed" }
 
-// Throttle refuses operations as too many, as S3 does with status 503.
+// Throttle refuses operations because a client sends too many of them, as S3 does with status 503.
 type Throttle struct {
 	operation
 	Times int64
@@ -126,7 +126,7 @@ func (Refuse) describe() string {
 	return "refuses a conditional write as if the object existed already"
 }
 
-// Leave fails an upload before it is completed. What was uploaded stays invisible.
+// Leave makes an upload fail before it is complete. The data that were uploaded stay invisible.
 type Leave struct{ operation }
 
 func (Leave) String() string { return "Leave" }

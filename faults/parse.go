@@ -28,7 +28,7 @@ func Parse(text string) (Fault, error) {
 // without spaces and parentheses. After the first error the parser finds no more words.
 type parser struct {
 	text string
-	at   int // byte
+	at   int // the offset of the next byte to read
 	err  error
 }
 
@@ -67,7 +67,7 @@ func (p *parser) moment(r rule) (m Moment) {
 	return m
 }
 
-// momentWords are the words with which a moment of the rule begins.
+// momentWords returns the words with which the text of a moment may begin, for this rule.
 func (r rule) momentWords() []string {
 	var words []string
 	for _, when := range r.moments {
@@ -187,7 +187,9 @@ func (p *parser) number(what, unit string, least int64) int64 {
 	return n
 }
 
-// choose reads a word that is the name of one of several things.
+// choose reads a word. The parameter of lists the possible values, and the function name returns
+// the name of a value. choose returns the value that has the word as its name. The parameter what
+// describes the possible values for the error.
 func choose[T any](p *parser, what string, of []T, name func(T) string) (chosen T) {
 	start := p.at
 	word := p.next()
@@ -204,7 +206,8 @@ func choose[T any](p *parser, what string, of []T, name func(T) string) (chosen 
 
 func itself(word string) string { return word }
 
-// expect reads the given word.
+// expect reads a word. It fails if this is not the given word. The parameter what describes the
+// wanted word for the error.
 func (p *parser) expect(word, what string) {
 	start := p.at
 	if p.next() != word {
@@ -212,7 +215,8 @@ func (p *parser) expect(word, what string) {
 	}
 }
 
-// fail records an error: the text that the parser wants at its position. It keeps only the first error.
+// fail records an error, which says what the parser wants at its position and what it found there.
+// The parser keeps only its first error.
 func (p *parser) fail(want string) {
 	if p.err != nil {
 		return
@@ -225,7 +229,7 @@ func (p *parser) fail(want string) {
 	p.err = fmt.Errorf("at byte %d: want %s, got %s", p.at, want, got)
 }
 
-// failAt fails where the last word began.
+// failAt records an error for the position start, at which the last word began.
 func (p *parser) failAt(start int, want string) {
 	p.at = start
 	p.fail(want)
@@ -244,7 +248,7 @@ func (p *parser) peek() string {
 	return word
 }
 
-// next reads a word; at the end, or after an error, it is empty.
+// next reads a word. At the end of the text, or after an error, it returns an empty word.
 func (p *parser) next() string {
 	if p.err != nil {
 		return ""

@@ -6,11 +6,11 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// PowerLoss kills every process. Storage keeps all durable data. The state says which other data it
-// keeps.
+// PowerLoss kills every process. Storage keeps all durable data. The fields Level and State say
+// which other data it keeps.
 type PowerLoss struct {
 	Level filesystem.Level // the model that says which states are possible
-	State uint64           // the number of one possible state, below 1<<63
+	State uint64           // the number of one of the possible states; it must be below 1<<63
 }
 
 func (l PowerLoss) String() string { return fmt.Sprintf("PowerLoss %s %d", l.Level, l.State) }

@@ -39,7 +39,7 @@ func (r Resume) describe() string {
 func (r Resume) whom() Process { return r.Process }
 func (r Resume) needs() string { return "pause" }
 
-// Slow leaves a process only a share of its processor time.
+// Slow takes processor time from a process, and leaves it only a share.
 type Slow struct {
 	Process      Process
 	SharePercent int64
@@ -65,7 +65,7 @@ func (j Jump) describe() string {
 func (j Jump) whom() Process { return j.Process }
 func (j Jump) needs() string { return "clock" }
 
-// Drift makes the clock of a process too fast or too slow. At 100 percent it is right.
+// Drift makes the clock of a process too fast or too slow. At 100 percent the clock is right.
 type Drift struct {
 	Process     Process
 	PacePercent int64

@@ -21,8 +21,9 @@ func (*localJournal) Leads() error { return nil }
 
 func (*localJournal) Keep([]storage.Completed, []string) error { return nil }
 
-// accept validates the job and finds the checkpoint from which it resumes. Only then it records the
-// job and creates its directories. It returns the checkpoint from which a new job resumes, if any.
+// accept validates the job and finds the checkpoint from which it resumes. Only after that does it
+// record the job and create its directories. It returns the checkpoint from which a new job
+// resumes, or nil.
 func (m *master) accept() (*storage.Completed, error) {
 	if err := m.job.Validate(); err != nil {
 		return nil, err
@@ -47,7 +48,7 @@ func (m *master) accept() (*storage.Completed, error) {
 		m.groups = int(kept[0].Checkpoint.Operators[0].MaxParallelism)
 	}
 	if origin != nil {
-		local.last = origin.Checkpoint.ID // the job's ids continue after the origin's
+		local.last = origin.Checkpoint.ID // the ids of the job's checkpoints continue after the id of the origin
 	}
 	if m.coordinator, err = coordinator.New(m.env, m.job, m.groups, m.cluster, journal, origin); err != nil {
 		return nil, err
@@ -61,8 +62,8 @@ func (m *master) accept() (*storage.Completed, error) {
 	return origin, nil
 }
 
-// takeOver returns the checkpoints that an earlier leader kept of the job, oldest first; took is
-// false if no earlier leader recorded any.
+// takeOver returns the job's checkpoints that an earlier leader kept, oldest first. The result took
+// is false if no earlier leader recorded the job's checkpoints.
 func (m *master) takeOver(noted highavailability.Checkpoints) (kept []storage.Completed, took bool, err error) {
 	switch {
 	case m.ended != nil:
@@ -97,8 +98,9 @@ func (m *master) begin(noted highavailability.Checkpoints, origin *storage.Compl
 	return err
 }
 
-// origin finds the checkpoint from which the job resumes. A job that took over checkpoints of its
-// own does not need it: its owner may have deleted it meanwhile.
+// origin finds the checkpoint from which the job resumes. If the job took over checkpoints of its
+// own, it does not need this checkpoint. Then the checkpoint may be missing, because its owner may
+// have deleted it meanwhile.
 func (m *master) origin(took bool) (*storage.Completed, error) {
 	if m.job.Restore.Path == "" {
 		return nil, nil

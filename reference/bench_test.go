@@ -11,8 +11,8 @@ import (
 )
 
 // BenchmarkCrashAndRecover kills a simulated TaskManager and runs until the job has recovered from
-// its latest checkpoint and completed another. It uses one core, so cycles per second are cycles
-// per CPU-second.
+// its latest checkpoint and completed another checkpoint. It uses one core, so cycles per second
+// are cycles per CPU-second.
 func BenchmarkCrashAndRecover(b *testing.B) {
 	for _, backend := range state.Backends() {
 		for _, unaligned := range []bool{false, true} {

@@ -13,7 +13,7 @@ import (
 // Timeouts of a client.
 const (
 	answerTimeout = 10 * time.Second
-	submitTimeout = 30 * time.Second // longer, since the master reads storage before it accepts a job
+	submitTimeout = 30 * time.Second // longer than answerTimeout, since the master reads storage before it accepts a job
 )
 
 // RefusedError says that the JobManager refused a request.
@@ -28,7 +28,7 @@ type Client struct {
 	JobManager environment.Address
 }
 
-// Submit submits a job and waits until it is accepted. If the job is refused, it returns a
+// Submit submits a job and waits until it is accepted. If the job is refused, Submit returns a
 // [RefusedError], and nothing has changed on storage.
 func (c Client) Submit(j job.Job) error {
 	_, err := c.ask(protocol.Submit{Job: j}, submitTimeout)
@@ -47,15 +47,16 @@ func (c Client) Cancel(id string) error {
 	return err
 }
 
-// Suspend stops a job in such a way that another JobManager can recover it. It returns when that
-// has begun.
+// Suspend stops a job in such a way that another JobManager can recover it. It returns when the job
+// has begun to stop.
 func (c Client) Suspend(id string) error {
 	_, err := c.ask(protocol.SuspendJob{Job: id}, answerTimeout)
 	return err
 }
 
-// Savepoint takes a savepoint below a directory, which is a URL, and returns the path of the
-// complete savepoint. The job may stop with it. It waits no longer than the timeout.
+// Savepoint takes a savepoint below the directory dir, which is a URL, and returns the path of the
+// complete savepoint. The parameter stop says whether the job stops with the savepoint. Savepoint
+// waits no longer than the timeout.
 func (c Client) Savepoint(id, dir string, stop protocol.Stop, timeout time.Duration) (string, error) {
 	answer, err := c.ask(protocol.TakeSavepoint{Job: id, Dir: dir, Stop: stop}, timeout)
 	return answer.Path, err
@@ -84,7 +85,7 @@ func (c Client) ask(request environment.Message, timeout time.Duration) (protoco
 		_, harmless := request.(protocol.Query)
 		switch {
 		case err != nil && to != c.JobManager && harmless && c.Env.Now() < deadline:
-			to = c.JobManager // the process that answered last does not lead any more
+			to = c.JobManager // the process at this address does not lead any more, so the first JobManager is asked again
 		case err != nil:
 			return protocol.Answer{}, err
 		case answer.Refused != "":

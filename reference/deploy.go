@@ -72,7 +72,7 @@ func (e *execution) awaitRunning() error {
 	return nil
 }
 
-// acquire waits until there is a slot for each index.
+// acquire waits until there is a slot for each subtask index.
 func (e *execution) acquire() error {
 	deadline := e.env.Now() + slotsTimeout
 	if e.missing() > 0 {
@@ -100,7 +100,7 @@ func (e *execution) missing() int {
 	return n
 }
 
-// give fills missing slots.
+// give assigns slots to the subtask indexes that have none.
 func (e *execution) give(slots protocol.Slots) {
 	for i := range e.slots {
 		if e.slots[i] == (environment.Address{}) && len(slots.TaskManagers) > 0 {
@@ -121,7 +121,7 @@ func (e *execution) deploy(t *deployed) error {
 		}
 	}
 	for _, down := range e.graph {
-		before := 0 // number of channels of earlier inputs
+		before := 0 // number of channels that the earlier inputs of down have
 		for _, edge := range down.Inputs {
 			if edge.From == vertex.UID {
 				message.Outputs = append(message.Outputs, e.output(t, down, edge, before))

@@ -26,8 +26,8 @@ type execution struct {
 	coordinator *coordinator.Coordinator
 	graph       dataflow.Graph
 	regions     int
-	slots       []environment.Address // TaskManager of each index; empty if there is none
-	tasks       []*deployed           // vertex by vertex
+	slots       []environment.Address // the TaskManager for the subtasks with each index; an empty address means none
+	tasks       []*deployed           // all subtasks, first by vertex, then by index
 	attempt     int
 }
 
@@ -119,7 +119,7 @@ func (e *execution) failed(failure error) (ended storage.JobStatus, cause string
 	e.master.setStatus(storage.Restarting, cause)
 	deadline := e.env.Now() + wait
 	for e.env.Now() < deadline && e.master.ending == "" && !e.master.deposed {
-		_, _ = e.receive(deadline) // start meets the same error again
+		_, _ = e.receive(deadline) // an error can be ignored here, because start returns the same error again
 	}
 	return "", "", false
 }

@@ -49,7 +49,7 @@ type jobManager struct {
 	cleanUps     int            // number of repeated clean-ups so far
 	taskManagers []*taskManager // in the order in which they registered
 	jobs         map[string]*runningJob
-	waiting      []slotRequest // in the order in which they are served
+	waiting      []slotRequest // requests for slots, in the order in which they are served
 }
 
 func newJobManager(env environment.Environment, cluster configuration.Configuration, term int64) *jobManager {
@@ -109,7 +109,7 @@ func (j *jobManager) lead() {
 	}
 }
 
-// recover continues a job of an earlier leader, or the clean-up after it.
+// recover continues a job of an earlier leader, or the clean-up after such a job.
 func (j *jobManager) recover(left highavailability.Known) {
 	if left.Job == nil || (left.Result != nil && left.Result.Cleaned) {
 		status := protocol.JobStatus{Job: left.ID}
@@ -163,7 +163,7 @@ func (j *jobManager) handle(envelope environment.Envelope) {
 		j.release(envelope.From)
 	case protocol.JobStatus:
 		if known := j.jobs[message.Job]; known == nil || known.master != envelope.From {
-			return // from a master of an earlier term
+			return // the sender is a master of an earlier term
 		}
 		j.jobs[message.Job].status = message
 		if message.Status.Terminal() {

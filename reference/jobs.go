@@ -76,7 +76,8 @@ func (j *jobManager) forward(request environment.Envelope, id string) {
 	})
 }
 
-// answer calls known with a job, or refuses the request if the job is unknown.
+// answer calls the function known with the job that has this id. If there is no such job, it
+// refuses the request.
 func (j *jobManager) answer(client environment.Address, id string, known func(*runningJob)) {
 	if found := j.jobs[id]; found != nil {
 		known(found)
@@ -86,7 +87,8 @@ func (j *jobManager) answer(client environment.Address, id string, known func(*r
 }
 
 // cleanUpAgain deletes unreferenced files of ended jobs whose subtasks ran on a TaskManager that
-// was lost and is back. It may have stood still while it wrote such a file.
+// was lost and is back. The TaskManager may have stood still in the middle of a write, and may have
+// finished the write after the job's clean-up.
 func (j *jobManager) cleanUpAgain(from environment.Address, jobs []string) {
 	for _, id := range jobs {
 		known := j.jobs[id]

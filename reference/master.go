@@ -21,13 +21,15 @@ var (
 	errDeposed = errors.New("another JobManager leads")
 )
 
-// A master tries several times to recover a job of an earlier leader.
+// How often a master tries to recover a job of an earlier leader, and how long it waits before it
+// tries again.
 const (
 	recoverTries = 5
 	recoverRetry = 200 * time.Millisecond
 )
 
-// refuseTimeout is how long a master that has ended answers requests, at most.
+// refuseTimeout is the longest time for which a master still answers requests after its job has
+// ended.
 const refuseTimeout = 5 * time.Second
 
 // master leads one job through its life.
@@ -46,7 +48,7 @@ type master struct {
 // masterStart is what the JobManager gives to a master.
 type masterStart struct {
 	jobManager environment.Address
-	client     environment.Address // submitted the job; empty if an earlier leader accepted it
+	client     environment.Address // the client that submitted the job; empty if an earlier leader accepted the job
 	cluster    configuration.Configuration
 	job        job.Job
 	term       int64
@@ -99,7 +101,7 @@ func (m *master) refuse(err error) {
 	case errors.Is(err, errDeposed):
 		return
 	case m.recovered():
-		m.setStatus(storage.Failed, fmt.Sprintf("recover job %s: %v", m.job.ID, err)) // all its files stay
+		m.setStatus(storage.Failed, fmt.Sprintf("recover job %s: %v", m.job.ID, err)) // all files of the job stay
 		m.refuseRequests(storage.Failed)
 	default:
 		m.env.Send(m.jobManager, protocol.JobRefused{Job: m.job.ID})
@@ -169,7 +171,7 @@ func (m *master) endForGood(ended storage.JobStatus, cause string) error {
 	return m.leadership.RemoveJob(m.job.ID)
 }
 
-// depose stops the whole JobManager, since another may lead.
+// depose stops the whole JobManager, since another JobManager may lead.
 func (m *master) depose() {
 	m.deposed = true
 	m.env.Send(m.jobManager, protocol.Deposed{})

@@ -54,7 +54,7 @@ func (c *cluster) startTaskManager(name string) {
 	c.Start(name, func(env environment.Environment) { reference.TaskManager(env, jobManager, 1) })
 }
 
-// cleanUp runs the clean-up of a job that has ended.
+// cleanUp runs the world for one second, so that a job that has ended is cleaned up.
 func (c *cluster) cleanUp() {
 	for until := c.Now() + time.Second; c.Now() < until; {
 		c.Step()
@@ -161,7 +161,7 @@ func TestTwoJobsOnOneDirectoryAreRefused(t *testing.T) {
 	}
 }
 
-// When one region fails, the others continue. The output is the same as if all had restarted.
+// When one region fails, the other region continues. So only one of the two splits is read again.
 func TestOnlyTheRegionThatFailedRestarts(t *testing.T) {
 	c := newCluster(1)
 	j := aJob('a')
@@ -171,7 +171,7 @@ func TestOnlyTheRegionThatFailedRestarts(t *testing.T) {
 	c.Kill("taskmanager-2")
 	c.startTaskManager("taskmanager-3")
 	c.until(t, "FINISHED")
-	begun := map[string]int{} // by split: how often a source began to read it
+	begun := map[string]int{} // how often a source began to read a split; the key names the split
 	must(t, filesystem.Walk(c.files, "/jobs/progress", func(name string, _ filesystem.Entry) error {
 		begun[name[:len("split-0")]]++
 		return nil
@@ -204,7 +204,7 @@ func TestAHighlyAvailableJobOutlivesItsJobManager(t *testing.T) {
 	for world.Now() < 700*time.Millisecond {
 		world.Step()
 	}
-	world.Kill(strings.Fields(log[0])[0]) // the leader
+	world.Kill(strings.Fields(log[0])[0]) // this process is the leader
 	for world.Now() < 10*time.Second {
 		world.Step()
 	}
@@ -261,7 +261,8 @@ func TestACheckpointThatCannotBeTakenIsRefusedAtOnce(t *testing.T) {
 		_, err := client.Checkpoint(aJob('a').ID, time.Minute)
 		return err
 	}
-	// The client asks before the loss is noticed, so the checkpoint is aborted with the attempt.
+	// The client asks before the JobManager notices the loss, so the checkpoint is aborted with the
+	// attempt.
 	if err := c.ask(checkpoint); err == nil || err.Error() != "the checkpoint was aborted: attempt ended: TaskManager taskmanager-1 is lost" {
 		t.Errorf("got %v", err)
 	}
@@ -286,7 +287,7 @@ func TestTaskManagersOfADeadJobManagerCancelAndOfferAgain(t *testing.T) {
 	c.until(t, "FINISHED")
 }
 
-// State that is too large makes checkpoints fail, also the last one, but not the job.
+// If the state is too large, every checkpoint fails, also the last one. The job does not fail.
 func TestACheckpointThatIsDeclinedIsTriedAgain(t *testing.T) {
 	c := newCluster(1)
 	j := aJob('a')

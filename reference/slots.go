@@ -12,14 +12,14 @@ import (
 type taskManager struct {
 	address  environment.Address
 	slots    int
-	holders  []environment.Address // a master for each slot in use
+	holders  []environment.Address // the masters that use the slots: one entry for each slot in use
 	lastSeen time.Duration
 }
 
 // slotRequest is the request of a master that waits for slots.
 type slotRequest struct {
 	master environment.Address
-	slots  int // total, with the slots that it has already
+	slots  int // total number of slots, including those that the master has already
 }
 
 func (j *jobManager) register(address environment.Address, slots int) {
@@ -46,7 +46,7 @@ func (j *jobManager) heard(from environment.Address) {
 }
 
 // heartbeats asks each TaskManager whether it is alive. A TaskManager that has been silent for too
-// long is lost: it may stand still, or be unreachable.
+// long counts as lost. It may stand still, or be unreachable.
 func (j *jobManager) heartbeats() {
 	j.lost(func(t *taskManager) bool { return j.env.Now()-t.lastSeen > protocol.HeartbeatTimeout })
 	for _, t := range j.taskManagers {
@@ -87,7 +87,7 @@ func (j *jobManager) request(master environment.Address, slots int) {
 	j.grant()
 }
 
-// grant serves the requests for slots in turn, until there are too few slots for the next.
+// grant serves the requests for slots in turn, until there are too few slots for the next request.
 func (j *jobManager) grant() {
 	for len(j.waiting) > 0 {
 		first := j.waiting[0]

@@ -141,7 +141,7 @@ func (e *execution) taskManagerLost(lost environment.Address) (err error) {
 		}
 	}
 	if err == nil && e.missing() > 0 && e.count(finished) < len(e.tasks) {
-		e.env.Send(e.master.jobManager, protocol.RequestSlots{Slots: len(e.slots)}) // acquire may wait for this slot
+		e.env.Send(e.master.jobManager, protocol.RequestSlots{Slots: len(e.slots)}) // asks for another slot, because acquire may be waiting for it
 	}
 	return err
 }

@@ -10,8 +10,8 @@ import (
 )
 
 // TaskManager runs a TaskManager. It never returns. It offers its slots to the JobManager at the
-// address or, with a highly available store, to the leader. If the JobManager falls silent, the
-// TaskManager cancels its tasks and offers its slots again.
+// address or, with a highly available store, to the leader. If the TaskManager does not hear from
+// the JobManager for too long, it cancels its tasks and offers its slots again.
 func TaskManager(env environment.Environment, jobManager environment.Address, slots int) {
 	t := &taskManagerProcess{env: env, jobManager: jobManager, slots: slots, heard: env.Now() - 2*protocol.HeartbeatTimeout}
 	for {
@@ -29,9 +29,9 @@ type taskManagerProcess struct {
 	env        environment.Environment
 	jobManager environment.Address
 	slots      int
-	term       int64                 // latest term of which it heard
+	term       int64                 // the latest term that a message contained
 	heard      time.Duration         // when the JobManager was heard last
-	running    []environment.Address // tasks
+	running    []environment.Address // the tasks that run
 	ran        []string              // jobs whose tasks ran since the slots were offered last
 	offerAt    time.Duration         // after a cancellation: when slots are offered even if tasks still run
 }
@@ -82,7 +82,7 @@ func (t *taskManagerProcess) handle(envelope environment.Envelope) {
 		if t.listen(message.Term) {
 			t.env.Send(envelope.From, protocol.Heartbeat{Term: message.Term})
 		}
-	case protocol.Deploy: // may arrive before Registered
+	case protocol.Deploy: // this message may arrive before Registered
 		if t.listen(message.Term) {
 			t.deploy(message)
 		}
@@ -96,7 +96,7 @@ func (t *taskManagerProcess) handle(envelope environment.Envelope) {
 }
 
 // listen says whether a message's term is the latest. A later term means that another JobManager
-// leads now, so listen cancels the tasks of the earlier one.
+// leads now, so listen cancels the tasks of the earlier JobManager.
 func (t *taskManagerProcess) listen(term int64) bool {
 	if term < t.term {
 		return false

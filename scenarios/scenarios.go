@@ -34,7 +34,7 @@ type Scenario struct {
 	Name         string            `json:"name" yaml:"name"`
 	File         string            `json:"file,omitempty" yaml:"-"` // the file it was read from; empty for the catalogue
 	Title        string            `json:"title" yaml:"title"`
-	Requirements []string          `json:"requirements" yaml:"requirements"` // the ids of the requirements that it checks
+	Requirements []string          `json:"requirements" yaml:"requirements"` // the ids of the requirements that the scenario checks
 	Features     []Feature         `json:"features" yaml:"features"`         // the features that a target must have
 	Variants     []Variant         `json:"-" yaml:"variants,omitempty"`
 	Workload     workload.Workload `json:"workload" yaml:"workload"`
@@ -58,8 +58,8 @@ func (s Scenario) Over(status storage.JobStatus) bool {
 
 // Cluster is the cluster on which the jobs run.
 type Cluster struct {
-	TaskManagers int `json:"taskManagers" yaml:"taskManagers"`                   // each has one slot
-	JobManagers  int `json:"jobManagers,omitempty" yaml:"jobManagers,omitempty"` // 0: one, without high availability; else this many, with high availability
+	TaskManagers int `json:"taskManagers" yaml:"taskManagers"`                   // the number of TaskManagers; each has one slot
+	JobManagers  int `json:"jobManagers,omitempty" yaml:"jobManagers,omitempty"` // the number of JobManagers, with high availability; 0: one JobManager, without high availability
 	Retained     int `json:"retained" yaml:"retained"`                           // the number of completed checkpoints that are kept
 }
 
@@ -67,11 +67,11 @@ type Cluster struct {
 type Job struct {
 	Parallelism    int               `json:"parallelism" yaml:"parallelism"`
 	ParallelismMax int               `json:"maxParallelism,omitempty" yaml:"maxParallelism,omitempty"`
-	Interval       time.Duration     `json:"interval_ns" yaml:"interval"`                            // between the beginnings of two checkpoints
-	MinPause       time.Duration     `json:"minPause_ns,omitempty" yaml:"minPause,omitempty"`        // between the end of a checkpoint and the next one
+	Interval       time.Duration     `json:"interval_ns" yaml:"interval"`                            // the time between the beginnings of two checkpoints
+	MinPause       time.Duration     `json:"minPause_ns,omitempty" yaml:"minPause,omitempty"`        // the least time between the end of a checkpoint and the next checkpoint
 	Timeout        time.Duration     `json:"timeout_ns" yaml:"timeout"`                              // limit on one checkpoint
-	MaxConcurrent  int               `json:"maxConcurrent,omitempty" yaml:"maxConcurrent,omitempty"` // checkpoints in progress; 0: one
-	Tolerable      int               `json:"tolerable,omitempty" yaml:"tolerable,omitempty"`         // failed checkpoints in a row that do not fail the job
+	MaxConcurrent  int               `json:"maxConcurrent,omitempty" yaml:"maxConcurrent,omitempty"` // the largest number of checkpoints in progress; 0: one
+	Tolerable      int               `json:"tolerable,omitempty" yaml:"tolerable,omitempty"`         // the number of checkpoints that may fail in a row; after one more failure the job fails
 	Retention      storage.Retention `json:"retention" yaml:"retention"`
 	Restarts       int               `json:"restarts" yaml:"restarts"`
 	AtLeastOnce    bool              `json:"atLeastOnce,omitempty" yaml:"atLeastOnce,omitempty"`
@@ -117,23 +117,23 @@ type Step struct {
 	Await      *Await         `json:"await,omitempty" yaml:"await,omitempty"`
 	Fault      *faults.Fault  `json:"fault,omitempty" yaml:"fault,omitempty"`
 	Arm        *faults.Fault  `json:"arm,omitempty" yaml:"arm,omitempty"`               // a fault at an operation; the next step does not wait for it
-	Recover    string         `json:"recover,omitempty" yaml:"recover,omitempty"`       // this job: wait until it recovers after the power loss, and ends
+	Recover    string         `json:"recover,omitempty" yaml:"recover,omitempty"`       // the name of a job: wait until it has recovered after the power loss, and has ended
 	Start      string         `json:"start,omitempty" yaml:"start,omitempty"`           // taskmanager or jobmanager: start as many as are missing
-	Savepoint  *TakeSavepoint `json:"savepoint,omitempty" yaml:"savepoint,omitempty"`   // take a savepoint, and wait for it
-	Suspend    string         `json:"suspend,omitempty" yaml:"suspend,omitempty"`       // this job: suspend it
-	Checkpoint string         `json:"checkpoint,omitempty" yaml:"checkpoint,omitempty"` // this job: take a checkpoint, and wait for it
-	Cancel     string         `json:"cancel,omitempty" yaml:"cancel,omitempty"`         // this job: cancel it
-	Fail       string         `json:"fail,omitempty" yaml:"fail,omitempty"`             // this job: make its code fail
+	Savepoint  *TakeSavepoint `json:"savepoint,omitempty" yaml:"savepoint,omitempty"`   // take a savepoint, and wait until it is complete
+	Suspend    string         `json:"suspend,omitempty" yaml:"suspend,omitempty"`       // the name of the job to suspend
+	Checkpoint string         `json:"checkpoint,omitempty" yaml:"checkpoint,omitempty"` // the name of a job: take a checkpoint of it, and wait for the checkpoint
+	Cancel     string         `json:"cancel,omitempty" yaml:"cancel,omitempty"`         // the name of the job to cancel
+	Fail       string         `json:"fail,omitempty" yaml:"fail,omitempty"`             // the name of a job: make its code fail
 	Record     string         `json:"record,omitempty" yaml:"record,omitempty"`         // a label: record the content of storage now
 }
 
 // Submit submits a job.
 type Submit struct {
 	Job         string            `json:"job" yaml:"job"`
-	Restore     string            `json:"restore,omitempty" yaml:"restore,omitempty"` // the job whose newest retained checkpoint it resumes from
+	Restore     string            `json:"restore,omitempty" yaml:"restore,omitempty"` // the earlier job from which this job resumes; From says from which of its checkpoints
 	From        Pointer           `json:"from,omitempty" yaml:"from,omitempty"`
-	ClaimMode   storage.ClaimMode `json:"claimMode,omitempty" yaml:"claimMode,omitempty"`     // the claim mode for the checkpoint that it resumes from
-	Parallelism int               `json:"parallelism,omitempty" yaml:"parallelism,omitempty"` // 0: that of the scenario
+	ClaimMode   storage.ClaimMode `json:"claimMode,omitempty" yaml:"claimMode,omitempty"`     // the claim mode for the checkpoint from which the job resumes
+	Parallelism int               `json:"parallelism,omitempty" yaml:"parallelism,omitempty"` // 0: the parallelism of the scenario's job
 	Refused     bool              `json:"refused,omitempty" yaml:"refused,omitempty"`         // whether the target must refuse the job
 }
 
@@ -153,7 +153,7 @@ const (
 type TakeSavepoint struct {
 	Job   string `json:"job" yaml:"job"`
 	Stop  Stop   `json:"stop,omitempty" yaml:"stop,omitempty"`
-	Fails bool   `json:"fails,omitempty" yaml:"fails,omitempty"` // whether a fault must prevent it; the job then continues
+	Fails bool   `json:"fails,omitempty" yaml:"fails,omitempty"` // whether a fault must prevent the savepoint; the job then continues
 }
 
 // Stop says whether a job ends after its savepoint, and how.
@@ -166,13 +166,14 @@ const (
 	Drain   Stop = "drain"   // the job ends its input first; the savepoint holds the state at that end
 )
 
-// Await waits until a job has completed a number of checkpoints since it was submitted, or since this
-// step began; or has aborted a number of checkpoints since this step began; or has a status.
+// Await waits for one of four events: the job has completed a number of checkpoints since it was
+// submitted; it has completed a number of checkpoints since this step began; it has aborted a
+// number of checkpoints since this step began; or it has a status.
 type Await struct {
 	Job       string            `json:"job" yaml:"job"`
 	Completed int               `json:"completed,omitempty" yaml:"completed,omitempty"`
-	More      int               `json:"more,omitempty" yaml:"more,omitempty"`       // checkpoints completed since this step began
-	Aborted   int               `json:"aborted,omitempty" yaml:"aborted,omitempty"` // checkpoints aborted since this step began
+	More      int               `json:"more,omitempty" yaml:"more,omitempty"`       // the number of checkpoints completed since this step began
+	Aborted   int               `json:"aborted,omitempty" yaml:"aborted,omitempty"` // the number of checkpoints aborted since this step began
 	Status    storage.JobStatus `json:"status,omitempty" yaml:"status,omitempty"`
 }
 

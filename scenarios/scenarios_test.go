@@ -159,7 +159,7 @@ func TestBadFilesAreRefusedWithTheReason(t *testing.T) {
 		{"- submit: {job: first}", "- start: taskmanager", "features: want kill among them"},
 		{"steps:", "steps: [", "scenario file mine.yaml: "},
 	} {
-		replacement, submit, twice := strings.Cut(bad.replacement, "@") // for the step that submits
+		replacement, submit, twice := strings.Cut(bad.replacement, "@") // the text after @ replaces the step that submits the job
 		text := strings.Replace(valid, bad.old, replacement, 1)
 		if twice {
 			text = strings.Replace(text, "- submit: {job: first}", submit, 1)

@@ -34,19 +34,19 @@ const Device = "/dev/fuse"
 
 // Mount is a mounted directory.
 type Mount struct {
-	Dir string // absolute path; the disk and the tap use the same names as other processes
+	Dir string // absolute path; for the disk and the tap, too, the name of a file is its absolute path below Dir
 
 	tap    *tap.Tap
 	who    func(pid int) string
-	known  map[int]known // the processes, by the id of a thread
+	known  map[int]known // the processes that used the mount lately; the key is the id of a thread
 	server *fuse.Server
 	lease  *lease.Lease // removes the mount when this process ends
 	mu     sync.Mutex
 	disk   *filesystem.Memory
 }
 
-// known is the process to which a thread belongs. The mount remembers it for a moment, because asking
-// takes longer than an operation.
+// known is the process to which a thread belongs. The mount remembers it for a short time, because
+// a call of who takes longer than an operation.
 type known struct {
 	process string
 	until   time.Time
@@ -66,8 +66,8 @@ func (m *Mount) process(thread int) string {
 	return k.process
 }
 
-// New mounts a directory, and creates it if it does not exist. The function who returns the
-// name of the process to which a thread belongs.
+// New mounts a directory, and creates it if it does not exist. The parameter who is a function. It
+// returns the name of the process to which a thread belongs.
 func New(dir string, taps *tap.Tap, who func(thread int) string) (*Mount, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -80,9 +80,9 @@ func New(dir string, taps *tap.Tap, who func(thread int) string) (*Mount, error)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	never := time.Duration(0) // the kernel must cache nothing, because a power loss changes the directory
+	never := time.Duration(0) // the kernel must cache no names and no sizes, because a power loss changes the directory
 	options := &fusefs.Options{EntryTimeout: &never, AttrTimeout: &never, NegativeTimeout: &never}
-	options.ExplicitDataCacheControl = true // the kernel caches data while the file is open
+	options.ExplicitDataCacheControl = true // the kernel may cache the data of a file while the file is open
 	options.DirectMountStrict, options.FsName, options.Name = true, "snapback", "snapback"
 	if m.server, err = fusefs.Mount(dir, &node{mount: m}, options); err != nil {
 		return nil, fmt.Errorf("mount %s: %w (a mount needs %s, and root)", dir, err, Device)
@@ -93,7 +93,7 @@ func New(dir string, taps *tap.Tap, who func(thread int) string) (*Mount, error)
 	return m, nil
 }
 
-// Close unmounts the directory. Then the operations of processes that still use it fail.
+// Close unmounts the directory. If a process still uses the directory, its later operations fail.
 func (m *Mount) Close() error {
 	if err := m.lease.End(); err != nil {
 		return fmt.Errorf("unmount %s: %w", m.Dir, err)
@@ -102,7 +102,8 @@ func (m *Mount) Close() error {
 	return nil
 }
 
-// Disk calls look with the content of the directory. Meanwhile nothing changes it.
+// Disk calls the function look with the content of the directory. Nothing changes the content
+// before look returns.
 func (m *Mount) Disk(look func(*filesystem.Memory)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -129,17 +130,19 @@ func (m *Mount) taps() *tap.Tap {
 	return m.tap
 }
 
-// Files gives this process access to the directory, without the kernel and the tap.
+// Files returns a file system for use in this process. Its operations work on the directory, but
+// pass neither through the kernel nor through the tap.
 func (m *Mount) Files() filesystem.FileSystem { return past{m} }
 
-// do does an operation, unless a fault replaces it.
+// do performs an operation, unless a fault takes its place.
 func (m *Mount) do(ctx context.Context, o tap.Operation, operation func() error) syscall.Errno {
 	return m.doOr(ctx, o, operation, func(*tap.Intervention) (error, bool) { return nil, false })
 }
 
-// doOr is like do, for operations with special faults. It calls the function in special, which
-// handles such a fault, and returns whether there was one. Meanwhile no other operation changes the
-// directory.
+// doOr is like do, for operations that have faults of their own. When a fault fires, doOr first
+// calls the function special. If special has handled the fault, it returns true and the result of
+// the operation. If it returns false, doOr handles the fault as do does. While special runs, no
+// other operation changes the directory.
 func (m *Mount) doOr(ctx context.Context, o tap.Operation, operation func() error, special func(*tap.Intervention) (error, bool)) syscall.Errno {
 	if caller, ok := fuse.FromContext(ctx); ok {
 		o.Process = m.process(int(caller.Pid))
@@ -291,7 +294,8 @@ func (n *node) Create(ctx context.Context, name string, _, _ uint32, out *fuse.E
 	return child, h, fuse.FOPEN_DIRECT_IO, failed
 }
 
-// Open implements [fusefs.NodeOpener]. Before it, the kernel truncates the file with another call.
+// Open implements [fusefs.NodeOpener]. If the file must be truncated, the kernel calls Setattr for
+// this before it calls Open.
 func (n *node) Open(ctx context.Context, how uint32) (fusefs.FileHandle, uint32, syscall.Errno) {
 	h := &handle{mount: n.mount, name: n.name()}
 	failed := n.mount.do(ctx, tap.Operation{Kind: faults.Open, Name: h.name}, func() (err error) {
@@ -299,7 +303,7 @@ func (n *node) Open(ctx context.Context, how uint32) (fusefs.FileHandle, uint32,
 		return err
 	})
 	if how&syscall.O_ACCMODE == syscall.O_RDONLY && !n.mount.taps().Awaits(faults.Read) {
-		return h, 0, failed // the kernel must read whole pages, because Flink reads state four bytes at a time
+		return h, 0, failed // without direct I/O the kernel reads whole pages; this saves calls, because Flink reads state four bytes at a time
 	}
 	return h, fuse.FOPEN_DIRECT_IO, failed
 }
@@ -379,10 +383,10 @@ func (n *node) Fsync(ctx context.Context, open fusefs.FileHandle, _ uint32) sysc
 // handle is an open file.
 type handle struct {
 	mount   *Mount
-	name    string // at the time it was opened
+	name    string // the name of the file when it was opened
 	file    *filesystem.MemoryFile
 	written bool
-	ends    int64 // the length that this reader sees after a fault; 0: the true one
+	ends    int64 // the length of the file as this reader sees it after a Truncate fault; 0: the true length
 }
 
 var (
@@ -442,7 +446,7 @@ func (h *handle) Write(ctx context.Context, data []byte, offset int64) (uint32, 
 	return uint32(len(data)), failed
 }
 
-// Flush implements [fusefs.FileFlusher]. The tap sees it as the Close of a written file.
+// Flush implements [fusefs.FileFlusher]. If the file was written, the tap sees a Close.
 func (h *handle) Flush(ctx context.Context) syscall.Errno {
 	if !h.written {
 		return 0
@@ -453,7 +457,8 @@ func (h *handle) Flush(ctx context.Context) syscall.Errno {
 // Release implements [fusefs.FileReleaser].
 func (h *handle) Release(context.Context) syscall.Errno { return 0 }
 
-// past gives this process access to the directory, without the kernel and the tap.
+// past is the file system that [Mount.Files] returns. Its operations pass neither through the
+// kernel nor through the tap.
 type past struct{ mount *Mount }
 
 func locked[T any](p past, operation func(*filesystem.Memory) (T, error)) (T, error) {

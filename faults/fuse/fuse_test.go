@@ -67,7 +67,7 @@ func must(t *testing.T, err error) {
 
 func mounted(t *testing.T, armed ...string) (*fuse.Mount, *atomic.Int64) {
 	t.Helper()
-	taps, fired := tap.New(nil), &atomic.Int64{} // the mount counts on goroutines of its own
+	taps, fired := tap.New(nil), &atomic.Int64{} // atomic, because the mount calls the function below on its own goroutines
 	for _, text := range armed {
 		fault, err := faults.Parse(text)
 		must(t, err)
@@ -82,7 +82,7 @@ func mounted(t *testing.T, armed ...string) (*fuse.Mount, *atomic.Int64) {
 	return m, fired
 }
 
-// The mount behaves as the machine's file system does.
+// The mount behaves like the file system of the machine.
 func TestItIsAFileSystem(t *testing.T) {
 	m, _ := mounted(t)
 	files := filesystem.Local{}
@@ -90,7 +90,7 @@ func TestItIsAFileSystem(t *testing.T) {
 	must(t, files.MkdirAll(dir))
 	must(t, filesystem.WriteWhole(files, dir+"/_metadata", dir+"/._metadata.inprogress.x", []byte("metadata")))
 	must(t, os.WriteFile(dir+"/state", []byte("state"), 0o600))
-	must(t, os.WriteFile(dir+"/state", []byte("st"), 0o600)) // emptied, and written again
+	must(t, os.WriteFile(dir+"/state", []byte("st"), 0o600)) // this call empties the file and writes it again
 	data, err := os.ReadFile(dir + "/state")
 	if string(data) != "st" || err != nil {
 		t.Errorf("read %q, %v", data, err)
@@ -183,7 +183,8 @@ func TestAPowerLoss(t *testing.T) {
 	}
 }
 
-// It writes a small durable file through the mount and, to compare, on the machine's file system.
+// BenchmarkSmallFile writes and syncs a small file: once through the mount and, for comparison,
+// once on the file system of the machine.
 func BenchmarkSmallFile(b *testing.B) {
 	for name, dir := range map[string]func() string{
 		"local": b.TempDir,

@@ -1,7 +1,9 @@
-// Package lease removes mounts, containers and the like when a process ends, even by SIGKILL. A shell
-// reads its input until the process ends. Then the shell runs a script.
+// Package lease removes mounts, containers and similar things when this process ends, even by
+// SIGKILL. For this it starts a shell, which reads from a pipe. When this process ends, the pipe
+// ends. Then the shell runs a script that removes the things.
 //
-// A lease removes nothing if the machine goes down, or if the shell is killed with SIGKILL, too.
+// A lease removes nothing if the machine goes down, or if somebody kills the shell with SIGKILL,
+// too.
 //
 // Start with [Take].
 package lease
@@ -15,19 +17,21 @@ import (
 	"syscall"
 )
 
-// Lease is held until [Lease.End], or until this process ends.
+// Lease is a promise to run a script at the end. It ends with [Lease.End], or when this process
+// ends.
 type Lease struct {
 	command *exec.Cmd
 	held    io.WriteCloser
 	said    *bytes.Buffer
 }
 
-// Take starts a lease. At its end the shell runs a script with the arguments $1, $2 and so on.
+// Take starts a lease. When the lease ends, the shell runs the script. The script finds the
+// arguments in $1, $2 and so on.
 func Take(script string, arguments ...string) (*Lease, error) {
 	l := &Lease{said: &bytes.Buffer{}}
 	l.command = exec.Command("sh", append([]string{"-c", "cat >/dev/null\n" + script, "lease"}, arguments...)...)
 	l.command.Stdout, l.command.Stderr = l.said, l.said
-	l.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt from the terminal must not reach it
+	l.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt from the terminal must not reach the shell
 	var err error
 	if l.held, err = l.command.StdinPipe(); err != nil {
 		return nil, err

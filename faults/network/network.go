@@ -1,14 +1,15 @@
 // Package network stands between the real processes of a cluster. Each process dials through a
-// separate SOCKS5 server. Between each pair of processes that talk is a toxiproxy. So
-// the network knows both ends of every connection, and can cut, break and delay it. The processes
-// do not notice the network.
+// separate SOCKS5 server. A proxy of the library toxiproxy stands between each two processes that
+// talk to each other. So the network knows both ends of every connection, and can cut, break and
+// delay it. The processes do not notice the network.
 //
-// Each process listens at a separate loopback address, by which the network recognizes it. Linux has
-// all addresses of 127.0.0.0/8. An address that belongs to no process belongs to storage.
+// Each process listens at a separate loopback address, by which the network recognizes it. On
+// Linux, every address in 127.0.0.0/8 is a loopback address. An address that belongs to no process
+// belongs to storage.
 //
-// The network is no packet filter. It accepts a connection that is cut, and lets nothing through.
-// When the cut is healed, the connection ends. All data sent in the meantime are lost, as after a
-// timeout of TCP.
+// The network is no packet filter. If connections are cut, the network still accepts new ones, but
+// lets no data through. When the cut is healed, the connection ends. All data sent in the meantime
+// are lost, as after a timeout of TCP.
 //
 // Start with [New].
 package network
@@ -47,12 +48,12 @@ type Network struct {
 	server *toxiproxy.ApiServer
 
 	mu        sync.Mutex
-	processes map[string]string // names, by the host at which a process listens
-	servers   []net.Listener    // through which the processes dial
+	processes map[string]string // the names of the processes; the key is the host at which a process listens
+	servers   []net.Listener    // the SOCKS5 servers through which the processes dial
 	outside   map[string]bool   // addresses that no fault touches
 	links     map[link]*toxiproxy.Proxy
-	bad       map[string]condition // the conditions of processes, by name, and of storage
-	healed    chan struct{}        // closed when the cuts are healed
+	bad       map[string]condition // the effects of faults; the key is the name of a process, or storage
+	healed    chan struct{}        // this channel is closed when the cuts are healed
 }
 
 // condition is the effect of faults on connections.
@@ -62,15 +63,16 @@ type condition struct {
 	limit int64 // kilobytes a second; 0: none
 }
 
-// link is the connections that one process, or all processes, have to an address.
+// link stands for all connections from one process, or from all processes, to one address.
 type link struct {
 	from string // the name of a process; empty: all
 	to   string // the name of a process, or storage
 	at   string // host:port
 }
 
-// New returns a network without processes. Toxiproxy's limit of a connection logs through the global
-// logger of its library, which nobody else uses here: it is silenced.
+// New returns a network without processes. When toxiproxy limits a connection, it logs through the
+// global logger of its logging library. New silences this logger, because nothing else here uses
+// it.
 func New() *Network {
 	global.Logger = zerolog.Nop()
 	return &Network{
@@ -80,22 +82,23 @@ func New() *Network {
 	}
 }
 
-// Join adds a process. The process must listen at host, and dial through the server that is the
-// value of [Environment]. If the process replaces another process, inPlaceAt is the host of the other
-// process. Otherwise it is empty.
+// Join adds a process. The process must listen at the returned host, and must dial through the
+// returned server: the harness sets the variable [Environment] to the server's URL. If the process
+// replaces another process, inPlaceAt is the host of the other process. Otherwise inPlaceAt is
+// empty.
 func (n *Network) Join(process, inPlaceAt string) (host, through string, err error) {
 	listener, err := net.Listen("tcp", loopback)
 	if err != nil {
 		return "", "", err
 	}
 	dialer, err := socks5.New(&socks5.Config{
-		Logger: log.New(io.Discard, "", 0), // the process reports a connection that fails
+		Logger: log.New(io.Discard, "", 0), // no log: if a connection fails, the process itself reports this
 		Dial:   func(ctx context.Context, _, address string) (net.Conn, error) { return n.dial(ctx, process, address) },
 	})
 	if err != nil {
 		return "", "", errors.Join(err, listener.Close())
 	}
-	go func() { _ = dialer.Serve(listener) }() // it returns when the listener is closed
+	go func() { _ = dialer.Serve(listener) }() // Serve returns when the listener is closed
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.servers = append(n.servers, listener)
@@ -105,15 +108,17 @@ func (n *Network) Join(process, inPlaceAt string) (host, through string, err err
 	return host, "socks5://" + listener.Addr().String(), nil
 }
 
-// Outside says that an address does not belong to the cluster. No fault touches connections to it.
+// Outside tells the network that an address does not belong to the cluster. No fault touches
+// connections to it.
 func (n *Network) Outside(address string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.outside[address] = true
 }
 
-// Storage returns the address at which processes must dial a storage that listens elsewhere. It is
-// for processes that do not obey [Environment].
+// Storage is for processes that ignore the variable [Environment]. The given address is the one at
+// which the storage listens. Storage returns another address. The processes must dial the returned
+// address, so that their connections pass through the network.
 func (n *Network) Storage(address string) (string, error) {
 	return n.through(link{to: string(faults.Storage), at: address})
 }
@@ -153,7 +158,7 @@ func (n *Network) whose(address string) (name string, inside bool) {
 	return string(faults.Storage), true
 }
 
-// untilHealed waits while a link is cut. Meanwhile the dialing process gets no answer.
+// untilHealed waits while a link is cut. During this time the dialing process gets no answer.
 func (n *Network) untilHealed(ctx context.Context, l link) error {
 	for {
 		n.mu.Lock()
@@ -185,8 +190,9 @@ func (n *Network) through(l link) (string, error) {
 	return proxy.Listen, n.apply(l)
 }
 
-// touches says whether faults of the connections of a name touch the link. A link to storage is
-// touched only by faults of the connections of storage.
+// touches says whether a fault touches the link. The parameter name is the process, or storage,
+// whose connections the fault affects. Only a fault that affects the connections of storage touches
+// a link to storage.
 func (l link) touches(name string) bool {
 	if l.to == string(faults.Storage) {
 		return name == l.to
@@ -194,7 +200,7 @@ func (l link) touches(name string) bool {
 	return name == l.from || name == l.to
 }
 
-// condition returns the effect on a link of the faults of both its ends.
+// condition returns the combined effect of all faults that touch a link.
 func (n *Network) condition(l link) (all condition) {
 	for name, c := range n.bad {
 		if !l.touches(name) {
@@ -209,7 +215,7 @@ func (n *Network) condition(l link) (all condition) {
 	return all
 }
 
-// apply makes the faults of both ends take effect on a link.
+// apply makes all faults that touch a link take effect on it.
 func (n *Network) apply(l link) error {
 	toxics, c := n.links[l].Toxics, n.condition(l)
 	toxics.ResetToxics(context.Background())
@@ -228,14 +234,14 @@ func (n *Network) apply(l link) error {
 		add("bandwidth", "rate", c.limit)
 	}
 	if c.cut {
-		add("timeout", "timeout", 0) // a timeout of 0 means never: no data pass, and neither side gets an error
+		add("timeout", "timeout", 0) // with timeout 0, no data pass, the connection never ends, and neither side gets an error
 	}
 	return failed
 }
 
-// Do applies a fault to the connections of a process or of storage. Neither side of a cut connection
-// gets an error. When the cut is healed, the connection is closed, and its data are lost. A broken
-// connection is closed, and can be opened again at once.
+// Do applies a fault to the connections of the process with this name, or of storage. Neither side
+// of a cut connection gets an error. When the cut is healed, the connection is closed, and its data
+// are lost. A broken connection is closed, and can be opened again at once.
 func (n *Network) Do(fault faults.Fault, name string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -250,7 +256,7 @@ func (n *Network) Do(fault faults.Fault, name string) error {
 	case faults.Break:
 		change = func(l link) error {
 			n.links[l].Stop()
-			return n.links[l].Start() // at the same address
+			return n.links[l].Start() // the proxy listens at the same address again
 		}
 	case faults.Heal:
 		return n.heal()

@@ -23,7 +23,8 @@ const (
 	silence  = 100 * time.Millisecond
 )
 
-// two are the processes of a network. One dials, and the other sends back what it receives.
+// two is a network with two processes. The first process dials. The second process sends back what
+// it receives.
 type two struct {
 	*network.Network
 	t    *testing.T
@@ -97,7 +98,7 @@ func (p two) connect() net.Conn {
 	return connection
 }
 
-// ask sends a byte, and returns the time until the answer.
+// ask sends a byte, and returns the time that passes until the answer arrives.
 func ask(connection net.Conn, within time.Duration) (time.Duration, error) {
 	began := time.Now()
 	if err := connection.SetDeadline(began.Add(within)); err != nil {

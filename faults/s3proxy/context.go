@@ -6,7 +6,8 @@ import (
 	"github.com/snapback/snapback/faults"
 )
 
-// actionKey is the key under which a request carries the action that changes its answer.
+// actionKey is the key of the context value that holds a fault's action. The proxy attaches the
+// action to a request, and later lets the action change the answer.
 type actionKey struct{}
 
 func withAction(ctx context.Context, action faults.Action) context.Context {

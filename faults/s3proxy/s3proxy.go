@@ -1,9 +1,9 @@
 // Package s3proxy is an S3 server that passes each request through the tap, and on to another S3
 // server. It serves other engines, such as Flink, that keep their checkpoints in S3.
 //
-// The proxy reads only the method, the query and the path of a request, as in /bucket/key. A client
-// signs its requests for the proxy's address. The proxy passes that address on unchanged, so the
-// signature stays valid.
+// The proxy looks only at the method, the query and the path of a request. The path must have the
+// form /bucket/key. A client signs its requests for the proxy's address. The proxy passes that
+// address on unchanged, so the signature stays valid.
 //
 // Start with [New].
 package s3proxy
@@ -24,7 +24,7 @@ import (
 	"github.com/snapback/snapback/faults/tap"
 )
 
-// listMax limits the listing from which the proxy can leave a name out, in bytes.
+// listMax is the size of the largest listing from which the proxy can leave a name out, in bytes.
 const listMax = 16 << 20
 
 // New returns a handler that passes requests on to the server at a URL. To learn which process does
@@ -35,10 +35,10 @@ func New(to *url.URL, taps *tap.Tap, who func(tap.Operation) string) http.Handle
 	p.reverse = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host = to.Scheme, to.Host
-			r.Out.Host = r.In.Host // the signature covers it
+			r.Out.Host = r.In.Host // the client's signature covers the header Host
 		},
 		ModifyResponse: p.answer,
-		// If a client was killed, the log needs no line about it.
+		// Without this handler, ReverseProxy would log a line about each client that was killed.
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
 	return p
@@ -50,7 +50,7 @@ type proxy struct {
 	reverse *httputil.ReverseProxy
 }
 
-// operation returns the operation that a request stands for.
+// operation returns the operation on storage for which a request asks.
 func operation(r *http.Request) tap.Operation {
 	query := r.URL.Query()
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
@@ -59,7 +59,7 @@ func operation(r *http.Request) tap.Operation {
 	switch r.Method {
 	case http.MethodPut:
 		if o.Kind = faults.Put; part {
-			o.Kind = faults.Create // a part, which no reader sees
+			o.Kind = faults.Create // a part of an upload, which no reader sees
 		}
 	case http.MethodPost:
 		switch {
@@ -126,13 +126,13 @@ var (
 	keyOf    = regexp.MustCompile(`<Key>(.*?)</Key>`)
 )
 
-// answer changes the server's answer if a fault says so.
+// answer changes the server's answer if the request carries the action of a fault.
 func (p *proxy) answer(response *http.Response) error {
 	body := response.Body
 	switch action := actionOf(response.Request.Context()).(type) {
 	case faults.Lose:
 		_ = body.Close()
-		panic(http.ErrAbortHandler) // the server did the request, but the client gets no answer
+		panic(http.ErrAbortHandler) // the server has carried out the request, but the client gets no answer
 	case faults.Truncate, faults.Flip:
 		response.Body = tap.Spoil(action, body)
 	case faults.Stale:
@@ -154,7 +154,7 @@ func (p *proxy) answer(response *http.Response) error {
 	return nil
 }
 
-// cut reads other data instead of a body, and closes the body.
+// cut takes the place of a body: Read returns other data, and Close closes the body.
 type cut struct {
 	io.Reader
 	io.Closer

@@ -13,7 +13,7 @@ import (
 	"github.com/snapback/snapback/faults/tap"
 )
 
-// What the faults do to a real S3 server is tested in suites/storage.
+// The tests of the faults with a real S3 server are in suites/storage.
 func Example() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "done: "+r.Method+" "+r.URL.Path)

@@ -12,17 +12,18 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// ErrStopped is the error of an operation whose process was stopped in the middle of it.
+// ErrStopped is the error of an operation whose process was stopped in the middle of the operation.
 var ErrStopped = errors.New("the process was stopped")
 
-// ErrLost is the error of an operation that was done, but whose answer was lost.
+// ErrLost is the error of an operation that was carried out, but whose answer was lost.
 var ErrLost = errors.New("the answer was lost")
 
-// ErrThrottled is the error of an operation that was refused as too many.
+// ErrThrottled is the error of an operation that was refused because there were too many
+// operations.
 var ErrThrottled = errors.New("503 Slow Down")
 
-// Files puts the tap before a file system, for the operations of one process. It calls wait if a fault
-// delays an operation.
+// Files returns a file system for one process. Its operations pass through the tap, and then go to
+// the given file system. It calls wait if a fault delays an operation.
 func (t *Tap) Files(files filesystem.FileSystem, process string, wait func(time.Duration)) filesystem.FileSystem {
 	return tapped{tap: t, files: files, process: process, wait: wait}
 }
@@ -34,13 +35,14 @@ type tapped struct {
 	wait    func(time.Duration)
 }
 
-// pass does an operation, unless a fault replaces it.
+// pass performs an operation, unless a fault takes its place.
 func (t tapped) pass(o Operation, do func() error) error {
 	return t.passOr(o, do, func(*Intervention) (error, bool) { return nil, false })
 }
 
-// passOr is like pass, for operations with special faults. It calls the function in special, which
-// handles such a fault, and returns whether there was one.
+// passOr is like pass, for operations that have faults of their own. When a fault fires, passOr
+// first calls the function special. If special has handled the fault, it returns true and the
+// result of the operation. If it returns false, passOr handles the fault as pass does.
 func (t tapped) passOr(o Operation, do func() error, special func(*Intervention) (error, bool)) error {
 	o.Process = t.process
 	if intervention := t.tap.Before(&o); intervention != nil {
@@ -63,8 +65,8 @@ func (t tapped) passOr(o Operation, do func() error, special func(*Intervention)
 	return nil
 }
 
-// intervene handles the faults that every operation can have. It returns false if the caller must still
-// do the operation.
+// intervene handles the faults that every operation can have. If the caller must still perform the
+// operation, it returns false.
 func (t tapped) intervene(i *Intervention, o Operation, do func() error) (err error, instead bool) {
 	failure := func(err error) (error, bool) { return filesystem.Failure(string(o.Kind), o.Name, err), true }
 	switch action := i.Action.(type) {
@@ -87,8 +89,8 @@ func (t tapped) intervene(i *Intervention, o Operation, do func() error) (err er
 	return nil, false
 }
 
-// kind returns the kind of an operation. The kind depends on whether the name belongs to a file or to
-// an object.
+// kind returns the kind of an operation: ofObject if the name belongs to an object, ofFile if it
+// belongs to a file.
 func (t tapped) kind(name string, ofFile, ofObject faults.Kind) faults.Kind {
 	if t.files.CreatesWhole(name) {
 		return ofObject
@@ -192,7 +194,7 @@ type tappedFile struct {
 	tapped
 	name    string
 	file    filesystem.File
-	object  bool // an object does not exist before it is closed
+	object  bool // whether this is an object, which does not exist before it is closed
 	written int64
 }
 

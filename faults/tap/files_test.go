@@ -14,14 +14,14 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// bench is a file system behind a tap, with faults armed.
+// bench is a file system behind a tap with armed faults.
 type bench struct {
 	memory *filesystem.Memory
 	tap    *tap.Tap
 	files  filesystem.FileSystem
 	fired  []string
 	waited time.Duration
-	stops  bool // a fault that fires stops the process
+	stops  bool // whether a fault that fires stops the process
 }
 
 func newBench(t *testing.T, armed ...string) *bench {
@@ -87,9 +87,9 @@ func (b *bench) read(name string) string {
 	return string(data)
 }
 
-// Every fault of an operation fires, does what it says, and ends.
+// Every fault that changes operations fires, has the effect that it promises, and ends.
 func TestEveryFaultOfOperations(t *testing.T) {
-	seen := map[string]bool{} // actions, by their type
+	seen := map[string]bool{} // the actions that were tested, by the names of their types
 	for text, effect := range map[string]func(b *bench) string{
 		`(Fail EIO (On (Any "*/chk-1/*")))`: func(b *bench) string {
 			err := b.checkpoint("/c/chk-1")
@@ -210,8 +210,8 @@ func TestChangesAreNumberedAndWatched(t *testing.T) {
 	}
 }
 
-// A fault fires at the first operation at which the history meets its condition. Here the history
-// has four events of each kind.
+// A fault fires at the first operation at which the history meets the fault's condition. Here the
+// history has four events of each kind.
 func TestAnOperationWaitsForACondition(t *testing.T) {
 	for condition, fires := range map[string]bool{
 		`(Completed 4)`: true, `(Completed 5)`: false, `(And (Completed 4) (Not (Restored 5)))`: true, `(And (Completed 4) (Not (Restored 4)))`: false,
@@ -224,8 +224,8 @@ func TestAnOperationWaitsForACondition(t *testing.T) {
 	}
 }
 
-// The steps of a checkpoint are counted from the creation of its directory on. If it has no
-// directory, they are counted from its first object on.
+// The first step of a checkpoint is the creation of its directory. On an object store, which has no
+// directories, the first step is the creation of the checkpoint's first object.
 func TestStepsOfACheckpoint(t *testing.T) {
 	for _, root := range []string{"/c", "s3://b"} {
 		b := newBench(t, `(Kill taskmanager (After (Change (Step 2))))`)

@@ -6,7 +6,7 @@ import (
 	"github.com/snapback/snapback/faults"
 )
 
-// spoils says whether an action changes the data that are read.
+// spoils says whether an action changes the data that a reader gets.
 func spoils(action faults.Action) bool {
 	switch action.(type) {
 	case faults.Truncate, faults.Flip:
@@ -15,8 +15,8 @@ func spoils(action faults.Action) bool {
 	return false
 }
 
-// Spoil returns a reader of the data as [faults.Truncate] or [faults.Flip] changes them. All other
-// actions do not change the data.
+// Spoil returns a reader of the same data. If the action is a [faults.Truncate] or a [faults.Flip],
+// the reader changes the data accordingly. No other action changes the data.
 func Spoil(action faults.Action, from io.ReadCloser) io.ReadCloser {
 	switch action := action.(type) {
 	case faults.Truncate:
@@ -27,16 +27,16 @@ func Spoil(action faults.Action, from io.ReadCloser) io.ReadCloser {
 	return from
 }
 
-// spoiled reads from its reader, and closes the data below.
+// spoiled reads the changed data from its Reader. Close closes the reader of the unchanged data.
 type spoiled struct {
 	io.Reader
 	io.Closer
 }
 
-// flipped flips a bit of one byte.
+// flipped is a reader that flips a bit of one byte.
 type flipped struct {
 	io.Reader
-	before int64 // bytes before that byte
+	before int64 // number of bytes that are still to be read before that byte
 }
 
 func (f *flipped) Read(data []byte) (int, error) {

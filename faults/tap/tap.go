@@ -2,8 +2,9 @@
 // [Tap]. The tap numbers the operation, and shows it to an observer. If a fault waits for the
 // operation, the tap says what must happen instead.
 //
-// There is one tap and several mounts. [Tap.Files] mounts it before a file system in this
-// process. Packages fuse and s3proxy mount it before other engines, such as Flink.
+// A mount is a place at which operations pass through the tap. One tap can have several mounts.
+// [Tap.Files] makes a mount before a file system in this process. The packages fuse and s3proxy
+// make mounts for other engines, such as Flink.
 //
 // The tap kills no process: the caller that arms a fault decides what happens when the fault fires.
 // The tap knows no engine: a [Layout] tells it to which checkpoint an operation belongs.
@@ -26,16 +27,16 @@ type Operation struct {
 	// nothing has the number of the last change.
 	Number int
 
-	// Step counts the changes of a checkpoint since its directory was created, which is 1.
-	// Consecutive writes to one file count once. Step is 0 for all other operations.
+	// Step counts the changes of a checkpoint. The creation of the checkpoint's directory is step
+	// 1. Consecutive writes to one file count once. Step is 0 for all other operations.
 	Step int
 
-	Phase    faults.Phase // the phase of the checkpoint; empty: none
+	Phase    faults.Phase // the phase of the checkpoint to which the operation belongs; empty: none
 	Kind     faults.Kind
 	Name     string
 	NewName  string // only for a rename
-	From, To int64  // only for a write: the bytes of the file
-	Process  string // the process that does it; empty: unknown
+	From, To int64  // only for a write: the offsets in the file at which the written bytes begin and end
+	Process  string // the process that does the operation; empty: unknown
 }
 
 func (o Operation) String() string {
@@ -48,12 +49,13 @@ func (o Operation) String() string {
 
 // Layout says what the names on a target's storage mean.
 type Layout interface {
-	// Phase returns the phase of a checkpoint's life to which an operation belongs. It is empty
-	// if the operation has nothing to do with a checkpoint. Only a rename has a new name.
+	// Phase returns the phase of a checkpoint's life to which an operation belongs. The phase is
+	// empty if the operation has nothing to do with a checkpoint. Only a rename has a newName.
 	Phase(kind faults.Kind, name, newName string) faults.Phase
 
-	// Checkpoint returns the directory of the job and the number of the checkpoint whose
-	// directory has this name or contains it. It returns false for all other names.
+	// Checkpoint looks for the checkpoint whose directory has this name or contains this name. It
+	// returns the directory of the checkpoint's job and the number of the checkpoint. It returns
+	// false if there is no such checkpoint.
 	Checkpoint(name string) (job string, number int64, ok bool)
 }
 
@@ -64,8 +66,9 @@ type Tap struct {
 	Watch func(Operation)
 
 	// If Run is not nil, the tap calls it with a function that makes a fault fire. Run must call
-	// this function before it returns. A mount needs Run if its operations run on other
-	// goroutines than the cluster. Run must be set before the first operation.
+	// this function, and must not return earlier than the function does. A mount needs Run if its
+	// operations run on other goroutines than the cluster. Run must be set before the first
+	// operation.
 	Run func(func())
 
 	layout Layout
@@ -101,20 +104,21 @@ type armed struct {
 	fault   faults.Fault
 	count   func(faults.Event) int
 	fire    func(Operation) (stopped bool)
-	matched int   // operations that matched
-	done    int64 // operations to which the fault was done
+	matched int   // number of operations that matched so far
+	done    int64 // number of operations at which the fault fired so far
 }
 
-// Arm makes a fault fire at its operation. When the fault fires, the tap calls fire, while the operation
-// waits. If fire stops the process that does the operation, it returns true, and the operation does
-// nothing more. The conditions of the fault count events with count.
+// Arm makes a fault wait for its operation, and fire there. When the fault fires, the tap calls
+// fire, while the operation waits. If fire stops the process that does the operation, it returns
+// true, and the operation does nothing more. If the fault has a condition, the tap uses count to
+// learn how many events of a kind have happened.
 func (t *Tap) Arm(fault faults.Fault, count func(faults.Event) int, fire func(Operation) (stopped bool)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.armed = append(t.armed, &armed{fault: fault, count: count, fire: fire})
 }
 
-// Disarm removes every fault that waits.
+// Disarm removes every fault that waits for an operation.
 func (t *Tap) Disarm() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -130,7 +134,7 @@ func (t *Tap) Awaits(kind faults.Kind) bool {
 
 // Intervention says what must happen instead of an operation.
 type Intervention struct {
-	faults.Fault      // the fault that replaces the operation; without an action: none
+	faults.Fault      // the fault that replaces the operation; if its action is nil, no fault does
 	Stopped      bool // the fault stopped the process, so the mount must not do the operation
 }
 
@@ -167,8 +171,8 @@ func (t *Tap) stepOf(o Operation) int {
 	return t.step
 }
 
-// begins says whether an operation is the first one of a checkpoint, for storage on which no
-// directory is created.
+// begins says whether an operation is the first operation of a checkpoint. This matters for storage
+// on which checkpoints have no directories.
 func (t *Tap) begins(o Operation) bool {
 	job, checkpoint, ok := t.layout.Checkpoint(o.Name)
 	if !ok || (job == t.job && checkpoint <= t.checkpoint) {
@@ -203,8 +207,8 @@ type hit struct {
 	first bool // whether this is the first operation at which the fault fires
 }
 
-// hits returns the faults that fire at an operation. It disarms the faults that
-// wait for no other operation.
+// hits returns the faults that fire at an operation. It disarms those faults that will not fire
+// again.
 func (t *Tap) hits(o Operation, moments ...faults.When) (hits []hit) {
 	t.armed = slices.DeleteFunc(t.armed, func(a *armed) bool {
 		if !slices.Contains(moments, a.fault.Moment.When) || !a.waitsFor(o) {
@@ -221,7 +225,8 @@ func (t *Tap) hits(o Operation, moments ...faults.When) (hits []hit) {
 	return hits
 }
 
-// waitsFor says whether an operation matches. It ignores the number of the operation.
+// waitsFor says whether an operation matches what the fault waits for. It ignores Nth, which the
+// caller checks.
 func (a *armed) waitsFor(o Operation) bool {
 	wanted := a.fault.Moment.Operation
 	return wanted.Matches(o.Kind, o.Phase, o.Name, o.NewName, o.From, o.To) &&
@@ -229,7 +234,8 @@ func (a *armed) waitsFor(o Operation) bool {
 		(wanted.Given == nil || wanted.Given.Holds(a.count))
 }
 
-// fire runs without the lock, because a fault may cause other operations.
+// fire makes faults fire. The caller must not hold the lock, because a fault may cause other
+// operations.
 func (t *Tap) fire(hits []hit, o Operation) (all *Intervention) {
 	if len(hits) == 0 {
 		return nil

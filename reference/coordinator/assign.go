@@ -13,7 +13,7 @@ import (
 )
 
 // Compatible says whether a job can be restored from a checkpoint, and returns the job's number of
-// key groups: it is the checkpoint's, and never changes.
+// key groups. The number comes from the checkpoint, because it never changes.
 func Compatible(j job.Job, checkpoint metadata.Checkpoint) (groups int, err error) {
 	graph, err := j.Workload.Graph()
 	if err != nil {
@@ -81,7 +81,7 @@ func (c *Coordinator) Assign(subtask protocol.Subtask) (state.Restore, error) {
 }
 
 // owns says whether the job's own checkpoints may refer to files of the checkpoint from which it is
-// restored. Under NO_CLAIM they must not.
+// restored. Under NO_CLAIM they must not, unless the checkpoint is one of the job's own.
 func (c *Coordinator) owns(latest storage.Completed) bool {
 	return c.job.Restore.ClaimMode != storage.NoClaim || slices.ContainsFunc(c.completed.Kept(), func(k storage.Completed) bool {
 		return k.Location == latest.Location && k.Checkpoint.ID == latest.Checkpoint.ID
@@ -97,17 +97,17 @@ func overlaps(index int32, operator *metadata.Operator, first, last int) bool {
 type assignment struct {
 	checkpoint  metadata.Checkpoint
 	graph       dataflow.Graph
-	parallelism int // of the job
-	index       int // of the subtask
+	parallelism int // the parallelism of the job
+	index       int // the index of the subtask
 }
 
 // lists returns the elements of operator lists that the subtask gets. Each element of a split list
-// goes to one subtask: to its earlier owner if the parallelism is the same, otherwise in turn. Each
-// subtask gets all elements of a union list. Each subtask gets a broadcast list from one earlier
-// subtask.
+// goes to one subtask. If the parallelism is the same, this is the earlier owner of the element.
+// Otherwise the subtasks receive the elements in turn. Each subtask gets all elements of a union
+// list. Each subtask gets a broadcast list from one earlier subtask.
 func (a assignment) lists(operator *metadata.Operator) ([]metadata.OperatorHandle, error) {
 	var handles []metadata.OperatorHandle
-	turns := map[string]int{} // by the name of a list: its elements so far
+	turns := map[string]int{} // the key is the name of a list, the value is the number of its elements seen so far
 	for _, old := range operator.Subtasks {
 		if old.ManagedOperator == nil {
 			continue
@@ -162,7 +162,7 @@ func (a assignment) inFlight(uid string, operator *metadata.Operator) []state.In
 	var all []state.InFlight
 	for i, edge := range vertex.Inputs {
 		if edge.Partitioning != dataflow.ByKey {
-			continue // barriers overtake no records there
+			continue // barriers overtake no records on such an edge
 		}
 		for _, old := range operator.Subtasks {
 			if a.takes(int(old.Index), operator) {
@@ -171,7 +171,7 @@ func (a assignment) inFlight(uid string, operator *metadata.Operator) []state.In
 		}
 		upstream, err := a.checkpoint.Operator(edge.From)
 		if err != nil {
-			continue // the operator is new
+			continue // the operator upstream is new in this job
 		}
 		out := a.outputOf(edge.From, uid, i)
 		for _, old := range upstream.Subtasks {
@@ -183,8 +183,9 @@ func (a assignment) inFlight(uid string, operator *metadata.Operator) []state.In
 	return all
 }
 
-// takes says whether the subtask reads the records that were on their way to an old subtask. After
-// a change of parallelism it reads the records of all of them, and skips those of other keys.
+// takes says whether the subtask reads the records that were on their way to the subtask with index
+// old. After a change of parallelism, it reads the records that were on their way to any subtask,
+// and skips the records whose keys it does not own.
 func (a assignment) takes(old int, operator *metadata.Operator) bool {
 	return int(operator.Parallelism) != a.parallelism || old == a.index
 }

@@ -12,7 +12,7 @@ import (
 // subsumed is a checkpoint that the job does not keep any more.
 type subsumed struct {
 	checkpoint storage.Completed
-	during     []*pending // triggered before it was subsumed; their subtasks may use its files
+	during     []*pending // the checkpoints that were in progress when it was subsumed; their subtasks may use its files
 }
 
 // complete publishes a checkpoint and records it. A crash may come between any two of its steps, so
@@ -22,8 +22,9 @@ func (c *Coordinator) complete(p *pending) error {
 	if err := c.journal.Leads(); err != nil {
 		return err
 	}
-	// A crash before the end of this call leaves the previous checkpoint the newest. If the call
-	// fails, `_metadata` may be in place all the same, so abort deletes `_metadata` first.
+	// After a crash before the end of this call, the previous checkpoint is still the newest one.
+	// If the call fails, `_metadata` may be in place all the same, so abort deletes `_metadata`
+	// first.
 	done, err := c.storage.Complete(p.target, environment.NewID(c.env), c.describe(p))
 	if err != nil {
 		return c.abort(p, finalizeFailure, err.Error())
@@ -62,12 +63,13 @@ func (c *Coordinator) record(p *pending, done storage.Completed) (old []storage.
 	}
 	// A crash here leaves a checkpoint that no other JobManager knows. The next leader recovers
 	// from the checkpoint before it. So nothing is deleted and no subtask is told until the journal
-	// has recorded the checkpoint. FLINK-22494: nor if it is unknown whether the journal recorded
-	// it.
+	// has recorded the checkpoint. FLINK-22494: this also holds if it is unknown whether the
+	// journal recorded the checkpoint.
 	if err := c.keep(old); err != nil {
-		c.remove(p) // another leader may know it, so Depose must not delete it
+		c.remove(p) // another leader may know the checkpoint, so Depose must not delete it
 		if errors.Is(err, environment.ErrDeposed) {
-			// The journal did not record it, and the next leader may delete files that it uses.
+			// The journal did not record the checkpoint. The next leader may delete files that the
+			// checkpoint uses, so the checkpoint must not stay.
 			err = errors.Join(err, p.target.Abort(c.env.Files()))
 		}
 		return nil, err
@@ -108,8 +110,9 @@ func (c *Coordinator) completeSavepoint(p *pending, done storage.Completed) {
 	c.answer(p.requests, protocol.Answer{Checkpoint: p.id, Path: done.Location})
 }
 
-// keep records the checkpoints that are kept, and the files that go with the old ones. If this
-// JobManager dies before it has deleted them, the next leader deletes them.
+// keep records in the journal which checkpoints are kept, and which files will be deleted with the
+// old checkpoints. If this JobManager dies before it has deleted these files, the next leader
+// deletes them.
 func (c *Coordinator) keep(old []storage.Completed) error {
 	return c.note(c.completed.Kept(), old)
 }
@@ -127,14 +130,14 @@ func (c *Coordinator) note(kept, discarded []storage.Completed) error {
 
 // discardSubsumed discards the subsumed checkpoints.
 //
-// FLINK-25395: it waits for the checkpoints that were in progress at the time. Their subtasks may
-// refer to files of the subsumed checkpoint.
+// FLINK-25395: a subsumed checkpoint waits for all checkpoints that were in progress when it was
+// subsumed. Their subtasks may refer to its files.
 func (c *Coordinator) discardSubsumed() {
 	c.subsumed = slices.DeleteFunc(c.subsumed, func(old subsumed) bool {
 		if slices.ContainsFunc(old.during, func(p *pending) bool { return slices.Contains(c.pending, p) }) {
 			return false
 		}
-		_ = c.discard(old.checkpoint) // it is logged, and the job goes on
+		_ = c.discard(old.checkpoint) // an error is logged, and the job goes on
 		return true
 	})
 }

@@ -2,8 +2,9 @@
 // and when it is complete, keeps as many checkpoints as the configuration says, assigns the state
 // of a checkpoint to subtasks, and cleans up after the job.
 //
-// The master of the job calls it from one task, so no two calls overlap. It does not decide
-// whether a failed job restarts. It only names the checkpoint from which the job recovers.
+// The master of the job makes all calls from one task, so no two calls overlap. The coordinator
+// does not decide whether a failed job restarts. It only names the checkpoint from which the job
+// recovers.
 //
 // Start with [Coordinator]. A checkpoint passes through trigger (schedule.go), Acknowledge for
 // each subtask (pending.go), and complete (complete.go).
@@ -27,8 +28,8 @@ const stateBackend = "hashmap"
 
 // Journal records the checkpoints of a job, so that another JobManager finds them. If one of its
 // methods fails, this JobManager may have lost leadership, and then it must delete nothing. The
-// error [environment.ErrDeposed] says that nothing was recorded; after any other error that is
-// unknown.
+// error [environment.ErrDeposed] says that nothing was recorded. After any other error, it is
+// unknown whether something was recorded.
 type Journal interface {
 	// NextID returns an id that no checkpoint of the job ever had.
 	NextID() (int64, error)
@@ -37,7 +38,7 @@ type Journal interface {
 	Leads() error
 
 	// Keep records the checkpoints that are kept from now on, oldest first, and the files and
-	// directories that will be deleted now, in that order.
+	// directories that will be deleted next, in the order of their deletion.
 	Keep(kept []storage.Completed, deletions []string) error
 }
 
@@ -53,22 +54,22 @@ type Coordinator struct {
 
 	tasks    []*task
 	running  bool       // all subtasks run
-	requests []Request  // waiting
-	pending  []*pending // in progress, oldest first
-	aborted  []*pending // to delete, as soon as no subtask writes to them any more
-	subsumed []subsumed // to discard, as soon as no checkpoint in progress may use their files
+	requests []Request  // the requests that wait for a checkpoint
+	pending  []*pending // the checkpoints in progress, oldest first
+	aborted  []*pending // aborted checkpoints; each is deleted as soon as no subtask writes to it any more
+	subsumed []subsumed // subsumed checkpoints; each is discarded as soon as no checkpoint in progress may use its files
 
 	nextPeriodic time.Duration
-	pausedUntil  time.Duration // no periodic checkpoint begins before
-	retryAt      time.Duration // after an aborted checkpoint, no requested or last checkpoint begins before
+	pausedUntil  time.Duration // no periodic checkpoint begins before this time
+	retryAt      time.Duration // set when a checkpoint is aborted: before this time, no requested checkpoint and no last checkpoint of the job begins
 	newest       int64         // id of the newest complete checkpoint
-	failures     int           // checkpoints that failed in a row
+	failures     int           // number of checkpoints that failed in a row
 	stopped      string        // location of the savepoint with which the job stopped
 	statistics   statistics
 }
 
 // New returns the coordinator of a job. Groups is the job's number of key groups. Origin is the
-// checkpoint from which the job resumes, or nil. New writes nothing. If the job claims origin, it
+// checkpoint from which the job resumes, or nil. New writes nothing. If the job claims origin, New
 // reads the checkpoints that may share files with origin.
 func New(env environment.Environment, j job.Job, groups int, cluster configuration.Configuration, journal Journal, origin *storage.Completed) (*Coordinator, error) {
 	place, err := checkpoints.Select(env.Files(), cluster, j.Configuration, j.ID)
@@ -145,7 +146,7 @@ func (c *Coordinator) Statistics() protocol.Statistics { return c.statistics.rep
 // Run lets checkpoints begin. Call it when all subtasks run.
 func (c *Coordinator) Run() {
 	c.running, c.nextPeriodic = true, c.env.Now()+c.job.Checkpoints.Interval
-	c.finish() // subtasks that could not finish before the failure
+	c.finish() // some subtasks could not finish before the failure
 }
 
 // Failover aborts all checkpoints in progress. No checkpoint begins until the failed subtasks run

@@ -65,8 +65,8 @@ type setting struct {
 	files    *filesystem.Memory
 }
 
-// coordinate runs a test in place of the job's master, and returns the directories and metadata
-// files that are on storage afterwards.
+// coordinate runs the function body in place of the job's master. It returns the names of the
+// directories and metadata files that are on storage afterwards.
 func coordinate(t *testing.T, s setting, body func(bench)) string {
 	t.Helper()
 	if s.log == nil {
@@ -215,8 +215,9 @@ func TestARepeatedAcknowledgementCountsOnce(t *testing.T) {
 }
 
 // The last complete checkpoint says what a finishing subtask must still commit. The message that
-// tells the subtask to finish may be lost. A next checkpoint would treat the subtask as finished
-// and would subsume the last one, so it waits until the subtask says that it has finished.
+// tells the subtask to finish may be lost. A next checkpoint would treat the subtask as finished,
+// and would subsume the last complete checkpoint. So no checkpoint begins until the subtask says
+// that it has finished.
 func TestNoCheckpointBeginsWhileASubtaskFinishes(t *testing.T) {
 	coordinate(t, setting{job: testJob()}, func(b bench) {
 		id := b.trigger()
@@ -360,7 +361,7 @@ func TestWhenCheckpointsBegin(t *testing.T) {
 		b.env.Sleep(act(1))
 		act(2)
 		b.env.Sleep(5 * time.Second)
-		act(2) // two are in progress
+		act(2) // two checkpoints are in progress, which is the maximum
 		for _, uid := range uids {
 			must(t, b.acknowledge(2, uid)) // checkpoint 2 subsumes 1
 		}

@@ -27,8 +27,8 @@ func (c *Coordinator) describe(p *pending) metadata.Checkpoint {
 	return checkpoint
 }
 
-// describeOperator returns the state of one operator. A subtask that was not asked had finished
-// before.
+// describeOperator returns the state of one operator. If the coordinator did not ask a subtask for
+// its state, the subtask had finished before the checkpoint began.
 func (c *Coordinator) describeOperator(p *pending, vertex dataflow.Vertex) metadata.Operator {
 	operator := metadata.Operator{
 		Name: vertex.UID, UID: vertex.UID, ID: metadata.NewOperatorID(vertex.UID),

@@ -5,9 +5,10 @@ import "fmt"
 // abortReason says why a checkpoint was aborted. The names are Flink's.
 type abortReason string
 
-// The reasons. The first four count as failures, of which a job tolerates only some.
+// The reasons. The first four count as failures. If too many checkpoints in a row fail, the job
+// fails.
 const (
-	ioException         abortReason = "IO_EXCEPTION"               // its directory could not be created
+	ioException         abortReason = "IO_EXCEPTION"               // the directory of the checkpoint could not be created
 	asyncException      abortReason = "CHECKPOINT_ASYNC_EXCEPTION" // a subtask could not write its state
 	checkpointExpired   abortReason = "CHECKPOINT_EXPIRED"
 	finalizeFailure     abortReason = "FINALIZE_CHECKPOINT_FAILURE"

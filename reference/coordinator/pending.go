@@ -27,7 +27,8 @@ type pending struct {
 
 func (p *pending) kind() Request { return p.requests[0] }
 
-// find returns the checkpoint with an id. It is in progress, or aborted and not deleted yet.
+// find returns the checkpoint with this id if the checkpoint is in progress, or if it is aborted
+// but not deleted yet. Otherwise it returns nil.
 func (c *Coordinator) find(id int64) (p *pending, inProgress bool) {
 	for _, p := range c.pending {
 		if p.id == id {
@@ -46,8 +47,8 @@ func (c *Coordinator) find(id int64) (p *pending, inProgress bool) {
 // checkpoint. A repeated acknowledgement is ignored. State that is acknowledged for an aborted
 // checkpoint is deleted with that checkpoint.
 //
-// (Flink deletes the files of a repeated acknowledgement. After the completion they belong to the
-// checkpoint.)
+// (Flink deletes the files of a repeated acknowledgement. Here they stay: after the completion they
+// belong to the checkpoint.)
 func (c *Coordinator) Acknowledge(ack protocol.Acknowledge) error {
 	if ack.EndOfInput {
 		c.Ended(ack.Subtask)
@@ -103,7 +104,7 @@ func (c *Coordinator) abort(p *pending, reason abortReason, why string) error {
 	}
 	c.answer(p.requests, protocol.Answer{Refused: "the checkpoint was aborted: " + why})
 	c.statistics.fail(reason)
-	c.retryAt = c.env.Now() + c.job.Checkpoints.Interval // not at once
+	c.retryAt = c.env.Now() + c.job.Checkpoints.Interval // a new checkpoint does not begin at once
 	c.deleteAborted()
 	c.discardSubsumed()
 	if c.running {
@@ -120,13 +121,14 @@ func (c *Coordinator) abort(p *pending, reason abortReason, why string) error {
 	return nil
 }
 
-// remove takes a checkpoint out of those in progress.
+// remove removes a checkpoint from the list of the checkpoints in progress.
 func (c *Coordinator) remove(p *pending) {
 	c.pending = slices.DeleteFunc(c.pending, func(other *pending) bool { return other == p })
 }
 
-// abortEarlier aborts the checkpoints in progress that are older than a complete one. Their clients
-// receive the complete checkpoint instead. Savepoints stay, since a user wants each of them.
+// abortEarlier aborts the checkpoints in progress that are older than the complete checkpoint with
+// this id. Their clients receive the complete checkpoint instead. Savepoints stay, since a user
+// wants each of them.
 func (c *Coordinator) abortEarlier(id int64) {
 	for _, p := range slices.Clone(c.pending) {
 		if p.id < id && !p.kind().savepoint() {

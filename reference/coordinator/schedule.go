@@ -12,14 +12,14 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// requestsMax is the number of requests that may wait at a time.
+// requestsMax is the largest number of requests that may wait at the same time.
 const requestsMax = 1000
 
 // Request asks for a checkpoint or a savepoint.
 type Request struct {
 	Client       environment.Address // receives the result; empty if the coordinator itself wants the checkpoint
-	SavepointDir string              // URL; if not empty, this is a savepoint, and it goes below this directory
-	Stop         protocol.Stop       // whether the job stops with it
+	SavepointDir string              // URL of the directory below which a savepoint is taken; empty if the request asks for a checkpoint
+	Stop         protocol.Stop       // whether the job stops with the savepoint
 }
 
 func (r Request) savepoint() bool { return r.SavepointDir != "" }
@@ -71,10 +71,10 @@ func (c *Coordinator) Act() (time.Duration, error) {
 	return wait, nil
 }
 
-// next returns the requests that the next checkpoint serves, and when it begins. It returns nil if
-// no checkpoint may begin. Requests go first, then the last checkpoint at the end of all input,
-// then a periodic checkpoint. All requests for a plain checkpoint share one checkpoint. Each
-// savepoint is a checkpoint of its own.
+// next returns the requests that the next checkpoint serves, and the time at which it may begin. It
+// returns nil if no checkpoint may begin. Requests go first, then the last checkpoint at the end of
+// all input, then a periodic checkpoint. All requests for a plain checkpoint share one checkpoint.
+// Each savepoint is a checkpoint of its own.
 func (c *Coordinator) next() ([]Request, time.Duration) {
 	switch {
 	case !c.running || c.stopped != "" || len(c.pending) >= c.job.Checkpoints.MaxConcurrent || c.finishing():
@@ -111,7 +111,7 @@ func (c *Coordinator) trigger(requests []Request) error {
 	c.statistics.total.Triggered++
 	// A crash from here on leaves a directory to which nothing refers.
 	if p.target, err = c.begin(p); err != nil {
-		c.pending = append(c.pending, p) // abort expects it there
+		c.pending = append(c.pending, p) // abort expects to find the checkpoint in this list
 		return c.abort(p, ioException, err.Error())
 	}
 	for _, t := range c.tasks {

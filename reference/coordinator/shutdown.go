@@ -13,7 +13,7 @@ import (
 )
 
 // PlanShutDown records what [Coordinator.ShutDown] will keep and delete. If this JobManager dies
-// meanwhile, the next leader does the rest.
+// before the end of ShutDown, the next leader does the rest.
 func (c *Coordinator) PlanShutDown(ended storage.JobStatus) error {
 	if c.job.Checkpoints.Retention.Keeps(ended) {
 		return c.note(c.completed.Kept(), nil)
@@ -22,9 +22,9 @@ func (c *Coordinator) PlanShutDown(ended storage.JobStatus) error {
 }
 
 // ShutDown cleans up when the job has ended in the given terminal state, and returns the locations
-// of the checkpoints that stay. If the job's retention keeps checkpoints, the newest stay,
-// otherwise none. ShutDown may be interrupted at any point and repeated, also by another
-// JobManager.
+// of the checkpoints that stay. If the job's retention keeps checkpoints in this state, the newest
+// checkpoints stay. Otherwise no checkpoint stays. ShutDown may be interrupted at any point. It can
+// then be repeated, also by another JobManager.
 func (c *Coordinator) ShutDown(ended storage.JobStatus) (outlived []string, err error) {
 	c.running = false
 	c.abortAll(ended)
@@ -35,7 +35,7 @@ func (c *Coordinator) ShutDown(ended storage.JobStatus) (outlived []string, err 
 	c.subsumed = nil
 	kept := c.completed.Kept()
 	for _, old := range slices.Clone(c.completed.ShutDown(ended, c.job.Checkpoints.Retention)) {
-		failed = append(failed, c.discard(old)) // if it fails, the others are discarded all the same
+		failed = append(failed, c.discard(old)) // if one discard fails, the other checkpoints are discarded nevertheless
 		kept = nil
 	}
 	for _, checkpoint := range kept {
@@ -48,8 +48,8 @@ func (c *Coordinator) ShutDown(ended storage.JobStatus) (outlived []string, err 
 // the next leader.
 func (c *Coordinator) Suspend() { c.abortAll(storage.Suspended) }
 
-// abortAll aborts all checkpoints in progress when the job ends. It deletes them at once, since
-// nobody receives answers of subtasks any more.
+// abortAll aborts all checkpoints in progress when the job ends. It deletes their files at once,
+// since no answer of a subtask is expected any more.
 func (c *Coordinator) abortAll(ended storage.JobStatus) {
 	for len(c.pending) > 0 {
 		_ = c.abort(c.pending[0], coordinatorShutDown, fmt.Sprintf("the job is %s", ended)) // this reason never makes the job fail
@@ -66,9 +66,10 @@ func (c *Coordinator) Depose() {
 	c.pending, c.aborted = nil, nil
 }
 
-// DeleteUnreferenced deletes the files of a job that has ended to which none of its remaining
-// checkpoints refers. Outlived lists the checkpoints that ShutDown left. If one of them is
-// missing, another job has claimed it and may use any of the files, so all stay.
+// DeleteUnreferenced deletes files of an ended job: those to which no remaining checkpoint of the
+// job refers. The parameter outlived lists the locations of the checkpoints that ShutDown left. If
+// one of these checkpoints is missing, another job has claimed it and may use any of the files.
+// Then DeleteUnreferenced deletes nothing.
 func DeleteUnreferenced(files filesystem.FileSystem, ended job.Job, cluster configuration.Configuration, outlived []string) error {
 	place, err := checkpoints.Select(files, cluster, ended.Configuration, ended.ID)
 	if err != nil {

@@ -8,7 +8,8 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// statisticsMax is the number of checkpoints of which the statistics keep single figures.
+// statisticsMax is the number of checkpoints for which the statistics keep separate figures: the
+// latest complete ones.
 const statisticsMax = 10
 
 // statistics counts the checkpoints of a job.
@@ -30,7 +31,7 @@ func (s *statistics) complete(p *pending, done storage.Completed, now time.Durat
 	for reference := range done.Checkpoint.References() {
 		one.Bytes += storage.SizeOf(reference.Stream)
 	}
-	for _, handles := range p.states { // the order of a sum does not matter
+	for _, handles := range p.states { // the map has no order, but the order does not change a sum
 		for _, channel := range slices.Concat(handles.Inputs, handles.Outputs) {
 			one.InFlight += channel.Size
 		}

@@ -8,15 +8,15 @@ import (
 	"github.com/snapback/snapback/reference/protocol"
 )
 
-// task is a subtask that takes part in checkpoints. Its last four fields become true in their
-// order.
+// task is a subtask that takes part in checkpoints. Its last four fields become true one after the
+// other, from the first to the last.
 type task struct {
 	Subtask  protocol.Subtask
 	Address  environment.Address
-	ended    bool // it emits nothing any more
-	final    bool // a complete checkpoint holds its last state
-	finished bool // it was told to finish
-	gone     bool // it said that it has finished
+	ended    bool // the subtask emits nothing any more
+	final    bool // a complete checkpoint holds the subtask's last state
+	finished bool // the coordinator told the subtask to finish
+	gone     bool // the subtask said that it has finished
 }
 
 // Deployed notes the address of a newly deployed subtask. The subtask does not take part in
@@ -36,7 +36,8 @@ func (c *Coordinator) Ended(subtask protocol.Subtask) {
 	}
 }
 
-// Gone notes that a subtask does not run any more. It answers for no checkpoint.
+// Gone notes that a subtask does not run any more. It writes to no aborted checkpoint any more, so
+// none waits for its answer.
 func (c *Coordinator) Gone(subtask protocol.Subtask) {
 	for _, t := range c.tasks {
 		t.gone = t.gone || (t.finished && t.Subtask == subtask)
@@ -61,7 +62,8 @@ func (c *Coordinator) allEnded() bool {
 	return len(c.pending) == 0 && !slices.ContainsFunc(c.tasks, func(t *task) bool { return !t.ended && !t.finished })
 }
 
-// begins says whether a checkpoint begins at a subtask: it has no running subtask upstream.
+// begins says whether a checkpoint begins at this subtask. It does so if no subtask upstream of
+// this one still runs.
 func (c *Coordinator) begins(t *task) bool {
 	vertex, _ := c.graph.Vertex(t.Subtask.UID)
 	for _, edge := range vertex.Inputs {
@@ -88,10 +90,10 @@ func (c *Coordinator) finish() {
 	}
 }
 
-// finishing says whether subtasks are about to finish. No checkpoint begins until they have said
-// that they finished. The reason: the message that tells them what to commit may be lost. A new
-// checkpoint would treat these subtasks as finished. It would subsume the checkpoint that says what
-// they must commit.
+// finishing says whether some subtasks are about to finish. No checkpoint begins until these
+// subtasks have said that they finished. The reason: the message that tells them what to commit may
+// be lost. A new checkpoint would treat these subtasks as finished. It would subsume the checkpoint
+// that says what they must commit.
 func (c *Coordinator) finishing() bool {
 	return slices.ContainsFunc(c.tasks, func(t *task) bool { return t.final && !t.gone })
 }

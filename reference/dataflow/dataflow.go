@@ -1,7 +1,8 @@
 // Package dataflow defines the parts of a job: records, the graph of operators through which they
 // flow, the partitioning of records between subtasks, and the interfaces of an operator.
 //
-// It runs nothing. Package operators implements the operators, and package task runs them.
+// This package runs nothing. Package operators implements the operators, and package task runs
+// them.
 //
 // Start with [Graph] and [Operator].
 package dataflow
@@ -18,10 +19,10 @@ import (
 
 // Record is a record. The meaning of most fields depends on the workload. See docs/workloads.md.
 type Record struct {
-	Split, Index      int64 // position of the input record from which it was computed
+	Split, Index      int64 // position of the input record from which this record was computed
 	Kind              int64
 	Key               int32
-	Time              int64 // event time, milliseconds
+	Time              int64 // event time in milliseconds
 	Value, Count, Sum int64
 }
 
@@ -59,11 +60,11 @@ func DecodeRecords(data []byte) ([]Record, error) {
 // Graph lists the operators of a job, upstream first.
 type Graph []Vertex
 
-// Vertex is one operator of a graph. The job's parallelism is the number of its subtasks.
+// Vertex is one operator of a graph. The number of its subtasks is the job's parallelism.
 type Vertex struct {
 	UID    string
 	Inputs []Edge // empty for a source
-	Keyed  bool   // it has keyed state
+	Keyed  bool   // whether the operator has keyed state
 	New    func() Operator
 }
 
@@ -109,14 +110,14 @@ func (g Graph) Regions(parallelism int) int {
 // Context is what a subtask gives to its operator.
 type Context struct {
 	Env          environment.Environment
-	Index        int // of the subtask
+	Index        int // the index of the subtask
 	Parallelism  int
-	Restored     bool // the state comes from a checkpoint
+	Restored     bool // whether the state comes from a checkpoint
 	State        *state.Subtask
 	Emit         func(Record)     // sends a record on all edges; never waits
 	Watermark    func(time int64) // says on all edges that no record with an earlier time follows
 	RegisterTime func(time int64) // makes the subtask call OnTime for the current key when the watermark reaches the time
-	CommitWith   bool             // output is committed when a checkpoint is complete (exactly-once)
+	CommitWith   bool             // whether output is committed only when a checkpoint is complete (exactly-once)
 }
 
 // Operator is the user's code in one subtask. Only this subtask calls its methods.

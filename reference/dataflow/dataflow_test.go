@@ -8,7 +8,8 @@ import (
 	"github.com/snapback/snapback/reference/dataflow"
 )
 
-// The key groups are Flink's. Flink 2.3.0 computed these for 128 key groups and parallelism 4.
+// The key groups are the same as in Flink. Flink 2.3.0 computed the wanted values for 128 key
+// groups and parallelism 4.
 func TestKeysGoWhereFlinkSendsThem(t *testing.T) {
 	for key, want := range map[int32]struct{ group, subtask int }{
 		0: {94, 2}, 1: {86, 2}, 2: {127, 3}, 42: {29, 0}, -1: {80, 2}, math.MinInt32: {108, 3}, 97: {81, 2}, 99162322: {35, 1},

@@ -12,7 +12,7 @@ func KeyGroup(key int32, groups int) int {
 }
 
 // KeyGroups returns the first and the last key group that a subtask owns. If the last is before the
-// first, it owns none.
+// first, the subtask owns no key group.
 func KeyGroups(index, parallelism, groups int) (first, last int) {
 	return (index*groups + parallelism - 1) / parallelism, ((index+1)*groups - 1) / parallelism
 }

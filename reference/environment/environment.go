@@ -28,11 +28,12 @@ type Address struct {
 
 func (a Address) String() string { return a.Process + "/" + a.Task }
 
-// Message is a value that one task sends to another. Nobody may change it after that.
+// Message is a value that one task sends to another. After it was sent, nobody may change the
+// value.
 type Message any
 
 // Unreachable says that a watched process cannot be reached. The process may be dead, or only the
-// connection to it.
+// connection to the process may be broken.
 type Unreachable struct{ Process string }
 
 // Envelope is a message with its sender.
@@ -41,7 +42,8 @@ type Envelope struct {
 	Message Message
 }
 
-// Environment is everything that a task may use of the outside world. Only this task may call it.
+// Environment is everything that a task may use of the outside world. Only this task may call the
+// methods.
 //
 // When the task's process is killed, the call in progress never returns, so no later code of the
 // task runs.
@@ -68,8 +70,8 @@ type Environment interface {
 	// of that name has returned.
 	Spawn(task string, body func(Environment)) Address
 
-	// Watch makes this task receive [Unreachable] when the connection to another process breaks.
-	// A process that only stands still is not unreachable.
+	// Watch makes this task receive [Unreachable] when the connection to another process breaks. If
+	// a process only stands still, the connection to it does not break.
 	Watch(process string)
 
 	// Files returns the storage that all processes share.
@@ -86,7 +88,7 @@ type Environment interface {
 	Log(Record)
 }
 
-// Record is one line of the engine's log. People read it, and programs that watch the engine.
+// Record is one line of the engine's log. People read it, and so do programs that watch the engine.
 // Fields that do not apply are empty.
 type Record struct {
 	Event      string `json:"event"`

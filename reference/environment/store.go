@@ -24,7 +24,7 @@ type Store interface {
 	Put(term int64, key string, revision int64, value []byte) error
 
 	// Campaign makes the caller the leader for the time of the lease. The new term is later than
-	// all terms before. It fails with [ErrTaken] while another leads.
+	// all terms before. Campaign fails with [ErrTaken] while somebody else leads.
 	Campaign(leader string, lease time.Duration) (term int64, err error)
 
 	// Renew extends a term: its lease begins again now. It fails with [ErrDeposed] if the term
@@ -35,7 +35,8 @@ type Store interface {
 	Leader() (leader string, err error)
 }
 
-// Errors of a [Store]. Only after ErrUnknown the operation may have been done.
+// Errors of a [Store]. After ErrUnknown, the operation may have been done. After all other errors,
+// it was not done.
 var (
 	ErrConflict = errors.New("another value is there already")
 	ErrDeposed  = errors.New("another JobManager leads")

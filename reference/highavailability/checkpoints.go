@@ -34,7 +34,7 @@ type pointer struct {
 func (c Checkpoints) NextID() (int64, error) {
 	var next int64
 	err := c.update(key(c.JobID, counterName), func(old []byte) []byte {
-		last, _ := strconv.ParseInt(string(old), 10, 64) // 0 at first
+		last, _ := strconv.ParseInt(string(old), 10, 64) // last is 0 if the job has no id yet
 		next = last + 1
 		return []byte(strconv.FormatInt(next, 10))
 	})
@@ -44,7 +44,7 @@ func (c Checkpoints) NextID() (int64, error) {
 // Leads implements coordinator.Journal.
 func (c Checkpoints) Leads() error { return c.Env.Store().Renew(c.Term) }
 
-// Start makes the job's ids begin after the given one.
+// Start makes the ids of the job's checkpoints begin after the given id.
 func (c Checkpoints) Start(after int64) error {
 	return c.update(key(c.JobID, counterName), func([]byte) []byte { return []byte(strconv.FormatInt(after, 10)) })
 }
@@ -63,10 +63,11 @@ func (c Checkpoints) Keep(kept []storage.Completed, deletions []string) error {
 }
 
 // Kept reads the checkpoints that an earlier leader kept, oldest first. It also deletes the files
-// that the earlier leader recorded for deletion. Found is false if no leader recorded a checkpoint.
+// that the earlier leader recorded for deletion. Found is false if no leader has recorded the job's
+// checkpoints.
 //
-// FLINK-22502: a checkpoint that cannot be read is an error. Without it the job would recover from
-// an older checkpoint.
+// FLINK-22502: a checkpoint that cannot be read is an error. Without this error, the job would
+// recover from an older checkpoint.
 func (c Checkpoints) Kept(files filesystem.FileSystem) (kept []storage.Completed, found bool, err error) {
 	n, found, err := c.noted(files)
 	if err != nil {

@@ -23,8 +23,8 @@ const Lease = 2 * time.Second
 
 // Times of a write.
 const (
-	writeTimeout = Lease                 // then the leader stops to find out whether it was done
-	writePause   = 20 * time.Millisecond // between two attempts
+	writeTimeout = Lease                 // after this time the leader no longer tries to find out whether the write was done
+	writePause   = 20 * time.Millisecond // the pause between two attempts
 )
 
 // Keys of the store.
@@ -50,17 +50,17 @@ func (l Leadership) For(env environment.Environment) Leadership {
 }
 
 // update replaces the value of a key. After an error this JobManager must stop. The error
-// [environment.ErrDeposed] says that the value was not replaced. After any other error that is
-// unknown.
+// [environment.ErrDeposed] says that the value was not replaced. After any other error, it is
+// unknown whether the value was replaced.
 func (l Leadership) update(name string, change func(old []byte) []byte) error {
 	store := l.Env.Store()
 	deadline := l.Env.Now() + writeTimeout
 	var tried []byte
-	doubt := false // an attempt may have been done
+	doubt := false // whether an earlier attempt may have replaced the value
 	for {
 		old, revision, err := store.Get(name)
 		if err == nil && tried != nil && bytes.Equal(old, tried) {
-			return nil // the answer was lost, and no other JobManager may write
+			return nil // an earlier attempt wrote this value and its answer was lost: no other JobManager may write
 		}
 		if err == nil {
 			tried = change(old)
@@ -69,7 +69,7 @@ func (l Leadership) update(name string, change func(old []byte) []byte) error {
 			}
 		}
 		if errors.Is(err, environment.ErrDeposed) && !doubt {
-			return err // no attempt was done
+			return err // no attempt has replaced the value
 		}
 		doubt = doubt || !errors.Is(err, environment.ErrConflict)
 		if errors.Is(err, environment.ErrDeposed) || l.Env.Now() >= deadline {

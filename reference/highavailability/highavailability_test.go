@@ -30,8 +30,7 @@ func asLeader(t *testing.T, files *filesystem.Memory, body func(*simulation.Worl
 	}
 }
 
-// FLINK-22494: an id is never used twice, and no checkpoint is recorded twice, whatever answers are
-// lost.
+// FLINK-22494: an id is never used twice, whichever answers of the store are lost.
 func TestIDsAreNeverUsedTwice(t *testing.T) {
 	asLeader(t, filesystem.NewMemory(), func(world *simulation.World, l highavailability.Leadership) {
 		checkpoints := highavailability.Checkpoints{Leadership: l, JobID: "job"}
@@ -65,7 +64,7 @@ func TestWhoLeadsNoLongerIsToldSo(t *testing.T) {
 func TestALostAnswerIsNotForgotten(t *testing.T) {
 	asLeader(t, filesystem.NewMemory(), func(world *simulation.World, l highavailability.Leadership) {
 		world.LoseAnswers(1000)
-		l.Term++ // a term that never led
+		l.Term++ // no leader ever had this term
 		err := highavailability.Checkpoints{Leadership: l, JobID: "job"}.Start(7)
 		var unknown *highavailability.UnknownError
 		if !errors.As(err, &unknown) {

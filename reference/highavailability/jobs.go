@@ -43,7 +43,7 @@ func (l Leadership) RemoveJob(id string) error {
 }
 
 // SetResult records how a job ended. From then on no leader runs the job again. Leaders clean up
-// after it until the result says Cleaned.
+// after the job until its result says Cleaned.
 func (l Leadership) SetResult(id string, result Result) error {
 	data, err := json.Marshal(result)
 	if err != nil {

@@ -98,7 +98,8 @@ func (r *reader) bool(o configuration.Option, into *bool) {
 	*into = value
 }
 
-// backend reads the state backend. If both are enabled, the changelog wins.
+// backend reads the state backend. If incremental checkpoints and the changelog are both enabled,
+// the changelog wins.
 func (r *reader) backend(into *state.Backend) {
 	for _, known := range []struct {
 		option  configuration.Option
@@ -111,8 +112,8 @@ func (r *reader) backend(into *state.Backend) {
 	}
 }
 
-// restart reads the restart strategy, if the configuration names one. Missing values are Flink's
-// defaults.
+// restart reads the restart strategy, if the configuration names one. For missing values it takes
+// Flink's defaults.
 func (r *reader) restart(into *RestartStrategy) {
 	if !r.given(configuration.RestartKind) {
 		return

@@ -21,8 +21,8 @@ type Job struct {
 	ID             string
 	Workload       operators.Parameters
 	Parallelism    int
-	ParallelismMax int                         // number of key groups; 0 means that of the restored checkpoint or else Flink's default
-	Configuration  configuration.Configuration // the job's own keys, which select its storage
+	ParallelismMax int                         // number of key groups; 0: the number in the restored checkpoint or, without a checkpoint, Flink's default
+	Configuration  configuration.Configuration // the job's own configuration keys, such as those that select its storage
 	Checkpoints    Checkpoints
 	Restart        RestartStrategy
 	Restore        Restore
@@ -30,16 +30,16 @@ type Job struct {
 
 // Checkpoints say how a job's checkpoints are taken.
 type Checkpoints struct {
-	Interval          time.Duration // between the beginnings of two periodic checkpoints
-	MinPause          time.Duration // between the end of a checkpoint and the next periodic one
+	Interval          time.Duration // time between the beginnings of two periodic checkpoints
+	MinPause          time.Duration // least time between the end of a checkpoint and the next periodic checkpoint
 	Timeout           time.Duration // a checkpoint that takes longer is aborted
-	MaxConcurrent     int           // checkpoints in progress at a time
-	TolerableFailures int           // checkpoints that may fail in a row; one more fails the job
+	MaxConcurrent     int           // largest number of checkpoints in progress at the same time
+	TolerableFailures int           // number of checkpoints that may fail in a row; after one more failure the job fails
 	Retention         storage.Retention
 	AtLeastOnce       bool // barriers are not aligned
 	Unaligned         bool // barriers overtake records, and the records become part of the checkpoint
 	// AlignmentTimeout is the time that a barrier waits before it overtakes records. 0 means that
-	// it overtakes at once. It applies only if Unaligned is set.
+	// it overtakes at once. The field has no effect if Unaligned is false.
 	AlignmentTimeout time.Duration
 	Backend          state.Backend
 }
@@ -64,8 +64,8 @@ func Defaults() Job {
 	}
 }
 
-// KeyGroups returns the job's number of key groups. It does not apply to a job that takes the
-// number from a restored checkpoint.
+// KeyGroups returns the job's number of key groups. The result does not hold for a job that takes
+// the number from a restored checkpoint.
 func (j Job) KeyGroups() int {
 	if j.ParallelismMax > 0 {
 		return j.ParallelismMax

@@ -57,7 +57,7 @@ func TestBadJobsAreRefusedWithTheReason(t *testing.T) {
 	}
 }
 
-// Flink's keys, old and new, set everything about checkpoints.
+// Flink's old and new configuration keys set all fields that say how checkpoints are taken.
 func TestFlinksKeysAreUnderstood(t *testing.T) {
 	j := valid()
 	j.Configuration = configuration.Configuration{

@@ -27,13 +27,13 @@ func restartKinds() []RestartKind {
 // fields.
 type RestartStrategy struct {
 	Kind     RestartKind
-	Attempts int           // maximum number of restarts; failure-rate: in the interval; exponential-delay: 0 means no limit
-	Delay    time.Duration // before each restart; exponential-delay: before the first
+	Attempts int           // maximum number of restarts; failure-rate: maximum within Interval; exponential-delay: 0 means no limit
+	Delay    time.Duration // wait before each restart; exponential-delay: wait before the first restart
 
-	DelayMax   time.Duration // exponential-delay
-	Multiplier float64       // exponential-delay
+	DelayMax   time.Duration // exponential-delay: the longest wait before a restart
+	Multiplier float64       // exponential-delay: each wait is longer than the one before by this factor
 	ResetAfter time.Duration // exponential-delay: after this time without a failure the delays begin again
-	Interval   time.Duration // failure-rate
+	Interval   time.Duration // failure-rate: the time within which the restarts are counted
 }
 
 func (s RestartStrategy) validate() error {
@@ -56,7 +56,7 @@ func (s RestartStrategy) validate() error {
 type Restarts struct {
 	strategy RestartStrategy
 	failures []time.Duration // times of the failures
-	streak   int             // exponential-delay: failures since the delays began again
+	streak   int             // exponential-delay: number of failures since the delays began again
 }
 
 // NewRestarts returns the state of a strategy before the first failure.

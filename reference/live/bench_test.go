@@ -21,8 +21,9 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// roleVariable is the environment variable that makes this test program a JobManager, or a
-// TaskManager of the JobManager at an address.
+// roleVariable is an environment variable. With the value "jobmanager", this test program runs a
+// JobManager. Any other value is the address of a JobManager: then the program runs a TaskManager
+// for it.
 const roleVariable = "SNAPBACK_TEST_ROLE"
 
 func TestMain(m *testing.M) {
@@ -48,8 +49,8 @@ type engine struct {
 	b       *testing.B
 	log     chan environment.Record
 	address string
-	workers map[string]*exec.Cmd // by address
-	order   []string             // in the order in which they registered
+	workers map[string]*exec.Cmd // the TaskManager processes; the key is the address
+	order   []string             // addresses of the TaskManagers, in the order in which they registered
 }
 
 // start starts a process and returns its log.
@@ -64,7 +65,7 @@ func (e *engine) start(role string) (*exec.Cmd, chan environment.Record) {
 		e.b.Fatal(err)
 	}
 	e.b.Cleanup(func() {
-		_ = command.Process.Kill() // it may be dead
+		_ = command.Process.Kill() // an error means that the process is dead already
 		_ = command.Wait()
 	})
 	log := make(chan environment.Record, 1<<16)
@@ -82,7 +83,7 @@ func (e *engine) start(role string) (*exec.Cmd, chan environment.Record) {
 
 func (e *engine) startWorker() {
 	command, log := e.start(e.address)
-	e.workers[(<-log).Path] = command // the address at which it listens
+	e.workers[(<-log).Path] = command // the first record of the log names the address at which the process listens
 }
 
 // until reads the JobManager's log up to an event.

@@ -93,8 +93,8 @@ func (p *Process) forward(address string, link <-chan packet) {
 }
 
 // dial makes a connection through the proxy that the variable ALL_PROXY names. It returns nil if
-// the connection is refused. The peer never writes to it, so a read ends only when the peer is
-// gone.
+// the connection is refused. The peer never writes to the connection, so a read ends only when the
+// peer is gone.
 func (p *Process) dial(address string) *dialed {
 	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
 	defer cancel()
@@ -104,7 +104,7 @@ func (p *Process) dial(address string) *dialed {
 	}
 	made := &dialed{connection: connection, encoder: gob.NewEncoder(connection), gone: make(chan struct{})}
 	go func() {
-		_, _ = io.Copy(io.Discard, connection) // the reason does not matter
+		_, _ = io.Copy(io.Discard, connection) // the reason why the copy ends does not matter
 		_ = connection.Close()
 		close(made.gone)
 		p.unreachable(address)
@@ -134,7 +134,7 @@ func (p *Process) read(connection net.Conn) {
 		p.mu.Lock()
 		delete(p.accepted, connection)
 		p.mu.Unlock()
-		_ = connection.Close() // it was only read
+		_ = connection.Close() // an error does not matter, because the connection was only read
 	}()
 	decoder := gob.NewDecoder(connection)
 	var peer string

@@ -27,8 +27,8 @@ const (
 	dialTimeout  = time.Second
 	writeTimeout = 5 * time.Second
 	redialPause  = 50 * time.Millisecond
-	linkMessages = 4096    // that may wait on one link; then a sender waits
-	inboxMax     = 1 << 20 // messages; the protocol's credit keeps the number far below
+	linkMessages = 4096    // messages that may wait on one link; if there are more, the sender waits
+	inboxMax     = 1 << 20 // messages that may wait in an inbox; the protocol's credit keeps the number far below this
 )
 
 func init() {
@@ -40,8 +40,8 @@ func init() {
 	}
 }
 
-// Process is this operating system process for other processes. Its address is the host:port at
-// which it listens.
+// Process stands for this operating system process in the network of all processes. Its address is
+// the host:port at which it listens.
 type Process struct {
 	address  string
 	listener net.Listener
@@ -56,12 +56,12 @@ type Process struct {
 	inboxes  map[string]*inbox
 	links    map[string]chan packet
 	accepted map[net.Conn]bool
-	watchers map[string][]string // by process: the tasks that watch it
+	watchers map[string][]string // the tasks that watch a process; the key is the watched process
 	closed   chan struct{}
 }
 
-// Listen starts to listen at host:port. Port 0 selects a free port. The records that tasks log go
-// to log, as one JSON object a line.
+// Listen starts to listen at host:port. Port 0 selects a free port. Listen returns a Process that
+// writes what tasks log to the writer log, one JSON object a line.
 func Listen(address string, files filesystem.FileSystem, log io.Writer) (*Process, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {

@@ -130,7 +130,8 @@ func TestEveryMessageCanBeSent(t *testing.T) {
 	}
 }
 
-// fill gives every field a value other than zero. One kind of handle is enough.
+// fill gives every field a value other than zero. If a field can hold several kinds of handles,
+// fill uses only one kind.
 func fill(v reflect.Value) {
 	for _, handle := range []any{
 		&metadata.ByteStream{Name: "text", Data: []byte("data")},
@@ -166,7 +167,7 @@ func fill(v reflect.Value) {
 		fill(v.Elem())
 	case reflect.Float64:
 		v.SetFloat(1.5)
-	case reflect.Int8: // a mode
+	case reflect.Int8: // the type of a list's mode
 		v.SetInt(1)
 	case reflect.Uint64:
 		v.SetUint(7)

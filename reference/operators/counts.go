@@ -29,7 +29,7 @@ func formatCount(r dataflow.Record) string {
 // counter keeps the number of records of each key and the sum of their values.
 type counter struct {
 	dataflow.Context
-	total state.Numbers // count, sum
+	total state.Numbers // two numbers for each key: the count and the sum
 }
 
 func (c *counter) Open(context dataflow.Context) error {

@@ -17,7 +17,7 @@ func growing(p Parameters) dataflow.Graph {
 	})
 }
 
-// archive keeps all values of each key, numbered.
+// archive keeps all values of each key. It numbers them from 1.
 type archive struct {
 	parameters Parameters
 	dataflow.Context

@@ -21,7 +21,7 @@ type Parameters struct {
 	Name     string
 	Seed     int64
 	Splits   int
-	Records  int // in each split
+	Records  int // number of records in each split
 	Keys     int
 	Pause    time.Duration // a source waits this long after each record
 	Snapshot time.Duration // a snapshot of the stateful operator takes at least this long
@@ -122,7 +122,7 @@ func pipeline(p Parameters, uid string, operator func() dataflow.Operator, forma
 	}
 }
 
-// slowly wraps an operator and makes its snapshots and its records take time.
+// slowly wraps an operator. It makes each snapshot and the processing of each record take longer.
 type slowly struct {
 	dataflow.Operator
 	context        dataflow.Context

@@ -33,7 +33,7 @@ func parameters(name string) operators.Parameters {
 	return operators.Parameters{Name: name, Seed: 42, Splits: 2, Records: 10, Keys: 3, Dir: "/jobs"}
 }
 
-// unit is the operator of one subtask without a job. It is the second of two subtasks.
+// unit runs the operator of one subtask, without a job. The subtask is the second of two.
 type unit struct {
 	dataflow.Operator
 	t       *testing.T
@@ -43,7 +43,7 @@ type unit struct {
 	keyed   bool
 }
 
-// open creates an operator. If there is a snapshot, it is restored from that.
+// open creates an operator. If from is not nil, the operator is restored from this snapshot.
 func open(t *testing.T, env environment.Environment, p operators.Parameters, uid string, from *metadata.Subtask) (*unit, error) {
 	t.Helper()
 	graph, err := p.Graph()
@@ -152,7 +152,8 @@ func TestSourceFailsWhenAskedTo(t *testing.T) {
 	})
 }
 
-// Each stateful operator gives the same output with a restore in between.
+// Each stateful operator is restored between two records. Its output is the same as without the
+// restore.
 func TestOperatorsGoOnFromTheirState(t *testing.T) {
 	record := func(key int32, value int64) dataflow.Record { return dataflow.Record{Key: key, Value: value} }
 	for _, c := range []struct {
@@ -225,7 +226,8 @@ func TestMarksFollowTheirSplits(t *testing.T) {
 	})
 }
 
-// After a crash at any point, exactly the lines of complete checkpoints are committed.
+// Exactly the lines of complete checkpoints are committed, even if a notification is lost or the
+// sink is restored.
 func TestSinkCommitsWithTheCheckpoint(t *testing.T) {
 	files := inTask(t, func(env environment.Environment) {
 		sink := mustOpen(t, env, parameters("counts"), operators.SinkUID, nil)
@@ -234,9 +236,9 @@ func TestSinkCommitsWithTheCheckpoint(t *testing.T) {
 			sink.process(0, dataflow.Record{Index: checkpoint})
 			taken = append(taken, sink.snapshot(checkpoint+1))
 		}
-		must(t, sink.Operator.(dataflow.Committer).Commit(2))                                    // and 1, whose notification was lost
+		must(t, sink.Operator.(dataflow.Committer).Commit(2))                                    // also commits the file of checkpoint 1, whose notification was lost
 		restored := mustOpen(t, env, parameters("counts"), operators.SinkUID, taken[2])          // from checkpoint 3
-		again := mustOpen(t, env, parameters("counts"), operators.SinkUID, restored.snapshot(5)) // no record arrived since
+		again := mustOpen(t, env, parameters("counts"), operators.SinkUID, restored.snapshot(5)) // no record arrived in between
 		must(t, again.Operator.(dataflow.Committer).Commit(5))
 	})
 	committed, err := files.List("/jobs/committed")
@@ -244,7 +246,7 @@ func TestSinkCommitsWithTheCheckpoint(t *testing.T) {
 	var names []string
 	for _, e := range committed {
 		if strings.HasPrefix(e.Name, ".") {
-			continue // pending
+			continue // this file is pending
 		}
 		names = append(names, e.Name[:len("part-1-1")])
 	}

@@ -26,7 +26,7 @@ func rules(p Parameters) dataflow.Graph {
 	}
 }
 
-// recordsPerRule is the number of records of a split for each rule.
+// recordsPerRule says how many rules there are: one rule for this many records of a split.
 const recordsPerRule = 20
 
 // controlSplit is the number of the split that holds the rules. No other split has this number.
@@ -41,7 +41,7 @@ func (p Parameters) rule(_, index int64) dataflow.Record {
 type apply struct {
 	dataflow.Context
 	held  *state.List   // the rules, oldest first
-	count state.Numbers // records of each key
+	count state.Numbers // the number of records of each key
 }
 
 func (a *apply) Open(c dataflow.Context) error {

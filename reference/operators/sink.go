@@ -26,7 +26,7 @@ type sink struct {
 
 	dataflow.Context
 	committables *state.List
-	lines        []byte // since the last checkpoint
+	lines        []byte // the lines since the last checkpoint
 	waiting      []committable
 }
 
@@ -42,7 +42,8 @@ func sinkOf(p Parameters, format func(dataflow.Record) string) func() dataflow.O
 
 func (s *sink) Open(c dataflow.Context) error {
 	s.Context = c
-	// The directory must be durable: a power loss that takes it also takes the committed files.
+	// The directory must be durable. A power loss that removes the directory also removes the
+	// committed files in it.
 	if err := filesystem.MkdirDurably(s.Env.Files(), path.Join(s.dir, "committed")); err != nil {
 		return err
 	}
@@ -116,7 +117,8 @@ func (s *sink) Commit(checkpoint int64) error {
 	return nil
 }
 
-// commit may be repeated: after a restore it is unknown whether it was done.
+// commit may be called again for the same file: after a restore, it is unknown whether the file was
+// committed before.
 func (s *sink) commit(c committable) error {
 	files := s.Env.Files()
 	err := files.Rename(c.Pending, c.Committed)

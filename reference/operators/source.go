@@ -26,7 +26,7 @@ type source struct {
 	parameters Parameters
 	records    func(split, index int64) dataflow.Record
 	watermark  func(index int64) int64 // watermark of a split that was read up to index; nil without event time
-	untraced   bool                    // its records are not part of the input whose progress is written
+	untraced   bool                    // whether the source writes no progress, because its records are not part of the workload's input
 
 	dataflow.Context
 	splits   *state.List
@@ -39,7 +39,7 @@ type source struct {
 type position struct {
 	Split    int64           `json:"split"`
 	Next     int64           `json:"next"`
-	progress filesystem.File // gets one byte for each record; nil before the first record
+	progress filesystem.File // the file that gets one byte for each record; nil before the first record
 }
 
 func (s *source) Open(c dataflow.Context) error {
@@ -85,7 +85,8 @@ func (s *source) Next() (bool, error) {
 	return false, nil
 }
 
-// emitWatermark emits a watermark after every few records: the earliest of all its splits.
+// emitWatermark emits a watermark after every few records. Each split has a watermark of its own.
+// The source emits the earliest one of the splits that it still reads.
 func (s *source) emitWatermark() {
 	if s.produced++; s.watermark == nil || s.produced%watermarkEvery != 0 {
 		return

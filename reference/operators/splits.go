@@ -26,7 +26,7 @@ func splits(p Parameters) dataflow.Graph {
 }
 
 // marks counts the records of each split. The counts are union list state: after a restore each
-// subtask has the marks of all splits, also of splits that it does not see.
+// subtask has the marks of all splits, also of splits whose records it does not receive.
 type marks struct {
 	dataflow.Context
 	list *state.List
@@ -35,7 +35,7 @@ type marks struct {
 
 type mark struct {
 	Split int64 `json:"split"`
-	Count int64 `json:"count"` // records of the split so far
+	Count int64 `json:"count"` // number of records of the split so far
 }
 
 func (m *marks) Open(c dataflow.Context) error {
@@ -45,7 +45,7 @@ func (m *marks) Open(c dataflow.Context) error {
 		if err := json.Unmarshal(element, &restored); err != nil {
 			return fmt.Errorf("a mark: %w", err)
 		}
-		if restored.Count > m.last[restored.Split].Count { // a subtask keeps an old mark of a split that moved away
+		if restored.Count > m.last[restored.Split].Count { // if a split moved to another subtask, the earlier subtask kept an older mark
 			m.last[restored.Split] = restored
 		}
 	}

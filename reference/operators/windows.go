@@ -9,8 +9,8 @@ import (
 
 // Event time, in milliseconds.
 const (
-	eventStep  = 10  // between two records of a split
-	eventDelay = 50  // a record is at most this late
+	eventStep  = 10  // the time between two records of a split
+	eventDelay = 50  // a record is late by less than this
 	windowSize = 100 // length of a window
 )
 
@@ -38,7 +38,7 @@ func (p Parameters) event(split, index int64) dataflow.Record {
 // window keeps the count and the sum of each key in each open window.
 type window struct {
 	dataflow.Context
-	open state.Map // by the time at which the window begins: its count and sum
+	open state.Map // the count and the sum of each open window; the key is the time at which the window begins
 }
 
 func (w *window) Open(c dataflow.Context) error {

@@ -50,12 +50,12 @@ func IsRequest(message environment.Message) bool {
 // Answer answers a client's request. If Refused is not empty, it says why, and nothing was done.
 type Answer struct {
 	Refused    string
-	Elsewhere  bool   // another JobManager leads, or will lead: the client must ask that one
+	Elsewhere  bool   // this JobManager does not lead: the client must ask another one
 	Leader     string // process of the leader; empty if unknown
 	Status     storage.JobStatus
 	Error      string // why the job failed
 	Checkpoint int64
-	Path       string // of a savepoint
+	Path       string // the path of the savepoint
 	Statistics Statistics
 }
 
@@ -66,7 +66,7 @@ type Stop int
 const (
 	GoOn    Stop = iota // the job does not stop
 	Suspend             // the sources emit no more records after the savepoint
-	Drain               // the sources end their input, so event time advances to its end
+	Drain               // the sources end their input, so event time advances to the maximum
 )
 
 // Statistics are the figures of a job's checkpoints since its master started.
@@ -82,7 +82,7 @@ type CheckpointStatistics struct {
 	ID       int64
 	Path     string
 	Took     time.Duration // from trigger to completion
-	Bytes    int64         // of all state to which it refers
+	Bytes    int64         // bytes of all state to which the checkpoint refers
 	Written  int64         // bytes of state written for it
 	InFlight int64         // bytes of records that were in flight
 }

@@ -28,7 +28,7 @@ type (
 
 // Messages of the JobManager to the master of a job.
 type (
-	// Slots lists TaskManagers, one for each slot given.
+	// Slots gives slots to a job. It lists the TaskManager of each slot.
 	Slots struct{ TaskManagers []environment.Address }
 
 	// TaskManagerLost says that the job's slots on a TaskManager are gone.
@@ -40,7 +40,7 @@ type (
 		Request environment.Message
 	}
 
-	// JobEnded answers a terminal JobStatus. No request for the job follows.
+	// JobEnded is the answer to a JobStatus with a terminal status. No request for the job follows.
 	JobEnded struct{}
 )
 

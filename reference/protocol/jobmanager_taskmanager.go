@@ -4,8 +4,8 @@ import "time"
 
 // Messages of a TaskManager to the JobManager.
 type (
-	// Register offers the slots of a TaskManager. Ran lists the jobs whose subtasks ran there since
-	// it registered last.
+	// Register offers the slots of a TaskManager. Ran lists the jobs whose subtasks ran on the
+	// TaskManager since it registered last.
 	Register struct {
 		Slots int
 		Ran   []string
@@ -28,6 +28,6 @@ type Heartbeat struct{ Term int64 }
 
 // Times of the heartbeats.
 const (
-	HeartbeatInterval = 100 * time.Millisecond // between two questions
+	HeartbeatInterval = 100 * time.Millisecond // time between two heartbeats to the same TaskManager
 	HeartbeatTimeout  = time.Second            // a TaskManager that is silent for longer is lost
 )

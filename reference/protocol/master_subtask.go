@@ -17,8 +17,8 @@ type (
 	// Complete says that a checkpoint is published.
 	Complete struct{ Checkpoint int64 }
 
-	// Aborted says that a checkpoint was aborted. A subtask that has not answered for it declines
-	// it now.
+	// Aborted says that a checkpoint was aborted. If a subtask has not answered for this checkpoint
+	// yet, it declines the checkpoint now.
 	Aborted struct{ Checkpoint int64 }
 
 	// Finish ends a subtask. A complete checkpoint holds its last state.

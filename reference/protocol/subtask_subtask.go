@@ -23,7 +23,7 @@ type Element struct {
 	Record    dataflow.Record
 	Barrier   *Barrier
 	Watermark *int64
-	End       bool // no records follow
+	End       bool // no records follow on this channel
 }
 
 // IsRecord says whether an element is a record.
@@ -46,8 +46,8 @@ type Barrier struct {
 // sender.
 type Credit struct{ Records int }
 
-// Written says that the asynchronous part of a snapshot is written. The task that wrote it sends it
-// to its own subtask.
+// Written says that the asynchronous part of a snapshot is written. The task that wrote the
+// snapshot sends this message to its own subtask.
 type Written struct {
 	Checkpoint int64
 	State      metadata.Subtask

@@ -2,10 +2,10 @@ package simulation
 
 import "time"
 
-// clock is the clock of a process. The zero clock is right.
+// clock is the clock of a process. A clock with the zero value shows the world's time.
 type clock struct {
-	since, shown time.Duration // at time since it showed the time shown
-	percent      int64         // its pace in percent of the world's; 0 means 100
+	since, shown time.Duration // when the world's time was since, this clock showed the time shown
+	percent      int64         // the pace of the clock in percent of the world's pace; 0 means 100
 }
 
 func (c clock) pace() time.Duration {
@@ -17,7 +17,7 @@ func (c clock) pace() time.Duration {
 
 func (c clock) read(now time.Duration) time.Duration { return c.shown + (now-c.since)*c.pace()/100 }
 
-// real returns the real time until the clock has advanced by d.
+// real returns how much of the world's time passes until the clock has advanced by d.
 func (c clock) real(d time.Duration) time.Duration {
 	if c.percent == 0 {
 		return d

@@ -8,7 +8,8 @@ import (
 	"github.com/snapback/snapback/reference/environment"
 )
 
-// StorageLink names the connections of all processes to storage, for Cut and Lag.
+// StorageLink takes the place of a process name in calls of Cut and Lag. It stands for the
+// connections of all processes to storage.
 const StorageLink = "storage"
 
 // cutRetry is the time after which a process that cannot reach storage tries again.
@@ -26,7 +27,8 @@ type heldMessage struct {
 	message  environment.Message
 }
 
-// holds keeps a message back if its connection is cut. Messages within a process always pass.
+// holds keeps a message back if its connection is cut, and returns whether it did so. Messages
+// within a process always pass.
 func (n *network) holds(from, to environment.Address, message environment.Message) bool {
 	if from.Process == to.Process || (!n.cut[from.Process] && !n.cut[to.Process]) {
 		return false
@@ -58,9 +60,9 @@ func (n *network) release(w *World) {
 	}
 }
 
-// Cut cuts the connections of a process, also to the highly available store, or all connections to
-// storage. No process learns of it. Messages that are sent meanwhile arrive after Heal, as with
-// TCP.
+// Cut cuts the connections of a process to other processes and to the highly available store. With
+// StorageLink it cuts all connections to storage. No process learns of the cut. Messages that are
+// sent meanwhile arrive after Heal, as with TCP.
 func (w *World) Cut(process string) { w.network.cut[process] = true }
 
 // Lag delays all messages from and to a process.
@@ -73,8 +75,8 @@ func (w *World) Heal() {
 	w.network.release(w)
 }
 
-// Break resets the connections of a process. Messages that are under way are lost. Each side that
-// watches the other learns of it.
+// Break resets the connections of a process. Messages that are under way are lost. A task that
+// watches the process at the other end of a reset connection learns of the reset.
 func (w *World) Break(process string) {
 	lost := func(from, to string) bool { return from != to && (from == process || to == process) }
 	for _, at := range w.queue.heap {

@@ -10,15 +10,15 @@ import (
 // task.
 type event struct {
 	at       time.Duration
-	tie      uint32 // decides the order of waits that end together
+	tie      uint32 // a random number that decides the order of waits that end at the same time
 	order    uint64
 	to       environment.Address
 	envelope *environment.Envelope
 	wait     uint64
 }
 
-// queue is a heap of events. The heap holds small places, which move. The events stay where they
-// are until they are taken.
+// queue is a heap of events. To keep moves cheap, the heap holds only small entries of type place.
+// The events themselves stay in one place until they are taken.
 type queue struct {
 	heap   []place
 	events []event

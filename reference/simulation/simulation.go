@@ -3,11 +3,12 @@
 //
 // Each task is a coroutine. The scheduler holds a queue of events: a message arrives, or a wait
 // ends. An event resumes one coroutine until it blocks again. The seed decides how long messages
-// and storage operations take, and the order of waits that end together. When a process is killed,
-// its coroutines never run again.
+// and storage operations take, and the order of waits that end at the same time. When a process is
+// killed, its coroutines never run again.
 //
 // The writes of a killed process stay on storage. Package filesystem models what a power loss
-// leaves of them. Faults of storage come with the storage that [World.Mount] gives to processes.
+// leaves of them. This package has no faults of storage. Whoever wants such faults uses
+// [World.Mount] to give processes a storage that has them.
 //
 // Start with [World].
 package simulation
@@ -40,17 +41,17 @@ type World struct {
 	queue     queue
 	events    uint64 // number of events scheduled so far
 	tasks     map[environment.Address]*task
-	processes map[string][]*task // in the order in which they were spawned
+	processes map[string][]*task // the tasks of each process, in the order in which they were spawned
 
 	running *task // the task that runs now
 
-	clocks  map[string]clock // of processes whose clock is wrong
+	clocks  map[string]clock // the clocks of the processes whose clock is wrong
 	network network
 
-	watchers    map[string][]environment.Address // by process, in the order in which they asked
-	paused      map[string][]event               // by paused process: events that wait for it
+	watchers    map[string][]environment.Address // the tasks that watch a process, in the order in which they began to; the key is the watched process
+	paused      map[string][]event               // the events that wait for a paused process; the key is the process
 	store       *store                           // nil without a highly available store
-	loseAnswers int                              // number of next writes to the store whose answers are lost
+	loseAnswers int                              // how many more answers to writes to the store are lost
 }
 
 // New returns a world without processes. It calls log for each record that a task logs.
@@ -112,7 +113,7 @@ func (w *World) StartTask(address environment.Address, main func(environment.Env
 func (w *World) Kill(process string) {
 	for _, t := range w.processes[process] {
 		delete(w.tasks, t.address)
-		if t == w.running { // one of its own operations kills it and then unwinds it
+		if t == w.running { // one of the task's own operations kills the process; when it returns, the task unwinds
 			t.killed = true
 			continue
 		}
@@ -140,7 +141,8 @@ func (w *World) Pause(process string) {
 	}
 }
 
-// Resume lets a paused process continue. It notices the lost time only when it reads its clock.
+// Resume lets a paused process continue. The process notices the lost time only when it reads its
+// clock.
 func (w *World) Resume(process string) {
 	for _, e := range w.paused[process] {
 		e.at = w.now
@@ -162,7 +164,7 @@ func (w *World) Step() bool {
 	}
 	receiver := w.tasks[next.to]
 	if receiver == nil || (next.envelope == nil && receiver.wait != next.wait) {
-		return true // it was killed, has returned, or does not wait for this any more
+		return true // the receiver was killed, has returned, or does not wait for this event any more
 	}
 	if next.envelope != nil {
 		receiver.inbox = append(receiver.inbox, *next.envelope)

@@ -76,7 +76,7 @@ func (r remoteStore) wait() *store {
 	return t.world.store
 }
 
-// lost says whether the answer to a write is lost, and whether the write is done all the same.
+// lost says whether the answer to a write is lost, and whether the write itself is done.
 func (r remoteStore) lost() (lose, do bool) {
 	w := r.task.world
 	switch {

@@ -37,7 +37,7 @@ func TestTheStoreDoesWhatAStoreMust(t *testing.T) {
 	})
 }
 
-// Some writes whose answers are lost are done, and some are not.
+// If the answer to a write is lost, the write itself is sometimes done, and sometimes not.
 func TestLostAnswersTellNothing(t *testing.T) {
 	done := 0
 	inStore(t, func(world *simulation.World, env environment.Environment) {

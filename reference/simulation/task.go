@@ -19,7 +19,7 @@ type task struct {
 	files   filesystem.FileSystem
 
 	inbox     []environment.Envelope
-	arrivals  map[environment.Address]time.Duration // by receiver: when the last message to it arrives
+	arrivals  map[environment.Address]time.Duration // the time at which the last message to a receiver arrives; the key is the receiver
 	receiving bool
 	wait      uint64 // number of the current wait
 

@@ -67,7 +67,7 @@ func BenchmarkThroughput(b *testing.B) {
 		writeRaw := func() {
 			raw += parallel(func(i int) error { return rawWrite(filepath.Join(chk, fmt.Sprintf("raw-%d", i)), value, values) })
 		}
-		if rounds%2 == 0 { // so that neither is always first
+		if rounds%2 == 0 { // so that neither write nor writeRaw is always first
 			writeRaw()
 			write()
 		} else {

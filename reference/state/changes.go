@@ -7,8 +7,8 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// segmentsMax is the number of files that the keyed state of a checkpoint may have. A checkpoint
-// that would have more writes all state again, as one file.
+// segmentsMax is the largest number of files that the keyed state of a checkpoint may have. A
+// checkpoint that would need more files writes all state again, as one file.
 const segmentsMax = 4
 
 // tracker follows the changes of keyed state, and takes snapshots of them.
@@ -20,7 +20,7 @@ type tracker interface {
 	restored(from Restore)
 }
 
-// untracked writes all keyed state for each checkpoint.
+// untracked is a tracker that follows no changes. It writes all keyed state for each checkpoint.
 type untracked struct{ keyed *Keyed }
 
 func (untracked) changed(int, int32, string, string, []byte) {}
@@ -33,14 +33,14 @@ func (untracked) completed(int64) {}
 
 func (untracked) restored(Restore) {}
 
-// since holds the changes since the newest checkpoint that is known to be complete, which is the
-// base. Later checkpoints refer to the files of the base and add the changes. The changes are in
-// intervals: each ends with the snapshot of a checkpoint.
+// since holds the changes since the base. The base is the newest checkpoint that is known to be
+// complete. Later checkpoints refer to the files of the base and add the changes. The changes are
+// in intervals: each ends with the snapshot of a checkpoint.
 type since[change any] struct {
 	base      metadata.KeyedHandle           // nil if there is no base; then a checkpoint writes all state
 	fresh     bool                           // the state was empty before the changes, so the changes are all state
-	intervals []interval[change]             // oldest first; the last is open
-	handles   map[int64]metadata.KeyedHandle // of written snapshots, by checkpoint
+	intervals []interval[change]             // oldest first; the last interval is still open
+	handles   map[int64]metadata.KeyedHandle // handles of written snapshots; the key is the id of the checkpoint
 }
 
 // interval holds the changes between two snapshots.

@@ -12,13 +12,13 @@ import (
 // entry is one piece of keyed state in its written form.
 type entry struct {
 	key   string // see entryKey
-	value []byte // nil if it was deleted
+	value []byte // nil if the entry was deleted
 }
 
-const entryKeyMin = 7 // bytes
+const entryKeyMin = 7 // the size of the smallest key of an entry, in bytes
 
 // entryKey returns the key of an entry. It consists of the key group, the key, the name of the
-// state, and the member of a map. Entries sorted by it are sorted by key group.
+// state, and the member of a map. Entries that are sorted by this key are also sorted by key group.
 func entryKey(group int, key int32, name, member string) string {
 	var b strings.Builder
 	b.Grow(7 + len(name) + len(member))
@@ -45,7 +45,7 @@ func splitEntryKey(k string) (group int, key int32, name, member string, err err
 }
 
 // writeTo writes an entry: the length of its key, the key, the length of its value plus one, and
-// the value. A deleted entry has 0 instead of the last two.
+// the value. If the entry was deleted, a 0 takes the place of the last two.
 func (e entry) writeTo(out io.Writer) (int64, error) {
 	head := binary.AppendUvarint(make([]byte, 0, 2*binary.MaxVarintLen64+len(e.key)), uint64(len(e.key)))
 	head = append(head, e.key...)
@@ -63,7 +63,7 @@ func (e entry) writeTo(out io.Writer) (int64, error) {
 }
 
 // readEntry is the inverse of writeTo. It returns io.EOF if there are no more entries. It refuses
-// an entry with a part that is larger than limit.
+// an entry whose key or value has more than limit bytes.
 func readEntry(in *bufio.Reader, limit int64) (entry, error) {
 	length, err := binary.ReadUvarint(in)
 	if err != nil {
@@ -93,7 +93,8 @@ func readBytes(in *bufio.Reader, length uint64, limit int64) ([]byte, error) {
 	return data, torn(err)
 }
 
-// torn turns io.EOF, where it means that the stream ends within an entry, into io.ErrUnexpectedEOF.
+// torn turns io.EOF into io.ErrUnexpectedEOF. It is used where the end of the stream would cut an
+// entry into two.
 func torn(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF

@@ -8,7 +8,7 @@ import (
 // Keyed is the keyed state of one subtask. Each key has named values, lists and maps. One key is
 // the current key, and all methods use its state.
 type Keyed struct {
-	first, last, groups int // first and last key group of this subtask; number of all key groups
+	first, last, groups int // first, last: the key groups of this subtask; groups: the number of all key groups
 	cells               []map[cellKey]*cell
 	changes             tracker
 	timers              timers
@@ -26,7 +26,7 @@ type cellKey struct {
 // reference to it.
 type cell struct {
 	value   []byte            // nil if there is no value
-	members map[string][]byte // members, if it is a map
+	members map[string][]byte // the members, if the state is a map
 }
 
 // NewKeyed returns the empty keyed state of a subtask that owns the key groups from first to last.
@@ -70,7 +70,7 @@ func (k *Keyed) changed(name, member string, value []byte) {
 	k.changes.changed(k.group, k.key, name, member, value)
 }
 
-// value returns the current value of an entry, or nil if there is none.
+// value returns the current value of the entry with this key, or nil if there is none.
 func (k *Keyed) value(key string) []byte {
 	group, number, name, member, err := splitEntryKey(key)
 	if err != nil {

@@ -40,8 +40,8 @@ func (l *List) Elements() [][]byte { return l.elements }
 // Set replaces the elements of the list. The caller must not change them any more.
 func (l *List) Set(elements [][]byte) { l.elements = elements }
 
-// writeLists writes all lists to one stream. The length of each element stands before it, so that
-// each element can be read alone.
+// writeLists writes all lists to one stream. It writes the length of each element before the
+// element, so that each element can be read alone.
 func writeLists(w writer, lists []savedList) (*metadata.OperatorList, error) {
 	handle := &metadata.OperatorList{}
 	var written int64

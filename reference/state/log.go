@@ -40,7 +40,7 @@ func (l *log) snapshot(checkpoint int64) keyedSnapshot {
 		l.materialization++
 		taken.handle.Materialization = l.materialization
 		taken.whole = l.keyed.whole()
-		taken.whole.scope = checkpoints.Shared // later checkpoints refer to it
+		taken.whole.scope = checkpoints.Shared // later checkpoints refer to this materialization
 	default:
 		if base != nil {
 			taken.handle.Materialization = base.Materialization
@@ -60,14 +60,14 @@ func (l *log) restored(from Restore) {
 		return
 	}
 	if handle, ok := from.Keyed[0].(*metadata.Changelog); ok {
-		l.base, l.materialization = handle, handle.Materialization // no anchoring is needed, since its files have absolute names
+		l.base, l.materialization = handle, handle.Materialization // no anchoring is needed, since the files of the handle have absolute names
 	}
 }
 
 // logSnapshot writes a part of the log, or a new materialization.
 type logSnapshot struct {
-	handle  metadata.Changelog // with the files of the base
-	whole   *wholeSnapshot     // a new materialization, instead of entries
+	handle  metadata.Changelog // refers to the files of the base; write adds the new files
+	whole   *wholeSnapshot     // if not nil, this is written as a new materialization, and entries is not used
 	entries []entry
 }
 

@@ -58,7 +58,8 @@ func streams(handle metadata.KeyedHandle) []metadata.Stream {
 	return []metadata.Stream{nil}
 }
 
-// byAge sorts the files of an incremental checkpoint, oldest first. Their names are numbers.
+// byAge sorts the files of an incremental checkpoint, oldest first. Their local paths begin with
+// numbers, which grow with each file.
 func byAge(files []metadata.LocalFile) []metadata.LocalFile {
 	return slices.SortedFunc(slices.Values(files), func(a, b metadata.LocalFile) int { return strings.Compare(a.LocalPath, b.LocalPath) })
 }

@@ -12,7 +12,7 @@ import (
 // sorted writes the changes to one sorted file for each checkpoint. The checkpoint also refers to
 // the files of its base.
 type sorted struct {
-	since[map[string]bool] // keys of changed entries
+	since[map[string]bool] // the changes: the keys of the changed entries
 	keyed                  *Keyed
 	id                     string
 	next                   int // number of the next file
@@ -98,8 +98,8 @@ func (s *sorted) restored(from Restore) {
 
 // sortedSnapshot writes one sorted file.
 type sortedSnapshot struct {
-	handle  metadata.Incremental // with the files of the base
-	name    string               // of the new file
+	handle  metadata.Incremental // refers to the files of the base; write adds the new file
+	name    string               // the name of the new file
 	entries []entry
 }
 

@@ -45,7 +45,7 @@ const (
 // Restore holds the parts of a checkpoint's state from which a subtask is restored.
 type Restore struct {
 	Restored bool   // false if there is no checkpoint
-	Location string // of the checkpoint
+	Location string // the location of the checkpoint
 	Operator []metadata.OperatorHandle
 	Keyed    []metadata.KeyedHandle
 	Exact    bool // the keyed state belonged to exactly this subtask, and new checkpoints may refer to its files
@@ -56,7 +56,7 @@ type Restore struct {
 type InFlight struct {
 	Edge   int // number of the input edge
 	Stream metadata.Stream
-	Offset int64 // in the stream, bytes
+	Offset int64 // offset in the stream, in bytes
 	Size   int64 // bytes
 }
 
@@ -64,7 +64,7 @@ type InFlight struct {
 type Subtask struct {
 	Keyed *Keyed // nil if the operator has no keyed state
 	lists []*List
-	saved map[string]savedList // restored lists for which the operator has not asked yet
+	saved map[string]savedList // the restored lists for which the operator has not asked yet; the key is the name
 }
 
 // New returns the empty state of a subtask. Keyed may be nil.
@@ -124,7 +124,7 @@ type writer struct {
 	newID  func() string
 }
 
-// stream writes one piece of state, which body produces.
+// stream writes one piece of state. The function body produces the data.
 func (w writer) stream(scope checkpoints.Scope, body func(*checkpoints.StateStream) error) (metadata.Stream, error) {
 	stream := w.target.Create(w.files, scope, w.newID)
 	defer stream.Abort()
@@ -134,11 +134,11 @@ func (w writer) stream(scope checkpoints.Scope, body func(*checkpoints.StateStre
 	return stream.Close()
 }
 
-// Write writes the state to the target and returns its handles. The bytes are durable when it
-// returns without an error.
+// Write writes the state to the target and returns its handles. When Write returns without an
+// error, the state is durable.
 //
-// A crash meanwhile leaves files to which nothing refers. They are deleted when the checkpoint is
-// aborted.
+// A crash during Write leaves files to which nothing refers. They are deleted when the checkpoint
+// is aborted.
 func (s *Snapshot) Write(files filesystem.FileSystem, target checkpoints.Target, newID func() string) (metadata.Subtask, error) {
 	w := writer{files, target, newID}
 	var handles metadata.Subtask
@@ -165,11 +165,11 @@ func (s *Subtask) Written(checkpoint int64, handles metadata.Subtask) {
 	}
 }
 
-// Completed notes that a checkpoint is complete. Later checkpoints need not write its changes
-// again.
+// Completed notes that a checkpoint is complete. Later checkpoints need not write the changes of
+// this checkpoint again.
 //
-// FLINK-25395: before that they must write them again, since the files of an aborted checkpoint are
-// deleted.
+// FLINK-25395: while it is unknown whether a checkpoint is complete, later checkpoints must write
+// its changes again. The checkpoint may be aborted, and then its files are deleted.
 func (s *Subtask) Completed(checkpoint int64) {
 	if s.Keyed != nil {
 		s.Keyed.changes.completed(checkpoint)

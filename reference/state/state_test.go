@@ -73,7 +73,7 @@ func at(s *state.Subtask, key int32) *state.Keyed {
 	return s.Keyed
 }
 
-// content returns all state of the keys 0 to 20.
+// content returns all state of the keys 0 to 19 whose key groups are between first and last.
 func content(s *state.Subtask, first, last int) string {
 	var text strings.Builder
 	for key := range int32(20) {
@@ -91,7 +91,7 @@ func content(s *state.Subtask, first, last int) string {
 	return text.String()
 }
 
-// change makes random changes.
+// change makes one random change to the state of a key.
 func change(s *state.Subtask, r *rand.Rand, key int32) {
 	k := at(s, key)
 	switch r.IntN(9) {
@@ -114,8 +114,8 @@ func change(s *state.Subtask, r *rand.Rand, key int32) {
 	}
 }
 
-// Each backend restores exactly the state of the checkpoint, after random changes, with some
-// checkpoints complete and some aborted, and also at another parallelism.
+// Each backend restores exactly the state of the checkpoint, at the same and at another
+// parallelism. The state changes at random, and only some of the checkpoints become complete.
 func TestKeyedStateComesBack(t *testing.T) {
 	for _, backend := range state.Backends() {
 		for seed := range uint64(200) {
@@ -170,7 +170,8 @@ func contains(all, part string) bool {
 	return true
 }
 
-// A checkpoint shares files with the one before. Without changes nothing is written.
+// A checkpoint shares files with the checkpoint before it. If nothing has changed, no file is
+// written.
 func TestIncrementalCheckpointsShareFiles(t *testing.T) {
 	for _, backend := range []state.Backend{state.Incremental, state.Changelog} {
 		s := newStore(t)

@@ -59,7 +59,7 @@ func EncodeNumbers(numbers ...int64) []byte {
 	return data
 }
 
-// DecodeNumbers is the inverse of [EncodeNumbers] for n integers. Without data they are 0.
+// DecodeNumbers is the inverse of [EncodeNumbers] for n integers. Without data, the integers are 0.
 func DecodeNumbers(data []byte, n int) []int64 {
 	numbers := make([]int64, n)
 	for i := range numbers {
@@ -83,7 +83,7 @@ func (k *Keyed) Reducing(name string, fold func(a, b int64) int64) Reducing {
 	return Reducing{k.Numbers(name, 1), fold}
 }
 
-// Add folds a number into the current key's, and returns the result.
+// Add folds n into the current key's number, and returns the result.
 func (r Reducing) Add(n int64) int64 {
 	if r.numbers.value.Get() != nil {
 		n = r.fold(r.numbers.Get()[0], n)
@@ -98,7 +98,7 @@ type KeyedList struct{ value Value }
 // List returns the list state with a name.
 func (k *Keyed) List(name string) KeyedList { return KeyedList{k.Value(name)} }
 
-// Add appends to the current key's list.
+// Add appends an element to the current key's list.
 func (l KeyedList) Add(element []byte) {
 	data := slices.Clone(l.value.Get()) // a snapshot may refer to the old bytes
 	data = binary.AppendUvarint(data, uint64(len(element)))

@@ -21,7 +21,8 @@ func (a timer) compare(b timer) int {
 	return cmp.Or(cmp.Compare(a.time, b.time), cmp.Compare(a.group, b.group), cmp.Compare(a.key, b.key))
 }
 
-// present is the value of every timer in its map. Only the key matters.
+// present is the value of every timer in the map of timers. The value has no meaning. The time of
+// the timer is the key in the map.
 var present = []byte{1}
 
 // RegisterTimer registers a timer of the current key for an event time.

@@ -24,7 +24,7 @@ type wholeSnapshot struct {
 func (s *wholeSnapshot) write(w writer) (metadata.KeyedHandle, error) {
 	handle, err := s.writeGroups(w)
 	if err != nil || handle == nil {
-		return nil, err // never a typed nil
+		return nil, err // the result is a nil interface, never an interface that holds a nil pointer
 	}
 	return handle, nil
 }

@@ -8,8 +8,9 @@ import (
 	"github.com/snapback/snapback/reference/protocol"
 )
 
-// act does the next thing, if there is one. An overtaking barrier goes first. Otherwise the subtask
-// consumes nothing while an output holds elements back.
+// act does the next thing that the subtask can do. It returns false if there is nothing to do. An
+// overtaking barrier goes first. Otherwise the subtask consumes nothing while an output holds
+// elements back.
 func (s *subtask) act() (bool, error) {
 	now := s.env.Now()
 	switch {
@@ -25,7 +26,8 @@ func (s *subtask) act() (bool, error) {
 		s.replay = s.replay[1:]
 		return true, s.process(first.edge, first.record)
 	case s.trigger != nil && (s.source != nil || s.gate.ended()):
-		// All subtasks upstream have finished. Their last records go before the barrier.
+		// A source has no subtasks upstream. For other subtasks, all subtasks upstream have
+		// finished, and their last records go before the barrier.
 		barrier := s.trigger.barrier
 		s.trigger = nil
 		return true, s.checkpoint(barrier, nil)
@@ -55,7 +57,7 @@ func (s *subtask) room() bool {
 // emits says whether a source may emit records.
 func (s *subtask) emits() bool { return s.started && !s.end && s.suspended == 0 }
 
-// idle returns how long there is nothing to do, unless a message arrives.
+// idle returns how long the subtask has nothing to do if no message arrives.
 func (s *subtask) idle() time.Duration {
 	wait := environment.Forever
 	until := func(at time.Duration) { wait = min(wait, max(0, at-s.env.Now())) }
@@ -91,7 +93,7 @@ func (s *subtask) consume(now time.Duration) (bool, error) {
 	in := func() *channel { return &s.gate.channels[from] }
 	switch {
 	case !ok:
-		return s.gate.aligned(), nil // if aligned, the next act takes the checkpoint
+		return s.gate.aligned(), nil // if the barriers are aligned, the next call of act takes the checkpoint
 	case element.Watermark != nil:
 		in().watermark = *element.Watermark
 		return true, s.advance(s.gate.watermark())

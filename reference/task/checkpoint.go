@@ -13,7 +13,7 @@ import (
 )
 
 // begin notes a checkpoint that begins at this subtask. If the job drains, the source ends its
-// input first, so event time advances to its end and open windows are emitted.
+// input first. So event time advances to the maximum, and open windows are emitted.
 func (s *subtask) begin(barrier protocol.Barrier) {
 	if barrier.Checkpoint <= s.gate.last {
 		return // it was aborted before the trigger arrived
@@ -34,9 +34,9 @@ func (s *subtask) begin(barrier protocol.Barrier) {
 // overtakes says whether a barrier overtakes the records that wait before it.
 //
 // FLINK-22815: a barrier never overtakes broadcast records. In a checkpoint all subtasks have the
-// same broadcast state, and after a change of parallelism a subtask may get the state of any other.
-// A barrier does not overtake on forward edges either: after a change of parallelism it would be
-// unknown which subtask processes the overtaken records.
+// same broadcast state, and after a change of parallelism a subtask may get the broadcast state of
+// any other subtask. A barrier does not overtake on forward edges either: after a change of
+// parallelism it would be unknown which subtask processes the overtaken records.
 func (s *subtask) overtakes(now time.Duration) bool {
 	if s.inOrder || (s.trigger != nil && s.source == nil) {
 		return false
@@ -73,7 +73,8 @@ func (s *subtask) overtake() error {
 	return s.checkpoint(barrier, taken)
 }
 
-// captured ends an overtaking checkpoint when the barrier has arrived on every channel.
+// captured is called when an overtaking barrier has arrived on every channel. Then all records in
+// flight are known, and the snapshot is written.
 func (s *subtask) captured() {
 	a := s.gate.aligning
 	s.gate.done()
@@ -88,12 +89,13 @@ func (s *subtask) captured() {
 }
 
 // checkpoint takes the snapshot of this subtask. The state contains all records before the barrier
-// and no record after it. If the barrier overtook records, they are in the records in flight
-// instead.
+// and no record after it. Records that the barrier overtook are the exception: they are not in the
+// state, but are written as records in flight.
 func (s *subtask) checkpoint(barrier protocol.Barrier, taken *snapshot) error {
 	overtook := taken != nil
 	if !overtook {
-		// The barrier goes first, so that the subtasks downstream align meanwhile.
+		// The barrier is sent before the snapshot is taken, so that the subtasks downstream can
+		// align meanwhile.
 		taken = &snapshot{barrier: barrier}
 		for _, o := range s.outputs {
 			o.all(protocol.Element{Barrier: &barrier})
@@ -107,8 +109,9 @@ func (s *subtask) checkpoint(barrier protocol.Barrier, taken *snapshot) error {
 			return fmt.Errorf("snapshot for checkpoint %d: %w", barrier.Checkpoint, err)
 		}
 	}
-	// The barrier may arrive before the message that an earlier checkpoint is complete. Files of a
-	// checkpoint before that one may be deleted already, so the snapshot must not refer to them.
+	// The barrier may arrive before the message that an earlier checkpoint is complete. Files of
+	// checkpoints before the complete one may be deleted already, so the snapshot must not refer to
+	// them.
 	s.state.Completed(barrier.Newest)
 	taken.state = s.state.Snapshot(barrier.Checkpoint, barrier.Kind)
 	if s.gate.aligning == nil || !s.gate.aligning.overtaken {
@@ -155,9 +158,10 @@ func (s *subtask) decline(checkpoint int64, reason string, written metadata.Subt
 	})
 }
 
-// abort ends this subtask's part in an aborted checkpoint. It declines the checkpoint if it has not
-// answered yet, so that the coordinator knows that nothing is written any more. A source that ended
-// its input for the checkpoint cannot continue, so the subtask fails and is restored.
+// abort ends this subtask's part in an aborted checkpoint. A subtask that has not answered for the
+// checkpoint yet declines it, so that the coordinator knows that nothing is written any more. A
+// source that ended its input for the checkpoint cannot continue, so the subtask fails and is
+// restored.
 func (s *subtask) abort(checkpoint int64) error {
 	if s.drained == checkpoint {
 		return fmt.Errorf("drained for savepoint %d, which was given up", checkpoint)

@@ -12,8 +12,8 @@ import (
 
 // Flow control of a channel.
 const (
-	creditMax    = 32            // records that may be under way
-	creditReturn = creditMax / 2 // records that are consumed before their credit is returned
+	creditMax    = 32            // the number of records that may be under way on a channel
+	creditReturn = creditMax / 2 // the number of records that are consumed before their credit is returned
 )
 
 // gate is the receiving end of all channels of a subtask. It handles one checkpoint at a time, from
@@ -26,7 +26,7 @@ type gate struct {
 	channels    []channel
 	atLeastOnce bool // records behind a barrier do not wait
 	arrivals    uint64
-	last        int64 // newest checkpoint that was taken or aborted; barriers up to this one are stale
+	last        int64 // id of the newest checkpoint that was taken or aborted; barriers of this checkpoint and of earlier ones are stale
 	aligning    *alignment
 }
 
@@ -35,7 +35,7 @@ type channel struct {
 	edge      int
 	from      environment.Address
 	received  uint64
-	consumed  int // records since credit was returned last
+	consumed  int // number of records consumed since credit was returned last
 	queue     []queued
 	arrived   bool // the barrier has arrived
 	ended     bool
@@ -52,8 +52,8 @@ type queued struct {
 type alignment struct {
 	barrier   protocol.Barrier
 	since     time.Duration
-	overtaken bool                // the barrier was sent on, and records on late channels are captured
-	inFlight  [][]dataflow.Record // by channel
+	overtaken bool                // the barrier was sent on; records that come before it on other channels are captured
+	inFlight  [][]dataflow.Record // the captured records of each channel
 }
 
 func newGate(inputs []protocol.Input, atLeastOnce bool) *gate {
@@ -105,7 +105,7 @@ func (g *gate) announce(now time.Duration, in *channel, barrier protocol.Barrier
 }
 
 // next takes the oldest element that does not have to wait. It never returns a barrier, but notes
-// its arrival.
+// the arrival of the barrier.
 func (g *gate) next(now time.Duration) (element protocol.Element, from int, ok bool) {
 	for {
 		from = -1
@@ -177,7 +177,7 @@ func (g *gate) overtakes(now time.Duration) bool {
 }
 
 // overtake lets the barrier overtake all waiting records. It captures the records before the
-// barrier. push captures those that arrive later.
+// barrier. push captures the records that arrive later, but before the barrier.
 func (g *gate) overtake() {
 	a := g.aligning
 	a.overtaken, a.barrier.Unaligned = true, true
@@ -201,7 +201,7 @@ func (g *gate) overtake() {
 	g.last = a.barrier.Checkpoint
 }
 
-// done ends the alignment when the checkpoint is taken.
+// done ends the alignment. It is called when the checkpoint is taken.
 func (g *gate) done() {
 	g.last = g.aligning.barrier.Checkpoint
 	g.reset()

@@ -69,7 +69,7 @@ func (s *subtask) readInFlight() error {
 		byKey := s.vertex.Inputs[part.Edge].Partitioning == dataflow.ByKey
 		for _, record := range records {
 			if byKey && dataflow.SubtaskOf(record.Key, s.deploy.Job.Parallelism, s.deploy.Groups) != s.deploy.Subtask.Index {
-				continue // after a change of parallelism it belongs to another subtask
+				continue // after a change of parallelism the record belongs to another subtask
 			}
 			s.replay = append(s.replay, replayed{part.Edge, record})
 		}

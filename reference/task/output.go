@@ -19,7 +19,7 @@ type output struct {
 // elements back.
 type outChannel struct {
 	to     environment.Address
-	number int // of the channel among the receiver's inputs
+	number int // the number of the channel among the receiver's inputs
 	sent   uint64
 	credit int
 	held   []protocol.Element
@@ -78,7 +78,7 @@ func (o *output) send(c *outChannel, element protocol.Element) {
 }
 
 // overtake sends a barrier before the elements that are held back, and returns the records among
-// them, by channel. On an edge that is not by key the barrier overtakes nothing.
+// them, by channel. If the edge does not partition by key, the barrier overtakes nothing.
 func (o *output) overtake(barrier protocol.Barrier) [][]dataflow.Record {
 	if o.partitioning != dataflow.ByKey {
 		o.all(protocol.Element{Barrier: &barrier})

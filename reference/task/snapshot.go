@@ -15,7 +15,7 @@ const messageOverhead = 1 << 10
 type snapshot struct {
 	barrier  protocol.Barrier
 	state    *state.Snapshot
-	inputs   []inFlight // complete when the barrier has arrived on every channel
+	inputs   []inFlight // the records in flight at the inputs; complete when the barrier has arrived on every channel
 	outputs  []inFlight
 	end      bool // the subtask emits nothing any more
 	writing  bool

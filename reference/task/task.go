@@ -1,8 +1,8 @@
 // Package task runs one subtask: restore, records, barriers, snapshots and commits.
 //
 // A subtask is one task of the environment. All messages arrive in its inbox: elements from
-// upstream, and orders of the job's master. It does one thing at a time. So no two calls of its
-// operator overlap, and a snapshot is taken between two records. Only the writing of a snapshot
+// upstream, and orders of the job's master. A subtask does one thing at a time. So no two calls of
+// its operator overlap, and a snapshot is taken between two records. Only the writing of a snapshot
 // runs in a task of its own.
 //
 // A subtask does not know whether a checkpoint is complete. The coordinator tells it.
@@ -59,18 +59,18 @@ type subtask struct {
 	outputs  []*output
 	replay   []replayed // restored records in flight that are not processed yet
 
-	inOrder bool // barriers overtake nothing here, since an input is not by key or an edge is broadcast
+	inOrder bool // whether barriers overtake nothing at this subtask: an input does not partition by key, or an output is broadcast
 
 	started    bool
 	nextRecord time.Duration // when the source may emit again
 	suspended  int64         // id of the checkpoint after which the source emits nothing
 	drained    int64         // id of the checkpoint for which the source ended its input
-	end        bool          // it emits nothing any more
+	end        bool          // whether the subtask emits nothing any more
 	finished   bool
 	watermark  int64
 
 	trigger   *alignment          // a checkpoint that begins at this subtask
-	snapshots map[int64]*snapshot // of checkpoints that it has not answered
+	snapshots map[int64]*snapshot // the snapshots for checkpoints that the subtask has not answered yet
 }
 
 func (s *subtask) run() error {
@@ -83,7 +83,7 @@ func (s *subtask) run() error {
 		if err != nil {
 			return err
 		}
-		wait := time.Duration(0) // only messages that have arrived
+		wait := time.Duration(0) // with 0, receive handles only the messages that have arrived already
 		if !acted {
 			wait = s.idle()
 		}
@@ -160,7 +160,7 @@ func (s *subtask) handle(envelope environment.Envelope) error {
 	case protocol.Start:
 		s.started = true
 	case protocol.Trigger:
-		s.started = true // Start may be lost
+		s.started = true // the message Start may be lost
 		s.begin(message.Barrier)
 	case protocol.Data:
 		return s.gate.push(s.env.Now(), envelope.From, message)
@@ -187,8 +187,8 @@ func (s *subtask) handle(envelope environment.Envelope) error {
 	return nil
 }
 
-// awaitWriters waits until no snapshot is being written. When the coordinator learns that this
-// subtask has ended, it may delete the files.
+// awaitWriters waits until no snapshot is being written. As soon as the coordinator learns that
+// this subtask has ended, the coordinator may delete the files.
 func (s *subtask) awaitWriters() {
 	for _, checkpoint := range slices.Sorted(maps.Keys(s.snapshots)) {
 		if !s.snapshots[checkpoint].writing {

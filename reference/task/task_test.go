@@ -17,8 +17,8 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// bench is a gate with two channels, a and b, and its output: a letter and a number for each
-// record, a bar and a number for each checkpoint.
+// bench is a gate with two channels, a and b. Its methods return a text that shows what passes the
+// gate: a letter and a number for each record, and a bar and a number for each checkpoint.
 type bench struct {
 	t       *testing.T
 	gate    *gate
@@ -117,7 +117,7 @@ func TestOvertakenRecordsAreRecorded(t *testing.T) {
 	b := newBench(t)
 	one := protocol.Barrier{Checkpoint: 1, AlignmentTimeout: time.Second}
 	b.barrier(0, one)
-	b.record(0, 9) // after the barrier
+	b.record(0, 9) // this record is behind the barrier
 	for i := range int64(3) {
 		b.numbers[1]++
 		data := protocol.Data{Channel: 1, Number: b.numbers[1], Element: protocol.Element{Record: dataflow.Record{Index: i}}}
@@ -136,7 +136,7 @@ func TestOvertakenRecordsAreRecorded(t *testing.T) {
 		t.Error("b's barrier has not come")
 	}
 	b.want("nothing waits any more", b.take(), "a9 b0 b1 b2")
-	b.record(1, 3) // before its barrier
+	b.record(1, 3) // this record is before the barrier
 	b.numbers[1]++
 	if err := b.gate.push(0, environment.Address{}, protocol.Data{Channel: 1, Number: b.numbers[1], Element: protocol.Element{Barrier: &one}}); err != nil {
 		t.Fatal(err)
@@ -200,7 +200,7 @@ func sourceWithoutCredit(t *testing.T, unaligned bool) string {
 	})
 	world.Start("master", func(env environment.Environment) {
 		source := process("source")
-		env.Receive(environment.Forever) // TaskRunning
+		env.Receive(environment.Forever) // the message TaskRunning
 		env.Send(source, protocol.Start{})
 		env.Sleep(time.Second)
 		env.Send(source, protocol.Trigger{Barrier: protocol.Barrier{Checkpoint: 1, Target: checkpoints.Target{Exclusive: "/chk-1"}, Unaligned: unaligned}})

@@ -6,7 +6,7 @@ import "github.com/snapback/snapback/scenarios"
 type Recorded struct {
 	choices []choice
 	taken   int
-	source  Choices // makes the choices that are not recorded; nil: takes the lowest values
+	source  Choices // makes the choices that are not recorded; if it is nil, they get their lowest values
 }
 
 type choice struct{ value, low, high int }
@@ -42,7 +42,8 @@ func (r *Recorded) with(at, value int) *Recorded {
 }
 
 // Minimize makes a scenario smaller, as long as it still fails. For each choice it tries the lowest
-// value, and then the value halfway to the lowest. It calls fails at most asks times.
+// value, and then the value halfway to the lowest. The function fails says whether a scenario
+// fails, and the parameter asks is the largest number of its calls.
 func Minimize(name string, from *Recorded, asks int, fails func(scenarios.Scenario) bool) scenarios.Scenario {
 	smallest := replay(name, from)
 	for smaller := true; smaller && asks > 0; {

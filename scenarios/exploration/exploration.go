@@ -2,7 +2,8 @@
 // its configuration, workload, steps and faults. If a scenario fails, a caller can make the choices
 // smaller.
 //
-// Each scenario leaves some features out completely, because one feature may hide the bug of another.
+// Each scenario leaves some features out completely, because a feature may hide the bugs of another
+// feature.
 //
 // This package runs nothing. Start with [Draw].
 package exploration
@@ -91,7 +92,7 @@ type drawing struct {
 	scenario scenarios.Scenario
 	jobs     int    // the number of submitted jobs
 	current  string // the name of the job that was submitted last
-	faulted  bool   // whether a step is a fault
+	faulted  bool   // whether one of the steps so far is a fault
 	late     bool   // whether a fault may take effect later, and interrupt a later step
 }
 
@@ -166,7 +167,7 @@ func (d *drawing) submit(s scenarios.Submit) {
 	d.add(scenarios.Step{Submit: &s})
 }
 
-// happen draws one event, and adds its steps. The last of them repair the damage.
+// happen draws one event, and adds its steps. The last of these steps repair the damage.
 func (d *drawing) happen() {
 	highlyAvailable := d.scenario.Cluster.JobManagers > 0
 	things := []string{
@@ -186,7 +187,7 @@ func (d *drawing) happen() {
 	case "pause the JobManager":
 		d.pause(faults.JobManager)
 	case "checkpoint":
-		if d.scenario.Job.Timeout > time.Second && !d.faulted { // else the checkpoint may expire or be interrupted, and that violates nothing
+		if d.scenario.Job.Timeout > time.Second && !d.faulted { // otherwise the checkpoint may expire or be interrupted, which violates no requirement
 			d.add(scenarios.Step{Await: &scenarios.Await{Job: d.current, Status: storage.Running}}, scenarios.Step{Checkpoint: d.current})
 		}
 	case "savepoint":
@@ -286,7 +287,7 @@ func (d *drawing) stopAndResume() {
 		stop = scenarios.Drain
 	}
 	if d.scenario.Job.Timeout < time.Second || d.late {
-		return // the savepoint may expire, and that violates nothing
+		return // the savepoint may expire, which violates no requirement
 	}
 	d.add(
 		scenarios.Step{Await: &scenarios.Await{Job: d.current, Status: storage.Running}},

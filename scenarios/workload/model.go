@@ -25,8 +25,8 @@ type Model struct {
 	Outputs []ID
 	// Parse reads a line. It returns an error for a line that no correct job can write.
 	Parse func(text string) (Line, error)
-	// Wrong returns the mistakes in the job's state that the lines show. No line is there twice.
-	// The flag all says whether the lines are the whole output, or only a part of it.
+	// Wrong returns the mistakes in the job's state that the lines show. No line occurs twice in
+	// lines. The flag all says whether the lines are the whole output, or only a part of it.
 	Wrong func(lines []Line, all bool) []string
 	// Name returns the name of a line in a message.
 	Name func(ID) string
@@ -110,7 +110,7 @@ func byKey(lines []Line) (keys []int64, grouped map[int64][]Line) {
 	return keys, grouped
 }
 
-// wrongCounts checks each count and each sum of a key against the records before.
+// wrongCounts checks each count and each sum of a key against the line before it.
 func (w Workload) wrongCounts(lines []Line, all bool) []string {
 	var wrong []string
 	keys, grouped := byKey(lines)

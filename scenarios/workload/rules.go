@@ -29,8 +29,8 @@ func (w Workload) parseRule(text string) (Line, error) {
 	return line, w.isInput(line)
 }
 
-// wrongRules checks that each key gets every rule once and in order, and that each result follows
-// from the rule.
+// wrongRules checks the lines of each key: the versions of the rules never decrease, the job holds
+// each rule once, and each result follows from the newest rule.
 func (w Workload) wrongRules(lines []Line, _ bool) []string {
 	var wrong []string
 	keys, grouped := byKey(lines)

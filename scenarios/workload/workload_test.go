@@ -49,7 +49,7 @@ func TestParametersOutOfBoundsAreRefused(t *testing.T) {
 	}
 }
 
-// Each model finds its mistakes in one line of its workload.
+// Each model finds the mistake in a small output of its workload.
 func TestEveryModelFindsWrongState(t *testing.T) {
 	for _, c := range []struct {
 		name  string

@@ -1,8 +1,8 @@
 // Package environmenttest checks implementations of [environment.Store]. Every implementation must
-// pass it. It is for tests only.
+// pass [Check]. The package is for tests only.
 //
-// It does not test linearizability under failures. For a real store its makers do that, as etcd's
-// robustness tests show.
+// The package does not test whether a store stays linearizable under failures. The makers of a real
+// store test this. An example is etcd's robustness tests.
 //
 // Start with [Check].
 package environmenttest
@@ -19,8 +19,8 @@ import (
 // lease is the lease of the leaders in this check.
 const lease = 2 * time.Second
 
-// Check uses an empty store as JobManagers do, and returns the first wrong answer. Sleep must let
-// the store's time pass.
+// Check uses an empty store as JobManagers do, and returns the first wrong answer. The function
+// sleep must let time pass for the store.
 func Check(store environment.Store, sleep func(time.Duration)) error {
 	if leader, err := store.Leader(); err != nil || leader != "" {
 		return fmt.Errorf("an empty store has leader %q, %w", leader, err)

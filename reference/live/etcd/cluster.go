@@ -19,15 +19,15 @@ import (
 // Bounds on one call.
 const (
 	requestTimeout = time.Second
-	answerMax      = 64 << 20 // bytes
+	answerMax      = 64 << 20 // the size of the largest answer, in bytes
 )
 
-// cluster is the endpoints of an etcd, each of which can serve every call. It is safe for
+// cluster holds the endpoints of an etcd. Each endpoint can serve every call. A cluster is safe for
 // concurrent use.
 type cluster struct {
 	client    *http.Client
 	endpoints []string
-	preferred atomic.Int64 // the endpoint that is asked first, modulo their number
+	preferred atomic.Int64 // the index of the endpoint that is asked first, modulo the number of endpoints
 }
 
 func newCluster(endpoints []string) *cluster {

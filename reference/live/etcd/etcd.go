@@ -3,9 +3,9 @@
 // A leader holds a key with a lease. Its term is the revision at which the key was created. Every
 // write is a transaction that first checks that this key still exists.
 //
-// The package speaks the JSON form of etcd's interface, over HTTP. Every etcd since 3.4 has
-// it, unless it was started with --enable-grpc-gateway=false. Etcd's own client would link
-// gRPC into each process of the engine, and double the time that a process needs to start.
+// The package speaks the JSON form of etcd's interface, over HTTP. Every etcd since 3.4 offers this
+// form, unless it was started with --enable-grpc-gateway=false. Etcd's own client would link gRPC
+// into each process of the engine, and double the time that a process needs to start.
 //
 // Start with [Connect].
 package etcd
@@ -18,7 +18,8 @@ import (
 	"github.com/snapback/snapback/reference/environment"
 )
 
-// prefix is the prefix of all keys, so that others can use the same cluster.
+// prefix is the prefix of all keys of the store. So other programs can use the same cluster for
+// other keys.
 const prefix = "/snapback/"
 
 const leaderKey = prefix + "leader"
@@ -29,11 +30,12 @@ type Store struct {
 	cluster *cluster
 
 	mu     sync.Mutex
-	leases map[int64]int64 // the lease of each term
+	leases map[int64]int64 // the ids of leases; the key is the term
 }
 
-// Connect returns the store on the cluster with the given endpoints. It fails if none of
-// them answers. The variable ALL_PROXY may name a proxy through which they are reached.
+// Connect returns the store on the cluster with the given endpoints. It fails if none of them
+// answers. The environment variable ALL_PROXY may name a proxy. Then the store reaches the
+// endpoints through this proxy.
 func Connect(endpoints []string) (*Store, error) {
 	s := &Store{cluster: newCluster(endpoints), leases: map[int64]int64{}}
 	var err error
@@ -49,7 +51,8 @@ func Connect(endpoints []string) (*Store, error) {
 // Close ends the connections.
 func (s *Store) Close() { s.cluster.client.CloseIdleConnections() }
 
-// get returns the one key, if it exists.
+// get returns a slice that holds the given key with its value. If the key does not exist, the slice
+// is empty.
 func (s *Store) get(key string) ([]keyValue, error) {
 	var got rangeResponse
 	err := s.cluster.call("kv/range", rangeRequest{Key: []byte(key)}, &got)
@@ -68,7 +71,7 @@ func (s *Store) Get(key string) ([]byte, int64, error) {
 // List implements [environment.Store].
 func (s *Store) List(keys string) ([]string, error) {
 	end := []byte(prefix + keys)
-	end[len(end)-1]++ // the first key that does not begin like this
+	end[len(end)-1]++ // the first key after all keys that have the prefix
 	var got rangeResponse
 	err := s.cluster.call("kv/range", rangeRequest{Key: []byte(prefix + keys), RangeEnd: end, KeysOnly: true}, &got)
 	if err != nil {
@@ -122,8 +125,9 @@ func (s *Store) Campaign(leader string, lease time.Duration) (int64, error) {
 		s.leases[done.Header.Revision] = granted.ID
 		return done.Header.Revision, nil
 	}
-	// If the answer was lost, this process may lead without knowing it. Revoke ends that, and if
-	// Revoke fails too, the lease ends by itself.
+	// If the answer was lost, this process may lead without knowing it. The next call revokes the
+	// lease and so ends the leadership. If this call fails, too, the lease ends by itself after its
+	// time.
 	_ = s.cluster.call("lease/revoke", leaseMessage{ID: granted.ID}, &struct{}{})
 	if err != nil {
 		return 0, err

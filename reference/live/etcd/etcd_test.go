@@ -37,7 +37,8 @@ func TestAnEtcdThatIsNotThereIsSaidSo(t *testing.T) {
 	}
 }
 
-// endpoint is an etcd of three lines: it has no keys, and counts the transactions.
+// endpoint starts a server that imitates etcd, and returns its URL. The server has no keys. It
+// counts the transactions, and onTransaction answers them.
 func endpoint(t *testing.T, transactions *atomic.Int64, onTransaction func(http.ResponseWriter)) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/v3/kv/txn" {
@@ -65,7 +66,8 @@ func TestAnEndpointThatRefusesConnectionsIsPassedOver(t *testing.T) {
 	}
 }
 
-// The first endpoint may have done it. A second one would answer that the value is another.
+// The first endpoint may have carried out the write. If the store repeated the write, the second
+// endpoint would report a conflict.
 func TestAWriteWhoseAnswerIsLostIsNotRepeated(t *testing.T) {
 	var first, second atomic.Int64
 	lose := func(http.ResponseWriter) { panic(http.ErrAbortHandler) }

@@ -1,8 +1,8 @@
 package etcd
 
-// The messages of etcd's JSON interface, as far as the store needs them: etcd's
-// api/etcdserverpb/rpc.proto in the JSON form of protocol buffers. There a 64-bit integer is
-// a string, bytes are base64, and what is zero is left out.
+// These are the messages of etcd's JSON interface that the store needs. Etcd's file
+// api/etcdserverpb/rpc.proto defines them. Here they have the JSON form of protocol buffers: a
+// 64-bit integer is a string, bytes are base64, and a field with the value zero is left out.
 
 type keyValue struct {
 	Key            []byte `json:"key"`
@@ -38,7 +38,7 @@ type operation struct {
 	Delete *deleteRequest `json:"request_delete_range,omitempty"`
 }
 
-// comparison holds if a key has a revision. A key that does not exist has revision 0.
+// comparison holds if a key has the given revision. A key that does not exist has revision 0.
 type comparison struct {
 	Target         string `json:"target"`
 	Key            []byte `json:"key"`
@@ -54,7 +54,8 @@ func modified(key string, revision int64) comparison {
 	return comparison{Target: "MOD", Key: []byte(key), ModRevision: &revision}
 }
 
-// transaction does Success if all comparisons hold, and Failure if one does not.
+// transaction carries out the operations in Success if all comparisons hold. Otherwise it carries
+// out the operations in Failure.
 type transaction struct {
 	Compare []comparison `json:"compare"`
 	Success []operation  `json:"success"`

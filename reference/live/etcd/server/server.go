@@ -1,7 +1,7 @@
 // Package server runs an etcd of one member in this process.
 //
-// It is a package of its own because etcd's server is large: a program that only uses a
-// store does not link it.
+// It is a package of its own because etcd's server is large. A program that only uses a store does
+// not need to link the server.
 //
 // Start with [Serve].
 package server
@@ -16,7 +16,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// startTimeout bounds how long the server may need until it answers.
+// startTimeout is the longest time that the server may need until it answers.
 const startTimeout = 30 * time.Second
 
 // Serve starts a server of one member that listens at host:port and keeps its data in a
