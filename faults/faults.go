@@ -7,7 +7,7 @@
 //	(Kill taskmanager (During checkpoint))               while a checkpoint is in progress
 //	(Kill taskmanager (Before (Rename "*/_metadata")))   before an operation on storage
 //	(Fail ENOSPC (On (Write "*/chk-*" (Byte 4096))))     in place of an operation on storage
-//	(PowerLoss posix 17 (After (Sync "*" (Nth 3))))      leaves the 17th of the possible states
+//	(PowerLoss posix 17 (After (Sync "*" (Nth 3))))      leaves storage in possible state number 17
 //	(Kill cluster (Given (And (Completed 2) (Not (Restored 1)))))
 //	                                                     once the history meets a condition
 //
@@ -50,8 +50,8 @@ type Process string
 
 // The kinds of processes, and storage.
 const (
-	TaskManager Process = "taskmanager" // runs subtasks
-	JobManager  Process = "jobmanager"  // the leader, if there are several
+	TaskManager Process = "taskmanager" // a process that runs subtasks
+	JobManager  Process = "jobmanager"  // the JobManager; if there are several, the one that leads
 	Cluster     Process = "cluster"     // all processes at once
 	Storage     Process = "storage"     // for faults of connections only: the connections to storage
 )

@@ -23,9 +23,9 @@ type When string
 const (
 	AtOnce           When = ""
 	Later            When = "later"
-	DuringCheckpoint When = "during checkpoint" // while a checkpoint is in progress; the fault prevents its completion
-	Before           When = "Before"            // before an operation; a killed process does not do the operation
-	After            When = "After"             // after an operation was done
+	DuringCheckpoint When = "during checkpoint" // while a checkpoint is in progress; the fault prevents the completion of the checkpoint
+	Before           When = "Before"            // before an operation; if the fault kills the process, the operation does not happen
+	After            When = "After"             // after an operation has happened
 	On               When = "On"                // instead of an operation
 	Given            When = "Given"             // when the history meets a condition
 )
@@ -34,7 +34,7 @@ const (
 // the pattern. If Nth is set, it fires only when that many operations have fitted.
 type Operation struct {
 	Kind  Kind
-	Path  string    // a pattern in which * stands for any text; empty: any path. For a rename, one of the two names must match
+	Path  string    // a pattern for the name, in which * stands for any text; empty: any name. For a rename, the old or the new name must match
 	Nth   int       // the number of the operation, counted from 1 among the operations that fit; 0 means 1
 	Step  int       // the number of the operation, counted from 1 among the changes of its checkpoint; 0: any operation
 	Byte  int64     // the number of a byte in the file, from 1: only a write that contains the byte fits; 0: any operation
@@ -63,7 +63,7 @@ const (
 	Get     Kind = "Get"
 	Delete  Kind = "Delete"
 	Any     Kind = "Any"
-	Change  Kind = "Change" // all kinds that change something or make it durable; a crash can happen between two of them
+	Change  Kind = "Change" // all kinds that change something or make it durable; a crash can come between two such operations
 )
 
 var (

@@ -18,7 +18,7 @@ type toOperations interface{ ofOperation() }
 // Fail makes an operation fail. Nothing of the operation is carried out.
 type Fail struct {
 	operation
-	Errno syscall.Errno // EIO, ENOSPC, EACCES, EROFS or ETIMEDOUT
+	Errno syscall.Errno // the error: EIO, ENOSPC, EACCES, EROFS or ETIMEDOUT
 }
 
 func (f Fail) String() string { return "Fail " + errorName(f.Errno) }

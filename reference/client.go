@@ -21,8 +21,8 @@ type RefusedError struct{ Why string }
 
 func (e *RefusedError) Error() string { return e.Why }
 
-// Client sends requests to a JobManager. Two calls must not run in the same task at a time, since
-// they could read each other's answers.
+// Client sends requests to a JobManager. Two calls must not run at the same time in the same task,
+// since each could read the answer to the other.
 type Client struct {
 	Env        environment.Environment
 	JobManager environment.Address

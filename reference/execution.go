@@ -42,10 +42,10 @@ type deployed struct {
 type taskState int
 
 const (
-	absent   taskState = iota // not deployed, or ended
-	starting                  // deployed, and no message arrived from it yet
+	absent   taskState = iota // the subtask is not deployed, or has ended without finishing
+	starting                  // the subtask is deployed, but has not said yet that it runs
 	running
-	finished // a complete checkpoint holds its last state
+	finished // the subtask has ended; a complete checkpoint holds its last state
 )
 
 // execute runs the job until it ends. It returns an error if this JobManager does not lead any

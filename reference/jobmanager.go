@@ -17,8 +17,8 @@ const JobManagerTask = "jobmanager"
 
 // Pauses of a JobManager.
 const (
-	campaignPause = 200 * time.Millisecond     // between two attempts to become the leader
-	renewPause    = highavailability.Lease / 4 // between two renewals of the lease
+	campaignPause = 200 * time.Millisecond     // the pause between two attempts to become the leader
+	renewPause    = highavailability.Lease / 4 // the pause between two renewals of the lease
 )
 
 // JobManager runs a JobManager with the cluster's configuration. It never returns. With a highly
@@ -45,9 +45,9 @@ type jobManager struct {
 	cluster      configuration.Configuration
 	term         int64
 	deposed      bool
-	nextRound    time.Duration  // when the next heartbeats are due
+	nextRound    time.Duration  // the time at which the next heartbeats are due
 	cleanUps     int            // number of repeated clean-ups so far
-	taskManagers []*taskManager // in the order in which they registered
+	taskManagers []*taskManager // the registered TaskManagers, in the order in which they registered
 	jobs         map[string]*runningJob
 	waiting      []slotRequest // requests for slots, in the order in which they are served
 }
@@ -133,7 +133,8 @@ func (j *jobManager) deposeMasters() {
 	}
 }
 
-// serve handles the next message. If none arrives in time and heartbeats are due, it sends them.
+// serve handles the next message. If no message arrives in time, and heartbeats are due, it sends
+// heartbeats.
 func (j *jobManager) serve(wait time.Duration) {
 	envelope, ok := j.env.Receive(min(wait, max(0, j.nextRound-j.env.Now())))
 	if ok {

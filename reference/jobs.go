@@ -14,7 +14,7 @@ import (
 
 // runningJob is a job that this JobManager knows. It may have ended.
 type runningJob struct {
-	master environment.Address // empty if the job ended before this JobManager led
+	master environment.Address // the address of the job's master; empty if the job ended before this JobManager led
 	status protocol.JobStatus
 	job    job.Job
 }

@@ -17,7 +17,7 @@ import (
 
 // These errors end an execution or a master before the job itself ends.
 var (
-	errEnding  = errors.New("the job is being ended") // a client canceled or suspended it
+	errEnding  = errors.New("the job is being ended") // a client canceled or suspended the job
 	errDeposed = errors.New("another JobManager leads")
 )
 
@@ -36,12 +36,12 @@ const refuseTimeout = 5 * time.Second
 type master struct {
 	masterStart
 	env         environment.Environment
-	leadership  *highavailability.Leadership // nil if there is only one JobManager
+	leadership  *highavailability.Leadership // nil without a highly available store
 	coordinator *coordinator.Coordinator
 	restarts    *job.Restarts
 	groups      int               // number of key groups
-	ending      storage.JobStatus // Canceled or Suspended as soon as a client asked for it
-	deposed     bool              // another JobManager may lead
+	ending      storage.JobStatus // Canceled or Suspended, as soon as a client has asked for this; otherwise empty
+	deposed     bool              // whether another JobManager may lead
 	outlived    []string          // locations of the checkpoints that stay after the job's end
 }
 
@@ -65,7 +65,7 @@ func runMaster(env environment.Environment, start masterStart) {
 	}
 	origin, err := m.accept()
 	for try := 1; err != nil && !errors.Is(err, errDeposed) && m.recovered() && try < recoverTries; try++ {
-		env.Sleep(recoverRetry) // FLINK-7783: storage may fail for a moment only
+		env.Sleep(recoverRetry) // FLINK-7783: the failure of storage may last only a moment
 		origin, err = m.accept()
 	}
 	switch {

@@ -24,11 +24,11 @@ var jobManager = environment.Address{Process: "jobmanager", Task: reference.JobM
 type cluster struct {
 	*simulation.World
 	files *filesystem.Memory
-	log   []string // events of jobs and checkpoints
+	log   []string // the events of jobs and checkpoints so far
 	calls int
 
 	cluster configuration.Configuration
-	aborted []string // why checkpoints were aborted
+	aborted []string // the reasons why checkpoints were aborted
 }
 
 func newCluster(seed uint64) *cluster {
@@ -146,7 +146,7 @@ func TestTwoJobsOnOneDirectoryAreRefused(t *testing.T) {
 	c := newCluster(1)
 	must(t, c.submit(aJob('a')))
 	c.until(t, "checkpoint completed 1")
-	output := aJob('b') // its output directory is that of the other job
+	output := aJob('b') // this job has the same output directory as the other job
 	if err := c.submit(output); err == nil || err.Error() != fmt.Sprintf("job %s puts its output into /jobs already", aJob('a').ID) {
 		t.Errorf("got %v", err)
 	}
@@ -296,7 +296,7 @@ func TestACheckpointThatIsDeclinedIsTriedAgain(t *testing.T) {
 	c.aborted, j.Checkpoints.TolerableFailures = nil, 100
 	c.cluster[configuration.Heap.Key] = "1 b"
 	must(t, c.submit(j))
-	for c.Now() < 3*time.Second { // the input ends long before that
+	for c.Now() < 3*time.Second { // the input ends long before 3 seconds
 		c.Step()
 	}
 	if n := len(c.aborted); n < 10 || n > 40 || !strings.Contains(c.aborted[0], "more than the JobManager's memory budget of 1") {
@@ -328,7 +328,7 @@ func TestAJobStopsWithASavepointOrGoesOn(t *testing.T) {
 			t.Errorf("%q: want %s, got %v", dir, want, err)
 		}
 	}
-	c.until(t, "checkpoint completed 5") // the job continues
+	c.until(t, "checkpoint completed 5") // the failed requests did not stop the job
 	path, err := stop("file:///savepoints")
 	must(t, err)
 	c.until(t, "FINISHED")

@@ -65,7 +65,7 @@ func (j *jobManager) lost(isLost func(*taskManager) bool) {
 		}
 		j.env.Log(environment.Record{Event: protocol.EventTaskManager, Task: t.address.Process, Status: "lost"})
 		for i, master := range t.holders {
-			if slices.Index(t.holders, master) == i { // each master once
+			if slices.Index(t.holders, master) == i { // tells each master only once
 				j.env.Send(master, protocol.TaskManagerLost{TaskManager: t.address})
 			}
 		}
@@ -76,7 +76,7 @@ func (j *jobManager) lost(isLost func(*taskManager) bool) {
 // request queues a master's request for slots. It ignores masters of an earlier term.
 func (j *jobManager) request(master environment.Address, slots int) {
 	known := false
-	for _, job := range j.jobs { // the order does not matter
+	for _, job := range j.jobs { // the order of the jobs does not matter
 		known = known || job.master == master
 	}
 	if !known {

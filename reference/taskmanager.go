@@ -30,10 +30,10 @@ type taskManagerProcess struct {
 	jobManager environment.Address
 	slots      int
 	term       int64                 // the latest term that a message contained
-	heard      time.Duration         // when the JobManager was heard last
+	heard      time.Duration         // the time at which a message of the JobManager arrived last
 	running    []environment.Address // the tasks that run
-	ran        []string              // jobs whose tasks ran since the slots were offered last
-	offerAt    time.Duration         // after a cancellation: when slots are offered even if tasks still run
+	ran        []string              // the ids of the jobs whose tasks ran here since the slots were offered last
+	offerAt    time.Duration         // after a cancellation: the time from which slots are offered even if tasks still run
 }
 
 // taskGone is the last message of a task to its TaskManager.

@@ -16,10 +16,10 @@ var requirements []byte
 // Requirement is a sentence that must be true of a target. Its id never changes.
 type Requirement struct {
 	ID      string  `json:"id" yaml:"id"`
-	Level   string  `json:"level" yaml:"level"` // must, should or may
-	Text    string  `json:"text" yaml:"text"`   // uses the words of RFC 2119, such as MUST
+	Level   string  `json:"level" yaml:"level"` // one of must, should and may
+	Text    string  `json:"text" yaml:"text"`   // the sentence, with words of RFC 2119 such as MUST
 	Feature Feature `json:"feature,omitempty" yaml:"feature"`
-	Source  string  `json:"source" yaml:"source"` // the document that demands it
+	Source  string  `json:"source" yaml:"source"` // the document that contains the requirement
 }
 
 // Requirements returns all requirements, by area and number.

@@ -32,7 +32,7 @@ var catalogue embed.FS
 // Scenario is an experiment on a cluster.
 type Scenario struct {
 	Name         string            `json:"name" yaml:"name"`
-	File         string            `json:"file,omitempty" yaml:"-"` // the file it was read from; empty for the catalogue
+	File         string            `json:"file,omitempty" yaml:"-"` // the file from which the scenario was read; empty for the catalogue
 	Title        string            `json:"title" yaml:"title"`
 	Requirements []string          `json:"requirements" yaml:"requirements"` // the ids of the requirements that the scenario checks
 	Features     []Feature         `json:"features" yaml:"features"`         // the features that a target must have
@@ -40,7 +40,7 @@ type Scenario struct {
 	Workload     workload.Workload `json:"workload" yaml:"workload"`
 	Cluster      Cluster           `json:"cluster" yaml:"cluster"`
 	Job          Job               `json:"job" yaml:"job"`
-	Bound        time.Duration     `json:"bound_ns" yaml:"bound"` // limit on the time that a step waits
+	Bound        time.Duration     `json:"bound_ns" yaml:"bound"` // the longest time that a step waits
 	Steps        []Step            `json:"steps" yaml:"steps"`
 }
 
@@ -69,7 +69,7 @@ type Job struct {
 	ParallelismMax int               `json:"maxParallelism,omitempty" yaml:"maxParallelism,omitempty"`
 	Interval       time.Duration     `json:"interval_ns" yaml:"interval"`                            // the time between the beginnings of two checkpoints
 	MinPause       time.Duration     `json:"minPause_ns,omitempty" yaml:"minPause,omitempty"`        // the least time between the end of a checkpoint and the next checkpoint
-	Timeout        time.Duration     `json:"timeout_ns" yaml:"timeout"`                              // limit on one checkpoint
+	Timeout        time.Duration     `json:"timeout_ns" yaml:"timeout"`                              // the longest time that a checkpoint may take
 	MaxConcurrent  int               `json:"maxConcurrent,omitempty" yaml:"maxConcurrent,omitempty"` // the largest number of checkpoints in progress; 0: one
 	Tolerable      int               `json:"tolerable,omitempty" yaml:"tolerable,omitempty"`         // the number of checkpoints that may fail in a row; after one more failure the job fails
 	Retention      storage.Retention `json:"retention" yaml:"retention"`
@@ -94,7 +94,7 @@ const (
 	JobManager Feature = "jobmanager" // its JobManager can be killed, and a new one started; without high availability the new one has no job
 	Pause      Feature = "pause"      // its processes can be paused
 	HA         Feature = "ha"         // has several JobManagers; one of them leads
-	Savepoint  Feature = "savepoint"  // takes savepoints, and stops with one
+	Savepoint  Feature = "savepoint"  // takes savepoints, and can stop a job with a savepoint
 	Rescale    Feature = "rescale"    // resumes with another parallelism
 	Claim      Feature = "claim"      // has Flink's claim modes
 	Modes      Feature = "modes"      // has unaligned and at-least-once checkpoints, state backends, and tolerates failed checkpoints
@@ -105,7 +105,7 @@ const (
 	Bandwidth  Feature = "bandwidth"  // the bandwidth of its processes' connections can be limited
 	Network    Feature = "network"    // its processes' connections can be broken and delayed
 	Remote     Feature = "remote"     // its connections to storage can be cut, broken and delayed
-	Clock      Feature = "clock"      // its clocks can be set wrong
+	Clock      Feature = "clock"      // the clocks of its processes can be set wrong
 	Processor  Feature = "processor"  // its processes can be slowed down
 )
 
@@ -116,9 +116,9 @@ type Step struct {
 	Submit     *Submit        `json:"submit,omitempty" yaml:"submit,omitempty"`
 	Await      *Await         `json:"await,omitempty" yaml:"await,omitempty"`
 	Fault      *faults.Fault  `json:"fault,omitempty" yaml:"fault,omitempty"`
-	Arm        *faults.Fault  `json:"arm,omitempty" yaml:"arm,omitempty"`               // a fault at an operation; the next step does not wait for it
+	Arm        *faults.Fault  `json:"arm,omitempty" yaml:"arm,omitempty"`               // a fault that fires at an operation; the next step does not wait for the fault
 	Recover    string         `json:"recover,omitempty" yaml:"recover,omitempty"`       // the name of a job: wait until it has recovered after the power loss, and has ended
-	Start      string         `json:"start,omitempty" yaml:"start,omitempty"`           // taskmanager or jobmanager: start as many as are missing
+	Start      string         `json:"start,omitempty" yaml:"start,omitempty"`           // taskmanager or jobmanager: start as many of these processes as are missing
 	Savepoint  *TakeSavepoint `json:"savepoint,omitempty" yaml:"savepoint,omitempty"`   // take a savepoint, and wait until it is complete
 	Suspend    string         `json:"suspend,omitempty" yaml:"suspend,omitempty"`       // the name of the job to suspend
 	Checkpoint string         `json:"checkpoint,omitempty" yaml:"checkpoint,omitempty"` // the name of a job: take a checkpoint of it, and wait for the checkpoint
@@ -145,8 +145,8 @@ const (
 	ToCheckpoint Pointer = ""           // the newest completed checkpoint
 	ToIncomplete Pointer = "incomplete" // a checkpoint as a crash leaves it: with state, without _metadata
 	ToSavepoint  Pointer = "savepoint"  // the newest savepoint that the scenario took
-	ToNothing    Pointer = "nothing"    // nothing: the job replaces the other job, and starts from the beginning
-	ToOrigin     Pointer = "origin"     // the checkpoint that the other job was resumed from
+	ToNothing    Pointer = "nothing"    // no checkpoint: the job replaces the other job, and starts from the beginning
+	ToOrigin     Pointer = "origin"     // the checkpoint from which the other job was resumed
 )
 
 // TakeSavepoint takes a savepoint of a job.

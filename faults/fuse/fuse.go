@@ -1,11 +1,11 @@
 // Package fuse mounts a directory whose operations pass through a tap. The mount knows what a power
-// loss would leave of the directory. It serves other engines, such as Flink, that keep their
-// checkpoints in files.
+// loss would leave of the directory. The mount is for other engines that keep their checkpoints in
+// files, such as Flink.
 //
 // The files are in the memory of this process, and are gone after the unmount. The mount supports only
 // what checkpoints need of a file system. It has no links, no permissions and no times.
 //
-// Start with [New]. It needs /dev/fuse, and root.
+// Start with [New]. A mount needs /dev/fuse, and the rights of root.
 package fuse
 
 import (
@@ -40,7 +40,7 @@ type Mount struct {
 	who    func(pid int) string
 	known  map[int]known // the processes that used the mount lately; the key is the id of a thread
 	server *fuse.Server
-	lease  *lease.Lease // removes the mount when this process ends
+	lease  *lease.Lease // the lease that removes the mount when this process ends
 	mu     sync.Mutex
 	disk   *filesystem.Memory
 }

@@ -17,8 +17,8 @@ import (
 	"syscall"
 )
 
-// Lease is a promise to run a script at the end. It ends with [Lease.End], or when this process
-// ends.
+// Lease is a lease that was taken. It ends with [Lease.End], or when this process ends. Then its
+// script runs.
 type Lease struct {
 	command *exec.Cmd
 	held    io.WriteCloser

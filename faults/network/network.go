@@ -60,14 +60,14 @@ type Network struct {
 type condition struct {
 	cut   bool
 	lag   time.Duration
-	limit int64 // kilobytes a second; 0: none
+	limit int64 // largest number of kilobytes a second; 0: no limit
 }
 
 // link stands for all connections from one process, or from all processes, to one address.
 type link struct {
-	from string // the name of a process; empty: all
-	to   string // the name of a process, or storage
-	at   string // host:port
+	from string // the name of the process that dials; empty: all processes
+	to   string // the name of the process that is dialed, or storage
+	at   string // the dialed address, as host:port
 }
 
 // New returns a network without processes. When toxiproxy limits a connection, it logs through the

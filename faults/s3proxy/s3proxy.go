@@ -66,7 +66,7 @@ func operation(r *http.Request) tap.Operation {
 		case query.Has("delete"):
 			o.Kind = faults.Delete
 		case query.Has("uploadId"):
-			o.Kind = faults.Put // the parts become an object
+			o.Kind = faults.Put // this request joins the uploaded parts into an object
 		default:
 			o.Kind = faults.Open
 		}
@@ -117,7 +117,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func refuse(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/xml")
 	w.WriteHeader(status)
-	_, _ = fmt.Fprintf(w, "<Error><Code>%s</Code><Message>%s</Message></Error>", code, message) // the client may be gone
+	_, _ = fmt.Fprintf(w, "<Error><Code>%s</Code><Message>%s</Message></Error>", code, message) // an error does not matter: the client may be gone
 }
 
 // The entries of a listing, and the key in an entry.

@@ -27,14 +27,14 @@ type Operation struct {
 	// nothing has the number of the last change.
 	Number int
 
-	// Step counts the changes of a checkpoint. The creation of the checkpoint's directory is step
-	// 1. Consecutive writes to one file count once. Step is 0 for all other operations.
+	// Step counts the changes of a checkpoint. Step 1 is the creation of the checkpoint's
+	// directory. Consecutive writes to one file count once. Step is 0 for all other operations.
 	Step int
 
 	Phase    faults.Phase // the phase of the checkpoint to which the operation belongs; empty: none
 	Kind     faults.Kind
 	Name     string
-	NewName  string // only for a rename
+	NewName  string // the new name; only for a rename
 	From, To int64  // only for a write: the offsets in the file at which the written bytes begin and end
 	Process  string // the process that does the operation; empty: unknown
 }
@@ -135,7 +135,7 @@ func (t *Tap) Awaits(kind faults.Kind) bool {
 // Intervention says what must happen instead of an operation.
 type Intervention struct {
 	faults.Fault      // the fault that replaces the operation; if its action is nil, no fault does
-	Stopped      bool // the fault stopped the process, so the mount must not do the operation
+	Stopped      bool // whether the fault stopped the process, so that the mount must not do the operation
 }
 
 // Before is what a mount calls before it performs an operation. Before sets the phase, the number

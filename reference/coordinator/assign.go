@@ -93,7 +93,8 @@ func overlaps(index int32, operator *metadata.Operator, first, last int) bool {
 	return from <= last && first <= to
 }
 
-// assignment finds the state of one subtask in a checkpoint of any parallelism.
+// assignment finds the state of one subtask in a checkpoint. The checkpoint may have another
+// parallelism than the job.
 type assignment struct {
 	checkpoint  metadata.Checkpoint
 	graph       dataflow.Graph
@@ -154,9 +155,9 @@ func (a assignment) offsets(operator *metadata.Operator, old metadata.Subtask, n
 	return ours
 }
 
-// inFlight returns the records that were on their way to the subtask: first those that it had
-// received, then those that were still upstream. The subtask itself skips records of keys that it
-// does not own.
+// inFlight returns the records that were on their way to the subtask: first the records that it had
+// received, then the records that were still upstream. The subtask itself skips records of keys
+// that it does not own.
 func (a assignment) inFlight(uid string, operator *metadata.Operator) []state.InFlight {
 	vertex, _ := a.graph.Vertex(uid)
 	var all []state.InFlight

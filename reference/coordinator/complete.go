@@ -55,8 +55,8 @@ func (c *Coordinator) complete(p *pending) error {
 	return nil
 }
 
-// record adds a published checkpoint to the kept ones and to the journal. It returns the older
-// checkpoints that the new one subsumes.
+// record adds a published checkpoint to the kept checkpoints and to the journal. It returns the
+// older checkpoints that the new one subsumes.
 func (c *Coordinator) record(p *pending, done storage.Completed) (old []storage.Completed, err error) {
 	if old, err = c.completed.Add(done); err != nil {
 		return nil, err

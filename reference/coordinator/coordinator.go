@@ -53,7 +53,7 @@ type Coordinator struct {
 	journal   Journal
 
 	tasks    []*task
-	running  bool       // all subtasks run
+	running  bool       // whether all subtasks run
 	requests []Request  // the requests that wait for a checkpoint
 	pending  []*pending // the checkpoints in progress, oldest first
 	aborted  []*pending // aborted checkpoints; each is deleted as soon as no subtask writes to it any more
@@ -89,7 +89,7 @@ func New(env environment.Environment, j job.Job, groups int, cluster configurati
 	}
 	c := &Coordinator{
 		env: env, job: j, graph: graph, groups: groups, storage: place, journal: journal,
-		completed:  checkpoints.NewRegistry(env.Files(), max(1, retained)), // Flink too treats 0 as 1
+		completed:  checkpoints.NewRegistry(env.Files(), max(1, retained)), // like Flink, this treats 0 as 1
 		statistics: newStatistics(),
 	}
 	if origin == nil {

@@ -357,7 +357,7 @@ func TestWhenCheckpointsBegin(t *testing.T) {
 			}
 			return wait
 		}
-		b.env.Sleep(act(0)) // until the interval is over
+		b.env.Sleep(act(0)) // sleeps until the interval is over
 		b.env.Sleep(act(1))
 		act(2)
 		b.env.Sleep(5 * time.Second)
@@ -401,8 +401,8 @@ func TestACheckpointThatCannotBeRecordedIsNotComplete(t *testing.T) {
 	}
 }
 
-// A crash at any storage operation of a checkpoint leaves a readable checkpoint: the one before, or
-// the new one as soon as its _metadata exists.
+// A crash at any storage operation of a checkpoint leaves a readable checkpoint: the earlier
+// checkpoint or, as soon as the new _metadata exists, the new checkpoint.
 func TestACrashAnywhereLeavesACompleteCheckpoint(t *testing.T) {
 	points := 0
 	for crash := 0; ; crash++ {

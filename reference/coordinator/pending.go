@@ -15,14 +15,14 @@ import (
 // pending is a checkpoint in progress.
 type pending struct {
 	id       int64
-	requests []Request // all want the same kind of checkpoint
+	requests []Request // the requests that this checkpoint serves; all want the same kind of checkpoint
 	target   checkpoints.Target
 	begun    time.Duration
 	asked    []*task
 	states   map[protocol.Subtask]metadata.Subtask
-	answered map[protocol.Subtask]bool // the subtask acknowledged, declined or does not run any more
-	ended    map[protocol.Subtask]bool // the subtask acknowledged after its end of input
-	inline   int64                     // bytes of state that the acknowledgements contained
+	answered map[protocol.Subtask]bool // whether the subtask acknowledged, declined or does not run any more
+	ended    map[protocol.Subtask]bool // whether the subtask had reached the end of its input when it acknowledged
+	inline   int64                     // number of bytes of state that the acknowledgements contained
 }
 
 func (p *pending) kind() Request { return p.requests[0] }

@@ -17,7 +17,7 @@ const requestsMax = 1000
 
 // Request asks for a checkpoint or a savepoint.
 type Request struct {
-	Client       environment.Address // receives the result; empty if the coordinator itself wants the checkpoint
+	Client       environment.Address // the client that receives the result; empty if the coordinator itself wants the checkpoint
 	SavepointDir string              // URL of the directory below which a savepoint is taken; empty if the request asks for a checkpoint
 	Stop         protocol.Stop       // whether the job stops with the savepoint
 }

@@ -63,14 +63,14 @@ type Graph []Vertex
 // Vertex is one operator of a graph. The number of its subtasks is the job's parallelism.
 type Vertex struct {
 	UID    string
-	Inputs []Edge // empty for a source
+	Inputs []Edge // the edges from upstream; empty for a source
 	Keyed  bool   // whether the operator has keyed state
 	New    func() Operator
 }
 
 // Edge carries the records of an operator to another operator.
 type Edge struct {
-	From         string // uid of the operator upstream
+	From         string // the uid of the operator upstream
 	Partitioning Partitioning
 }
 
@@ -79,9 +79,9 @@ type Partitioning int
 
 // The ways to partition.
 const (
-	ByKey     Partitioning = iota // to the subtask that owns the key's group
-	Forward                       // to the subtask with the same index
-	Broadcast                     // to all subtasks
+	ByKey     Partitioning = iota // the record goes to the subtask that owns the key's group
+	Forward                       // the record goes to the subtask with the same index
+	Broadcast                     // the record goes to all subtasks
 )
 
 // Vertex returns the operator with a uid.

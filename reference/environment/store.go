@@ -19,16 +19,16 @@ type Store interface {
 	List(prefix string) ([]string, error)
 
 	// Put replaces the value of a key, or deletes the key if the value is nil. It fails with
-	// [ErrConflict] if the key's revision differs from the given one, and with [ErrDeposed] if
-	// the term does not lead any more.
+	// [ErrConflict] if the key's revision differs from the given one, and with [ErrDeposed] if the
+	// leadership with this term has ended.
 	Put(term int64, key string, revision int64, value []byte) error
 
 	// Campaign makes the caller the leader for the time of the lease. The new term is later than
 	// all terms before. Campaign fails with [ErrTaken] while somebody else leads.
 	Campaign(leader string, lease time.Duration) (term int64, err error)
 
-	// Renew extends a term: its lease begins again now. It fails with [ErrDeposed] if the term
-	// does not lead any more.
+	// Renew extends a term: its lease begins again now. It fails with [ErrDeposed] if the
+	// leadership with this term has ended.
 	Renew(term int64) error
 
 	// Leader returns the process of the leader, or an empty name if there is none.

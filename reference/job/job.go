@@ -36,8 +36,8 @@ type Checkpoints struct {
 	MaxConcurrent     int           // largest number of checkpoints in progress at the same time
 	TolerableFailures int           // number of checkpoints that may fail in a row; after one more failure the job fails
 	Retention         storage.Retention
-	AtLeastOnce       bool // barriers are not aligned
-	Unaligned         bool // barriers overtake records, and the records become part of the checkpoint
+	AtLeastOnce       bool // whether records behind a barrier need not wait for the barriers on other channels
+	Unaligned         bool // whether barriers overtake records; overtaken records become part of the checkpoint
 	// AlignmentTimeout is the time that a barrier waits before it overtakes records. 0 means that
 	// it overtakes at once. The field has no effect if Unaligned is false.
 	AlignmentTimeout time.Duration
@@ -48,7 +48,7 @@ type Checkpoints struct {
 type Restore struct {
 	Path             string // path or URL of a checkpoint; empty if the job starts without one
 	ClaimMode        storage.ClaimMode
-	AllowNonRestored bool // the checkpoint may hold state of operators that the job does not have
+	AllowNonRestored bool // whether the checkpoint may hold state of operators that the job does not have
 }
 
 // Defaults returns Flink's defaults, except for the interval and the retention.

@@ -55,7 +55,7 @@ func (s RestartStrategy) validate() error {
 // Restarts applies a restart strategy to the failures of one job.
 type Restarts struct {
 	strategy RestartStrategy
-	failures []time.Duration // times of the failures
+	failures []time.Duration // the times of the failures
 	streak   int             // exponential-delay: number of failures since the delays began again
 }
 

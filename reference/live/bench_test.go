@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// engine is a JobManager process with its log, and its live TaskManager processes.
+// engine holds a JobManager process with its log, and the TaskManager processes that still run.
 type engine struct {
 	b       *testing.B
 	log     chan environment.Record

@@ -1,5 +1,5 @@
 // Package live runs engine code in real processes. Tasks are goroutines, messages travel over TCP,
-// and time and storage are those of the machine.
+// and tasks use the clock and the storage of the machine.
 //
 // It has no authentication. Listen on loopback, or on a network where everybody may stop your jobs.
 //
@@ -46,7 +46,7 @@ type Process struct {
 	address  string
 	listener net.Listener
 	files    filesystem.FileSystem
-	store    environment.Store // nil without a highly available store
+	store    environment.Store // the highly available store; nil if there is none
 	began    time.Time
 
 	logging sync.Mutex
@@ -93,7 +93,7 @@ func (p *Process) Address() string { return p.address }
 // operating system process.
 func (p *Process) Close() {
 	close(p.closed)
-	_ = p.listener.Close() // there is nothing to do about an error
+	_ = p.listener.Close() // an error does not matter: the process does not listen any more
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for connection := range p.accepted {

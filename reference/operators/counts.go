@@ -14,8 +14,8 @@ func counts(p Parameters) dataflow.Graph {
 	}, formatCount)
 }
 
-// backpressure is counts with an operator that is slower than its source. Barriers wait behind
-// records, or overtake them.
+// backpressure is the workload counts, with an operator that is slower than its source. So barriers
+// wait behind records, or overtake records.
 func backpressure(p Parameters) dataflow.Graph {
 	return pipeline(p, "counter", func() dataflow.Operator {
 		return &slowly{Operator: &counter{}, snapshot: p.Snapshot, slow: p.Slow}

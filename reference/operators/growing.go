@@ -7,8 +7,8 @@ import (
 	"github.com/snapback/snapback/reference/state"
 )
 
-// growing keeps every record for ever and reads an old record for each new one. Its state becomes
-// so large that only incremental checkpoints can be taken often.
+// growing keeps every record for ever and reads an old record for each new record. Its state
+// becomes so large that only incremental checkpoints can be taken often.
 func growing(p Parameters) dataflow.Graph {
 	return pipeline(p, "archive", func() dataflow.Operator {
 		return &slowly{Operator: &archive{parameters: p}, snapshot: p.Snapshot, slow: p.Slow}

@@ -237,7 +237,7 @@ func TestSinkCommitsWithTheCheckpoint(t *testing.T) {
 			taken = append(taken, sink.snapshot(checkpoint+1))
 		}
 		must(t, sink.Operator.(dataflow.Committer).Commit(2))                                    // also commits the file of checkpoint 1, whose notification was lost
-		restored := mustOpen(t, env, parameters("counts"), operators.SinkUID, taken[2])          // from checkpoint 3
+		restored := mustOpen(t, env, parameters("counts"), operators.SinkUID, taken[2])          // this sink is restored from checkpoint 3
 		again := mustOpen(t, env, parameters("counts"), operators.SinkUID, restored.snapshot(5)) // no record arrived in between
 		must(t, again.Operator.(dataflow.Committer).Commit(5))
 	})

@@ -25,7 +25,7 @@ type source struct {
 	dataflow.Unprocessed
 	parameters Parameters
 	records    func(split, index int64) dataflow.Record
-	watermark  func(index int64) int64 // watermark of a split that was read up to index; nil without event time
+	watermark  func(index int64) int64 // returns the watermark of a split that was read up to index; nil without event time
 	untraced   bool                    // whether the source writes no progress, because its records are not part of the workload's input
 
 	dataflow.Context

@@ -11,8 +11,9 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// splits sends each record to the subtask with the same index. It has no keys. So the subtasks of
-// one index form a region of their own, and rescaling moves only splits.
+// splits sends each record to the subtask with the same index. The operators have no keyed state.
+// So the subtasks with the same index form a region, and a change of parallelism moves only splits
+// between subtasks.
 func splits(p Parameters) dataflow.Graph {
 	return dataflow.Graph{
 		{UID: SourceUID, New: func() dataflow.Operator { return &source{parameters: p, records: p.record} }},

@@ -81,8 +81,8 @@ type Statistics struct {
 type CheckpointStatistics struct {
 	ID       int64
 	Path     string
-	Took     time.Duration // from trigger to completion
+	Took     time.Duration // the time from the trigger to the completion
 	Bytes    int64         // bytes of all state to which the checkpoint refers
-	Written  int64         // bytes of state written for it
-	InFlight int64         // bytes of records that were in flight
+	Written  int64         // bytes of state that were written for the checkpoint
+	InFlight int64         // bytes of the records that were in flight
 }

@@ -32,11 +32,11 @@ func (e Element) IsRecord() bool { return e.Barrier == nil && e.Watermark == nil
 // Barrier separates the records before a checkpoint from the records after it.
 type Barrier struct {
 	Checkpoint int64
-	Newest     int64              // id of the newest complete checkpoint when this one was triggered
-	Target     checkpoints.Target // where the state goes
+	Newest     int64              // id of the checkpoint that was the newest complete one when this checkpoint was triggered
+	Target     checkpoints.Target // the place on storage to which the state is written
 	Kind       state.Kind
 	Stop       Stop
-	Unaligned  bool // the barrier overtakes records
+	Unaligned  bool // whether the barrier overtakes records
 	// AlignmentTimeout is the time after which an aligned barrier begins to overtake; 0 means
 	// never.
 	AlignmentTimeout time.Duration

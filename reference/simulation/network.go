@@ -17,9 +17,9 @@ const cutRetry = time.Millisecond
 
 // network is the state of the connections between processes, and to storage.
 type network struct {
-	cut  map[string]bool // nothing passes from or to these processes
+	cut  map[string]bool // the processes from and to which no message passes
 	lag  map[string]time.Duration
-	held []heldMessage // messages sent while a connection is cut, in order
+	held []heldMessage // the messages that were sent while their connection was cut, in the order in which they were sent
 }
 
 type heldMessage struct {
@@ -82,7 +82,7 @@ func (w *World) Break(process string) {
 	for _, at := range w.queue.heap {
 		e := &w.queue.events[at.event]
 		if e.envelope != nil && lost(e.envelope.From.Process, e.to.Process) {
-			e.to, e.envelope = environment.Address{}, nil // no task receives it
+			e.to, e.envelope = environment.Address{}, nil // no task receives the message
 		}
 	}
 	w.network.held = slices.DeleteFunc(w.network.held, func(h heldMessage) bool { return lost(h.from.Process, h.to.Process) })

@@ -22,7 +22,7 @@ type event struct {
 type queue struct {
 	heap   []place
 	events []event
-	free   []int32 // indexes in events that can be used again
+	free   []int32 // the indexes in events that can be used again
 }
 
 // place is an entry of the heap.

@@ -50,7 +50,7 @@ type World struct {
 
 	watchers    map[string][]environment.Address // the tasks that watch a process, in the order in which they began to; the key is the watched process
 	paused      map[string][]event               // the events that wait for a paused process; the key is the process
-	store       *store                           // nil without a highly available store
+	store       *store                           // the highly available store; nil if there is none
 	loseAnswers int                              // how many more answers to writes to the store are lost
 }
 

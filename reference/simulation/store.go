@@ -12,7 +12,7 @@ import (
 // since operations happen one after the other.
 type store struct {
 	loseOneIn int          // N: on average, the answer to one of N writes is lost; 0: none is lost
-	entries   []storeEntry // ordered by key
+	entries   []storeEntry // the keys and their values, ordered by key
 	revision  int64
 	leader    string
 	term      int64

@@ -61,8 +61,8 @@ func TestLostAnswersTellNothing(t *testing.T) {
 	}
 }
 
-// The events of a paused process wait until it continues. A task that watches it learns nothing,
-// unlike when the process is killed.
+// The events of a paused process wait until the process continues. A task that watches the process
+// is not told of the pause. It is only told when the process is killed.
 func TestAPausedProcessGoesOn(t *testing.T) {
 	world := simulation.New(1, filesystem.NewMemory(), nil)
 	var heard []time.Duration

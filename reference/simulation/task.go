@@ -71,7 +71,7 @@ func (t *task) block(d time.Duration) {
 	if !t.yield(struct{}{}) {
 		panic(errKilled)
 	}
-	t.wait++ // later events for the old wait are ignored
+	t.wait++ // with a new number, later events for the old wait are ignored
 }
 
 // refuseIfKilled stops deferred engine code from acting after its process was killed.

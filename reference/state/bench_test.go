@@ -83,7 +83,7 @@ func BenchmarkThroughput(b *testing.B) {
 			if err != nil {
 				return err
 			}
-			defer func() { _ = file.Close() }() // it was only read
+			defer func() { _ = file.Close() }() // an error does not matter, because the file was only read
 			_, err = io.CopyBuffer(struct{ io.Writer }{io.Discard}, file, make([]byte, valueSize))
 			return err
 		})
@@ -107,7 +107,7 @@ func rawWrite(name string, piece []byte, pieces int) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = file.Close() }() // its data was synced
+	defer func() { _ = file.Close() }() // an error does not matter, because the data were synced
 	for range pieces {
 		if _, err := file.Write(piece); err != nil {
 			return err

@@ -35,10 +35,10 @@ func (untracked) restored(Restore) {}
 
 // since holds the changes since the base. The base is the newest checkpoint that is known to be
 // complete. Later checkpoints refer to the files of the base and add the changes. The changes are
-// in intervals: each ends with the snapshot of a checkpoint.
+// divided into intervals: an interval ends when the snapshot of a checkpoint is taken.
 type since[change any] struct {
 	base      metadata.KeyedHandle           // nil if there is no base; then a checkpoint writes all state
-	fresh     bool                           // the state was empty before the changes, so the changes are all state
+	fresh     bool                           // whether the state was empty before the changes, so that the changes are all state
 	intervals []interval[change]             // oldest first; the last interval is still open
 	handles   map[int64]metadata.KeyedHandle // handles of written snapshots; the key is the id of the checkpoint
 }

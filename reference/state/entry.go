@@ -11,7 +11,7 @@ import (
 
 // entry is one piece of keyed state in its written form.
 type entry struct {
-	key   string // see entryKey
+	key   string // the key as entryKey returns it
 	value []byte // nil if the entry was deleted
 }
 

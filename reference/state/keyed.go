@@ -89,7 +89,7 @@ func (k *Keyed) value(key string) []byte {
 // all returns every entry of one key group, in order.
 func (k *Keyed) all(group int) []entry {
 	var entries []entry
-	for at, c := range k.cells[group-k.first] { // sorted below
+	for at, c := range k.cells[group-k.first] { // the order does not matter, because entries is sorted below
 		if c.value != nil {
 			entries = append(entries, entry{entryKey(group, at.key, at.name, ""), c.value})
 		}

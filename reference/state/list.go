@@ -11,8 +11,8 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// List is a list of operator state. When the parallelism changes, its elements are distributed
-// again over the subtasks, or each subtask gets all of them, as the mode says.
+// List is a list of operator state. The mode says what happens to its elements when the parallelism
+// changes: they are distributed again over the subtasks, or each subtask gets all elements.
 type List struct {
 	name     string
 	mode     metadata.Mode

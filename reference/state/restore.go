@@ -64,7 +64,7 @@ func byAge(files []metadata.LocalFile) []metadata.LocalFile {
 	return slices.SortedFunc(slices.Values(files), func(a, b metadata.LocalFile) int { return strings.Compare(a.LocalPath, b.LocalPath) })
 }
 
-const readBuffer = 1 << 16 // bytes
+const readBuffer = 1 << 16 // the size of the read buffer, in bytes
 
 // read applies the entries of a stream.
 func (k *Keyed) read(files filesystem.FileSystem, location string, stream metadata.Stream) error {
@@ -72,7 +72,7 @@ func (k *Keyed) read(files filesystem.FileSystem, location string, stream metada
 	if err != nil {
 		return err
 	}
-	defer func() { _ = opened.Close() }() // it was only read
+	defer func() { _ = opened.Close() }() // an error does not matter, because the stream was only read
 	counted := &countingReader{reader: opened}
 	in := bufio.NewReaderSize(counted, int(min(readBuffer, max(16, storage.SizeOf(stream)))))
 	for {

@@ -59,7 +59,7 @@ func (s *sorted) snapshot(checkpoint int64) keyedSnapshot {
 func (s *sorted) changes() []entry {
 	var keys []string
 	for _, i := range s.intervals {
-		for key := range i.changes { // sorted below
+		for key := range i.changes { // the order does not matter, because keys is sorted below
 			keys = append(keys, key)
 		}
 	}
@@ -114,7 +114,7 @@ func (s *sortedSnapshot) write(w writer) (metadata.KeyedHandle, error) {
 		s.handle.CheckpointedSize = storage.SizeOf(stream)
 	}
 	if len(s.handle.Shared) == 0 {
-		return nil, nil // there is no state
+		return nil, nil // there is no state, so there is no handle
 	}
 	return &s.handle, nil
 }

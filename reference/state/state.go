@@ -38,17 +38,17 @@ type Kind int
 
 // The kinds.
 const (
-	Checkpoint Kind = iota // may refer to files of earlier checkpoints
-	Savepoint              // refers only to its own files, and no checkpoint refers to them
+	Checkpoint Kind = iota // the snapshot may refer to files of earlier checkpoints
+	Savepoint              // the snapshot refers only to its own files, and no checkpoint refers to these files
 )
 
 // Restore holds the parts of a checkpoint's state from which a subtask is restored.
 type Restore struct {
-	Restored bool   // false if there is no checkpoint
+	Restored bool   // whether there is a checkpoint from which the subtask is restored
 	Location string // the location of the checkpoint
 	Operator []metadata.OperatorHandle
 	Keyed    []metadata.KeyedHandle
-	Exact    bool // the keyed state belonged to exactly this subtask, and new checkpoints may refer to its files
+	Exact    bool // whether the keyed state belonged to exactly this subtask, and new checkpoints may refer to its files
 	InFlight []InFlight
 }
 
@@ -57,7 +57,7 @@ type InFlight struct {
 	Edge   int // number of the input edge
 	Stream metadata.Stream
 	Offset int64 // offset in the stream, in bytes
-	Size   int64 // bytes
+	Size   int64 // size in the stream, in bytes
 }
 
 // Subtask is the state of one subtask. Only this subtask uses it.

@@ -218,7 +218,7 @@ func TestTimersComeBackAndFireInOrder(t *testing.T) {
 	live := keyed(state.Full, 0, groups-1)
 	for key, time := range map[int32]int64{1: 30, 2: 10, 3: 20} {
 		at(live, key).RegisterTimer(time)
-		at(live, key).RegisterTimer(time) // registered twice, but fires once
+		at(live, key).RegisterTimer(time) // this timer is registered twice, but must fire once
 	}
 	again := restored(t, s, state.Full, 0, true, s.take(live, 1, state.Checkpoint))
 	var fired []string

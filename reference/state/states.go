@@ -65,7 +65,7 @@ func DecodeNumbers(data []byte, n int) []int64 {
 	for i := range numbers {
 		var size int
 		if numbers[i], size = binary.Varint(data); size <= 0 {
-			break // there is no value
+			break // the data have ended; the other numbers stay 0
 		}
 		data = data[size:]
 	}

@@ -53,7 +53,7 @@ func (k *Keyed) NextTimer(watermark int64) (time int64, due bool) {
 func (t *timers) restore(k *Keyed) {
 	t.order = nil
 	for i, group := range k.cells {
-		for at, c := range group { // sorted below
+		for at, c := range group { // the order does not matter, because the index is sorted below
 			if at.name != timersName {
 				continue
 			}

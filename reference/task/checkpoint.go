@@ -16,7 +16,7 @@ import (
 // input first. So event time advances to the maximum, and open windows are emitted.
 func (s *subtask) begin(barrier protocol.Barrier) {
 	if barrier.Checkpoint <= s.gate.last {
-		return // it was aborted before the trigger arrived
+		return // the checkpoint was aborted before the trigger arrived
 	}
 	s.trigger = &alignment{barrier: barrier, since: s.env.Now()}
 	if s.source == nil {

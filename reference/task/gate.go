@@ -24,7 +24,7 @@ const (
 // the barrier become part of the checkpoint.
 type gate struct {
 	channels    []channel
-	atLeastOnce bool // records behind a barrier do not wait
+	atLeastOnce bool // whether records behind a barrier do not wait
 	arrivals    uint64
 	last        int64 // id of the newest checkpoint that was taken or aborted; barriers of this checkpoint and of earlier ones are stale
 	aligning    *alignment
@@ -37,7 +37,7 @@ type channel struct {
 	received  uint64
 	consumed  int // number of records consumed since credit was returned last
 	queue     []queued
-	arrived   bool // the barrier has arrived
+	arrived   bool // whether the barrier of the current checkpoint has arrived
 	ended     bool
 	watermark int64
 }
@@ -89,7 +89,7 @@ func (g *gate) push(now time.Duration, from environment.Address, data protocol.D
 // of its channel.
 func (g *gate) announce(now time.Duration, in *channel, barrier protocol.Barrier) bool {
 	if barrier.Checkpoint <= g.last && (g.aligning == nil || barrier.Checkpoint != g.aligning.barrier.Checkpoint) {
-		return false // stale
+		return false // the barrier is stale
 	}
 	if g.aligning == nil {
 		g.aligning = &alignment{barrier: barrier, since: now}
@@ -142,7 +142,7 @@ func (g *gate) waits(in *channel) bool {
 // arrive notes that a barrier has reached the head of its channel.
 func (g *gate) arrive(now time.Duration, in *channel, barrier protocol.Barrier) {
 	if barrier.Checkpoint <= g.last {
-		return // stale
+		return // the barrier is stale
 	}
 	if g.aligning == nil || barrier.Checkpoint > g.aligning.barrier.Checkpoint {
 		// The earlier checkpoint was aborted. The message that says so has not arrived yet.
@@ -185,7 +185,7 @@ func (g *gate) overtake() {
 	for i := range g.channels {
 		in := &g.channels[i]
 		if in.arrived {
-			continue // its waiting records are behind the barrier
+			continue // the waiting records of this channel are behind the barrier
 		}
 		for at, q := range in.queue {
 			if q.element.Barrier != nil && q.element.Barrier.Checkpoint == a.barrier.Checkpoint {

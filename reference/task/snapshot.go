@@ -19,7 +19,7 @@ type snapshot struct {
 	outputs  []inFlight
 	end      bool // the subtask emits nothing any more
 	writing  bool
-	canceled bool // the checkpoint was aborted
+	canceled bool // whether the checkpoint was aborted
 }
 
 // write writes the snapshot. It runs in a task of its own while the subtask continues.

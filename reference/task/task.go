@@ -53,23 +53,23 @@ type subtask struct {
 	deploy   protocol.Deploy
 	vertex   dataflow.Vertex
 	operator dataflow.Operator
-	source   dataflow.Source // nil if the operator is no source
+	source   dataflow.Source // the operator as a source; nil if it is no source
 	state    *state.Subtask
 	gate     *gate
 	outputs  []*output
-	replay   []replayed // restored records in flight that are not processed yet
+	replay   []replayed // the restored records in flight that are not processed yet
 
 	inOrder bool // whether barriers overtake nothing at this subtask: an input does not partition by key, or an output is broadcast
 
 	started    bool
-	nextRecord time.Duration // when the source may emit again
+	nextRecord time.Duration // the time at which the source may emit its next record
 	suspended  int64         // id of the checkpoint after which the source emits nothing
 	drained    int64         // id of the checkpoint for which the source ended its input
 	end        bool          // whether the subtask emits nothing any more
 	finished   bool
 	watermark  int64
 
-	trigger   *alignment          // a checkpoint that begins at this subtask
+	trigger   *alignment          // the checkpoint that begins at this subtask, until it is taken; nil if there is none
 	snapshots map[int64]*snapshot // the snapshots for checkpoints that the subtask has not answered yet
 }
 

@@ -121,7 +121,7 @@ func TestOvertakenRecordsAreRecorded(t *testing.T) {
 	for i := range int64(3) {
 		b.numbers[1]++
 		data := protocol.Data{Channel: 1, Number: b.numbers[1], Element: protocol.Element{Record: dataflow.Record{Index: i}}}
-		if err := b.gate.push(0, environment.Address{}, data); err != nil { // it is received, but not consumed yet
+		if err := b.gate.push(0, environment.Address{}, data); err != nil { // the record is received, but not consumed yet
 			t.Fatal(err)
 		}
 	}

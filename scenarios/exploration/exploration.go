@@ -299,7 +299,7 @@ func (d *drawing) stopAndResume() {
 
 func (d *drawing) cancelAndResume() {
 	if d.scenario.Job.Retention != storage.RetainOnCancellation {
-		return // no checkpoint is left to resume from
+		return // no checkpoint is left from which a job could resume
 	}
 	d.add(
 		scenarios.Step{Await: &scenarios.Await{Job: d.current, Completed: d.Int("completed", 1, 3)}},

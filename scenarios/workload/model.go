@@ -14,7 +14,7 @@ type Line struct {
 	ID         ID
 	Key        int64
 	Value      int64
-	Count, Sum int64 // over the records of the key, up to this record
+	Count, Sum int64 // the number and the sum of the key's records up to this record
 	Version    int64 // the version of the rule that the job applied
 	Held       int64 // the number of rules that the job holds
 }

@@ -36,7 +36,7 @@ func (w Workload) windows() map[ID]Line {
 
 func windowIDs(windows map[ID]Line) []ID {
 	ids := make([]ID, 0, len(windows))
-	for id := range windows { // sorted below
+	for id := range windows { // the order does not matter, because ids is sorted below
 		ids = append(ids, id)
 	}
 	slices.SortFunc(ids, func(a, b ID) int { return cmp.Or(cmp.Compare(a.A, b.A), cmp.Compare(a.B, b.B)) })

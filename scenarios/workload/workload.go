@@ -16,13 +16,13 @@ import (
 
 // The workloads.
 const (
-	Counts       = "counts"       // count and sum per key
-	Transfers    = "transfers"    // between accounts; the sum stays the same
-	Windows      = "windows"      // count and sum per window of event time, with timers
-	Rules        = "rules"        // broadcast rules, which the job applies to records
-	Growing      = "growing"      // state that only grows
-	Backpressure = "backpressure" // counts with a slow operator
-	Splits       = "splits"       // without keys; the state is the position in each split
+	Counts       = "counts"       // counts the records of each key and sums their values
+	Transfers    = "transfers"    // moves money between accounts; the sum of all balances stays the same
+	Windows      = "windows"      // counts and sums the records of each key in windows of event time, with timers
+	Rules        = "rules"        // broadcasts rules, which the job applies to records
+	Growing      = "growing"      // has state that only grows
+	Backpressure = "backpressure" // is like counts, with a slow operator
+	Splits       = "splits"       // has no keys; the state is the position in each split
 )
 
 // Names lists the workloads; the first is the default.
@@ -52,7 +52,7 @@ const (
 
 // Workload is one of the workloads, with the parameters of its input.
 type Workload struct {
-	Name     string        `json:"name" yaml:"name"` // empty: counts
+	Name     string        `json:"name" yaml:"name"` // one of the names above; in a scenario file, empty means counts
 	Seed     int64         `json:"seed" yaml:"-"`
 	Splits   int           `json:"splits" yaml:"splits"`
 	Records  int           `json:"records" yaml:"records"` // the records in each split

@@ -72,8 +72,9 @@ type transactionResponse struct {
 	} `json:"responses"`
 }
 
-// leaderCreated returns the revision at which the leader's key was created, as a failed
-// transaction read it; 0 if the key does not exist.
+// leaderCreated returns the revision at which the leader's key was created. It finds the revision
+// in the response to a transaction whose comparisons did not hold. If the key does not exist, it
+// returns 0.
 func (t transactionResponse) leaderCreated() int64 {
 	if len(t.Responses) == 0 || len(t.Responses[0].Range.KVs) == 0 {
 		return 0
