@@ -62,7 +62,7 @@ var (
 	connectable = []Process{TaskManager, JobManager, Storage}
 )
 
-// words names a process in a sentence.
+// words returns the name of a process for use in a sentence.
 func (p Process) words() string {
 	switch p {
 	case TaskManager:

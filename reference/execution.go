@@ -67,7 +67,8 @@ func execute(m *master) (ended storage.JobStatus, cause string, err error) {
 	return e.run()
 }
 
-// run starts the subtasks, and restarts them after each failure until the restart strategy refuses.
+// run starts the subtasks, and restarts them after each failure until the restart strategy refuses
+// a restart.
 func (e *execution) run() (ended storage.JobStatus, cause string, err error) {
 	for {
 		failure := e.start()

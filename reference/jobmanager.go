@@ -39,7 +39,7 @@ func JobManager(env environment.Environment, cluster configuration.Configuration
 	}
 }
 
-// jobManager is a JobManager while it leads.
+// jobManager holds the state of a JobManager that leads.
 type jobManager struct {
 	env          environment.Environment
 	cluster      configuration.Configuration

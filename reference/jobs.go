@@ -41,7 +41,8 @@ func (j *jobManager) handleRequest(envelope environment.Envelope) {
 	}
 }
 
-// submit starts a job, unless it is known or another job writes its output to the same directory.
+// submit starts a job. It refuses the job if the id is known already, or if another job writes its
+// output to the same directory.
 func (j *jobManager) submit(client environment.Address, submit protocol.Submit) {
 	id := submit.Job.ID
 	if j.jobs[id] != nil {

@@ -95,7 +95,7 @@ func (m *master) run(origin *storage.Completed) {
 	m.finish(ended, cause)
 }
 
-// refuse answers for a job that could not be accepted.
+// refuse reports that a job could not be accepted.
 func (m *master) refuse(err error) {
 	switch {
 	case errors.Is(err, errDeposed):
@@ -118,8 +118,8 @@ func (m *master) finish(ended storage.JobStatus, cause string) {
 	m.refuseRequests(ended)
 }
 
-// end reports how the job ended, and cleans up after it. With the other order, a crash in between
-// would leave a job that seems to run and has no checkpoint to recover from.
+// end reports how the job ended, and cleans up after it. If the clean-up came first, a crash after
+// it would leave a job that seems to run, but has no checkpoint from which it can recover.
 func (m *master) end(ended storage.JobStatus, cause string) error {
 	switch {
 	case m.leadership == nil:
@@ -139,8 +139,8 @@ func (m *master) end(ended storage.JobStatus, cause string) error {
 	return nil
 }
 
-// cleanUp discards what the job must not leave behind. It returns the cause of the job's end, with
-// the error of the clean-up if there was one.
+// cleanUp discards the checkpoints and deletes the files that the job must not leave behind. It
+// returns the cause of the job's end, with the error of the clean-up if there was one.
 func (m *master) cleanUp(ended storage.JobStatus, cause string) string {
 	outlived, err := m.coordinator.ShutDown(ended)
 	m.outlived = outlived

@@ -80,7 +80,7 @@ func (c *cluster) submit(j job.Job) error {
 	return c.ask(func(client reference.Client) error { return client.Submit(j) })
 }
 
-// until runs the world until the last logged event is the wanted one.
+// until runs the world until the last logged event is the wanted event.
 func (c *cluster) until(t *testing.T, want string) {
 	t.Helper()
 	for len(c.log) == 0 || c.log[len(c.log)-1] != want {

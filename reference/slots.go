@@ -54,8 +54,8 @@ func (j *jobManager) heartbeats() {
 	}
 }
 
-// lost removes the TaskManagers for which isLost is true, and tells the masters that had slots
-// there.
+// lost removes the TaskManagers for which isLost is true, and tells the masters that had slots on
+// these TaskManagers.
 func (j *jobManager) lost(isLost func(*taskManager) bool) {
 	var alive []*taskManager
 	for _, t := range j.taskManagers {

@@ -22,7 +22,7 @@ type Requirement struct {
 	Source  string  `json:"source" yaml:"source"` // the document that contains the requirement
 }
 
-// Requirements returns all requirements, by area and number.
+// Requirements returns all requirements, sorted by area and number.
 func Requirements() ([]Requirement, error) {
 	all, err := readRequirements()
 	return slices.Clone(all), err

@@ -44,7 +44,8 @@ type Scenario struct {
 	Steps        []Step            `json:"steps" yaml:"steps"`
 }
 
-// Variant makes one more scenario of a scenario file, with another cleanup mode.
+// Variant says how to make one more scenario from the same scenario file, with another cleanup
+// mode.
 type Variant struct {
 	Retention    storage.Retention `yaml:"retention"`
 	Requirements []string          `yaml:"requirements"` // the ids of the requirements that only this variant checks

@@ -39,7 +39,7 @@ func Take(script string, arguments ...string) (*Lease, error) {
 	return l, l.command.Start()
 }
 
-// End ends the lease, and waits for the script.
+// End ends the lease, and waits until the script has run.
 func (l *Lease) End() error {
 	if err := errors.Join(l.held.Close(), l.command.Wait()); err != nil {
 		return fmt.Errorf("release a lease: %w\n%s", err, l.said)

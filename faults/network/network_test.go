@@ -182,7 +182,8 @@ func TestWhatIsNarrowTakesItsTime(t *testing.T) {
 	}
 	p.do(faults.Fault{Action: faults.Limit{KilobytesPerSecond: rate}}, "jobmanager")
 	connection := p.connect()
-	// The fault limits both directions. The second direction begins when the first has passed some data.
+	// The fault limits both directions of the connection. The answer begins to flow when some of
+	// the data have arrived, so both directions pass data at the same time.
 	if took := pass(connection); took < kilobytes*time.Second/rate {
 		t.Errorf("%d KB at %d KB/s took %s", kilobytes, rate, took)
 	}

@@ -120,7 +120,7 @@ func refuse(w http.ResponseWriter, status int, code, message string) {
 	_, _ = fmt.Fprintf(w, "<Error><Code>%s</Code><Message>%s</Message></Error>", code, message) // an error does not matter: the client may be gone
 }
 
-// The entries of a listing, and the key in an entry.
+// Patterns for an entry of a listing, and for the key in an entry.
 var (
 	contents = regexp.MustCompile(`(?s)<Contents>.*?</Contents>`)
 	keyOf    = regexp.MustCompile(`<Key>(.*?)</Key>`)

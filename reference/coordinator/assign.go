@@ -191,7 +191,8 @@ func (a assignment) takes(old int, operator *metadata.Operator) bool {
 	return int(operator.Parallelism) != a.parallelism || old == a.index
 }
 
-// outputOf returns the position of an edge among all edges that leave an operator.
+// outputOf returns the position of an edge among all edges that leave the operator with the uid in
+// from. The edge leads to the input with number input of the operator with the uid in to.
 func (a assignment) outputOf(from, to string, input int) int {
 	number := 0
 	for _, vertex := range a.graph {

@@ -16,7 +16,7 @@ type subsumed struct {
 }
 
 // complete publishes a checkpoint and records it. A crash may come between any two of its steps, so
-// their order matters.
+// the order of the steps matters.
 func (c *Coordinator) complete(p *pending) error {
 	// A JobManager that stood still, and lost leadership meanwhile, must not publish.
 	if err := c.journal.Leads(); err != nil {

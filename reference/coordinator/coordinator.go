@@ -68,9 +68,9 @@ type Coordinator struct {
 	statistics   statistics
 }
 
-// New returns the coordinator of a job. Groups is the job's number of key groups. Origin is the
-// checkpoint from which the job resumes, or nil. New writes nothing. If the job claims origin, New
-// reads the checkpoints that may share files with origin.
+// New returns the coordinator of a job. The parameter groups is the job's number of key groups, and
+// origin is the checkpoint from which the job resumes, or nil. New writes nothing. If the job
+// claims origin, New reads the checkpoints that may share files with origin.
 func New(env environment.Environment, j job.Job, groups int, cluster configuration.Configuration, journal Journal, origin *storage.Completed) (*Coordinator, error) {
 	place, err := checkpoints.Select(env.Files(), cluster, j.Configuration, j.ID)
 	if err != nil {
@@ -150,7 +150,7 @@ func (c *Coordinator) Run() {
 }
 
 // Failover aborts all checkpoints in progress. No checkpoint begins until the failed subtasks run
-// again. Acknowledgements that arrive later are useless.
+// again. Acknowledgements that arrive later cannot complete a checkpoint.
 func (c *Coordinator) Failover(why string) {
 	c.running = false
 	for len(c.pending) > 0 {

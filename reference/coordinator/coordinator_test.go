@@ -37,7 +37,7 @@ type bench struct {
 	pause time.Duration
 }
 
-// journal counts ids. Keep returns err.
+// journal is a coordinator.Journal that only counts ids. Its method Keep returns the error err.
 type journal struct {
 	last int64
 	err  error
@@ -129,7 +129,7 @@ func (b bench) trigger() int64 {
 	return int64(b.Statistics().Triggered)
 }
 
-// acknowledge writes a subtask's state and acknowledges it.
+// acknowledge writes a subtask's state and acknowledges the checkpoint.
 func (b bench) acknowledge(id int64, uid string) error {
 	b.t.Helper()
 	return b.Acknowledge(protocol.Acknowledge{Subtask: subtask(uid), Checkpoint: id, State: b.state(id)})

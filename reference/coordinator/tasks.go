@@ -56,8 +56,8 @@ func (c *Coordinator) task(subtask protocol.Subtask) *task {
 	return c.tasks[at]
 }
 
-// allEnded says whether no subtask emits anything any more, so that only the last checkpoint is
-// missing.
+// allEnded says whether every subtask has come to the end of its input, so that only the last
+// checkpoint is missing.
 func (c *Coordinator) allEnded() bool {
 	return len(c.pending) == 0 && !slices.ContainsFunc(c.tasks, func(t *task) bool { return !t.ended && !t.finished })
 }
@@ -77,7 +77,8 @@ func (c *Coordinator) begins(t *task) bool {
 }
 
 // finish tells subtasks to finish if a complete checkpoint holds their last state. While another
-// checkpoint is in progress the subtasks stay, because it needs their acknowledgements.
+// checkpoint is in progress, the subtasks stay, because that checkpoint needs their
+// acknowledgements.
 func (c *Coordinator) finish() {
 	if len(c.pending) > 0 {
 		return

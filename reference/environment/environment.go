@@ -62,8 +62,8 @@ type Environment interface {
 	// the receiver or the connection may be gone, and the sender does not learn it.
 	Send(to Address, message Message)
 
-	// Receive returns the next message to this task, or false if none arrives within the wait. A
-	// wait of 0 polls. A wait may be [Forever].
+	// Receive returns the next message to this task, or false if none arrives within the wait. If
+	// wait is 0, Receive returns at once. Wait may be [Forever].
 	Receive(wait time.Duration) (Envelope, bool)
 
 	// Spawn starts another task in this process. A name may be used again when the earlier task

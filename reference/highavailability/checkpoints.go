@@ -84,8 +84,8 @@ func (c Checkpoints) Kept(files filesystem.FileSystem) (kept []storage.Completed
 }
 
 // Left returns the remaining checkpoints of a job that has ended. An earlier leader may have died
-// during the clean-up. If it had deleted the `_metadata` of a checkpoint, Left deletes the rest of
-// the checkpoint's directory.
+// during the clean-up. If this leader had deleted the `_metadata` of a checkpoint, Left deletes the
+// rest of the checkpoint's directory.
 func (c Checkpoints) Left(files filesystem.FileSystem) ([]storage.Completed, error) {
 	n, _, err := c.noted(files)
 	if err != nil {

@@ -21,13 +21,13 @@ import (
 // Lease is how long a leader leads without a renewal.
 const Lease = 2 * time.Second
 
-// Times of a write.
+// Times for a write to the store.
 const (
 	writeTimeout = Lease                 // after this time the leader no longer tries to find out whether the write was done
 	writePause   = 20 * time.Millisecond // the pause between two attempts
 )
 
-// Keys of the store.
+// Parts of the keys in the store.
 const (
 	jobsPrefix     = "jobs/"
 	jobName        = "job"

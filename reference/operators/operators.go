@@ -91,8 +91,8 @@ func (p Parameters) Validate() error {
 	return nil
 }
 
-// Input describes the input in words. A checkpoint records it, and a job with another input must
-// not be restored from that checkpoint.
+// Input describes the input in words. A checkpoint records this description. A job with another
+// input must not be restored from that checkpoint.
 func (p Parameters) Input() string {
 	return fmt.Sprintf("workload %s, seed %d, %d splits of %d records, %d keys", p.Name, p.Seed, p.Splits, p.Records, p.Keys)
 }

@@ -18,8 +18,8 @@ import (
 //
 // With exactly-once it commits in two phases. At a checkpoint it writes the lines since the last
 // checkpoint to a pending file. When the checkpoint is complete it renames the file to its final
-// name. Its state is the list of pending files. With at-least-once it renames the file at the
-// checkpoint already.
+// name. Its state is the list of pending files. With at-least-once, the sink renames the file as
+// soon as the file is written.
 type sink struct {
 	dir    string
 	format func(dataflow.Record) string

@@ -7,7 +7,7 @@ import (
 	"github.com/snapback/snapback/reference/state"
 )
 
-// Event time, in milliseconds.
+// Lengths of event time, in milliseconds.
 const (
 	eventStep  = 10  // the time between two records of a split
 	eventDelay = 50  // a record is late by less than this

@@ -47,7 +47,8 @@ func IsRequest(message environment.Message) bool {
 	return false
 }
 
-// Answer answers a client's request. If Refused is not empty, it says why, and nothing was done.
+// Answer answers a client's request. If Refused is not empty, the request was refused and nothing
+// was done. Refused says why.
 type Answer struct {
 	Refused    string
 	Elsewhere  bool   // this JobManager does not lead: the client must ask another one

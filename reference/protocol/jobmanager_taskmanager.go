@@ -14,8 +14,8 @@ type (
 
 // Messages of the JobManager to a TaskManager.
 type (
-	// Registered accepts the slots. If two JobManagers send it, the TaskManager listens to the one
-	// with the later term.
+	// Registered accepts the slots. If two JobManagers send Registered, the TaskManager listens to
+	// the JobManager with the later term.
 	Registered struct{ Term int64 }
 
 	// Forgotten tells a TaskManager that the JobManager does not know it any more. It must register

@@ -37,8 +37,8 @@ type Barrier struct {
 	Kind       state.Kind
 	Stop       Stop
 	Unaligned  bool // whether the barrier overtakes records
-	// AlignmentTimeout is the time after which an aligned barrier begins to overtake; 0 means
-	// never.
+	// AlignmentTimeout is the time after which an aligned barrier begins to overtake records; 0
+	// means that the barrier never does this.
 	AlignmentTimeout time.Duration
 }
 

@@ -75,8 +75,9 @@ func (w *World) Heal() {
 	w.network.release(w)
 }
 
-// Break resets the connections of a process. Messages that are under way are lost. A task that
-// watches the process at the other end of a reset connection learns of the reset.
+// Break resets the connections of a process. Messages that are under way are lost. A task of
+// another process that watches this process is told of the reset. So is a task of this process that
+// watches another process.
 func (w *World) Break(process string) {
 	lost := func(from, to string) bool { return from != to && (from == process || to == process) }
 	for _, at := range w.queue.heap {

@@ -6,8 +6,8 @@ import (
 	"github.com/snapback/snapback/reference/environment"
 )
 
-// event is the arrival of a message at a task or, without an envelope, the end of a wait of the
-// task.
+// event is one of two things. If envelope is not nil, a message arrives at a task. Otherwise, a
+// wait of the task ends.
 type event struct {
 	at       time.Duration
 	tie      uint32 // a random number that decides the order of waits that end at the same time

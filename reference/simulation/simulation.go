@@ -23,7 +23,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Latencies in virtual time: at least the first bound, less than the second.
+// Bounds on latencies, in virtual time. A latency is at least the first bound, and less than the
+// second bound.
 var (
 	remoteLatency  = [2]time.Duration{50 * time.Microsecond, 500 * time.Microsecond}
 	localLatency   = [2]time.Duration{time.Microsecond, 20 * time.Microsecond}

@@ -30,7 +30,7 @@ type task struct {
 	returned bool
 }
 
-// errKilled unwinds the coroutine of a killed task.
+// errKilled is the value of the panic that unwinds the coroutine of a killed task.
 var errKilled = errors.New("simulation: the process was killed")
 
 func newTask(w *World, address environment.Address, body func(environment.Environment)) *task {

@@ -59,8 +59,8 @@ func (s *since[change]) written(checkpoint int64, handle metadata.KeyedHandle) {
 	s.handles[checkpoint] = handle
 }
 
-// completed makes a checkpoint the base, and drops the changes that it contains. If this subtask
-// has no handle of the checkpoint, the base stays as it is.
+// completed makes a checkpoint the base, and drops the changes that the checkpoint contains. If
+// this subtask has no handle of the checkpoint, the base stays as it is.
 func (s *since[change]) completed(checkpoint int64) {
 	handle := s.handles[checkpoint]
 	for id := range s.handles { // the order does not matter

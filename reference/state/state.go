@@ -67,7 +67,7 @@ type Subtask struct {
 	saved map[string]savedList // the restored lists for which the operator has not asked yet; the key is the name
 }
 
-// New returns the empty state of a subtask. Keyed may be nil.
+// New returns the empty state of a subtask. If the operator has no keyed state, keyed is nil.
 func New(keyed *Keyed) *Subtask { return &Subtask{Keyed: keyed, saved: map[string]savedList{}} }
 
 // Restore restores the state from a checkpoint. Call it before the operator is opened.

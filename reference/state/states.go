@@ -41,7 +41,7 @@ type Numbers struct {
 	n     int
 }
 
-// Numbers returns the state with a name that consists of n integers. At first they are 0.
+// Numbers returns the state with a name that consists of n integers. At first the integers are 0.
 func (k *Keyed) Numbers(name string, n int) Numbers { return Numbers{k.Value(name), n} }
 
 // Get returns the current key's integers.
@@ -72,7 +72,8 @@ func DecodeNumbers(data []byte, n int) []int64 {
 	return numbers
 }
 
-// Reducing is a number of each key. Other numbers are folded into it.
+// Reducing is state that holds one number for each key. Its method Add folds another number into
+// this number.
 type Reducing struct {
 	numbers Numbers
 	fold    func(a, b int64) int64

@@ -52,7 +52,8 @@ type replayed struct {
 	record dataflow.Record
 }
 
-// readInFlight reads the restored records in flight, and skips those that belong to other subtasks.
+// readInFlight reads the restored records in flight, and skips the records that belong to other
+// subtasks.
 func (s *subtask) readInFlight() error {
 	for _, part := range s.deploy.Restore.InFlight {
 		data, err := storage.ReadState(s.env.Files(), s.deploy.Restore.Location, part.Stream)

@@ -56,7 +56,7 @@ func (o *output) put(c *outChannel, element protocol.Element) {
 	o.flush(c)
 }
 
-// flush sends elements that are held back, as far as there is credit. Only records need credit.
+// flush sends elements that are held back, as long as there is credit. Only records need credit.
 func (o *output) flush(c *outChannel) {
 	for len(c.held) > 0 {
 		first := c.held[0]

@@ -2,7 +2,8 @@ package exploration
 
 import "github.com/snapback/snapback/scenarios"
 
-// Recorded holds the choices of a scenario. With them the scenario can be drawn again, and made smaller.
+// Recorded holds the choices of a scenario. With these choices, the scenario can be drawn again,
+// and made smaller.
 type Recorded struct {
 	choices []choice
 	taken   int

@@ -96,7 +96,7 @@ type drawing struct {
 	late     bool   // whether a fault may take effect later, and interrupt a later step
 }
 
-// some is true in half of the cases.
+// some makes a choice between true and false. Chance makes each of them equally likely.
 func (d *drawing) some(label string) bool { return d.Int(label, 0, 1) == 1 }
 
 func (d *drawing) one(label string, of ...string) string { return of[d.Int(label, 0, len(of)-1)] }
@@ -232,7 +232,7 @@ func (d *drawing) kill(kind faults.Process, midCheckpoint bool) {
 	d.add(scenarios.Step{Start: string(kind)})
 }
 
-// strike adds a fault.
+// strike adds a step with a fault.
 func (d *drawing) strike(fault faults.Fault) {
 	d.faulted = true
 	_, jumps := fault.Action.(faults.Jump)

@@ -8,7 +8,8 @@ const (
 	controlSplit   = 1 << 20 // the number of the split from which the rules are computed
 )
 
-// factor is the number by which the rule with a version multiplies. Version 0 stands for no rule.
+// factor returns the number by which the rule with this version multiplies a value. Version 0 means
+// that there is no rule yet.
 func (w Workload) factor(version int64) int64 {
 	if version == 0 {
 		return 1

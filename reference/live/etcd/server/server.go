@@ -1,4 +1,4 @@
-// Package server runs an etcd of one member in this process.
+// Package server runs a small etcd cluster in this process. The cluster has one member.
 //
 // It is a package of its own because etcd's server is large. A program that only uses a store does
 // not need to link the server.
