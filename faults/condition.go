@@ -7,8 +7,8 @@ import "fmt"
 type Condition interface {
 	fmt.Stringer // the condition as a fault prints it, such as "(Completed 2)"
 
-	// Holds says whether a history meets the condition. The parameter count is a function. It
-	// returns how many events of one kind the history has.
+	// Holds says whether a history meets the condition. The function `count` returns how many
+	// events of one kind the history has.
 	Holds(count func(Event) int) bool
 
 	describe() string // describes the condition in words

@@ -13,7 +13,7 @@ func (connection) ofConnection() {}
 type toConnections interface{ ofConnection() }
 
 // needsFor returns the feature that a target must have for an action on connections. For
-// connections to storage it is "remote". For all other connections it is the feature in otherwise.
+// connections to storage this is "remote". For all other connections it is `otherwise`.
 func needsFor(of Process, otherwise string) string {
 	if of == Storage {
 		return "remote"

@@ -159,8 +159,8 @@ func (m Moment) describe() string {
 }
 
 // Matches says whether an operation fits the pattern. It ignores Nth, Step and Given, which depend
-// on earlier operations and on the history. Only a rename has a newName. Only a write has from and
-// to: the offsets in the file at which the written bytes begin and end.
+// on earlier operations and on the history. Only a rename has a newName. Only a write has `from`
+// and `to`: the offsets in the file at which the written bytes begin and end.
 func (o Operation) Matches(kind Kind, phase Phase, name, newName string, from, to int64) bool {
 	return o.Kind.Includes(kind) &&
 		(o.Phase == "" || o.Phase == phase) &&

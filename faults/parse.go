@@ -187,9 +187,9 @@ func (p *parser) number(what, unit string, least int64) int64 {
 	return n
 }
 
-// choose reads a word. The parameter of lists the possible values, and the function name returns
-// the name of a value. choose returns the value that has the word as its name. The parameter what
-// describes the possible values for the error.
+// choose reads a word, and returns the value whose name is this word. The slice `of` holds the
+// possible values, and the function `name` returns the name of a value. The text `what` describes
+// the possible values in an error.
 func choose[T any](p *parser, what string, of []T, name func(T) string) (chosen T) {
 	start := p.at
 	word := p.next()
@@ -206,8 +206,8 @@ func choose[T any](p *parser, what string, of []T, name func(T) string) (chosen 
 
 func itself(word string) string { return word }
 
-// expect reads a word. It fails if this is not the given word. The parameter what describes the
-// wanted word for the error.
+// expect reads a word. It fails if this is not the given word. The text `what` describes the wanted
+// word in an error.
 func (p *parser) expect(word, what string) {
 	start := p.at
 	if p.next() != word {
@@ -229,7 +229,7 @@ func (p *parser) fail(want string) {
 	p.err = fmt.Errorf("at byte %d: want %s, got %s", p.at, want, got)
 }
 
-// failAt records an error for the position start, at which the last word began.
+// failAt records an error for the position `start`, at which the last word began.
 func (p *parser) failAt(start int, want string) {
 	p.at = start
 	p.fail(want)

@@ -62,8 +62,8 @@ func (m *master) accept() (*storage.Completed, error) {
 	return origin, nil
 }
 
-// takeOver returns the job's checkpoints that an earlier leader kept, oldest first. The result took
-// is false if no earlier leader recorded the job's checkpoints.
+// takeOver returns the job's checkpoints that an earlier leader kept, oldest first. The result
+// `took` is false if no earlier leader recorded the job's checkpoints.
 func (m *master) takeOver(noted highavailability.Checkpoints) (kept []storage.Completed, took bool, err error) {
 	switch {
 	case m.ended != nil:

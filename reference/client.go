@@ -54,9 +54,9 @@ func (c Client) Suspend(id string) error {
 	return err
 }
 
-// Savepoint takes a savepoint below the directory dir, which is a URL, and returns the path of the
-// complete savepoint. The parameter stop says whether the job stops with the savepoint. Savepoint
-// waits no longer than the timeout.
+// Savepoint takes a savepoint below the directory `dir`, which is a URL, and returns the path of
+// the complete savepoint. The parameter `stop` says whether the job stops with the savepoint.
+// Savepoint waits no longer than the timeout.
 func (c Client) Savepoint(id, dir string, stop protocol.Stop, timeout time.Duration) (string, error) {
 	answer, err := c.ask(protocol.TakeSavepoint{Job: id, Dir: dir, Stop: stop}, timeout)
 	return answer.Path, err

@@ -77,7 +77,7 @@ func (j *jobManager) forward(request environment.Envelope, id string) {
 	})
 }
 
-// answer calls the function known with the job that has this id. If there is no such job, it
+// answer calls the function `known` with the job that has this id. If there is no such job, it
 // refuses the request.
 func (j *jobManager) answer(client environment.Address, id string, known func(*runningJob)) {
 	if found := j.jobs[id]; found != nil {

@@ -46,7 +46,7 @@ type Mount struct {
 }
 
 // known is the process to which a thread belongs. The mount remembers it for a short time, because
-// a call of who takes longer than an operation.
+// a call of `who` takes longer than an operation.
 type known struct {
 	process string
 	until   time.Time
@@ -66,8 +66,8 @@ func (m *Mount) process(thread int) string {
 	return k.process
 }
 
-// New mounts a directory, and creates it if it does not exist. The parameter who is a function. It
-// returns the name of the process to which a thread belongs.
+// New mounts a directory, and creates it if it does not exist. The function `who` returns the name
+// of the process to which a thread belongs.
 func New(dir string, taps *tap.Tap, who func(thread int) string) (*Mount, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -102,8 +102,8 @@ func (m *Mount) Close() error {
 	return nil
 }
 
-// Disk calls the function look with the content of the directory. Nothing changes the content
-// before look returns.
+// Disk calls the function `look` with the content of the directory. Nothing changes the content
+// before `look` returns.
 func (m *Mount) Disk(look func(*filesystem.Memory)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -140,9 +140,9 @@ func (m *Mount) do(ctx context.Context, o tap.Operation, operation func() error)
 }
 
 // doOr is like do, for operations that have faults of their own. When a fault fires, doOr first
-// calls the function special. If special has handled the fault, it returns true and the result of
-// the operation. If it returns false, doOr handles the fault as do does. While special runs, no
-// other operation changes the directory.
+// calls the function `special`. If `special` has handled the fault, it returns true and the result
+// of the operation. If it returns false, doOr handles the fault as do does. While `special` runs,
+// no other operation changes the directory.
 func (m *Mount) doOr(ctx context.Context, o tap.Operation, operation func() error, special func(*tap.Intervention) (error, bool)) syscall.Errno {
 	if caller, ok := fuse.FromContext(ctx); ok {
 		o.Process = m.process(int(caller.Pid))

@@ -190,8 +190,8 @@ func (n *Network) through(l link) (string, error) {
 	return proxy.Listen, n.apply(l)
 }
 
-// touches says whether a fault touches the link. The parameter name is the process, or storage,
-// whose connections the fault affects. Only a fault that affects the connections of storage touches
+// touches says whether a fault touches the link. The fault affects the connections of the process,
+// or of storage, with the given name. Only a fault that affects the connections of storage touches
 // a link to storage.
 func (l link) touches(name string) bool {
 	if l.to == string(faults.Storage) {

@@ -28,8 +28,8 @@ import (
 const listMax = 16 << 20
 
 // New returns a handler that passes requests on to the server at a URL. To learn which process does
-// an operation, the handler calls who, with an operation that has only a kind and a name. If the
-// process is unknown, who returns an empty name.
+// an operation, the handler calls the function `who`, with an operation that has only a kind and a
+// name. If the process is unknown, `who` returns an empty name.
 func New(to *url.URL, taps *tap.Tap, who func(tap.Operation) string) http.Handler {
 	p := &proxy{tap: taps, who: who}
 	p.reverse = &httputil.ReverseProxy{

@@ -41,7 +41,7 @@ func (t tapped) pass(o Operation, do func() error) error {
 }
 
 // passOr is like pass, for operations that have faults of their own. When a fault fires, passOr
-// first calls the function special. If special has handled the fault, it returns true and the
+// first calls the function `special`. If `special` has handled the fault, it returns true and the
 // result of the operation. If it returns false, passOr handles the fault as pass does.
 func (t tapped) passOr(o Operation, do func() error, special func(*Intervention) (error, bool)) error {
 	o.Process = t.process

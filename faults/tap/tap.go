@@ -108,10 +108,10 @@ type armed struct {
 	done    int64 // number of operations at which the fault fired so far
 }
 
-// Arm makes a fault wait for its operation, and fire there. When the fault fires, the tap calls
-// fire, while the operation waits. If fire stops the process that does the operation, it returns
-// true, and the operation does nothing more. If the fault has a condition, the tap uses count to
-// learn how many events of a kind have happened.
+// Arm makes a fault wait for its operation, and fire there. When the fault fires, the tap calls the
+// function `fire`, while the operation waits. If `fire` stops the process that does the operation,
+// it returns true, and the operation does nothing more. If the fault has a condition, the tap calls
+// `count` to learn how many events of a kind have happened.
 func (t *Tap) Arm(fault faults.Fault, count func(faults.Event) int, fire func(Operation) (stopped bool)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -184,15 +184,15 @@ func (a assignment) inFlight(uid string, operator *metadata.Operator) []state.In
 	return all
 }
 
-// takes says whether the subtask reads the records that were on their way to the subtask with index
-// old. After a change of parallelism, it reads the records that were on their way to any subtask,
-// and skips the records whose keys it does not own.
+// takes says whether the subtask reads the records that were on their way to the subtask with the
+// index `old`. After a change of parallelism, it reads the records that were on their way to any
+// subtask, and skips the records whose keys it does not own.
 func (a assignment) takes(old int, operator *metadata.Operator) bool {
 	return int(operator.Parallelism) != a.parallelism || old == a.index
 }
 
-// outputOf returns the position of an edge among all edges that leave the operator with the uid in
-// from. The edge leads to the input with number input of the operator with the uid in to.
+// outputOf returns the position of an edge among all edges that leave the operator `from`. The edge
+// leads to the operator `to`, and has the number `input` among the inputs of this operator.
 func (a assignment) outputOf(from, to string, input int) int {
 	number := 0
 	for _, vertex := range a.graph {

@@ -68,9 +68,9 @@ type Coordinator struct {
 	statistics   statistics
 }
 
-// New returns the coordinator of a job. The parameter groups is the job's number of key groups, and
-// origin is the checkpoint from which the job resumes, or nil. New writes nothing. If the job
-// claims origin, New reads the checkpoints that may share files with origin.
+// New returns the coordinator of a job. The parameter `groups` is the job's number of key groups,
+// and `origin` is the checkpoint from which the job resumes, or nil. New writes nothing. If the job
+// claims this checkpoint, New reads the checkpoints that may share files with it.
 func New(env environment.Environment, j job.Job, groups int, cluster configuration.Configuration, journal Journal, origin *storage.Completed) (*Coordinator, error) {
 	place, err := checkpoints.Select(env.Files(), cluster, j.Configuration, j.ID)
 	if err != nil {

@@ -65,7 +65,7 @@ type setting struct {
 	files    *filesystem.Memory
 }
 
-// coordinate runs the function body in place of the job's master. It returns the names of the
+// coordinate runs the function `body` in place of the job's master. It returns the names of the
 // directories and metadata files that are on storage afterwards.
 func coordinate(t *testing.T, s setting, body func(bench)) string {
 	t.Helper()

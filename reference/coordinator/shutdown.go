@@ -67,8 +67,8 @@ func (c *Coordinator) Depose() {
 }
 
 // DeleteUnreferenced deletes files of an ended job: those to which no remaining checkpoint of the
-// job refers. The parameter outlived lists the locations of the checkpoints that ShutDown left. If
-// one of these checkpoints is missing, another job has claimed it and may use any of the files.
+// job refers. The parameter `outlived` lists the locations of the checkpoints that ShutDown left.
+// If one of these checkpoints is missing, another job has claimed it and may use any of the files.
 // Then DeleteUnreferenced deletes nothing.
 func DeleteUnreferenced(files filesystem.FileSystem, ended job.Job, cluster configuration.Configuration, outlived []string) error {
 	place, err := checkpoints.Select(files, cluster, ended.Configuration, ended.ID)

@@ -125,8 +125,8 @@ type Operator interface {
 	// Open prepares the operator. The context holds the restored state, if there is any.
 	Open(Context) error
 
-	// Process handles one record of the given input edge. If the operator has keyed state, the
-	// record's key is the current key.
+	// Process handles one record. The parameter `input` is the number of the edge on which the
+	// record arrived. If the operator has keyed state, the record's key is the current key.
 	Process(input int, record Record) error
 }
 

@@ -5,8 +5,8 @@ import "math/bits"
 // ParallelismMax is the largest parallelism of any job, and the largest number of key groups.
 const ParallelismMax = 1 << 15
 
-// KeyGroup returns the key group of a key; groups is the number of all key groups. It is Flink's
-// formula for an Integer key, whose hash code is the key itself.
+// KeyGroup returns the key group of a key. The parameter `groups` is the number of all key groups.
+// The formula is Flink's for an Integer key, whose hash code is the key itself.
 func KeyGroup(key int32, groups int) int {
 	return int(murmur(uint32(key))) % groups
 }

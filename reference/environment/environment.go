@@ -54,7 +54,7 @@ type Environment interface {
 	// Now returns the time since some fixed moment. It never decreases.
 	Now() time.Duration
 
-	// Sleep returns after d. Messages that arrive meanwhile stay in the inbox.
+	// Sleep returns after the time d. Messages that arrive during this time stay in the inbox.
 	Sleep(d time.Duration)
 
 	// Send sends a message and does not wait. Messages from one task to another arrive in the
@@ -62,8 +62,8 @@ type Environment interface {
 	// the receiver or the connection may be gone, and the sender does not learn it.
 	Send(to Address, message Message)
 
-	// Receive returns the next message to this task, or false if none arrives within the wait. If
-	// wait is 0, Receive returns at once. Wait may be [Forever].
+	// Receive returns the next message to this task, or false if no message arrives within the time
+	// `wait`. If this time is 0, Receive returns at once. It may be [Forever].
 	Receive(wait time.Duration) (Envelope, bool)
 
 	// Spawn starts another task in this process. A name may be used again when the earlier task

@@ -60,8 +60,8 @@ type Process struct {
 	closed   chan struct{}
 }
 
-// Listen starts to listen at host:port. Port 0 selects a free port. Listen returns a Process that
-// writes what tasks log to the writer log, one JSON object a line.
+// Listen starts to listen at host:port. Port 0 selects a free port. The tasks of the returned
+// Process write their log to `log`, one JSON object a line.
 func Listen(address string, files filesystem.FileSystem, log io.Writer) (*Process, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {

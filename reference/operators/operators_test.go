@@ -43,7 +43,7 @@ type unit struct {
 	keyed   bool
 }
 
-// open creates an operator. If from is not nil, the operator is restored from this snapshot.
+// open creates an operator. If the snapshot `from` is not nil, the operator is restored from it.
 func open(t *testing.T, env environment.Environment, p operators.Parameters, uid string, from *metadata.Subtask) (*unit, error) {
 	t.Helper()
 	graph, err := p.Graph()

@@ -67,7 +67,7 @@ type Stop int
 const (
 	GoOn    Stop = iota // the job does not stop
 	Suspend             // the sources emit no more records after the savepoint
-	Drain               // the sources end their input, so event time advances to the maximum
+	Drain               // the sources end their input, so event time advances to its largest value
 )
 
 // Statistics are the figures of a job's checkpoints since its master started.

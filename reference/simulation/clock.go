@@ -4,7 +4,7 @@ import "time"
 
 // clock is the clock of a process. A clock with the zero value shows the world's time.
 type clock struct {
-	since, shown time.Duration // when the world's time was since, this clock showed the time shown
+	since, shown time.Duration // when the world's time was `since`, this clock showed the time `shown`
 	percent      int64         // the pace of the clock in percent of the world's pace; 0 means 100
 }
 

@@ -63,7 +63,7 @@ func (e entry) writeTo(out io.Writer) (int64, error) {
 }
 
 // readEntry is the inverse of writeTo. It returns io.EOF if there are no more entries. It refuses
-// an entry whose key or value has more than limit bytes.
+// an entry whose key or value has more bytes than `limit`.
 func readEntry(in *bufio.Reader, limit int64) (entry, error) {
 	length, err := binary.ReadUvarint(in)
 	if err != nil {

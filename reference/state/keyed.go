@@ -29,8 +29,8 @@ type cell struct {
 	members map[string][]byte // the members, if the state is a map
 }
 
-// NewKeyed returns the empty keyed state of a subtask that owns the key groups from first to last.
-// The id identifies the subtask's backend in handles.
+// NewKeyed returns the empty keyed state of a subtask that owns the key groups from `first` to
+// `last`, of `groups` key groups in all. The id identifies the subtask's backend in handles.
 func NewKeyed(backend Backend, id string, first, last, groups int) *Keyed {
 	k := &Keyed{first: first, last: last, groups: groups, cells: make([]map[cellKey]*cell, max(0, last-first+1))}
 	switch backend {

@@ -67,7 +67,7 @@ type Subtask struct {
 	saved map[string]savedList // the restored lists for which the operator has not asked yet; the key is the name
 }
 
-// New returns the empty state of a subtask. If the operator has no keyed state, keyed is nil.
+// New returns the empty state of a subtask. If the operator has no keyed state, `keyed` is nil.
 func New(keyed *Keyed) *Subtask { return &Subtask{Keyed: keyed, saved: map[string]savedList{}} }
 
 // Restore restores the state from a checkpoint. Call it before the operator is opened.
@@ -124,7 +124,7 @@ type writer struct {
 	newID  func() string
 }
 
-// stream writes one piece of state. The function body produces the data.
+// stream writes one piece of state. The function `body` produces the data.
 func (w writer) stream(scope checkpoints.Scope, body func(*checkpoints.StateStream) error) (metadata.Stream, error) {
 	stream := w.target.Create(w.files, scope, w.newID)
 	defer stream.Abort()

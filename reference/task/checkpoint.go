@@ -13,7 +13,7 @@ import (
 )
 
 // begin notes a checkpoint that begins at this subtask. If the job drains, the source ends its
-// input first. So event time advances to the maximum, and open windows are emitted.
+// input first. So event time advances to its largest value, and open windows are emitted.
 func (s *subtask) begin(barrier protocol.Barrier) {
 	if barrier.Checkpoint <= s.gate.last {
 		return // the checkpoint was aborted before the trigger arrived

@@ -43,8 +43,8 @@ func (r *Recorded) with(at, value int) *Recorded {
 }
 
 // Minimize makes a scenario smaller, as long as it still fails. For each choice it tries the lowest
-// value, and then the value halfway to the lowest. The function fails says whether a scenario
-// fails, and the parameter asks is the largest number of its calls.
+// value, and then the value halfway to the lowest. The function `fails` says whether a scenario
+// fails. Minimize calls it no more often than `asks` says.
 func Minimize(name string, from *Recorded, asks int, fails func(scenarios.Scenario) bool) scenarios.Scenario {
 	smallest := replay(name, from)
 	for smaller := true; smaller && asks > 0; {

@@ -25,8 +25,9 @@ type Model struct {
 	Outputs []ID
 	// Parse reads a line. It returns an error for a line that no correct job can write.
 	Parse func(text string) (Line, error)
-	// Wrong returns the mistakes in the job's state that the lines show. No line occurs twice in
-	// lines. The flag all says whether the lines are the whole output, or only a part of it.
+	// Wrong returns the mistakes in the job's state that the lines show. The parameter `lines`
+	// contains no line twice. The flag `all` says whether the lines are the whole output, or only a
+	// part of it.
 	Wrong func(lines []Line, all bool) []string
 	// Name returns the name of a line in a message.
 	Name func(ID) string
@@ -141,8 +142,8 @@ func (w Workload) wrongTotal(key int64, lines []Line) string {
 }
 
 // wrongSteps compares each line with the line before, and describes the first mistake. Two lines
-// must not have the same count. If sums is true, and the count grew by one, the sum must have grown
-// by the value of the line. All lines have the same key, and are sorted by count.
+// must not have the same count. If the flag `sums` is true, and the count grew by one, the sum must
+// have grown by the value of the line. All lines have the same key, and are sorted by count.
 func wrongSteps(lines []Line, sums bool) string {
 	var before Line
 	for _, line := range lines {

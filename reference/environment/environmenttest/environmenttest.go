@@ -20,7 +20,7 @@ import (
 const lease = 2 * time.Second
 
 // Check uses an empty store as JobManagers do, and returns the first wrong answer. The function
-// sleep must let time pass for the store.
+// `sleep` must let time pass for the store.
 func Check(store environment.Store, sleep func(time.Duration)) error {
 	if leader, err := store.Leader(); err != nil || leader != "" {
 		return fmt.Errorf("an empty store has leader %q, %w", leader, err)
