@@ -84,8 +84,8 @@ func (f Fault) Whom() Process {
 	return f.Action.whom()
 }
 
-// Needs names the feature that a target must have for the fault's action. It is empty for Heal, which
-// only ends the effect of another fault.
+// Needs names the feature that a target must have for the fault's action. It is empty for Heal,
+// which only ends the effect of another fault.
 func (f Fault) Needs() string {
 	if f.Action == nil {
 		return ""
@@ -163,8 +163,8 @@ var (
 	inItsPlace = []When{On}
 )
 
-// Catalogue returns an example of every action, for each kind of process that the action can affect.
-// Each example has one moment. Only Kill has examples for several moments.
+// Catalogue returns an example of every action, for each kind of process that the action can
+// affect. Each example has one moment. Only Kill has examples for several moments.
 func Catalogue() []Fault {
 	var all []Fault
 	for _, r := range rules {

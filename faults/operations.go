@@ -45,7 +45,8 @@ func errorName(errno syscall.Errno) string {
 	return fmt.Sprintf("errno-%d", uintptr(errno))
 }
 
-// Drop makes a sync fail, and removes from the file the data that the sync should have made durable.
+// Drop makes a sync fail, and removes from the file the data that the sync should have made
+// durable.
 type Drop struct{ operation }
 
 func (Drop) String() string { return "Drop" }

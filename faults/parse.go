@@ -10,8 +10,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Parse reads a fault as [Fault.String] writes it. The spaces may differ. An error says at which byte
-// the text is wrong, what Parse wants there, and what it found.
+// Parse reads a fault as [Fault.String] writes it. The spaces may differ. An error says at which
+// byte the text is wrong, what Parse wants there, and what it found.
 func Parse(text string) (Fault, error) {
 	p := &parser{text: text}
 	fault := p.fault()

@@ -9,9 +9,10 @@ import (
 	"github.com/snapback/snapback/reference/task"
 )
 
-// TaskManager runs a TaskManager. It never returns. It offers its slots to the JobManager at the
-// address or, with a highly available store, to the leader. If the TaskManager does not hear from
-// the JobManager for too long, it cancels its tasks and offers its slots again.
+// TaskManager runs a TaskManager. It never returns. It offers its slots to the JobManager with the
+// given address. If there is a highly available store, it offers them to the leader instead. If the
+// TaskManager does not hear from the JobManager for too long, it cancels its tasks and offers its
+// slots again.
 func TaskManager(env environment.Environment, jobManager environment.Address, slots int) {
 	t := &taskManagerProcess{env: env, jobManager: jobManager, slots: slots, heard: env.Now() - 2*protocol.HeartbeatTimeout}
 	for {

@@ -131,7 +131,7 @@ type Step struct {
 // Submit submits a job.
 type Submit struct {
 	Job         string            `json:"job" yaml:"job"`
-	Restore     string            `json:"restore,omitempty" yaml:"restore,omitempty"` // the earlier job from which this job resumes; From says from which of its checkpoints
+	Restore     string            `json:"restore,omitempty" yaml:"restore,omitempty"` // the earlier job from which this job resumes; From says from which checkpoint or savepoint
 	From        Pointer           `json:"from,omitempty" yaml:"from,omitempty"`
 	ClaimMode   storage.ClaimMode `json:"claimMode,omitempty" yaml:"claimMode,omitempty"`     // the claim mode for the checkpoint from which the job resumes
 	Parallelism int               `json:"parallelism,omitempty" yaml:"parallelism,omitempty"` // 0: the parallelism of the scenario's job

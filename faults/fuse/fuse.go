@@ -2,8 +2,8 @@
 // loss would leave of the directory. The mount is for other engines that keep their checkpoints in
 // files, such as Flink.
 //
-// The files are in the memory of this process, and are gone after the unmount. The mount supports only
-// what checkpoints need of a file system. It has no links, no permissions and no times.
+// The files are in the memory of this process, and are gone after the unmount. The mount supports
+// only what checkpoints need of a file system. It has no links, no permissions and no times.
 //
 // Start with [New]. A mount needs /dev/fuse, and the rights of root.
 package fuse
@@ -294,8 +294,8 @@ func (n *node) Create(ctx context.Context, name string, _, _ uint32, out *fuse.E
 	return child, h, fuse.FOPEN_DIRECT_IO, failed
 }
 
-// Open implements [fusefs.NodeOpener]. If the file must be truncated, the kernel calls Setattr for
-// this before it calls Open.
+// Open implements [fusefs.NodeOpener]. It does not truncate the file: for this the kernel calls
+// Setattr.
 func (n *node) Open(ctx context.Context, how uint32) (fusefs.FileHandle, uint32, syscall.Errno) {
 	h := &handle{mount: n.mount, name: n.name()}
 	failed := n.mount.do(ctx, tap.Operation{Kind: faults.Open, Name: h.name}, func() (err error) {

@@ -19,8 +19,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// killedVariable is an environment variable that names a directory. The test starts this program again
-// with the variable. The program then mounts the directory, and the test kills it.
+// killedVariable is an environment variable that names a directory. The test starts this program
+// again with the variable. The program then mounts the directory, and the test kills it.
 const killedVariable = "SNAPBACK_TEST_MOUNT"
 
 func TestMain(m *testing.M) {
@@ -164,7 +164,8 @@ func TestFaultsAreSeenThroughTheKernel(t *testing.T) {
 	}
 }
 
-// A power loss loses all data that are not durable. A process that reads through the kernel sees this.
+// A power loss loses all data that are not durable. A process that reads through the kernel sees
+// this.
 func TestAPowerLoss(t *testing.T) {
 	m, _ := mounted(t)
 	must(t, filesystem.WriteFile(filesystem.Local{}, m.Dir+"/a", []byte("a")))

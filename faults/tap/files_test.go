@@ -47,7 +47,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// layout is the layout of the checkpoints in these tests: all files, also _metadata, are below chk-N.
+// layout is the layout of the checkpoints in these tests: all files, also _metadata, are below
+// chk-N.
 type layout struct{}
 
 func (l layout) Phase(kind faults.Kind, name, newName string) faults.Phase {

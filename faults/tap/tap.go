@@ -1,5 +1,5 @@
-// Package tap applies faults to operations on storage. Every operation of a cluster passes through a
-// [Tap]. The tap numbers the operation, and shows it to an observer. If a fault waits for the
+// Package tap applies faults to operations on storage. Every operation of a cluster passes through
+// a [Tap]. The tap numbers the operation, and shows it to an observer. If a fault waits for the
 // operation, the tap says what must happen instead.
 //
 // A mount is a place at which operations pass through the tap. One tap can have several mounts.
@@ -84,8 +84,8 @@ type Tap struct {
 	armed      []*armed
 }
 
-// New returns a tap for a target with this layout. If the layout is nil, no operation has a phase or a
-// step.
+// New returns a tap for a target with this layout. If the layout is nil, no operation has a phase
+// or a step.
 func New(layout Layout) *Tap {
 	if layout == nil {
 		layout = unknown{}
@@ -182,8 +182,8 @@ func (t *Tap) begins(o Operation) bool {
 	return true
 }
 
-// After is what a mount calls when it has performed an operation. After says whether a fault stopped the process
-// that performed the operation.
+// After is what a mount calls when it has performed an operation. After says whether a fault
+// stopped the process that performed the operation.
 func (t *Tap) After(o Operation) (stopped bool) {
 	t.mu.Lock()
 	switch o.Kind {

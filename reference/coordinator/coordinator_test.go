@@ -342,8 +342,8 @@ func TestACheckpointExpires(t *testing.T) {
 	}
 }
 
-// Periodic checkpoints keep the interval and the minimum pause. No more than the permitted number
-// are in progress.
+// Periodic checkpoints keep the interval and the minimum pause. The number of checkpoints in
+// progress never exceeds the permitted number.
 func TestWhenCheckpointsBegin(t *testing.T) {
 	j := testJob()
 	j.Checkpoints.MaxConcurrent, j.Checkpoints.MinPause = 2, 1500*time.Millisecond

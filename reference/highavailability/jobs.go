@@ -13,7 +13,7 @@ import (
 type Result struct {
 	Status  storage.JobStatus
 	Error   string
-	Cleaned bool // the clean-up is done
+	Cleaned bool // whether the clean-up after the job is done
 }
 
 // Known is what earlier leaders recorded about a job.

@@ -32,7 +32,7 @@ type Job struct {
 type Checkpoints struct {
 	Interval          time.Duration // time between the beginnings of two periodic checkpoints
 	MinPause          time.Duration // least time between the end of a checkpoint and the next periodic checkpoint
-	Timeout           time.Duration // a checkpoint that takes longer is aborted
+	Timeout           time.Duration // a checkpoint that takes longer than this time is aborted
 	MaxConcurrent     int           // largest number of checkpoints in progress at the same time
 	TolerableFailures int           // number of checkpoints that may fail in a row; after one more failure the job fails
 	Retention         storage.Retention

@@ -1,17 +1,17 @@
 package protocol
 
-// Events in the engine's log, for programs that watch the engine. The comments name the fields of
-// the log record that each event sets.
+// Events in the engine's log, for programs that watch the engine. Each comment names the fields of
+// the log record that the event sets. Events of a job also set the field job.
 const (
-	EventTaskManager         = "taskmanager"          // status: registered or lost
-	EventJob                 = "job"                  // status, error
-	EventRestored            = "restored"             // checkpoint, path
-	EventCheckpointTriggered = "checkpoint triggered" // checkpoint
-	EventCheckpointCompleted = "checkpoint completed" // checkpoint, path
-	EventCheckpointAborted   = "checkpoint aborted"   // checkpoint, error
-	EventSavepointCompleted  = "savepoint completed"  // checkpoint, path
-	EventDiscarded           = "discarded"            // checkpoint, path, error
-	EventSwept               = "swept"                // task: the TaskManager that came back; error
-	EventLeader              = "leader"               // status: elected or deposed
-	EventListening           = "listening"            // path: the host:port at which the process listens
+	EventTaskManager         = "taskmanager"          // sets task, which is the TaskManager, and status: registered or lost
+	EventJob                 = "job"                  // sets status and error
+	EventRestored            = "restored"             // sets checkpoint and path
+	EventCheckpointTriggered = "checkpoint triggered" // sets checkpoint
+	EventCheckpointCompleted = "checkpoint completed" // sets checkpoint and path
+	EventCheckpointAborted   = "checkpoint aborted"   // sets checkpoint and error
+	EventSavepointCompleted  = "savepoint completed"  // sets checkpoint and path
+	EventDiscarded           = "discarded"            // sets checkpoint, path and error
+	EventSwept               = "swept"                // sets task, which is the TaskManager that came back, and error
+	EventLeader              = "leader"               // sets status: elected, deposed or cannot recover; and error
+	EventListening           = "listening"            // sets path, which is the host:port at which the process listens
 )

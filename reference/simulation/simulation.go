@@ -1,10 +1,10 @@
 // Package simulation runs engine code one task at a time, in virtual time, under one seeded
 // scheduler. The same seed gives the same run, event by event.
 //
-// Each task is a coroutine. The scheduler holds a queue of events: a message arrives, or a wait
-// ends. An event resumes one coroutine until it blocks again. The seed decides how long messages
-// and storage operations take, and the order of waits that end at the same time. When a process is
-// killed, its coroutines never run again.
+// Each task is a coroutine. The scheduler holds a queue of events. There are two kinds: a message
+// arrives, or a wait ends. An event resumes one coroutine until it blocks again. The seed decides
+// how long messages and storage operations take, and the order of waits that end at the same time.
+// When a process is killed, its coroutines never run again.
 //
 // The writes of a killed process stay on storage. Package filesystem models what a power loss
 // leaves of them. This package has no faults of storage. Whoever wants such faults uses

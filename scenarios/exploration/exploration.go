@@ -68,8 +68,8 @@ func (d *drawing) end() scenarios.Scenario {
 	return d.scenario
 }
 
-// Kills draws a scenario as [Draw] does, but its steps only kill processes at random times. Other test
-// tools do only this. Package power compares their strategy with Draw.
+// Kills draws a scenario as [Draw] does, but its steps only kill processes at random times. Other
+// test tools do only this. Package power compares their strategy with Draw.
 func Kills(name string, c Choices) scenarios.Scenario {
 	d := &drawing{Choices: c}
 	d.begin(name)

@@ -58,8 +58,8 @@ func parseWindow(windows map[ID]Line, text string) (Line, error) {
 	return line, nil
 }
 
-// wrongWindows checks each window against all its records. A job writes a window only after the last
-// record of the window.
+// wrongWindows checks each window against all its records. A job writes a window only after the
+// last record of the window.
 func wrongWindows(windows map[ID]Line, lines []Line) []string {
 	var wrong []string
 	for _, line := range lines {
