@@ -102,7 +102,8 @@ type Lose struct{ operation }
 func (Lose) String() string   { return "Lose" }
 func (Lose) describe() string { return "does the operation, but reports that it failed" }
 
-// Throttle refuses operations because a client sends too many of them, as S3 does with status 503.
+// Throttle refuses operations because a client sends too many operations, as S3 does with status
+// 503.
 type Throttle struct {
 	operation
 	Times int64

@@ -49,7 +49,8 @@ func (c *cluster) runTo(want string) {
 	}
 }
 
-// BenchmarkCheckpoints takes checkpoints one after the other in the simulation.
+// BenchmarkCheckpoints takes many checkpoints in the simulation, each after the end of the one
+// before.
 func BenchmarkCheckpoints(b *testing.B) {
 	c := newCluster(1)
 	j := aJob('a')

@@ -91,7 +91,7 @@ const (
 	Resume     Feature = "resume"     // starts a job from a checkpoint on storage
 	Trigger    Feature = "trigger"    // takes a checkpoint when asked
 	Retention  Feature = "retention"  // has the three cleanup modes of Flink
-	Kill       Feature = "kill"       // its TaskManagers can be killed, and new ones started
+	Kill       Feature = "kill"       // its TaskManagers can be killed, and new TaskManagers started
 	JobManager Feature = "jobmanager" // its JobManager can be killed, and a new one started; without high availability the new one has no job
 	Pause      Feature = "pause"      // its processes can be paused
 	HA         Feature = "ha"         // has several JobManagers; one of them leads

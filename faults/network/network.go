@@ -7,9 +7,9 @@
 // Linux, every address in 127.0.0.0/8 is a loopback address. An address that belongs to no process
 // belongs to storage.
 //
-// The network is no packet filter. If connections are cut, the network still accepts new ones, but
-// lets no data through. When the cut is healed, the connection ends. All data sent in the meantime
-// are lost, as after a timeout of TCP.
+// The network is no packet filter. If connections are cut, the network still accepts new
+// connections, but lets no data through. When the cut is healed, the connection ends. All data sent
+// in the meantime are lost, as after a timeout of TCP.
 //
 // Start with [New].
 package network

@@ -91,7 +91,7 @@ func (c *Coordinator) announce(p *pending) {
 // completeSavepoint records a published savepoint.
 //
 // FLINK-21351: the job does not keep the savepoint among its checkpoints, and the savepoint
-// subsumes none of them.
+// subsumes no checkpoint.
 func (c *Coordinator) completeSavepoint(p *pending, done storage.Completed) {
 	c.remove(p)
 	defer c.finish()

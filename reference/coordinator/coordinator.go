@@ -100,8 +100,8 @@ func New(env environment.Environment, j job.Job, groups int, cluster configurati
 }
 
 // Recover takes over the checkpoints that another JobManager kept, oldest first. It discards the
-// job's checkpoints that the other JobManager did not record, so that no later run mistakes them
-// for checkpoints of another job.
+// job's checkpoints that the other JobManager did not record, so that no later run mistakes these
+// checkpoints for checkpoints of another job.
 func (c *Coordinator) Recover(kept []storage.Completed) error {
 	if err := c.storage.DiscardOthers(kept); err != nil {
 		return err

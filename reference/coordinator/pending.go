@@ -127,8 +127,8 @@ func (c *Coordinator) remove(p *pending) {
 }
 
 // abortEarlier aborts the checkpoints in progress that are older than the complete checkpoint with
-// this id. Their clients receive the complete checkpoint instead. Savepoints stay, since a user
-// wants each of them.
+// this id. Their clients receive the complete checkpoint instead. Savepoints stay, since a user has
+// asked for each savepoint.
 func (c *Coordinator) abortEarlier(id int64) {
 	for _, p := range slices.Clone(c.pending) {
 		if p.id < id && !p.kind().savepoint() {

@@ -9,7 +9,7 @@ import (
 )
 
 // statisticsMax is the number of checkpoints for which the statistics keep separate figures: the
-// latest complete ones.
+// latest complete checkpoints.
 const statisticsMax = 10
 
 // statistics counts the checkpoints of a job.

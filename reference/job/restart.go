@@ -14,7 +14,7 @@ type RestartKind string
 const (
 	NoRestart        RestartKind = "none"
 	FixedDelay       RestartKind = "fixed-delay"       // a fixed number of restarts
-	ExponentialDelay RestartKind = "exponential-delay" // each wait is longer than the one before
+	ExponentialDelay RestartKind = "exponential-delay" // each wait is longer than the wait before it
 	FailureRate      RestartKind = "failure-rate"      // a fixed number of restarts in an interval
 )
 
@@ -31,7 +31,7 @@ type RestartStrategy struct {
 	Delay    time.Duration // wait before each restart; exponential-delay: wait before the first restart
 
 	DelayMax   time.Duration // exponential-delay: the longest wait before a restart
-	Multiplier float64       // exponential-delay: each wait is longer than the one before by this factor
+	Multiplier float64       // exponential-delay: the factor by which each wait is longer than the wait before it
 	ResetAfter time.Duration // exponential-delay: after this time without a failure the delays begin again
 	Interval   time.Duration // failure-rate: the time within which the restarts are counted
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/snapback/snapback/reference/dataflow"
 )
 
-// Parameters select a workload and its input. A workload may ignore some of them.
+// Parameters select a workload and its input. A workload may ignore some of the parameters.
 type Parameters struct {
 	Name     string
 	Seed     int64

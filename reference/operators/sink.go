@@ -105,7 +105,7 @@ func (s *sink) prepare(checkpoint int64) error {
 	return nil
 }
 
-// Commit commits the files of this checkpoint and of all earlier ones, since an earlier
+// Commit commits the files of this checkpoint and of all earlier checkpoints, since an earlier
 // notification may have been lost.
 func (s *sink) Commit(checkpoint int64) error {
 	for len(s.waiting) > 0 && s.waiting[0].Checkpoint <= checkpoint {

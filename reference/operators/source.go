@@ -86,7 +86,7 @@ func (s *source) Next() (bool, error) {
 }
 
 // emitWatermark emits a watermark after every few records. Each split has a watermark of its own.
-// The source emits the earliest one of the splits that it still reads.
+// Of all splits that are not read to the end, the source emits the earliest watermark.
 func (s *source) emitWatermark() {
 	if s.produced++; s.watermark == nil || s.produced%watermarkEvery != 0 {
 		return

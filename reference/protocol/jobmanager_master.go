@@ -8,7 +8,7 @@ import (
 // Messages of the master of a job to the JobManager.
 type (
 	// RequestSlots asks for a total number of slots. It replaces an earlier request. The JobManager
-	// answers with the missing slots as soon as it has all of them.
+	// answers with the missing slots as soon as it has all missing slots.
 	RequestSlots struct{ Slots int }
 
 	// ReleaseSlots releases all slots of a job.

@@ -18,8 +18,8 @@ type (
 	// the JobManager with the later term.
 	Registered struct{ Term int64 }
 
-	// Forgotten tells a TaskManager that the JobManager does not know it any more. It must register
-	// again.
+	// Forgotten tells a TaskManager that the JobManager does not know it any more. The TaskManager
+	// must register again.
 	Forgotten struct{}
 )
 

@@ -10,7 +10,7 @@ import (
 )
 
 // Data is an element on a channel to a subtask downstream. The elements of a channel are numbered
-// from 1, so that the receiver notices a lost one.
+// from 1, so that the receiver notices a lost element.
 type Data struct {
 	Channel int
 	Number  uint64

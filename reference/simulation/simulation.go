@@ -7,8 +7,8 @@
 // When a process is killed, its coroutines never run again.
 //
 // The writes of a killed process stay on storage. Package filesystem models what a power loss
-// leaves of them. This package has no faults of storage. Whoever wants such faults uses
-// [World.Mount] to give processes a storage that has them.
+// leaves of these writes. This package has no faults of storage. To add such faults, use
+// [World.Mount]: give the processes a storage that has faults.
 //
 // Start with [World].
 package simulation
@@ -55,7 +55,8 @@ type World struct {
 	loseAnswers int                              // how many more answers to writes to the store are lost
 }
 
-// New returns a world without processes. It calls log for each record that a task logs.
+// New returns a world without processes. The world calls the function `log` for each record that a
+// task logs.
 func New(seed uint64, files filesystem.FileSystem, log func(time.Duration, environment.Address, environment.Record)) *World {
 	return &World{
 		rand:      rand.New(rand.NewPCG(seed, 0x5eed)),

@@ -11,7 +11,7 @@ import (
 // checkpoint that would need more files writes all state again, as one file.
 const segmentsMax = 4
 
-// tracker follows the changes of keyed state, and takes snapshots of them.
+// tracker follows the changes of keyed state, and takes the snapshots of keyed state.
 type tracker interface {
 	changed(group int, key int32, name, member string, value []byte)
 	snapshot(checkpoint int64) keyedSnapshot

@@ -8,8 +8,8 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// log is a tracker that writes the changes in the order in which they happened. They start from a
-// complete copy of the state, which is called the materialization.
+// log is a tracker that writes the changes in the order in which they happened. Below the changes
+// lies a complete copy of the state, which is called the materialization.
 type log struct {
 	since[[]entry]
 	keyed           *Keyed

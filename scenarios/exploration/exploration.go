@@ -96,7 +96,7 @@ type drawing struct {
 	late     bool   // whether a fault may take effect later, and interrupt a later step
 }
 
-// some makes a choice between true and false. Chance makes each of them equally likely.
+// some makes a choice between true and false. Both are equally likely.
 func (d *drawing) some(label string) bool { return d.Int(label, 0, 1) == 1 }
 
 func (d *drawing) one(label string, of ...string) string { return of[d.Int(label, 0, len(of)-1)] }
