@@ -14,8 +14,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Tree lists everything below a directory, with the digest of each file. A file that
-// disappears meanwhile is left out.
+// Tree lists everything below a directory, with the digest of each file. It leaves out a file that
+// disappears while Tree runs.
 func Tree(files filesystem.FileSystem, root string) ([]history.Entry, error) {
 	entries := []history.Entry{}
 	err := filesystem.Walk(files, root, func(name string, e filesystem.Entry) error {
@@ -85,9 +85,9 @@ type audit struct {
 	found Findings
 }
 
-// checkpoint adds what is wrong with one checkpoint, given the path of its `_metadata`. Nothing is
-// wrong with a checkpoint that is deleted meanwhile: a correct engine deletes `_metadata`
-// before the files.
+// checkpoint examines one checkpoint, given the path of its `_metadata`, and adds what is wrong. If
+// the checkpoint is deleted at the same time, nothing is wrong: a correct engine deletes
+// `_metadata` before the files.
 func (a *audit) checkpoint(name string) {
 	metadata := filesystem.Join(a.root, name)
 	checkpoint, err := Read(a.files, metadata)

@@ -6,21 +6,22 @@ import (
 	"unicode/utf16"
 )
 
-// depthMax is the greatest depth of handles within handles. Flink nests them three deep.
+// depthMax limits how many handles may lie within each other. Flink nests handles three deep.
 const depthMax = 16
 
-// decoder goes through a file from its beginning. It keeps the first error. After an error
-// it reads zeros and notes no more references.
+// decoder reads a file from its beginning. It keeps the first error. After an error it reads zeros
+// and adds no more references.
 type decoder struct {
 	data    []byte
 	offset  int
 	version int32
-	depth   int // how deep the current handle lies within others
+	depth   int // the number of handles that are open now, each within the one before
 	found   Checkpoint
 	err     error
 }
 
-// fail notes what is wrong at an offset.
+// fail keeps an error, unless an earlier error exists. The error says what was wanted at an offset
+// of the file, and what was found there.
 func (d *decoder) fail(at int, what string, want, got any) {
 	if d.err == nil {
 		d.err = fmt.Errorf("%s at offset %d: want %v, got %v", what, at, want, got)
@@ -56,7 +57,7 @@ func (d *decoder) int32(what string) int32 {
 	return 0
 }
 
-// int64 reads a number that must be at least the given one.
+// int64 reads a number of 8 bytes. It fails if the number is less than the parameter least.
 func (d *decoder) int64(what string, least int64) int64 {
 	at := d.offset
 	b := d.next(8, what)
@@ -70,7 +71,8 @@ func (d *decoder) int64(what string, least int64) int64 {
 	return value
 }
 
-// number reads a number that must lie between two others.
+// number reads a number of 4 bytes. It fails if the number is less than the parameter least or
+// greater than the parameter most.
 func (d *decoder) number(what string, least, most int32) int32 {
 	at := d.offset
 	value := d.int32(what)
@@ -80,7 +82,7 @@ func (d *decoder) number(what string, least, most int32) int32 {
 	return value
 }
 
-// constant reads a number that must be the given one.
+// constant reads a number of 4 bytes. It fails if the number is not the wanted one.
 func (d *decoder) constant(what string, want uint32) {
 	at := d.offset
 	value := uint32(d.int32(what))
@@ -89,8 +91,8 @@ func (d *decoder) constant(what string, want uint32) {
 	}
 }
 
-// count reads how many things follow. Each thing has at least one byte, so a count that is greater
-// than the number of bytes left is wrong. It returns 0 after an error.
+// count reads the number of things that follow. Each thing needs at least one byte, so the number
+// must not be greater than the number of bytes left. After an error, count returns 0.
 func (d *decoder) count(what string) int {
 	at := d.offset
 	n := d.int32(what)
@@ -103,18 +105,18 @@ func (d *decoder) count(what string) int {
 	return int(n)
 }
 
-// list reads a count, and then as many things.
+// list reads a number n, and then calls the function thing n times, or until an error occurs.
 func (d *decoder) list(what string, thing func()) {
 	for n := d.count("number of " + what); n > 0 && d.err == nil; n-- {
 		thing()
 	}
 }
 
-// blob reads a number of bytes, and skips these bytes.
+// blob reads a length, and then skips the same number of bytes.
 func (d *decoder) blob(what string) { d.skip(d.count("length of "+what), what) }
 
-// text reads a string in Java's modified UTF-8: the number of bytes, and then UTF-16 units of one
-// to three bytes.
+// text reads a string in Java's modified UTF-8: first the number of bytes, then UTF-16 units of one
+// to three bytes each.
 func (d *decoder) text(what string) string {
 	at := d.offset
 	length := d.next(2, what)
@@ -134,7 +136,8 @@ func (d *decoder) text(what string) string {
 	return string(utf16.Decode(units))
 }
 
-// utf16Unit decodes the first unit. The size is 0 if the bytes encode no unit.
+// utf16Unit decodes the first UTF-16 unit of b. The size is the number of bytes of this unit, or 0
+// if the bytes encode no unit.
 func utf16Unit(b []byte) (unit uint16, size int) {
 	follows := func(i int) bool { return i < len(b) && b[i]>>6 == 0b10 }
 	low := func(i int) uint16 { return uint16(b[i] & 0b111111) }
@@ -149,7 +152,7 @@ func utf16Unit(b []byte) (unit uint16, size int) {
 	return 0, 0
 }
 
-// deeper enters a handle within another handle. It fails if they are nested too deep.
+// deeper enters a handle that lies within another handle. It fails if the depth exceeds depthMax.
 func (d *decoder) deeper() {
 	d.depth++
 	if d.depth > depthMax {

@@ -21,7 +21,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Names in the directories of jobs and checkpoints.
+// These names appear in the directories of jobs and checkpoints.
 const (
 	MetadataName  = "_metadata"
 	SharedName    = "shared"
@@ -80,9 +80,9 @@ func has(files filesystem.FileSystem, name string) (bool, error) {
 	return err == nil, filesystem.IgnoreNotExist(err)
 }
 
-// Locate returns the name of the `_metadata` file that a pointer means. As in Flink, a pointer is
-// the path or URL of a checkpoint's directory or of a metadata file. The metadata file may have any
-// name.
+// Locate returns the name of the `_metadata` file to which a pointer leads. As in Flink, a pointer
+// is the path or URL of a checkpoint's directory or of a metadata file. The metadata file may have
+// any name.
 func Locate(files filesystem.FileSystem, pointer string) (metadata string, err error) {
 	name, err := filesystem.ParseName(pointer)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// The bytes that Flink 2.3.0's own classes wrote for a small checkpoint: one operator with a
-// coordinator, inline state, and a relative file "abc" of 99 bytes.
+// smallCheckpoint holds the bytes that Flink 2.3.0's own classes wrote for a small checkpoint. Its
+// one operator has the state of a coordinator, inline state, and a relative file "abc" of 99 bytes.
 const smallCheckpoint = "4960672d 00000006 0000000000000007 00000000 00000001 0002 6e6d 0004 75696431 1111111111111111 2222222222222222 00000002 00000080" +
 	"01 0005 636f6f7264 00000001 09 00000001 00000000 00000001 04 00000001 0002 7331 00 00000002 0000000000000004 000000000000000c 01 0002 6831 00000003 010203" +
 	"00000000 0c 00000000 00000002 000000000000000a 0000000000000014 06 0003 616263 0000000000000063 0003 696431 00 00000000 00000000" +
@@ -40,14 +40,15 @@ func TestASmallCheckpointIsDecoded(t *testing.T) {
 	}
 }
 
-// operatorWith is a checkpoint in version 3, with one subtask that has the given keyed state.
+// operatorWith returns a checkpoint in version 3. The checkpoint has one subtask with the given
+// keyed state.
 func operatorWith(keyed string) string {
 	return "4960672d 00000003 0000000000000001 00000000 00000001 1111111111111111 2222222222222222 00000001 00000080 00" +
 		"00000001 00000000 00000000 00000000" + keyed + "00 00000000 00000000"
 }
 
 func TestDamageIsNamedWithItsOffset(t *testing.T) {
-	// A class whose parent is the class itself.
+	// ownParent describes a Java class that is its own parent.
 	ownParent := "73 72 0001 61 0000000000000000 02 0000 78 71 007e0000"
 	for _, c := range []struct{ data, want string }{
 		{"", "magic number at offset 0: want 4 bytes, got the end of the file after 0"},
@@ -72,7 +73,8 @@ func TestDamageIsNamedWithItsOffset(t *testing.T) {
 	}
 }
 
-// Java writes NUL in two bytes, and a character beyond the basic plane as two units of three bytes.
+// Java writes the character NUL in two bytes. It writes a character above U+FFFF as two units of
+// three bytes each.
 func TestPathsAreModifiedUTF8(t *testing.T) {
 	got, err := evidence.Decode(bytesOf(t, operatorWith("07 00000000 00000000 06 000a c080 c3a9 eda0bd edb880 0000000000000001")))
 	must(t, err)
@@ -102,7 +104,8 @@ func TestReferencesNameFiles(t *testing.T) {
 
 const job = "0123456789abcdef0123456789abcdef"
 
-// storageWith is a file system with the given files. A name that ends with a slash is a directory.
+// storageWith returns a file system with the given files. A name that ends with a slash is a
+// directory.
 func storageWith(t testing.TB, contents map[string]string) filesystem.FileSystem {
 	t.Helper()
 	files := filesystem.NewMemory()
@@ -147,7 +150,8 @@ func TestAPointerIsADirectoryOrAFile(t *testing.T) {
 	}
 }
 
-// checkpointOf is `_metadata` that refers to a relative file "mine" and to a file by its path.
+// checkpointOf returns a `_metadata` file with two references: to a relative file "mine", and to a
+// file by its path.
 func checkpointOf(t testing.TB, path string) string {
 	t.Helper()
 	named := fmt.Sprintf("%04x %x", len(path), path)
@@ -159,10 +163,10 @@ func TestAnAuditFindsWhatIsMissingAndWhatNobodyRefersTo(t *testing.T) {
 	shared := "/c/" + job + "/shared/"
 	chk := func(id int) string { return fmt.Sprintf("/c/%s/chk-%d/", job, id) }
 	files := storageWith(t, map[string]string{
-		chk(1) + "_metadata": checkpointOf(t, "file:"+shared+"a"), chk(1) + "mine": "1", shared + "a": "1", // whole
-		chk(2) + "_metadata": checkpointOf(t, "file:"+shared+"b"), chk(2) + "mine": "1", // shared/b is missing
+		chk(1) + "_metadata": checkpointOf(t, "file:"+shared+"a"), chk(1) + "mine": "1", shared + "a": "1", // the checkpoint is whole
+		chk(2) + "_metadata": checkpointOf(t, "file:"+shared+"b"), chk(2) + "mine": "1", // the file shared/b is missing
 		chk(3) + "_metadata": "torn",
-		chk(4) + "_metadata": checkpointOf(t, "file:/c/elsewhere"), chk(4) + "mine": "1", "/c/elsewhere": "1", // foreign
+		chk(4) + "_metadata": checkpointOf(t, "file:/c/elsewhere"), chk(4) + "mine": "1", "/c/elsewhere": "1", // the checkpoint refers to a file outside of its job's directory
 		chk(5) + "_metadata": checkpointOf(t, "no URL"), chk(5) + "mine": "1",
 		shared + "orphan": "1", "/c/savepoint/_metadata": checkpointOf(t, "file:/c/savepoint/a"), "/c/savepoint/mine": "1", "/c/savepoint/a": "1",
 	})
@@ -185,7 +189,7 @@ func TestAnAuditFindsWhatIsMissingAndWhatNobodyRefersTo(t *testing.T) {
 	if want := []string{job + "/chk-4"}; !slices.Equal(got.Foreign, want) {
 		t.Errorf("foreign: want %q, got %q", want, got.Foreign)
 	}
-	// Nobody can know which files a torn `_metadata` refers to. It is itself an orphan.
+	// The torn `_metadata` is itself an orphan. Nobody can know which files it refers to.
 	if want := []string{job + "/chk-3/_metadata", job + "/shared/orphan"}; !slices.Equal(got.Orphans, want) {
 		t.Errorf("orphans: want %q, got %q", want, got.Orphans)
 	}
@@ -194,14 +198,14 @@ func TestAnAuditFindsWhatIsMissingAndWhatNobodyRefersTo(t *testing.T) {
 	}
 }
 
-// deleting is a file system on which a checkpoint is deleted while it is looked at.
+// deleting is a file system that deletes a checkpoint while somebody looks at the checkpoint.
 type deleting struct {
 	filesystem.FileSystem
 	metadata string
 }
 
 func (d deleting) Stat(name string) (filesystem.Entry, error) {
-	_ = d.Remove(d.metadata) // fails if an earlier look has deleted it
+	_ = d.Remove(d.metadata) // this fails if an earlier call has deleted the file
 	return d.FileSystem.Stat(name)
 }
 

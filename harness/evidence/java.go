@@ -19,19 +19,19 @@ const (
 	javaObjectField = 'L'
 )
 
-// Flags of a class that this reader supports. Other flags mean that a class writes its data in a
-// way of its own. The properties of a checkpoint contain no such class.
+// These are the flags of a Java class that this reader supports. With other flags, a class writes
+// its data in a format of its own. The properties of a checkpoint contain no such class.
 const (
 	javaSerializable = 0x02
 	javaEnumClass    = 0x12
 )
 
-// javaFieldBytes is the size of a field, by its type.
+// javaFieldBytes is the size of a field in bytes, by the code of the field's type.
 var javaFieldBytes = map[byte]int{'Z': 1, 'B': 1, 'C': 2, 'S': 2, 'I': 4, 'F': 4, 'J': 8, 'D': 8}
 
-// javaClassDescription is the layout of an object.
+// javaClassDescription says which fields the objects of a class have.
 type javaClassDescription struct {
-	fields []byte // the types of the fields
+	fields []byte // the codes of the fields' types
 	parent *javaClassDescription
 }
 
@@ -39,7 +39,7 @@ type javaClassDescription struct {
 // files, but the reader must notice if a part of them is missing.
 type javaReader struct {
 	*decoder
-	handles int32                           // number of handles so far; each object, class and string has one
+	handles int32                           // number of handles so far; each object, class and string gets the next handle
 	classes map[int32]*javaClassDescription // the classes by their handles
 }
 
@@ -95,8 +95,8 @@ func (j *javaReader) fields(class *javaClassDescription) {
 	}
 }
 
-// class reads the description of a class, or a reference to one. It returns nil if there is no
-// class.
+// class reads the description of a class, or a reference to an earlier description. If the file
+// holds null in its place, class returns nil.
 func (j *javaReader) class() *javaClassDescription {
 	j.deeper()
 	defer j.shallower()
@@ -130,7 +130,7 @@ func (j *javaReader) newClass() *javaClassDescription {
 	if j.err != nil {
 		return nil
 	}
-	j.classes[handle] = class // after the parent was read, so that no class can be its own parent
+	j.classes[handle] = class // the class gets its handle only after its parent was read, so that no class can be its own parent
 	return class
 }
 

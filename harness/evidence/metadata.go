@@ -15,21 +15,22 @@ type Checkpoint struct {
 // Reference is one place in `_metadata` that names a file.
 type Reference struct {
 	Kind Kind
-	Path string // as recorded
-	Size int64  // bytes, as recorded; -1 if the writer did not know
+	Path string // the path, as `_metadata` records it
+	Size int64  // the size in bytes, as `_metadata` records it; -1 if the writer did not know the size
 }
 
 // Kind says how a file is named.
 type Kind string
 
-// The kinds.
+// These are the kinds of references.
 const (
 	File     Kind = "file"         // named by a URL
 	Relative Kind = "relativeFile" // named by a path below the checkpoint's directory
 	Segment  Kind = "segment"      // a part of a file that is named by a URL
 )
 
-// In returns the file's name. The checkpoint with the reference is in the given directory.
+// In returns the name of the referenced file. The parameter is the directory of the checkpoint that
+// has the reference.
 func (r Reference) In(directory string) (name string, err error) {
 	if r.Kind == Relative {
 		return filesystem.Join(directory, r.Path), nil
@@ -113,7 +114,7 @@ func (d *decoder) operator() {
 	coordinator := d.streamOf("coordinator state", null, byteStream)
 	at := d.offset
 	subtasks := d.int32("number of subtasks")
-	if subtasks < 0 { // the operator is fully finished
+	if subtasks < 0 { // a negative number means that all subtasks of the operator are finished
 		if coordinator != null {
 			d.fail(at, "number of subtasks", "0 or more, for there is coordinator state", subtasks)
 		}
@@ -132,22 +133,22 @@ func (d *decoder) subtaskV2() {
 
 func (d *decoder) subtask() {
 	if d.int32("subtask") < 0 {
-		return // the subtask is finished
+		return // a negative number means that the subtask is finished
 	}
 	d.state()
 	d.list("input channels", func() { d.channel(1, 3) })
 	d.list("output channels", func() { d.channel(2, 4) })
 }
 
-// state reads the state of a subtask without the state of its channels.
+// state reads the state of a subtask, except the state of its channels.
 func (d *decoder) state() {
 	for _, what := range []string{"managed operator state", "raw operator state"} {
 		if d.number(what, 0, 1) == 1 {
 			d.operatorState()
 		}
 	}
-	d.keyed() // managed
-	d.keyed() // raw
+	d.keyed() // managed keyed state
+	d.keyed() // raw keyed state
 }
 
 // stream reads a handle of a stream.
@@ -155,7 +156,8 @@ func (d *decoder) stream() {
 	d.streamOf("stream", null, byteStream, file, keyGroupsV1, relativeFile, segment, emptySegment)
 }
 
-// streamOf reads a handle of a stream. It fails if the handle has none of the codes.
+// streamOf reads a handle of a stream. It fails if the code of the handle is not one of the given
+// codes.
 func (d *decoder) streamOf(what string, codes ...byte) (code byte) {
 	d.deeper()
 	defer d.shallower()
@@ -289,7 +291,8 @@ func (d *decoder) changelogFiles(code byte) {
 	}
 }
 
-// channel reads the state of one channel or, from version 6 on, of several channels.
+// channel reads the state of one channel, in a handle with the code one. From version 6 on, the
+// handle may instead have the code merged. Then it holds the state of several channels.
 func (d *decoder) channel(one, merged byte) {
 	code := one
 	if d.version >= 6 {
@@ -310,14 +313,14 @@ func (d *decoder) channel(one, merged byte) {
 
 func (d *decoder) offsets() { d.skip(8*d.count("number of offsets"), "offsets") }
 
-// refer notes a reference to a file.
+// refer adds a reference to a file.
 func (d *decoder) refer(kind Kind, size int64, path string) {
 	if d.err == nil {
 		d.found.References = append(d.found.References, Reference{kind, path, size})
 	}
 }
 
-// code reads a byte that must be one of the given codes.
+// code reads one byte. It fails if the byte is not one of the given codes.
 func (d *decoder) code(what string, codes ...byte) byte {
 	at := d.offset
 	code := d.byte(what)

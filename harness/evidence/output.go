@@ -34,7 +34,8 @@ func Outputs(files filesystem.FileSystem, directory string) (outputs []Output, e
 	return outputs, err
 }
 
-// lines splits a file. A last line without a line feed is torn, and the oracle will report it.
+// lines splits a file into its lines. If the last line has no line feed, it is torn, and the oracle
+// will report it.
 func lines(data []byte) (lines []string) {
 	for line := range bytes.Lines(data) {
 		lines = append(lines, string(bytes.TrimSuffix(line, []byte("\n"))))

@@ -35,19 +35,20 @@ func references(c evidence.Checkpoint) []string {
 	return all
 }
 
-// difference says which entries only one of two sorted lists has.
+// difference returns the lengths of two lists and the first three entries of each.
 func difference(want, got []string) string {
 	return fmt.Sprintf("want %d references, got %d\nwant %q\ngot  %q", len(want), len(got), want[:min(3, len(want))], got[:min(3, len(got))])
 }
 
-// What Flink 2.3.0's own classes read from the checkpoints of real Flink.
+// expected is what Flink 2.3.0's own classes read from a checkpoint that real Flink wrote.
 type expected struct {
 	Path         string
 	CheckpointID int64
 	Operators    any
 }
 
-// expectedReferences finds each handle of a file, at any depth.
+// expectedReferences returns the references in a tree of JSON. It finds each handle of a file, at
+// any depth.
 func expectedReferences(node any) (all []string) {
 	switch node := node.(type) {
 	case []any:
@@ -102,7 +103,7 @@ func TestTheSamplesReferToWhatFlinkFoundInThem(t *testing.T) {
 	t.Logf("%d samples; references by kind: %v", compared, kinds)
 }
 
-// publicFile is one file of the public corpus.
+// publicFile is one file of the public corpus, a collection of `_metadata` files.
 type publicFile struct {
 	data  []byte
 	reads string // what the loader of Flink 2.3.0 read
@@ -194,7 +195,7 @@ func TestWhatFlinkRefusesIsRefused(t *testing.T) {
 	}
 }
 
-// Flink refuses a file that is cut off, wherever it is cut.
+// The decoder refuses a file that is cut off at any place, as Flink does.
 func TestHalfOfAFileIsRefused(t *testing.T) {
 	for _, name := range []string{"03-rocksdb-incremental-p2/*/chk-3", "11-savepoint-hashmap-native/savepoint-*", "14-changelog-hashmap/*/chk-3", "15-filemerging-hashmap/*/chk-1"} {
 		names, err := filepath.Glob(samples + "flink-metadata/2.3.0/" + name + "/_metadata")

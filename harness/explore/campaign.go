@@ -1,8 +1,8 @@
 // Package explore makes many runs in search of one that fails: [Campaign] runs scenarios drawn
 // by chance, [CrashPoints] loses the power after each operation on storage, [Sweep] kills a
-// process at each operation of a checkpoint. What fails is saved as a [Case].
+// process at each operation of a checkpoint. A failed run is saved as a [Case].
 //
-// It takes no step and judges nothing itself: it drives sessions of package run.
+// The package takes no step and judges nothing itself. It uses sessions of package run for that.
 //
 // Start with [Campaign].
 package explore
@@ -20,20 +20,20 @@ import (
 	"github.com/snapback/snapback/scenarios"
 )
 
-// Campaign runs scenarios that are drawn from seeds, one after the other, each once.
+// Campaign draws one scenario from each seed, and runs each scenario once.
 type Campaign struct {
 	Target   target.Target
 	Draw     func(seed uint64) scenarios.Scenario
 	First    uint64 // the first seed
-	Stride   uint64 // difference between one seed and the next
-	Runs     int    // 0: until the context is done
+	Stride   uint64 // the difference between one seed and the next
+	Runs     int    // number of runs; 0: the campaign runs until the context is done
 	Parallel int
-	Timeout  time.Duration // limit on one run, in wall-clock time
-	Twice    bool          // each seed runs again, and must give the same history
+	Timeout  time.Duration // the longest time of one run, in wall-clock time
+	Twice    bool          // each seed runs a second time, and must give the same history
 }
 
-// Run runs the campaign. It calls done with each result, one call at a time. If the second run
-// of a seed gives another history, the result is an error.
+// Run runs the campaign. It calls done with each result, one call at a time. If the second run of a
+// seed gives another history than the first, the result is an error.
 func (c Campaign) Run(ctx context.Context, done func(seed uint64, result run.Result)) {
 	var next atomic.Int64
 	var reporting sync.Mutex
@@ -75,7 +75,8 @@ func (c Campaign) RunOne(ctx context.Context, seed uint64, s scenarios.Scenario)
 	return result
 }
 
-// RunHistory runs one scenario, once, and also returns its history; nil if there is none.
+// RunHistory runs one scenario, once. It also returns the history, or nil if the run left no
+// history.
 func (c Campaign) RunHistory(ctx context.Context, seed uint64, s scenarios.Scenario) (run.Result, *history.History) {
 	runner := run.Runner{Target: c.Target, Seed: seed, Timeout: c.Timeout, Tries: 1}
 	return runner.RunOne(ctx, s)

@@ -21,7 +21,7 @@ const CaseSchema = "snapback/case/1"
 type Case struct {
 	Schema   string             `json:"schema"`
 	Seed     uint64             `json:"seed"`
-	Storage  string             `json:"storage,omitempty"` // the simulated storage; empty: a local file system
+	Storage  string             `json:"storage,omitempty"` // the simulated storage; empty for a local file system
 	Verdict  oracle.Verdict     `json:"verdict"`           // the verdict on the run
 	Findings []oracle.Finding   `json:"findings,omitempty"`
 	Scenario scenarios.Scenario `json:"scenario"`
@@ -32,7 +32,7 @@ func (c Case) Write(dir string) (string, error) {
 	return c.WriteAs(dir, fmt.Sprintf("%s-%d", strings.ReplaceAll(c.Scenario.Name, "/", "-"), c.Seed))
 }
 
-// WriteAs writes the case into a directory, under a name.
+// WriteAs writes the case into a directory, under the given name.
 func (c Case) WriteAs(dir, name string) (string, error) {
 	c.Schema = CaseSchema
 	data, err := json.MarshalIndent(c, "", "  ")
@@ -65,7 +65,8 @@ func ReadCase(name string) (Case, error) {
 	return c, nil
 }
 
-// SameFailure says whether a result fails as the case did.
+// SameFailure says whether a result fails as the case did: it has the same verdict and, if the case
+// has findings, a finding about one of the same requirements.
 func (c Case) SameFailure(result run.Result) bool {
 	if result.Verdict != c.Verdict {
 		return false

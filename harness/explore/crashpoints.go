@@ -23,42 +23,43 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// CrashPoints visits the crash points of a scenario, and at each crash point the states in
-// which a power loss may leave storage. From each new state it brings the jobs back, runs them
-// to their end, and judges them.
+// CrashPoints visits the crash points of a scenario, and at each crash point the states in which a
+// power loss may leave storage. From each new state it brings the jobs back, runs them to their
+// end, and judges them.
 //
-// A crash point lies after each operation that changes storage. If a crash point has more
-// states than StatesMax, it visits that many at random.
+// A crash point lies after each operation that changes storage. If a crash point has more than
+// StatesMax states, CrashPoints visits only StatesMax states, chosen at random.
 type CrashPoints struct {
-	Target    target.Target // its clusters are [target.Tapped] and [target.Durable]
+	Target    target.Target // the target's clusters must implement [target.Tapped] and [target.Durable]
 	Seed      uint64
 	Model     filesystem.Model
 	StatesMax int
-	Every     int           // N: visit about one of N crash points, chosen at random; 0: visit all
-	AgainIn   int           // N: in about one of N recoveries, lose the power again at each crash point, each time into a random state; 0: in none
-	Timeout   time.Duration // limit on one recovery, in wall-clock time
-	Parallel  int           // recoveries at a time
+	Every     int           // if N, CrashPoints visits each crash point with probability 1/N; 0: it visits all
+	AgainIn   int           // if N, each recovery is chosen with probability 1/N: there the power is lost again at each crash point, which leaves one random state; 0: no recovery is chosen
+	Timeout   time.Duration // the longest time of one recovery, in wall-clock time
+	Parallel  int           // number of recoveries that run at the same time
 }
 
-// CrashPoint is what was found at a crash point.
+// CrashPoint says what CrashPoints found at one crash point.
 type CrashPoint struct {
 	Number    int
 	Operation string
 	Phase     faults.Phase
-	States    float64 // number of states that a power loss may leave; an estimate if not all were visited
+	States    float64 // number of states that a power loss may leave; an estimate if CrashPoints did not visit all
 	Visited   int
-	Distinct  int // visited states that no earlier crash point had
+	Distinct  int // number of visited states that no earlier crash point had
 	All       bool
-	Bad       int // distinct states from which the recovery did not pass
+	Bad       int // number of distinct states from which the recovery did not pass
 }
 
-// seenMax bounds the states that are remembered. Beyond it some are judged again.
+// seenMax is the greatest number of states that CrashPoints remembers. States beyond this number
+// may be judged twice.
 const seenMax = 8 << 20
 
 // estimates is the number of random states from which the number of all states is estimated.
 const estimates = 32
 
-// visit is a visit of crash points in progress.
+// visit is one call of [CrashPoints.Run], in progress.
 type visit struct {
 	CrashPoints
 	ctx      context.Context
@@ -71,9 +72,9 @@ type visit struct {
 	seen map[uint64]bool
 }
 
-// Run visits the crash points, in order. It calls done with each result and the scenario that
-// gives this result again, one call at a time. If the context ends, Run returns what was
-// visited until then.
+// Run visits the crash points, in order. It calls done with each result, and with the scenario that
+// gives this result again. It makes one call at a time. If the context ends, Run returns the crash
+// points that it has visited so far.
 func (c CrashPoints) Run(ctx context.Context, s scenarios.Scenario, done func(run.Result, scenarios.Scenario)) ([]*CrashPoint, error) {
 	session, err := run.Setup{Target: c.Target, Seed: c.Seed, Try: 1, History: io.Discard, Progress: func(string) {}}.Begin(ctx, s)
 	if err != nil {
@@ -92,8 +93,8 @@ func (c CrashPoints) Run(ctx context.Context, s scenarios.Scenario, done func(ru
 	return v.points, err
 }
 
-// watch visits each crash point of a session while the session passes it. The power losses in
-// earlier have already happened in this session.
+// watch visits each crash point of a session at the moment when the session reaches it. The
+// parameter earlier lists the power losses that have already happened in this session.
 func (v *visit) watch(session *run.Session, earlier []faults.Fault) error {
 	tapped, seen := session.Cluster().(target.Tapped)
 	durable, known := session.Cluster().(target.Durable)
@@ -144,7 +145,8 @@ func (v *visit) visit(session *run.Session, durable target.Durable, o tap.Operat
 	}
 }
 
-// powerLoss is the fault that leaves a state after the operation with a number.
+// powerLoss returns a fault. The fault loses the power after the operation with the given number,
+// and leaves the given state.
 func (v *visit) powerLoss(state uint64, operation int) faults.Fault {
 	return faults.Fault{
 		Action: faults.PowerLoss{Level: v.Model.Level, State: state},
@@ -152,18 +154,19 @@ func (v *visit) powerLoss(state uint64, operation int) faults.Fault {
 	}
 }
 
-// crashState is what a power loss may leave.
+// crashState is one state that a power loss may leave.
 type crashState struct {
 	number uint64
 	left   *filesystem.Memory
 }
 
-// random returns the chance of one place. It does not depend on what is visited elsewhere.
+// random returns the random numbers for one crash point: the one with the given number, after the
+// earlier power losses. They do not depend on the visits of other crash points.
 func (v *visit) random(earlier []faults.Fault, number int) *rand.Rand {
 	return rand.New(rand.NewPCG(v.Seed, place(earlier)*31+uint64(number)))
 }
 
-// place returns a number that differs for the places after different power losses.
+// place returns a number for a list of power losses. Different lists have different numbers.
 func place(earlier []faults.Fault) (sum uint64) {
 	for _, fault := range earlier {
 		sum = (sum*31+uint64(fault.Moment.Operation.Nth))*31 + fault.Action.(faults.PowerLoss).State
@@ -171,7 +174,8 @@ func place(earlier []faults.Fault) (sum uint64) {
 	return sum
 }
 
-// states returns the states to visit: all, or the given number at random.
+// states returns the states to visit at a crash point. These are all its states, or a random choice
+// if it has more states than the limit in the parameter most.
 func (v *visit) states(disk *filesystem.Memory, most int, point *CrashPoint, random *rand.Rand) []crashState {
 	var states []crashState
 	disk.EveryCrash(v.Model, func(number uint64, left *filesystem.Memory) bool {
@@ -191,7 +195,8 @@ func (v *visit) states(disk *filesystem.Memory, most int, point *CrashPoint, ran
 	return states
 }
 
-// knowledge is equal for sessions that saw the same events after the same power losses.
+// knowledge returns a number for what a session has seen. The number is equal for two sessions that
+// saw the same events after the same power losses.
 func knowledge(h *history.History, earlier []faults.Fault) (sum uint64) {
 	sum = place(earlier)
 	for _, e := range h.Events {
@@ -202,7 +207,7 @@ func knowledge(h *history.History, earlier []faults.Fault) (sum uint64) {
 	return sum
 }
 
-// isNew says whether this state was not visited before with the same knowledge.
+// isNew says whether this state is visited for the first time with the given knowledge.
 func (v *visit) isNew(left *filesystem.Memory, knowing uint64) bool {
 	digest := left.Digest()
 	key := binary.LittleEndian.Uint64(digest[:]) + 31*knowing
@@ -217,9 +222,9 @@ func (v *visit) isNew(left *filesystem.Memory, knowing uint64) bool {
 	return true
 }
 
-// withPowerLosses returns a scenario with power losses: the first one during its steps, each
-// further one while the jobs come back from the one before. It leaves out the scenario's own
-// power loss and the steps that follow it.
+// withPowerLosses adds power losses to a scenario. The first power loss happens during the
+// scenario's steps. Each further power loss happens while the jobs come back from the power loss
+// before it. The scenario's own power loss is left out, with the steps that follow it.
 func withPowerLosses(s scenarios.Scenario, losses []faults.Fault) scenarios.Scenario {
 	if len(s.Steps) > 0 && s.Steps[0].LosesPower() {
 		recovers := slices.IndexFunc(s.Steps, func(step scenarios.Step) bool { return step.Recover != "" })
@@ -246,7 +251,7 @@ type recovery struct {
 	session  *run.Session
 	survivor target.Target
 	state    uint64
-	losses   []faults.Fault // the last one is the one to recover from
+	losses   []faults.Fault // the jobs recover from the last power loss in this list
 	point    *CrashPoint
 }
 
@@ -271,7 +276,7 @@ func (v *visit) recover(r recovery) {
 	v.done(result, r.session.Scenario())
 }
 
-// finish starts the next cluster, and takes the steps that are left.
+// finish starts the next cluster, and takes the remaining steps of the scenario.
 func (v *visit) finish(ctx context.Context, r recovery) (err error) {
 	defer run.Recover(&err)
 	if err := r.session.StartAgain(ctx, r.survivor, r.state); err != nil {

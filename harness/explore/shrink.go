@@ -8,12 +8,14 @@ import (
 	"github.com/snapback/snapback/scenarios"
 )
 
-// seedsMax limits the seeds that Shrink tries at the end: a small seed has the simplest schedule.
+// seedsMax is the greatest number of seeds that Shrink tries at the end. It tries small seeds,
+// because they give the simplest schedules.
 const seedsMax = 8
 
-// Shrink makes a scenario smaller for as long as it fails. It tries fewer steps and faults, a
-// smaller cluster and input, a plainer configuration, an earlier operation, a simpler state after a
-// power loss, and a smaller seed. It calls fails at most asks times.
+// Shrink looks for a smaller scenario that also fails. It tries fewer steps and faults, a smaller
+// cluster and input, a plainer configuration, an earlier operation, a simpler state after a power
+// loss, and a smaller seed. The function fails says whether a scenario fails. The parameter asks is
+// the greatest number of calls of this function.
 func Shrink(s scenarios.Scenario, seed uint64, asks int, fails func(scenarios.Scenario, uint64) bool) (scenarios.Scenario, uint64) {
 	ask := func(smaller scenarios.Scenario, seed uint64) bool {
 		if asks == 0 || smaller.Validate() != nil {
@@ -27,7 +29,7 @@ func Shrink(s scenarios.Scenario, seed uint64, asks int, fails func(scenarios.Sc
 		for _, candidate := range candidates(s) {
 			if ask(candidate, seed) {
 				s, smaller = candidate, true
-				break // go on with the candidates of the smaller one
+				break // continue with candidates that are even smaller
 			}
 		}
 	}
@@ -39,8 +41,8 @@ func Shrink(s scenarios.Scenario, seed uint64, asks int, fails func(scenarios.Sc
 	return s, seed
 }
 
-// candidates returns the scenarios that are smaller by one change. Those that change most come
-// first.
+// candidates returns scenarios that differ from s by one change that makes s smaller. The
+// candidates with the greatest changes come first.
 func candidates(s scenarios.Scenario) []scenarios.Scenario {
 	var all []scenarios.Scenario
 	try := func(change func(*scenarios.Scenario)) {
@@ -89,7 +91,8 @@ func candidates(s scenarios.Scenario) []scenarios.Scenario {
 	return all
 }
 
-// smallerFaults returns faults that fire earlier, or leave a simpler state.
+// smallerFaults returns variants of a fault that fire earlier, or that leave a simpler state after
+// a power loss.
 func smallerFaults(fault *faults.Fault) (all []faults.Fault) {
 	if fault == nil {
 		return nil
@@ -109,7 +112,8 @@ func smallerFaults(fault *faults.Fault) (all []faults.Fault) {
 	return all
 }
 
-// smallerNumbers returns the numbers to try: the least, the one halfway, and the one below.
+// smallerNumbers returns up to three numbers to try in place of the number from: the least number,
+// the number halfway between, and the number before from.
 func smallerNumbers(from, least int64) []int64 {
 	all := []int64{least, least + (from-least)/2, from - 1}
 	return slices.Compact(slices.DeleteFunc(all, func(n int64) bool { return n >= from || n < least }))

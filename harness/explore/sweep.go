@@ -18,21 +18,21 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// Sweep kills a process before and after every operation on storage of a checkpoint, one
-// checkpoint after the other. The job comes back each time; if it has finished, the sweep
-// submits another one. After a JobManager was killed the sweep resumes the job.
+// Sweep kills a process before and after every operation of a checkpoint on storage. Each kill
+// happens in another checkpoint. After each kill the job comes back. If the job has finished, the
+// sweep submits another job. If the JobManager was killed, the sweep resumes the job.
 type Sweep struct {
-	Target  target.Target // its clusters are [target.Tapped]
+	Target  target.Target // the target's clusters must implement [target.Tapped]
 	Seed    uint64
-	Dir     string // directory for the cluster
+	Dir     string // directory for the cluster's files
 	History io.Writer
-	Kill    faults.Process // which process is killed; for [Task] the operation fails instead
-	Every   int            // N: sweep one of N operations; 0: sweep all
-	Timeout time.Duration  // limit on the whole sweep, in wall-clock time
+	Kill    faults.Process // the process that is killed; for [Task] the operation fails instead
+	Every   int            // if N, the sweep takes every Nth operation; 0: it takes all
+	Timeout time.Duration  // the longest time of the whole sweep, in wall-clock time
 }
 
-// Task is the cheapest process to kill. The operation fails, and with it the task that
-// performs the operation, or the checkpoint.
+// Task kills no process, and is therefore the fastest choice. The operation fails instead. Then the
+// task that performs the operation fails too, or the checkpoint is aborted.
 const Task faults.Process = "task"
 
 // Swept is the result of the sweep for one operation.
@@ -41,16 +41,16 @@ type Swept struct {
 	Operation  string         `json:"operation"`
 	Phase      faults.Phase   `json:"phase"`
 	Checkpoint int64          `json:"checkpoint"` // the checkpoint in progress
-	Restored   int64          `json:"restored"`   // the checkpoint that the job was restored from; 0: it continued without
+	Restored   int64          `json:"restored"`   // the checkpoint that the job was restored from; 0 if the job continued without a restore
 	Took       time.Duration  `json:"took_ns"`    // time until the job ran again
 	Verdict    oracle.Verdict `json:"verdict"`
 
 	when faults.When // whether the process was killed before or after the operation
 }
 
-// A checkpoint may not have the operation that a sweep waits for. These are the number of
-// checkpoints and the time that the sweep waits, and the number of missing operations in a row
-// after which the sweep ends.
+// A sweep waits for an operation that a checkpoint may not have. It waits for at most
+// checkpointsWithout checkpoints, and for at most fireWithin. If absentMax operations in a row are
+// missing, the sweep ends.
 const (
 	checkpointsWithout = 6
 	fireWithin         = 10 * time.Second
@@ -69,8 +69,9 @@ type sweeping struct {
 	swept   []Swept
 }
 
-// Run sweeps with the scenario's workload, cluster and job; it does not take the scenario's
-// steps. It calls done with each operation. The result is that of the whole sweep.
+// Run sweeps with the workload, the cluster and the job of a scenario. It does not take the steps
+// of the scenario. It calls done with the result for each operation. The returned result is the
+// result of the whole sweep.
 func (c Sweep) Run(ctx context.Context, s scenarios.Scenario, done func(Swept)) ([]Swept, run.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
@@ -94,8 +95,8 @@ func (c Sweep) Run(ctx context.Context, s scenarios.Scenario, done func(Swept)) 
 }
 
 // all sweeps one operation after the other, up to the last operation of a checkpoint. Tasks write
-// at the same time, so an operation has another number in each checkpoint, and the sweep may miss a
-// phase that has a single operation. Such a phase is then swept by its name.
+// at the same time, so the number of an operation differs between checkpoints. So the sweep may
+// miss a phase that has only one operation. Then all sweeps that phase by its name.
 func (s *sweeping) all(every int, done func(Swept)) error {
 	var ok bool
 	if s.tapped, ok = s.session.Cluster().(target.Tapped); !ok {
@@ -124,7 +125,8 @@ func (s *sweeping) all(every int, done func(Swept)) error {
 	return s.await(scenarios.Await{Job: s.current, Status: storage.Finished})
 }
 
-// sweep sweeps with the faults, and says whether any checkpoint had their operation.
+// sweep lets the given faults fire, one after the other. It says whether any checkpoint had the
+// operation at which they fire.
 func (s *sweeping) sweep(at []faults.Fault, done func(Swept)) (found bool, err error) {
 	for _, fault := range at {
 		swept, err := s.one(fault)
@@ -201,7 +203,7 @@ func (s *sweeping) one(fault faults.Fault) (Swept, error) {
 	return swept, nil
 }
 
-// completed counts the checkpoints that were completed.
+// completed returns the number of checkpoints that were completed.
 func completed(events []history.Event) (n int) {
 	for _, e := range events {
 		if e.Kind == history.Completed {
@@ -211,9 +213,9 @@ func completed(events []history.Event) (n int) {
 	return n
 }
 
-// comesBack waits for the job to run again, and then for another checkpoint. It waits for no
-// checkpoint after a TaskManager was killed before its operation: the next kill strikes in the
-// first checkpoint.
+// comesBack waits until the job runs again, and then for another checkpoint. There is one
+// exception: after the kill of a TaskManager before an operation it does not wait for another
+// checkpoint, because the next kill happens in the first checkpoint.
 func (s *sweeping) comesBack(swept Swept, fired history.Event) (Swept, error) {
 	swept.Operation, swept.Phase = fired.Operation, faults.Phase(fired.Phase)
 	_, swept.Checkpoint, _ = s.history.InProgress(fired.Number)
@@ -256,8 +258,8 @@ func (s *sweeping) comesBack(swept Swept, fired history.Event) (Swept, error) {
 	return swept, nil
 }
 
-// startAgain starts the process that was killed. If it was the JobManager, the job is lost, and
-// the sweep resumes it as a user would. It returns the job that must run now.
+// startAgain starts the killed process. If this is the JobManager, the job is lost, and the sweep
+// resumes the job as a user would. startAgain returns the job that must run now.
 func (s *sweeping) startAgain() (history.Job, error) {
 	if s.kill != Task {
 		if err := s.session.Take(s.ctx, scenarios.Step{Start: string(s.kill)}); err != nil {
@@ -273,7 +275,8 @@ func (s *sweeping) startAgain() (history.Job, error) {
 	return job, nil
 }
 
-// submitNext submits the next job. It resumes from the job that is named, if one is.
+// submitNext submits the next job. If the parameter resumed names a job, the next job resumes from
+// a checkpoint of that job.
 func (s *sweeping) submitNext(resumed string) error {
 	s.jobs++
 	s.current = fmt.Sprintf("job-%d", s.jobs)

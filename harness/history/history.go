@@ -1,5 +1,6 @@
-// Package history records what happened in one run: an append-only list of events, one JSON
-// object a line. It is written during the run and can be judged again at any later time.
+// Package history records what happened in one run: a list of events, to which events are only
+// appended. Each line of the file is one JSON object. The history is written during the run, and
+// can be judged again at any later time.
 //
 // A history holds what was asked and answered, what was observed from outside, and what was
 // found on storage and in the output. It judges nothing: package oracle does.
@@ -35,7 +36,7 @@ type Header struct {
 	Try      int                `json:"try"` // the first is 1
 }
 
-// Target is what the scenario ran on.
+// Target describes the target on which the scenario ran.
 type Target struct {
 	Name     string    `json:"name"`
 	Runtime  string    `json:"runtime"`
@@ -60,7 +61,7 @@ func (t Target) String() string {
 	return text + ")"
 }
 
-// Promise is something that must hold of this target, though not of every target.
+// Promise is something that this target must always fulfil, though other targets need not.
 type Promise string
 
 // The promises.
@@ -71,30 +72,30 @@ const (
 	// Intact: at every instant, a _metadata that can be read refers only to files that
 	// exist.
 	Intact Promise = "intact"
-	// NoTrace: a refused resume leaves not even an empty directory.
+	// NoTrace: a refused resume leaves nothing on storage, not even an empty directory.
 	NoTrace Promise = "no-trace"
 )
 
 // Kind says what an event is about.
 type Kind string
 
-// What was asked and answered. Each comment names the fields that the event has.
+// These events say what was asked and answered. Each comment names the fields that the event has.
 const (
-	Submit    Kind = "submit"    // job, from, path and checkpoint to resume from
+	Submit    Kind = "submit"    // job; from, path and checkpoint say what the job resumes from
 	Accepted  Kind = "accepted"  // job, id
 	Refused   Kind = "refused"   // job, error
 	Cancel    Kind = "cancel"    // job
 	Fail      Kind = "fail"      // job
-	Trigger   Kind = "trigger"   // job; checkpoint, or error if none was taken
+	Trigger   Kind = "trigger"   // job; checkpoint, or error if no checkpoint was taken
 	Fault     Kind = "fault"     // fault, process; operation and phase, if it fired at an operation on storage
 	Started   Kind = "started"   // process
-	Savepoint Kind = "savepoint" // job; label: how the job stops; path, or error if none was taken
+	Savepoint Kind = "savepoint" // job; label says how the job stops; path, or error if no savepoint was taken
 	Suspend   Kind = "suspend"   // job
-	Missed    Kind = "missed"    // error: what can no longer happen, though nobody is at fault
-	GaveUp    Kind = "gave-up"   // label: what the run waited for in vain; error: what is stuck
+	Missed    Kind = "missed"    // error says what can no longer happen; this is nobody's mistake
+	GaveUp    Kind = "gave-up"   // label says what the run waited for in vain; error says what is stuck
 )
 
-// What was observed. The job is named by its id.
+// These events say what was observed. They name the job by its id.
 const (
 	Status      Kind = "status"      // id, status, error
 	Restored    Kind = "restored"    // id, checkpoint, path
@@ -104,12 +105,12 @@ const (
 	Savepointed Kind = "savepointed" // id, checkpoint, path
 )
 
-// What was found.
+// These events say what was found on storage and in the output.
 const (
 	Storage  Kind = "storage"  // label, tree
 	Output   Kind = "output"   // job, path, lines
 	Progress Kind = "progress" // job, path, size
-	Audit    Kind = "audit"    // dangling; after a storage event also its label, orphans, foreign and gone
+	Audit    Kind = "audit"    // dangling; an audit after a storage event also has label, orphans, foreign and gone
 )
 
 // AfterPowerLoss is the label of the events that say what was found on storage after a power
@@ -119,7 +120,7 @@ const AfterPowerLoss = "after the power loss"
 // Event is one thing that happened. Fields that do not apply are empty.
 type Event struct {
 	Number     int               `json:"n"`
-	AtMicros   int64             `json:"at_us"` // since the run began, by the cluster's clock
+	AtMicros   int64             `json:"at_us"` // microseconds since the run began, by the cluster's clock
 	Kind       Kind              `json:"kind"`
 	Job        string            `json:"job,omitempty"` // the scenario's name for the job
 	ID         string            `json:"id,omitempty"`  // the job's id
@@ -130,7 +131,7 @@ type Event struct {
 	Phase      string            `json:"phase,omitempty"`
 	Checkpoint int64             `json:"checkpoint,omitempty"`
 	Status     storage.JobStatus `json:"status,omitempty"`
-	From       string            `json:"from,omitempty"` // the scenario's name for the job resumed from
+	From       string            `json:"from,omitempty"` // the scenario's name for the job from whose checkpoint this job resumes
 	Path       string            `json:"path,omitempty"`
 	Size       int64             `json:"size,omitempty"` // bytes
 	Error      string            `json:"error,omitempty"`
@@ -139,7 +140,7 @@ type Event struct {
 	Dangling   []string          `json:"dangling,omitempty"` // missing files that a _metadata refers to
 	Orphans    []string          `json:"orphans,omitempty"`  // files below a job's directory that no _metadata refers to
 	Foreign    []string          `json:"foreign,omitempty"`  // checkpoints that refer to files outside of their job's directory
-	Gone       []string          `json:"gone,omitempty"`     // savepoints that were taken and no longer exist
+	Gone       []string          `json:"gone,omitempty"`     // savepoints that were taken but no longer exist
 }
 
 // At is the time of the event since the run began.
@@ -159,8 +160,8 @@ type History struct {
 	Events []Event
 }
 
-// Recorder appends to a history and writes each event at once. So a run that is cut short
-// leaves all events up to then.
+// Recorder appends to a history, and writes each event at once. So if a run is cut short, its
+// history holds all events until then.
 type Recorder struct {
 	History
 	encoder *json.Encoder
@@ -174,7 +175,8 @@ func NewRecorder(w io.Writer, header Header) (*Recorder, error) {
 	return r, r.encoder.Encode(header)
 }
 
-// Fork returns a recorder that begins with a copy of the events so far. It writes nothing.
+// Fork returns a recorder that begins with a copy of the events so far. The new recorder writes to
+// no file.
 func (r *Recorder) Fork(header Header) *Recorder {
 	header.Schema = Schema
 	return &Recorder{History: History{Header: header, Events: slices.Clone(r.Events)}, encoder: json.NewEncoder(io.Discard)}

@@ -10,7 +10,7 @@ import (
 type Job struct {
 	Name       string // the scenario's name for the job
 	ID         string // empty if the job was refused
-	Submitted  int    // number of the submit event
+	Submitted  int    // number of the event with which the job was submitted
 	From       string // name of the job whose checkpoint this job resumes from
 	Path       string // path of that checkpoint
 	Checkpoint int64  // id of that checkpoint
@@ -58,8 +58,8 @@ func (h *History) Lineage(job Job) []Job {
 	return lineage
 }
 
-// Completed returns the ids of the checkpoints that the job with the given id
-// completed before the given event, in order.
+// Completed returns the ids of the checkpoints that a job completed, in order. It looks only at
+// events before the event with the number in the parameter before.
 func (h *History) Completed(id string, before int) []int64 {
 	var ids []int64
 	for _, e := range h.Events {
@@ -73,8 +73,8 @@ func (h *History) Completed(id string, before int) []int64 {
 	return ids
 }
 
-// InProgress returns the last checkpoint that was triggered before the given event. ok says
-// whether that checkpoint was still in progress.
+// InProgress returns the last checkpoint that was triggered before the given event, and the id of
+// its job. The result ok says whether that checkpoint was still in progress.
 func (h *History) InProgress(before int) (id string, checkpoint int64, ok bool) {
 	for _, e := range h.Events {
 		if e.Number >= before {
@@ -98,7 +98,8 @@ func (h *History) Stopped(name string) bool {
 	})
 }
 
-// Fired returns the events of the fault with the given text.
+// Fired returns the events that record the firing of a fault. The parameter is the text of the
+// fault.
 func (h *History) Fired(fault string) []Event {
 	return slices.DeleteFunc(slices.Clone(h.Events), func(e Event) bool { return e.Kind != Fault || e.Fault != fault })
 }
@@ -114,7 +115,7 @@ func (h *History) Status(id string) (status storage.JobStatus, number int) {
 	return status, number
 }
 
-// End is one more than the number of the last event.
+// End returns the number that the next event will have.
 func (h *History) End() int { return len(h.Events) + 1 }
 
 // Promises says whether the target made the given promise.

@@ -19,7 +19,7 @@ type cell struct {
 }
 
 // cleanupTable says, for each terminal status and cleanup mode, whether the newest checkpoints
-// stay. It is written from Flink's documentation and not taken from code that it judges.
+// stay. It is written from Flink's documentation, and shares nothing with the code that it judges.
 var cleanupTable = map[storage.JobStatus]map[storage.Retention]cell{
 	storage.Canceled: {
 		storage.RetainOnCancellation:     {"CLN-01", true},
@@ -72,8 +72,8 @@ func retention(h *history.History, judge *judging) {
 	}
 }
 
-// claimed is the number of the event with which another job claimed a checkpoint of this job.
-// From then on the other job may delete it.
+// claimed returns the number of the event with which another job claimed a checkpoint of this job.
+// From then on the other job may delete that checkpoint.
 func claimed(h *history.History, job string) int {
 	for _, j := range h.Jobs() {
 		if j.From == job && claimModeOf(h, j.Name) == storage.Claim {
@@ -83,7 +83,7 @@ func claimed(h *history.History, job string) int {
 	return h.End()
 }
 
-// claimModeOf is the claim mode with which a job was submitted.
+// claimModeOf returns the claim mode with which a job was submitted.
 func claimModeOf(h *history.History, job string) storage.ClaimMode {
 	for _, step := range h.Header.Scenario.Steps {
 		if step.Submit != nil && step.Submit.Job == job && step.Submit.ClaimMode != "" {
@@ -93,8 +93,8 @@ func claimModeOf(h *history.History, job string) storage.ClaimMode {
 	return storage.NoClaim
 }
 
-// references checks SHR-01: no checkpoint refers to a missing file. It also checks SHR-02: once
-// all jobs have ended, storage holds no file that no checkpoint refers to.
+// references checks SHR-01: no checkpoint refers to a missing file. It also checks SHR-02: once all
+// jobs have ended, each file on storage belongs to a checkpoint.
 func references(h *history.History, judge *judging) {
 	for _, e := range h.Events {
 		if e.Kind != history.Audit {
@@ -117,7 +117,7 @@ func references(h *history.History, judge *judging) {
 			continue
 		}
 		if operationFailed(h, e.Number, "") {
-			continue // the operation may have been a deletion, and no engine promises to repeat it
+			continue // the failed operation may have been a deletion, and no engine promises to repeat a deletion
 		}
 		judge.examine("SHR-02")
 		if len(e.Orphans) > 0 {
@@ -139,9 +139,9 @@ func operationFailed(h *history.History, before int, kind faults.Kind) bool {
 	})
 }
 
-// leaks checks SHR-03: while a job runs and no checkpoint is in progress, storage holds no file
-// that no checkpoint refers to. It does not judge a run in which a process was disturbed: what a
-// process was writing when it died stays until the job ends.
+// leaks checks SHR-03: while a job runs and no checkpoint is in progress, each file on storage
+// belongs to a checkpoint. It does not judge a run in which a fault hit a process. If a process
+// dies while it writes a file, that file stays until the job ends.
 func leaks(h *history.History, judge *judging) {
 	for _, e := range h.Events {
 		if e.Kind != history.Audit || e.Label == "" || !h.Promises(history.NoOrphans) || quiet(h, e.Number) {
@@ -170,10 +170,10 @@ func struck(h *history.History, before int) bool {
 	})
 }
 
-// ofAWokenLeader says whether a checkpoint with a missing file may be the work of a JobManager
-// that was paused. Such a JobManager may have been about to publish `_metadata`, and no storage
-// can keep it from publishing when it wakes up. As soon as it hears that another leads, it must
-// delete `_metadata` again. Nobody saw such a checkpoint complete.
+// ofAWokenLeader says whether a checkpoint with a missing file may be the work of a JobManager that
+// was paused. When this JobManager wakes up, it may publish a `_metadata`, and no storage can
+// prevent this. As soon as this JobManager hears that another one leads, it must delete the
+// `_metadata` again. Nobody saw such a checkpoint complete.
 func ofAWokenLeader(h *history.History, dangling string) bool {
 	paused := slices.ContainsFunc(h.Events, func(e history.Event) bool {
 		return e.Kind == history.Fault && strings.HasPrefix(e.Fault, "(Pause jobmanager")
@@ -184,8 +184,8 @@ func ofAWokenLeader(h *history.History, dangling string) bool {
 	return paused && ok && !slices.Contains(h.Completed(id, h.End()), checkpoint)
 }
 
-// quiet says whether all jobs that were submitted before the given event had also ended before
-// it.
+// quiet says whether no job was running at the given event: each job that was submitted before the
+// event had also ended before the event.
 func quiet(h *history.History, number int) bool {
 	for _, j := range accepted(h) {
 		if status, ended := h.Status(j.ID); j.Submitted < number && (!status.Terminal() || ended > number) {
@@ -223,8 +223,8 @@ func residue(h *history.History, id string, tree, earlier []history.Entry, kept 
 		if !isCheckpoint || path.Clean(parent) != id || slices.Contains(kept, number) {
 			continue
 		}
-		// A directory without _metadata is no checkpoint. An engine that does not promise to
-		// leave no orphans may leave such a directory.
+		// A directory without `_metadata` is no checkpoint. An engine may leave such a directory
+		// unless it promises to leave no orphans.
 		if has(tree, path.Join(e.Path, evidence.MetadataName)) || h.Promises(history.NoOrphans) {
 			problems = append(problems, Finding{
 				Problem:  name + " still exists",
@@ -238,8 +238,8 @@ func residue(h *history.History, id string, tree, earlier []history.Entry, kept 
 	return problems
 }
 
-// leftovers finds what is left in the directories that a job's checkpoints shared, when no
-// checkpoint is left.
+// leftovers finds the files in the directories that a job's checkpoints shared. Its caller knows
+// that no checkpoint of the job is left.
 func leftovers(tree []history.Entry, id string) []Finding {
 	var problems []Finding
 	for _, name := range []string{evidence.SharedName, evidence.TaskOwnedName} {
@@ -253,7 +253,7 @@ func leftovers(tree []history.Entry, id string) []Finding {
 	return problems
 }
 
-// missingDirectories lists the missing ones of the directories that a job's checkpoints share.
+// missingDirectories names the directories that a job's checkpoints share and that do not exist.
 func missingDirectories(h *history.History, tree []history.Entry, id string) []string {
 	var missing []string
 	for _, name := range []string{evidence.SharedName, evidence.TaskOwnedName} {
@@ -328,8 +328,8 @@ func claim(h *history.History, judge *judging) {
 	}
 }
 
-// dependence checks MOD-02: a job that resumed from a checkpoint without claiming it no longer
-// needs that checkpoint, once the job has completed a checkpoint of its own.
+// dependence checks MOD-02. It looks at a job that resumed from a checkpoint without claiming it.
+// Once the job has completed a checkpoint of its own, it no longer needs the other checkpoint.
 func dependence(h *history.History, judge *judging) {
 	for _, j := range accepted(h) {
 		if j.Path == "" || claimModeOf(h, j.Name) != storage.NoClaim {
@@ -352,8 +352,8 @@ func dependence(h *history.History, judge *judging) {
 	}
 }
 
-// ownership checks MOD-03: a claimed checkpoint is discarded when a checkpoint of the job's own
-// would be.
+// ownership checks MOD-03: a job discards a claimed checkpoint in the same cases as a checkpoint of
+// its own.
 func ownership(h *history.History, judge *judging) {
 	for _, j := range accepted(h) {
 		if j.Path == "" || claimModeOf(h, j.Name) != storage.Claim {
@@ -381,8 +381,8 @@ func ownership(h *history.History, judge *judging) {
 	}
 }
 
-// savepoints checks CLN-09: a savepoint stays, however its job ends, unless another job claims
-// it.
+// savepoints checks CLN-09: a savepoint stays, in whatever way its job ends, unless another job
+// claims the savepoint.
 func savepoints(h *history.History, judge *judging) {
 	for _, e := range h.Events {
 		if e.Kind != history.Audit || e.Label == "" || powerLost(h, e.Number+1) {
@@ -403,14 +403,14 @@ func savepoints(h *history.History, judge *judging) {
 	}
 }
 
-// lastTree is the last tree that was recorded before the given event.
+// lastTree returns the last tree that was recorded before the given event.
 func lastTree(h *history.History, before int) []history.Entry {
 	tree, _ := around(h, before)
 	return tree
 }
 
 // around returns the last tree that was recorded before the event with this number, and the first
-// tree that was recorded after it. If there is no such tree, it returns nil in its place.
+// tree that was recorded after that event. A tree that does not exist is nil.
 func around(h *history.History, number int) (before, after []history.Entry) {
 	for _, e := range h.Events {
 		switch {
@@ -424,8 +424,8 @@ func around(h *history.History, number int) (before, after []history.Entry) {
 	return before, nil
 }
 
-// changes lists what differs between two trees; new directories only if they matter. It lists
-// nothing if one of the trees was not recorded.
+// changes lists the differences between two trees. It lists new directories only if the parameter
+// directoriesMatter is true. It lists nothing if one of the trees was not recorded.
 func changes(before, after []history.Entry, under string, directoriesMatter bool) []string {
 	if before == nil || after == nil {
 		return nil
@@ -465,7 +465,7 @@ func below(tree []history.Entry, dir string) []history.Entry {
 	return held
 }
 
-// dirIn finds the directory of a tree whose path is the end of an absolute path.
+// dirIn finds a directory in a tree. The given absolute path ends with the path of this directory.
 func dirIn(tree []history.Entry, absolute string) string {
 	for _, e := range tree {
 		if e.Directory && strings.Contains(e.Path, "/") && strings.HasSuffix(absolute, "/"+e.Path) {
@@ -479,7 +479,7 @@ func has(tree []history.Entry, name string) bool {
 	return slices.ContainsFunc(tree, func(e history.Entry) bool { return e.Path == name })
 }
 
-// listing names, for a finding, a directory of a tree and all that is below it.
+// listing returns, as text for a finding, the names of a directory and of everything below it.
 func listing(tree []history.Entry, dir string) string {
 	var names []string
 	for _, e := range tree {

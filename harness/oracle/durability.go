@@ -33,7 +33,8 @@ func durability(h *history.History, judge *judging) {
 	}
 }
 
-// survival looks for the newest checkpoint of each job that was running when the power was lost.
+// survival looks at each job that was running when the power was lost. It checks that the newest
+// checkpoint of the job survived.
 func survival(h *history.History, found history.Event, judge *judging) {
 	for _, j := range accepted(h) {
 		completed := h.Completed(j.ID, found.Number)
@@ -65,8 +66,8 @@ func newestLeft(id int64) string {
 	return evidence.CheckpointName(id) + " as the newest checkpoint"
 }
 
-// endedBefore says whether a job had ended, or was asked to end, before the given event. Then
-// its checkpoints may be deleted.
+// endedBefore says whether a job had ended, or was asked to end, before the given event. The
+// checkpoints of such a job may be deleted.
 func endedBefore(h *history.History, j history.Job, before int) bool {
 	for _, e := range h.Events[:before-1] {
 		switch {
@@ -75,14 +76,14 @@ func endedBefore(h *history.History, j history.Job, before int) bool {
 		case e.ID == j.ID && e.Kind == history.Status && (e.Status.Terminal() || e.Status == storage.Failing || e.Status == storage.Cancelling):
 			return true
 		case e.Kind == history.Submit && e.From == j.Name && claimModeOf(h, e.Job) == storage.Claim:
-			return true // another job owns its checkpoints now
+			return true // another job owns the checkpoints of this job now
 		}
 	}
 	return false
 }
 
-// powerLost says whether the power was lost before the given event. Then deleted files may exist
-// again, and nobody is at fault.
+// powerLost says whether the power was lost before the given event. After a power loss, deleted
+// files may exist again, which is nobody's mistake.
 func powerLost(h *history.History, before int) bool {
 	return slices.ContainsFunc(h.Events[:before-1], func(e history.Event) bool { return e.Label == history.AfterPowerLoss })
 }

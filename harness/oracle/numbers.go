@@ -11,7 +11,7 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// Numbers sums up a run for people.
+// Numbers sums up a run in figures for people.
 type Numbers struct {
 	Recoveries []Recovery `json:"recoveries,omitempty"`
 	Records    int        `json:"records"`  // records in the input of the jobs that finished
@@ -24,10 +24,10 @@ type Numbers struct {
 type Recovery struct {
 	Fault      string        `json:"fault"`
 	Process    string        `json:"process"`
-	Checkpoint int64         `json:"checkpoint"` // the checkpoint in progress at the time; 0 if none
-	Job        string        `json:"job"`        // the job that ran again
-	Restored   int64         `json:"restored"`   // the checkpoint that the job was restored from; 0 if none
-	Took       time.Duration `json:"took_ns"`    // from the fault until the job ran again; 0 if it never did
+	Checkpoint int64         `json:"checkpoint"` // the checkpoint in progress when the fault fired; 0 if there was none
+	Job        string        `json:"job"`        // the job that ran again first
+	Restored   int64         `json:"restored"`   // the checkpoint that the job was restored from; 0 if there was none
+	Took       time.Duration `json:"took_ns"`    // time from the fault until the job ran again; 0 if the job never ran again
 }
 
 func (r Recovery) String() string {
@@ -94,8 +94,9 @@ func recoveryFrom(h *history.History, fault history.Event) Recovery {
 	return r
 }
 
-// replayed counts the records that the sources read again. The sources leave a progress file for
-// each start: its name says where reading began, and its size says how many records were read.
+// replayed counts the records that the sources read again. A source creates a progress file at each
+// start. The name of the file says where the source began to read, and the size of the file says
+// how many records the source read.
 func replayed(h *history.History, last history.Job) int {
 	var read int64
 	for _, j := range h.Lineage(last) {

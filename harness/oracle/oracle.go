@@ -33,12 +33,12 @@ const (
 	Pass  Verdict = "pass"
 	Fail  Verdict = "fail"
 	Error Verdict = "error" // the harness or the machine is at fault
-	Skip  Verdict = "skip"  // the target does not claim a feature that is needed
+	Skip  Verdict = "skip"  // the target lacks a feature that the scenario needs
 	Void  Verdict = "void"  // nothing was proven
 )
 
-// Worst returns the worst of the given verdicts, or [Void] if there are none. It is the verdict
-// of whatever consists of these parts.
+// Worst returns the worst of the given verdicts, or [Void] if there are none. If a thing consists
+// of parts with these verdicts, this is the verdict on the whole thing.
 func Worst(children []Verdict) Verdict {
 	for _, verdict := range []Verdict{Fail, Error, Void, Skip} {
 		if slices.Contains(children, verdict) {
@@ -54,7 +54,7 @@ func Worst(children []Verdict) Verdict {
 // Judgement is what the oracles say about a run.
 type Judgement struct {
 	Verdict  Verdict
-	Void     string // why nothing was proven
+	Void     string // why nothing was proven; empty if something was proven
 	Findings []Finding
 	// Requirements holds a verdict for each requirement that the scenario checks or that has
 	// a finding.
@@ -68,8 +68,8 @@ type RequirementVerdict struct {
 	Verdict Verdict `json:"verdict"`
 }
 
-// judging collects what the oracles find. A requirement holds only if it was examined: at some
-// point of the run the engine could have broken it.
+// judging collects what the oracles find. An oracle examines a requirement at a point of the run
+// where the engine could have broken it. A requirement that no oracle examined does not pass.
 type judging struct {
 	findings []Finding
 	examined map[string]bool
@@ -84,14 +84,13 @@ func (j *judging) find(f Finding) {
 	}
 }
 
-// oracles are the oracles that Judge asks.
+// oracles lists the oracles that Judge calls.
 var oracles = []func(*history.History, *judging){
 	output, state, recovery, resume, refusal, claim, dependence, ownership, savepoints, references, leaks, durability, retention, layout, triggering,
 	concurrency, aborting, liveness,
 }
 
-// Judge asks every oracle. A finding counts even if the run is otherwise void: a violation is a
-// violation, whatever led to it.
+// Judge calls every oracle. A finding counts even if nothing else was proven in the run.
 func Judge(h *history.History) Judgement {
 	judge := &judging{examined: map[string]bool{}}
 	for _, ask := range oracles {
@@ -174,7 +173,7 @@ func void(h *history.History) string {
 	}
 	switch {
 	case lost:
-		return "" // a power loss proves something at any moment, also before the other faults
+		return "" // a power loss at any moment proves something, even if the other faults have not fired yet
 	case !completed:
 		return "no checkpoint completed"
 	case fired < wanted:
@@ -183,8 +182,9 @@ func void(h *history.History) string {
 	return ""
 }
 
-// voidFault says why a fault that must hit a checkpoint in progress did not: no checkpoint had
-// begun, or the checkpoint still completed. It is empty if the fault hit.
+// voidFault looks at a fault that must hit a checkpoint in progress. It returns the reason why the
+// fault hit none: no checkpoint had begun, or the checkpoint completed nevertheless. It returns the
+// empty text if the fault hit a checkpoint.
 func voidFault(h *history.History, fired history.Event) string {
 	fault, err := faults.Parse(fired.Fault)
 	if err != nil {

@@ -55,7 +55,7 @@ func TestGoodHistoriesPass(t *testing.T) {
 	}
 }
 
-// plant changes a good history into a bad one.
+// plant changes a good history, so that the history has a violation.
 type plant func(h *history.History)
 
 type violation struct {
@@ -245,7 +245,7 @@ func TestARequirementThatNothingPutToTheTestIsVoid(t *testing.T) {
 	}
 }
 
-// What was on storage before a checkpoint was complete says nothing about this checkpoint.
+// A checkpoint that completed after the last look at storage is not reported as changed.
 func TestACheckpointNewerThanTheLastLookIsNotTakenForChanged(t *testing.T) {
 	h := good(t, retain)
 	for i, e := range h.Events {
@@ -340,7 +340,7 @@ func both(plants ...plant) plant {
 
 func output(change func([]string) []string) plant { return outputOf("first", change) }
 
-// outputOf changes the first file that a job committed.
+// outputOf changes the lines of the first file that a job committed.
 func outputOf(job string, change func([]string) []string) plant {
 	return func(h *history.History) {
 		for i, e := range h.Events {
@@ -353,7 +353,7 @@ func outputOf(job string, change func([]string) []string) plant {
 	}
 }
 
-// Indexes of fields in a line of output.
+// These are the indexes of fields in a line of output.
 const (
 	keyField   = 2
 	countField = 4
@@ -364,7 +364,7 @@ func atLeastOnce(h *history.History) { h.Header.Scenario.Job.AtLeastOnce = true 
 
 func eachAudit(change func(*history.Event)) plant { return each(history.Audit, change) }
 
-// repeatCount gives a record the count that an earlier record with the same key has.
+// repeatCount gives a record the same count as an earlier record with the same key.
 func repeatCount(lines []string) []string {
 	first := strings.Fields(lines[0])
 	for i, line := range lines[1:] {
@@ -396,7 +396,7 @@ func lastTree(change func([]history.Entry) []history.Entry) plant {
 	}
 }
 
-// keepLast replaces the last tree by the tree from before the job ended.
+// keepLast replaces the last tree by the tree that was recorded before the job ended.
 func keepLast(h *history.History) {
 	var before []history.Entry
 	lastTree(func([]history.Entry) []history.Entry {
@@ -425,7 +425,7 @@ func add(name string, directory bool) func([]history.Entry) []history.Entry {
 	}
 }
 
-// addInJob adds something to the directory of the first job, with its parents.
+// addInJob adds a file or a directory, with its parent, to the directory of the first job.
 func addInJob(name string) func([]history.Entry) []history.Entry {
 	return func(tree []history.Entry) []history.Entry {
 		job := tree[0].Path

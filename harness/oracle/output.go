@@ -10,10 +10,10 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// namedMax is the number of records or files that a finding names.
+// namedMax is the greatest number of records or files that a finding names.
 const namedMax = 3
 
-// run is a job with its ancestors, and what they committed together.
+// run is a job with its ancestors, and the lines of output that these jobs committed together.
 type run struct {
 	last     history.Job
 	finished bool
@@ -56,9 +56,9 @@ func (r *run) read(model workload.Model, lines []string) {
 	}
 }
 
-// output checks REC-02: each output that the input leads to is committed exactly once. If the
-// job promises at least once, output checks REC-08 instead. A job that did not finish may lack
-// output.
+// output checks REC-02: the job commits each line of output exactly once. For a job in
+// at-least-once mode, output checks REC-08 instead. The output of a job that did not finish may be
+// incomplete.
 func output(h *history.History, judge *judging) {
 	requirement, expected := "REC-02", "every output exactly once"
 	if h.Header.Scenario.Job.AtLeastOnce {
@@ -111,8 +111,8 @@ func compare(model workload.Model, r run) (lost, doubled []string) {
 	return lost, doubled
 }
 
-// state checks REC-03: the state that the output shows is the result of applying each record
-// once. If the job promises only at least once, there is nothing to check.
+// state checks REC-03. The output shows the state. That state must be the result of applying each
+// record exactly once. For a job in at-least-once mode, there is nothing to check.
 func state(h *history.History, judge *judging) {
 	if h.Header.Scenario.Job.AtLeastOnce {
 		return
@@ -134,7 +134,7 @@ func state(h *history.History, judge *judging) {
 	}
 }
 
-// distinct returns each line once. REC-02 judges the doubled ones.
+// distinct returns each line once. REC-02 judges the lines that occur twice.
 func distinct(lines []workload.Line) []workload.Line {
 	seen := map[workload.Line]bool{}
 	return slices.DeleteFunc(slices.Clone(lines), func(line workload.Line) bool {
@@ -144,7 +144,7 @@ func distinct(lines []workload.Line) []workload.Line {
 	})
 }
 
-// name lists the first few of a long list.
+// name lists the first few items of a list, and says how many more items exist.
 func name(items []string) string {
 	if len(items) <= namedMax {
 		return strings.Join(items, "; ")
@@ -152,7 +152,7 @@ func name(items []string) string {
 	return fmt.Sprintf("%s; and %d more", strings.Join(items[:namedMax], "; "), len(items)-namedMax)
 }
 
-// quantity is a number with its noun in singular or plural.
+// quantity returns a number with its noun, in singular or plural.
 func quantity(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

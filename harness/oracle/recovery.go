@@ -12,8 +12,9 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// recovery checks REC-01: a job that runs again was restored from the newest checkpoint that it
-// had completed; if it had completed none, from the checkpoint that it resumed from.
+// recovery checks REC-01: when a job runs again, it was restored from the newest checkpoint that it
+// had completed. If the job had completed no checkpoint, it was restored from the checkpoint from
+// which it had resumed.
 func recovery(h *history.History, judge *judging) {
 	for _, j := range accepted(h) {
 		ran, restored := false, int64(0)
@@ -34,7 +35,8 @@ func recovery(h *history.History, judge *judging) {
 				if ran {
 					judge.examine("REC-01")
 				}
-				// A newer checkpoint is as good, if its end was never seen: it may be complete.
+				// A newer checkpoint is also right if nobody saw how it ended, because it may be
+				// complete.
 				if ran && restored != newest && (restored < newest || !inDoubt(h, j.ID, restored, e.Number)) {
 					judge.find(Finding{
 						Requirement: "REC-01",
@@ -73,8 +75,8 @@ func from(checkpoint int64) string {
 	return "restored from " + evidence.CheckpointName(checkpoint)
 }
 
-// resume checks REC-04: a resumed job starts from exactly the checkpoint that it was given. If
-// earlier jobs resumed from the same checkpoint, this is REC-05.
+// resume checks REC-04: a resumed job starts from exactly the checkpoint that the user gave. For a
+// checkpoint from which an earlier job resumed already, it checks REC-05.
 func resume(h *history.History, judge *judging) {
 	times := map[string]int{}
 	for _, j := range h.Jobs() {
@@ -121,8 +123,8 @@ func powerLostBeforeItRan(h *history.History, j history.Job) bool {
 	return false
 }
 
-// samePath says whether the path that an engine logs, perhaps as a URL, is the path that the
-// engine was given.
+// samePath says whether the path that an engine logs is the same as the given path. The logged path
+// may be a URL.
 func samePath(logged, given string) bool {
 	for _, prefix := range []string{"file://", "file:"} {
 		logged = strings.TrimPrefix(logged, prefix)
@@ -130,8 +132,8 @@ func samePath(logged, given string) bool {
 	return path.Clean(logged) == path.Clean(given)
 }
 
-// firstRestored returns the event of a job's first restore. It is empty if the job ran without a
-// restore.
+// firstRestored returns the event of a job's first restore. The event is empty if the job ran
+// without a restore.
 func firstRestored(h *history.History, id string) history.Event {
 	for _, e := range h.Events {
 		switch {
@@ -196,7 +198,7 @@ func accepted(h *history.History) []history.Job {
 	return slices.DeleteFunc(h.Jobs(), func(j history.Job) bool { return j.ID == "" })
 }
 
-// liveness checks LIV-01: the scenario waited for nothing in vain.
+// liveness checks LIV-01: everything that the scenario waited for happened in time.
 func liveness(h *history.History, judge *judging) {
 	judge.examine("LIV-01")
 	for _, e := range h.Events {
@@ -210,7 +212,7 @@ func liveness(h *history.History, judge *judging) {
 	}
 }
 
-// aborting checks TRG-03: an aborted checkpoint neither completes nor is restored from.
+// aborting checks TRG-03: an aborted checkpoint does not complete, and no job is restored from it.
 func aborting(h *history.History, judge *judging) {
 	type checkpoint struct {
 		job string
@@ -233,9 +235,9 @@ func aborting(h *history.History, judge *judging) {
 	}
 }
 
-// concurrency checks TRG-04: no more checkpoints are in progress at a time than allowed. It does
-// not judge scenarios with savepoints. Savepoints do not count, but in the history an aborted
-// savepoint looks like a checkpoint.
+// concurrency checks TRG-04: at no time are more checkpoints in progress than the job allows. It
+// does not judge scenarios with savepoints. Savepoints do not count as checkpoints in progress, but
+// in the history an aborted savepoint looks like an aborted checkpoint.
 func concurrency(h *history.History, judge *judging) {
 	s := h.Header.Scenario
 	if slices.ContainsFunc(s.Steps, func(step scenarios.Step) bool { return step.Savepoint != nil }) {
@@ -264,8 +266,8 @@ func concurrency(h *history.History, judge *judging) {
 	}
 }
 
-// triggering checks TRG-01: checkpoint ids grow. It also checks TRG-02: a checkpoint that the
-// scenario asks for is taken.
+// triggering checks TRG-01: each new checkpoint id of a job is higher than the last. It also checks
+// TRG-02: the job takes each checkpoint that the scenario asks for.
 func triggering(h *history.History, judge *judging) {
 	for _, j := range accepted(h) {
 		last, triggered := j.Checkpoint, 0

@@ -26,7 +26,7 @@ type htmlRun struct {
 	Results []htmlResult
 }
 
-// HTML writes one self-contained page. It draws the history of each result that has one.
+// HTML writes one self-contained page. It draws the history of each result, if the history exists.
 func HTML(w io.Writer, run Run) error {
 	shown := htmlRun{Run: run, Verdict: run.Verdict()}
 	for _, r := range run.Results {

@@ -20,14 +20,14 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// shownMax limits the lines of one list without --verbose.
+// Without --verbose, a list shows at most shownMax lines.
 const shownMax = 20
 
 // auditFlags are the flags that all commands on stored checkpoints share.
 type auditFlags struct {
 	format  string
 	moved   []string
-	planned []audit.Move // the --rebase flags that the plan was made with
+	planned []audit.Move // the moves that --rebase gave when the plan was made
 	verbose bool
 	quiet   bool
 }
@@ -40,7 +40,8 @@ func (f *auditFlags) register(command *cobra.Command) {
 	flags.BoolVar(&f.quiet, "quiet", false, "show no progress")
 }
 
-// auditor returns an auditor that has these flags, and the progress to which it reports.
+// auditor returns an auditor that uses these flags, and the progress display to which the auditor
+// reports.
 func (f *auditFlags) auditor(command *cobra.Command) (*audit.Auditor, *progress, error) {
 	places := place.FromEnvironment()
 	a := &audit.Auditor{Files: schemes.At(places), Places: places}
@@ -69,7 +70,8 @@ func (f *auditFlags) auditor(command *cobra.Command) (*audit.Auditor, *progress,
 	return a, shown, nil
 }
 
-// progressLine says how much of a step is done. For bytes it adds the throughput.
+// progressLine returns a line that says how much of a step is done. For bytes the line also has the
+// throughput.
 func progressLine(what string, done, of int64, took time.Duration) string {
 	switch {
 	case strings.HasPrefix(what, "bytes"):
@@ -85,8 +87,9 @@ func rate(bytes int64, took time.Duration) string {
 	return size(int64(float64(bytes)/max(took.Seconds(), 0.001))) + "/s"
 }
 
-// ask asks an auditor a question. It returns the answer together with the error, because an answer may
-// be useful although something failed. Errors that the user can mend become usage errors.
+// ask calls question with an auditor. It returns the answer together with the error, because the
+// answer may be useful although a part of it is missing. If the user can fix the cause of an error,
+// ask returns a usage error.
 func ask[Answer any](command *cobra.Command, f *auditFlags, question func(a *audit.Auditor) (Answer, error)) (Answer, error) {
 	a, shown, err := f.auditor(command)
 	if err != nil {
@@ -101,8 +104,8 @@ func ask[Answer any](command *cobra.Command, f *auditFlags, question func(a *aud
 	return answer, usage(err)
 }
 
-// denied turns a lack of permission into a usage error. The command has already printed everything
-// that it could read.
+// denied turns an error about missing permissions into a usage error. The command has already
+// printed everything that it could read.
 func denied(err error) error {
 	if err != nil {
 		return &harness.UsageError{Err: err}
@@ -110,7 +113,8 @@ func denied(err error) error {
 	return nil
 }
 
-// some calls one for the first of n things. With --verbose it calls one for all of them.
+// some calls the function one with each index from 0 to n-1. Without --verbose it stops after
+// shownMax calls, and adds a row that says how many things it left out.
 func (f *auditFlags) some(n int, row func(...string), indent string, one func(i int)) {
 	for i := range n {
 		if i == shownMax && !f.verbose {
@@ -121,7 +125,8 @@ func (f *auditFlags) some(n int, row func(...string), indent string, one func(i 
 	}
 }
 
-// firstOf lists the first places in one line. With --verbose it lists all places.
+// firstOf returns the first places in one line, and the number of the other places. With --verbose
+// it returns all places.
 func (f *auditFlags) firstOf(places []string) string {
 	const shown = 3
 	if more := len(places) - shown; more > 0 && !f.verbose {
@@ -130,7 +135,8 @@ func (f *auditFlags) firstOf(places []string) string {
 	return strings.Join(places, ", ")
 }
 
-// places requires a path or a URL for each name. It makes local paths absolute.
+// places checks that a command gets one argument for each name. It makes arguments that are local
+// paths absolute.
 func places(names ...string) cobra.PositionalArgs {
 	return func(command *cobra.Command, given []string) error {
 		if len(given) != len(names) {
@@ -182,8 +188,8 @@ func absolute(path string) (string, error) {
 	return filepath.Abs(resolved)
 }
 
-// usage turns an error into a usage error if the user can mend it: for example, a path that does not
-// exist, or that this user may not read.
+// usage turns an error into a usage error if the user can fix its cause. For example, a path does
+// not exist, or this user may not read it.
 func usage(err error) error {
 	if err == nil {
 		return nil
@@ -202,10 +208,10 @@ func usage(err error) error {
 	return err
 }
 
-// found returns the error that gives exit code 1: the answer is a finding.
+// found returns the error that gives exit code 1: the command found something wrong.
 func found() error { return &verdictError{oracle.Fail} }
 
-// unproven returns the error that gives exit code 4: nobody knows the answer.
+// unproven returns the error that gives exit code 4: the command could not find out the answer.
 func unproven() error { return &verdictError{oracle.Void} }
 
 // size formats a number of bytes for the user.

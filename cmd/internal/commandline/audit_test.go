@@ -18,7 +18,8 @@ import (
 // samples holds checkpoints that Flink wrote.
 const samples = "../../../storage/testdata/flink-metadata/2.3.0"
 
-// sample copies a checkpoint and its job. It returns the directories of both.
+// sample copies a checkpoint with its job's directory into a temporary directory. It returns the
+// copied directories: of the checkpoint and of the job.
 func sample(t *testing.T) (chk, job string) {
 	t.Helper()
 	root := t.TempDir()
@@ -119,7 +120,7 @@ func TestASealFindsAFlippedBit(t *testing.T) {
 	}
 }
 
-// The program deletes an orphan only if a plan lists it, and it writes no plan twice.
+// The program deletes an orphan only if a plan lists it. It never writes over an existing plan.
 func TestOrphansAreDeletedByPlanOnly(t *testing.T) {
 	_, job := sample(t)
 	orphan, old := filepath.Join(job, "shared", "left"), time.Now().Add(-48*time.Hour)
@@ -285,7 +286,7 @@ func TestWithoutPermissionItIsSaidSo(t *testing.T) {
 	}
 }
 
-// as runs the program as the user nobody.
+// The function as runs the program as the user named nobody.
 func as(t *testing.T, dir string, arguments ...string) outcome {
 	t.Helper()
 	program := filepath.Join(dir, "snapback")
@@ -304,13 +305,14 @@ func as(t *testing.T, dir string, arguments ...string) outcome {
 	return output(t, command)
 }
 
-// A lack of permission always gives exit code 2: for each verb, and for each file or directory.
+// If the user lacks a permission, the exit code is always 2. The test tries each verb with each
+// file and directory.
 func TestWhatMayNotBeLookedAtIsExitCode2(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Fatal("this test needs root, to become another user")
 	}
 	dir := filepath.Join(os.TempDir(), fmt.Sprintf("snapback-denied-%d", os.Getpid()))
-	defer func() { _ = os.RemoveAll(dir) }() // a temporary directory
+	defer func() { _ = os.RemoveAll(dir) }() // the directory is temporary, so a failure does no harm
 	root := filepath.Join(dir, "ckpt")
 	if err := os.CopyFS(root, os.DirFS(filepath.Join(samples, "02-hashmap-files-p2"))); err != nil {
 		t.Fatal(err)
@@ -341,7 +343,8 @@ func TestWhatMayNotBeLookedAtIsExitCode2(t *testing.T) {
 	}
 }
 
-// while calls do while nobody has permission to use a file or directory.
+// The function while takes all permissions from a file or directory, calls do, and restores the
+// permissions.
 func while(t *testing.T, closed string, do func()) {
 	t.Helper()
 	before, err := os.Stat(closed)
@@ -357,8 +360,8 @@ func while(t *testing.T, closed string, do func()) {
 	}
 }
 
-// A file that is not metadata is bad input. Metadata that Flink wrote but no longer reads is not
-// restorable, and the message says why.
+// A file that is not metadata is bad input. A checkpoint whose metadata Flink wrote but can no
+// longer read is not restorable. The message says why.
 func TestRefusalsSayWhatTheyMean(t *testing.T) {
 	const refusals = "../../../storage/testdata/flink-metadata-public/refusals/"
 	for name, c := range map[string]struct {
@@ -383,7 +386,7 @@ func TestRefusalsSayWhatTheyMean(t *testing.T) {
 	}
 }
 
-// No list in a document is null. An empty list is [].
+// No list in a JSON document is null. An empty list is [].
 func TestListsAreNeverNull(t *testing.T) {
 	chk, job := sample(t)
 	empty := t.TempDir()
@@ -412,7 +415,7 @@ func TestListsAreNeverNull(t *testing.T) {
 	}
 }
 
-// ls fails if a root holds checkpoints but none of them is restorable.
+// The command ls fails if a root holds checkpoints but none of them is restorable.
 func TestARootWithoutAnythingToRestoreIsAFinding(t *testing.T) {
 	_, job := sample(t)
 	for _, name := range []string{"chk-1", "chk-2", "chk-3"} {
@@ -431,7 +434,8 @@ func TestARootWithoutAnythingToRestoreIsAFinding(t *testing.T) {
 	}
 }
 
-// A checkpoint is copied, older ones are deleted by plan, and the copy and the newest are restorable.
+// The test copies a checkpoint and deletes older checkpoints by a plan. Then the copy and the
+// newest checkpoint are restorable.
 func TestACheckpointIsCopiedAndTheOldOnesExpire(t *testing.T) {
 	chk, job := sample(t)
 	to, plan := filepath.Join(t.TempDir(), "copied"), filepath.Join(t.TempDir(), "plan.jsonl")
@@ -455,8 +459,9 @@ func TestACheckpointIsCopiedAndTheOldOnesExpire(t *testing.T) {
 	}
 }
 
-// peakOf watches a program until it ends, and returns its peak memory in MB. It does not use the
-// figure that the kernel reports for an ended child, because that includes memory of the parent.
+// peakOf watches a process until it ends, and returns its peak memory in MB. It does not use the
+// figure that the kernel reports for an ended child, because that figure includes memory of the
+// parent process.
 func peakOf(pid int) int {
 	for peak := 0; ; time.Sleep(time.Millisecond) {
 		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -471,7 +476,7 @@ func peakOf(pid int) int {
 	}
 }
 
-// The program needs little memory for a root of any size, and reports its progress.
+// The program needs little memory even if a root holds many files. It reports its progress.
 func TestARootOfManyFilesTakesLittleMemory(t *testing.T) {
 	_, job := sample(t)
 	shared := filepath.Join(job, "shared")

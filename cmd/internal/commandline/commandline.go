@@ -1,7 +1,8 @@
 // Package commandline is the command line of snapback: the commands, their flags and the exit
 // codes. The packages below harness run scenarios. Package audit examines checkpoints.
 //
-// The programs snapback and snapback-full share this package. Only snapback-full has a [Heavy].
+// The programs snapback and snapback-full share this package. Only snapback-full passes a [Heavy]
+// to [Main].
 //
 // Start with [Main].
 package commandline
@@ -32,8 +33,8 @@ const (
 	exitSignal    = 128 // plus the number of the signal
 )
 
-// Main runs the command that the process's arguments name, and ends the process with its exit
-// code. Heavy is nil in snapback.
+// Main runs the command that the process's arguments name, and ends the process with its exit code.
+// The program snapback passes nil as heavy.
 func Main(heavy *Heavy) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signal.Ignore(syscall.SIGPIPE) // a write to a closed pipe must return an error, and not end the process
@@ -72,8 +73,9 @@ func root(heavy *Heavy) *cobra.Command {
 	return command
 }
 
-// fromEnvironment sets each flag that was not given from its environment twin. The twin of
-// --flink-version is SNAPBACK_FLINK_VERSION. The flag --delete has no twin.
+// fromEnvironment sets flags from environment variables. It changes only flags that the user did
+// not give. The variable for --flink-version is SNAPBACK_FLINK_VERSION. The flag --delete has no
+// variable.
 func fromEnvironment(flags *pflag.FlagSet) error {
 	var failed error
 	flags.VisitAll(func(flag *pflag.Flag) {
@@ -89,7 +91,7 @@ func fromEnvironment(flags *pflag.FlagSet) error {
 	return failed
 }
 
-// verdictError is the error of a command that has printed its result already. The verdict decides
+// verdictError is the error of a command that has already printed its result. The verdict decides
 // the exit code.
 type verdictError struct{ verdict oracle.Verdict }
 
@@ -99,7 +101,7 @@ type signalError struct{ signal os.Signal }
 
 func (e *signalError) Error() string { return e.signal.String() }
 
-// exit returns the exit code for an error. It prints the error, unless the error is a verdict.
+// exit returns the exit code for an error. It prints the error, unless the error is a verdictError.
 func exit(err error) int {
 	var verdict *verdictError
 	var usage *harness.UsageError

@@ -21,7 +21,7 @@ import (
 	"github.com/snapback/snapback/harness/run"
 )
 
-// The tests run the program as users do. TestMain builds it.
+// binary is the path of the program. TestMain builds it, and the tests run it as users do.
 var binary string
 
 func TestMain(m *testing.M) {
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	if output, err := exec.Command("go", "build", "-o", dir, "../../snapback", "../../snapback-full").CombinedOutput(); err != nil {
 		panic(fmt.Sprintf("%v\n%s", err, output))
 	}
-	for _, variable := range os.Environ() { // only the tests set the twins of flags
+	for _, variable := range os.Environ() { // deletes the variables that set flags, so that only the tests set flags
 		if name, _, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "SNAPBACK_") {
 			_ = os.Unsetenv(name)
 		}
@@ -193,7 +193,7 @@ func TestARunLeavesItsRecordsAndEndsWithDone(t *testing.T) {
 	}
 }
 
-// The output in the README is the output of a real run.
+// The README shows the output of a real run.
 func TestTheReadmeShowsARealRun(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join("..", "..", "..", "README.md"))
 	if err != nil {
@@ -390,7 +390,7 @@ func TestReferenceByHand(t *testing.T) {
 	}
 }
 
-// lineReader waits for lines of a program's output.
+// lineReader waits for lines in a program's output.
 type lineReader struct{ lines chan string }
 
 func newLineReader(from io.Reader) *lineReader {
@@ -423,7 +423,7 @@ func (r *lineReader) until(t *testing.T, want string) string {
 }
 
 // BenchmarkVersion measures one start of the program. Each process of the reference needs such a
-// start. Its cpu-ms is the processor time of the process.
+// start. The metric cpu-ms is the processor time of one start, in milliseconds.
 func BenchmarkVersion(b *testing.B) {
 	var used time.Duration
 	for b.Loop() {
@@ -436,8 +436,8 @@ func BenchmarkVersion(b *testing.B) {
 	b.ReportMetric(used.Seconds()*1000/float64(b.N), "cpu-ms")
 }
 
-// Snapback hands over to snapback-full for the features that only snapback-full has. If it finds no
-// snapback-full, it says so.
+// The program snapback runs snapback-full in its place for the features that only snapback-full
+// has. If snapback finds no snapback-full, it says so.
 func TestTheFullProgramIsHandedOverTo(t *testing.T) {
 	dir := t.TempDir()
 	alone := filepath.Join(dir, "snapback")

@@ -25,7 +25,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// crashScenario is the scenario that crash runs unless the user names another.
+// crashScenario is the scenario that the command crash runs if the user names none.
 const crashScenario = "durability/checkpoints"
 
 type crashOptions struct {
@@ -171,16 +171,16 @@ func crash(command *cobra.Command, o crashOptions, arguments []string) error {
 	return visited.verdict(failed)
 }
 
-// visitedPhase counts what crash visited in one phase of the checkpoints. A crash point is the moment
-// after an operation on storage.
+// visitedPhase counts what the command crash visited in one phase, over all checkpoints. A crash
+// point is the moment after an operation on storage.
 type visitedPhase struct {
 	Phase    string  `json:"phase"`
 	Points   int     `json:"points"`
-	Whole    int     `json:"whole"`    // crash points at which crash visited every state
-	States   float64 `json:"states"`   // all states that a power loss could leave; an estimate unless crash visited every state
-	Visited  int     `json:"visited"`  // states that crash visited
-	Distinct int     `json:"distinct"` // different states that crash visited; it recovered the jobs from each
-	Bad      int     `json:"bad"`      // different states from which the jobs did not recover as they must
+	Whole    int     `json:"whole"`    // number of crash points at which the command visited every state
+	States   float64 `json:"states"`   // number of states that a power loss could leave; an estimate unless the command visited every state
+	Visited  int     `json:"visited"`  // number of states that the command visited
+	Distinct int     `json:"distinct"` // number of different states among the visited ones; the command recovered the jobs from each
+	Bad      int     `json:"bad"`      // number of different states from which the recovery did not pass
 }
 
 func (v *visitedPhase) add(p *explore.CrashPoint) {
@@ -227,7 +227,7 @@ func visitedOf(o crashOptions, scenario string, points []*explore.CrashPoint, re
 
 func (v *visited) print(out io.Writer) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(table, "phase\tcrash points\twhole\tstates\tvisited\tdistinct\tbad\t") // Flush reports errors
+	_, _ = fmt.Fprintln(table, "phase\tcrash points\twhole\tstates\tvisited\tdistinct\tbad\t") // the call of Flush returns the error
 	for _, p := range append(slices.Clone(v.Phases), v.All) {
 		_, _ = fmt.Fprintf(table, "%s\t%d\t%d\t%s\t%d\t%d\t%d\t\n", p.Phase, p.Points, p.Whole, about(p), p.Visited, p.Distinct, p.Bad)
 	}
@@ -243,7 +243,7 @@ func (v *visited) print(out io.Writer) error {
 	return err
 }
 
-// about returns the number of states. The sign ~ marks an estimate.
+// about returns the number of states as text. The sign ~ marks an estimate.
 func about(p visitedPhase) string {
 	text := strings.TrimSuffix(fmt.Sprintf("%.4g", p.States), ".")
 	if p.Whole < p.Points {

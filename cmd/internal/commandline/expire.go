@@ -86,8 +86,8 @@ func (f *auditFlags) showExpiry(e audit.Expiry, row func(...string)) {
 	row(fmt.Sprintf("%s: %d checkpoints to delete, with %s that no other checkpoint uses; %d stay", e.Root, len(e.Expired), size(e.Bytes), e.Kept))
 }
 
-// deleteExpired deletes the checkpoints of a plan. It checks them with the policy of the plan. If the
-// user gives a policy again, it must be the same.
+// deleteExpired deletes the checkpoints that a plan lists. It checks them with the policy in the
+// plan. If the user also gives a policy with flags, the two policies must be equal.
 func deleteExpired(command *cobra.Command, f *auditFlags, plan *planFlags, root string, options audit.ExpireOptions, given bool) error {
 	planned, err := readPlan(plan, f, root, audit.ReadExpirePlan)
 	if err != nil {

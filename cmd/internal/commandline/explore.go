@@ -26,8 +26,8 @@ import (
 )
 
 const (
-	exploreSays = time.Second // between two lines of progress
-	minimizeMax = 400         // smaller scenarios that are tried after a failure
+	exploreSays = time.Second // time between two lines of progress
+	minimizeMax = 400         // number of smaller scenarios that are tried after a failure
 )
 
 type exploreOptions struct {
@@ -160,7 +160,8 @@ func exploreSeeds(command *cobra.Command, o exploreOptions) error {
 	return nil
 }
 
-// explain makes a failed scenario smaller, saves it, and prints the command that runs it again.
+// explain makes a failed scenario smaller, saves the smaller scenario, and prints the command that
+// runs it again.
 func explain(ctx context.Context, out, progress io.Writer, campaign explore.Campaign, failed run.Result, cases string) error {
 	seed := failed.Seed
 	name := exploredName(seed)
@@ -207,8 +208,8 @@ type explored struct {
 	features    map[string]int
 }
 
-// kindOf returns a fault without its numbers. So the number of kinds does not grow with the length of
-// the campaign.
+// kindOf returns the text of a fault without its numbers. With the numbers, the list of kinds would
+// grow with the length of the campaign.
 func kindOf(fault faults.Fault) string {
 	name, _, _ := strings.Cut(fault.Action.String(), " ")
 	kind := strings.TrimSpace(name + " " + string(fault.Whom()))

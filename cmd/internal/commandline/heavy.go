@@ -13,21 +13,23 @@ import (
 	"github.com/snapback/snapback/harness/targets/flink"
 )
 
-// full is the name of the program that has a [Heavy].
+// full is the name of the program that passes a [Heavy] to [Main].
 const full = "snapback-full"
 
-// installFull is the command with which a user installs that program.
+// installFull is the command with which a user installs snapback-full.
 const installFull = "go install github.com/snapback/snapback/cmd/..."
 
-// Heavy holds the features whose libraries double the start time of a program. Few runs need these
-// features, but every process of the reference would start more slowly. So only the program
-// snapback-full links the libraries, and snapback hands over to that program.
+// Heavy holds the features that need large libraries. These libraries double the start time of a
+// program, which each process of the reference would notice, but few runs need the features. So
+// only the program snapback-full links the libraries. The program snapback runs snapback-full in
+// its place if a command needs one of the features.
 type Heavy struct {
-	// Containers returns a place that runs each Flink process in a container of the image.
+	// Containers returns a place that runs each Flink process in a container of the given image.
 	Containers func(image string) flink.Place
 
-	// Etcd starts an etcd with one member at address, which is host:port. The directory dir holds
-	// its data. Etcd returns the address at which it listens, and a function that stops it.
+	// Etcd starts an etcd with one member. The member listens at the given address, in the form
+	// host:port, and keeps its data in the directory dir. Etcd returns the address at which the
+	// member listens, and a function that stops the member.
 	Etcd func(address, dir string) (at string, stop func(), err error)
 }
 
@@ -48,7 +50,7 @@ func findFull() (string, error) {
 }
 
 // handOver replaces this process by snapback-full, with the same arguments. It returns only if that
-// fails. The error names the feature that needs snapback-full.
+// fails. If snapback-full does not exist, the error names the feature that needs it.
 func handOver(feature string) error {
 	program, err := findFull()
 	if err != nil {

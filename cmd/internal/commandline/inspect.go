@@ -42,7 +42,8 @@ func inspectCommand() *cobra.Command {
 	return command
 }
 
-// readUIDs returns the given uids, followed by the uids in a file. The file has one uid on each line.
+// readUIDs returns the given uids, followed by the uids in a file. Each line of the file is one
+// uid.
 func readUIDs(file string, uids []string) ([]string, error) {
 	if file == "" {
 		return uids, nil
@@ -96,7 +97,8 @@ func (f *auditFlags) showInspection(in audit.Inspection, row func(...string)) {
 	})
 }
 
-// showStates lists the states by name. Metadata does not name keyed states, only their backend.
+// showStates lists the states by name. Metadata does not hold the names of keyed states, only the
+// name of their state backend.
 func showStates(in audit.Inspection, row func(...string)) {
 	row()
 	row("STATE OF", "NAME", "KIND", "PARTS")

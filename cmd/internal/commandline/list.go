@@ -18,7 +18,7 @@ import (
 	"github.com/snapback/snapback/scenarios/workload"
 )
 
-// listed is a scenario, a requirement, a fault, a workload or a target.
+// listed is one entry of a list: a scenario, a requirement, a fault, a workload or a target.
 type listed struct {
 	Name     string   `json:"name"`
 	Text     string   `json:"text"`
@@ -175,14 +175,15 @@ func formatFlag(command *cobra.Command, format *string) {
 	registerCompletion(command, "format", "human", "json")
 }
 
-// show prints a value as JSON or, in the format human, as a table. The function rows adds the rows.
+// show prints a value as JSON. If the format is human, it prints a table instead. The function rows
+// adds the rows of the table.
 func show(command *cobra.Command, format string, value any, rows func(row func(...string))) error {
 	out := command.OutOrStdout()
 	switch format {
 	case "human":
 		table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 		rows(func(cells ...string) {
-			_, _ = fmt.Fprintln(table, strings.Join(cells, "\t")) // Flush reports errors
+			_, _ = fmt.Fprintln(table, strings.Join(cells, "\t")) // the call of Flush returns the error
 		})
 		return table.Flush()
 	case "json":

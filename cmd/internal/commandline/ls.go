@@ -50,8 +50,8 @@ func lsCommand() *cobra.Command {
 	return command
 }
 
-// verdictOf returns an error if a checkpoint cannot be read for want of permission, or if none of the
-// checkpoints is restorable.
+// verdictOf returns an error in two cases: the user may not read a checkpoint, or the list has
+// checkpoints but none of them is restorable.
 func verdictOf(list audit.List) error {
 	if path, no := list.Denied(); no {
 		return harness.Usagef("%s: %w", path, fs.ErrPermission)

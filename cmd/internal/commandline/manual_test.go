@@ -24,9 +24,10 @@ var update = flag.Bool("update", false, "rewrite docs/flags.md")
 // source is the root of the module.
 const source = "../../.."
 
-// The test writes the page of verbs, flags and schemas from the code:
+// The test compares the page of verbs, flags and schemas with the code. With -update it writes the
+// page:
 //
-//	go test ./cmd/internal/commandline -run TestThePageOfFlags -update
+// 	go test ./cmd/internal/commandline -run TestThePageOfFlags -update
 func TestThePageOfFlagsIsWhatTheProgramHas(t *testing.T) {
 	page := filepath.Join(source, "docs", "flags.md")
 	want := flagsPage()
@@ -63,7 +64,8 @@ func flagsPage() string {
 	return page.String()
 }
 
-// verbs returns all commands that can be run, except those of the library cobra.
+// verbs returns all commands that a user can run. It leaves out the commands that the library cobra
+// adds.
 func verbs(command *cobra.Command) []*cobra.Command {
 	var all []*cobra.Command
 	command.InitDefaultHelpFlag()
@@ -78,10 +80,11 @@ func verbs(command *cobra.Command) []*cobra.Command {
 	return all
 }
 
-// pagesOfSuites describe commands that are not part of the program snapback.
+// pagesOfSuites are the pages that describe other commands than those of the program snapback.
 var pagesOfSuites = []string{"mutants.md", "power.md"}
 
-// otherPrograms matches a line that names another program. Its flags are not checked.
+// otherPrograms matches a line that names another program. The test does not check the flags in
+// such a line.
 var otherPrograms = regexp.MustCompile(`suites/power|\bdocker\b|\bgit\b|\bgo (test|run ./suites)|apt-get|rapid`)
 
 var flagIn = regexp.MustCompile("(?:^|[\\s`(\\[])--([a-z][a-z0-9-]*)")
@@ -158,8 +161,8 @@ func TestTheManualListsTheExitCodes(t *testing.T) {
 	}
 }
 
-// exitCodes reads the constants named exit… from the source. The constant for signals stands for the
-// codes of SIGHUP, SIGINT and SIGTERM.
+// exitCodes reads the constants named exit… from the source. It replaces the constant for signals
+// by the exit codes after SIGHUP, SIGINT and SIGTERM.
 func exitCodes(t *testing.T) []int {
 	t.Helper()
 	var codes []int

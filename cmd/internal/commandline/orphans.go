@@ -59,8 +59,8 @@ func orphansCommand() *cobra.Command {
 	return command
 }
 
-// verdictOfAll returns the error for a whole answer. A lack of permission counts more than a finding,
-// and a finding counts more than a doubt.
+// verdictOfAll returns the error that decides the exit code. If a permission is missing, this
+// decides. Otherwise a finding decides, and then a doubt.
 func verdictOfAll(refused error, some, doubts bool) error {
 	switch {
 	case refused != nil:
@@ -73,10 +73,11 @@ func verdictOfAll(refused error, some, doubts bool) error {
 	return nil
 }
 
-// deleteFlag has no twin in the environment: a user who wants to delete must say so each time.
+// The flag --delete cannot be set in the environment: a user who wants to delete must say so each
+// time.
 const deleteFlag = "delete"
 
-// planFlags are the flags of the commands that delete by plan.
+// planFlags are the flags of the commands that delete what a plan lists.
 type planFlags struct {
 	file   string
 	remove bool
@@ -90,7 +91,8 @@ func (p *planFlags) register(command *cobra.Command) {
 	pathsVar(command, &p.also, "also", "another `ROOT`, whose checkpoints may use files under this one; may be repeated")
 }
 
-// check requires --plan with --delete. Without --delete the file of the plan must not exist yet.
+// check fails if --delete is given without --plan. Without --delete, it fails if the file of the
+// plan already exists.
 func (p *planFlags) check(verb, root string) error {
 	if p.remove && p.file == "" {
 		return harness.Usagef("--delete: want --plan FILE; write this file first: snapback %s --plan FILE %s", verb, root)
@@ -104,7 +106,8 @@ func (p *planFlags) check(verb, root string) error {
 	return nil
 }
 
-// write writes a plan of n lines if --plan is given and n is not 0.
+// write writes a plan with the given function. It writes nothing if --plan is not given, or if n,
+// the number of lines, is 0.
 func (p *planFlags) write(write func(to io.Writer) error, n int) error {
 	if p.file == "" || n == 0 {
 		return nil
@@ -114,7 +117,7 @@ func (p *planFlags) write(write func(to io.Writer) error, n int) error {
 		return harness.Usagef("--plan: %w", err)
 	}
 	if err := write(file); err != nil {
-		_ = file.Close() // the error of write says more
+		_ = file.Close() // the error of the function write says more
 		return fmt.Errorf("--plan: %w", err)
 	}
 	return file.Close()
@@ -131,7 +134,8 @@ func (p *planFlags) next(command *cobra.Command, f *auditFlags, verb, root strin
 	}
 }
 
-// readPlan reads a plan. It adds the flags --also and --rebase with which the plan was made.
+// readPlan reads a plan. It adds the directories from --also and the moves from --rebase that were
+// given when the plan was made.
 func readPlan[Line any](p *planFlags, f *auditFlags, root string, read func(from io.Reader, root string) (audit.Plan[Line], error)) (audit.Plan[Line], error) {
 	if info, err := os.Stat(p.file); err == nil && !info.Mode().IsRegular() {
 		return audit.Plan[Line]{}, harness.Usagef("--plan: %s: want a regular file", p.file)
@@ -178,7 +182,7 @@ func deleteOrphans(command *cobra.Command, f *auditFlags, plan *planFlags, root 
 	return verdictOfAll(deleted.Denied(), len(deleted.Kept) > 0, false)
 }
 
-// alreadyGone says how many things in a plan somebody else deleted before.
+// alreadyGone returns text about the n things in a plan that somebody else deleted earlier.
 func alreadyGone(n int) string {
 	if n == 0 {
 		return ""
@@ -220,12 +224,12 @@ func (f *auditFlags) showOrphans(o audit.Orphans, row func(...string)) {
 	row(fmt.Sprintf("%s: %d files; %d checkpoints use %d of them; %d orphans with %s", o.Root, o.Files, o.Checkpoints, o.Referenced, len(o.Orphans), size(total)))
 }
 
-// checkpointsRead says under which roots the checkpoints were read.
+// checkpointsRead returns text that says under which roots the checkpoints were read.
 func checkpointsRead(roots []string) string {
 	return fmt.Sprintf("read the checkpoints under %s; if other jobs use these files, name the checkpoint directory of these jobs with --also", strings.Join(roots, ", "))
 }
 
-// showDoubts lists the reasons why nothing is proven.
+// showDoubts prints the reasons why the answer is not proven.
 func (f *auditFlags) showDoubts(doubts []string, row func(...string)) {
 	f.some(len(doubts), row, "", func(i int) { row("not proven: " + doubts[i]) })
 }

@@ -10,18 +10,19 @@ import (
 	"golang.org/x/term"
 )
 
-// quietMax is the least time between two lines of progress if stderr is not a terminal.
+// quietMax is the shortest time between two lines of progress if stderr is not a terminal.
 const quietMax = 5 * time.Second
 
-// progress prints the steps of a command. A terminal shows one line that changes. Elsewhere progress
-// prints a step every few seconds. With --verbose it prints all steps.
+// progress prints the steps of a command. On a terminal it shows one line that changes. If stderr
+// is not a terminal, it prints one line every few seconds. With --verbose it prints a line for each
+// step.
 type progress struct {
 	mu       sync.Mutex
 	out      io.Writer
 	terminal bool
 	all      bool
 	none     bool
-	shown    bool // the terminal shows a line that changes
+	shown    bool // true while the terminal shows a line that changes
 	last     time.Time
 }
 
@@ -71,7 +72,8 @@ func (p *progress) scenario(name, what string) {
 	}
 }
 
-// done removes the line that changes. Then it calls show, whose lines do not change.
+// done deletes the changing line on the terminal. Then it calls show(), which prints permanent
+// lines.
 func (p *progress) done(show func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -32,7 +32,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem/schemes"
 )
 
-// statusEvery is the time between two questions for the status of a running job.
+// statusEvery is the time between two requests for the status of a running job.
 const statusEvery = 200 * time.Millisecond
 
 // savepointTimeout limits the wait for a savepoint or a checkpoint.
@@ -66,7 +66,7 @@ func listen(address string, log io.Writer) (*live.Process, error) {
 	return process, nil
 }
 
-// serve runs a process until this program gets a signal.
+// serve runs the function main as a task of a process until this program gets a signal.
 func serve(command *cobra.Command, process *live.Process, task string, main func(environment.Environment)) error {
 	go process.Run(task, func(env environment.Environment) {
 		env.Log(environment.Record{Event: protocol.EventListening, Path: process.Address()})
@@ -288,7 +288,7 @@ func referenceRunCommand() *cobra.Command {
 			w.Slow = time.Millisecond
 		}
 		j.Restart = job.RestartStrategy{Kind: job.FixedDelay, Attempts: *restarts}
-		given := j // flags override keys
+		given := j // the values of the flags, for overrideKeys
 		if j.Configuration, err = loadConfiguration(*config); err != nil {
 			return err
 		}
@@ -324,7 +324,8 @@ func workloadFlags(flags *pflag.FlagSet, w *operators.Parameters) {
 	flags.IntVar(&w.Payload, "payload", 1000, "bytes that each record adds to the state of the workload growing")
 }
 
-// overrideKeys sets the values of the flags that were given. They count more than Flink's keys.
+// overrideKeys sets the values of the flags that the user gave. These values replace the values of
+// Flink's keys.
 func overrideKeys(flags *pflag.FlagSet, j *job.Job, given job.Job) {
 	for flag, take := range map[string]func(){
 		"interval":                 func() { j.Checkpoints.Interval = given.Checkpoints.Interval },
@@ -418,7 +419,8 @@ func suspendCommand() *cobra.Command {
 	})
 }
 
-// asking completes a command that asks the JobManager about one job, and prints the answer.
+// asking completes a command. The command asks the JobManager a question about one job, and prints
+// the answer.
 func asking(command *cobra.Command, question func(reference.Client, string) (string, error)) *cobra.Command {
 	jobManager := jobManagerFlag(command)
 	command.Args = func(_ *cobra.Command, arguments []string) error {
@@ -454,7 +456,7 @@ func asking(command *cobra.Command, question func(reference.Client, string) (str
 	return command
 }
 
-// client asks a JobManager questions, one after the other.
+// client sends questions to a JobManager, one after the other.
 type client struct {
 	process *live.Process
 	to      environment.Address

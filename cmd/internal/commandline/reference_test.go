@@ -61,7 +61,7 @@ func TestReferenceWithFlinksConfiguration(t *testing.T) {
 	if !strings.Contains(line, savepoint) {
 		t.Errorf("got %s", line)
 	}
-	log.until(t, `"discarded"`) // the job owned the savepoint, which a checkpoint subsumed
+	log.until(t, `"discarded"`) // the job had claimed the savepoint, and discarded it when a checkpoint subsumed it
 	if _, err := os.Stat(filepath.Join(savepoint, "_metadata")); !os.IsNotExist(err) {
 		t.Errorf("the claimed savepoint is still there: %v", err)
 	}

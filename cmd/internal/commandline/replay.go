@@ -20,7 +20,7 @@ import (
 	"github.com/snapback/snapback/scenarios"
 )
 
-// shrinkMax limits how many smaller scenarios are tried for a case.
+// shrinkMax is the greatest number of smaller scenarios that are tried for a case.
 const shrinkMax = 400
 
 func replayCommand() *cobra.Command {
@@ -74,8 +74,8 @@ func simulatedOn(text string) (reference.Simulated, error) {
 	return reference.Simulated{Storage: place}, nil
 }
 
-// replay runs a case and prints its result. If the result differs, replay also prints the saved one:
-// either the mistake is mended, or the case no longer shows it.
+// replay runs a case and prints its result. If the result differs from the saved result, replay
+// prints both. Then either the mistake is fixed, or the case no longer shows the mistake.
 func replay(command *cobra.Command, target target.Target, saved explore.Case, timeout time.Duration) error {
 	dir, err := claimRunDir(runOptions{seed: saved.Seed})
 	if err != nil {
@@ -95,7 +95,7 @@ func replay(command *cobra.Command, target target.Target, saved explore.Case, ti
 	return conclude(command, runOptions{}, dir, report.Run{Version: version(), Seed: saved.Seed, Results: results, Took: time.Since(began)})
 }
 
-// shrink makes a case smaller, as long as it fails in the same way.
+// shrink searches for the smallest case that fails in the same way.
 func shrink(ctx context.Context, target target.Target, saved explore.Case, timeout time.Duration) explore.Case {
 	campaign := explore.Campaign{Target: target, Timeout: timeout}
 	saved.Scenario, saved.Seed = explore.Shrink(saved.Scenario, saved.Seed, shrinkMax, func(s scenarios.Scenario, seed uint64) bool {
@@ -124,10 +124,10 @@ func save(ctx context.Context, out, progress io.Writer, target target.Target, fa
 	return nil
 }
 
-// failure returns a failed run as a case.
+// failure makes a case from a failed run.
 func failure(result run.Result, s scenarios.Scenario) explore.Case {
 	return explore.Case{Seed: result.Seed, Storage: result.Target.Storage, Verdict: result.Verdict, Findings: result.Findings, Scenario: s}
 }
 
-// failing says whether a run with this verdict is saved as a case.
+// failing says whether a run with this verdict must be saved as a case.
 func failing(v oracle.Verdict) bool { return v == oracle.Fail || v == oracle.Error }

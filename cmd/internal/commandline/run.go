@@ -27,21 +27,22 @@ import (
 	"github.com/snapback/snapback/scenarios"
 )
 
-// The directory for runs, unless the user names another, and the link in it to the latest run.
+// runsDir is the directory for runs, unless the user names another one. The name latestLink is a
+// link in this directory to the latest run.
 const (
 	runsDir    = "snapback-runs"
 	latestLink = "latest"
 )
 
 type runOptions struct {
-	heavy                    *Heavy // nil in snapback
+	heavy                    *Heavy // nil in the program snapback
 	target, runtime          string
 	flinkVersion, flinkHome  string
 	image                    string
 	versionGiven             bool
 	rest                     string
 	storage                  string
-	place                    reference.Storage // parsed from storage
+	place                    reference.Storage // the value of the field storage, parsed
 	seed                     uint64
 	format, reportDir, junit string
 	parallel                 int
@@ -109,7 +110,7 @@ func runScenarios(command *cobra.Command, o runOptions, arguments []string) erro
 	if err != nil {
 		return err
 	}
-	if o.junit != "" { // fail before the run, not after it
+	if o.junit != "" { // a file that cannot be written must fail before the run, not after it
 		file, err := os.OpenFile(o.junit, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 		if err != nil {
 			return harness.Usagef("--junit: %w", err)
@@ -153,7 +154,7 @@ func runScenarios(command *cobra.Command, o runOptions, arguments []string) erro
 	return conclude(command, o, dir, ended)
 }
 
-// conclude writes the reports and prints the last line.
+// conclude writes the reports and prints the last line of the output.
 func conclude(command *cobra.Command, o runOptions, dir string, ended report.Run) error {
 	if err := report.Write(dir, ended); err != nil {
 		return err
@@ -271,8 +272,8 @@ func newTarget(ctx context.Context, o runOptions, say func(string)) (target.Targ
 	}
 }
 
-// chooseOne returns the one scenario that the arguments name. Without arguments it is the scenario
-// otherwise.
+// chooseOne returns the one scenario that the arguments name. Without arguments it returns the
+// default scenario, whose name is in the parameter otherwise.
 func chooseOne(command string, arguments []string, otherwise string) (scenarios.Scenario, error) {
 	if len(arguments) == 0 {
 		arguments = []string{otherwise}
@@ -323,8 +324,8 @@ func choose(arguments []string) ([]scenarios.Scenario, error) {
 	return chosen, nil
 }
 
-// claimRunDir creates the directory of this run. It claims the directory by creating the results
-// file in it. So a run never writes into the directory of another run.
+// claimRunDir creates the directory of this run, and in it the results file. It fails if the
+// results file already exists. So a run never writes into the directory of another run.
 func claimRunDir(o runOptions) (string, error) {
 	dir := o.reportDir
 	if dir == "" {
@@ -343,14 +344,14 @@ func claimRunDir(o runOptions) (string, error) {
 	return dir, claim.Close()
 }
 
-// unclaim releases the claim of a run that did not begin.
+// unclaim gives the directory of a run that did not begin to the next run.
 func unclaim(dir string) {
-	_ = os.Remove(filepath.Join(dir, report.ResultsName)) // a file that stays does no harm
-	_ = os.Remove(dir)                                    // fails if the directory holds other files
+	_ = os.Remove(filepath.Join(dir, report.ResultsName)) // if this fails, a file stays, which does no harm
+	_ = os.Remove(dir)                                    // this fails if the directory holds other files
 }
 
-// pointLatest makes latest a link to a run directory. It renames a new link to latest, because other
-// runs may do this at the same time.
+// pointLatest makes the link latest point to a run directory. It creates a new link and renames it
+// to latest, because other runs may do the same at this moment.
 func pointLatest(dir string) error {
 	link := dir + "." + latestLink
 	if err := os.Symlink(filepath.Base(dir), link); err != nil {

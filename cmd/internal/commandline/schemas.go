@@ -25,5 +25,5 @@ var schemas = []string{
 	audit.ExpireSchema, audit.ExpirePlanSchema, audit.ExpiredSchema,
 }
 
-// schemaName returns the name in a schema: it is history in snapback/history/1.
+// schemaName returns the name in a schema. In snapback/history/1 the name is history.
 func schemaName(schema string) string { return strings.Split(schema, "/")[1] }

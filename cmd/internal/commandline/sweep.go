@@ -23,10 +23,10 @@ import (
 	"github.com/snapback/snapback/harness/targets/reference"
 )
 
-// sweepScenario is the scenario that crash --kill runs unless the user names another.
+// sweepScenario is the scenario that crash --kill runs if the user names none.
 const sweepScenario = "durability/operations"
 
-// sweepTimeout limits a whole sweep.
+// sweepTimeout is the longest time that a whole sweep may last.
 const sweepTimeout = 30 * time.Minute
 
 // swept is the document that crash --kill prints as JSON.
@@ -123,7 +123,8 @@ func printSwept(out io.Writer, result run.Result, operations []explore.Swept) er
 	return err
 }
 
-// shorten returns the last two elements of each path, and long names without their end.
+// shorten makes the paths of an operation shorter. It keeps the last two elements of each path, and
+// the first characters of a long file name.
 func shorten(names string) string {
 	var short []string
 	for name := range strings.SplitSeq(names, " to ") {

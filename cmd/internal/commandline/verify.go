@@ -44,7 +44,7 @@ func verifyCommand() *cobra.Command {
 	return command
 }
 
-// noChecksum warns that reading every byte proved little.
+// noChecksum is the warning that reading every byte proved little.
 const noChecksum = "no file has a checksum or digest to compare: damage is noticed only if the size of a file changed"
 
 // showVerification prints a verification. It returns an error unless the checkpoint is restorable.

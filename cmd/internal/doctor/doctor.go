@@ -20,7 +20,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// commandTimeout limits how long a tool may need to print its version.
+// commandTimeout is the longest time that a tool may need to print its version.
 const commandTimeout = 20 * time.Second
 
 // Check is one thing that a run may need, and whether the machine has it.
@@ -28,8 +28,8 @@ type Check struct {
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
 	Found  string `json:"found"`
-	For    string `json:"for"`    // the runs that need it
-	Remedy string `json:"remedy"` // how to install it
+	For    string `json:"for"`    // the runs that need this thing
+	Remedy string `json:"remedy"` // how to install this thing
 }
 
 // Examine checks the machine.
@@ -59,7 +59,7 @@ func tool(ctx context.Context, check Check, name string, arguments ...string) Ch
 	case errors.Is(err, exec.ErrNotFound):
 		check.Found = name + " is not on the PATH"
 	default:
-		check.Found = fmt.Sprintf("%s (%v)", lines[len(lines)-1], err) // the last line says why
+		check.Found = fmt.Sprintf("%s (%v)", lines[len(lines)-1], err) // the last line of the output says why the tool failed
 	}
 	return check
 }

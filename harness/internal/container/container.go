@@ -31,16 +31,16 @@ import (
 	"github.com/snapback/snapback/faults/lease"
 )
 
-// leaseLabel is the label of all containers and networks that are removed with a group.
+// leaseLabel is the label of all containers and networks that are removed together with a group.
 const leaseLabel = "com.github.snapback.lease"
 
-// subnetTries is the number of subnets to try until one is free.
+// subnetTries is the greatest number of subnets that are tried until one is free.
 const subnetTries = 20
 
-// cpuPeriod is the period in microseconds for which the quota of a slow container counts.
+// cpuPeriod is the period of a slow container's processor quota, in microseconds.
 const cpuPeriod = 20_000
 
-// Group holds the containers of one cluster. One goroutine uses it.
+// Group holds the containers of one cluster. Only one goroutine may use a group.
 type Group struct {
 	docker  *testcontainers.DockerClient
 	id      string // value of the label
@@ -64,15 +64,15 @@ type Container struct {
 // Spec says what a container runs.
 type Spec struct {
 	Image       string
-	Host        string   // the name under which other containers reach it
+	Host        string   // the name by which other containers reach this container
 	Command     []string // program and arguments
 	Environment []string // NAME=value
 	Dir         string   // working directory
 	Binds       []string // paths of this machine that the container sees under the same names
-	Publish     string   // port of the container that this machine reaches at 127.0.0.1; empty: none
+	Publish     string   // port of the container that this machine reaches at 127.0.0.1; empty if there is none
 }
 
-// Open creates a network for containers.
+// Open creates a group, with a network for its containers.
 func Open(ctx context.Context) (_ *Group, err error) {
 	// Our lease removes the containers. Testcontainers' own reaper (ryuk) would need an image
 	// from a registry.
@@ -92,8 +92,8 @@ func Open(ctx context.Context) (_ *Group, err error) {
 	return g, nil
 }
 
-// Label is the label of all containers and networks that are removed with the group, in the form
-// of Docker's filters.
+// Label returns the label of all containers and networks that are removed with the group. The label
+// has the form of Docker's filters.
 func (g *Group) Label() string { return leaseLabel + "=" + g.id }
 
 // network creates a network with a subnet of its own. On such a network a container that was cut
@@ -111,7 +111,7 @@ func (g *Group) network(ctx context.Context) (made *testcontainers.DockerNetwork
 }
 
 // Start starts a container. A container with a published port gets a second network of its own. So
-// this machine reaches it even while it is cut off from the others.
+// this machine reaches the container even while the container is cut off from the others.
 func (g *Group) Start(ctx context.Context, name string, spec Spec) (*Container, error) {
 	networks := []string{g.inside.Name}
 	if spec.Publish != "" {
@@ -155,7 +155,7 @@ func (g *Group) Start(ctx context.Context, name string, spec Spec) (*Container, 
 	return c, nil
 }
 
-// wait notes how the container ends.
+// wait waits until the container ends, and records how it ended.
 func (c *Container) wait() {
 	defer close(c.ended)
 	waiting := c.group.docker.ContainerWait(context.Background(), c.id, client.ContainerWaitOptions{})
@@ -237,8 +237,8 @@ func (c *Container) Ended() error {
 	return fmt.Errorf("container %s ended (%s):\n%s", c.name, c.how, said)
 }
 
-// Cut disconnects a container from the network that it shares with the others. Its connections
-// stay open, and no process sees an error.
+// Cut disconnects a container from the network that it shares with the others. The container's
+// connections stay open, so its process sees no error.
 func (g *Group) Cut(name string) error {
 	c := g.members[name]
 	if c == nil || c.cut {
@@ -252,7 +252,7 @@ func (g *Group) Cut(name string) error {
 	return nil
 }
 
-// Heal connects all containers that were cut off to the network again, at their old addresses.
+// Heal reconnects all containers that were cut off, at their old addresses.
 func (g *Group) Heal() error {
 	var failed error
 	for name, c := range g.members {

@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-// Starter starts processes. Close it to kill what still runs.
+// Starter starts processes. Its method Close kills the processes that still run.
 type Starter struct {
 	requests chan func()
 	mu       sync.Mutex
@@ -36,7 +36,7 @@ type Process struct {
 	command *exec.Cmd
 	ended   chan struct{}
 	err     error         // how the process ended; set before ended is closed
-	fast    chan struct{} // tells the goroutine that slows the process to stop; nil if there is none
+	fast    chan struct{} // a channel that tells a goroutine to stop slowing the process down; nil if there is no such goroutine
 }
 
 // NewStarter returns a starter.
@@ -97,7 +97,7 @@ func (s *Starter) Run(ctx context.Context, dir, name string, command *exec.Cmd) 
 	return string(data), errors.Join(err, readErr)
 }
 
-// Close kills what still runs and waits for its end.
+// Close kills the processes that still run, and waits for their end.
 func (s *Starter) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,7 +130,7 @@ func (p *Process) Pause() error { return p.Signal(syscall.SIGSTOP) }
 func (p *Process) Resume() error {
 	if p.fast != nil {
 		select {
-		case p.fast <- struct{}{}: // the last signal is the one below
+		case p.fast <- struct{}{}: // after this the goroutine sends no more signals
 		case <-p.ended:
 		}
 		p.fast = nil
@@ -138,11 +138,11 @@ func (p *Process) Resume() error {
 	return p.Signal(syscall.SIGCONT)
 }
 
-// slowPeriod is the period of a slow process: once in each period it is stopped for a while.
+// slowPeriod is the period of a slow process. In each period the process is stopped for a while.
 const slowPeriod = 20 * time.Millisecond
 
-// Slow slows the process down until it is resumed. The process runs for the given percentage of
-// each 20 ms and is stopped for the rest.
+// Slow slows the process down until it is resumed. In each period of 20 ms, the process runs for
+// the given percentage of the time and is stopped for the rest.
 func (p *Process) Slow(percent int64) error {
 	if err := p.Resume(); err != nil {
 		return err
@@ -156,7 +156,7 @@ func (p *Process) Slow(percent int64) error {
 				signal syscall.Signal
 				lasts  time.Duration
 			}{{syscall.SIGSTOP, still}, {syscall.SIGCONT, slowPeriod - still}} {
-				_ = p.Signal(phase.signal) // it fails only if the process has ended
+				_ = p.Signal(phase.signal) // this fails only if the process has ended
 				select {
 				case <-fast:
 					return
@@ -178,8 +178,8 @@ func (p *Process) Signal(signal os.Signal) error {
 	return nil
 }
 
-// Ended returns an error that says how the process ended, with the last lines of
-// its output; nil while it runs.
+// Ended returns an error that says how the process ended, with the last lines of its output. It
+// returns nil while the process runs.
 func (p *Process) Ended() error {
 	select {
 	case <-p.ended:

@@ -18,7 +18,8 @@ import (
 	"github.com/snapback/snapback/harness/internal/process"
 )
 
-// The test binary also plays the harness that is killed.
+// The tests also run this test binary as another process, in the role of the harness that is
+// killed.
 func TestMain(m *testing.M) {
 	if os.Getenv("SNAPBACK_TEST_PARENT") == "" {
 		os.Exit(m.Run())
@@ -46,7 +47,7 @@ func TestWhatWasStartedDiesWithAKilledHarness(t *testing.T) {
 		t.Fatalf("process %d was not started", child)
 	}
 	must(t, parent.Process.Kill())
-	_ = parent.Wait() // it was killed
+	_ = parent.Wait() // the error says that the process was killed
 	for deadline := time.Now().Add(10 * time.Second); alive(child); {
 		if time.Now().After(deadline) {
 			_ = syscall.Kill(child, syscall.SIGKILL)
@@ -68,7 +69,7 @@ func TestAProcessThatEndedSaysHow(t *testing.T) {
 	if text := p.Ended().Error(); !strings.Contains(text, "failing ended (exit status 7)") || !strings.Contains(text, "no luck") {
 		t.Errorf("got %s", text)
 	}
-	must(t, p.Kill()) // to kill a process that has ended is no error
+	must(t, p.Kill()) // killing a process that has ended is no error
 	must(t, starter.Close())
 }
 
@@ -78,7 +79,7 @@ func TestCloseKillsWhatStillRuns(t *testing.T) {
 	p, err := starter.Start(t.TempDir(), "child", command)
 	must(t, err)
 	lines := []string{}
-	for tail := process.NewTail(p.Log); len(lines) == 0; { // until the grandchild runs
+	for tail := process.NewTail(p.Log); len(lines) == 0; { // waits until the grandchild runs
 		lines, err = tail.Lines()
 		must(t, err)
 	}
@@ -196,11 +197,11 @@ func TestASlowProcessStandsStillForAPartOfItsTime(t *testing.T) {
 	}
 	must(t, p.Slow(30))
 	must(t, p.Kill())
-	must(t, p.Resume()) // a dead process is no error
+	must(t, p.Resume()) // resuming a dead process is no error
 }
 
-// stateOf is the state of a process as one letter, such as R, S or T; empty if no such process
-// exists.
+// stateOf returns the state of a process as one letter, such as R, S or T. It returns nothing if no
+// such process exists.
 func stateOf(pid int) string {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

@@ -29,12 +29,13 @@ type Worker interface {
 
 // Workers holds the processes of one kind in a cluster.
 type Workers struct {
-	Kind    string // the beginning of their names
+	Kind    string // the beginning of the processes' names
 	running []Worker
-	started int // number of processes that were ever started
+	started int // number of processes that this kind ever had
 }
 
-// Fill starts processes until n run. Each gets a name that no other process had before.
+// Fill starts processes until n processes run. Each new process gets a name that no other process
+// had before.
 func (w *Workers) Fill(n int, start func(name string) (Worker, error)) error {
 	for len(w.running) < n {
 		w.started++
@@ -56,7 +57,7 @@ func (w *Workers) Names() []string {
 	return names
 }
 
-// Ended returns an error if a process ended that was not killed.
+// Ended returns an error if a process has ended although nobody killed it.
 func (w *Workers) Ended() error {
 	for _, p := range w.running {
 		if err := p.Ended(); err != nil {
@@ -78,7 +79,7 @@ func NewCluster() Cluster {
 	return Cluster{JobManagers: Workers{Kind: "jobmanager"}, TaskManagers: Workers{Kind: "taskmanager"}}
 }
 
-// Ended returns an error if a process ended that was not killed.
+// Ended returns an error if a process has ended although nobody killed it.
 func (c *Cluster) Ended() error {
 	return errors.Join(c.JobManagers.Ended(), c.TaskManagers.Ended())
 }
