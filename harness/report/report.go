@@ -1,5 +1,5 @@
-// Package report writes the results of a run: for people on a console and as one HTML page, for
-// CI as JUnit, for programs as JSON lines.
+// Package report writes the results of a run. It writes text for people on a console, one HTML page,
+// JUnit for CI, and JSON lines for programs.
 //
 // It judges nothing. To the results it adds only the command that repeats a scenario.
 //
@@ -34,7 +34,7 @@ type Run struct {
 	Took    time.Duration
 }
 
-// Verdict is the verdict on the whole run.
+// Verdict returns the verdict on the whole run.
 func (r Run) Verdict() oracle.Verdict {
 	var all []oracle.Verdict
 	for _, result := range r.Results {
@@ -43,7 +43,7 @@ func (r Run) Verdict() oracle.Verdict {
 	return oracle.Worst(all)
 }
 
-// Done is the last line that a run prints: it counts the verdicts.
+// Done returns the last line that a run prints. The line counts the verdicts.
 func (r Run) Done() string {
 	var parts []string
 	for _, verdict := range []oracle.Verdict{oracle.Pass, oracle.Fail, oracle.Error, oracle.Skip, oracle.Void} {
@@ -60,7 +60,7 @@ func (r Run) Done() string {
 	return fmt.Sprintf("DONE %s: %s in %.1fs (seed %d)", Scenarios(len(r.Results)), strings.Join(parts, ", "), r.Took.Seconds(), r.Seed)
 }
 
-// Scenarios counts scenarios in words.
+// Scenarios returns a number of scenarios in words.
 func Scenarios(n int) string {
 	if n == 1 {
 		return "1 scenario"
@@ -68,7 +68,7 @@ func Scenarios(n int) string {
 	return fmt.Sprintf("%d scenarios", n)
 }
 
-// Replay is the command that runs a scenario again with the same target and seed.
+// Replay returns the command that runs a scenario again with the same target and seed.
 func Replay(r run.Result) string {
 	command := fmt.Sprintf("snapback run --target %s --runtime %s", r.Target.Name, r.Target.Runtime)
 	if r.Target.Version != "" {
@@ -109,13 +109,13 @@ func writeFile(name string, run Run, write func(io.Writer, Run) error) error {
 		return err
 	}
 	if err := write(file, run); err != nil {
-		_ = file.Close() // the write's error says more
+		_ = file.Close() // the error of the write says more
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return file.Close()
 }
 
-// JSONLines writes one result a line.
+// JSONLines writes each result as one line.
 func JSONLines(w io.Writer, run Run) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)

@@ -16,7 +16,7 @@ import (
 	"github.com/snapback/snapback/harness/run"
 )
 
-// sample is a run with every verdict in it. The failed scenario has a history from the test
+// sample returns a run with every verdict in it. The failed scenario has a history from the test
 // data of the oracles.
 func sample(t *testing.T) report.Run {
 	t.Helper()

@@ -7,8 +7,8 @@ import (
 	"github.com/snapback/snapback/harness/history"
 )
 
-// timeline is a run drawn from left to right: a lane for each job, a bar for each
-// checkpoint, a mark for each fault and change of status.
+// timeline is a drawing of a run. Time goes from left to right. Each job has a lane, each
+// checkpoint has a bar, and each fault and each change of status has a mark.
 type timeline struct {
 	Width, Height int // SVG user units
 	Lanes         []lane
@@ -43,7 +43,7 @@ const (
 	ticks          = 5
 )
 
-// draw lays out a history. A history without events has no timeline.
+// draw places the events of a history on a timeline. A history without events has no timeline.
 func draw(h *history.History) *timeline {
 	if len(h.Events) == 0 {
 		return nil

@@ -20,7 +20,8 @@ import (
 // errPowerLost ends a step during which the power was lost.
 var errPowerLost = errors.New("the power was lost")
 
-// PowerLossModel is the model that decides what a power loss of a level can leave.
+// PowerLossModel returns the model of power losses for a level. The model decides what a power loss
+// can leave.
 func PowerLossModel(level filesystem.Level) filesystem.Model {
 	return filesystem.Model{Level: level, TearsMax: 3}
 }
@@ -58,8 +59,8 @@ func (r *Session) restorePower(ctx context.Context) error {
 	return r.StartAgain(ctx, lost.survivor, lost.loss.State)
 }
 
-// StartAgain starts a cluster on what a power loss left, and records what was left. If the new
-// cluster does not start, the session has no cluster.
+// StartAgain starts a cluster on the storage that a power loss left, and records what is on this
+// storage. If the new cluster does not start, the session has no cluster.
 func (r *Session) StartAgain(ctx context.Context, survivor target.Target, state uint64) error {
 	r.cluster = nil
 	hash := fnv.New64a()
@@ -78,33 +79,34 @@ func (r *Session) StartAgain(ctx context.Context, survivor target.Target, state 
 	return r.audit(history.AfterPowerLoss, tree)
 }
 
-// Fork returns a session of another scenario in which the power is lost now, while this
-// session continues. Its history begins with what happened so far and with the event of the
-// power loss. Give it a cluster with [Session.StartAgain].
+// Fork returns a new session, in which the power is lost now, while this session continues. The new
+// session runs the given scenario. Its history begins with the events so far and with the power
+// loss. The caller must give the new session a cluster with [Session.StartAgain].
 func (r *Session) Fork(s scenarios.Scenario, loss history.Event) *Session {
 	header := r.history.Header
 	header.Scenario = s
 	fork := newSession(s, r.history.Fork(header), r.seed, func(string) {})
 	fork.spec = r.spec
 	fork.spec.Observe = fork.observe
-	fork.cluster = r.cluster // record needs its clock
+	fork.cluster = r.cluster // the method record needs the clock of this cluster
 	fork.record(loss)
 	fork.cluster = nil
 	return fork
 }
 
-// recovered is added to the name of a job that the session brings back.
+// recovered is a part of the name of each job that the session resumes after a power loss.
 const recovered = "-recovered-"
 
 // comeBack brings a job back after a power loss. With high availability the job comes back by
 // itself. Without high availability the session resumes the job as a user would, from the newest
-// checkpoint or savepoint. A job that had ended, or that the scenario had replaced, stays away.
+// checkpoint or savepoint. A job does not come back if it had ended, or if another job of the
+// scenario had replaced it.
 func (r *Session) comeBack(ctx context.Context, name string) error {
 	job, submitted := r.history.Job(name)
 	if !submitted || job.ID == "" {
 		return nil
 	}
-	family := []history.Job{job} // the job, and those that brought it back after earlier power losses
+	family := []history.Job{job} // the job itself, and the jobs that replaced it after earlier power losses
 	for _, j := range r.history.Jobs() {
 		switch {
 		case strings.HasPrefix(j.Name, name+recovered):
@@ -131,8 +133,8 @@ func (r *Session) comeBack(ctx context.Context, name string) error {
 	return r.awaitEnd(ctx, again)
 }
 
-// newestOf says what a job resumes from after power losses: the newest checkpoint of all its
-// runs, or a savepoint that is newer.
+// newestOf returns a submission that resumes a job after power losses. It resumes the job from the
+// newest checkpoint or savepoint of all jobs in the family.
 func (r *Session) newestOf(family []history.Job) (scenarios.Submit, error) {
 	submit, newest := scenarios.Submit{Restore: family[0].Name, From: scenarios.ToNothing}, family[0].Checkpoint
 	if family[0].Path != "" {
@@ -155,8 +157,8 @@ func (r *Session) newestOf(family []history.Job) (scenarios.Submit, error) {
 	return submit, nil
 }
 
-// awaitEnd waits until a job has finished. If the scenario asked the job to end in another way,
-// any end will do.
+// awaitEnd waits until a job has finished. If the scenario asked the job to cancel, fail or
+// suspend, awaitEnd accepts any end.
 func (r *Session) awaitEnd(ctx context.Context, job history.Job) error {
 	asked := slices.ContainsFunc(r.history.Events, func(e history.Event) bool {
 		return e.Job == job.Name && (e.Kind == history.Cancel || e.Kind == history.Fail || e.Kind == history.Suspend)

@@ -15,7 +15,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// dark is a target whose clusters lose their power and do not start again.
+// dark is a target whose clusters lose their power and cannot start again.
 type dark struct {
 	target.Target
 	after bool

@@ -38,15 +38,16 @@ func NewResult(t target.Target, seed uint64, s scenarios.Scenario) Result {
 	}
 }
 
-// Judge asks the oracles for the verdict on a history and on the error that ended it. It
-// returns why the history proves nothing; empty if it proves something.
+// Judge asks the oracles for the verdict on a history. The parameter err is the error that ended
+// the run early, or nil. Judge returns why the history proves nothing. If the history proves
+// something, Judge returns the empty text.
 func (result *Result) Judge(h *history.History, err error) (void string) {
 	judged := oracle.Judge(h)
 	result.Verdict, result.Reason, result.Findings = judged.Verdict, judged.Void, judged.Findings
 	result.Requirements, result.Numbers = judged.Requirements, judged.Numbers
 	if err != nil {
 		result.Reason = err.Error()
-		if judged.Verdict != oracle.Fail { // a violation counts, whatever failed after it
+		if judged.Verdict != oracle.Fail { // a violation counts, even if something else failed after it
 			result.Verdict, result.Requirements = oracle.Error, nil
 		}
 	}

@@ -1,8 +1,8 @@
 // Package run runs one scenario on one cluster: it takes the steps, lets the faults fire,
 // gathers the evidence, and asks package oracle for the verdict.
 //
-// It knows no engine and trusts none: it uses what package target describes. Package explore
-// runs many scenarios in search of a failure. It drives a [Session].
+// It knows no engine and trusts no engine: it uses only the interfaces of package target. Package
+// explore runs many scenarios in search of a failure. It uses the type [Session] for that.
 //
 // Start with [Runner]; a [Session] is one run in progress.
 package run
@@ -29,7 +29,8 @@ import (
 	"github.com/snapback/snapback/scenarios"
 )
 
-// TriesMax is how often a scenario is tried until it proves something.
+// TriesMax is the greatest number of tries of one scenario. The runner tries again while a try
+// proves nothing.
 const TriesMax = 10
 
 // HistoryName is the name of the history file in a scenario's directory.
@@ -39,17 +40,17 @@ const HistoryName = "history.jsonl"
 type Runner struct {
 	Target   target.Target
 	Seed     uint64
-	Dir      string        // the run directory; empty: nothing is written, and clusters get no directory
-	Parallel int           // scenarios at a time; 0: one
-	Tries    int           // tries of one scenario until it proves something; 0: [TriesMax]
-	Timeout  time.Duration // limit on one try of one scenario, in wall-clock time; 0: none
+	Dir      string        // the run directory; empty: the runner writes nothing, and clusters get no directory
+	Parallel int           // number of scenarios that run at the same time; 0: one
+	Tries    int           // the greatest number of tries of one scenario; 0: [TriesMax]
+	Timeout  time.Duration // the longest time of one try of one scenario, in wall-clock time; 0: no limit
 
-	// Progress receives messages for people; nil: nobody does. Several goroutines may call it.
+	// Progress receives messages for people. It may be nil. Several goroutines may call it.
 	Progress func(scenario, what string)
 }
 
-// Run runs the scenarios and returns their results, in their order. If done is not
-// nil, Run calls it with each result as soon as it exists.
+// Run runs the scenarios and returns their results, in the order of the scenarios. If done is not
+// nil, Run calls done with each result as soon as the result exists.
 func (r *Runner) Run(ctx context.Context, chosen []scenarios.Scenario, done func(Result)) []Result {
 	results := make([]Result, len(chosen))
 	var group errgroup.Group
@@ -67,7 +68,8 @@ func (r *Runner) Run(ctx context.Context, chosen []scenarios.Scenario, done func
 	return results
 }
 
-// RunOne runs one scenario. It also returns the history of the last try; nil if there is none.
+// RunOne runs one scenario. It also returns the history of the last try, or nil if there is no
+// history.
 func (r *Runner) RunOne(ctx context.Context, s scenarios.Scenario) (result Result, last *history.History) {
 	began := time.Now()
 	result = NewResult(r.Target, r.Seed, s)
@@ -99,9 +101,9 @@ func (r *Runner) RunOne(ctx context.Context, s scenarios.Scenario) (result Resul
 	return result, last
 }
 
-// try runs a scenario once, on a cluster of its own. It returns a history that can be judged,
-// an error that ended the run early, or both. It writes the history to out and, if the runner
-// has a directory, to a file.
+// try runs a scenario once, on a cluster of its own. It returns a history that can be judged, an
+// error that ended the run early, or both. It writes the history to out. If the runner has a
+// directory, it also writes the history to a file.
 func (r *Runner) try(ctx context.Context, s scenarios.Scenario, try int, dir string, out io.Writer) (recorded *history.History, err error) {
 	if r.Timeout > 0 {
 		limited, cancel := context.WithTimeout(ctx, r.Timeout)
@@ -137,7 +139,7 @@ func (r *Runner) try(ctx context.Context, s scenarios.Scenario, try int, dir str
 	return session.History(), err
 }
 
-// explain says why a run ended early.
+// explain adds to an error the reason why a run ended early.
 func (r *Runner) explain(ctx context.Context, err error) error {
 	switch cause := context.Cause(ctx); {
 	case err == nil:
@@ -157,15 +159,16 @@ func (r *Runner) progress(scenario, what string) {
 	}
 }
 
-// Recover turns a panic into an error, if it is deferred: one scenario fails, and the others go on.
+// Recover must be deferred. It turns a panic into an error, so that only one scenario fails and the
+// others continue.
 func Recover(err *error) {
 	if cause := recover(); cause != nil {
 		*err = fmt.Errorf("a mistake in this program: %v\n%s", cause, debug.Stack())
 	}
 }
 
-// deriveSeed gives each try of each scenario a seed of its own. So a scenario runs the same
-// way alone and among others.
+// deriveSeed returns a different seed for each try of each scenario. So a scenario runs in the same
+// way alone and together with others.
 func deriveSeed(seed uint64, scenario string, try int) uint64 {
 	hash := fnv.New64a()
 	_, _ = fmt.Fprintf(hash, "%d %s %d", seed, scenario, try) // cannot fail

@@ -18,10 +18,10 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// ErrGaveUp ends a run that waited in vain. The history says what it waited for.
+// ErrGaveUp ends a run that waited in vain. The history says what the run waited for.
 var ErrGaveUp = errors.New("gave up")
 
-// Session is one try of a scenario, in progress. One goroutine uses it.
+// Session is one try of a scenario, in progress. Only one goroutine may use a session.
 type Session struct {
 	scenario scenarios.Scenario
 	history  *history.Recorder
@@ -30,17 +30,17 @@ type Session struct {
 	progress func(string)
 	spec     target.Spec
 	cluster  target.Cluster // nil if no new cluster started after a power loss
-	armed    []faults.Fault // faults that the steps armed and do not wait for
-	lost     *powerLoss     // the power loss that fired; nil once the next cluster starts
-	failed   error          // errors in writing the history, or of faults that fired during an operation
+	armed    []faults.Fault // faults that are armed, and for which the steps do not wait
+	lost     *powerLoss     // the power loss that fired; nil after the next cluster has started
+	failed   error          // errors in writing the history, and errors of faults that fired during an operation
 }
 
 // Setup is what a session needs to begin.
 type Setup struct {
 	Target   target.Target
-	Seed     uint64 // seed of all runs; the session derives its own seed from it
+	Seed     uint64 // the seed of the whole run; the session derives its own seed from it
 	Try      int    // number of the try; the first is 1
-	Dir      string // directory for the cluster
+	Dir      string // directory for the cluster's files
 	History  io.Writer
 	Progress func(string) // receives messages for people
 }
@@ -68,16 +68,16 @@ func newSession(s scenarios.Scenario, recorder *history.Recorder, seed uint64, p
 	return &Session{scenario: s, history: recorder, seed: seed, rand: rand.New(rand.NewPCG(seed, 0xfa17)), progress: progress}
 }
 
-// Scenario is what the session runs, with the seed of its workload.
+// Scenario returns the scenario that the session runs, with the seed of its workload.
 func (r *Session) Scenario() scenarios.Scenario { return r.scenario }
 
-// History is what happened so far.
+// History returns the history so far.
 func (r *Session) History() *history.History { return &r.history.History }
 
-// Cluster is the cluster that runs now.
+// Cluster returns the cluster that runs now.
 func (r *Session) Cluster() target.Cluster { return r.cluster }
 
-// Failed is an error of the harness that a step could not return, or nil.
+// Failed returns an error of the harness that no step could return, or nil.
 func (r *Session) Failed() error { return r.failed }
 
 // Close closes the cluster, if one runs.
@@ -88,8 +88,9 @@ func (r *Session) Close() error {
 	return r.cluster.Close()
 }
 
-// TakeAll takes the scenario's steps from the given index on. It stops at a step that waited in
-// vain. If an armed power loss fires, it continues with the steps that bring the jobs back.
+// TakeAll takes the scenario's steps, beginning with the step at the given index. It stops at a
+// step that waited in vain. If an armed power loss fires, it continues with the steps that bring
+// the jobs back.
 func (r *Session) TakeAll(ctx context.Context, from int) error {
 	for i := from; i < len(r.scenario.Steps); i++ {
 		step := r.scenario.Steps[i]
@@ -110,8 +111,9 @@ func (r *Session) TakeAll(ctx context.Context, from int) error {
 	return nil
 }
 
-// RecoveryFrom returns the index of the first step, from the given one on, that brings a job
-// back. If steps directly before it arm faults, it returns the index of the first of these.
+// RecoveryFrom returns the index of the first step that brings a job back. It searches from the
+// given index on. If the steps directly before that step arm faults, it returns the index of the
+// first step of these.
 func (r *Session) RecoveryFrom(from int) int {
 	steps, at := r.scenario.Steps, from
 	for at < len(steps) && steps[at].Recover == "" {
@@ -154,8 +156,8 @@ func (r *Session) Take(ctx context.Context, step scenarios.Step) error {
 	}
 }
 
-// Collect records the output of the jobs, and deletes what the session itself wrote to the
-// cluster's storage.
+// Collect records the output of the jobs. It also deletes the files that the session itself wrote
+// to the cluster's storage.
 func (r *Session) Collect() error {
 	for _, job := range r.history.Jobs() {
 		if err := r.collect(job.Name); err != nil {
@@ -165,25 +167,25 @@ func (r *Session) Collect() error {
 	return errors.Join(r.failed, filesystem.RemoveAll(r.cluster.Files(), r.interrupted()))
 }
 
-// interrupted is the directory where the session imitates what a crash leaves of a checkpoint.
-// Each run has a name of its own for it, because other runs may use the same storage.
+// interrupted returns the directory in which the session imitates what a crash leaves of a
+// checkpoint. Its name differs in each run, because other runs may use the same storage.
 func (r *Session) interrupted() string {
 	return filesystem.Join(r.cluster.Root(), fmt.Sprintf("interrupted-%016x", r.seed))
 }
 
-// dir is the directory of a job's workload.
+// dir returns the directory of a job's workload.
 func (r *Session) dir(job string) string { return filesystem.Join(r.cluster.Work(), job) }
 
 // over says whether a job has ended and cannot come back.
 func (r *Session) over(job history.Job) bool { return r.scenario.Over(r.status(job)) }
 
-// status is the job's status when it was last observed.
+// status returns the last observed status of a job.
 func (r *Session) status(job history.Job) storage.JobStatus {
 	status, _ := r.history.Status(job.ID)
 	return status
 }
 
-// observe records what a cluster saw.
+// observe records an event that the cluster observed.
 func (r *Session) observe(event history.Event) {
 	r.record(event)
 	switch event.Kind {
@@ -206,7 +208,7 @@ func (r *Session) record(event history.Event) {
 	}
 }
 
-// missed ends a run that can prove nothing. Nobody is at fault.
+// missed records that the run can prove nothing, which is nobody's mistake. Its error ends the run.
 func (r *Session) missed(why string) error {
 	r.record(history.Event{Kind: history.Missed, Error: why})
 	r.progress(why)
@@ -230,9 +232,9 @@ func (r *Session) giveUp(what string, job history.Job) error {
 	return ErrGaveUp
 }
 
-// capability returns the cluster as one of the interfaces of package target. It fails only if
-// the target describes its clusters wrongly: a scenario that needs a feature which the target
-// does not have is skipped before it starts.
+// capability returns the cluster as one of the interfaces of package target. It fails only if the
+// target describes its clusters wrongly: a scenario is skipped before it starts if the target lacks
+// a feature that the scenario needs.
 func capability[C any](r *Session) (C, error) {
 	c, ok := r.cluster.(C)
 	if !ok {

@@ -18,7 +18,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// start starts the processes of a kind that are missing.
+// start starts the missing processes of a kind.
 func (r *Session) start(ctx context.Context, kind faults.Process) error {
 	if kind == faults.JobManager {
 		jobManagers, err := capability[target.JobManagerKiller](r)
@@ -92,7 +92,7 @@ func (r *Session) submit(ctx context.Context, submit scenarios.Submit) error {
 	return nil
 }
 
-// pointer finds the checkpoint or savepoint that a job resumes from.
+// pointer returns the checkpoint or savepoint from which a job resumes.
 func (r *Session) pointer(submit scenarios.Submit) (checkpoint int64, location string, err error) {
 	from, _ := r.history.Job(submit.Restore)
 	switch submit.From {
@@ -123,7 +123,7 @@ func (r *Session) pointer(submit scenarios.Submit) (checkpoint int64, location s
 	return newest + 1, location, err
 }
 
-// savepointOf finds the newest complete savepoint of a job.
+// savepointOf returns the newest complete savepoint of a job.
 func (r *Session) savepointOf(job string) (checkpoint int64, location string, err error) {
 	of, _ := r.history.Job(job)
 	for _, e := range slices.Backward(r.history.Events) {
@@ -170,8 +170,8 @@ func (r *Session) savepoint(ctx context.Context, take scenarios.TakeSavepoint) e
 	return nil
 }
 
-// finishedMeanwhile waits a moment, and says whether the job has finished. If it has, nobody is
-// at fault for a refusal.
+// finishedMeanwhile waits a moment, and says whether the job has finished. If the job has finished,
+// it is right to refuse a savepoint.
 func (r *Session) finishedMeanwhile(ctx context.Context, job history.Job) (bool, error) {
 	err := r.pass(ctx, settleEvery)
 	return r.status(job) == storage.Finished, err

@@ -11,14 +11,14 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Storage is settled if it has not changed for settledAfter. The session looks at it every
-// settleEvery. Both are times of the cluster's clock.
+// Storage is settled if it has not changed for the time settledAfter. The session looks at storage
+// once in the time settleEvery. Both are times of the cluster's clock.
 const (
 	settledAfter = time.Second
 	settleEvery  = 100 * time.Millisecond
 )
 
-// settle waits until storage no longer changes, and records what it holds.
+// settle waits until storage no longer changes, and records what storage holds.
 func (r *Session) settle(ctx context.Context, label string) error {
 	r.progress("looking at what is on storage")
 	deadline := r.cluster.Now() + r.scenario.Bound
@@ -52,7 +52,7 @@ func (r *Session) settle(ctx context.Context, label string) error {
 }
 
 // audit records what is wrong with the files of the checkpoints on storage. The tree lists the
-// files that exist. Without a tree, audit finds only what is missing.
+// files that exist. Without a tree, audit finds only missing files.
 func (r *Session) audit(label string, tree []history.Entry) error {
 	found, err := evidence.Audit(r.cluster.Files(), r.cluster.Root(), tree)
 	if err != nil {
@@ -68,7 +68,7 @@ func (r *Session) audit(label string, tree []history.Entry) error {
 	return nil
 }
 
-// gone lists the savepoints that were taken and no longer exist.
+// gone lists the savepoints that were taken but no longer exist.
 func (r *Session) gone() (paths []string) {
 	for _, e := range r.history.Events {
 		if e.Kind != history.Savepointed {
@@ -86,7 +86,7 @@ func (r *Session) tree() ([]history.Entry, error) {
 	return evidence.Tree(r.cluster.Files(), r.cluster.Root())
 }
 
-// collect records what a job committed, and how far it read its input.
+// collect records the output that a job committed, and how much of its input the job has read.
 func (r *Session) collect(name string) error {
 	files, dir := r.cluster.Files(), r.dir(name)
 	outputs, err := evidence.Outputs(files, filesystem.Join(dir, workload.CommittedName))

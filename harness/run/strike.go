@@ -14,7 +14,7 @@ import (
 	"github.com/snapback/snapback/harness/target"
 )
 
-// fire waits for a fault's moment, and then makes the fault happen.
+// fire waits for the moment of a fault, and then makes the fault happen.
 func (r *Session) fire(ctx context.Context, fault faults.Fault) error {
 	moment := fault.Moment
 	jobs := r.history.Jobs()
@@ -45,8 +45,8 @@ func (r *Session) fire(ctx context.Context, fault faults.Fault) error {
 	return r.strike(ctx, fault)
 }
 
-// beginCheckpoint waits until a checkpoint has begun, and then for up to half of the time
-// that the workload's snapshot takes.
+// beginCheckpoint waits until a checkpoint has begun. Then it waits for a random time, at most half
+// of the time that the workload's snapshot takes.
 func (r *Session) beginCheckpoint(ctx context.Context, last history.Job) error {
 	since := r.history.End()
 	begun := func() bool {
@@ -68,7 +68,7 @@ func mends(fault faults.Fault) bool {
 	return false
 }
 
-// count counts the events of a kind in the history.
+// count returns the number of events of a kind in the history.
 func (r *Session) count(event faults.Event) int {
 	seen := 0
 	for _, e := range r.history.Events {
@@ -79,7 +79,8 @@ func (r *Session) count(event faults.Event) int {
 	return seen
 }
 
-// Arm lets a fault fire at its operation on storage, while the steps continue.
+// Arm prepares a fault, and returns at once. The fault fires at its operation on storage, while the
+// steps continue.
 func (r *Session) Arm(ctx context.Context, fault faults.Fault) error {
 	tapped, err := capability[target.Tapped](r)
 	if err != nil {
@@ -128,7 +129,8 @@ func (r *Session) hit(ctx context.Context, fault faults.Fault, o tap.Operation) 
 	return kills && strings.HasPrefix(o.Process, string(whom)), r.strikeAt(ctx, fault, victim)
 }
 
-// running names the processes of a kind; among JobManagers, only the one that leads.
+// running returns the names of the running processes of a kind. Among the JobManagers it returns
+// only the leader.
 func (r *Session) running(kind faults.Process) []string {
 	if kind == faults.TaskManager {
 		if killer, ok := r.cluster.(target.Killer); ok {
@@ -143,7 +145,7 @@ func (r *Session) running(kind faults.Process) []string {
 	return []string{jobManagers.JobManager()}
 }
 
-// victim chooses a process of a kind; empty if none runs.
+// victim chooses a running process of a kind. It returns the empty name if no such process runs.
 func (r *Session) victim(kind faults.Process) string {
 	running := r.running(kind)
 	if len(running) == 0 {
@@ -181,7 +183,7 @@ func (r *Session) strike(ctx context.Context, fault faults.Fault) error {
 	return r.strikeAt(ctx, fault, event.Process)
 }
 
-// strikeAt applies a fault to a process.
+// strikeAt applies a fault to the process named victim.
 func (r *Session) strikeAt(ctx context.Context, fault faults.Fault, victim string) error {
 	if fault.OfConnection() {
 		return r.disturb(ctx, fault, victim)
@@ -207,7 +209,7 @@ func (r *Session) strikeAt(ctx context.Context, fault faults.Fault, victim strin
 	return fmt.Errorf("%s: the harness cannot apply this fault to a process", fault)
 }
 
-// disturb applies a fault to connections.
+// disturb applies a fault to the connections of a process or of storage.
 func (r *Session) disturb(ctx context.Context, fault faults.Fault, end string) error {
 	if fault.Whom() == faults.Storage {
 		remote, err := capability[target.Remote](r)
@@ -231,7 +233,7 @@ func (r *Session) disturb(ctx context.Context, fault faults.Fault, end string) e
 	return fmt.Errorf("%s: the harness cannot apply this fault to a connection", fault)
 }
 
-// do calls a function with the cluster, as one of the interfaces of package target.
+// do gives the cluster, as one of the interfaces of package target, to a function.
 func do[C any](r *Session, call func(C) error) error {
 	c, err := capability[C](r)
 	if err != nil {

@@ -11,8 +11,9 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// Until waits until a condition of the history holds, but not longer than the scenario allows. The
-// text what names the condition. The error is [ErrGaveUp] if the session waited in vain.
+// Until waits until the function holds returns true, but not longer than the scenario allows. The
+// parameter what says in words for what it waits. The error is [ErrGaveUp] if the session waited in
+// vain.
 func (r *Session) Until(ctx context.Context, what string, holds func() bool) error {
 	r.progress("waiting for " + what)
 	deadline := r.cluster.Now() + r.scenario.Bound
@@ -34,8 +35,9 @@ func (r *Session) Until(ctx context.Context, what string, holds func() bool) err
 	}
 }
 
-// UntilOrEnd waits until a condition holds or the job is over. If the job finished first, the
-// scenario came too late, and nobody is at fault. The text what names the condition.
+// UntilOrEnd waits until the function holds returns true, or until the job is over. If the job
+// finished first, the scenario came too late, which is nobody's mistake. The parameter what says in
+// words for what it waits.
 func (r *Session) UntilOrEnd(ctx context.Context, what string, job history.Job, holds func() bool) error {
 	if err := r.Until(ctx, what, func() bool { return holds() || r.over(job) }); err != nil || holds() {
 		return err
@@ -46,7 +48,7 @@ func (r *Session) UntilOrEnd(ctx context.Context, what string, job history.Job, 
 	return r.missed(fmt.Sprintf("job %s was %s too soon for %s", job.Name, storage.Finished, what))
 }
 
-// Step lets a moment pass. It fails if the power is lost meanwhile.
+// Step lets a moment pass. It fails if the power is lost in this moment.
 func (r *Session) Step(ctx context.Context) error {
 	if err := r.cluster.Step(ctx); err != nil {
 		return err
@@ -57,7 +59,7 @@ func (r *Session) Step(ctx context.Context) error {
 	return nil
 }
 
-// pass lets time pass.
+// pass lets the given time pass on the cluster's clock.
 func (r *Session) pass(ctx context.Context, d time.Duration) error {
 	for at := r.cluster.Now() + d; r.cluster.Now() < at; {
 		if err := r.Step(ctx); err != nil {
@@ -85,7 +87,7 @@ func (r *Session) await(ctx context.Context, await scenarios.Await) error {
 	return r.awaitStatus(ctx, job, await.Status)
 }
 
-// awaitStatus waits for a job to have a status.
+// awaitStatus waits until a job has the wanted status.
 func (r *Session) awaitStatus(ctx context.Context, job history.Job, wanted storage.JobStatus) error {
 	what := fmt.Sprintf("job %s to be %s", job.Name, wanted)
 	reached := func() bool { return r.status(job) == wanted }
@@ -104,7 +106,8 @@ func (r *Session) awaitStatus(ctx context.Context, job history.Job, wanted stora
 	return r.giveUp(what, job)
 }
 
-// waiting returns a fault that is armed and has not fired, if there is one.
+// waiting returns an armed fault that has not fired yet. The result armed is false if no such fault
+// exists.
 func (r *Session) waiting() (fault faults.Fault, armed bool) {
 	for _, fault := range r.armed {
 		if len(r.history.Fired(fault.String())) == 0 {
@@ -114,7 +117,7 @@ func (r *Session) waiting() (fault faults.Fault, armed bool) {
 	return faults.Fault{}, false
 }
 
-// aborted counts the checkpoints of a job that were aborted.
+// aborted returns the number of a job's checkpoints that were aborted.
 func aborted(events []history.Event, id string) (n int) {
 	for _, e := range events {
 		if e.Kind == history.Aborted && e.ID == id {

@@ -11,134 +11,145 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Checkpointer is a cluster that takes a checkpoint when asked: [scenarios.Trigger].
+// Checkpointer is a cluster that takes a checkpoint on request. It has the feature
+// [scenarios.Trigger].
 type Checkpointer interface {
-	// Checkpoint takes a checkpoint of a job and returns its id once it is complete. The error
-	// is a [RefusedError] if the cluster took none.
+	// Checkpoint takes a checkpoint of a job, and returns the id of the checkpoint when it is
+	// complete. The error is a [RefusedError] if the cluster took no checkpoint.
 	Checkpoint(ctx context.Context, id string) (int64, error)
 }
 
-// Savepointer is a cluster that takes savepoints: with [Suspender], [scenarios.Savepoint].
+// Savepointer is a cluster that takes savepoints. A cluster that is also a [Suspender] has the
+// feature [scenarios.Savepoint].
 type Savepointer interface {
-	// Savepoint takes a savepoint of a job, stops the job with it if asked, and returns the
-	// savepoint's path once it is complete. The error is a [RefusedError] if there is none.
+	// Savepoint takes a savepoint of a job, and returns the path of the savepoint when it is
+	// complete. The parameter stop says whether and how the savepoint stops the job. The error is a
+	// [RefusedError] if the cluster took no savepoint.
 	Savepoint(ctx context.Context, id string, stop scenarios.Stop) (path string, err error)
 }
 
-// Suspender is a cluster that can suspend a job: the job stops, but does not end for good.
+// Suspender is a cluster that can suspend a job. A suspended job stops, but it can continue later.
 type Suspender interface {
 	Suspend(ctx context.Context, id string) error
 }
 
-// Killer is a cluster whose TaskManagers can be killed: [scenarios.Kill].
+// Killer is a cluster whose TaskManagers can be killed. It has the feature [scenarios.Kill].
 type Killer interface {
-	// TaskManagers names the TaskManagers that run.
+	// TaskManagers returns the names of the running TaskManagers.
 	TaskManagers() []string
 
 	// Kill ends a process as SIGKILL does.
 	Kill(ctx context.Context, process string) error
 
-	// StartTaskManagers starts as many TaskManagers as are missing.
+	// StartTaskManagers starts the missing TaskManagers.
 	StartTaskManagers(ctx context.Context) error
 }
 
-// JobManagerKiller is a cluster whose JobManagers can be killed, with [Killer.Kill]:
-// [scenarios.JobManager].
+// JobManagerKiller is a cluster whose JobManagers can be killed, with [Killer.Kill]. It has the
+// feature [scenarios.JobManager].
 type JobManagerKiller interface {
-	// JobManager names the JobManager that leads; it is empty if none leads.
+	// JobManager returns the name of the JobManager that leads. The name is empty if no JobManager
+	// leads.
 	JobManager() string
 
-	// JobManagers names the JobManagers that run.
+	// JobManagers returns the names of the running JobManagers.
 	JobManagers() []string
 
-	// StartJobManagers starts as many JobManagers as are missing.
+	// StartJobManagers starts the missing JobManagers.
 	StartJobManagers(ctx context.Context) error
 }
 
-// Pauser is a cluster whose processes can be stopped for a while: [scenarios.Pause].
+// Pauser is a cluster whose processes can be stopped for a while. It has the feature
+// [scenarios.Pause].
 type Pauser interface {
 	// Pause stops a process as SIGSTOP does.
 	Pause(ctx context.Context, process string) error
 
-	// Resume lets all paused processes run again, and all slowed processes at full speed.
+	// Resume lets all paused processes run again. It also lets all slowed processes run at full
+	// speed.
 	Resume(ctx context.Context) error
 }
 
-// Slower is a cluster whose processes can be slowed down: [scenarios.Processor].
+// Slower is a cluster whose processes can be slowed down. It has the feature [scenarios.Processor].
 type Slower interface {
-	// Slow leaves a process a share of its time, in percent.
+	// Slow lets a process run only for the given percentage of the time.
 	Slow(ctx context.Context, process string, percent int64) error
 }
 
-// ClockSetter is a cluster whose clocks can be set wrong: [scenarios.Clock].
+// ClockSetter is a cluster whose clocks can be set wrong. It has the feature [scenarios.Clock].
 type ClockSetter interface {
-	// Jump puts the clock of a process forward.
+	// Jump sets the clock of a process forward by the given time.
 	Jump(ctx context.Context, process string, by time.Duration) error
 
-	// Drift lets the clock of a process run at a share of its pace, in percent.
+	// Drift changes the speed of the clock of a process to the given percentage.
 	Drift(ctx context.Context, process string, percent int64) error
 }
 
-// Partitioner is a cluster whose processes can be cut off: [scenarios.Partition].
+// Partitioner is a cluster whose processes can be cut off from the network. It has the feature
+// [scenarios.Partition].
 type Partitioner interface {
-	// Cut silently drops all that a process sends and receives.
+	// Cut drops everything that a process sends and receives. The process sees no error.
 	Cut(ctx context.Context, process string) error
 
 	Healer
 }
 
-// Disturber is a cluster whose connections can be disturbed: [scenarios.Network].
+// Disturber is a cluster whose connections can be disturbed. It has the feature
+// [scenarios.Network].
 type Disturber interface {
 	// Break resets the connections of a process.
 	Break(ctx context.Context, process string) error
 
-	// Lag delays what a process sends and receives.
+	// Lag delays everything that a process sends and receives.
 	Lag(ctx context.Context, process string, delay time.Duration) error
 
 	Healer
 }
 
-// Limiter is a cluster whose bandwidth can be limited: [scenarios.Bandwidth].
+// Limiter is a cluster whose bandwidth can be limited. It has the feature [scenarios.Bandwidth].
 type Limiter interface {
-	// Limit bounds what passes from and to a process, in kilobytes a second.
+	// Limit bounds the traffic from and to a process, in kilobytes per second.
 	Limit(ctx context.Context, process string, kilobytesPerSecond int64) error
 
 	Healer
 }
 
-// Healer is a cluster whose connections can be mended.
+// Healer is a cluster that can undo what was done to its connections.
 type Healer interface {
-	// Heal lets everything pass again, on all connections.
+	// Heal undoes all cuts, delays and limits, on all connections.
 	Heal(ctx context.Context) error
 }
 
-// Remote is a cluster whose connections to storage can be cut and disturbed, too:
-// [scenarios.Remote].
+// Remote is a cluster whose connections to storage can also be cut and disturbed. It has the
+// feature [scenarios.Remote].
 type Remote interface {
 	// StorageEnd returns a name that stands for storage. [Partitioner], [Disturber] and
 	// [Limiter] accept this name in place of a process.
 	StorageEnd() string
 }
 
-// Tapped is a cluster whose operations on storage pass through a tap: [scenarios.Tap]. The
-// tap calls back within the cluster's methods only, while the operation waits.
+// Tapped is a cluster whose operations on storage pass through a tap. It has the feature
+// [scenarios.Tap]. The tap calls its caller back only while a method of the cluster runs. The
+// operation waits until the call returns.
 type Tapped interface {
 	Tap() *tap.Tap
 }
 
-// Durable is a cluster that knows what a power loss leaves on its storage:
+// Durable is a cluster that knows what a power loss leaves on its storage. It has the feature
 // [scenarios.PowerLoss].
 type Durable interface {
-	// Disk calls look with the cluster's storage, while nothing changes it.
+	// Disk calls the function look with the cluster's storage. During the call nothing changes the
+	// storage.
 	Disk(look func(*filesystem.Memory))
 
-	// AfterPowerLoss returns a target whose next cluster finds left on its storage. The next
-	// cluster continues the clock and the names of processes. This cluster does not change.
+	// AfterPowerLoss returns a target for the time after a power loss. The next cluster of this
+	// target begins with the storage in the parameter left. Its clock and the numbers in its
+	// processes' names continue from this cluster. This cluster does not change.
 	AfterPowerLoss(left *filesystem.Memory) Target
 }
 
-// capabilities says, for each feature of clusters, how to see that a cluster has it: by the
-// interfaces that the cluster implements.
+// capabilities lists the features of clusters. For each feature, the function shown says whether a
+// cluster implements the interfaces of the feature.
 var capabilities = []struct {
 	feature scenarios.Feature
 	shown   func(Cluster) bool
@@ -163,8 +174,8 @@ func shows[Capability any](c Cluster) bool {
 	return ok
 }
 
-// Features lists what a target can do: what it claims of its engine, and what the interfaces
-// of its clusters show.
+// Features lists what a target can do: the features that the target claims for its engine, and the
+// features that the interfaces of its clusters show.
 func Features(t Target) []scenarios.Feature {
 	all := t.Claims()
 	for _, c := range capabilities {
@@ -175,14 +186,15 @@ func Features(t Target) []scenarios.Feature {
 	return all
 }
 
-// Unclaimed lists the features that a scenario needs and the target does not have.
+// Unclaimed lists the features that a scenario needs but the target does not have.
 func Unclaimed(t Target, s scenarios.Scenario) []scenarios.Feature {
 	features := Features(t)
 	return slices.DeleteFunc(slices.Clone(s.Features), func(f scenarios.Feature) bool { return slices.Contains(features, f) })
 }
 
-// Check says what is wrong with a target before it runs anything. A feature of clusters must
-// not be claimed: an interface shows it.
+// Check returns an error if a target is described wrongly. The runner calls it before the target
+// runs anything. A target must not claim a feature of clusters, because an interface shows that
+// feature.
 func Check(t Target) error {
 	for _, c := range capabilities {
 		if slices.Contains(t.Claims(), c.feature) {

@@ -1,10 +1,9 @@
-// Package target says what an engine must offer to be tested: a [Target] starts a [Cluster],
-// and a cluster has one small interface of capability.go for each thing that only some
-// clusters can do.
+// Package target says what an engine must offer to be tested. A [Target] starts a [Cluster]. For
+// each thing that only some clusters can do, capability.go has one small interface.
 //
-// It runs nothing and judges nothing: package run does. A target never judges itself.
+// The package runs nothing and judges nothing: package run does. A target never judges itself.
 //
-// Start with [Target]; [Features] derives from it what the target claims.
+// Start with [Target]. The function [Features] lists what a target can do.
 package target
 
 import (
@@ -24,11 +23,12 @@ type Target interface {
 	Describe() history.Target
 
 	// Claims lists what the engine can do with jobs: the features that no method of a cluster
-	// shows, such as [scenarios.Retention]. The other features follow from Cluster.
+	// shows, such as [scenarios.Retention]. The other features follow from the type that the method
+	// Cluster returns.
 	Claims() []scenarios.Feature
 
-	// Cluster returns a cluster that is not running, of the type that Start returns. Only its
-	// type matters: the interfaces that it implements are features that the target claims.
+	// Cluster returns a cluster that is not running, of the type that Start returns. Only its type
+	// matters: it implements the interfaces of the features that the target has.
 	Cluster() Cluster
 
 	// Start starts a fresh cluster. Everything that it starts ends when the cluster is closed
@@ -40,73 +40,75 @@ type Target interface {
 type Spec struct {
 	scenarios.Cluster
 
-	// Dir is the directory for logs and whatever else the cluster writes. It exists, or it is empty
-	// if nothing may be written.
+	// Dir is an existing directory for logs and for other files of the cluster. It is empty if the
+	// cluster must not write any files.
 	Dir string
 
 	Seed  uint64
 	Needs []scenarios.Feature // the features that the scenario uses
 
-	// Observe receives what happens to jobs. The cluster calls it within its own methods only,
-	// once for each event, in the order of the events. Each event has the job's ID, and:
+	// Observe receives what happens to jobs. The cluster calls Observe only while one of the cluster's
+	// methods runs. It calls Observe once for each event, in the order of the events. Each event has the
+	// job's ID and these fields:
 	//
 	//   - [history.Status]: the job's new Status. A job is RUNNING once all its subtasks have
 	//     restored their state and run. Error says why a job failed or restarts.
-	//   - [history.Restored]: the Checkpoint that the job comes back from, also after a submission
-	//     with Restore, and its Path if the cluster knows it. It comes before the job is RUNNING.
+	//   - [history.Restored]: the Checkpoint from which the job was restored, also after a submission
+	//     with Restore, and its Path if the cluster knows the path. This event comes before the status
+	//     RUNNING.
 	//   - [history.Triggered]: the Checkpoint that began.
 	//   - [history.Completed]: the Checkpoint that completed.
 	//   - [history.Aborted]: the Checkpoint in progress that was aborted, and the Error.
 	//   - [history.Savepointed]: the savepoint that completed, as Checkpoint and Path. Only a
-	//     [Savepointer] needs it.
+	//     [Savepointer] must send this event.
 	//
 	// The harness finds out everything else itself.
 	Observe func(history.Event)
 }
 
-// Cluster is a running implementation. One goroutine uses it.
+// Cluster is a running implementation. Only one goroutine may use a cluster.
 type Cluster interface {
-	// Now returns the cluster's time since it was started.
+	// Now returns the time since the cluster was started, by the cluster's clock.
 	Now() time.Duration
 
-	// Step lets a moment pass, and observes what happened meanwhile.
+	// Step lets a moment pass, and passes what happened in this moment to Observe.
 	Step(ctx context.Context) error
 
-	// Submit submits a job and returns its id. The error is a [RefusedError] if the cluster
-	// refused the job. After any other error nobody knows whether the job runs.
+	// Submit submits a job and returns its id. The error is a [RefusedError] if the cluster refused
+	// the job. After any other error, nobody knows whether the job runs.
 	Submit(ctx context.Context, submission Submission) (id string, err error)
 
 	// Cancel asks the cluster to cancel a job.
 	Cancel(ctx context.Context, id string) error
 
-	// Files is the cluster's storage.
+	// Files returns the cluster's storage.
 	Files() filesystem.FileSystem
 
-	// Root is the path of the checkpoint directory on Files.
+	// Root returns the path of the checkpoint directory on Files.
 	Root() string
 
-	// Work is the path of a directory on Files for the inputs and outputs of jobs.
+	// Work returns the path of a directory on Files for the inputs and outputs of jobs.
 	Work() string
 
-	// Close stops everything.
+	// Close stops everything that the cluster started.
 	Close() error
 }
 
-// Submission is a job to run. In Dir, the job must write its output below committed, and its
-// progress below progress. The file docs/workloads.md says what it writes there, and what it
-// computes.
+// Submission is a job to run. In the directory Dir, the job must write its output below the
+// directory committed, and its progress below the directory progress. The file docs/workloads.md
+// says what a job computes and what it writes.
 type Submission struct {
 	Name      string // the scenario's name for the job
-	ID        string // the id that the job gets; empty: the cluster chooses one
+	ID        string // the id that the job gets; empty: the cluster chooses an id
 	Job       scenarios.Job
 	Workload  workload.Workload
 	Dir       string            // path of the workload's directory
 	Settings  map[string]string // further keys of Flink's configuration
-	Restore   string            // path of the checkpoint to resume from; empty: none
-	ClaimMode storage.ClaimMode // who owns the checkpoint in Restore afterwards
+	Restore   string            // path of the checkpoint to resume from; empty: the job starts without a checkpoint
+	ClaimMode storage.ClaimMode // says who owns the checkpoint in Restore afterwards
 }
 
-// RefusedError is returned when an implementation declines what it was asked to do.
+// RefusedError is the error of an implementation that refuses a request.
 type RefusedError struct{ Why string }
 
 func (e *RefusedError) Error() string { return "refused: " + e.Why }

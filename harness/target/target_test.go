@@ -49,7 +49,8 @@ func TestFeaturesFollowFromTheInterfacesOfClusters(t *testing.T) {
 	}
 }
 
-// The feature needs two interfaces. A cluster with only one of them does not have the feature.
+// The feature savepoint needs two interfaces. A cluster with only one of them does not have the
+// feature.
 func TestASavepointNeedsASuspension(t *testing.T) {
 	type savepointer struct {
 		plain

@@ -1,5 +1,5 @@
-// Package architecture holds the arrows of ARCHITECTURE.md: which package may import which other
-// package. Its test enforces the arrows on the whole module.
+// Package architecture holds the arrows of ARCHITECTURE.md. An arrow says which package may import
+// which other package. The tests of this package check the arrows in the whole module.
 //
 // Start with [Violations].
 package architecture
@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// Module is the path of this module.
+// Module is the import path of this module.
 const Module = "github.com/snapback/snapback"
 
 // arrows says, for each top-level folder, which other top-level folders it may import.
@@ -28,17 +28,17 @@ var arrows = map[string][]string{
 // referenceTarget is the only package of the harness that knows the reference.
 const referenceTarget = "harness/targets/reference"
 
-// fileSystem is the only package of storage that faults know.
+// fileSystem is the only package of storage that faults may import.
 const fileSystem = "storage/filesystem"
 
-// containers is the only package outside the suites that knows Docker.
+// containers is the only package outside the suites that may import Docker's library.
 const (
 	containers     = "harness/internal/container"
 	testcontainers = "github.com/testcontainers/testcontainers-go"
 )
 
-// testLibraries are libraries that only suites may import, so that a user of the harness inherits
-// none of them.
+// testLibraries are libraries that only suites may import. So a user of the harness does not depend
+// on them.
 var testLibraries = []string{
 	"github.com/onsi/ginkgo", "github.com/onsi/gomega", "pgregory.net/rapid", testcontainers,
 }
@@ -46,7 +46,7 @@ var testLibraries = []string{
 // Edge says that a package imports another one.
 type Edge struct {
 	From, To string
-	Test     bool // the import is in a test file
+	Test     bool // true if the import is in a test file
 }
 
 // Violations returns a sentence for each edge that the architecture refuses.

@@ -116,8 +116,8 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 	}
 }
 
-// Engine code uses only its environment: it starts no goroutine, reads no clock and draws no random
-// number by itself. Only the live runtime does.
+// Engine code uses only its environment. It starts no goroutine, reads no clock and draws no random
+// number by itself. The live runtime is an exception.
 func TestEngineCodeIsDeterministic(t *testing.T) {
 	seen := 0
 	for _, p := range packages(t) {
@@ -147,7 +147,7 @@ func f() { go f(); time.Now(); rand.IntN(3); rand.New(nil); var _ sync.Mutex }`
 	}
 }
 
-// outside lists the places in a Go file that use something other than the environment.
+// outside lists the places in a Go file where engine code does not go through its environment.
 func outside(t *testing.T, text string) []string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "", text, 0)
@@ -155,7 +155,7 @@ func outside(t *testing.T, text string) []string {
 		t.Fatal(err)
 	}
 	clock := []string{"Now", "Sleep", "After", "AfterFunc", "Since", "Until", "NewTimer", "NewTicker", "Tick"}
-	dice := []string{"New", "NewPCG", "Rand"} // chance with a seed
+	dice := []string{"New", "NewPCG", "Rand"} // random numbers that depend only on a seed
 	var found []string
 	for _, imported := range file.Imports {
 		if slices.Contains([]string{`"net"`, `"os"`, `"sync"`, `"crypto/rand"`, `"math/rand"`}, imported.Path.Value) {

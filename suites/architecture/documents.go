@@ -12,19 +12,20 @@ import (
 // Limits of a document, in columns.
 const (
 	lineWidth = 100
-	cellWidth = 150 // a cell of a table, in which only the text of a link counts
+	cellWidth = 150 // limit for a cell of a table; of a link, only the visible text counts
 )
 
 // Document is a page for people, in Markdown.
 type Document struct {
-	Name string // its path from the root of the module
+	Name string // path from the root of the module
 	Text string
 }
 
-// DocumentProblems returns a sentence for each line that is too long, each cell of a table that
-// is too long, and each link that leads nowhere. Code in fences may have any length, and so may
-// a line that defines a link. The function exists says whether a path from the root of the module
-// leads to a file or a folder. Links to other sites are not followed.
+// DocumentProblems returns a sentence for each line that is too long, for each table cell that is
+// too long, and for each link to a place that does not exist. Two kinds of lines may have any
+// length: code in fences, and definitions of links. The function exists says whether a path from
+// the root of the module is a file or a folder. DocumentProblems does not check links to other
+// sites.
 func DocumentProblems(documents []Document, exists func(name string) bool) []string {
 	anchors := map[string][]string{}
 	for _, d := range documents {
@@ -63,7 +64,7 @@ var (
 	webAddress     = regexp.MustCompile(`^[a-z]+:`)
 )
 
-// brokenLinks checks links in the text, and lines that define a link.
+// brokenLinks checks the links in the text and in definitions of links.
 func brokenLinks(d Document, anchors map[string][]string, exists func(name string) bool) []string {
 	text := inlineCode.ReplaceAllStringFunc(withoutFences(d.Text), func(code string) string {
 		return strings.Repeat("x", len(code))
@@ -81,7 +82,7 @@ func brokenLinks(d Document, anchors map[string][]string, exists func(name strin
 	return problems
 }
 
-// brokenLink says why a link leads nowhere, or returns the empty string.
+// brokenLink says why a link is broken. It returns the empty text if the link is right.
 func brokenLink(from, link string, anchors map[string][]string, exists func(name string) bool) string {
 	if webAddress.MatchString(link) {
 		return ""
@@ -105,7 +106,7 @@ func brokenLink(from, link string, anchors map[string][]string, exists func(name
 	return fmt.Sprintf("%s has no heading #%s", target, heading)
 }
 
-// anchorsOf returns the name under which GitHub links to each heading of a document.
+// anchorsOf returns the anchor that GitHub gives to each heading of a document.
 func anchorsOf(d Document) []string {
 	var anchors []string
 	times := map[string]int{}
@@ -125,7 +126,7 @@ func anchorsOf(d Document) []string {
 	return anchors
 }
 
-// anchorOf drops punctuation, as GitHub does, and puts hyphens for spaces.
+// anchorOf removes punctuation, as GitHub does, and replaces spaces by hyphens.
 func anchorOf(title string) string {
 	title = inlineLink.ReplaceAllString(title, "$1")
 	return strings.Map(func(r rune) rune {
@@ -140,7 +141,7 @@ func anchorOf(title string) string {
 	}, strings.TrimSpace(title))
 }
 
-// withoutFences empties the lines of code in fences and keeps the number of lines.
+// withoutFences makes the lines of code in fences empty. The number of lines does not change.
 func withoutFences(text string) string {
 	lines := strings.Split(text, "\n")
 	inFence := false
@@ -157,7 +158,7 @@ func withoutFences(text string) string {
 }
 
 // Wrap breaks a paragraph into lines of at most 100 columns. Each line after the first begins with
-// the indent. A word that is longer than a line stands alone.
+// the indent. A word that is longer than a line gets a line of its own.
 func Wrap(text, indent string) string {
 	var wrapped strings.Builder
 	width := 0
@@ -178,9 +179,9 @@ func Wrap(text, indent string) string {
 	return wrapped.String()
 }
 
-// MapProblems returns a sentence for each folder and file that ARCHITECTURE.md names in its map, or
-// among the places where things happen, and that does not exist. It also returns one for each
-// package without a row in the map.
+// MapProblems returns a sentence for each folder and each file that ARCHITECTURE.md names but that
+// does not exist. It looks at the map and at the table of places where things happen. It also
+// returns a sentence for each package without a row in the map.
 func MapProblems(page string, packages []string, exists func(name string) bool) []string {
 	_, section, _ := strings.Cut(page, "\n## The map\n")
 	section, _, _ = strings.Cut(section, "\n## ")

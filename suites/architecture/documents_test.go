@@ -13,7 +13,7 @@ import (
 
 const root = "../.."
 
-// documents returns every page in Markdown that git would keep.
+// documents returns every Markdown page that git does not ignore.
 func documents(t *testing.T) []architecture.Document {
 	t.Helper()
 	var all []architecture.Document

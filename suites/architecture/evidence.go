@@ -9,8 +9,9 @@ const (
 	referencesTarget = Module + "/" + referenceTarget
 )
 
-// sharedReader says why an edge is wrong if it lets the harness judge an engine with the engine's
-// own code. A mistake in that code would not be found. It returns nothing for any other edge.
+// sharedReader checks one edge. The harness must not judge an engine with the engine's own code,
+// because it would not find a mistake in that code. sharedReader says why the edge breaks this
+// rule, or returns nothing.
 func sharedReader(edge Edge) string {
 	storage := within(edge.To, Module+"/storage")
 	switch {
@@ -22,5 +23,5 @@ func sharedReader(edge Edge) string {
 	return ""
 }
 
-// within says whether a package is another one or lies below it.
+// within says whether the package name is the package root or lies below it.
 func within(name, root string) bool { return name == root || strings.HasPrefix(name, root+"/") }

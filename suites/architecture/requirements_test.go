@@ -19,7 +19,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite docs/requirements.md")
 
-// The areas of requirements, by the beginning of their ids.
+// areas names the areas of requirements, by the first letters of the requirements' ids.
 var areas = map[string]string{
 	"REC": "Recovery and exactly once",
 	"CLN": "Cleanup and retention",
@@ -105,7 +105,8 @@ func requirementsPage(t *testing.T) string {
 	return page.String()
 }
 
-// writeLinks writes a line of names, and adds where they lead to the links of the page.
+// writeLinks writes a line of names to the page. For each name it adds a link to the links of the
+// page.
 func writeLinks(t *testing.T, page *strings.Builder, title string, leads, links map[string]string) {
 	t.Helper()
 	if len(leads) == 0 {
@@ -121,7 +122,7 @@ func writeLinks(t *testing.T, page *strings.Builder, title string, leads, links 
 	maps.Copy(links, leads)
 }
 
-// checking returns, by requirement, the scenarios that check it and the file of each.
+// checking returns the scenarios that check each requirement, with the file of each scenario.
 func checking(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	catalogue, err := scenarios.Catalogue()
@@ -138,8 +139,8 @@ func checking(t *testing.T) map[string]map[string]string {
 	return found
 }
 
-// judging returns, by requirement, the functions and tables of package oracle that name it and
-// the file of each.
+// judging returns the functions and tables of package oracle that name each requirement, with the
+// file of each function or table.
 func judging(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	const folder = "harness/oracle"
@@ -169,7 +170,7 @@ func judging(t *testing.T) map[string]map[string]string {
 	return found
 }
 
-// finding returns, by requirement, the mutants whose header names it and the file of each.
+// finding returns the mutants whose header names each requirement, with the file of each mutant.
 func finding(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	const folder = "reference/mutants"
@@ -197,7 +198,8 @@ func finding(t *testing.T) map[string]map[string]string {
 	return found
 }
 
-// nameOf returns the name of a function, or of the table that a declaration begins with.
+// nameOf returns the name of a function. If the declaration begins with a table, it returns the
+// name of the table.
 func nameOf(declared ast.Decl) string {
 	switch declared := declared.(type) {
 	case *ast.FuncDecl:

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// rooms says, for each room of the harness, which other rooms it may import, besides itself and
-// package harness with its error for users. A room is the first folder below harness.
+// rooms says which other rooms each room of the harness may import. A room is a folder directly
+// below harness. Each room may also import itself, and package harness, which defines the error for
+// users.
 var rooms = map[string][]string{
 	"":         {},
 	"history":  {},
@@ -21,8 +22,8 @@ var rooms = map[string][]string{
 	"internal": {},
 }
 
-// wrongRoom says why an edge inside of the harness is refused. A test may import any room: it
-// runs what it tests.
+// wrongRoom says why an edge between two rooms of the harness is refused. A test may import any
+// room, because it runs the code that it tests.
 func wrongRoom(edge Edge) string {
 	from, ours := room(edge.From)
 	to, also := room(edge.To)
@@ -41,7 +42,8 @@ func wrongRoom(edge Edge) string {
 	return fmt.Sprintf("harness/%s may import %s", from, orNothing(allowed))
 }
 
-// room returns the room of the harness in which a package is.
+// room returns the room of the harness to which a package belongs. The result ours is false for a
+// package outside of the harness.
 func room(name string) (room string, ours bool) {
 	rest, ours := strings.CutPrefix(name+"/", Module+"/harness/")
 	room, _, _ = strings.Cut(rest, "/")

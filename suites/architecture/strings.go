@@ -9,13 +9,13 @@ import (
 	"strconv"
 )
 
-// packagePath matches a package of this module as the go command accepts it, with or without all
-// packages below it.
+// packagePath matches a package of this module in the forms that the go command accepts. The ending
+// /... includes all packages below the package.
 var packagePath = regexp.MustCompile(`^(?:\.|` + regexp.QuoteMeta(Module) + `)/([a-z0-9]+)((?:/[a-z0-9]+)*)(?:/\.\.\.)?$`)
 
-// StringEdges returns an edge for each string literal in a Go file that names a package of this
-// module: "./x/y" or the import path of x/y. A program that builds a package by its path depends
-// on it, although it does not import it.
+// StringEdges finds string literals in a Go file that name a package of this module, such as
+// "./x/y" or the import path of x/y. It returns an edge for each. A program that builds a package
+// by its path depends on the package, although it does not import it.
 func StringEdges(from, code string) ([]Edge, error) {
 	file, err := parser.ParseFile(token.NewFileSet(), "", code, parser.SkipObjectResolution)
 	if err != nil {

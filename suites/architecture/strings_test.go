@@ -10,8 +10,8 @@ import (
 	"github.com/snapback/snapback/suites/architecture"
 )
 
-// stringEdges returns the edges of a package that are written as strings. It ignores test files,
-// because tests may build any package.
+// stringEdges returns the edges that the files of a package contain as strings. It ignores test
+// files, because tests may build any package.
 func stringEdges(t *testing.T, p listedPackage) []architecture.Edge {
 	t.Helper()
 	var edges []architecture.Edge

@@ -5,14 +5,15 @@ import (
 	"strings"
 )
 
-// Heavy is a library that some packages must not link, not even through others.
+// Heavy is a library that some packages must not link, not even through other packages.
 type Heavy struct {
 	Path string // path of the library; a path that ends with a slash means all libraries below it
 	Why  string
 }
 
 // slow lists the libraries that make a program start slowly. The times are processor time at each
-// start, for a library with all that it imports. An empty program needs 1.2 ms on the same machine.
+// start, for a library with everything that it imports. An empty program needs 1.2 ms on the same
+// machine.
 var slow = []Heavy{
 	{"google.golang.org/grpc", "2.7 ms at each start: it registers itself and its protocol buffers"},
 	{"github.com/envoyproxy/", "Google Cloud Storage's library links all types of Envoy: 6 ms"},
@@ -24,8 +25,8 @@ var slow = []Heavy{
 	{"github.com/moby/", "1.4 ms; it is in snapback-full"},
 }
 
-// foreign lists the libraries that a user of the harness must not inherit: the slow ones, the
-// libraries of stores, and the libraries of tests.
+// foreign lists the libraries on which a user of the harness must not depend. These are the slow
+// libraries, the libraries of object stores and HDFS, and the libraries of tests.
 var foreign = append([]Heavy{
 	{"github.com/aws/", "S3's library; only storage/filesystem/schemes leads to it"},
 	{"github.com/Azure/", "Azure's library; only storage/filesystem/schemes leads to it"},
@@ -42,7 +43,8 @@ var Weights = map[string][]Heavy{
 	Module + "/harness/run":    foreign,
 }
 
-// TooHeavy returns a sentence for each banned library that the package of links.
+// TooHeavy returns a sentence for each banned library that a package links. The parameter of is the
+// name of the package, and linked lists everything that it links.
 func TooHeavy(of string, linked []string, banned []Heavy) []string {
 	var refused []string
 	for _, heavy := range banned {

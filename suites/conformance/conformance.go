@@ -1,6 +1,6 @@
-// Package conformance is the conformance suite as ginkgo specs. Each scenario has a container,
-// with a spec for each requirement that the scenario checks. Any ginkgo suite can import the
-// package, for any target.
+// Package conformance is the conformance suite as ginkgo specs. Each scenario has a ginkgo container.
+// The container has a spec for each requirement that the scenario checks. Any ginkgo suite can import
+// this package and run the specs on any target.
 //
 // Start with [Specs].
 package conformance
@@ -24,16 +24,16 @@ import (
 	. "github.com/snapback/snapback/suites/matchers"
 )
 
-// ReportVariable is the environment variable with the directory for histories and logs. If it is
-// not set, they are deleted when the suite ends.
+// ReportVariable is the environment variable that names a directory for histories and logs. If the
+// variable is not set, histories and logs are deleted when the suite ends.
 const ReportVariable = "SNAPBACK_SUITE_REPORT"
 
-const timeout = 5 * time.Minute // limit on one try of one scenario
+const timeout = 5 * time.Minute // the longest time of one try of one scenario
 
-// Specs registers specs under the given name: one for each requirement of each scenario whose name
-// matches one of the patterns. It calls target when the specs run. The labels of a spec are the id
-// of the requirement, the area of the requirement, and the first part of the scenario's name. The
-// suite's random seed is the seed of the runs.
+// Specs registers specs under the given name. There is one spec for each requirement of each
+// scenario whose name matches a pattern. When the specs run, they call the function target. A spec
+// has three labels: the id of the requirement, the area of the requirement, and the first part of
+// the scenario's name. The suite's random seed is the seed of the runs.
 func Specs(name string, target func(context.Context) (target.Target, error), patterns ...string) {
 	all, err := scenarios.Catalogue()
 	if err != nil {
@@ -75,8 +75,8 @@ func Specs(name string, target func(context.Context) (target.Target, error), pat
 	}
 }
 
-// Claimed returns the names of the scenarios that match one of the patterns and need no
-// feature that the target lacks. So none of its specs is skipped.
+// Claimed returns the names of the scenarios that match a pattern and need only features that the
+// target has. So no spec of these scenarios is skipped.
 func Claimed(under target.Target, patterns ...string) []string {
 	if err := target.Check(under); err != nil {
 		panic(err) // a mistake in the target

@@ -11,9 +11,9 @@ import (
 	"github.com/snapback/snapback/harness/targets/reference"
 )
 
-// The methods of a cluster decide which features its target claims, and so which scenarios run. A
-// method that is added or removed by mistake would change this silently. So the test lists what each
-// target claims.
+// The methods of a cluster decide which features its target has, and so which scenarios run. If a
+// method were added or removed by mistake, other scenarios would run and nobody would notice. So
+// the test lists the features of each target.
 func TestWhatTheTargetsClaim(t *testing.T) {
 	onHDFS, err := reference.ParseStorage("hdfs://127.0.0.1:8020/checkpoints")
 	if err != nil {

@@ -1,5 +1,6 @@
 // Package containers_test runs real Apache Flink in real Docker containers, and lets Docker kill,
-// pause, slow and cut off the containers. If something is missing, specs fail; none is skipped.
+// pause, slow and cut off the containers. If something that a spec needs is missing, the spec fails
+// and is not skipped.
 package containers_test
 
 import (
@@ -28,8 +29,8 @@ import (
 	"github.com/snapback/snapback/suites/servers"
 )
 
-// portVariable is set if this program plays the harness that is killed. Its value is the port of
-// the container to start.
+// portVariable is set if this program runs in the role of the harness that is killed. Its value is
+// the port of the container to start.
 const portVariable = "SNAPBACK_TEST_PORT"
 
 func TestMain(m *testing.M) {
@@ -59,8 +60,9 @@ func TestContainers(t *testing.T) {
 	RunSpecs(t, "Flink in containers")
 }
 
-// imageVariable is the environment variable with the image of Flink to use, such as flink:2.3.0, on
-// machines that can pull images. If it is not set, the suite builds an image.
+// imageVariable is the environment variable that names the image of Flink to use, such as
+// flink:2.3.0. It is for machines that can pull images. If it is not set, the suite builds an
+// image.
 const imageVariable = "SNAPBACK_FLINK_IMAGE"
 
 var (
@@ -83,8 +85,8 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	}
 }, NodeTimeout(5*time.Minute))
 
-// These scenarios kill, pause, slow and cut off processes. In Docker this is done in another way than
-// on this machine, or it can be done only in Docker.
+// These scenarios kill, pause, slow and cut off processes. Docker does this in another way than
+// this machine, and some of it is possible only in Docker.
 var _ = func() bool {
 	conformance.Specs("containers", func(context.Context) (target.Target, error) {
 		return onMachine.At(containers.Place{Image: image}), nil
@@ -93,7 +95,7 @@ var _ = func() bool {
 }()
 
 // shellImage is an image in which the program java is a script that runs any command. The place
-// calls it with an option and a command, and the script skips the option.
+// runs the script with an option before the command. The script ignores the option.
 const (
 	shellImage = "snapback/shell:test"
 	shellJava  = "#!/bin/sh\nshift\nexec \"$@\"\n"
@@ -151,8 +153,8 @@ var _ = Describe("A container", func() {
 			address, _, _ = strings.Cut(string(output), " ")
 			return address
 		}).WithTimeout(time.Minute).ShouldNot(BeEmpty())
-		// Bash tries to connect. An error that the connection was refused is an answer; silence is
-		// none.
+		// Bash tries to connect. The error "Connection refused" is an answer of the other
+		// container. If nobody answers, timeout ends bash.
 		ask := func(at string) func() string {
 			return func() string {
 				output, _ := exec.CommandContext(ctx, "docker", "exec", one, "timeout", "1", "bash", "-c", "</dev/tcp/"+at+"/1").CombinedOutput()
@@ -212,16 +214,16 @@ var _ = Describe("A container", func() {
 		}
 		Expect(left()).To(HaveLen(3))
 		Expect(killed.Process.Kill()).To(Succeed())
-		_ = killed.Wait() // it was killed
+		_ = killed.Wait() // the error says that the process was killed
 		Eventually(left).WithTimeout(time.Minute).Should(BeEmpty())
 	}, SpecTimeout(2*time.Minute))
 })
 
-// minIOImage is the environment variable with the image of MinIO to use, on machines that can pull
-// images. If it is not set, the suite builds an image.
+// minIOImage is the environment variable that names the image of MinIO to use. It is for machines
+// that can pull images. If it is not set, the suite builds an image.
 const minIOImage = "SNAPBACK_MINIO_IMAGE"
 
-// leased lets a shell script run when the spec ends, even if the suite is killed.
+// leased runs a shell script when the spec ends. The script also runs if the suite is killed.
 func leased(script string, arguments ...string) {
 	GinkgoHelper()
 	taken, err := lease.Take(script, arguments...)

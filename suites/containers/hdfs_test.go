@@ -59,8 +59,7 @@ var _ = Describe("HDFS in containers", func() {
 		start(namenode, "namenode", namenodeAddress, "(%[1]snamenode.NameNode -format -nonInteractive) && %[1]snamenode.NameNode",
 			"--publish", "127.0.0.1:"+port+":"+port)
 		Eventually(func() error {
-			// The DataNode gives up at once if Docker's name service does not know the NameNode
-			// yet.
+			// The DataNode ends at once if Docker's name service does not know the NameNode yet.
 			return exec.CommandContext(ctx, "docker", "exec", namenode, "getent", "hosts", "namenode").Run()
 		}).WithTimeout(time.Minute).Should(Succeed())
 		start(datanode, "datanode", datanodeAddress, "%sdatanode.DataNode")

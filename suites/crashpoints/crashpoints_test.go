@@ -1,6 +1,6 @@
 // Package crashpoints_test loses the power after every operation on storage, in every protocol of
 // the reference: commit, subsume, discard, savepoint, claim, high availability. It counts the
-// states that it visits. It also shows that it finds planted mistakes.
+// states that it visits. It also shows that it finds mistakes that are planted in the code.
 package crashpoints_test
 
 import (
@@ -28,14 +28,14 @@ func TestCrashPoints(t *testing.T) {
 	RunSpecs(t, "Crash points of the reference")
 }
 
-// At each crash point the suite visits at most statesMax states. A scenario that leaves fewer than
-// distinctMin distinct states proves too little.
+// The suite visits at most statesMax states at each crash point. A scenario must leave at least
+// distinctMin different states; otherwise it proves too little.
 const (
 	statesMax   = 3
 	distinctMin = 250
 )
 
-// small makes a scenario small enough to be run thousands of times.
+// small returns a scenario that is small enough to run thousands of times.
 func small(name string) scenarios.Scenario {
 	all, err := scenarios.Catalogue()
 	Expect(err).NotTo(HaveOccurred())

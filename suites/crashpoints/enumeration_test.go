@@ -23,8 +23,8 @@ type enumeration struct {
 	took                       time.Duration
 }
 
-// enumerate takes a second checkpoint with n state files and discards the first. After each
-// operation it visits every state that a power loss may leave.
+// enumerate takes two checkpoints. The second has n state files, and its completion discards the
+// first. After each operation enumerate visits every state that a power loss may leave.
 func enumerate(t *testing.T, n int, level filesystem.Level, mount func(*filesystem.Memory) filesystem.FileSystem) (e enumeration) {
 	t.Helper()
 	memory := filesystem.NewMemory()
@@ -54,7 +54,7 @@ func enumerate(t *testing.T, n int, level filesystem.Level, mount func(*filesyst
 	target, checkpoint := write(t, files, place, 2, n)
 	done, err := place.Complete(target, "attempt", checkpoint)
 	must(t, err)
-	newest = 2 // checkpoint 2 has been reported complete
+	newest = 2 // from now on checkpoint 2 counts as complete
 	subsumed, err := store.Add(done)
 	must(t, err)
 	for _, old := range subsumed {
@@ -91,8 +91,8 @@ func take(t *testing.T, files filesystem.FileSystem, place checkpoints.Storage, 
 	must(t, err)
 }
 
-// restorable returns the id of the newest checkpoint; 0 if no checkpoint exists, and -1 if a
-// checkpoint exists that cannot be restored.
+// restorable returns the id of the newest checkpoint. It returns 0 if no checkpoint exists, and -1
+// if a checkpoint exists but cannot be restored.
 func restorable(files filesystem.FileSystem) int64 {
 	found, err := storage.CheckpointIDs(files, "/checkpoints/"+job)
 	if err != nil || len(found) == 0 {
@@ -133,8 +133,8 @@ func TestEveryStateOfACheckpointIsVisited(t *testing.T) {
 	}
 }
 
-// hasty is a file system that does not sync a checkpoint's directory before `_metadata` is in
-// place.
+// hasty is a file system with a mistake: it ignores the sync of a checkpoint's directory until
+// `_metadata` is in that directory.
 type hasty struct{ *filesystem.Memory }
 
 func (h hasty) SyncDir(name string) error {

@@ -15,17 +15,17 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// clones is the number of power losses of Pebble's file system, for each of several probabilities.
-// It is so large that every possible state appears.
+// clones is the number of power losses of Pebble's file system for each probability that the test
+// tries. The number is so large that every possible state appears.
 const clones = 3_000
 
-// both is a change that can be made on our file system and on Pebble's.
+// both is one change, as a function for our file system and as a function for Pebble's.
 type both struct {
 	ours   func(*filesystem.Memory) error
 	pebble func(*vfs.MemFS) error
 }
 
-// written is an open file of either file system.
+// written is an open file of our file system or of Pebble's.
 type written interface {
 	io.WriteCloser
 	Sync() error
@@ -88,8 +88,8 @@ func syncDir(name string) both {
 	}
 }
 
-// Every state that a power loss can leave in Pebble's model is possible in our model, too. Our
-// model allows more states where Pebble's is less exact.
+// Every state that a power loss can leave in Pebble's model is also possible in our model. Our
+// model allows more states where Pebble's model is less exact.
 func TestEveryStateOfPebblesFileSystemIsOneOfOurs(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -135,7 +135,7 @@ func TestEveryStateOfPebblesFileSystemIsOneOfOurs(t *testing.T) {
 	}
 }
 
-// state is the content of the directory as text.
+// state returns the contents of a directory as text.
 func state(files map[string]string) string {
 	var all []string
 	for name, text := range files {

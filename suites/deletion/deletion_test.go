@@ -1,8 +1,8 @@
 // Package deletion tests the promise of the tools that delete files of checkpoints: each checkpoint
-// that could be restored before can still be restored afterwards. This must hold whatever lies
-// under a root, whatever the plan says, and whatever jobs do meanwhile.
+// that could be restored before can still be restored afterwards. This must hold for all files under
+// a root, for all plans, and for everything that jobs do while a tool runs.
 //
-// It does not test what the tools find: package audit's own tests do. Start with
+// It does not test what the tools find: the tests of package audit do that. Start with
 // [TestNothingThatIsNeededIsEverDeleted].
 package deletion_test
 
@@ -25,8 +25,8 @@ import (
 // tool deletes something under a root, and returns the number of deleted files.
 type tool func(w *world, root string) int
 
-// surviving uses tools on a world. It returns the number of deleted files, and the checkpoints that
-// the tools destroyed.
+// surviving creates a world and uses tools on it. It returns the number of deleted files, and the
+// checkpoints that the tools destroyed.
 func surviving(t *rapid.T, dir string, tools ...tool) (deleted int, destroyed []string) {
 	w := newWorld(t, dir)
 	for range rapid.IntRange(2, 20).Draw(t, "steps") {
@@ -41,7 +41,7 @@ func surviving(t *rapid.T, dir string, tools ...tool) (deleted int, destroyed []
 				destroyed = append(destroyed, at)
 			}
 		}
-		for _, j := range w.jobs { // checkpoints that completed meanwhile must be whole, too
+		for _, j := range w.jobs { // checkpoints that completed while a tool ran must be whole, too
 			for _, c := range j.retained {
 				if _, whole := after[c.dir]; !whole && !w.broken[c.dir] {
 					destroyed = append(destroyed, c.dir)
@@ -55,8 +55,8 @@ func surviving(t *rapid.T, dir string, tools ...tool) (deleted int, destroyed []
 	return deleted, destroyed
 }
 
-// expected returns the checkpoints that must still exist. It leaves out those that the jobs or the
-// tool expire have discarded: these have no `_metadata` any more.
+// expected returns the checkpoints that must still exist. It leaves out the checkpoints that have
+// no `_metadata` any more, because a job or the tool expire has discarded them.
 func (w *world) expected(before map[string][]string) []string {
 	var expected []string
 	for at := range before {
@@ -68,8 +68,8 @@ func (w *world) expected(before map[string][]string) []string {
 	return expected
 }
 
-// someRoot draws the root for a tool: the checkpoint directory, a job's directory, a part of one, a
-// copy, or the whole world.
+// someRoot draws the root for a tool. The root is the checkpoint directory, a job's directory, a
+// directory in a job's directory, a copy, or the whole world.
 func (w *world) someRoot() string {
 	at := filepath.Join(w.dir, root)
 	switch one(w, "which root", []string{"root", "root", "job", "shared", "above", "copy"}) {
@@ -89,8 +89,8 @@ func (w *world) someRoot() string {
 	return w.name(at)
 }
 
-// inRoot is the name under which a job's directory appears in the checkpoint directory. It may be a
-// link to a directory elsewhere.
+// inRoot returns the path of a job's directory in the checkpoint directory. The path may be a link
+// to a directory elsewhere.
 func (j *job) inRoot() string {
 	if j.link != "" {
 		return j.link
@@ -101,7 +101,7 @@ func (j *job) inRoot() string {
 func (w *world) auditor() *audit.Auditor { return &audit.Auditor{Files: &storage{w: w}} }
 
 // orphans finds orphans and deletes them by a plan. Sometimes the plan also names files that are no
-// orphans, as if a user had added them.
+// orphans, as if a user had added these files.
 func orphans(w *world, root string) int {
 	ctx := context.Background()
 	options := audit.OrphanOptions{Now: time.Now(), Age: one(w, "age", []time.Duration{0, time.Hour})}
@@ -168,8 +168,8 @@ func TestNothingThatIsNeededIsEverDeleted(t *testing.T) {
 	t.Logf("%d files deleted", deleted)
 }
 
-// naive deletes without a proof: it deletes each file that no metadata under the root names in
-// exactly the same words.
+// naive is a tool with a mistake: it deletes without a proof. It deletes each file whose exact path
+// no metadata under the root contains.
 func naive(w *world, root string) int {
 	files := &storage{w: w}
 	deleted := 0
@@ -206,7 +206,7 @@ func namesIn(files filesystem.FileSystem, pointer string) []string {
 	return names
 }
 
-// The property finds a tool that deletes without a proof.
+// The property of this test finds a tool that deletes without a proof.
 func TestThePropertyFindsAToolWithoutAProof(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "world")
 	worlds := rapid.Custom(func(t *rapid.T) string {

@@ -18,31 +18,31 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// world is a checkpoint directory with running jobs. There may be links to the directory, and copies
-// of it. It may be on a store that has several schemes. The world records which files each
-// checkpoint needs, and does not use the code under test for this.
+// world is a checkpoint directory with running jobs. There may be links to the directory and copies
+// of it. The directory may be on a store that has several schemes. The world records which files
+// each checkpoint needs. For this it does not use the code under test.
 type world struct {
 	t      *rapid.T
 	dir    string // path of the whole world on the disk
 	store  bool   // the checkpoint directory is on a store with several schemes
 	jobs   []*job
-	made   []*checkpoint   // all checkpoints that were ever complete
-	copies []string        // directories that hold a copy
+	made   []*checkpoint   // all checkpoints that were ever completed
+	copies []string        // directories that hold a copy of files
 	broken map[string]bool // directories of checkpoints whose metadata was damaged
 	closed map[string]bool // directories that cannot be read
 	files  int             // number of files created so far
 
-	// A tool calls from several goroutines, where rapid cannot draw. So jobs that continue while a
-	// tool runs use dice of their own.
+	// A tool uses the world from several goroutines, in which rapid cannot draw. So while a tool
+	// runs, the steps of the jobs are drawn from other random numbers, the field dice.
 	mu     sync.Mutex
-	dice   *rand.Rand // nil: rapid draws
-	budget int        // number of steps that jobs may still take
+	dice   *rand.Rand // random numbers while a tool runs; nil: rapid draws
+	budget int        // number of steps that jobs may still take while the tool runs
 }
 
 // job is a job that runs or has run.
 type job struct {
 	dir      string // path on the disk
-	link     string // link to dir in the checkpoint directory; empty if dir itself is there
+	link     string // link to dir in the checkpoint directory; empty if dir itself is in that directory
 	id       int64  // id of the next checkpoint
 	retained []*checkpoint
 	started  *checkpoint     // the checkpoint in progress
@@ -53,7 +53,7 @@ type job struct {
 type checkpoint struct {
 	dir   string
 	id    int64
-	names map[string]string // by the path of each file: its recorded name; empty for a relative one
+	names map[string]string // for the path of each file, the name by which metadata refers to it; empty for a relative file
 }
 
 const root = "ckpt"
@@ -82,10 +82,10 @@ func (w *world) number(label string, low, high int) int {
 	return rapid.IntRange(low, high).Draw(w.t, label)
 }
 
-// one returns one of the values, drawn at random.
+// The function one returns one of the values in the parameter of, drawn at random.
 func one[T any](w *world, label string, of []T) T { return of[w.number(label, 0, len(of)-1)] }
 
-// use uses a tool while jobs continue.
+// use runs the tool named of while jobs continue.
 func (w *world) use(of tool, root string) int {
 	seed := rapid.Uint64().Draw(w.t, "what happens meanwhile")
 	w.budget = w.number("jobs go on", 0, 6)
@@ -94,7 +94,7 @@ func (w *world) use(of tool, root string) int {
 	return of(w, root)
 }
 
-// name draws one of the names that a path has.
+// name draws one of the names by which a path can be reached.
 func (w *world) name(at string) string {
 	tail, below := strings.CutPrefix(at, filepath.Join(w.dir, root))
 	switch {
@@ -108,7 +108,7 @@ func (w *world) name(at string) string {
 	return at
 }
 
-// write creates a file. A file that is not fresh looks as if it had been written days ago.
+// write creates a file. If fresh is false, the file seems to have been written days ago.
 func (w *world) write(at string, fresh bool) {
 	w.files++
 	w.must(os.MkdirAll(filepath.Dir(at), 0o755))
@@ -210,8 +210,8 @@ func keys(m map[string]string) func(yield func(string) bool) {
 	}
 }
 
-// discard does what Flink does with a subsumed checkpoint. It deletes `_metadata`, and the files
-// that the job owns and that none of its retained checkpoints needs.
+// discard does what Flink does with a subsumed checkpoint. It deletes `_metadata`. It also deletes
+// the files that the job owns, unless another retained checkpoint of the job needs them.
 func (w *world) discard(j *job, c *checkpoint) {
 	j.retained = slices.DeleteFunc(j.retained, func(other *checkpoint) bool { return other == c })
 	w.must(filesystem.IgnoreNotExist(os.Remove(filepath.Join(c.dir, "_metadata"))))
@@ -224,14 +224,14 @@ func (w *world) discard(j *job, c *checkpoint) {
 			return needs
 		})
 		if !needed && j.owned[at] || filepath.Dir(at) == c.dir {
-			_ = os.Remove(at) // fails if a tool has deleted the file already
+			_ = os.Remove(at) // this fails if a tool has already deleted the file
 		}
 	}
 	_ = os.Remove(c.dir)
 }
 
-// claim starts a job that claims a checkpoint of another job. From then on only the new job needs
-// the files of this checkpoint in the other job's directory.
+// claim starts a new job that claims a checkpoint of another job. From then on, only the new job
+// needs the files of this checkpoint, even those in the other job's directory.
 func (w *world) claim(from *job) {
 	if len(from.retained) == 0 {
 		return
@@ -254,7 +254,8 @@ func (w *world) claim(from *job) {
 	w.complete(j, 1)
 }
 
-// copy copies a directory as it is now, to a place beside the checkpoint directory or in it.
+// copy copies a directory in its present state. The copy lies beside the checkpoint directory or in
+// it.
 func (w *world) copy(what string) {
 	into := filepath.Join(w.dir, one(w, "copied into", []string{"", root}), fmt.Sprintf("backup-%d", len(w.copies)), filepath.Base(what))
 	if strings.HasPrefix(into, what+"/") {
@@ -312,14 +313,14 @@ func (w *world) goOn(j *job) {
 		return
 	}
 	if w.chance("abort", 6) {
-		j.started = nil // the files stay, as in Flink after the loss of a TaskManager
+		j.started = nil // the files stay, as Flink leaves them after the loss of a TaskManager
 		return
 	}
 	w.complete(j, w.number("retain", 1, 3))
 }
 
-// restorable returns the checkpoints that can be restored at this moment, with the files that they
-// need. A checkpoint in a copy needs the copied files.
+// restorable returns the checkpoints that can be restored at this moment, each with the files that
+// it needs. A checkpoint in a copy needs the copied files.
 func (w *world) restorable() map[string][]string {
 	whole := map[string][]string{}
 	note := func(dir string, files []string) {
@@ -343,8 +344,8 @@ func (w *world) restorable() map[string][]string {
 	return whole
 }
 
-// inCopy notes a checkpoint that is in a copy of its job's directory or of the checkpoint
-// directory.
+// inCopy looks for a checkpoint in a copy of its job's directory or of the checkpoint directory. It
+// passes the copied checkpoint to the function note.
 func (w *world) inCopy(copied string, c *checkpoint, note func(dir string, files []string)) {
 	for _, original := range []string{filepath.Dir(c.dir), filepath.Join(w.dir, root)} {
 		if filepath.Base(original) != filepath.Base(copied) {
@@ -366,8 +367,8 @@ func (w *world) inCopy(copied string, c *checkpoint, note func(dir string, files
 	}
 }
 
-// storage is the world as tools see it. The store has no links, no inodes and no times of
-// directories. Jobs continue between two operations of a tool.
+// storage is the file system that tools see. If the world is on a store, storage has no links, no
+// inodes and no times of directories. Between two operations of a tool, jobs may continue.
 type storage struct {
 	filesystem.Local
 	w *world

@@ -17,10 +17,10 @@ import (
 	"github.com/snapback/snapback/storage/metadata/specimen"
 )
 
-// location is the directory in which the tests assume each checkpoint.
+// location is the directory in which the tests place every checkpoint.
 const location = "s3://bucket/job/chk-1"
 
-// ours lists the references that the harness's reader finds, in order.
+// ours lists the references that the harness's reader finds, in their order.
 func ours(c evidence.Checkpoint) (all []string) {
 	for _, r := range c.References {
 		file, err := r.In(location)
@@ -29,7 +29,8 @@ func ours(c evidence.Checkpoint) (all []string) {
 	return all
 }
 
-// theirs lists the references that the engine's reader finds, in order. Inline state names no file.
+// theirs lists the references that the engine's reader finds, in their order. It leaves out inline
+// state, which names no file.
 func theirs(c metadata.Checkpoint) (all []string) {
 	for r := range c.References() {
 		switch r.Stream.(type) {
@@ -42,14 +43,14 @@ func theirs(c metadata.Checkpoint) (all []string) {
 }
 
 // readable says whether all paths consist of complete characters. Java can write half of a
-// character, a lone surrogate. No file has such a name, and each reader replaces the surrogate by
-// another character.
+// character, a lone surrogate. No file has such a name, and our two readers replace the surrogate
+// by different characters.
 func readable(references []string) bool {
 	return !slices.ContainsFunc(references, func(r string) bool { return strings.ToValidUTF8(r, "\uFFFD") != r || strings.Contains(r, "\uFFFD") })
 }
 
-// compare fails if both readers accept a file and read it differently. It returns whether both
-// accept it.
+// compare fails the test if both readers accept a file but read different things. It returns true
+// if both readers accept the file.
 func compare(t *testing.T, name string, data []byte) bool {
 	t.Helper()
 	got, err := evidence.Decode(data)
@@ -81,7 +82,8 @@ func samples(t testing.TB) map[string][]byte {
 	return files
 }
 
-// everything returns, for each version, a checkpoint with every kind of handle that Flink has.
+// everything returns a checkpoint for each version of the format. The checkpoint has every kind of
+// handle that Flink has.
 func everything(t testing.TB) map[string][]byte {
 	t.Helper()
 	files := map[string][]byte{}
@@ -113,7 +115,8 @@ func TestBothReadersFindTheSameReferences(t *testing.T) {
 	}
 }
 
-// The comparison finds a difference: it notices each reference that one reader misses.
+// The comparison finds a difference. The test lets one reader miss each reference, and the
+// comparison notices it.
 func TestADifferenceIsFound(t *testing.T) {
 	whole := specimen.Everything(metadata.Version)
 	data, err := metadata.Encode(whole)

@@ -18,10 +18,11 @@ import (
 	"github.com/snapback/snapback/suites/servers"
 )
 
-// jobRecords is the size of a job that a benchmark times; it takes a few seconds.
+// jobRecords is the number of records of a job whose time a benchmark measures. Such a job takes a
+// few seconds.
 const jobRecords = 1_500_000
 
-// timed is a cluster whose jobs are timed, and the settings of these jobs.
+// timed is a cluster for jobs whose time is measured, and the settings of these jobs.
 type timed struct {
 	cluster  target.Cluster
 	settings map[string]string
@@ -53,7 +54,8 @@ func startTimed(b *testing.B, on target.Target, settings func(root string) map[s
 	return t
 }
 
-// run runs a job with a checkpoint at each interval, and returns the duration of the job.
+// run runs a job that takes a checkpoint once in the given interval. It returns the duration of the
+// job.
 func (t *timed) run(b *testing.B, interval time.Duration) time.Duration {
 	b.Helper()
 	t.jobs++
@@ -78,11 +80,11 @@ func (t *timed) run(b *testing.B, interval time.Duration) time.Duration {
 	return time.Since(began)
 }
 
-// compare times jobs on two clusters by turns, and reports the throughput of the first as a share
-// of the throughput of the second.
+// compare runs jobs on two clusters in turn, and measures their times. It reports the throughput of
+// the first cluster as a share of the throughput of the second.
 func compare(b *testing.B, with, without *timed) {
 	with.run(b, time.Second)
-	without.run(b, time.Second) // now both clusters are warm
+	without.run(b, time.Second) // after these two runs both clusters are warm
 	for _, interval := range []time.Duration{time.Second, 100 * time.Millisecond} {
 		b.Run(fmt.Sprintf("checkpoints-every=%s", interval), func(b *testing.B) {
 			var a, c time.Duration
@@ -96,7 +98,7 @@ func compare(b *testing.B, with, without *timed) {
 	}
 }
 
-// BenchmarkMount measures how much a mount with its tap slows a job down while no fault is armed.
+// BenchmarkMount measures how much a mount with its tap slows a job down. No fault is armed.
 func BenchmarkMount(b *testing.B) {
 	target := provisioned(b)
 	with := startTimed(b, target, nil)
@@ -106,7 +108,7 @@ func BenchmarkMount(b *testing.B) {
 	compare(b, with, without)
 }
 
-// BenchmarkProxy measures how much a proxy before S3 slows a job down while no fault is armed.
+// BenchmarkProxy measures how much a proxy before S3 slows a job down. No fault is armed.
 func BenchmarkProxy(b *testing.B) {
 	target := provisioned(b)
 	started := servers.Start(context.Background(), b.TempDir())

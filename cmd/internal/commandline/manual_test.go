@@ -27,7 +27,7 @@ const source = "../../.."
 // The test compares the page of verbs, flags and schemas with the code. With -update it writes the
 // page:
 //
-// 	go test ./cmd/internal/commandline -run TestThePageOfFlags -update
+//	go test ./cmd/internal/commandline -run TestThePageOfFlags -update
 func TestThePageOfFlagsIsWhatTheProgramHas(t *testing.T) {
 	page := filepath.Join(source, "docs", "flags.md")
 	want := flagsPage()

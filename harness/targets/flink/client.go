@@ -40,15 +40,15 @@ var jvmFlags = []string{
 	"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xshare:auto",
 }
 
-// client talks to a cluster as its users do: by the REST API and the command line.
+// client uses a cluster as users do: by the REST API and the command line.
 type client struct {
 	target  Target
 	rest    *rest
 	starter *process.Starter
 	dir     string                      // directory for the configuration and the logs
 	jarID   string                      // id of the workload's jar, once it is uploaded
-	calls   int                         // how often the command line was called
-	plugins string                      // path of the directory with plugins; empty: none
+	calls   int                         // number of calls of the command line
+	plugins string                      // path of the directory with plugins; empty if there are none
 	step    func(context.Context) error // lets a moment pass
 }
 
@@ -66,15 +66,16 @@ func (c *client) writeConfig(text string) error {
 	return os.WriteFile(c.log4j(), log4j, 0o644)
 }
 
-// NativeSavepoint takes a savepoint in the state backend's own format, into a directory,
-// and returns its path.
+// NativeSavepoint takes a savepoint in the state backend's own format, and returns its path. Flink
+// creates the savepoint in the given directory.
 func (c *client) NativeSavepoint(ctx context.Context, id, dir string) (string, error) {
 	var answer struct{ Location string }
 	err := c.triggered(ctx, "/jobs/"+id+"/savepoints", map[string]any{"target-directory": dir, "formatType": "NATIVE"}, &answer)
 	return strings.TrimPrefix(answer.Location, "file:"), err
 }
 
-// removeLitter deletes the directories that only the processes of a cluster needed.
+// removeLitter deletes the directories that nobody needs after the processes of a cluster have
+// ended.
 func (c *client) removeLitter() error {
 	var failed error
 	for _, name := range []string{"tmp", "blob", "web", "upload", "process"} {
@@ -83,7 +84,7 @@ func (c *client) removeLitter() error {
 	return failed
 }
 
-// logOf is the path of a process's log.
+// logOf returns the path of a process's log.
 func (c *client) logOf(name string) string { return filepath.Join(c.dir, name+".flink.log") }
 
 func (c *client) upload(ctx context.Context) (err error) {
@@ -91,8 +92,8 @@ func (c *client) upload(ctx context.Context) (err error) {
 	return err
 }
 
-// java is the command that runs one of Flink's classes. The class comes from the jars in lib; if
-// lib is empty, from the jars on this machine.
+// java returns the command that runs one of Flink's classes. The class comes from the jars in the
+// directory lib. If lib is empty, the class comes from the jars on this machine.
 func (c *client) java(name, lib string, options []string, mainClass string, arguments ...string) (*exec.Cmd, error) {
 	classPath, err := c.target.classPath(lib)
 	if err != nil {
@@ -112,8 +113,8 @@ func (c *client) java(name, lib string, options []string, mainClass string, argu
 	return command, nil
 }
 
-// Submit submits a job. A new job goes through the REST API. A job that resumes from a
-// checkpoint goes through the command `flink run -s`, as users do it.
+// Submit submits a job. It submits a new job through the REST API. It submits a job that resumes
+// from a checkpoint with the command `flink run -s`, as users do.
 func (c *client) Submit(ctx context.Context, submission target.Submission) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
@@ -155,7 +156,7 @@ func (c *client) runFrom(ctx context.Context, submission target.Submission) (str
 	if submitted := submittedLine.FindStringSubmatch(output); submitted != nil && err == nil {
 		return submitted[1], nil
 	}
-	// Only the cluster itself says this. A client that did not reach the cluster fails with
+	// Only the cluster itself gives this exception. A client that did not reach the cluster gives
 	// another exception.
 	if strings.Contains(output, "JobInitializationException") {
 		return "", &target.RefusedError{Why: causes(output)}
@@ -173,8 +174,8 @@ func (c *client) Checkpoint(ctx context.Context, id string) (int64, error) {
 	return answer.CheckpointID, err
 }
 
-// triggered starts an operation that Flink carries out in the background, waits until it is
-// done, and reads its result.
+// triggered starts an operation that Flink runs in the background, waits until the operation has
+// ended, and reads its result.
 func (c *client) triggered(ctx context.Context, path string, request, answer any) error {
 	var trigger struct {
 		RequestID string `json:"request-id"`
@@ -214,7 +215,7 @@ func (c *client) triggered(ctx context.Context, path string, request, answer any
 }
 
 // refused turns the answer with which Flink refuses a request into a [target.RefusedError]. It
-// returns other errors unchanged, such as a missing answer.
+// returns any other error unchanged, for example if Flink gave no answer.
 func refused(err error) error {
 	var status *statusError
 	if errors.As(err, &status) && status.Code < http.StatusInternalServerError {
@@ -223,7 +224,7 @@ func refused(err error) error {
 	return err
 }
 
-// arguments are the workload's command-line arguments, as docs/workloads.md describes them.
+// arguments returns the workload's command-line arguments, which docs/workloads.md describes.
 func arguments(submission target.Submission) []string {
 	w := submission.Workload
 	return []string{
@@ -237,7 +238,7 @@ func arguments(submission target.Submission) []string {
 	}
 }
 
-// configuration holds the keys that Flink reads from the job and not from its cluster.
+// configuration returns the settings that Flink reads from the job and not from its cluster.
 func configuration(submission target.Submission) map[string]string {
 	j := submission.Job
 	c := map[string]string{

@@ -25,7 +25,7 @@ const (
 	startTimeout = 90 * time.Second
 )
 
-// cluster is one session cluster: a JobManager and TaskManagers of one slot each.
+// cluster is one session cluster. It has a JobManager and several TaskManagers with one slot each.
 type cluster struct {
 	client
 	spec     target.Spec
@@ -68,7 +68,7 @@ func start(ctx context.Context, t Target, spec target.Spec) (_ *cluster, err err
 	if err := c.StartTaskManagers(ctx); err != nil {
 		return nil, err
 	}
-	// Slots become known only after their TaskManager has registered.
+	// A slot becomes known only after its TaskManager has registered.
 	return c, c.until(ctx, "the slots to be free", startTimeout, func() bool {
 		free, err := c.rest.freeSlots(ctx)
 		return err == nil && free >= c.spec.TaskManagers
@@ -104,9 +104,9 @@ func (c *cluster) configure() error {
 	return c.writeConfig(text.String())
 }
 
-// patience is the time after which Flink gives up a silent process. It is long, because the
-// process may only be slow. It is shorter if the scenario pauses or cuts off processes: then
-// Flink must give up the process before the scenario lets it return.
+// patience is the time after which Flink takes a silent process for dead. It is long, because the
+// process may only be slow. It is shorter if the scenario pauses or cuts off processes. Then Flink
+// must notice the silence before the scenario ends it.
 func patience(spec target.Spec) time.Duration {
 	if slices.Contains(spec.Needs, scenarios.Partition) || slices.Contains(spec.Needs, scenarios.Pause) {
 		return 2 * time.Second
@@ -133,7 +133,7 @@ func (c *cluster) start(ctx context.Context, name, host, port string, options []
 	return c.room.Start(ctx, name, host, port, command)
 }
 
-// URL is the URL of the cluster's REST API.
+// URL returns the URL of the cluster's REST API.
 func (c *cluster) URL() string { return c.rest.url }
 
 func (c *cluster) Now() time.Duration           { return time.Since(c.began) }
@@ -143,7 +143,7 @@ func (c *cluster) Work() string                 { return c.work }
 
 func (c *cluster) TaskManagers() []string { return c.processes.TaskManagers.Names() }
 
-// Step waits a moment, and reads what the JobManager logged meanwhile.
+// Step waits a moment, and reads what the JobManager logged in this time.
 func (c *cluster) Step(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -188,14 +188,14 @@ func (c *cluster) StartTaskManagers(ctx context.Context) error {
 	})
 }
 
-// StartJobManagers implements [target.JobManagerKiller]. No job runs in a new JobManager.
+// StartJobManagers implements [target.JobManagerKiller]. A new JobManager runs no job.
 func (c *cluster) StartJobManagers(ctx context.Context) error {
 	before := len(c.JobManagers())
 	err := c.processes.JobManagers.Fill(1, func(name string) (process.Worker, error) {
 		c.log = process.NewTail(c.logOf(name))
-		// By the property log.file the REST API finds the log. TaskManagers do not get the
-		// property: RocksDB would derive the name of its own log from it, and that name is
-		// too long for a file.
+		// The REST API finds the log by the property log.file. TaskManagers do not get the
+		// property, because RocksDB would derive the name of its own log from the property. That
+		// name is too long for a file.
 		return c.start(ctx, name, string(faults.JobManager), c.restPort, []string{"-Xmx256m", "-Dlog.file=" + c.logOf(name)},
 			"org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint")
 	})
@@ -230,12 +230,12 @@ func (c *cluster) Slow(_ context.Context, name string, percent int64) error {
 	return c.processes.Slow(name, percent)
 }
 
-// Close kills every process, and deletes the files that only the processes needed.
+// Close kills every process, and deletes the files that nobody needs afterwards.
 func (c *cluster) Close() error {
 	return errors.Join(c.room.Close(), c.starter.Close(), c.removeLitter())
 }
 
-// isolated is a cluster in a room whose processes can be paused and cut off.
+// isolated is a cluster whose room can pause its processes and cut them off.
 type isolated struct {
 	*cluster
 	isolation Isolating // the cluster's room

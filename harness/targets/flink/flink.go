@@ -21,7 +21,7 @@ import (
 // Name is the target's name.
 const Name = "flink"
 
-// DefaultVersion is the Flink that is tested if the user names no other.
+// DefaultVersion is the release of Flink that is tested if the user names none.
 const DefaultVersion = "2.3.0"
 
 //go:embed files/config.yaml
@@ -30,22 +30,23 @@ var configText string
 //go:embed files/log4j.properties
 var log4j []byte
 
-// sources are the Java files of the workload and of the host of a cluster in one JVM.
+// sources are the Java files of two programs: the workload, and the host that runs a cluster in one
+// JVM.
 //
 //go:embed files/*.java
 var sources embed.FS
 
 var configTemplate = template.Must(template.New("config.yaml").Parse(configText))
 
-// Target is an Apache Flink that is installed.
+// Target is an installed Apache Flink.
 type Target struct {
 	version string
 	lib     string // path of the distribution's jars
 	jar     string // path of the workload's jar
-	place   Place  // nil: this machine
+	place   Place  // where the processes run; nil: this machine
 }
 
-// At returns the target with its processes at another place.
+// At returns a copy of the target, whose processes run at another place.
 func (t Target) At(place Place) Target {
 	t.place = place
 	return t

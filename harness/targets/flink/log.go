@@ -8,7 +8,8 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// Lines that the JobManager logs, in the same form in 1.20 and 2.3.
+// These patterns match lines that the JobManager logs. The lines have the same form in releases
+// 1.20 and 2.3.
 var (
 	triggeredLine  = regexp.MustCompile(`Triggering checkpoint (\d+) \(type=.*\) @ \d+ for job ([0-9a-f]{32})\.`)
 	completedLine  = regexp.MustCompile(`Completed checkpoint (\d+) for job ([0-9a-f]{32}) \(`)
@@ -20,15 +21,15 @@ var (
 	registeredLine = regexp.MustCompile(`Registering TaskManager with ResourceID (\S+) `)
 )
 
-// watcher turns a JobManager's log into events. One job runs at a time.
+// watcher turns a JobManager's log into events. It expects that only one job runs at a time.
 type watcher struct {
 	job        string          // id of the job that runs
-	scheduled  int             // subtasks of this attempt that were scheduled
-	running    int             // subtasks of this attempt that run
-	registered map[string]bool // TaskManagers that ever registered
+	scheduled  int             // number of subtasks of this attempt that were scheduled
+	running    int             // number of subtasks of this attempt that run
+	registered map[string]bool // names of the TaskManagers that have registered with this JobManager
 }
 
-// observe turns lines of the log into events, and calls tell with each event.
+// observe turns lines of the log into events. It calls the function tell with each event.
 func (w *watcher) observe(lines []string, tell func(history.Event)) {
 	for _, line := range lines {
 		if event, ok := w.read(line); ok {
@@ -37,7 +38,7 @@ func (w *watcher) observe(lines []string, tell func(history.Event)) {
 	}
 }
 
-// read turns a line of the log into an event. It returns false if the line tells of no event.
+// read turns a line of the log into an event. It returns false if the line describes no event.
 func (w *watcher) read(line string) (history.Event, bool) {
 	if m := triggeredLine.FindStringSubmatch(line); m != nil {
 		return history.Event{Kind: history.Triggered, Checkpoint: number(m[1]), ID: m[2]}, true
@@ -58,8 +59,9 @@ func (w *watcher) read(line string) (history.Event, bool) {
 	return w.readStatus(line)
 }
 
-// readStatus follows the job's status. Flink calls a job RUNNING as soon as it schedules the
-// job's subtasks. Here a job is RUNNING once all its subtasks are restored and run.
+// readStatus follows the job's status. Flink calls a job RUNNING as soon as it schedules the job's
+// subtasks. For a history, a job is RUNNING once all its subtasks have restored their state and
+// run.
 func (w *watcher) readStatus(line string) (history.Event, bool) {
 	if m := statusLine.FindStringSubmatch(line); m != nil {
 		if status := storage.JobStatus(m[3]); status != storage.Running {
@@ -81,6 +83,6 @@ func (w *watcher) readStatus(line string) (history.Event, bool) {
 }
 
 func number(digits string) int64 {
-	n, _ := strconv.ParseInt(digits, 10, 64) // the pattern lets only digits pass
+	n, _ := strconv.ParseInt(digits, 10, 64) // cannot fail, because the pattern matches only digits
 	return n
 }

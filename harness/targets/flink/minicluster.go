@@ -34,14 +34,14 @@ const MiniclusterRuntime = "minicluster"
 
 const hostClass = "snapback.host.Minicluster"
 
-// Minicluster is a Flink that runs in one JVM. Its checkpoints go through a mount that sees every
-// operation and knows what a power loss would leave.
+// Minicluster is a Flink that runs in one JVM. Its checkpoints go through a mount. The mount sees
+// every operation, and knows what a power loss would leave.
 type Minicluster struct {
 	Target
-	Objects *Objects // an object store to use instead of the mount; nil: the mount
+	Objects *Objects // an object store to use instead of the mount; nil: the mount is used
 
-	survived *minicluster       // the cluster before a power loss, whose mount is used again; nil: none
-	left     *filesystem.Memory // what the power loss left on that mount
+	survived *minicluster       // the cluster before a power loss, whose mount is used again; nil: no power was lost
+	left     *filesystem.Memory // the files that the power loss left on that mount
 }
 
 // Objects is an S3 server for checkpoints. To read from it, this process needs the usual
@@ -50,8 +50,8 @@ type Objects struct {
 	Endpoint       string // URL
 	Bucket         string
 	User, Password string
-	Plugins        string // path of a directory with Flink's plugins, one of them for s3
-	Direct         bool   // no proxy stands before the server, so that nothing sees the operations
+	Plugins        string // path of a directory with Flink's plugins, among them the plugin for s3
+	Direct         bool   // no proxy stands before the server, so the harness does not see the operations
 }
 
 // Describe implements [target.Target].
@@ -66,7 +66,7 @@ func (m Minicluster) Describe() history.Target {
 // Cluster implements [target.Target].
 func (m Minicluster) Cluster() target.Cluster { return m.equip(nil) }
 
-// equip gives a cluster on a mount the methods of [target.Durable].
+// equip adds the methods of [target.Durable] to a cluster whose checkpoints are on a mount.
 func (m Minicluster) equip(c *minicluster) target.Cluster {
 	if m.Objects != nil {
 		return c
@@ -74,16 +74,17 @@ func (m Minicluster) equip(c *minicluster) target.Cluster {
 	return mounted{c}
 }
 
-// minicluster is a running [Minicluster]. Its only process, the JVM, counts as the JobManager.
-// Its TaskManagers are parts of the JVM, so they are terminated and not killed.
+// minicluster is a running [Minicluster]. Its only process, the JVM, counts as the JobManager. Its
+// TaskManagers are parts of the JVM, so the harness cannot kill them, but lets the JVM terminate
+// them.
 type minicluster struct {
 	client
 	target Minicluster
 	spec   target.Spec
 	began  time.Time
 	taps   *tap.Tap
-	mount  *fuse.Mount  // nil: checkpoints are in an object store
-	proxy  *http.Server // stands before the object store
+	mount  *fuse.Mount  // nil if checkpoints are in an object store
+	proxy  *http.Server // stands before the object store; nil if there is none
 	root   string
 	files  filesystem.FileSystem
 	work   string
@@ -93,8 +94,8 @@ type minicluster struct {
 	watcher      watcher
 	commands     string // URL
 	taskManagers []string
-	started      int               // number of TaskManagers that were ever started
-	before       int               // number of these that earlier JVMs started; each JVM counts from 0
+	started      int               // number of all TaskManagers that were started so far
+	before       int               // number of TaskManagers that earlier JVMs started; each JVM counts from 0
 	handedOver   bool              // a later cluster owns the mount
 	settings     map[string]string // further keys of the configuration
 	sets         chan func()       // functions that faults started, for Step to run
@@ -131,7 +132,7 @@ func (m Minicluster) Start(ctx context.Context, spec target.Spec) (_ target.Clus
 	return m.equip(c), c.startJVM(ctx)
 }
 
-// open prepares a place for checkpoints whose operations pass through the tap.
+// open prepares a place for checkpoints. Operations on this place pass through the tap.
 func (c *minicluster) open(m Minicluster, dir string) (err error) {
 	switch s := m.survived; {
 	case m.Objects != nil:
@@ -151,8 +152,8 @@ func (c *minicluster) open(m Minicluster, dir string) (err error) {
 	return nil
 }
 
-// openProxy starts a proxy before an S3 server. All requests come from one JVM. So the proxy can
-// tell the requests of TaskManagers only by their names: TaskManagers write state.
+// openProxy starts a proxy before an S3 server. All requests come from one JVM. So the proxy
+// recognizes the requests of TaskManagers only by the names of objects: TaskManagers write state.
 func (c *minicluster) openProxy(o Objects) error {
 	to, err := url.Parse(o.Endpoint)
 	if err != nil {
@@ -183,8 +184,8 @@ func (c *minicluster) openProxy(o Objects) error {
 	return nil
 }
 
-// thread returns the kind of process to which a thread of the JVM would belong in a real cluster.
-// The name of the thread shows it.
+// thread returns a kind of process. In a real cluster, the given thread of the JVM would belong to
+// a process of this kind. The name of the thread shows the kind.
 func thread(id int) string {
 	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", id))
 	if err == nil && (strings.HasPrefix(string(name), "jobmanager") || strings.HasPrefix(string(name), "flink-pekko") || strings.HasPrefix(string(name), "flink-akka")) {
@@ -234,7 +235,7 @@ func (c *minicluster) startJVM(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Flink's command line reads the cluster's address from this configuration.
+	// Flink's command line reads the cluster's address from the file that configure writes.
 	return errors.Join(c.configure(at.Port()), c.upload(ctx))
 }
 
@@ -253,7 +254,8 @@ func (c *minicluster) configure(restPort string) error {
 	return c.writeConfig(text.String() + "\n")
 }
 
-// until waits until a condition holds. Meanwhile it runs the functions that faults started.
+// until waits until the function holds returns true. While it waits, it runs the functions that
+// faults started.
 func (c *minicluster) until(ctx context.Context, what string, holds func() (bool, error)) error {
 	limited, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -307,8 +309,8 @@ func (c *minicluster) TaskManagers() []string { return c.taskManagers }
 // Kill implements [target.Killer].
 func (c *minicluster) Kill(ctx context.Context, name string) error {
 	if name == jvmName {
-		// The JVM may be in the middle of an operation on the mount. Then the JVM ends only
-		// when that operation ends. So Kill does not wait for the end of the JVM.
+		// The JVM may be in the middle of an operation on the mount. Then the JVM cannot end before
+		// that operation ends. So Kill does not wait for the end of the JVM.
 		c.dying, c.jvm, c.taskManagers = c.jvm, nil, nil
 		return c.dying.Signal(syscall.SIGKILL)
 	}
@@ -323,7 +325,7 @@ func (c *minicluster) Kill(ctx context.Context, name string) error {
 // jvmName is the name of the JVM as a process of the cluster.
 const jvmName = string(faults.JobManager)
 
-// begin names a TaskManager that was started.
+// begin adds a name for a TaskManager that was just started.
 func (c *minicluster) begin() {
 	c.started++
 	c.taskManagers = append(c.taskManagers, fmt.Sprintf("taskmanager-%d", c.started))
@@ -425,8 +427,8 @@ func (c *minicluster) Close() error {
 	return errors.Join(failed, c.removeLitter())
 }
 
-// split is the file system of this machine, except that files on the mount are read directly from
-// the mount.
+// split is the file system of this machine, with one exception: it reads files on the mount
+// directly from the mount.
 type split struct {
 	filesystem.FileSystem
 	mounted filesystem.FileSystem

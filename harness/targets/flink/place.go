@@ -12,28 +12,31 @@ const ContainersRuntime = "containers"
 
 // Place is where clusters run: this machine or Docker. Each cluster has a [Room] there.
 type Place interface {
-	// Describe returns the name of the place as a runtime, and the image that it uses, if any.
+	// Describe returns the name of the place as a runtime. It also returns the image that the place
+	// uses, or nothing if it uses no image.
 	Describe() (runtime, image string)
 
-	// Isolates says whether its rooms are [Isolating].
+	// Isolates says whether the rooms of this place implement [Isolating].
 	Isolates() bool
 
-	// Open opens a room for a cluster. The cluster's files are in dir, and the cluster must
-	// also be able to read files.
+	// Open opens a room for a cluster. The directory dir holds the files of the cluster. The
+	// cluster must also be able to read the paths in files.
 	Open(ctx context.Context, dir string, files ...string) (Room, error)
 }
 
 // Room is where the processes of one cluster run.
 type Room interface {
-	// Lib is the directory of Flink's jars in the room; empty: the jars on this machine.
+	// Lib returns the directory of Flink's jars in the room. If Lib is empty, the room uses the
+	// jars on this machine.
 	Lib() string
 
-	// Address returns the address at which a process listens, and the address at which other
-	// processes reach it.
+	// Address returns two addresses of a process: listen is the address at which the process
+	// listens, and at is the address at which other processes reach it.
 	Address(name string) (listen, at string)
 
-	// Start starts a process. Other processes reach it by the name in host. The harness reaches
-	// it at the port. If port is empty, the harness cannot reach it.
+	// Start starts a process. Other processes reach the process by the name in host. The harness
+	// reaches the process at the given port. If port is empty, the harness cannot reach the
+	// process.
 	Start(ctx context.Context, name, host, port string, command *exec.Cmd) (process.Worker, error)
 
 	// Close ends the processes, and deletes everything else in the room.
@@ -44,14 +47,14 @@ type Room interface {
 type Isolating interface {
 	Room
 
-	// Cut cuts a process off.
+	// Cut cuts a process off from the other processes.
 	Cut(name string) error
 
 	// Heal connects all processes again.
 	Heal() error
 }
 
-// here is this machine as a place.
+// here is the place that stands for this machine.
 type here struct{}
 
 func (here) Describe() (runtime, image string) { return "processes", "" }

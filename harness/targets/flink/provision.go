@@ -29,7 +29,7 @@ const (
 // Options say which Flink to test.
 type Options struct {
 	Version string // the release to install, such as 2.3.0
-	Home    string // path of a distribution to use instead; empty: none
+	Home    string // path of a distribution to use instead of an installed one; empty if there is none
 }
 
 // supported matches the releases from 1.19 on. Earlier releases do not read config.yaml and do
@@ -45,8 +45,8 @@ func CacheDir() (string, error) {
 	return filepath.Join(user, "snapback", "flink"), nil
 }
 
-// Provision installs a Flink and compiles the workload's jar, unless the cache has them. It calls
-// say with messages for people.
+// Provision installs a Flink and compiles the workload's jar, unless both are in the cache. It
+// calls the function say with messages for people.
 func Provision(ctx context.Context, o Options, say func(string)) (Target, error) {
 	t, err := o.target()
 	if err != nil {
@@ -81,8 +81,8 @@ func Provision(ctx context.Context, o Options, say func(string)) (Target, error)
 	return t, err
 }
 
-// target returns the target that the options describe. It knows its jars only if the user gave a
-// distribution.
+// target returns the target that the options describe. The target knows its jars only if the user
+// gave the path of a distribution.
 func (o Options) target() (Target, error) {
 	if o.Home == "" {
 		if !supported.MatchString(o.Version) {
@@ -106,8 +106,8 @@ func unsupported(where, version string) error {
 	return harness.Usagef("%s: want a release from 1.19.0 on, such as 1.20.5 or %s, got %q", where, DefaultVersion, version)
 }
 
-// install installs the distribution from Flink's Python package, into a virtual environment of
-// its own.
+// install installs the distribution from Flink's Python package. It creates a virtual environment
+// for this package alone.
 func install(ctx context.Context, cache, version string, say func(string)) (lib string, err error) {
 	home := filepath.Join(cache, version)
 	if lib, err := jars(home); err == nil {
@@ -144,7 +144,7 @@ func install(ctx context.Context, cache, version string, say func(string)) (lib 
 	return jars(home)
 }
 
-// jars finds the distribution's jars in a virtual environment.
+// jars returns the directory of the distribution's jars in a virtual environment.
 func jars(environment string) (string, error) {
 	pattern := filepath.Join(environment, "lib", "python3*", "site-packages", "pyflink", "lib", "flink-dist-*.jar")
 	found, err := filepath.Glob(pattern)
@@ -154,8 +154,8 @@ func jars(environment string) (string, error) {
 	return filepath.Dir(found[0]), nil
 }
 
-// classPath is the Java class path for Flink's processes and for the compiler. If lib is not
-// empty, the distribution's jars are in lib.
+// classPath returns the Java class path for Flink's processes and for the compiler. If lib is not
+// empty, it is the directory of the distribution's jars.
 func (t Target) classPath(lib string) (string, error) {
 	var all []string
 	if lib != "" {
@@ -168,14 +168,14 @@ func (t Target) classPath(lib string) (string, error) {
 		}
 		all = append(all, found...)
 	}
-	if t.jar != "" { // contains the host of the minicluster
+	if t.jar != "" { // this jar contains the host of the minicluster
 		all = append(all, t.jar)
 	}
 	return strings.Join(all, string(os.PathListSeparator)), nil
 }
 
-// compile compiles the workload into a jar. There is one jar for each release of Flink and each
-// version of the source.
+// compile compiles the workload into a jar. Each release of Flink and each version of the source
+// has a jar of its own.
 func compile(ctx context.Context, cache string, t Target, say func(string)) (string, error) {
 	names, err := fs.Glob(sources, "files/*.java")
 	if err != nil {
@@ -246,5 +246,5 @@ func pack(dir, jar string) error {
 	return errors.Join(archive.AddFS(os.DirFS(dir)), archive.Close(), file.Close())
 }
 
-// Lib is the directory of the distribution's jars.
+// Lib returns the directory of the distribution's jars.
 func (t Target) Lib() string { return t.lib }

@@ -26,12 +26,12 @@ const (
 type rest struct {
 	url    string
 	client http.Client
-	sets   chan func() // functions to run while the client waits for an answer; nil: none
+	sets   chan func() // functions to run while the client waits for an answer; nil if no functions can arrive
 }
 
 func newREST(url string) *rest { return &rest{url: url, client: http.Client{Timeout: restTimeout}} }
 
-// statusError is an answer with an error status.
+// statusError is the error for an answer whose HTTP status is an error.
 type statusError struct {
 	Code int
 	Text string
@@ -39,7 +39,8 @@ type statusError struct {
 
 func (e *statusError) Error() string { return fmt.Sprintf("HTTP %d: %s", e.Code, e.Text) }
 
-// call sends a request as JSON, unless it is nil, and reads the JSON answer, unless it is nil.
+// call sends the value request as JSON, and decodes the answer as JSON. Both may be nil: then it
+// sends no body, or ignores the body of the answer.
 func (r *rest) call(ctx context.Context, method, path string, request, answer any) error {
 	var body io.Reader
 	if request != nil {
@@ -89,7 +90,8 @@ func (r *rest) do(request *http.Request) (response *http.Response, err error) {
 	}
 }
 
-// open sends a request and returns the body of the answer, if the status is not an error.
+// open sends a request and returns the body of the answer. It fails if the status of the answer is
+// an error.
 func (r *rest) open(ctx context.Context, method, path, contentType string, body io.Reader) (io.ReadCloser, error) {
 	request, err := http.NewRequestWithContext(ctx, method, r.url+path, body)
 	if err != nil {
@@ -113,9 +115,9 @@ func (r *rest) open(ctx context.Context, method, path, contentType string, body 
 	return nil, fmt.Errorf("%s %s: %w", method, path, &statusError{response.StatusCode, errorText(data)})
 }
 
-// log returns the complete lines of the JobManager's log after the given byte, and the position
-// where the last of these lines ends. It reads the whole log, because the API cannot return a
-// part.
+// log returns complete lines of the JobManager's log, and the position in bytes at which the last
+// of these lines ends. It skips the beginning of the log, up to the position in the parameter
+// after. It must read the whole log, because the API cannot return a part of the log.
 func (r *rest) log(ctx context.Context, after int64) (lines []string, end int64, err error) {
 	body, err := r.open(ctx, http.MethodGet, "/jobmanager/log", "", nil)
 	if err != nil {
@@ -136,7 +138,7 @@ func (r *rest) log(ctx context.Context, after int64) (lines []string, end int64,
 	return lines, after + int64(len(whole)), nil
 }
 
-// errorText returns the causes that the stack trace in an error answer names.
+// errorText returns the causes in the stack trace of an error answer.
 func errorText(data []byte) string {
 	var answer struct{ Errors []string }
 	if err := json.Unmarshal(data, &answer); err != nil || len(answer.Errors) == 0 {
@@ -145,8 +147,8 @@ func errorText(data []byte) string {
 	return causes(strings.Join(answer.Errors, "\n"))
 }
 
-// causes returns the causes in a Java stack trace. If it names none, causes returns the text
-// before the trace.
+// causes returns the causes that a Java stack trace names. If the trace names no cause, causes
+// returns the text before the trace.
 func causes(trace string) string {
 	var why []string
 	for _, line := range strings.Split(trace, "\n") {
@@ -189,8 +191,8 @@ func (r *rest) upload(ctx context.Context, jar string) (string, error) {
 	return path.Base(answer.Filename), nil
 }
 
-// onceElected repeats a request while Flink answers that it has no leader yet. A cluster that has
-// just started gives this answer.
+// onceElected calls the function ask, and calls it again while Flink answers that it has no leader
+// yet. A cluster that has just started gives this answer.
 func (r *rest) onceElected(ctx context.Context, ask func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, restTimeout)
 	defer cancel()

@@ -27,12 +27,12 @@ const RunningRuntime = "running"
 
 const (
 	connectTimeout = 5 * time.Second
-	observeEvery   = 200 * time.Millisecond // not more often, since each time the whole log is sent
+	observeEvery   = 200 * time.Millisecond // not shorter, because Flink sends the whole log each time
 )
 
 // Running is a session cluster that somebody else started. The harness knows the URL of its REST
-// API, and reads the JobManager's log through that API. Afterwards the cluster is as it was
-// before. Nobody else may start jobs on it meanwhile.
+// API, and reads the JobManager's log through that API. After a run the cluster is as it was before
+// the run. During a run nobody else may start jobs on the cluster.
 type Running struct {
 	Target
 	rest     *rest
@@ -40,7 +40,7 @@ type Running struct {
 	retained int
 }
 
-// Connect connects to the cluster at a URL. The cluster's checkpoint directory must be a
+// Connect connects to the cluster with the given URL. The cluster's checkpoint directory must be a
 // directory of this machine.
 func Connect(ctx context.Context, at string, say func(string)) (Running, error) {
 	parsed, err := url.Parse(at)
@@ -63,7 +63,8 @@ func Connect(ctx context.Context, at string, say func(string)) (Running, error) 
 	return r, err
 }
 
-// readConfiguration reads where the cluster stores its checkpoints, and how many it keeps.
+// readConfiguration reads where the cluster stores its checkpoints, and how many checkpoints it
+// retains.
 func (r *Running) readConfiguration(ctx context.Context) error {
 	var entries []struct{ Key, Value string }
 	if err := r.rest.call(ctx, http.MethodGet, "/jobmanager/config", nil, &entries); err != nil {
@@ -111,12 +112,12 @@ func (Running) Claims() []scenarios.Feature {
 	return []scenarios.Feature{scenarios.Resume, scenarios.Retention}
 }
 
-// Cluster implements [target.Target]. The cluster has no capabilities: the harness does nothing
-// to processes that it did not start.
+// Cluster implements [target.Target]. The cluster has no capabilities, because the harness does not
+// touch processes that it did not start.
 func (Running) Cluster() target.Cluster { return (*runningCluster)(nil) }
 
-// Start implements [target.Target]. It starts nothing. It checks that the cluster fits the
-// scenario.
+// Start implements [target.Target]. It starts no process. It checks that the cluster is suitable
+// for the scenario.
 func (r Running) Start(ctx context.Context, spec target.Spec) (target.Cluster, error) {
 	if r.retained != spec.Retained {
 		return nil, fmt.Errorf("the scenario needs a cluster that retains %d checkpoints, but this cluster retains %d (execution.checkpointing.num-retained)", spec.Retained, r.retained)
@@ -151,14 +152,14 @@ func (r Running) Start(ctx context.Context, spec target.Spec) (target.Cluster, e
 	if err := c.writeConfig(fmt.Sprintf("rest.address: %s\nrest.port: %s\n", at.Hostname(), cmp.Or(at.Port(), "80"))); err != nil {
 		return nil, err
 	}
-	_, c.seen, err = r.rest.log(ctx, 0) // skip what was logged before
+	_, c.seen, err = r.rest.log(ctx, 0) // skips what was logged before the run
 	if err != nil {
 		return nil, harness.Usagef("--rest: the cluster must serve its JobManager's log: %w", err)
 	}
 	return c, c.upload(ctx)
 }
 
-// runningCluster is a running cluster as one scenario uses it.
+// runningCluster is a running cluster during one scenario.
 type runningCluster struct {
 	client
 	running Running
@@ -167,7 +168,7 @@ type runningCluster struct {
 	began   time.Time
 	watcher watcher
 	jobs    []string // ids of the submitted jobs
-	seen    int64    // bytes of the JobManager's log that were read
+	seen    int64    // number of bytes of the JobManager's log that were read so far
 }
 
 func (c *runningCluster) Now() time.Duration           { return time.Since(c.began) }
@@ -175,7 +176,7 @@ func (c *runningCluster) Files() filesystem.FileSystem { return filesystem.Local
 func (c *runningCluster) Root() string                 { return c.running.root }
 func (c *runningCluster) Work() string                 { return c.work }
 
-// Submit submits a job. Close cancels the job if it still runs then.
+// Submit submits a job. If the job still runs when the cluster is closed, Close cancels the job.
 func (c *runningCluster) Submit(ctx context.Context, submission target.Submission) (string, error) {
 	id, err := c.client.Submit(ctx, submission)
 	if err == nil {
@@ -184,8 +185,8 @@ func (c *runningCluster) Submit(ctx context.Context, submission target.Submissio
 	return id, err
 }
 
-// Close cancels the scenario's jobs that still run, and deletes the workload's jar. Then the
-// cluster is as it was before.
+// Close cancels the scenario's jobs that still run, and deletes the workload's jar. Afterwards the
+// cluster is as it was before the run.
 func (c *runningCluster) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 	defer cancel()
@@ -199,7 +200,7 @@ func (c *runningCluster) Close() error {
 	return errors.Join(failed, c.rest.call(ctx, http.MethodDelete, "/jars/"+c.jarID, nil, nil))
 }
 
-// Step waits a moment, and reads what the JobManager logged meanwhile.
+// Step waits a moment, and reads what the JobManager logged in this time.
 func (c *runningCluster) Step(ctx context.Context) error {
 	select {
 	case <-ctx.Done():

@@ -18,8 +18,8 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// BenchmarkExplore measures one scenario drawn by chance, in the simulator: cluster, jobs, faults,
-// recovery and judgement.
+// BenchmarkExplore measures one scenario that is drawn by chance, in the simulator. The time
+// includes the cluster, the jobs, the faults, the recovery and the judgement.
 func BenchmarkExplore(b *testing.B) {
 	campaign := explore.Campaign{Target: reference.Simulated{}, Timeout: time.Minute}
 	seed := uint64(0)
@@ -33,10 +33,11 @@ func BenchmarkExplore(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "runs/s")
 }
 
-// noticedWithin is the longest time until the engine notices the death of a process.
+// noticedWithin is the longest time that the engine needs to notice the death of a process.
 const noticedWithin = 6 * time.Millisecond
 
-// crashing is a cluster of processes with one job, whose TaskManagers a benchmark kills.
+// crashing is a cluster of processes with one job. A benchmark kills the TaskManagers of this
+// cluster.
 type crashing struct {
 	target.Cluster
 	b               *testing.B
@@ -81,9 +82,9 @@ func (c *crashing) until(holds func() bool) {
 	}
 }
 
-// crash kills TaskManagers until the job fails: an idle TaskManager may be hit first. New processes
-// replace the killed ones, two at a time. The job needs two TaskManagers, so the next victim usually
-// runs a part of the job.
+// crash kills TaskManagers until the job fails. An idle TaskManager may be killed first. New
+// processes replace the killed ones, two at a time. The job needs two TaskManagers, so the next
+// killed process usually runs a part of the job.
 func (c *crashing) crash() {
 	killer := c.Cluster.(target.Killer)
 	for failures := c.failed; c.failed == failures; {
@@ -96,8 +97,8 @@ func (c *crashing) crash() {
 	}
 }
 
-// BenchmarkProcessCrashAndRecover measures the SIGKILL of a TaskManager process and all that
-// follows, until the job runs again on another TaskManager and has completed a checkpoint.
+// BenchmarkProcessCrashAndRecover measures the time from the SIGKILL of a TaskManager process until
+// the job runs again on another TaskManager and has completed a checkpoint.
 func BenchmarkProcessCrashAndRecover(b *testing.B) {
 	c := startCrashing(b)
 	id, err := c.Submit(b.Context(), target.Submission{

@@ -11,8 +11,8 @@ import (
 	"github.com/snapback/snapback/scenarios"
 )
 
-// A fault with a condition waits until the history fulfils the condition. The condition may stand
-// alone or belong to an operation on storage.
+// A fault with a condition waits until the history fulfils the condition. A fault may have a
+// condition alone, or a condition together with an operation on storage.
 func TestAFaultWaitsForItsCondition(t *testing.T) {
 	s := catalogue(t, "recovery/kill-taskmanager-mid-checkpoint")[0]
 	parse := func(text string) *faults.Fault {

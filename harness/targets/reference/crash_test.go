@@ -16,7 +16,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// For each state an enumeration returns a scenario. Run alone, the scenario gives the same result.
+// An enumeration of crash points returns a scenario for each state that it visits. If this scenario
+// runs alone, it gives the same result.
 func TestACrashCanBeRunAgain(t *testing.T) {
 	s := catalogue(t, "durability/power-loss-after-publish")[0]
 	for _, again := range []int{0, 500} {
@@ -44,7 +45,8 @@ func TestACrashCanBeRunAgain(t *testing.T) {
 	}
 }
 
-// TestCase runs a saved case, as the replay command does. SNAPBACK_CASE names the file.
+// TestCase runs a saved case, as the command replay does. The variable SNAPBACK_CASE names the
+// file.
 func TestCase(t *testing.T) {
 	name := os.Getenv("SNAPBACK_CASE")
 	if name == "" {

@@ -19,9 +19,11 @@ import (
 
 var update = flag.Bool("update", false, "rewrite golden files")
 
-// A change of structure changes no history. The golden file has a digest for each of ten seeds,
-// over the histories of the whole catalogue. A change of behavior changes the digests. Then check
-// what changed, and run: go test ./harness/targets/reference -run GoldenDigests -update
+// A change that only restructures code changes no history. The golden file has a digest for each of
+// ten seeds. A digest covers the histories of the whole catalogue. A change of behavior changes the
+// digests. Then check what changed, and run:
+//
+//	go test ./harness/targets/reference -run GoldenDigests -update
 func TestGoldenDigests(t *testing.T) {
 	var digests strings.Builder
 	for seed := uint64(1); seed <= 10; seed++ {
@@ -48,7 +50,9 @@ func TestGoldenDigests(t *testing.T) {
 }
 
 // The tests of the oracles use shortened histories of the simulated reference. This test writes
-// these histories: go test ./harness/targets/reference -run GoldenHistories -update
+// these histories:
+//
+//	go test ./harness/targets/reference -run GoldenHistories -update
 func TestGoldenHistories(t *testing.T) {
 	for _, pattern := range []string{
 		"recovery/kill-taskmanager-mid-checkpoint", "recovery/kill-cancel-resume",

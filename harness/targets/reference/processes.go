@@ -40,7 +40,7 @@ const (
 	loopback     = "127.0.0.1:0"
 )
 
-// Processes is the reference engine as operating system processes on loopback.
+// Processes is the reference engine as operating system processes that listen on loopback.
 type Processes struct {
 	Binary  string // path of the snapback program, which contains the engine
 	Storage Storage
@@ -52,11 +52,11 @@ func (p Processes) Describe() history.Target { return describe("processes", p.St
 // Claims implements [target.Target].
 func (p Processes) Claims() []scenarios.Feature { return claims() }
 
-// Cluster implements [target.Target]. Connections between processes can be disturbed only on
-// Linux, and connections to storage only for some storages.
+// Cluster implements [target.Target]. Connections between processes can be disturbed only on Linux.
+// Connections to storage can be disturbed only for some storages.
 func (p Processes) Cluster() target.Cluster { return p.equip(nil) }
 
-// equip gives a cluster the capabilities that it can have on this machine.
+// equip adds to a cluster the capabilities that are possible on this machine.
 func (p Processes) equip(c *processes) target.Cluster {
 	switch {
 	case runtime.GOOS != "linux":
@@ -124,19 +124,19 @@ type processes struct {
 	work    string
 	began   time.Time
 	starter *process.Starter
-	network *network.Network // disturbs connections; nil: nothing does
-	objects string           // URL at which the processes find S3; empty: the URL that the harness uses
+	network *network.Network // disturbs connections; nil: no connection can be disturbed
+	objects string           // URL at which the processes find S3; empty: they use the same URL as the harness
 	client  *live.Process
 	calls   int
 
 	configuration []string // flags of the JobManagers
 	store         *process.Process
 	storeLog      *process.Tail
-	endpoint      string // URL of the highly available store; empty: none
+	endpoint      string // URL of the highly available store; empty if there is no store
 	processes     process.Cluster
 	logs          []*jobManagerLog
-	leader        *jobManagerLog // the JobManager that was elected last or, without high availability, the only one
-	registered    int            // number of TaskManagers that ever registered
+	leader        *jobManagerLog // the JobManager that was elected last; without high availability, the only JobManager
+	registered    int            // number of all TaskManagers that have registered
 }
 
 // jobManagerLog is the log of a JobManager, and the address at which the JobManager listens.
@@ -146,7 +146,7 @@ type jobManagerLog struct {
 	address string
 }
 
-// startStore starts an etcd, if the cluster has several JobManagers.
+// startStore starts an etcd if the cluster needs high availability.
 func (c *processes) startStore(ctx context.Context) (err error) {
 	if c.spec.JobManagers == 0 {
 		return nil
@@ -165,7 +165,7 @@ func (c *processes) Work() string                 { return c.work }
 
 func (c *processes) TaskManagers() []string { return c.processes.TaskManagers.Names() }
 
-// connect puts a network between the processes that are started from now on.
+// connect creates a network that can disturb the connections of all processes that start later.
 func (c *processes) connect(s Storage) (err error) {
 	c.network = network.New()
 	c.network.Outside(c.client.Address())
@@ -173,7 +173,7 @@ func (c *processes) connect(s Storage) (err error) {
 	if !strings.HasPrefix(s.root, "s3://") || endpoint == "" {
 		return nil
 	}
-	// An S3 client ignores the proxy for addresses of this machine, so it gets another address.
+	// An S3 client uses no proxy for addresses of this machine, so the client gets another address.
 	at, err := url.Parse(endpoint)
 	if err != nil {
 		return harness.Usagef("%s: %w", s3Endpoint, err)
@@ -183,15 +183,15 @@ func (c *processes) connect(s Storage) (err error) {
 	return err
 }
 
-// start starts a process that listens at an address. If the address is empty, the process chooses
-// one.
+// start starts a process that listens at the given address. If the address is empty, the process
+// chooses an address.
 func (c *processes) start(name, address string, arguments []string) (*process.Process, error) {
 	command := exec.Command(c.binary, append([]string{"reference"}, arguments...)...)
 	listenAt := cmp.Or(address, loopback)
 	if c.network != nil {
 		var inPlaceAt string
 		if address != "" {
-			inPlaceAt, _, _ = net.SplitHostPort(address) // valid, since a process listened there
+			inPlaceAt, _, _ = net.SplitHostPort(address) // this cannot fail, because a process has listened at this address
 		}
 		host, through, err := c.network.Join(name, inPlaceAt)
 		if err != nil {
@@ -207,7 +207,7 @@ func (c *processes) start(name, address string, arguments []string) (*process.Pr
 	return c.starter.Start(c.dir, name, command)
 }
 
-// Step waits a moment, and reads what the JobManagers logged meanwhile.
+// Step waits a moment, and reads what the JobManagers logged in this time.
 func (c *processes) Step(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -245,8 +245,8 @@ func (c *processes) read(tail *process.Tail, observe func(environment.Record)) e
 	return nil
 }
 
-// observe handles a record that a JobManager logged. It ignores records of an earlier leader, which
-// may have been paused.
+// observe handles a record that a JobManager logged. It ignores records of an earlier leader: after
+// a pause, an earlier leader may still log.
 func (c *processes) observe(log *jobManagerLog, record environment.Record) {
 	switch {
 	case record.Event == protocol.EventListening:

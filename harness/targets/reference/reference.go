@@ -30,18 +30,18 @@ import (
 // Name is the target's name.
 const Name = "reference"
 
-// checkpointTimeout is the longest time that a user waits for a checkpoint.
+// checkpointTimeout is the longest time that the harness waits for a checkpoint.
 const checkpointTimeout = time.Minute
 
 // Storage says where the engine keeps checkpoints.
 type Storage struct {
 	text       string
-	root       string // directory for the checkpoints of all runs; empty: a directory of the run
-	jobManager bool   // state stays in the JobManager's memory
+	root       string // directory for the checkpoints of all runs; empty: each run uses a directory of its own
+	jobManager bool   // the state of checkpoints stays in the JobManager's memory
 }
 
-// ParseStorage reads the text in which a user names a storage: jobmanager, a URL, or nothing for a
-// directory of the run.
+// ParseStorage reads the text by which a user names a storage. The text is "jobmanager" or a URL.
+// The empty text stands for a directory of the run.
 func ParseStorage(text string) (Storage, error) {
 	s := Storage{text: text, jobManager: text == storage.JobManagerName}
 	if text == "" || s.jobManager {
@@ -52,11 +52,11 @@ func ParseStorage(text string) (Storage, error) {
 	return s, err
 }
 
-// s3Endpoint is the environment variable with the URL of S3.
+// s3Endpoint is the environment variable that holds the URL of S3.
 const s3Endpoint = "AWS_ENDPOINT_URL"
 
-// remote says whether the connections to this storage can be disturbed. Connections to S3 can be
-// disturbed only if they are not encrypted.
+// remote says whether the harness can disturb the connections to this storage. It can disturb
+// connections to S3 only if they are not encrypted.
 func (s Storage) remote() bool {
 	return strings.HasPrefix(s.root, "hdfs://") || (strings.HasPrefix(s.root, "s3://") && strings.HasPrefix(os.Getenv(s3Endpoint), "http://"))
 }
@@ -71,7 +71,7 @@ func claims() []scenarios.Feature {
 	}
 }
 
-// clusterOf returns the configuration of a cluster.
+// clusterOf returns the configuration of a cluster for the engine.
 func clusterOf(spec target.Spec, s Storage) configuration.Configuration {
 	cluster := configuration.Configuration{
 		configuration.NumRetained.Key: strconv.Itoa(spec.Retained),
@@ -83,7 +83,7 @@ func clusterOf(spec target.Spec, s Storage) configuration.Configuration {
 	return cluster
 }
 
-// jobOf turns what a scenario submits into a job for the engine.
+// jobOf turns a submission of a scenario into a job for the engine.
 func jobOf(submission target.Submission, id, root string) job.Job {
 	w, wanted := submission.Workload, submission.Job
 	j := job.Defaults()
@@ -106,8 +106,8 @@ func jobOf(submission target.Submission, id, root string) job.Job {
 	return j
 }
 
-// observed translates a record that the engine logged into an event. ok is false if the history
-// does not need the record.
+// observed turns a record that the engine logged into an event. The result ok is false if the
+// history does not need the record.
 func observed(r environment.Record) (event history.Event, ok bool) {
 	event = history.Event{ID: r.Job, Checkpoint: r.Checkpoint, Error: r.Error}
 	switch r.Event {
@@ -129,7 +129,7 @@ func observed(r environment.Record) (event history.Event, ok bool) {
 	return event, true
 }
 
-// refused turns the engine's refusal into a [target.RefusedError]. It returns other errors
+// refused turns the engine's refusal into a [target.RefusedError]. It returns any other error
 // unchanged.
 func refused(err error) error {
 	var refusal *reference.RefusedError
@@ -139,7 +139,7 @@ func refused(err error) error {
 	return err
 }
 
-// stopOf translates the way in which a savepoint stops its job.
+// stopOf translates the way in which a savepoint stops its job into the engine's terms.
 func stopOf(stop scenarios.Stop) protocol.Stop {
 	switch stop {
 	case scenarios.Suspend:
@@ -150,7 +150,7 @@ func stopOf(stop scenarios.Stop) protocol.Stop {
 	return protocol.GoOn
 }
 
-// savepointsName is the directory for savepoints. It lies beside the directory for checkpoints.
+// savepointsName is the name of the directory for savepoints, beside the directory for checkpoints.
 const savepointsName = "savepoints"
 
 func savepointDir(root string) string {

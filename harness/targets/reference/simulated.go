@@ -26,18 +26,19 @@ import (
 // Simulated is the reference engine in the simulator. One seed decides everything, and time is
 // virtual.
 type Simulated struct {
-	// Storage is simulated in memory. A scheme other than file stands for an object store.
+	// Storage is simulated in memory. A scheme other than file means that an object store is
+	// simulated.
 	Storage Storage
 
-	survived *survived // what an earlier cluster left when it lost its power; nil: there was none
+	survived *survived // what an earlier cluster left when it lost its power; nil if no power was lost
 }
 
-// survived is what a power loss left. It includes the time and the highly available store, which
-// runs on other machines.
+// survived is what stays after a power loss. It includes the time and the highly available store,
+// which runs on other machines.
 type survived struct {
 	files          *filesystem.Memory
 	world          *simulation.World
-	started, calls int // counts of the earlier cluster
+	started, calls int // the numbers of started TaskManagers and of client calls in the earlier cluster
 }
 
 // Describe implements [target.Target].
@@ -55,8 +56,8 @@ const (
 	simulatedJobManager = reference.JobManagerTask
 )
 
-// lostAnswers is the average number of writes to the highly available store for each write whose
-// answer is lost.
+// lostAnswers sets how often the simulator loses the answer to a write to the highly available
+// store: on average once in 20 writes.
 const lostAnswers = 20
 
 // Start implements [target.Target].
@@ -68,7 +69,7 @@ func (s Simulated) Start(ctx context.Context, spec target.Spec) (target.Cluster,
 	if s.survived != nil {
 		c.files, c.started, c.calls = s.survived.files, s.survived.started, s.survived.calls
 	}
-	for _, dir := range []string{c.root, simulatedWork} { // these exist before the engine starts
+	for _, dir := range []string{c.root, simulatedWork} { // these directories exist before the engine starts
 		if err := filesystem.MkdirDurably(c.files, dir); err != nil {
 			return nil, err
 		}
@@ -77,7 +78,8 @@ func (s Simulated) Start(ctx context.Context, spec target.Spec) (target.Cluster,
 		if r.Event == protocol.EventLeader && r.Status == "elected" {
 			c.leader = from.Process
 		}
-		// Records of an earlier leader, which may have been paused, do not count.
+		// Records of an earlier leader do not count: after a pause, an earlier leader may still
+		// log.
 		if event, ok := observed(r); ok && (spec.JobManagers == 0 || from.Process == c.leader) {
 			spec.Observe(event)
 		}
@@ -113,9 +115,9 @@ type simulated struct {
 	jobManagers       []string
 	leader            string // the JobManager that was elected last
 	paused            map[string]bool
-	slowed            map[string]int64 // share of its time in which a slowed process runs, in percent
+	slowed            map[string]int64 // the percentage of the time for which each slowed process runs
 	taskManagers      []string
-	started           int // number of TaskManagers that were ever started
+	started           int // number of all TaskManagers that were started so far
 	calls             int
 }
 
@@ -138,10 +140,11 @@ func (c *simulated) Step(ctx context.Context) error {
 	return nil
 }
 
-// slice is the period of a slowed process: for a part of each slice it runs, then it is paused.
+// slice is the period of a slowed process. The process runs for a part of each period, and is
+// paused for the rest.
 const slice = 10 * time.Millisecond
 
-// throttle pauses and resumes the slowed processes, according to their share of each slice.
+// throttle pauses and resumes the slowed processes, so that each gets its percentage of the time.
 func (c *simulated) throttle() {
 	for _, process := range slices.Sorted(maps.Keys(c.slowed)) {
 		if c.paused[process] {
@@ -175,7 +178,8 @@ func (c *simulated) Checkpoint(ctx context.Context, id string) (checkpoint int64
 	return checkpoint, err
 }
 
-// ask runs a client in a process of its own until the client has its answer.
+// ask starts a client in a simulated process of its own, and runs the simulation until the client
+// has its answer.
 func (c *simulated) ask(ctx context.Context, question func(reference.Client) error) error {
 	var answer error
 	answered := false

@@ -16,7 +16,7 @@ import (
 	"github.com/snapback/snapback/scenarios"
 )
 
-// catalogue returns the scenarios of the catalogue that the simulator can run.
+// catalogue returns the scenarios that match the patterns and that the simulator can run.
 func catalogue(t *testing.T, patterns ...string) []scenarios.Scenario {
 	t.Helper()
 	all, err := scenarios.Catalogue()
@@ -56,7 +56,8 @@ func history(t *testing.T, result run.Result) []byte {
 	return all
 }
 
-// The seed decides everything: for 100 seeds, two runs write the same bytes.
+// The seed decides everything. The test takes 100 seeds: two runs of the same seed write the same
+// bytes.
 func TestTheSameSeedGivesTheSameHistory(t *testing.T) {
 	chosen := catalogue(t, "**")
 	for seed := range uint64(100) {
@@ -71,14 +72,16 @@ func TestTheSameSeedGivesTheSameHistory(t *testing.T) {
 	}
 }
 
-// Scenarios whose faults hit an operation on files, or on files with state. Their faults do not
-// fire if checkpoints have no such files.
+// needFiles lists scenarios whose faults hit an operation on files. needState lists scenarios whose
+// faults hit an operation on files with state. These faults do not fire if checkpoints have no such
+// files.
 var (
 	needFiles = []string{"durability/dropped-sync", "faults/dropped-sync", "faults/full-disk", "ha/kill-while-writing", "ha/read-error"}
 	needState = []string{"leaks/canceled-while-writing", "leaks/expired", "leaks/failed-state", "modes/overtaken", "tolerance/expired", "tolerance/in-a-row", "tolerance/state"}
 )
 
-// Every scenario passes on every storage. If its fault cannot fire there, the scenario is void.
+// Every scenario passes on every storage, with one exception: a scenario is void on a storage where
+// its fault cannot fire.
 func TestEveryScenarioHoldsOnEveryStorage(t *testing.T) {
 	for text, voids := range map[string][]string{
 		"jobmanager": append(slices.Clone(needState), needFiles[:3]...), "s3://bucket/checkpoints": needFiles, "file:///elsewhere/checkpoints": nil,

@@ -12,11 +12,11 @@ import (
 	"github.com/snapback/snapback/harness/targets/reference"
 )
 
-// A process is killed at the operations of checkpoints, and the job comes back.
+// The sweep kills a process at the operations of checkpoints, and the job comes back each time.
 func TestSweep(t *testing.T) {
 	for _, c := range []struct {
 		kill         faults.Process
-		every, kills int // every: kill at one of this many operations; kills: wanted number of kills in the first phase
+		every, kills int // every: the sweep takes every Nth operation; kills: the wanted number of kills in the first phase
 	}{{explore.Task, 3, 1}, {faults.TaskManager, 3, 2}, {faults.JobManager, 14, 2}} {
 		kill := c.kill
 		s := catalogue(t, "durability/operations")[0]

@@ -1,8 +1,8 @@
 // Package layout tells a tap in which directories Flink stores its checkpoints. The reference uses
 // the same directories.
 //
-//	JOB-ID/chk-7/_metadata, and the state of this checkpoint alone
-//	JOB-ID/shared/           state that several checkpoints share
+//	JOB-ID/chk-7/_metadata   describes checkpoint 7; its exclusive state lies beside this file
+//	JOB-ID/shared/           holds the state that several checkpoints share
 //
 // Start with [Flink].
 package layout
@@ -19,7 +19,8 @@ import (
 // Flink is the layout of Flink's checkpoints. It implements [tap.Layout].
 type Flink struct{}
 
-// Phase returns the phase of a checkpoint's life to which an operation belongs, or nothing.
+// Phase returns the phase of a checkpoint to which an operation belongs. It returns the empty phase
+// if the operation belongs to none.
 func (Flink) Phase(kind faults.Kind, name, newName string) faults.Phase {
 	at := name
 	if newName != "" {
@@ -45,7 +46,8 @@ func (Flink) Phase(kind faults.Kind, name, newName string) faults.Phase {
 	return ""
 }
 
-// Checkpoint returns the job's directory and N for `JOB/chk-N` or a path below it.
+// Checkpoint returns the job's directory and the number N. The name must be `JOB/chk-N` or a path
+// below it.
 func (Flink) Checkpoint(name string) (job string, number int64, ok bool) {
 	for at := name; !filesystem.IsRoot(at); at = filesystem.Dir(at) {
 		if number, ok := storage.ParseCheckpointName(path.Base(at)); ok {
