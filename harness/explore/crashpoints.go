@@ -34,8 +34,8 @@ type CrashPoints struct {
 	Seed      uint64
 	Model     filesystem.Model
 	StatesMax int
-	Every     int           // if N, CrashPoints visits each crash point with probability 1/N; 0: it visits all
-	AgainIn   int           // if N, each recovery is chosen with probability 1/N: there the power is lost again at each crash point, which leaves one random state; 0: no recovery is chosen
+	Every     int           // 0: visit all crash points; N: visit each crash point with probability 1/N
+	AgainIn   int           // 0: the power is lost once; N: with probability 1/N, the power is lost again at each crash point of a recovery, each time leaving one random state
 	Timeout   time.Duration // the longest time of one recovery, in wall-clock time
 	Parallel  int           // number of recoveries that run at the same time
 }

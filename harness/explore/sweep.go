@@ -27,7 +27,7 @@ type Sweep struct {
 	Dir     string // directory for the cluster's files
 	History io.Writer
 	Kill    faults.Process // the process that is killed; for [Task] the operation fails instead
-	Every   int            // if N, the sweep takes every Nth operation; 0: it takes all
+	Every   int            // 0: the sweep takes all operations; N: it takes every Nth operation
 	Timeout time.Duration  // the longest time of the whole sweep, in wall-clock time
 }
 

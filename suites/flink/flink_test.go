@@ -1,5 +1,5 @@
-// Package flink_test runs the conformance suite on real Apache Flink. If something is missing, the
-// suite fails.
+// Package flink_test runs the conformance suite on real Apache Flink. If something that the suite
+// needs is missing, the suite fails.
 package flink_test
 
 import (
@@ -30,8 +30,8 @@ func release(version string) func(context.Context) (target.Target, error) {
 	}
 }
 
-// started is a cluster that the suite treats as if somebody else had started it. dir is its
-// directory.
+// started is a cluster that the suite treats as if somebody else had started it. Its files are in
+// the directory dir.
 var (
 	started target.Cluster
 	dir     string
@@ -66,7 +66,8 @@ func running(ctx context.Context) (target.Target, error) {
 
 var _ = func() bool {
 	claimed := flink.Target{}
-	// Processes need seconds to start. So only the scenarios that need real processes use them.
+	// Real processes need seconds to start. So only the scenarios that need real processes run on
+	// them.
 	conformance.Specs("Flink "+flink.DefaultVersion, release(flink.DefaultVersion),
 		conformance.Claimed(claimed, "cleanup/**", "recovery/kill-*", "recovery/resume-*", "faults/**")...)
 	conformance.Specs("Flink "+flink.DefaultVersion+" in one JVM", func(ctx context.Context) (target.Target, error) { return inOneJVM(ctx), nil },

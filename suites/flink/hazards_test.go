@@ -26,7 +26,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// driven is a cluster that a test controls directly, for cases that no scenario describes.
+// driven is a cluster that a test controls directly. It serves cases that no scenario describes.
 type driven struct {
 	target.Cluster
 	target.Killer
@@ -69,7 +69,7 @@ func (d *driven) trySubmit(submission target.Submission) (string, error) {
 	return d.Submit(d.ctx, submission)
 }
 
-// restart kills the JVM, and starts another.
+// restart kills the JVM, and starts another JVM.
 func (d *driven) restart() {
 	GinkgoHelper()
 	jobManagers := d.Cluster.(target.JobManagerKiller)
@@ -79,7 +79,7 @@ func (d *driven) restart() {
 }
 
 // until waits for an event for which the function holds returns true, and returns this event. It
-// ignores the first events; after is their number.
+// ignores the events before the index in the parameter after.
 func (d *driven) until(what string, after int, holds func(history.Event) bool) history.Event {
 	GinkgoHelper()
 	for limit := time.Now().Add(time.Minute); ; {
@@ -126,8 +126,8 @@ func (d *driven) missing(path string) (files []string) {
 	return files
 }
 
-// Known problems of Flink that no scenario shows; see docs/findings.md. A spec fails when Flink no
-// longer has the problem. Then the page must change.
+// These are known problems of Flink that no scenario shows; see docs/findings.md. If a release of
+// Flink no longer has a problem, a spec fails. Then docs/findings.md must change.
 var _ = Describe("Flink, where it loses a checkpoint that nobody deleted", func() {
 	It("deletes a retained checkpoint when a new job with the same id does not resume from it", Label("CLN-01"), func(ctx context.Context) {
 		d := drive(ctx, inOneJVM(ctx), GinkgoT().TempDir())
@@ -136,7 +136,7 @@ var _ = Describe("Flink, where it loses a checkpoint that nobody deleted", func(
 		kept := d.cancel(first)
 		Expect(d.missing(kept)).To(BeEmpty())
 
-		d.restart() // a cluster refuses an id that it has seen
+		d.restart() // a restart, because a cluster refuses an id that it has seen
 		after := len(d.events)
 		Expect(d.submit(target.Submission{ID: first})).To(Equal(first))
 		number, ok := storage.ParseCheckpointName(filepath.Base(kept))
@@ -175,8 +175,8 @@ var _ = Describe("Flink, where it loses a checkpoint that nobody deleted", func(
 		id := d.submit(target.Submission{Job: incremental})
 		d.completed(id, 2)
 		taps, killed := d.Cluster.(target.Tapped).Tap(), false
-		// Flink deletes `_metadata` and the shared files in different threads, so either may come
-		// first. The delay lets the shared files come first.
+		// Flink deletes `_metadata` and the shared files in different threads, so either of them
+		// may be deleted first. The delay makes Flink delete the shared files first.
 		late, err := faults.Parse(`(Delay 1s (On (Remove "*/_metadata")))`)
 		Expect(err).NotTo(HaveOccurred())
 		taps.Arm(late, nil, func(tap.Operation) bool { return false })
@@ -216,8 +216,8 @@ var _ = Describe("Flink, resumed again and again", func() {
 				restored := d.until("the job to be restored", 0, func(e history.Event) bool { return e.Kind == history.Restored && e.ID == id })
 				Expect(filepath.Base(restored.Path)).To(Equal(filepath.Base(kept)))
 			}
-			// The first checkpoint comes soon after the restore, when it still shares most files
-			// with the claimed checkpoint.
+			// The job takes its first checkpoint soon after the restore. Then this checkpoint still
+			// shares most files with the claimed checkpoint.
 			d.completed(id, 1)
 			kept = d.cancel(id)
 			Expect(d.missing(kept)).To(BeEmpty())
@@ -225,7 +225,7 @@ var _ = Describe("Flink, resumed again and again", func() {
 	})
 })
 
-// outcome says how much of a complete checkpoint a power loss leaves.
+// outcome says how much of a complete checkpoint is left after a power loss.
 type outcome string
 
 const (
@@ -235,8 +235,9 @@ const (
 	incomplete outcome = "_metadata, and not every file that it refers to"
 )
 
-// afterPowerLoss visits the states that a power loss of a level may leave now; most limits their
-// number. It counts the outcomes for a checkpoint, and returns a state for each outcome.
+// afterPowerLoss visits the states that a power loss of the given level may leave now, but not more
+// states than the number in the parameter most. It counts the outcomes for one checkpoint, and
+// returns the number of one state for each outcome.
 func (d *driven) afterPowerLoss(path string, level filesystem.Level, most int) (count map[outcome]int, examples map[outcome]uint64) {
 	GinkgoHelper()
 	count, examples = map[outcome]int{}, map[outcome]uint64{}
@@ -272,8 +273,8 @@ func (d *driven) leftOf(path string, after filesystem.FileSystem) outcome {
 
 const statesMost = 20_000
 
-// Predictions about power losses that no scenario covers. If a checkpoint is damaged, Flink must
-// refuse to restore it, and must not restore something else instead.
+// The table predicts what Flink does after power losses that no scenario covers. If a checkpoint is
+// damaged, Flink must refuse to restore it. Flink must not restore another checkpoint in its place.
 var _ = Describe("Flink, after a power loss", func() {
 	merged := map[string]string{"execution.checkpointing.file-merging.enabled": "true"}
 	plain := map[string]string{"execution.checkpointing.dir": "plain://"}
@@ -281,7 +282,7 @@ var _ = Describe("Flink, after a power loss", func() {
 		name     string
 		settings map[string]string
 		level    filesystem.Level
-		possible []outcome // all possible outcomes except whole
+		possible []outcome // all possible outcomes, except whole
 	}{
 		{"a file for each state", nil, filesystem.Ordered, []outcome{gone}},
 		{"a file for each state", nil, filesystem.POSIX, []outcome{gone, incomplete}},
@@ -320,7 +321,8 @@ var _ = Describe("Flink, after a power loss", func() {
 	}
 })
 
-// losePower ends the cluster, and starts another one on the given state that a power loss left.
+// losePower ends the cluster. Then it starts another cluster on the storage that a power loss
+// leaves in the given state.
 func (d *driven) losePower(level filesystem.Level, state uint64, dir string) *driven {
 	GinkgoHelper()
 	var survivor target.Target
@@ -333,7 +335,7 @@ func (d *driven) losePower(level filesystem.Level, state uint64, dir string) *dr
 	return drive(d.ctx, survivor, dir)
 }
 
-// survived is a cluster that is closed already.
+// survived is a cluster that is already closed.
 type survived struct{ target.Cluster }
 
 func (survived) Close() error { return nil }

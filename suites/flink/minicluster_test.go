@@ -36,8 +36,8 @@ var _ = Describe("Flink, killed at the operations of its checkpoints on storage"
 	for _, c := range []struct {
 		backend   string
 		unaligned bool
-		every     int            // N: kill at one of N operations
-		least     int            // the least number of kills
+		every     int            // N: the sweep kills at every Nth operation
+		least     int            // the least number of kills that must happen
 		phases    []faults.Phase // phases in which a kill must have happened
 	}{
 		{"full", false, 1, 50, faults.Phases()},
@@ -68,7 +68,8 @@ var _ = Describe("Flink, killed at the operations of its checkpoints on storage"
 	}
 })
 
-// Scenarios that Flink is known to fail; see docs/findings.md. A spec fails when Flink passes one.
+// Flink is known to fail these scenarios; see docs/findings.md. If Flink passes one of them, its
+// spec fails.
 var _ = Describe("Flink, where it is known to fail", func() {
 	for name, finding := range map[string]string{
 		"durability/power-loss-when-complete": "the rename that publishes a checkpoint is not made durable before it is reported complete (level ordered)",

@@ -1,5 +1,5 @@
-// Package matchers holds gomega matchers for the results of scenarios. With them a spec reads like
-// its requirement:
+// Package matchers holds gomega matchers for the results of scenarios. With these matchers, a spec
+// reads like its requirement:
 //
 //	Expect(result).To(Hold("REC-02"))
 //
@@ -20,8 +20,8 @@ import (
 // Pass matches the result of a scenario that passed.
 func Pass() types.GomegaMatcher { return &verdict{} }
 
-// Hold matches the result of a scenario that checked the requirement with the given id and found
-// that it holds. A requirement that was not checked does not match.
+// Hold matches the result of a scenario that checked the requirement with the given id, and found
+// that the requirement holds. It does not match if the scenario did not check the requirement.
 func Hold(requirement string) types.GomegaMatcher { return &verdict{requirement: requirement} }
 
 type verdict struct{ requirement string }
@@ -73,7 +73,7 @@ func (v *verdict) FailureMessage(actual any) string {
 	return text.String()
 }
 
-// NegatedFailureMessage says what holds although the spec expects that it does not.
+// NegatedFailureMessage says what holds although the spec expects the opposite.
 func (v *verdict) NegatedFailureMessage(actual any) string {
 	return fmt.Sprintf("Expected %s not to hold in %s, but it does", v.subject(), actual.(run.Result).Scenario)
 }

@@ -15,30 +15,30 @@ import (
 	"github.com/snapback/snapback/harness/targets/reference"
 )
 
-// minimizeMax limits how many smaller scenarios a hunter tries for a finding.
+// minimizeMax is the greatest number of smaller scenarios that a hunter tries for a finding.
 const minimizeMax = 300
 
-// comparedMax limits the runs of the other strategies. Without this limit a campaign would spend most
-// of its time on mutants that the other strategies do not find.
+// comparedMax is the greatest number of runs of each strategy that is not Snapback's own. Without
+// this limit a campaign would spend most of its time on mutants that these strategies do not find.
 const comparedMax = 200
 
 // cleanMax is the number of runs of the reference without a mutant, before a campaign begins.
 const cleanMax = 300
 
-// Campaign builds and hunts mutants, several at the same time.
+// Campaign builds and hunts mutants. It can hunt several mutants at the same time.
 type Campaign struct {
 	Workshop   Workshop
 	Cases      string     // directory for the smallest case of each mutant
 	Strategies []Strategy // the first strategy is Snapback's own
 	Seed       uint64
-	RunsMax    int          // a mutant that this many runs do not find has survived
-	Parallel   int          // mutants at the same time
-	Progress   func(string) // the campaign never calls it twice at the same time
+	RunsMax    int          // number of runs without a finding after which a mutant has survived
+	Parallel   int          // number of mutants to hunt at the same time
+	Progress   func(string) // receives messages for people; the campaign makes one call at a time
 }
 
-// Run first hunts the reference without a mutant, where it must find nothing. Then it hunts the
-// canary, which it must find. Only then it hunts the other mutants. If all contains the canary, Run
-// still hunts it only once.
+// Run hunts three times. First it hunts the reference without a mutant, and must find nothing. Then
+// it hunts the canary, and must find it. Only then it hunts the other mutants. If the list of all
+// mutants contains the canary, Run does not hunt the canary again.
 func (c Campaign) Run(ctx context.Context, canary Mutant, all []Mutant) (Matrix, error) {
 	all = slices.DeleteFunc(slices.Clone(all), func(m Mutant) bool { return m.ID == Canary })
 	matrix := Matrix{Schema: MatrixSchema, Seed: c.Seed, Rows: make([]Row, len(all)+1)}
@@ -77,7 +77,7 @@ func (c Campaign) Run(ctx context.Context, canary Mutant, all []Mutant) (Matrix,
 	return matrix, group.Wait()
 }
 
-// HuntClean hunts the reference without a mutant. Whatever it finds is a false alarm.
+// HuntClean hunts the reference without a mutant. Each finding there is a false alarm.
 func (c Campaign) HuntClean(ctx context.Context, runs int) (Hunted, error) {
 	c.Progress("building the reference without a mutant")
 	program, err := c.Workshop.Build(ctx, Hunter, "clean", nil)
@@ -88,7 +88,8 @@ func (c Campaign) HuntClean(ctx context.Context, runs int) (Hunted, error) {
 	return c.Workshop.Hunt(ctx, program, Order{Strategy: Suites, Seed: c.Seed, RunsMax: runs, Minimize: minimizeMax})
 }
 
-// one hunts a single mutant: it builds the mutant, and runs its hunter with each strategy.
+// The method one hunts a single mutant: it builds the mutant, and runs the hunter with each
+// strategy.
 func (c Campaign) one(ctx context.Context, m Mutant) (Row, error) {
 	row, began := Row{Mutant: m}, time.Now()
 	program, err := c.Workshop.Build(ctx, Hunter, m.ID, &m)
@@ -118,8 +119,8 @@ func (c Campaign) one(ctx context.Context, m Mutant) (Row, error) {
 	return row, os.Remove(program)
 }
 
-// keepSmallest saves the smallest case that the reference without a mutant passes. Such a case shows
-// only this mistake.
+// keepSmallest saves the smallest case that passes on the reference without a mutant. Such a case
+// shows only the mistake of this mutant.
 func (c Campaign) keepSmallest(ctx context.Context, row *Row, cases []explore.Case) error {
 	for _, smallest := range slices.Backward(cases) {
 		place, err := reference.ParseStorage(smallest.Storage)

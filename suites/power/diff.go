@@ -10,12 +10,12 @@ import (
 // Hunk is one change of a diff. A line of a hunk begins with ' ' (context), '-' (removed) or
 // '+' (added).
 type Hunk struct {
-	File    string // where the code was when the diff was written
+	File    string // the file that held the code when the diff was written
 	Heading string // the line that begins with @@; it may end with a declaration
 	Lines   []string
 }
 
-// parseHunks parses the diff after the header of a mutant.
+// parseHunks parses the diff in a mutant's file. The lines begin after the header of the file.
 func parseHunks(lines []string) ([]Hunk, error) {
 	var hunks []Hunk
 	var file string
@@ -45,8 +45,8 @@ func (h *Hunk) add(line string) { h.Lines = append(h.Lines, line) }
 // isChange says whether a line of a hunk is removed or added.
 func isChange(line string) bool { return line[0] != ' ' }
 
-// trimmed returns the lines of the hunk with less context: before the first change, and after the
-// last, it leaves no more lines of code than the number in context.
+// trimmed returns the lines of the hunk with less context. The number in the parameter context is
+// the greatest number of lines of code before the first change, and also after the last change.
 func (h Hunk) trimmed(context int) []string {
 	first := slices.IndexFunc(h.Lines, isChange)
 	if first < 0 {
@@ -80,8 +80,8 @@ func (h Hunk) removes() bool {
 }
 
 // declaration returns the declaration that contains the first change. Its name is empty if the hunk
-// does not say. A declaration in the context counts more than the one in the heading, because git's
-// heading names the declaration before the hunk.
+// does not show the declaration. A declaration in the context has priority over the declaration in
+// the heading, because git's heading names the declaration before the hunk.
 func (h Hunk) declaration() declaration {
 	first := slices.IndexFunc(h.Lines, isChange)
 	for i := first; i >= 0; i-- {
@@ -98,13 +98,13 @@ func (h Hunk) declaration() declaration {
 // declaration is a function, a type, or another declaration outside functions.
 type declaration struct {
 	receiver, name string
-	text           string // how its line begins, up to its name
+	text           string // the beginning of the declaration's line, up to the name
 }
 
 var declares = regexp.MustCompile(`^(?:func (?:\((?:\w+ )?\*?(\w+)[^)]*\) )?|type |var |const |import )(\w*)`)
 
-// declarationIn returns the declaration that a line begins. The name of a group of constants,
-// variables or imports is empty. The text is empty if the line begins no declaration.
+// declarationIn returns the declaration that begins in a line. A group of constants, variables or
+// imports has no name. If no declaration begins in the line, the text is empty.
 func declarationIn(line string) declaration {
 	found := declares.FindStringSubmatch(line)
 	if found == nil {
@@ -113,14 +113,14 @@ func declarationIn(line string) declaration {
 	return declaration{receiver: found[1], name: found[2], text: strings.TrimSpace(found[0])}
 }
 
-// edited is a file of the source with the changes of a mutant.
+// edited is a source file, together with the changes of a mutant.
 type edited struct {
 	file    *sourceFile
 	removed map[int]bool     // the removed lines, by their index
-	added   map[int][]string // the added lines, by the index of the line that follows them
+	added   map[int][]string // the added lines, by the index of the line before which they go
 }
 
-// text returns the file as the mutant has it.
+// text returns the file with the changes of the mutant.
 func (e edited) text() string {
 	var b strings.Builder
 	for i := range len(e.file.lines) + 1 {
@@ -134,11 +134,11 @@ func (e edited) text() string {
 	return b.String()
 }
 
-// diff returns the changes as a unified diff, as git apply reads it.
+// diff returns the changes as a unified diff that git apply can read.
 func (e edited) diff() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "--- a/%s\n+++ b/%s\n", e.file.name, e.file.name)
-	shift := 0 // how far the hunks so far move the lines after them
+	shift := 0 // the number of lines that the hunks so far add, minus the number that they remove
 	for _, s := range e.spans() {
 		var lines strings.Builder
 		old, changed := 0, 0 // numbers of lines
@@ -170,14 +170,15 @@ type span struct {
 	in       string // the declaration with the first change
 }
 
-// spans returns the changes with their context. Changes whose contexts meet share a span.
+// spans returns the ranges of all changes, with their context. If the contexts of two changes meet,
+// the changes share one range.
 func (e edited) spans() []span {
 	var all []span
 	for i := range len(e.file.lines) + 1 {
 		if !e.removed[i] && len(e.added[i]) == 0 {
 			continue
 		}
-		end, changes := i, i-1 // an addition changes the declaration of the line before it
+		end, changes := i, i-1 // added lines belong to the declaration of the line before them
 		if e.removed[i] {
 			end, changes = i+1, i
 		}

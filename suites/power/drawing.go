@@ -17,7 +17,7 @@ import (
 // Draw writes a kill matrix as a table for a console.
 func Draw(w io.Writer, m Matrix) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprint(table, "mutant\tfound by\tin\truns\tCPU\tevents\t") // Flush reports errors
+	_, _ = fmt.Fprint(table, "mutant\tfound by\tin\truns\tCPU\tevents\t") // the call of Flush returns the error
 	for _, s := range m.Summaries()[1:] {
 		_, _ = fmt.Fprintf(table, "%s, runs\t", s.Strategy)
 	}
@@ -34,7 +34,7 @@ func Draw(w io.Writer, m Matrix) error {
 		return err
 	}
 	for _, s := range m.Summaries() {
-		_, _ = fmt.Fprintln(w, summary(s)) // the last print reports an error
+		_, _ = fmt.Fprintln(w, summary(s)) // if this fails, the last print also fails
 	}
 	_, err := fmt.Fprintln(w, done(m))
 	return err
@@ -78,8 +78,8 @@ func done(m Matrix) string {
 	return text + fmt.Sprintf("%d clean runs without a finding; smallest cases have %d events in the median (seed %d)", m.Clean, m.EventsMedian(), m.Seed)
 }
 
-// Markdown writes a kill matrix as a page of the manual. Each row begins with the part that is the
-// same on every machine: see [MarkdownRow].
+// Markdown writes a kill matrix as a page of the manual. The first part of each row is the same on
+// every machine: see [MarkdownRow].
 func Markdown(w io.Writer, m Matrix) error {
 	var b bytes.Buffer
 	b.WriteString("# Power\n\n" +
@@ -127,7 +127,7 @@ func Markdown(w io.Writer, m Matrix) error {
 	return err
 }
 
-// MarkdownRow returns the part of a row of the manual's page that is the same on every machine.
+// MarkdownRow returns the part of a row on the manual's page that is the same on every machine.
 func MarkdownRow(row Row) string {
 	return fmt.Sprintf("| `%s` | %s | %s | %s | %s | %d |", row.ID, row.Symptom, outcome(row), row.Stage, runs(row.Hunts[0]), row.Events)
 }
@@ -139,8 +139,8 @@ var powerTemplate = template.Must(template.New("power.html").Funcs(template.Func
 	"outcome": outcome, "runs": runs, "summary": summary, "done": done,
 }).Parse(powerPage))
 
-// HTML writes a kill matrix as one self-contained page. Two plots show how many mutants each
-// strategy found within a number of runs, and within a time.
+// HTML writes a kill matrix as one self-contained page. The page has two plots. One shows how many
+// mutants each strategy found within a number of runs, the other within a time.
 func HTML(w io.Writer, m Matrix) error {
 	return powerTemplate.Execute(w, struct {
 		Matrix
@@ -151,13 +151,14 @@ func HTML(w io.Writer, m Matrix) error {
 	}})
 }
 
-// The size of a plot, in pixels.
+// These are the sizes of a plot, in pixels.
 const (
 	plotWidth, plotHeight = 1000, 300
 	plotMargin            = 40
 )
 
-// plot shows how many mutants were found within a number of runs or a time, on a logarithmic axis.
+// plot shows how many mutants were found within a number of runs or within a time. The axis of the
+// runs or of the time is logarithmic.
 type plot struct {
 	Of            string
 	Width, Height int
@@ -172,7 +173,7 @@ type plotTick struct {
 
 type plotCurve struct {
 	Strategy Strategy
-	Points   string // in SVG's form
+	Points   string // in the form of SVG
 	EndY     float64
 	Found    int
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/snapback/snapback/suites/power"
 )
 
-// matrix holds three mutants: a found one, a survivor, and an equivalent one.
+// matrix returns a matrix with three mutants: one was found, one survived, and one is equivalent.
 func matrix() power.Matrix {
 	row := func(id, symptom string, found bool, runs int) power.Row {
 		hunt := power.Hunt{Strategy: power.Suites, Found: found, Runs: runs, CPU: time.Duration(runs) * time.Millisecond}

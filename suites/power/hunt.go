@@ -23,22 +23,22 @@ func Strategies() []Strategy { return []Strategy{Suites, Kills, Rapid} }
 type Order struct {
 	Strategy Strategy
 	Seed     uint64
-	RunsMax  int      // the hunter stops after this many runs without a finding
-	Wanted   []string // the ids of the requirements whose findings count; empty: all
-	Minimize int      // the number of smaller scenarios that the hunter tries
+	RunsMax  int      // number of runs without a finding after which the hunter stops
+	Wanted   []string // the ids of the requirements whose findings count; empty: all findings count
+	Minimize int      // the greatest number of smaller scenarios that the hunter tries
 }
 
 // Hunted is a hunter's result. The hunter writes it to its standard output.
 type Hunted struct {
 	Found   bool
-	Runs    int           // runs until the finding; without a finding, all runs
-	CPU     time.Duration // the processor time of the hunter until then; it includes the start
+	Runs    int           // number of runs until the finding; without a finding, number of all runs
+	CPU     time.Duration // processor time of the hunter until the finding, including its start
 	Finding Finding
-	Stage   string         // the part of the strategy that found it
-	Cases   []explore.Case // cases that show the mistake: the one found, then smaller and smaller ones
+	Stage   string         // the part of the strategy that had the finding
+	Cases   []explore.Case // cases that show the mistake: first the case of the finding, then smaller and smaller cases
 }
 
-// Finding shows a mistake.
+// Finding is the requirement that a mistake broke, and the problem that the hunter saw.
 type Finding struct {
 	Requirement string `json:"requirement"`
 	Problem     string `json:"problem"`

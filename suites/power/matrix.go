@@ -13,8 +13,8 @@ const MatrixSchema = "snapback/mutants/1"
 type Matrix struct {
 	Schema string `json:"schema"`
 	Seed   uint64 `json:"seed"`
-	Clean  int    `json:"clean_runs"` // runs without a mutant and without a finding
-	Rows   []Row  `json:"mutants"`    // the canary first
+	Clean  int    `json:"clean_runs"` // number of runs without a mutant; they had no finding
+	Rows   []Row  `json:"mutants"`    // the canary comes first
 }
 
 // Row is the result of one mutant.
@@ -22,25 +22,25 @@ type Row struct {
 	Mutant
 	Hunts   []Hunt        `json:"hunts"`            // one hunt for each strategy; the first strategy is Snapback's own
 	Finding Finding       `json:"finding"`          // the finding of the first hunt
-	Stage   string        `json:"stage,omitempty"`  // the part of the strategy that found it in the first hunt
-	Events  int           `json:"events,omitempty"` // steps of the smallest case
-	Case    string        `json:"case,omitempty"`   // file of the smallest case
+	Stage   string        `json:"stage,omitempty"`  // the part of the strategy that had this finding
+	Events  int           `json:"events,omitempty"` // number of steps of the smallest case
+	Case    string        `json:"case,omitempty"`   // name of the file with the smallest case
 	Built   time.Duration `json:"build_ns"`
 }
 
-// Hunt is the result of one strategy.
+// Hunt is the result of one strategy for one mutant.
 type Hunt struct {
 	Strategy Strategy      `json:"strategy"`
 	Found    bool          `json:"found"`
-	Runs     int           `json:"runs"`   // runs until the finding; without a finding, all runs
+	Runs     int           `json:"runs"`   // number of runs until the finding; without a finding, number of all runs
 	CPU      time.Duration `json:"cpu_ns"` // processor time until the finding; without a finding, of all runs
 }
 
 // Killed says whether Snapback's own suites found the mutant.
 func (r Row) Killed() bool { return r.Hunts[0].Found }
 
-// Expected says whether the result is the expected one: the mutant was found, or it is equivalent
-// and was not found.
+// Expected says whether the result is as it must be: the mutant was found, or it is equivalent and
+// was not found.
 func (r Row) Expected() bool { return r.Killed() == (r.Equivalent == "") }
 
 func (r Row) String() string {
@@ -68,8 +68,8 @@ func (m Matrix) Wrong() []string {
 }
 
 // Summary is the result of one strategy for all mutants that can be found, except the canary. The
-// numbers also count the runs and the time spent on mutants that were not found. To find these
-// mutants would take still more.
+// numbers include the runs and the time that were spent on mutants that were not found. More runs
+// and more time would be needed to find these mutants.
 type Summary struct {
 	Strategy Strategy
 	Found    int
@@ -78,10 +78,10 @@ type Summary struct {
 	CPU      Quantiles[time.Duration]
 }
 
-// Quantiles describe one figure of all hunts.
+// Quantiles describe how one figure is distributed over all hunts.
 type Quantiles[T int | time.Duration] struct {
 	Median, P95, Max    T
-	MedianMore, P95More bool // the figure is from a hunt that found nothing, so the true figure is higher
+	MedianMore, P95More bool // true if this figure comes from a hunt without a finding; then the true figure is higher
 }
 
 // Summaries returns a summary for each strategy, in the order of [Row.Hunts].
@@ -110,7 +110,8 @@ func (m Matrix) Summaries() []Summary {
 	return all
 }
 
-// EventsMedian returns the median number of steps in the smallest cases, without the canary's.
+// EventsMedian returns the median number of steps in the smallest cases. It leaves out the case of
+// the canary.
 func (m Matrix) EventsMedian() int {
 	var events []int
 	for _, row := range m.Rows {

@@ -20,23 +20,24 @@ import (
 	"github.com/snapback/snapback/scenarios"
 )
 
-// Canary is the id of a mutant that any suite must find. If it is not found, the results of the
-// other mutants mean nothing.
+// Canary is the id of a mutant that any suite must find. If the suites do not find the canary, the
+// results for the other mutants mean nothing.
 const Canary = "canary"
 
 // extension is the extension of a mutant's file.
 const extension = ".diff"
 
-// diffStart begins the diff in a mutant's file. The header is before it.
+// diffStart is the text with which the diff begins in a mutant's file. The header comes before this
+// text.
 const diffStart = "--- a/"
 
 // Mutant is a mistake, as a diff.
 type Mutant struct {
 	ID           string   `json:"id"`                   // the id of the issue, if an issue describes the mistake
-	Symptom      string   `json:"symptom"`              // a line: what users saw
-	Mechanism    string   `json:"mechanism"`            // a line: what was wrong
-	Requirements []string `json:"requirements"`         // at least one of these requirements must find it
-	Equivalent   string   `json:"equivalent,omitempty"` // why no suite can find it; if not empty, it is a mistake if a suite finds it
+	Symptom      string   `json:"symptom"`              // one line that says what users saw
+	Mechanism    string   `json:"mechanism"`            // one line that says what was wrong in the code
+	Requirements []string `json:"requirements"`         // requirements that can find the mutant; one of them must find it
+	Equivalent   string   `json:"equivalent,omitempty"` // the reason why no suite can find the mutant, or empty; if a suite finds such a mutant, the reason is wrong
 	File         string   `json:"-"`
 	Hunks        []Hunk   `json:"-"`
 }
@@ -75,7 +76,8 @@ func Select(all []Mutant, ids []string) ([]Mutant, error) {
 	return chosen, nil
 }
 
-// parse reads a mutant. Each line of its header is a name and a text. The diff follows.
+// parse reads a mutant from its file. The file begins with a header: each line is a name and a
+// text. The diff comes after the header.
 func parse(file string) (Mutant, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -117,7 +119,7 @@ func (m *Mutant) describe(line string) error {
 	return nil
 }
 
-// check returns an error if a part is missing or wrong.
+// check returns an error if a part of the mutant is missing or wrong.
 func (m *Mutant) check() error {
 	switch {
 	case m.ID+extension != filepath.Base(m.File):

@@ -60,7 +60,7 @@ func TestABadMutantIsRefusedByName(t *testing.T) {
 	}
 }
 
-// A hunt without a finding counts as more runs than any hunt with one.
+// In the quantiles, a hunt without a finding counts as more runs than any hunt with a finding.
 func TestQuantilesOfWhatWasNotFound(t *testing.T) {
 	var m power.Matrix
 	hunt := func(id string, found bool, runs int) {

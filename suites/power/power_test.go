@@ -1,5 +1,5 @@
-// Package power_test plants real bugs in the reference. The suites must find all of them, quickly,
-// and as the manual says.
+// Package power_test plants real bugs in the reference. The suites must find all of them quickly,
+// and as the manual's page says.
 package power_test
 
 import (
@@ -26,15 +26,15 @@ func TestPower(t *testing.T) {
 	RunSpecs(t, "The suites' power")
 }
 
-// The limits that the suites promise to keep.
+// The suites promise to keep these limits.
 const (
 	cpuMedian    = 500 * time.Millisecond // processor time until the finding, without the build
 	cpuMax       = 5 * time.Second
-	eventsMedian = 12  // steps of the smallest cases
-	mutantsMin   = 120 // with fewer mutants the figures prove less
+	eventsMedian = 12  // median number of steps of the smallest cases
+	mutantsMin   = 120 // with fewer mutants, the other figures prove less
 )
 
-// runsMax is the default of the command mutants, which generated the manual's page.
+// runsMax is the default value of the command mutants. This command wrote the manual's page.
 const runsMax = 1000
 
 const manual = "docs/power.md"
@@ -85,7 +85,7 @@ var _ = Describe("The museum of bugs", func() {
 	})
 })
 
-// keep writes the matrix into the directory for reports, if there is one.
+// keep writes the matrix into the directory for reports, if the environment names such a directory.
 func keep(matrix power.Matrix) error {
 	dir := os.Getenv(conformance.ReportVariable)
 	if dir == "" {
@@ -101,8 +101,7 @@ func keep(matrix power.Matrix) error {
 	return errors.Join(power.HTML(page, matrix), page.Close())
 }
 
-// drift lists the rows of a matrix that are not in the manual, and the rows of the manual that are
-// not in the matrix.
+// drift lists the rows that are only in the matrix or only in the manual.
 func drift(matrix power.Matrix) (lines []string) {
 	page, err := os.ReadFile(filepath.Join(root(), filepath.FromSlash(manual)))
 	Expect(err).NotTo(HaveOccurred())

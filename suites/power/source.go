@@ -14,10 +14,11 @@ import (
 	"github.com/snapback/snapback/harness"
 )
 
-// contextMax is the number of lines of code that a hunk has before and after its changes.
+// contextMax is the greatest number of lines of code that a hunk shows before and after its
+// changes.
 const contextMax = 3
 
-// sourceDirs hold all code that mutants may change.
+// sourceDirs are the directories with all code that mutants may change.
 var sourceDirs = []string{"reference", "storage"}
 
 // source is the code that mutants may change.
@@ -33,10 +34,10 @@ type sourceFile struct {
 // codeLine is a line that holds more than a comment.
 type codeLine struct {
 	at   int    // index in the file's lines
-	code string // as codeOf returns it
+	code string // the text that codeOf returns for the line
 }
 
-// readSource reads all Go files that mutants may change. Tests are not among them.
+// readSource reads all Go files that mutants may change. It leaves out the test files.
 func readSource(root string) (source, error) {
 	var all source
 	for _, dir := range sourceDirs {
@@ -76,22 +77,22 @@ func readSourceFile(root, name string) (*sourceFile, error) {
 	return file, nil
 }
 
-// codeOf returns a line's tokens with one space between them. So two lines that differ only in their
-// comments or their indentation are the same.
+// codeOf returns the tokens of a line, with one space between two tokens. So two lines have the
+// same code if they differ only in comments or indentation.
 func codeOf(line string) string {
 	if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "//") {
 		return ""
 	}
 	file := token.NewFileSet().AddFile("", -1, len(line))
 	var s scanner.Scanner
-	s.Init(file, []byte(line), func(token.Position, string) {}, 0) // a line may end within a string
+	s.Init(file, []byte(line), func(token.Position, string) {}, 0) // the line may end in the middle of a string, which is no error
 	var tokens []string
 	for {
 		_, kind, text := s.Scan()
 		switch {
 		case kind == token.EOF:
 			return strings.Join(tokens, " ")
-		case kind == token.SEMICOLON && text == "\n": // the scanner adds it
+		case kind == token.SEMICOLON && text == "\n": // the scanner adds this semicolon
 		case text == "":
 			tokens = append(tokens, kind.String())
 		default:
@@ -100,7 +101,7 @@ func codeOf(line string) string {
 	}
 }
 
-// declarationAt returns the declaration that a line is in, by the index of the line.
+// declarationAt returns the declaration that contains the line with the given index.
 func (f *sourceFile) declarationAt(line int) declaration {
 	for i := min(line, len(f.lines)-1); i >= 0; i-- {
 		if d := declarationIn(f.lines[i]); d.text != "" {
@@ -110,8 +111,9 @@ func (f *sourceFile) declarationAt(line int) declaration {
 	return declaration{}
 }
 
-// before returns the line at which the context of a change begins: at most three lines of code
-// before the change, and not before the declaration that it is in.
+// before returns the line at which the context of a change begins. The context has at most three
+// lines of code before the change. It does not begin before the declaration that contains the
+// change.
 func (f *sourceFile) before(line int) int {
 	for left := contextMax; line > 0 && left > 0; {
 		line--
@@ -125,8 +127,9 @@ func (f *sourceFile) before(line int) int {
 	return line
 }
 
-// after returns the line behind the context of a change that ends before the given line: at most
-// three lines of code after the change, and not after the declaration that it is in.
+// after returns the line behind the context of a change. The change ends before the given line. The
+// context has at most three lines of code after the change. It does not go beyond the declaration
+// that contains the change.
 func (f *sourceFile) after(line int) int {
 	for left := contextMax; line < len(f.lines) && left > 0; line++ {
 		if codeOf(f.lines[line]) != "" {
@@ -139,15 +142,16 @@ func (f *sourceFile) after(line int) int {
 	return line
 }
 
-// place is where a hunk can be applied.
+// place is a place in the source where a hunk can be applied.
 type place struct {
 	file  *sourceFile
-	first int         // index, in the file's code, of the hunk's first line of code
+	first int         // index of the hunk's first line of code, in the code of the file
 	lines []string    // the lines of the hunk
 	in    declaration // the declaration that the hunk changes
 }
 
-// places returns all places whose code is the code that the hunk keeps and removes.
+// places returns all places in the source that have the same code as the hunk has before its
+// changes.
 func (s source) places(lines []string) []place {
 	var old []string
 	for _, line := range lines {
@@ -189,10 +193,11 @@ func (p place) changed() int {
 	return p.file.code[p.first].at
 }
 
-// find returns the one place of a hunk. It searches the declarations with the name that the hunk
-// names, in all files. It searches first for the whole context of the hunk, then for less and less of
-// it, because the code around the change may differ now. If it finds nothing, the declaration may have
-// a new name. Then it searches everywhere for the whole context.
+// find returns the one place of a hunk. It searches all files for declarations with the name that
+// the hunk gives. First it searches them for the whole context of the hunk. Then it uses less and
+// less of the context, because the code around the change may be different now. If it finds
+// nothing, the declaration may have a new name. Then find searches the whole source for the whole
+// context.
 func (s source) find(h Hunk) (place, error) {
 	named := h.declaration()
 	contextMin := 0
@@ -208,8 +213,9 @@ func (s source) find(h Hunk) (place, error) {
 	return one(h, named, s.places(h.Lines))
 }
 
-// one chooses a place for a hunk. It prefers places in methods of the type that the hunk names, then
-// places in the file that the hunk names. It fails if more than one place is left.
+// The function one chooses a place for a hunk. It prefers places in methods of the type that the
+// hunk names. Among these it prefers places in the file that the hunk names. It fails if several
+// places are left.
 func one(h Hunk, named declaration, places []place) (place, error) {
 	for _, preferred := range []func(place) bool{
 		func(p place) bool { return p.in.receiver == named.receiver },
@@ -237,7 +243,7 @@ func only(places []place, wanted func(place) bool) []place {
 	return slices.DeleteFunc(slices.Clone(places), func(p place) bool { return !wanted(p) })
 }
 
-// edit returns the files that a mutant changes, with its changes.
+// edit returns the files that a mutant changes, together with the changes.
 func (s source) edit(m Mutant) ([]*edited, error) {
 	var all []*edited
 	for _, h := range m.Hunks {
@@ -255,7 +261,7 @@ func (s source) edit(m Mutant) ([]*edited, error) {
 	return all, nil
 }
 
-// apply makes the changes of a hunk.
+// apply adds the changes of a hunk to the file.
 func (e *edited) apply(p place) {
 	at := p.first
 	next := p.file.code[at].at // added lines go before this line
@@ -273,9 +279,9 @@ func (e *edited) apply(p place) {
 	}
 }
 
-// Refresh rewrites the diffs of mutants with the paths, line numbers, context and declarations of the
-// source as it is now. It returns the ids of the changed mutants. If some mutants do not apply, it
-// still rewrites the others, and its error names each mutant that does not apply.
+// Refresh rewrites the diffs of mutants for the present source: with its paths, line numbers,
+// context and declarations. It returns the ids of the mutants that changed. If a mutant does not
+// apply, Refresh still rewrites the others. The error names each mutant that does not apply.
 func Refresh(root string, all []Mutant) (changed []string, err error) {
 	code, err := readSource(root)
 	if err != nil {
@@ -293,7 +299,7 @@ func Refresh(root string, all []Mutant) (changed []string, err error) {
 	return changed, errors.Join(failed...)
 }
 
-// refresh rewrites the diff of one mutant, and says whether it changed.
+// refresh rewrites the diff of one mutant, and says whether the diff changed.
 func (s source) refresh(m Mutant) (bool, error) {
 	old, err := os.ReadFile(m.File)
 	if err != nil {

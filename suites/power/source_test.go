@@ -11,7 +11,7 @@ import (
 	"github.com/snapback/snapback/suites/power"
 )
 
-// moved is a mutant that removes the call of sync from Close.
+// moved is a mutant that removes the call of sync from the method Close.
 const moved = `id: moved
 symptom: s
 mechanism: m
@@ -47,7 +47,7 @@ func (f *File) Flush() error {
 }
 `
 
-// refresh rewrites a mutant for source files, and returns its new diff.
+// refresh rewrites the diff of a mutant for the given source files, and returns the new diff.
 func refresh(t *testing.T, mutant string, files map[string]string) (string, error) {
 	t.Helper()
 	root := t.TempDir()
@@ -89,7 +89,7 @@ func TestAMutantFollowsItsCode(t *testing.T) {
 	const other = "package storage\n\nfunc (o *Other) Close() error {\n\tif f.open {\n\t\tf.count++\n\t\tf.sync()\n\t}\n\treturn nil\n}\n"
 	for what, c := range map[string]struct {
 		files map[string]string
-		want  string // how the new diff begins
+		want  string // the beginning of the new diff
 	}{
 		"nothing changed": {
 			map[string]string{"storage/file.go": file},
@@ -185,7 +185,8 @@ func TestAChangedImportIsNamed(t *testing.T) {
 	}
 }
 
-// The heading of a diff from git names the function before, if the hunk begins above its function.
+// If a hunk begins above its function, the heading in git's diff names the function before it. The
+// program must not trust such a heading.
 func TestAHeadingOfGitDoesNotMislead(t *testing.T) {
 	const ofGit = "@@ -11,6 +11,5 @@ func (f *File) Close() error {\n }\n \n func (f *File) Flush() error {\n-\tf.sync()\n \treturn nil\n }\n"
 	const want = "--- a/storage/file.go\n+++ b/storage/file.go\n@@ -13,4 +13,3 @@ func (f *File) Flush\n"
@@ -230,7 +231,7 @@ func TestAMutantWithoutOnePlaceIsRefused(t *testing.T) {
 	}
 }
 
-// Every mutant of the museum applies to the source as it is.
+// Every mutant of the museum applies to the present source.
 func TestTheMuseumApplies(t *testing.T) {
 	source, err := power.FindSource(".")
 	if err != nil {
@@ -256,13 +257,13 @@ func TestTheMuseumApplies(t *testing.T) {
 	}
 }
 
-// diffOf returns a mutant without its header.
+// diffOf returns the text of a mutant without its header.
 func diffOf(mutant string) string {
 	_, diff, _ := strings.Cut(mutant, "--- a/")
 	return "--- a/" + diff
 }
 
-// upToHunks returns a mutant without its hunks.
+// upToHunks returns the text of a mutant without its hunks.
 func upToHunks(mutant string) string {
 	before, _, _ := strings.Cut(mutant, "@@")
 	return before

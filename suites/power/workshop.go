@@ -16,7 +16,7 @@ import (
 // module is the path of the Go module whose source the mutants change.
 const module = "github.com/snapback/snapback"
 
-// The packages of the programs that are built with a mutant.
+// These are the packages of the programs that are built with a mutant.
 const (
 	Hunter   = "./suites/power/hunter" // runs the suites
 	Snapback = "./cmd/snapback"        // replays a case
@@ -28,7 +28,7 @@ type Workshop struct {
 	Dir    string // an existing directory for the programs
 }
 
-// FindSource returns the root of Snapback's source, given a directory in it.
+// FindSource returns the root of Snapback's source. The given directory must lie in this source.
 func FindSource(dir string) (string, error) {
 	list := exec.Command("go", "list", "-m", "-f", "{{.Path}}\n{{.Dir}}")
 	list.Dir = dir
@@ -43,13 +43,13 @@ func FindSource(dir string) (string, error) {
 // Museum returns the directory of the mutants that come with the source.
 func Museum(source string) string { return filepath.Join(source, "reference", "mutants") }
 
-// Build builds a package of the source into a program with the given name, with a mutant in it.
-// If the mutant is nil, it builds the source as it is.
+// Build builds a program with the given name from a package of the source, with a mutant in it. If
+// the mutant is nil, Build does not change the source.
 func (w Workshop) Build(ctx context.Context, pkg, name string, m *Mutant) (program string, err error) {
 	program = filepath.Join(w.Dir, name)
 	arguments := []string{"build", "-o", program, "-ldflags", "-s -w"}
 	if pkg == Hunter {
-		arguments = append(arguments, "-tags", "simulated") // a tenth of the size
+		arguments = append(arguments, "-tags", "simulated") // this tag makes the program ten times smaller
 	}
 	if m != nil {
 		overlay, err := w.overlay(name, *m)
@@ -70,8 +70,9 @@ func (w Workshop) Build(ctx context.Context, pkg, name string, m *Mutant) (progr
 	return program, nil
 }
 
-// overlay writes changed copies of the files that a mutant changes, and an overlay file. The overlay
-// file tells the compiler to read the copies instead of the source. overlay returns its name.
+// overlay writes changed copies of the files that a mutant changes. It also writes an overlay file.
+// The overlay file tells the compiler to read the copies instead of the source. The method overlay
+// returns the name of the overlay file.
 func (w Workshop) overlay(name string, m Mutant) (string, error) {
 	code, err := readSource(w.Source)
 	if err != nil {

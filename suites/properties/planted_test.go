@@ -10,11 +10,12 @@ import (
 	"github.com/snapback/snapback/suites/power"
 )
 
-// eventsMax limits the steps of a failing case. A person must be able to read it.
+// eventsMax is the greatest number of steps of a failing case. A person must be able to read the
+// case.
 const eventsMax = 20
 
-// `snapback explore` finds a mistake, and prints a case that a person can read. Package power tests
-// that all mutants of the museum are found.
+// The command `snapback explore` finds a planted mistake, and prints a case that a person can read.
+// The tests of package power show that all mutants of the museum are found.
 func TestAPlantedFaultIsFoundAndReadable(t *testing.T) {
 	source, err := power.FindSource(".")
 	if err != nil {

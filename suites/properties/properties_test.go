@@ -1,5 +1,5 @@
-// Package properties lets rapid draw what happens to the reference engine: workload, configuration,
-// faults and schedule. When a property does not hold, rapid makes its choices smaller.
+// Package properties lets the library rapid draw what happens to the reference engine: workload,
+// configuration, faults and schedule. When a property does not hold, rapid makes its choices smaller.
 //
 // Package scenarios/exploration turns the choices into scenarios. The oracles check the properties.
 // Start with [TestWhateverHappens].
@@ -30,7 +30,7 @@ import (
 	"github.com/snapback/snapback/scenarios/workload"
 )
 
-// choices are choices that rapid draws.
+// choices lets the library rapid make the choices of an exploration.
 type choices struct{ t *rapid.T }
 
 func (c choices) Int(label string, low, high int) int {
@@ -42,8 +42,8 @@ func runOnce(on target.Target, s scenarios.Scenario, seed uint64) (run.Result, *
 	return explore.Campaign{Target: on, Timeout: time.Minute}.RunHistory(context.Background(), seed, s)
 }
 
-// judge fails the test unless the result is a pass or void, and prints the scenario in readable
-// form.
+// judge fails the test if the verdict is fail or error. It prints the steps of the scenario in a
+// readable form.
 func judge(t *rapid.T, s scenarios.Scenario, seed uint64, result run.Result) {
 	if result.Verdict != oracle.Fail && result.Verdict != oracle.Error {
 		return
@@ -55,10 +55,10 @@ func judge(t *rapid.T, s scenarios.Scenario, seed uint64, result run.Result) {
 	t.Fatalf("%s %s\nseed %d, %+v, %+v, %+v\n%s%+v", result.Verdict, result.Reason, seed, s.Workload, s.Cluster, s.Job, text, result.Findings)
 }
 
-// Whatever happens, these properties hold. Each output is committed exactly once. A complete
-// checkpoint can be restored until it is subsumed or discarded. No file is deleted to which a
-// checkpoint refers, and all other files are deleted. Restored state is the result of a prefix of
-// the input. Recovery ends within a bound.
+// These properties hold in every scenario. Each output is committed exactly once. A complete
+// checkpoint can be restored until it is subsumed or discarded. A file stays as long as a
+// checkpoint refers to it, and then it is deleted. Restored state is the result of the first part
+// of the input. Recovery ends within a time limit.
 func TestWhateverHappens(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := exploration.Draw("explored/rapid", choices{t})
@@ -68,8 +68,7 @@ func TestWhateverHappens(t *testing.T) {
 	})
 }
 
-// Every scenario that a campaign draws passes, and the same seed gives the same history, byte for
-// byte.
+// Every scenario that a campaign draws passes. The same seed gives the same history, byte for byte.
 func TestCampaign(t *testing.T) {
 	campaign := explore.Campaign{
 		Target: reference.Simulated{}, Stride: 1, Parallel: runtime.NumCPU(), Timeout: time.Minute,
@@ -112,7 +111,7 @@ func TestModesAreAlike(t *testing.T) {
 			result, h := runOnce(reference.Simulated{Storage: mode.storage}, mode.scenario, seed)
 			judge(t, mode.scenario, seed, result)
 			if result.Verdict != oracle.Pass {
-				continue // void: a fault came too late, when the job had finished
+				continue // the run is void: a fault came after the job had finished
 			}
 			got := outcome(h, drawn.Workload)
 			first = cmp.Or(first, got)
@@ -123,7 +122,7 @@ func TestModesAreAlike(t *testing.T) {
 	})
 }
 
-// mode is a way to take checkpoints.
+// mode is one way in which a job takes checkpoints.
 type mode struct {
 	scenario scenarios.Scenario
 	storage  reference.Storage
@@ -152,13 +151,14 @@ func modes(drawn scenarios.Scenario) []mode {
 	return all
 }
 
-// needsNoStorage says whether a scenario's jobs can run without checkpoints on storage: no job
-// resumes from a checkpoint, and there is no second JobManager that would have to find one.
+// needsNoStorage says whether a scenario's jobs can run without checkpoints on storage. This is so
+// if no job resumes from a checkpoint, and if there is no second JobManager that must find a
+// checkpoint.
 func needsNoStorage(s scenarios.Scenario) bool {
 	return s.Cluster.JobManagers == 0 && !slices.ContainsFunc(s.Steps, func(step scenarios.Step) bool { return step.Submit != nil && step.Submit.Restore != "" })
 }
 
-// outcome is the part of a run's output that does not depend on the order in which records of
+// outcome returns the part of a run's output that is the same in whatever order records of
 // different splits arrive.
 func outcome(h *history.History, w workload.Workload) string {
 	model := w.Model()
@@ -196,7 +196,7 @@ func TestRescaledEqualsNotRescaled(t *testing.T) {
 		not, h2 := runOnce(reference.Simulated{}, kept, seed)
 		judge(t, kept, seed, not)
 		if rescaled.Verdict != oracle.Pass || not.Verdict != oracle.Pass {
-			return // void: a step came too late, when the job had finished
+			return // a run is void: a step came after the job had finished
 		}
 		if got, want := outcome(h, s.Workload), outcome(h2, s.Workload); got != want {
 			t.Fatalf("rescaled:\n%s\nnot rescaled:\n%s", got, want)
@@ -204,7 +204,7 @@ func TestRescaledEqualsNotRescaled(t *testing.T) {
 	})
 }
 
-// rescaling draws a job that is canceled and resumed with other parallelisms.
+// rescaling draws a scenario in which a job is canceled and resumed with another parallelism.
 func rescaling(t *rapid.T) scenarios.Scenario {
 	s := exploration.Draw("explored/rapid", choices{t})
 	s.Cluster = scenarios.Cluster{TaskManagers: 3, Retained: 1}

@@ -1,8 +1,8 @@
 // Package realflink runs real Apache Flink in one JVM. Flink's own classes say what they read from
 // a checkpoint, whether they accept it, and whether a job can be restored from it. Only the main
-// class is ours (host/*.java).
+// class, the host, is ours (host/*.java).
 //
-// It is a witness for suites and not a target: it kills nothing.
+// Suites use the package to compare our results with Flink's. It is not a target: it kills nothing.
 //
 // Start with [New].
 package realflink
@@ -26,21 +26,21 @@ import (
 	"github.com/snapback/snapback/suites/internal/programs"
 )
 
-// lineMax bounds a line of the host's output, in bytes.
+// lineMax is the greatest length of a line of the host's output, in bytes.
 const lineMax = 16 << 20
 
 //go:embed host/*.java
 var sources embed.FS
 
-// Flink is a real Flink that is installed.
+// Flink is an installed real Flink.
 type Flink struct {
 	classPath []string
 	plugins   string
 	settings  []string
 }
 
-// New installs Flink and compiles the host, unless the cache has them. It calls say with messages
-// for people.
+// New installs Flink and compiles the host, unless both are in the cache. It calls the function say
+// with messages for people.
 func New(ctx context.Context, say func(string)) (*Flink, error) {
 	target, err := flink.Provision(ctx, flink.Options{Version: flink.DefaultVersion}, say)
 	if err != nil {
@@ -100,14 +100,14 @@ func compile(ctx context.Context, dist string, say func(string)) (string, error)
 	return classes, nil
 }
 
-// WithS3 returns a Flink that also knows s3://, at an endpoint.
+// WithS3 returns a Flink that can also use s3://, at the given endpoint.
 func (f *Flink) WithS3(plugins, endpoint, user, password string) *Flink {
 	return &Flink{classPath: f.classPath, plugins: plugins, settings: []string{
 		"-Ds3.endpoint=" + endpoint, "-Ds3.access-key=" + user, "-Ds3.secret-key=" + password, "-Ds3.path.style.access=true",
 	}}
 }
 
-// WithHadoop returns a Flink that also knows hdfs://.
+// WithHadoop returns a Flink that can also use hdfs://.
 func (f *Flink) WithHadoop(jars string) *Flink {
 	classPath := append([]string{}, f.classPath...)
 	for _, name := range []string{"hadoop-client-api-3.4.1.jar", "hadoop-client-runtime-3.4.1.jar"} {
@@ -116,8 +116,8 @@ func (f *Flink) WithHadoop(jars string) *Flink {
 	return &Flink{classPath: classPath}
 }
 
-// Run runs one of the host's commands in a directory for its output, and decodes each
-// line that it prints.
+// Run runs one of the host's commands in the given directory, which holds the command's output. It
+// decodes each line that the command prints.
 func Run[Line any](ctx context.Context, f *Flink, dir string, arguments ...string) ([]Line, error) {
 	all := []string{
 		"-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx768m", "--add-opens=java.base/java.lang=ALL-UNNAMED", "--add-opens=java.base/java.util=ALL-UNNAMED",
@@ -133,11 +133,11 @@ func Run[Line any](ctx context.Context, f *Flink, dir string, arguments ...strin
 	return decode[Line](arguments[0], output)
 }
 
-// logOf is the name of the log of a command.
+// logOf returns the name of the log of a command.
 func logOf(command string) string { return "flink-" + command }
 
-// Printed decodes the lines that a running command has printed so far. The directory is the one
-// that was given to [Run].
+// Printed decodes the lines that a running command has printed so far. The parameter dir is the
+// directory that the caller gave to [Run].
 func Printed[Line any](dir, command string) ([]Line, error) {
 	output, err := os.ReadFile(filepath.Join(dir, logOf(command)+".log"))
 	if err != nil {
@@ -164,60 +164,61 @@ func decode[Line any](command, output string) ([]Line, error) {
 	return lines, scanner.Err()
 }
 
-// Written is a line of the command write.
+// Written is a line that the command write prints.
 type Written struct {
 	Name  string
 	Job   string
 	Paths []string // URLs of checkpoints and savepoints
 }
 
-// Resumed is a line of the command resume.
+// Resumed is a line that the command resume prints.
 type Resumed struct {
 	Path       string
-	Restored   bool  // all subtasks ran, and every key could be read
-	Consistent *bool // the counts were equal to the counts in the checkpoint; nil: unknown
+	Restored   bool  // true if all subtasks ran and every key could be read
+	Consistent *bool // true if the counts were equal to the counts in the checkpoint; nil: unknown
 	Error      string
 
-	Checkpoints []string // URLs of the checkpoints that the job took, if it had a directory for them
+	Checkpoints []string // URLs of the checkpoints that the job took; empty if the job had no directory for checkpoints
 }
 
-// The events of a job that the command live prints.
+// These are the events of a job that the command live prints.
 const (
 	Started = "started"
 	Ended   = "ended"
 )
 
-// Lived is a line of the command live. The fields after Claimed are set only for a job that ended.
+// Lived is a line that the command live prints. The fields after Claimed are set only if the job
+// has ended.
 type Lived struct {
 	Event   string // Started or Ended
 	Job     string
 	Claimed string // URL of the checkpoint that the job started from
 
-	Completed  int64 // checkpoints
-	Failed     int64 // failed checkpoints, without those that the end of the job aborted
+	Completed  int64 // number of completed checkpoints
+	Failed     int64 // number of failed checkpoints, except those that were aborted by the end of the job
 	Restarts   int
-	Causes     []string // causes of failed checkpoints and of restarts
-	Consistent bool     // no record was lost or counted twice
+	Causes     []string // causes of failed checkpoints and causes of restarts
+	Consistent bool     // true if no record was lost or counted twice
 	Status     string
 }
 
-// Loaded is a line of the command load.
+// Loaded is a line that the command load prints.
 type Loaded struct {
 	File  string
 	OK    bool
 	Error string
 }
 
-// Cell is a line of the command retention.
+// Cell is a line that the command retention prints.
 type Cell struct {
 	Cell        string
 	Dir         string // URL
 	Job         string
 	Status      string
-	Checkpoints []int64 // completed, oldest first
+	Checkpoints []int64 // ids of the completed checkpoints, oldest first
 	Savepoint   string
 	Error       string
 }
 
-// Unrestorable is what the command flink39964 prints.
+// Unrestorable is the line that the command flink39964 prints.
 type Unrestorable struct{ Savepoint, Path string }

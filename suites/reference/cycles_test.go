@@ -16,11 +16,11 @@ import (
 	"github.com/snapback/snapback/scenarios/workload"
 )
 
-// cycles is how often a TaskManager of the job is killed and the job comes back.
+// cycles is the number of kills of a TaskManager after which the job must come back.
 const cycles = 200
 
-// grind kills a TaskManager of one job again and again. Each kill comes after another completed
-// checkpoint, at a random moment of the next checkpoint.
+// grind kills a TaskManager of one job again and again. Before each kill, the job completes another
+// checkpoint. The kill comes at a random moment of the next checkpoint.
 func grind() scenarios.Scenario {
 	s := scenarios.Scenario{
 		Name: "recovery/grind", Title: fmt.Sprintf("A TaskManager is killed %d times; the job comes back each time, and nothing is lost or doubled", cycles),

@@ -29,7 +29,7 @@ var _ = BeforeSuite(func() {
 	dir, err := os.MkdirTemp("", "snapback-suite-*")
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(os.RemoveAll, dir)
-	binary = filepath.Join(dir, "snapback") // and beside it snapback-full, which has the etcd
+	binary = filepath.Join(dir, "snapback") // the same directory also gets snapback-full, which contains the etcd
 	output, err := exec.Command("go", "build", "-o", dir, "github.com/snapback/snapback/cmd/...").CombinedOutput()
 	Expect(err).NotTo(HaveOccurred(), string(output))
 })

@@ -18,7 +18,7 @@ import (
 const dockerSocket = "/var/run/docker.sock"
 
 // Docker makes sure that a Docker daemon answers. If no daemon runs on this machine, Docker starts
-// one that ends with the test.
+// one. The started daemon ends with the test.
 func (s *Servers) Docker() error {
 	ping := func() error {
 		client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -46,10 +46,10 @@ func (s *Servers) Docker() error {
 	return err
 }
 
-// dockerPatience is the time that the daemon has to end.
+// dockerPatience is the longest time that the daemon may need to end.
 const dockerPatience = 30 * time.Second
 
-// endDocker asks the daemon to end, so that it removes its mounts.
+// endDocker tells the daemon to end. A daemon that ends by itself removes its mounts.
 func (s *Servers) endDocker() error {
 	if s.docker == nil {
 		return nil
@@ -65,7 +65,7 @@ func (s *Servers) endDocker() error {
 	return nil
 }
 
-// MinIOImage builds a Docker image that contains only MinIO.
+// MinIOImage builds a Docker image that contains only the server MinIO.
 func (s *Servers) MinIOImage(name string) error {
 	dir, err := minIO().installed()
 	if err != nil {
@@ -78,8 +78,9 @@ func (s *Servers) MinIOImage(name string) error {
 	return s.Image(name, "FROM scratch\nCOPY program /program\n", map[string][]byte{"program": binary})
 }
 
-// JarImage builds a Docker image from [JavaImage] and from those jars of a directory that match the
-// patterns. In the image the jars are in the directory below.
+// JarImage builds a Docker image from [JavaImage] and some jars. It adds the jars in the directory
+// jars whose names match a pattern. In the image, they are in the directory named by the parameter
+// below.
 func (s *Servers) JarImage(name, below, jars string, patterns ...string) error {
 	files := map[string][]byte{}
 	for _, pattern := range patterns {
@@ -96,7 +97,7 @@ func (s *Servers) JarImage(name, below, jars string, patterns ...string) error {
 	return s.Image(name, "FROM "+JavaImage+"\nCOPY *.jar "+below+"/\n", files)
 }
 
-// Image builds a Docker image from a Dockerfile and executable files.
+// Image builds a Docker image from a Dockerfile and from executable files.
 func (s *Servers) Image(name, dockerfile string, files map[string][]byte) error {
 	dir, err := s.makeDir("image-" + strings.NewReplacer("/", "-", ":", "-").Replace(name))
 	if err != nil {
@@ -113,7 +114,8 @@ func (s *Servers) Image(name, dockerfile string, files map[string][]byte) error 
 	return run(s.ctx, dir, "docker-build", []string{"DOCKER_BUILDKIT=0"}, "docker", "build", "--quiet", "--tag", name, ".")
 }
 
-// JavaImage is the Docker image of Debian with a Java, which [Servers.LoadJavaImage] loads.
+// JavaImage is the name of a Docker image of Debian with a Java. [Servers.LoadJavaImage] loads this
+// image.
 const JavaImage = "snapback/java:17"
 
 // javaRoot is a root file system of Debian with a Java, as a tar file.
@@ -130,7 +132,7 @@ func javaRoot() part {
 	}}
 }
 
-// LoadJavaImage gives Docker the [JavaImage], if Docker does not have it.
+// LoadJavaImage gives the [JavaImage] to Docker, unless Docker already has it.
 func (s *Servers) LoadJavaImage() error {
 	if run(s.ctx, s.dir, "docker-inspect", nil, "docker", "image", "inspect", "--format", "{{.Id}}", JavaImage) == nil {
 		return nil

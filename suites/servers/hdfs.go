@@ -14,20 +14,21 @@ import (
 	"github.com/snapback/snapback/suites/internal/programs"
 )
 
-// namenodePort is the port at which the NameNode listens, unless another process uses it.
+// namenodePort is the port at which the NameNode listens, unless another process already uses this
+// port.
 const namenodePort = "40010"
 
-// javaOptions let a server start fast with little memory.
+// javaOptions are options with which a server starts fast and needs little memory.
 var javaOptions = []string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-Djava.net.preferIPv4Stack=true"}
 
 // HDFS is a NameNode and a DataNode.
 type HDFS struct {
-	URL     string // such as hdfs://localhost:40010
+	URL     string // a URL such as hdfs://localhost:40010
 	ConfDir string // directory with core-site.xml and hdfs-site.xml
 
 	servers  *Servers
 	jars     string
-	state    string // URL of the NameNode's reports about itself; the name of a report follows
+	state    string // URL of the NameNode's reports about itself, without the name of a report at the end
 	datanode *programs.Program
 }
 
@@ -75,7 +76,7 @@ func (s *Servers) HDFS() (*HDFS, error) {
 	return h, h.StartDataNode()
 }
 
-// java is the command that runs one of Hadoop's classes.
+// java returns the command that runs one of Hadoop's classes.
 func (h *HDFS) java(class string, arguments ...string) *exec.Cmd {
 	all := append([]string{"-cp", h.ConfDir + string(os.PathListSeparator) + filepath.Join(h.jars, "*")}, javaOptions...)
 	return exec.Command("java", append(append(all, "org.apache.hadoop.hdfs."+class), arguments...)...)
@@ -121,8 +122,8 @@ func hadoop() part {
 	}}
 }
 
-// FlinkS3Plugin returns a directory of plugins for a version of Flink, with its file system
-// for S3.
+// FlinkS3Plugin returns a directory of plugins for a version of Flink. It contains Flink's file
+// system for S3.
 func (s *Servers) FlinkS3Plugin(version string) (string, error) { return flinkS3(version).installed() }
 
 func flinkS3(version string) part {

@@ -17,18 +17,19 @@ import (
 	"github.com/snapback/snapback/suites/internal/programs"
 )
 
-// Command installs everything that the suites need. Errors name it.
+// Command is the command line that installs everything that the suites need. Errors name this
+// command.
 const Command = "go run ./suites/servers/install"
 
 const (
-	lockTimeout = 30 * time.Minute // long, because a first build needs minutes
+	lockTimeout = 30 * time.Minute // a long time, because a first build needs minutes
 	lockRetry   = 200 * time.Millisecond
 )
 
-// part is something that is installed once for the machine.
+// part is a thing that is installed once on a machine.
 type part struct {
 	name string
-	from []byte // the part's source; if it changes, the part gets a new directory
+	from []byte // the source of the part; if it changes, the part gets a new directory
 	fill func(ctx context.Context, dir string) error
 }
 
@@ -37,10 +38,10 @@ func parts() []part {
 	return []part{hadoop(), flinkS3(flink.DefaultVersion), azurite(), javaRoot(), fakeGCS(), minIO()}
 }
 
-// OlderFlink is a second release that the suites test, besides [flink.DefaultVersion].
+// OlderFlink is a second release of Flink that the suites test, besides [flink.DefaultVersion].
 const OlderFlink = "1.20.5"
 
-// Install installs what is missing. It calls say with messages for people.
+// Install installs the missing parts. It calls the function say with messages for people.
 func Install(ctx context.Context, say func(string)) error {
 	for _, p := range parts() {
 		if _, err := p.installed(); err == nil {
@@ -59,7 +60,7 @@ func Install(ctx context.Context, say func(string)) error {
 	return nil
 }
 
-// dir is the directory of the part.
+// dir returns the directory of the part.
 func (p part) dir() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -112,7 +113,8 @@ func (p part) install(ctx context.Context) error {
 	return os.Rename(partial, dir)
 }
 
-// run runs a program to its end, with its output in {name}.log of the directory.
+// run runs a program to its end. The program's output goes to the file {name}.log in the directory
+// dir.
 func run(ctx context.Context, dir, name string, environment []string, command ...string) error {
 	path, err := exec.LookPath(command[0])
 	if err != nil {
@@ -127,13 +129,13 @@ func run(ctx context.Context, dir, name string, environment []string, command ..
 	return nil
 }
 
-// packages names, for each program, the package of Debian that contains it.
+// packages names the Debian package that contains each program.
 var packages = map[string]string{
 	"go": "golang", "mvn": "maven", "java": "openjdk-17-jdk-headless", "npm": "npm", "node": "nodejs", "dockerd": "docker.io", "docker": "docker.io",
 	"debootstrap": "debootstrap", "tar": "tar",
 }
 
-// goProgram is a program that is built as a tool of a Go module of its own.
+// goProgram returns a part: a Go program. The program is built as a tool of a Go module of its own.
 func goProgram(name, module string) part {
 	mod, sum := file(name+".mod"), file(name+".sum")
 	return part{name: name, from: append(mod, sum...), fill: func(ctx context.Context, dir string) error {
@@ -146,15 +148,15 @@ func goProgram(name, module string) part {
 	}}
 }
 
-// Flink returns an installed release of Flink as a target.
+// Flink returns an installed release of Flink, as a target.
 func Flink(ctx context.Context, version string) (flink.Target, error) {
 	ctx, say := NothingToInstall(ctx)
 	return flink.Provision(ctx, flink.Options{Version: version}, say)
 }
 
 // NothingToInstall returns arguments for a function that may install something, such as
-// [flink.Provision]. If the function says that it installs something, the returned context is
-// canceled. The cause is an error that names the [Command].
+// [flink.Provision]. When that function reports that it installs something, the returned context is
+// canceled. The cause of the cancellation is an error that names the [Command].
 func NothingToInstall(ctx context.Context) (context.Context, func(string)) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	return ctx, func(what string) { cancel(fmt.Errorf("a spec installs nothing (%s); run: %s", what, Command)) }

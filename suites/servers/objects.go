@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Credentials of MinIO, and the name of the bucket or container that every store has.
+// These are the credentials of MinIO, and the name of the bucket or container in every store.
 const (
 	MinIOUser     = "snapback"
 	MinIOPassword = "snapback-secret"
@@ -41,23 +41,23 @@ func (s *Servers) MinIO() (url string, err error) {
 	return url, err
 }
 
-// minIO is the program of MinIO.
+// minIO is the part that holds the program MinIO.
 func minIO() part { return goProgram("minio", "github.com/minio/minio") }
 
-// MinIOEnvironment is the environment with which MinIO starts.
+// MinIOEnvironment returns the environment with which MinIO starts.
 func MinIOEnvironment() []string {
 	return []string{"MINIO_ROOT_USER=" + MinIOUser, "MINIO_ROOT_PASSWORD=" + MinIOPassword, "MINIO_BROWSER=off", "MINIO_UPDATE=off"}
 }
 
-// S3Environment is the environment that clients of a MinIO need.
+// S3Environment returns the environment that clients of a MinIO need.
 func S3Environment(url string) map[string]string {
 	return map[string]string{"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": MinIOUser, "AWS_SECRET_ACCESS_KEY": MinIOPassword, "AWS_REGION": "us-east-1"}
 }
 
 func fakeGCS() part { return goProgram("fakegcs", "github.com/fsouza/fake-gcs-server") }
 
-// GCS starts a stand-in of Google Cloud Storage with one bucket, and returns the
-// environment that clients need.
+// GCS starts a stand-in for Google Cloud Storage with one bucket, and returns the environment that
+// clients need.
 func (s *Servers) GCS() (environment map[string]string, err error) {
 	dir, err := fakeGCS().installed()
 	if err != nil {
@@ -84,7 +84,7 @@ func (s *Servers) GCS() (environment map[string]string, err error) {
 	return map[string]string{"STORAGE_EMULATOR_HOST": address}, nil
 }
 
-// The account that Azurite has. Its key is public.
+// This is the account that Azurite has. Its key is public.
 const (
 	azureAccount = "devstoreaccount1"
 	azureKey     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -97,8 +97,8 @@ func azurite() part {
 	}}
 }
 
-// Azure starts a stand-in of Azure Blob Storage, and returns the environment that clients need. The
-// caller must create the container.
+// Azure starts a stand-in for Azure Blob Storage, and returns the environment that clients need.
+// The caller must create the container.
 func (s *Servers) Azure() (environment map[string]string, err error) {
 	dir, err := azurite().installed()
 	if err != nil {

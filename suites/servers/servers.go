@@ -1,9 +1,10 @@
 // Package servers installs and starts the real servers that suites use: MinIO, the NameNode and the
-// DataNode of HDFS, stand-ins of Google Cloud Storage and Azure Blob Storage, a Docker daemon. Each
-// server listens only on 127.0.0.1, keeps its data in a given directory, and ends with the test.
+// DataNode of HDFS, stand-ins for Google Cloud Storage and Azure Blob Storage, and a Docker daemon.
+// Each server listens only on 127.0.0.1, keeps its data in a given directory, and ends with the test.
 //
-// [Install] installs what is missing, once for the machine. Its command is suites/servers/install.
-// No spec installs anything: if something is missing, a spec fails at once and names that command.
+// [Install] installs what is missing, once on a machine. Users call it with the command
+// suites/servers/install. No spec installs anything. If something is missing, a spec fails at once,
+// and its error names that command.
 //
 // Start with [Start].
 package servers
@@ -39,10 +40,10 @@ type Servers struct {
 	ctx     context.Context
 	dir     string
 	started []*programs.Program
-	docker  *programs.Program // the daemon that was started here; nil: none
+	docker  *programs.Program // the daemon that this package started; nil if it started none
 }
 
-// Start returns servers that keep their data and logs in a directory. Close ends them.
+// Start returns servers that keep their data and logs in a directory. The method Close ends them.
 func Start(ctx context.Context, dir string) *Servers {
 	return &Servers{ctx: ctx, dir: dir}
 }
@@ -89,7 +90,8 @@ func (s *Servers) start(name string, command *exec.Cmd, ready func() error) (*pr
 	}
 }
 
-// answers checks that a URL answers with a text that contains the given one.
+// answers returns a function. The function checks that a URL answers, and that the answer contains
+// the given text.
 func answers(url, text string) func() error {
 	return func() error {
 		response, err := http.Get(url)

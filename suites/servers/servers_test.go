@@ -9,7 +9,7 @@ import (
 )
 
 func TestWhatIsMissingIsAnErrorThatNamesTheCommand(t *testing.T) {
-	t.Setenv("XDG_CACHE_HOME", t.TempDir()) // an empty cache: nothing is installed
+	t.Setenv("XDG_CACHE_HOME", t.TempDir()) // an empty cache, so that nothing is installed
 	t.Setenv("HOME", t.TempDir())
 	s := servers.Start(t.Context(), t.TempDir())
 	defer func() {

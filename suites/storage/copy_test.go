@@ -14,15 +14,15 @@ import (
 	"github.com/snapback/snapback/suites/realflink"
 )
 
-// copied are the kinds of checkpoints to copy. Together they contain every way in which a
-// checkpoint can refer to a file.
+// copied lists the kinds of checkpoints that the test copies. Together they contain every way in
+// which a checkpoint can refer to a file.
 var copied = []string{"hashmap", "rocksdb-incremental", "savepoint-native", "claimed", "changelog", "filemerging"}
 
-// incremental are the copied kinds with files that a checkpoint of the next job uses again.
+// incremental lists the copied kinds whose files are used again by a checkpoint of the next job.
 var incremental = []string{"rocksdb-incremental", "claimed"}
 
-// copies makes a copy of the newest checkpoint of each kind, below the directory to. Then it deletes
-// the root with all originals. It returns the path of each copy.
+// copies copies the newest checkpoint of each kind into one directory. Then it deletes the root with
+// all originals. It returns the path of each copy.
 func copies(ctx context.Context, paths map[string][]string, root, to string) map[string]string {
 	GinkgoHelper()
 	all := map[string]string{}
@@ -74,8 +74,8 @@ var _ = Describe("A copy of a checkpoint", func() {
 		settle string // time in milliseconds before a job is canceled
 	}
 	file := place{"file", func() string { return GinkgoT().TempDir() }, func() *realflink.Flink { return local }, "0"}
-	// A task closes a merged file when it hears that the checkpoint is complete. Until then the
-	// NameNode does not know the length of the file.
+	// A task closes a file of merged state when it hears that the checkpoint is complete. Until
+	// then the NameNode does not know the length of the file.
 	onHadoop := place{"hdfs", func() string { return hdfs + "/copied" }, func() *realflink.Flink { return onHDFS }, "500"}
 	onMinIO := place{"s3", func() string { return bucket + "/copies" }, func() *realflink.Flink { return onS3 }, "0"}
 

@@ -24,12 +24,12 @@ import (
 	"github.com/snapback/snapback/suites/realflink"
 )
 
-// kinds are the checkpoints that real Flink writes during the test.
+// kinds lists the kinds of checkpoints that real Flink writes during the test.
 var kinds = []string{
 	"hashmap", "rocksdb-incremental", "changelog", "filemerging", "unaligned", "rescaled", "savepoint-native", "savepoint-canonical",
 }
 
-// written lets real Flink write checkpoints below a root, and returns their paths by kind.
+// written lets real Flink write checkpoints below a root. It returns the paths of each kind.
 func written(ctx context.Context, host *realflink.Flink, root string, arguments ...string) map[string][]string {
 	GinkgoHelper()
 	lines, err := realflink.Run[realflink.Written](ctx, host, GinkgoT().TempDir(), append([]string{"write", root}, arguments...)...)
@@ -49,14 +49,15 @@ func verify(path string, depth audit.Depth) audit.Verification {
 	return verification
 }
 
-// leaveOut deletes the fields of a JSON object that only one side has.
+// leaveOut deletes the given fields from a JSON object. Only one of the two compared objects has
+// these fields.
 func leaveOut(object any, fields ...string) {
 	for _, field := range fields {
 		delete(object.(map[string]any), field)
 	}
 }
 
-// expectFlinkReadsTheSame compares what Flink's own classes read with what we read.
+// expectFlinkReadsTheSame compares what Flink's own classes read with what our reader reads.
 func expectFlinkReadsTheSame(ctx context.Context, metadataFiles []string) {
 	GinkgoHelper()
 	lines, err := realflink.Run[map[string]any](ctx, local, GinkgoT().TempDir(), append([]string{"read"}, metadataFiles...)...)
@@ -134,13 +135,13 @@ func expectResumed(ctx context.Context, host *realflink.Flink, paths []string) {
 	}
 }
 
-// damagedCopies copies a relocatable checkpoint once for each kind of damage, and checks that
-// verify finds the damage.
+// damagedCopies copies a checkpoint that can be moved, once for each kind of damage. It checks that
+// the command verify finds the damage.
 func damagedCopies(origin string) []string {
 	GinkgoHelper()
 	completed, err := storage.Resolve(files, origin)
 	Expect(err).NotTo(HaveOccurred())
-	victims := map[string]string{} // for each part of the state, a file to damage
+	victims := map[string]string{} // the file to damage, for each part of the state
 	for reference := range completed.Checkpoint.References() {
 		name, _, err := storage.FileOf(origin, reference.Stream)
 		Expect(err).NotTo(HaveOccurred())
@@ -162,7 +163,7 @@ func damagedCopies(origin string) []string {
 			"emptied":   func(name string, _ int64) error { return os.Truncate(name, 0) },
 		} {
 			if victim == storage.MetadataName && how == "missing" {
-				continue // without this file the directory is no checkpoint
+				continue // without _metadata the directory is no checkpoint
 			}
 			copied := filepath.Join(root, fmt.Sprintf("%s-%d", how, len(damaged)), filepath.Base(origin))
 			Expect(os.CopyFS(copied, os.DirFS(origin))).To(Succeed())

@@ -18,7 +18,7 @@ var _ = Describe("Faults of HDFS", func() {
 	for number, fault := range []struct {
 		name       string
 		begin, end func() error
-		aborted    string // text in the reason of an aborted checkpoint
+		aborted    string // a text in the error of an aborted checkpoint
 	}{
 		{
 			"a NameNode in safe mode",

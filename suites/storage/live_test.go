@@ -21,16 +21,16 @@ import (
 )
 
 const (
-	// liveVariable is the environment variable with the number of seconds for which the jobs run.
+	// liveVariable is the environment variable that says for how many seconds the jobs run.
 	liveVariable = "SNAPBACK_LIVE_SECONDS"
 
 	liveKeep         = 2                // number of checkpoints of a job that expire keeps; Flink retains one more
 	plantedAge       = 2 * time.Hour    // age of the planted orphans
-	plantedEvery     = time.Second      // shortest time between two plants
-	liveEndTimeout   = 5 * time.Minute  // limit on the rest of the spec after the jobs have ended
+	plantedEvery     = time.Second      // shortest time between two planted orphans
+	liveEndTimeout   = 5 * time.Minute  // longest time of the rest of the spec, after the jobs have ended
 	completedMin     = 10               // least number of checkpoints of each job
-	deleteTimeout    = time.Minute      // limit on deleting what is left after the jobs have ended
-	firstCheckpoints = 90 * time.Second // limit on the start of a JVM and its first checkpoint
+	deleteTimeout    = time.Minute      // longest time for deleting what is left after the jobs have ended
+	firstCheckpoints = 90 * time.Second // longest time for the start of a JVM and its first checkpoint
 )
 
 func liveSeconds() int {
@@ -45,8 +45,8 @@ func liveSeconds() int {
 	return seconds
 }
 
-// liveJobs holds jobs of real Flink that run in one checkpoint directory, and notes what the
-// program does to that directory at the same time.
+// liveJobs holds jobs of real Flink that run in one checkpoint directory. It also records what the
+// program snapback does to that directory at the same time.
 type liveJobs struct {
 	root  string
 	ended chan struct{} // closed when all jobs have ended
@@ -55,15 +55,15 @@ type liveJobs struct {
 
 	dir         string // directory for plans and logs
 	plans       int
-	deleted     map[string]int // by verb: how often the whole plan was deleted
-	planted     []string       // names of orphans
+	deleted     map[string]int // for each verb, how often everything in the plan was deleted
+	planted     []string       // names of the planted orphans
 	lastPlanted time.Time
 	discarded   []string          // broken checkpoints that the test itself discarded
-	newest      map[string]int64  // by the directory of each job: id of the newest checkpoint that was seen
-	suspects    map[string]string // newest checkpoints that could not be restored, and why
+	newest      map[string]int64  // for the directory of each job, the id of the newest checkpoint that the test saw
+	suspects    map[string]string // for each newest checkpoint that could not be restored, the reason
 }
 
-// startLive starts the jobs. They end by themselves.
+// startLive starts the jobs. The jobs end by themselves.
 func startLive(ctx context.Context) *liveJobs {
 	GinkgoHelper()
 	l := &liveJobs{
@@ -92,8 +92,8 @@ func (l *liveJobs) over() bool {
 	}
 }
 
-// checkpoints returns, by the directory of each job, the ids of the checkpoints that have metadata
-// now, lowest first.
+// checkpoints returns the ids of the checkpoints that have metadata now. The ids are grouped by the
+// directories of the jobs, the lowest id first.
 func (l *liveJobs) checkpoints() map[string][]int64 {
 	GinkgoHelper()
 	names, err := filepath.Glob(filepath.Join(l.root, "*", "*", storage.MetadataName))
@@ -111,7 +111,8 @@ func (l *liveJobs) checkpoints() map[string][]int64 {
 	return found
 }
 
-// plant writes an old file into the shared state of a job. No checkpoint refers to this file.
+// plant creates a file with an old time among the shared state of a job. No checkpoint refers to
+// this file.
 func (l *liveJobs) plant() {
 	GinkgoHelper()
 	if time.Since(l.lastPlanted) < plantedEvery {
@@ -127,7 +128,7 @@ func (l *liveJobs) plant() {
 	l.planted = append(l.planted, name)
 }
 
-// plantedLeft are the planted orphans that still exist.
+// plantedLeft returns the planted orphans that still exist.
 func (l *liveJobs) plantedLeft() []string {
 	return slices.DeleteFunc(slices.Clone(l.planted), func(name string) bool {
 		_, err := os.Stat(name)
@@ -135,9 +136,9 @@ func (l *liveJobs) plantedLeft() []string {
 	})
 }
 
-// delete runs a verb twice: first it makes a plan by a policy, then it deletes by this plan. Exit
-// code 1 of the second run is no mistake: Flink may have deleted a planned file in between. The
-// result is false if a run proved nothing.
+// delete runs a verb twice. The first run makes a plan by a policy, and the second run deletes by
+// this plan. Exit code 1 of the second run is right, because Flink may have deleted a planned file
+// in between. The result is false if a run proved nothing.
 func (l *liveJobs) delete(ctx context.Context, verb string, policy []string, options ...string) (proven bool) {
 	GinkgoHelper()
 	l.plans++
@@ -165,8 +166,9 @@ func (l *liveJobs) deleteAll(ctx context.Context) {
 	}
 }
 
-// discardBroken does what the program asks of a user if a checkpoint lacks files: it discards the
-// broken checkpoints of the jobs from which another job claimed a checkpoint. Nobody needs them.
+// discardBroken does what the program snapback tells a user to do if a checkpoint lacks files. It
+// discards the broken checkpoints of the jobs from which another job claimed a checkpoint. Nobody
+// needs these broken checkpoints.
 func (l *liveJobs) discardBroken() {
 	GinkgoHelper()
 	lines, err := realflink.Printed[realflink.Lived](l.dir, "live")
@@ -185,9 +187,9 @@ func (l *liveJobs) discardBroken() {
 	}
 }
 
-// lookAtNewest notes each job's newest checkpoint if it cannot be restored. This must be checked
-// while the job runs: the job does not notice missing files, and its last checkpoints may not need
-// them.
+// lookAtNewest records the newest checkpoint of each job if this checkpoint cannot be restored. The
+// test must look while the job runs, because the job does not notice missing files, and its last
+// checkpoints may not need these files.
 func (l *liveJobs) lookAtNewest() {
 	GinkgoHelper()
 	found := l.checkpoints()
@@ -201,19 +203,20 @@ func (l *liveJobs) lookAtNewest() {
 		l.newest[dir] = id
 		location := filepath.Join(dir, storage.CheckpointName(id))
 		verification, err := (&audit.Auditor{Files: files}).Verify(context.Background(), location, audit.Shallow)
-		if err != nil || verification.Restorable { // an error means that Flink has just discarded it
+		if err != nil || verification.Restorable { // an error means that Flink has just discarded the checkpoint
 			continue
 		}
-		if slices.Contains(newest(l.checkpoints()[dir], liveKeep), id) { // Flink does not discard it yet
+		if slices.Contains(newest(l.checkpoints()[dir], liveKeep), id) { // the checkpoint is too new for Flink to discard it
 			l.suspects[location] = fmt.Sprintf("%+v", verification.Findings[0])
 		}
 	}
 }
 
-// jobs returns the directories of two groups of jobs. claimedFrom are the jobs from which another
-// job claimed a checkpoint. Their older checkpoints break: when the claimed checkpoint is subsumed,
-// Flink deletes its files, also those that older checkpoints use. whole are the other jobs that have
-// ended.
+// jobs returns the directories of two groups of jobs. The first group, whole, are jobs that have
+// ended and from which no job claimed a checkpoint. The second group, claimedFrom, are jobs from
+// which another job claimed a checkpoint. The older checkpoints of the second group break: when the
+// claimed checkpoint is subsumed, Flink deletes its files, even the files that older checkpoints
+// use.
 func (l *liveJobs) jobs(lines []realflink.Lived) (whole, claimedFrom []string) {
 	GinkgoHelper()
 	for _, line := range lines {
@@ -231,7 +234,7 @@ func (l *liveJobs) jobs(lines []realflink.Lived) (whole, claimedFrom []string) {
 	return whole, claimedFrom
 }
 
-// expectNoJobHarmed checks the figures that the jobs report.
+// expectNoJobHarmed checks the figures that the ended jobs report.
 func (l *liveJobs) expectNoJobHarmed() {
 	GinkgoHelper()
 	Expect(l.err).NotTo(HaveOccurred())

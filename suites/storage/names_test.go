@@ -11,8 +11,8 @@ import (
 	"github.com/snapback/snapback/suites/servers"
 )
 
-// expectOneIdentity checks that the tools find every file under a name of a root, and nothing to
-// delete.
+// expectOneIdentity checks a root under one of its names. Under this name the tools must find every
+// file, and must find nothing to delete.
 func expectOneIdentity(ctx SpecContext, root string, flags ...string) {
 	GinkgoHelper()
 	newest := strings.TrimSpace(expectDone(ctx, append([]string{"ls", "--latest", root}, flags...)...))

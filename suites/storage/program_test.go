@@ -12,7 +12,7 @@ import (
 	. "github.com/onsi/gomega"
 )
 
-// program is the path of the snapback program, built as for users.
+// program is the path of the program snapback. The suite builds it as it is built for users.
 var program string
 
 var _ = BeforeSuite(func(ctx SpecContext) {
@@ -49,7 +49,7 @@ func snapback(ctx context.Context, arguments ...string) ran {
 	return ran{fmt.Sprintf("snapback %q", arguments), exit.ExitCode(), string(stdout), string(exit.Stderr)}
 }
 
-// expectDone runs the program, which must succeed, and returns its output.
+// expectDone runs the program, which must succeed. It returns the output of the program.
 func expectDone(ctx context.Context, arguments ...string) string {
 	GinkgoHelper()
 	r := snapback(ctx, arguments...)

@@ -42,7 +42,7 @@ func startEngine(slots int, cluster configuration.Configuration) *engine {
 	e.jobManager, e.taskManager, e.client = listen(e), listen(io.Discard), listen(io.Discard)
 	go e.jobManager.Run(reference.JobManagerTask, func(env environment.Environment) { reference.JobManager(env, cluster) })
 	go e.taskManager.Run("taskmanager", func(env environment.Environment) { reference.TaskManager(env, e.address(), slots) })
-	Eventually(func() int { return e.logged(protocol.EventTaskManager) }).WithTimeout(time.Minute).Should(Equal(1)) // earlier requests would be lost
+	Eventually(func() int { return e.logged(protocol.EventTaskManager) }).WithTimeout(time.Minute).Should(Equal(1)) // until the TaskManager is known, the JobManager would lose requests
 	return e
 }
 
@@ -50,7 +50,7 @@ func (e *engine) address() environment.Address {
 	return environment.Address{Process: e.jobManager.Address(), Task: reference.JobManagerTask}
 }
 
-// Write receives the log of the JobManager, a record at a time.
+// Write receives the log of the JobManager. Each call receives one record.
 func (e *engine) Write(line []byte) (int, error) {
 	var record environment.Record
 	if err := json.Unmarshal(bytes.TrimSpace(line), &record); err != nil {
@@ -62,7 +62,7 @@ func (e *engine) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// ask asks the JobManager as a client does.
+// ask sends a question to the JobManager, as a client does.
 func (e *engine) ask(question func(reference.Client) error) error {
 	e.mu.Lock()
 	e.calls++
@@ -100,7 +100,7 @@ func (e *engine) status(id string) (status storage.JobStatus) {
 	return status
 }
 
-// newJob is a job that runs until the test ends it.
+// newJob returns a job that runs until the test ends it.
 func newJob(id, dir, work string) job.Job {
 	j := job.Defaults()
 	j.ID, j.Checkpoints.Interval, j.Checkpoints.Timeout = id, 20*time.Millisecond, time.Minute
@@ -110,7 +110,7 @@ func newJob(id, dir, work string) job.Job {
 	return j
 }
 
-// aborted returns the reason why the last aborted checkpoint of a job was aborted.
+// aborted returns the reason of the last aborted checkpoint of a job.
 func (e *engine) aborted(id string) string {
 	e.mu.Lock()
 	defer e.mu.Unlock()

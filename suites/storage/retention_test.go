@@ -24,8 +24,9 @@ import (
 	"github.com/snapback/snapback/suites/realflink"
 )
 
-// How a job can end, and after which ends each mode keeps checkpoints. The table is written from
-// Flink's documentation and not taken from the code under test.
+// ends lists the ways in which a job can end, with its status after each. kept lists, for each
+// cleanup mode, the ends after which checkpoints stay. The tables are written from Flink's
+// documentation, and share nothing with the code under test.
 var (
 	ends = map[string]storage.JobStatus{
 		"cancel": "CANCELED", "fail": "FAILED", "finish": "FINISHED", "suspend": "SUSPENDED", "stop-with-savepoint": "FINISHED",
@@ -37,13 +38,14 @@ var (
 	}
 )
 
-// stores returns the root for the cells of a table, by the name of each store.
+// stores returns the root directory for the test on each store, by the name of the store.
 func stores() map[string]string {
 	return map[string]string{"file": filesystem.URL(GinkgoT().TempDir()), "hdfs": hdfs + "/retention", "s3": bucket + "/retention"}
 }
 
-// expectKept checks the directory of a job file by file. It must hold the given checkpoints with
-// all files to which they refer. It returns the files that belong to none of these checkpoints.
+// expectKept checks the directory of a job file by file. The directory must hold the given
+// checkpoints with all files to which they refer. expectKept returns the files that belong to none
+// of these checkpoints.
 func expectKept(dir string, ids []int64) (leftOver []string) {
 	GinkgoHelper()
 	name, err := filesystem.ParseName(dir)
@@ -86,7 +88,7 @@ func expectKept(dir string, ids []int64) (leftOver []string) {
 	return leftOver
 }
 
-// newest returns the last n ids.
+// newest returns the last n ids of a list.
 func newest(ids []int64, n int) []int64 { return ids[max(0, len(ids)-n):] }
 
 var _ = Describe("What is kept when a job ends", func() {
@@ -132,7 +134,7 @@ var _ = Describe("What is kept when a job ends", func() {
 	})
 })
 
-// referenceCell runs one job to its end, and checks what is left of it on storage.
+// referenceCell runs one job to its end, and checks which files of the job are left on storage.
 func referenceCell(e *engine, root, id, end string, retention storage.Retention, retained int) {
 	work, err := os.MkdirTemp("", "snapback-work-*")
 	Expect(err).NotTo(HaveOccurred())
@@ -161,7 +163,8 @@ func referenceCell(e *engine, root, id, end string, retention storage.Retention,
 		}
 		return nil
 	})).To(Succeed())
-	// The job's master reports a terminal status only after it has cleaned up. The log shows it earlier.
+	// The job's master reports a terminal status only after it has cleaned up. The log shows the
+	// status earlier.
 	var status storage.JobStatus
 	var cause string
 	Eventually(func() bool {
@@ -186,8 +189,9 @@ func referenceCell(e *engine, root, id, end string, retention storage.Retention,
 	}
 }
 
-// flinkCell checks what real Flink left on storage. Flink is known to leave some files of no kept
-// checkpoint: shared files of a suspended job, and sometimes files of an aborted checkpoint.
+// flinkCell checks which files real Flink left on storage. Flink is known to leave some files that
+// no kept checkpoint needs: the shared files of a suspended job, and sometimes files of an aborted
+// checkpoint.
 func flinkCell(cell realflink.Cell) {
 	GinkgoHelper()
 	Expect(cell.Error).To(BeEmpty(), cell.Cell)

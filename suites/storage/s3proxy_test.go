@@ -23,7 +23,8 @@ import (
 	"github.com/snapback/snapback/suites/servers"
 )
 
-// throughProxy is a real S3 server behind a proxy with armed faults.
+// throughProxy returns a file system on a real S3 server, behind a proxy with armed faults. It also
+// returns the number of faults that fired.
 func throughProxy(t *testing.T, armed ...string) (filesystem.FileSystem, *int) {
 	t.Helper()
 	taps, fired := tap.New(nil), 0
@@ -52,14 +53,15 @@ func TestTheProxyIsAnS3Server(t *testing.T) {
 	filesystemtest.Check(t, through, bucket+"/through-the-proxy")
 }
 
-// Every fault of objects fires on a real server, and does what it claims.
+// Every fault of object stores fires on a real server, and does what its description says.
 func TestFaultsOfObjects(t *testing.T) {
 	for i, c := range []struct {
 		fault string
 		holds func(files filesystem.FileSystem, dir string) error
 	}{
 		{`(Lose (On (Put "*/state")))`, func(files filesystem.FileSystem, dir string) error {
-			// The client tries again, and fails because its own object already exists.
+			// The client tries again. It fails, because the object from its first try already
+			// exists.
 			err := filesystem.WriteFile(files, dir+"/state", []byte("state"))
 			return want(errors.Is(err, fs.ErrExist) && content(files, dir+"/state") == "state", "a refusal, and the object", err)
 		}},
@@ -102,7 +104,7 @@ func TestFaultsOfObjects(t *testing.T) {
 	}
 }
 
-// Real Flink with its checkpoints on real S3: a TaskManager is terminated before and after
+// Real Flink has its checkpoints on real S3. The test terminates a TaskManager before and after
 // each request of a checkpoint.
 func TestFlinkOnS3IsKilledAtEachOperation(t *testing.T) {
 	plugins, err := started.FlinkS3Plugin(flink.DefaultVersion)

@@ -14,8 +14,8 @@ import (
 	"github.com/snapback/snapback/suites/matchers"
 )
 
-// The scenarios that kill, resume and clean up. The reference runs as real processes, and its
-// checkpoints are on real stores.
+// These are the scenarios that kill, resume and clean up. The reference runs as real processes, and
+// its checkpoints are on real stores.
 var _ = Describe("Scenarios of the reference as processes", Ordered, func() {
 	var binary string
 

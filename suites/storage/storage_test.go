@@ -1,6 +1,6 @@
-// Package storage_test tests the storages on what users have: a local disk, HDFS, S3, Google Cloud
-// Storage and Azure Blob Storage, with real Apache Flink as the witness. If something is missing,
-// specs fail; none is skipped.
+// Package storage_test tests what users have as storage: a local disk, HDFS, S3, Google Cloud
+// Storage and Azure Blob Storage. It compares our results with those of real Apache Flink. If
+// something that a spec needs is missing, the spec fails and is not skipped.
 package storage_test
 
 import (
@@ -21,12 +21,12 @@ import (
 	"github.com/snapback/snapback/suites/servers"
 )
 
-// The servers and the Flink of the whole suite.
+// The whole suite shares these servers and this Flink.
 var (
 	started *servers.Servers
 	files   = schemes.New()
 	hadoop  *servers.HDFS
-	hdfs    string           // its URL
+	hdfs    string           // the URL of HDFS
 	s3      string           // URL of MinIO
 	local   *realflink.Flink // supports only file://
 	onHDFS  *realflink.Flink
@@ -102,7 +102,7 @@ func TestStorage(t *testing.T) {
 	RunSpecs(t, "Storage")
 }
 
-// Every implementation must pass the same check.
+// Every implementation of the file system must pass the same check.
 func TestFileSystems(t *testing.T) {
 	for name, root := range map[string]string{
 		"hdfs": hdfs + "/specification", "s3": bucket + "/specification",

@@ -7,7 +7,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 )
 
-// makeContainer creates a container on Azure, as an administrator would.
+// makeContainer creates a container on Azure Blob Storage, as an administrator would.
 func makeContainer(name string) error {
 	client, err := container.NewClientFromConnectionString(os.Getenv("AZURE_STORAGE_CONNECTION_STRING"), name, nil)
 	if err != nil {

@@ -23,7 +23,8 @@ import (
 	"github.com/snapback/snapback/suites/servers"
 )
 
-// retained takes a checkpoint below a root with the reference, and returns its path.
+// retained runs a job of the reference until it has retained a checkpoint below a root. It returns
+// the path of the checkpoint.
 func retained(e *engine, id, root string) string {
 	GinkgoHelper()
 	j := newJob(id, root, GinkgoT().TempDir())
@@ -77,7 +78,7 @@ var _ = Describe("State that has no room in the JobManager", func() {
 			e := startEngine(1, configuration.Configuration{key: "3 kb"})
 			j := newJob(fmt.Sprintf("%032x", 1), "", GinkgoT().TempDir())
 			j.Configuration = configuration.Configuration{configuration.Storage.Key: storage.JobManagerName}
-			j.Workload.Keys = 1000 // the state grows with the number of keys that were seen
+			j.Workload.Keys = 1000 // the size of the state grows with the number of keys that the job has seen
 			Expect(e.ask(func(client reference.Client) error { return client.Submit(j) })).To(Succeed())
 			Eventually(func() string { return e.aborted(j.ID) }).WithTimeout(time.Minute).Should(And(ContainSubstring(want), ContainSubstring("counter-0")))
 			Expect(e.completed(j.ID)).NotTo(BeEmpty(), "small state had room")
@@ -93,7 +94,7 @@ var _ = Describe("A job id that is used again", func() {
 	It("is refused, and the first job's checkpoints stay", func() {
 		root, id := filesystem.URL(GinkgoT().TempDir()), fmt.Sprintf("%032x", 1)
 		kept := retained(startEngine(1, nil), id, root)
-		e := startEngine(1, nil) // a cluster that does not know the first job
+		e := startEngine(1, nil) // this is another cluster, which does not know the first job
 		j := newJob(id, root, GinkgoT().TempDir())
 		err := e.ask(func(client reference.Client) error { return client.Submit(j) })
 		var refused *reference.RefusedError
@@ -105,7 +106,7 @@ var _ = Describe("A job id that is used again", func() {
 
 var _ = Describe("A store that refuses", func() {
 	It("makes the submission fail with a clear error, and changes nothing", func() {
-		silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts connections and never answers
+		silent, err := net.Listen("tcp", "127.0.0.1:0") // a server that accepts connections and never answers
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(silent.Close)
 		port, err := servers.FreePort()

@@ -16,7 +16,7 @@ import (
 func TestSweep(t *testing.T) {
 	for _, c := range []struct {
 		kill         faults.Process
-		every, kills int // every: the sweep takes every Nth operation; kills: the wanted number of kills in the first phase
+		every, kills int // every: N, if the sweep takes every Nth operation; kills: the wanted number of kills in the first phase
 	}{{explore.Task, 3, 1}, {faults.TaskManager, 3, 2}, {faults.JobManager, 14, 2}} {
 		kill := c.kill
 		s := catalogue(t, "durability/operations")[0]

@@ -1,6 +1,6 @@
-// Package announce lets a ginkgo suite print which spec runs and which spec was skipped, if go test
-// is verbose, as go test -json is. Command gotest reads these lines. A suite imports this package
-// only for this effect:
+// Package announce lets a ginkgo suite print which spec runs and which spec was skipped. It prints
+// only if go test is verbose, which is the case for go test -json. Command gotest reads the printed
+// lines. A suite imports this package only for this effect:
 //
 //	import _ "github.com/snapback/snapback/suites/internal/announce"
 //
@@ -16,7 +16,7 @@ import (
 	"github.com/onsi/ginkgo/v2/types"
 )
 
-// The lines begin with one of these marks. Ginkgo's dots may stand before a mark.
+// Each printed line begins with one of these marks. Ginkgo may print dots before a mark.
 const (
 	Running = "[spec runs] "
 	Skipped = "[spec skipped] "

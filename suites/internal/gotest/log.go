@@ -14,7 +14,8 @@ import (
 	"github.com/snapback/snapback/suites/internal/announce"
 )
 
-// event is a line of go test -json; see go doc test2json.
+// event is a line of the output of go test -json. The command go doc test2json describes the
+// fields.
 type event struct {
 	Action  string
 	Package string
@@ -23,7 +24,7 @@ type event struct {
 	Output  string
 }
 
-// log prints what happens. Its methods may be called from several goroutines.
+// log prints the progress of the tests. Several goroutines may call its methods.
 type log struct {
 	mu       sync.Mutex
 	out      io.Writer
@@ -35,14 +36,14 @@ type log struct {
 // tested is a package whose tests run or have run.
 type tested struct {
 	began   time.Time
-	verdict string // empty while it runs
+	verdict string // empty while the package runs
 	seconds float64
 	cached  bool
-	tests   map[string]*test // the tests that run or have failed
+	tests   map[string]*test // the tests that run now or have failed
 	spec    test             // the newest spec of ginkgo
 }
 
-// test is a test that runs or has failed. The name "" stands for the package itself.
+// test is a test that runs now or has failed. The empty name stands for the package itself.
 type test struct {
 	name   string
 	began  time.Time
@@ -128,7 +129,7 @@ func (p *tested) line(name string) string {
 	return fmt.Sprintf("%-4s %7.1fs  %s%s", p.verdict, p.seconds, short(name), cached)
 }
 
-// running prints what runs, and for how long it has run.
+// running prints the packages and tests that run now, and how long each has run.
 func (l *log) running() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -146,7 +147,7 @@ func (l *log) running() {
 	}
 }
 
-// newest names the test or the spec that began last.
+// newest returns the name of the test or spec that began last.
 func (p *tested) newest(now time.Time) string {
 	newest := &p.spec
 	for _, t := range p.tests {
@@ -160,7 +161,7 @@ func (p *tested) newest(now time.Time) string {
 	return fmt.Sprintf(": %s, for %.1fs", newest.name, now.Sub(newest.began).Seconds())
 }
 
-// end prints the times of all packages, the slowest first, and every skip.
+// end prints the times of all packages, the slowest package first. Then it prints every skip.
 func (l *log) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -185,7 +186,8 @@ func (l *log) end() {
 	l.print("\nDONE %d packages, %d failed, %d skips in %.0fs\n", len(names), failed, len(l.skips), time.Since(l.began).Seconds())
 }
 
-// lastLine is the reason for a skip: the last line of the test's output that go test did not add.
+// lastLine returns the reason for a skip: the last line of the test's output that go test itself
+// did not add.
 func lastLine(output string) string {
 	reason := "no reason"
 	for line := range strings.Lines(output) {

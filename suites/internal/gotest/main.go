@@ -1,7 +1,7 @@
-// Command gotest runs go test and says what happens: a line for each package that is done, a line
-// for what runs at least every 30 seconds, the whole output of failed tests, and at the end the
-// times of all packages and every skip with its reason. Its arguments are those of go test, and
-// its exit code is go test's.
+// Command gotest runs go test and prints its progress. It prints a line for each package that is
+// done, and at least every 30 seconds a line about what runs. It prints the whole output of failed
+// tests. At the end it prints the times of all packages, and every skip with its reason. It accepts
+// the arguments of go test, and returns the exit code of go test.
 //
 //	go run ./suites/internal/gotest -timeout 35m ./...
 package main
@@ -18,10 +18,10 @@ import (
 	"time"
 )
 
-// beat is the time after which the command says again what runs.
+// beat is the time between two reports of what runs.
 const beat = 25 * time.Second
 
-// lineMax bounds a line of go test -json, in bytes.
+// lineMax is the greatest length of a line of go test -json, in bytes.
 const lineMax = 64 << 20
 
 func main() {
@@ -35,7 +35,7 @@ func main() {
 // run runs go test, and returns its exit code.
 func run(out io.Writer, beat time.Duration, arguments []string) (int, error) {
 	command := exec.Command("go", append([]string{"test", "-json"}, arguments...)...)
-	command.Stderr = os.Stderr // here go says what it downloads
+	command.Stderr = os.Stderr // here the go command prints what it downloads
 	events, err := command.StdoutPipe()
 	if err != nil {
 		return 1, err
@@ -73,7 +73,7 @@ func run(out io.Writer, beat time.Duration, arguments []string) (int, error) {
 	return 0, nil
 }
 
-// read adds each event to the log. It prints a line that is no event unchanged.
+// read adds each event to the log. If a line is no event, read prints the line unchanged.
 func read(events io.Reader, l *log) error {
 	scanner := bufio.NewScanner(events)
 	scanner.Buffer(nil, lineMax)
@@ -85,7 +85,7 @@ func read(events io.Reader, l *log) error {
 		l.add(e)
 	}
 	if err := scanner.Err(); err != nil {
-		_, _ = io.Copy(io.Discard, events) // go test must not wait for a reader
+		_, _ = io.Copy(io.Discard, events) // go test would wait if nobody read its output
 		return err
 	}
 	return nil

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// module is a module whose packages fail, skip, are silent, and do not compile.
+// module is a Go module. It has packages that fail, that skip a test, that print nothing, and that
+// do not compile.
 var module = map[string]string{
 	"go.mod": "module example.com/m\n\ngo 1.26\n",
 	"failing/failing_test.go": `package failing

@@ -2,9 +2,9 @@ package programs
 
 import "syscall"
 
-// attributes put the program into a process group of its own. The kernel kills the program
-// when the thread that started it ends; Go ends a thread only with the suite, unless a
-// goroutine was locked to it.
+// attributes put the program into a process group of its own. They also let the kernel kill the
+// program when the thread that started it ends. Go ends a thread only when the suite ends, unless a
+// goroutine was locked to the thread.
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }

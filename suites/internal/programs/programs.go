@@ -1,6 +1,6 @@
 // Package programs starts the programs that suites need, such as servers. Each program has a log
-// file. On Linux a program is killed when the suite ends in any way; elsewhere only when the suite
-// kills it.
+// file. On Linux a program is killed when the suite ends in any way. On other systems it is killed
+// only when the suite kills it.
 //
 // Start with [Start] and [Run].
 package programs
@@ -62,8 +62,8 @@ func Run(ctx context.Context, dir, name string, command *exec.Cmd) (output strin
 	return string(data), errors.Join(err, readErr)
 }
 
-// Kill sends SIGKILL to the program and to everything that it started, and waits until the
-// program has ended. A program that has ended before is no error.
+// Kill sends SIGKILL to the program and to all processes that the program started, and waits until
+// the program has ended. If the program had already ended, Kill returns no error.
 func (p *Program) Kill() error {
 	err := syscall.Kill(-p.command.Process.Pid, syscall.SIGKILL)
 	if err != nil && !errors.Is(err, syscall.ESRCH) {
@@ -73,7 +73,7 @@ func (p *Program) Kill() error {
 	return nil
 }
 
-// Signal sends a signal to the program alone. A program that has ended is no error.
+// Signal sends a signal to the program alone. If the program has ended, Signal returns no error.
 func (p *Program) Signal(signal os.Signal) error {
 	if err := p.command.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("send %s to %s: %w", signal, p.name, err)
@@ -81,7 +81,7 @@ func (p *Program) Signal(signal os.Signal) error {
 	return nil
 }
 
-// lastBytes is the number of bytes of the log that an error quotes.
+// lastBytes is the number of bytes from the end of the log that an error quotes.
 const lastBytes = 1 << 10
 
 // Ended returns nil while the program runs. Afterwards it returns an error that says how the

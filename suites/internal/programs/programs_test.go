@@ -16,7 +16,8 @@ import (
 	"github.com/snapback/snapback/suites/internal/programs"
 )
 
-// parentVariable names the directory of the suite that is killed: this program again.
+// parentVariable is set if this test binary runs in the role of the suite that is killed. Its value
+// is the directory of that suite.
 const parentVariable = "SNAPBACK_TEST_SUITE"
 
 func TestMain(m *testing.M) {
@@ -48,7 +49,7 @@ func TestAProgramDiesWithTheSuite(t *testing.T) {
 	child, err := strconv.Atoi(strings.TrimSpace(line))
 	must(t, err)
 	must(t, suite.Process.Kill())
-	_ = suite.Wait() // it was killed
+	_ = suite.Wait() // the error says that the process was killed
 	for limit := time.Now().Add(10 * time.Second); runs(child); time.Sleep(time.Millisecond) {
 		if time.Now().After(limit) {
 			_ = syscall.Kill(child, syscall.SIGKILL)

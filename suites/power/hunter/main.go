@@ -1,8 +1,8 @@
-// Command hunter runs the suites on the reference that it was built with. Package power builds it
-// once for each mutant. It reads an order from its standard input, hunts until the first finding,
-// and writes the result to its standard output.
+// Command hunter runs the suites on the reference that it was built with. Package power builds this
+// command once for each mutant. The hunter reads an order from its standard input, hunts until the
+// first finding, and writes the result to its standard output.
 //
-// Start with hunt. The file strategies.go says where it searches, and in which order.
+// Start with hunt. The file strategies.go says which scenarios the hunter runs, and in which order.
 package main
 
 import (
@@ -21,7 +21,8 @@ import (
 	"github.com/snapback/snapback/suites/power"
 )
 
-// timeout limits one run, by the wall clock. A mistake may make a run endless.
+// timeout is the longest time of one run, by the wall clock. Without it, a mistake could make a run
+// endless.
 const timeout = 10 * time.Second
 
 func main() {
@@ -43,7 +44,7 @@ func fail(err error) {
 	os.Exit(1)
 }
 
-// hunt runs a strategy until the first finding that the order wants.
+// hunt runs a strategy until the first finding that counts for the order.
 func hunt(order power.Order) (hunted power.Hunted, err error) {
 	strategy, known := strategies[order.Strategy]
 	if !known {
@@ -65,8 +66,8 @@ func hunt(order power.Order) (hunted power.Hunted, err error) {
 	return hunted, nil
 }
 
-// wanted returns the first finding about one of the requirements. Without requirements it returns the
-// first finding of all.
+// wanted returns the first finding about one of the given requirements. If no requirements are
+// given, it returns the first finding about any requirement.
 func wanted(result run.Result, requirements []string) (oracle.Finding, bool) {
 	at := slices.IndexFunc(result.Findings, func(f oracle.Finding) bool {
 		return len(requirements) == 0 || slices.Contains(requirements, f.Requirement)
@@ -77,8 +78,8 @@ func wanted(result run.Result, requirements []string) (oracle.Finding, bool) {
 	return result.Findings[at], true
 }
 
-// minimize returns the case of a run, and then smaller and smaller cases with a finding about the same
-// requirement.
+// minimize returns the case of a run, and then smaller and smaller cases. Each of these cases has a
+// finding about the same requirement.
 func minimize(found sighting, requirement string, asks int) []explore.Case {
 	caseOf := func(s scenarios.Scenario, seed uint64, result run.Result) explore.Case {
 		return explore.Case{Schema: explore.CaseSchema, Seed: seed, Storage: result.Target.Storage, Verdict: result.Verdict, Findings: result.Findings, Scenario: s}

@@ -42,14 +42,14 @@ var strategies = map[power.Strategy]func(seed uint64) iter.Seq[sighting]{
 	},
 }
 
-// choices lets rapid make the choices of an exploration.
+// choices lets the library rapid make the choices of an exploration.
 type choices struct{ t *rapid.T }
 
 func (c choices) Int(label string, low, high int) int {
 	return rapid.IntRange(low, high).Draw(c.t, label)
 }
 
-// drawn draws a scenario from each seed, beginning with the first, and runs it.
+// drawn draws a scenario from each seed and runs the scenario. It begins with the seed first.
 func drawn(stage string, first uint64, draw func(seed uint64) scenarios.Scenario) iter.Seq[sighting] {
 	return func(yield func(sighting) bool) {
 		for seed := first; yield(once(stage, storageOf(seed), draw(seed), seed)); seed++ {
@@ -64,7 +64,7 @@ func once(stage string, target reference.Simulated, s scenarios.Scenario, seed u
 	return sighting{stage: stage, target: target, scenario: s, seed: seed, result: result}
 }
 
-// objects is a checkpoint directory on an object store.
+// objects is the URL of a checkpoint directory on an object store.
 const objects = "s3://bucket/checkpoints"
 
 // storageOf returns a target on an object store for every fourth seed. For all other seeds it
@@ -80,7 +80,7 @@ func storageOf(seed uint64) reference.Simulated {
 	return reference.Simulated{Storage: place}
 }
 
-// The number of runs of one stage before the next stage begins.
+// These numbers say after how many runs one stage gives way to the next stage.
 const (
 	losses = 60  // recoveries after power losses
 	draws  = 120 // explored scenarios
@@ -89,15 +89,16 @@ const (
 // areasFirst lists the areas of the catalogue whose scenarios need only a few milliseconds.
 var areasFirst = []string{"cleanup", "leaks", "tolerance", "restarts", "claims", "savepoints", "unaligned", "rescale", "state"}
 
-// The scenarios in which the power is lost, and the areas of the catalogue that hold them.
+// lossesOf lists the scenarios in which the power is lost. lossesAreas lists the areas of the
+// catalogue that contain these scenarios.
 var (
 	lossesOf    = []string{"durability/checkpoints", "durability/power-loss-highly-available", "recovery/claim", "recovery/stop-and-resume"}
 	lossesAreas = []string{"durability", "recovery"}
 )
 
 // suites runs the scenarios of Snapback's own suites. First it runs each scenario of the catalogue,
-// with fewer records, and the cheapest scenarios first. Then it takes turns between power losses and
-// explored scenarios.
+// with fewer records. The cheapest scenarios come first. Then power losses and explored scenarios
+// take turns.
 func suites(seed uint64) iter.Seq[sighting] {
 	return func(yield func(sighting) bool) {
 		for _, part := range []iter.Seq[sighting]{catalogue(seed), turns(seed)} {
@@ -158,7 +159,7 @@ func small(areas ...string) (all []scenarios.Scenario) {
 	return all
 }
 
-// areas lists all areas of the catalogue, in the order in which they are run.
+// areas lists all areas of the catalogue, in the order in which the hunter runs them.
 func areas() []string {
 	all, err := scenarios.Areas()
 	if err != nil {
@@ -167,10 +168,11 @@ func areas() []string {
 	return append(slices.Clone(areasFirst), slices.DeleteFunc(all, func(name string) bool { return slices.Contains(areasFirst, name) })...)
 }
 
-// recordsMax limits the records of a split.
+// recordsMax is the greatest number of records in a split.
 const recordsMax = 150
 
-// smaller returns a scenario with fewer records. Longer pauses between them keep its duration.
+// smaller returns a scenario with fewer records. It makes the pauses between records longer, so
+// that the scenario lasts as long as before.
 func smaller(s scenarios.Scenario) scenarios.Scenario {
 	w := &s.Workload
 	if w.Records > recordsMax {
@@ -180,7 +182,8 @@ func smaller(s scenarios.Scenario) scenarios.Scenario {
 	return s
 }
 
-// powerLosses runs a scenario, and recovers it after each of its first power losses.
+// powerLosses runs a scenario with power losses, and recovers the jobs after each. It stops after
+// the number of recoveries in losses.
 func powerLosses(s scenarios.Scenario, seed uint64) []sighting {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()

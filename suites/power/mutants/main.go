@@ -27,10 +27,10 @@ import (
 	"github.com/snapback/snapback/suites/power"
 )
 
-// Exit codes. They have the same meaning as those of snapback.
+// The exit codes have the same meaning as the exit codes of snapback.
 const (
 	exitAsExpected = 0
-	exitUnexpected = 1 // a mutant survived, a false alarm, a case that fails
+	exitUnexpected = 1 // a mutant survived, there was a false alarm, or a replayed case failed
 	exitUsage      = 2
 	exitInternal   = 3
 )
@@ -42,10 +42,11 @@ func main() {
 	os.Exit(code)
 }
 
-// errUnexpected ends the program after it has printed an unexpected result.
+// errUnexpected ends the program. The program has already printed the unexpected result.
 var errUnexpected = errors.New("unexpected result")
 
-// exit prints an error that was not printed yet, and returns the exit code.
+// exit returns the exit code for an error. It prints the error, unless the error was printed
+// before.
 func exit(err error) int {
 	var usage *harness.UsageError
 	var replayed *exec.ExitError
@@ -202,22 +203,22 @@ func run(command *cobra.Command, o options, ids []string) (err error) {
 func list(out io.Writer, all []power.Mutant) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, m := range all {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", m.ID, m.Symptom, m.Requirements) // Flush reports errors
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", m.ID, m.Symptom, m.Requirements) // the call of Flush returns the error
 	}
 	return table.Flush()
 }
 
-// refresh rewrites the diffs of mutants, and lists those that changed.
+// refresh rewrites the diffs of mutants, and prints the ids of the mutants that changed.
 func refresh(out io.Writer, source string, all []power.Mutant) error {
 	changed, err := power.Refresh(source, all)
 	for _, id := range changed {
-		_, _ = fmt.Fprintln(out, "rewritten:", id) // the next print reports an error
+		_, _ = fmt.Fprintln(out, "rewritten:", id) // if this fails, the next print also fails
 	}
 	_, printed := fmt.Fprintf(out, "DONE %d mutants, %d rewritten\n", len(all), len(changed))
 	return errors.Join(err, printed)
 }
 
-// runClean looks for false alarms.
+// runClean runs the suites on the reference without a mutant. Each finding is a false alarm.
 func runClean(command *cobra.Command, campaign power.Campaign, o options) error {
 	began := time.Now()
 	hunted, err := campaign.HuntClean(command.Context(), o.clean)
@@ -271,8 +272,8 @@ func writeFile(name string, write func(io.Writer) error) error {
 	return errors.Join(write(file), file.Close())
 }
 
-// replay builds snapback with a mutant in it, and has that program replay a case. The exit code
-// is the program's.
+// replay builds snapback with a mutant in it. Then it runs this program, which replays a case. The
+// exit code is the exit code of this program.
 func replay(command *cobra.Command, o options, workshop power.Workshop, m power.Mutant) error {
 	program, err := workshop.Build(command.Context(), power.Snapback, "snapback", &m)
 	if err != nil {

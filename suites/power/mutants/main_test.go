@@ -14,7 +14,7 @@ import (
 	"github.com/snapback/snapback/suites/power"
 )
 
-// The tests run the program as users do. TestMain builds it.
+// binary is the path of the program. TestMain builds it, and the tests run it as users do.
 var binary string
 
 func TestMain(m *testing.M) {
@@ -87,7 +87,8 @@ func TestMutantsAreListed(t *testing.T) {
 	}
 }
 
-// The program rewrites each mutant that applies, and names each mutant that does not.
+// The program rewrites the diffs of mutants that apply to the source. It names each mutant that
+// does not apply.
 func TestDiffsAreRefreshed(t *testing.T) {
 	source, museum := root(t), t.TempDir()
 	canary, err := os.ReadFile(filepath.Join(power.Museum(source), "canary.diff"))
@@ -112,7 +113,7 @@ func TestDiffsAreRefreshed(t *testing.T) {
 	}
 }
 
-// The program plants a mistake, finds it, makes its case smaller, and replays the case.
+// The program plants a mistake, finds it, makes the case smaller, and replays the case.
 func TestAMutantIsFoundAndReplayed(t *testing.T) {
 	source, cases := root(t), t.TempDir()
 	got := output(t, binary, "--source", source, "--cases", cases, "--quiet", "FLINK-21351")

@@ -1,10 +1,10 @@
 // Command install installs everything that the suites need and that Debian does not have as a
-// package: Apache Flink, the jars of Hadoop, MinIO, stand-ins of Google Cloud Storage and Azure
-// Blob Storage, and the root file system of a Docker image with a Java. It compiles our Java
-// programs too. It skips what is already installed.
+// package: Apache Flink, the jars of Hadoop, MinIO, stand-ins for Google Cloud Storage and Azure
+// Blob Storage, and the root file system of a Docker image with a Java. It also compiles our Java
+// programs. It skips everything that is already installed.
 //
-// The first run needs about ten minutes. Each step prints what it does, and how long it has run so
-// far.
+// The first run needs about ten minutes. Each step prints what it does, and how long it has already
+// run.
 package main
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/snapback/snapback/suites/servers"
 )
 
-// beat is how often a step says that it still runs.
+// beat is the time between two messages that a step still runs.
 const beat = 15 * time.Second
 
 func main() {
@@ -45,14 +45,16 @@ func install(ctx context.Context) error {
 	return err
 }
 
-// steps prints a line when a step begins, when it is done, and at each beat in between.
+// steps prints a line when a step begins and when the step is done. While the step runs, it prints
+// a line at each beat.
 type steps struct {
 	mu    sync.Mutex
 	now   string
 	began time.Time
 }
 
-// say ends the step that runs, and begins the next one; an empty name begins none.
+// say ends the running step and begins the next step. If the name of the next step is empty, no
+// step begins.
 func (s *steps) say(next string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,7 +67,7 @@ func (s *steps) say(next string) {
 	}
 }
 
-// beat says again and again which step runs.
+// beat prints again and again which step runs.
 func (s *steps) beat(ctx context.Context) {
 	for {
 		select {
