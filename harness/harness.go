@@ -1,5 +1,5 @@
 // Package harness says which packages an importer needs to test an engine. It also defines the
-// error that all of them return for a user's mistake.
+// error that these packages return for a user's mistake.
 //
 //	harness/target    what an engine under test must offer: Target, Cluster, and one small
 //	                  interface for each thing that only some clusters can do

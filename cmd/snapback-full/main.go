@@ -1,6 +1,6 @@
 // Command snapback-full is snapback with two libraries that make a program slow to start:
-// testcontainers for --runtime containers, and etcd's server for several JobManagers. Snapback
-// hands over to snapback-full when a command needs one of these libraries.
+// testcontainers for --runtime containers, and etcd's server for several JobManagers. If a command
+// needs one of these libraries, snapback runs snapback-full instead.
 package main
 
 import (

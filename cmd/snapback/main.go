@@ -3,7 +3,8 @@
 // reports, with evidence, which records were lost or doubled, and which files were leaked.
 //
 // The program must start fast, because each process of the reference runs this program. The
-// program snapback-full holds the features that need large libraries. Snapback hands over to it.
+// program snapback-full holds the features that need large libraries. If a command needs such a
+// feature, snapback runs snapback-full instead.
 package main
 
 import "github.com/snapback/snapback/cmd/internal/commandline"

@@ -15,7 +15,7 @@ type decoder struct {
 	data    []byte
 	offset  int
 	version int32
-	depth   int // the number of handles that are open now, each within the one before
+	depth   int // the number of handles that contain the current position
 	found   Checkpoint
 	err     error
 }
@@ -57,7 +57,7 @@ func (d *decoder) int32(what string) int32 {
 	return 0
 }
 
-// int64 reads a number of 8 bytes. It fails if the number is less than the parameter least.
+// int64 reads a number of 8 bytes. It fails if the number is less than the given minimum.
 func (d *decoder) int64(what string, least int64) int64 {
 	at := d.offset
 	b := d.next(8, what)
@@ -71,8 +71,7 @@ func (d *decoder) int64(what string, least int64) int64 {
 	return value
 }
 
-// number reads a number of 4 bytes. It fails if the number is less than the parameter least or
-// greater than the parameter most.
+// number reads a number of 4 bytes. It fails if the number is outside of the given range.
 func (d *decoder) number(what string, least, most int32) int32 {
 	at := d.offset
 	value := d.int32(what)
@@ -105,7 +104,7 @@ func (d *decoder) count(what string) int {
 	return int(n)
 }
 
-// list reads a number n, and then calls the function thing n times, or until an error occurs.
+// list reads a number n. Then it calls thing() n times, or until an error occurs.
 func (d *decoder) list(what string, thing func()) {
 	for n := d.count("number of " + what); n > 0 && d.err == nil; n-- {
 		thing()

@@ -1,13 +1,13 @@
 // Package evidence reads what an engine left on storage: which files exist, which
 // checkpoints exist, and which files each checkpoint refers to.
 //
-// It shares no code with the engines that it looks at. It has its own decoder of
-// `_metadata`, its own resolver of references and its own names of the layout, all written
-// from the description of Flink's format. So a mistake in an engine's reader is not also a
-// mistake in the evidence. From the rest of the module it imports only the interface to the
-// file system and the types of package history.
+// The package shares no code with the engines that it looks at. It has its own decoder of
+// `_metadata`, its own resolver of references and its own names of the layout. They are
+// written from the description of Flink's format. So a mistake in an engine's reader is not
+// also a mistake in the evidence. From the rest of the module the package imports only the
+// interface to the file system and the types of package history.
 //
-// It judges nothing: package oracle does. It writes nothing to storage.
+// The package judges nothing: package oracle does. It writes nothing to storage.
 //
 // Start with [Audit].
 package evidence

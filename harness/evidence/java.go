@@ -96,7 +96,7 @@ func (j *javaReader) fields(class *javaClassDescription) {
 }
 
 // class reads the description of a class, or a reference to an earlier description. If the file
-// holds null in its place, class returns nil.
+// holds null instead of a description, class returns nil.
 func (j *javaReader) class() *javaClassDescription {
 	j.deeper()
 	defer j.shallower()

@@ -291,8 +291,9 @@ func (d *decoder) changelogFiles(code byte) {
 	}
 }
 
-// channel reads the state of one channel, in a handle with the code one. From version 6 on, the
-// handle may instead have the code merged. Then it holds the state of several channels.
+// channel reads a handle with the state of one channel. The first parameter is the code of such a
+// handle. From version 6 on, the handle may have the second code instead. Then it holds the state
+// of several channels.
 func (d *decoder) channel(one, merged byte) {
 	code := one
 	if d.version >= 6 {

@@ -35,7 +35,7 @@ type CrashPoints struct {
 	Model     filesystem.Model
 	StatesMax int
 	Every     int           // 0: visit all crash points; N: visit each crash point with probability 1/N
-	AgainIn   int           // 0: the power is lost once; N: with probability 1/N, the power is lost again at each crash point of a recovery, each time leaving one random state
+	AgainIn   int           // 0: the power is lost once; N: with probability 1/N, a recovery loses the power again at each of its crash points, each time with one random state
 	Timeout   time.Duration // the longest time of one recovery, in wall-clock time
 	Parallel  int           // number of recoveries that run at the same time
 }
@@ -73,8 +73,8 @@ type visit struct {
 }
 
 // Run visits the crash points, in order. It calls done with each result, and with the scenario that
-// gives this result again. It makes one call at a time. If the context ends, Run returns the crash
-// points that it has visited so far.
+// gives this result again. Two calls of done never overlap. If the context ends, Run returns the
+// crash points that it has visited so far.
 func (c CrashPoints) Run(ctx context.Context, s scenarios.Scenario, done func(run.Result, scenarios.Scenario)) ([]*CrashPoint, error) {
 	session, err := run.Setup{Target: c.Target, Seed: c.Seed, Try: 1, History: io.Discard, Progress: func(string) {}}.Begin(ctx, s)
 	if err != nil {
@@ -88,7 +88,7 @@ func (c CrashPoints) Run(ctx context.Context, s scenarios.Scenario, done func(ru
 	err = session.TakeAll(ctx, 0)
 	err = errors.Join(err, v.group.Wait(), session.Failed(), session.Close())
 	if ctx.Err() != nil {
-		err = nil // the visits until then remain valid
+		err = nil // the visits before the end of the context remain valid
 	}
 	return v.points, err
 }
@@ -161,7 +161,7 @@ type crashState struct {
 }
 
 // random returns the random numbers for one crash point: the one with the given number, after the
-// earlier power losses. They do not depend on the visits of other crash points.
+// earlier power losses. The random numbers do not depend on the visits of other crash points.
 func (v *visit) random(earlier []faults.Fault, number int) *rand.Rand {
 	return rand.New(rand.NewPCG(v.Seed, place(earlier)*31+uint64(number)))
 }
@@ -174,8 +174,8 @@ func place(earlier []faults.Fault) (sum uint64) {
 	return sum
 }
 
-// states returns the states to visit at a crash point. These are all its states, or a random choice
-// if it has more states than the limit in the parameter most.
+// states returns the states to visit at a crash point. These are all its states. If it has more
+// states than the given limit, they are a random choice of its states.
 func (v *visit) states(disk *filesystem.Memory, most int, point *CrashPoint, random *rand.Rand) []crashState {
 	var states []crashState
 	disk.EveryCrash(v.Model, func(number uint64, left *filesystem.Memory) bool {

@@ -14,8 +14,8 @@ const seedsMax = 8
 
 // Shrink looks for a smaller scenario that also fails. It tries fewer steps and faults, a smaller
 // cluster and input, a plainer configuration, an earlier operation, a simpler state after a power
-// loss, and a smaller seed. The function fails says whether a scenario fails. The parameter asks is
-// the greatest number of calls of this function.
+// loss, and a smaller seed. The function fails says whether a scenario fails. The parameter asks
+// limits the number of calls of this function.
 func Shrink(s scenarios.Scenario, seed uint64, asks int, fails func(scenarios.Scenario, uint64) bool) (scenarios.Scenario, uint64) {
 	ask := func(smaller scenarios.Scenario, seed uint64) bool {
 		if asks == 0 || smaller.Validate() != nil {
@@ -112,8 +112,8 @@ func smallerFaults(fault *faults.Fault) (all []faults.Fault) {
 	return all
 }
 
-// smallerNumbers returns up to three numbers to try in place of the number from: the least number,
-// the number halfway between, and the number before from.
+// smallerNumbers returns up to three smaller numbers to try: the least number that is allowed, the
+// number halfway to it, and the number one below.
 func smallerNumbers(from, least int64) []int64 {
 	all := []int64{least, least + (from-least)/2, from - 1}
 	return slices.Compact(slices.DeleteFunc(all, func(n int64) bool { return n >= from || n < least }))

@@ -275,8 +275,8 @@ func (s *sweeping) startAgain() (history.Job, error) {
 	return job, nil
 }
 
-// submitNext submits the next job. If the parameter resumed names a job, the next job resumes from
-// a checkpoint of that job.
+// submitNext submits the next job. If the name of an earlier job is given, the next job resumes
+// from a checkpoint of that job.
 func (s *sweeping) submitNext(resumed string) error {
 	s.jobs++
 	s.current = fmt.Sprintf("job-%d", s.jobs)

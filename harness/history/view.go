@@ -58,8 +58,8 @@ func (h *History) Lineage(job Job) []Job {
 	return lineage
 }
 
-// Completed returns the ids of the checkpoints that a job completed, in order. It looks only at
-// events before the event with the number in the parameter before.
+// Completed returns the ids of the checkpoints that a job completed, in order. It ignores the event
+// with the given number and all later events.
 func (h *History) Completed(id string, before int) []int64 {
 	var ids []int64
 	for _, e := range h.Events {

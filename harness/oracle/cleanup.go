@@ -238,8 +238,8 @@ func residue(h *history.History, id string, tree, earlier []history.Entry, kept 
 	return problems
 }
 
-// leftovers finds the files in the directories that a job's checkpoints shared. Its caller knows
-// that no checkpoint of the job is left.
+// leftovers finds the files in the directories that a job's checkpoints shared. It must be called
+// only if no checkpoint of the job is left.
 func leftovers(tree []history.Entry, id string) []Finding {
 	var problems []Finding
 	for _, name := range []string{evidence.SharedName, evidence.TaskOwnedName} {

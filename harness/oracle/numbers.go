@@ -24,9 +24,9 @@ type Numbers struct {
 type Recovery struct {
 	Fault      string        `json:"fault"`
 	Process    string        `json:"process"`
-	Checkpoint int64         `json:"checkpoint"` // the checkpoint in progress when the fault fired; 0 if there was none
-	Job        string        `json:"job"`        // the job that ran again first
-	Restored   int64         `json:"restored"`   // the checkpoint that the job was restored from; 0 if there was none
+	Checkpoint int64         `json:"checkpoint"` // the checkpoint that was in progress when the fault fired; 0 if no checkpoint was in progress
+	Job        string        `json:"job"`        // the first job that ran again
+	Restored   int64         `json:"restored"`   // the checkpoint that the job was restored from; 0 if the job was not restored
 	Took       time.Duration `json:"took_ns"`    // time from the fault until the job ran again; 0 if the job never ran again
 }
 

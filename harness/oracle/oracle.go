@@ -37,8 +37,8 @@ const (
 	Void  Verdict = "void"  // nothing was proven
 )
 
-// Worst returns the worst of the given verdicts, or [Void] if there are none. If a thing consists
-// of parts with these verdicts, this is the verdict on the whole thing.
+// Worst returns the worst of the given verdicts, or [Void] if no verdict is given. If a thing
+// consists of parts with these verdicts, the result is the verdict on the whole thing.
 func Worst(children []Verdict) Verdict {
 	for _, verdict := range []Verdict{Fail, Error, Void, Skip} {
 		if slices.Contains(children, verdict) {
@@ -183,8 +183,8 @@ func void(h *history.History) string {
 }
 
 // voidFault looks at a fault that must hit a checkpoint in progress. It returns the reason why the
-// fault hit none: no checkpoint had begun, or the checkpoint completed nevertheless. It returns the
-// empty text if the fault hit a checkpoint.
+// fault hit no checkpoint: no checkpoint had begun, or the checkpoint completed nevertheless. It
+// returns the empty text if the fault hit a checkpoint.
 func voidFault(h *history.History, fired history.Event) string {
 	fault, err := faults.Parse(fired.Fault)
 	if err != nil {

@@ -21,7 +21,7 @@ type run struct {
 	foreign  []string // lines that the workload cannot produce from its input
 }
 
-// runs returns a run for each job that finished, or from which no other job resumed.
+// runs returns a run for each job that finished, and for each job from which no other job resumed.
 func runs(h *history.History) []run {
 	model := h.Header.Scenario.Workload.Model()
 	jobs := h.Jobs()

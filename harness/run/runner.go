@@ -102,8 +102,8 @@ func (r *Runner) RunOne(ctx context.Context, s scenarios.Scenario) (result Resul
 }
 
 // try runs a scenario once, on a cluster of its own. It returns a history that can be judged, an
-// error that ended the run early, or both. It writes the history to out. If the runner has a
-// directory, it also writes the history to a file.
+// error that ended the run early, or both. It writes the history to the given writer. If the runner
+// has a directory, it also writes the history to a file.
 func (r *Runner) try(ctx context.Context, s scenarios.Scenario, try int, dir string, out io.Writer) (recorded *history.History, err error) {
 	if r.Timeout > 0 {
 		limited, cancel := context.WithTimeout(ctx, r.Timeout)

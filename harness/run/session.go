@@ -102,7 +102,7 @@ func (r *Session) TakeAll(ctx context.Context, from int) error {
 			}
 			err = r.restorePower(ctx)
 		case errors.Is(err, ErrGaveUp):
-			return nil // the history says so, and the next steps would prove nothing
+			return nil // the history records what the step waited for, and the next steps would prove nothing
 		}
 		if err != nil {
 			return fmt.Errorf("step %d: %w", i+1, err)
@@ -113,7 +113,7 @@ func (r *Session) TakeAll(ctx context.Context, from int) error {
 
 // RecoveryFrom returns the index of the first step that brings a job back. It searches from the
 // given index on. If the steps directly before that step arm faults, it returns the index of the
-// first step of these.
+// first step that arms a fault.
 func (r *Session) RecoveryFrom(from int) int {
 	steps, at := r.scenario.Steps, from
 	for at < len(steps) && steps[at].Recover == "" {

@@ -11,8 +11,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Storage is settled if it has not changed for the time settledAfter. The session looks at storage
-// once in the time settleEvery. Both are times of the cluster's clock.
+// Storage is settled if it has not changed for the time settledAfter. The session waits for the
+// time settleEvery before it looks at storage again. Both are times of the cluster's clock.
 const (
 	settledAfter = time.Second
 	settleEvery  = 100 * time.Millisecond

@@ -183,7 +183,7 @@ func (r *Session) strike(ctx context.Context, fault faults.Fault) error {
 	return r.strikeAt(ctx, fault, event.Process)
 }
 
-// strikeAt applies a fault to the process named victim.
+// strikeAt applies a fault to the given process.
 func (r *Session) strikeAt(ctx context.Context, fault faults.Fault, victim string) error {
 	if fault.OfConnection() {
 		return r.disturb(ctx, fault, victim)

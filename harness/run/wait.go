@@ -11,8 +11,8 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// Until waits until the function holds returns true, but not longer than the scenario allows. The
-// parameter what says in words for what it waits. The error is [ErrGaveUp] if the session waited in
+// Until waits until holds() returns true, but not longer than the scenario allows. The parameter
+// what describes the condition for messages. The error is [ErrGaveUp] if the session waited in
 // vain.
 func (r *Session) Until(ctx context.Context, what string, holds func() bool) error {
 	r.progress("waiting for " + what)
@@ -35,9 +35,9 @@ func (r *Session) Until(ctx context.Context, what string, holds func() bool) err
 	}
 }
 
-// UntilOrEnd waits until the function holds returns true, or until the job is over. If the job
-// finished first, the scenario came too late, which is nobody's mistake. The parameter what says in
-// words for what it waits.
+// UntilOrEnd waits until holds() returns true, or until the job is over. If the job finished first,
+// the scenario came too late, which is nobody's mistake. The parameter what describes the condition
+// for messages.
 func (r *Session) UntilOrEnd(ctx context.Context, what string, job history.Job, holds func() bool) error {
 	if err := r.Until(ctx, what, func() bool { return holds() || r.over(job) }); err != nil || holds() {
 		return err

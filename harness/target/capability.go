@@ -138,13 +138,12 @@ type Tapped interface {
 // Durable is a cluster that knows what a power loss leaves on its storage. It has the feature
 // [scenarios.PowerLoss].
 type Durable interface {
-	// Disk calls the function look with the cluster's storage. During the call nothing changes the
-	// storage.
+	// Disk calls look() with the cluster's storage. During the call nothing changes the storage.
 	Disk(look func(*filesystem.Memory))
 
 	// AfterPowerLoss returns a target for the time after a power loss. The next cluster of this
-	// target begins with the storage in the parameter left. Its clock and the numbers in its
-	// processes' names continue from this cluster. This cluster does not change.
+	// target begins with the given storage. Its clock and the numbers in its processes' names
+	// continue from this cluster. This cluster does not change.
 	AfterPowerLoss(left *filesystem.Memory) Target
 }
 

@@ -47,9 +47,9 @@ type Spec struct {
 	Seed  uint64
 	Needs []scenarios.Feature // the features that the scenario uses
 
-	// Observe receives what happens to jobs. The cluster calls Observe only while one of the cluster's
-	// methods runs. It calls Observe once for each event, in the order of the events. Each event has the
-	// job's ID and these fields:
+	// Observe receives what happens to jobs. The cluster calls Observe only while one of the
+	// cluster's methods runs. It calls Observe once for each event, in the order of the events.
+	// Each event has the job's ID and these fields:
 	//
 	//   - [history.Status]: the job's new Status. A job is RUNNING once all its subtasks have
 	//     restored their state and run. Error says why a job failed or restarts.
@@ -95,8 +95,8 @@ type Cluster interface {
 }
 
 // Submission is a job to run. In the directory Dir, the job must write its output below the
-// directory committed, and its progress below the directory progress. The file docs/workloads.md
-// says what a job computes and what it writes.
+// directory "committed", and its progress below the directory "progress". The file
+// docs/workloads.md says what a job computes and what it writes.
 type Submission struct {
 	Name      string // the scenario's name for the job
 	ID        string // the id that the job gets; empty: the cluster chooses an id

@@ -43,8 +43,8 @@ var Weights = map[string][]Heavy{
 	Module + "/harness/run":    foreign,
 }
 
-// TooHeavy returns a sentence for each banned library that a package links. The parameter of is the
-// name of the package, and linked lists everything that it links.
+// TooHeavy returns a sentence for each banned library that a package links. The parameters are the
+// path of the package, everything that the package links, and the banned libraries.
 func TooHeavy(of string, linked []string, banned []Heavy) []string {
 	var refused []string
 	for _, heavy := range banned {

@@ -9,7 +9,7 @@ import (
 	"github.com/snapback/snapback/suites/architecture"
 )
 
-// linked returns all packages that the package named of links.
+// linked returns all packages that a package links, directly or through others.
 func linked(t *testing.T, of string) []string {
 	t.Helper()
 	output, err := exec.Command("go", "list", "-deps", of).Output()

@@ -153,8 +153,8 @@ var _ = Describe("A container", func() {
 			address, _, _ = strings.Cut(string(output), " ")
 			return address
 		}).WithTimeout(time.Minute).ShouldNot(BeEmpty())
-		// Bash tries to connect. The error "Connection refused" is an answer of the other
-		// container. If nobody answers, timeout ends bash.
+		// Bash tries to connect. The error "Connection refused" shows that the other container
+		// answers. If no answer arrives, the command timeout ends bash.
 		ask := func(at string) func() string {
 			return func() string {
 				output, _ := exec.CommandContext(ctx, "docker", "exec", one, "timeout", "1", "bash", "-c", "</dev/tcp/"+at+"/1").CombinedOutput()

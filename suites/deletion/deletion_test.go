@@ -129,7 +129,7 @@ func orphans(w *world, root string) int {
 	return len(done.Deleted)
 }
 
-// expire discards old checkpoints. The world then no longer counts them as retained.
+// expire discards old checkpoints. Then the world no longer counts these checkpoints as retained.
 func expire(w *world, root string) int {
 	ctx := context.Background()
 	options := audit.ExpireOptions{Now: time.Now(), Policy: audit.Policy{Keep: w.number("keep", 1, 2)}}

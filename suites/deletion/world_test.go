@@ -82,10 +82,10 @@ func (w *world) number(label string, low, high int) int {
 	return rapid.IntRange(low, high).Draw(w.t, label)
 }
 
-// The function one returns one of the values in the parameter of, drawn at random.
+// The function one draws one of the given values at random.
 func one[T any](w *world, label string, of []T) T { return of[w.number(label, 0, len(of)-1)] }
 
-// use runs the tool named of while jobs continue.
+// use runs a tool while jobs continue.
 func (w *world) use(of tool, root string) int {
 	seed := rapid.Uint64().Draw(w.t, "what happens meanwhile")
 	w.budget = w.number("jobs go on", 0, 6)

@@ -54,8 +54,7 @@ func startTimed(b *testing.B, on target.Target, settings func(root string) map[s
 	return t
 }
 
-// run runs a job that takes a checkpoint once in the given interval. It returns the duration of the
-// job.
+// run runs a job that takes checkpoints at the given interval. It returns the duration of the job.
 func (t *timed) run(b *testing.B, interval time.Duration) time.Duration {
 	b.Helper()
 	t.jobs++

@@ -78,8 +78,8 @@ func (d *driven) restart() {
 	Expect(d.StartTaskManagers(d.ctx)).To(Succeed())
 }
 
-// until waits for an event for which the function holds returns true, and returns this event. It
-// ignores the events before the index in the parameter after.
+// until waits for an event for which holds() returns true, and returns this event. It ignores the
+// events before the given index.
 func (d *driven) until(what string, after int, holds func(history.Event) bool) history.Event {
 	GinkgoHelper()
 	for limit := time.Now().Add(time.Minute); ; {
@@ -235,9 +235,9 @@ const (
 	incomplete outcome = "_metadata, and not every file that it refers to"
 )
 
-// afterPowerLoss visits the states that a power loss of the given level may leave now, but not more
-// states than the number in the parameter most. It counts the outcomes for one checkpoint, and
-// returns the number of one state for each outcome.
+// afterPowerLoss visits the states that a power loss of the given level may leave now, but at most
+// the given number of states. It counts the outcomes for one checkpoint, and returns the number of
+// one state for each outcome.
 func (d *driven) afterPowerLoss(path string, level filesystem.Level, most int) (count map[outcome]int, examples map[outcome]uint64) {
 	GinkgoHelper()
 	count, examples = map[outcome]int{}, map[outcome]uint64{}

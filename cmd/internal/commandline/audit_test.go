@@ -286,7 +286,7 @@ func TestWithoutPermissionItIsSaidSo(t *testing.T) {
 	}
 }
 
-// The function as runs the program as the user named nobody.
+// as() runs the program as the user named nobody.
 func as(t *testing.T, dir string, arguments ...string) outcome {
 	t.Helper()
 	program := filepath.Join(dir, "snapback")
@@ -343,8 +343,7 @@ func TestWhatMayNotBeLookedAtIsExitCode2(t *testing.T) {
 	}
 }
 
-// The function while takes all permissions from a file or directory, calls do, and restores the
-// permissions.
+// while() takes all permissions from a file or directory, calls do(), and restores the permissions.
 func while(t *testing.T, closed string, do func()) {
 	t.Helper()
 	before, err := os.Stat(closed)

@@ -34,7 +34,7 @@ const (
 )
 
 // Main runs the command that the process's arguments name, and ends the process with its exit code.
-// The program snapback passes nil as heavy.
+// The program snapback passes nil for the parameter heavy.
 func Main(heavy *Heavy) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signal.Ignore(syscall.SIGPIPE) // a write to a closed pipe must return an error, and not end the process

@@ -436,8 +436,8 @@ func BenchmarkVersion(b *testing.B) {
 	b.ReportMetric(used.Seconds()*1000/float64(b.N), "cpu-ms")
 }
 
-// The program snapback runs snapback-full in its place for the features that only snapback-full
-// has. If snapback finds no snapback-full, it says so.
+// For a feature that only snapback-full has, the program snapback runs snapback-full instead. If
+// snapback does not find snapback-full, the error says so.
 func TestTheFullProgramIsHandedOverTo(t *testing.T) {
 	dir := t.TempDir()
 	alone := filepath.Join(dir, "snapback")

@@ -20,9 +20,9 @@ const full = "snapback-full"
 const installFull = "go install github.com/snapback/snapback/cmd/..."
 
 // Heavy holds the features that need large libraries. These libraries double the start time of a
-// program, which each process of the reference would notice, but few runs need the features. So
-// only the program snapback-full links the libraries. The program snapback runs snapback-full in
-// its place if a command needs one of the features.
+// program. Each process of the reference would start more slowly, but few runs need the features.
+// So only the program snapback-full links the libraries. The program snapback runs snapback-full
+// instead of itself if a command needs one of the features.
 type Heavy struct {
 	// Containers returns a place that runs each Flink process in a container of the given image.
 	Containers func(image string) flink.Place

@@ -273,7 +273,7 @@ func newTarget(ctx context.Context, o runOptions, say func(string)) (target.Targ
 }
 
 // chooseOne returns the one scenario that the arguments name. Without arguments it returns the
-// default scenario, whose name is in the parameter otherwise.
+// scenario with the given default name.
 func chooseOne(command string, arguments []string, otherwise string) (scenarios.Scenario, error) {
 	if len(arguments) == 0 {
 		arguments = []string{otherwise}

@@ -64,7 +64,7 @@ func tool(ctx context.Context, check Check, name string, arguments ...string) Ch
 	return check
 }
 
-// storageCheck tries the file operations that a checkpoint needs. It does so in the working directory.
+// storageCheck tries the file operations that a checkpoint needs, in the working directory.
 func storageCheck() Check {
 	check := Check{
 		Name: "file system here", For: "--runtime processes", Remedy: "work in a directory on a local file system, with permission to write there",

@@ -69,7 +69,7 @@ type Spec struct {
 	Environment []string // NAME=value
 	Dir         string   // working directory
 	Binds       []string // paths of this machine that the container sees under the same names
-	Publish     string   // port of the container that this machine reaches at 127.0.0.1; empty if there is none
+	Publish     string   // port of the container that this machine reaches at 127.0.0.1; empty if no port is published
 }
 
 // Open creates a group, with a network for its containers.

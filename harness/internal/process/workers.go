@@ -23,7 +23,8 @@ type Worker interface {
 	// Resume lets the process run at full speed again.
 	Resume() error
 
-	// Ended returns an error that says how the process ended; nil while the process runs.
+	// Ended returns an error that says how the process ended. It returns nil while the process
+	// runs.
 	Ended() error
 }
 
@@ -31,7 +32,7 @@ type Worker interface {
 type Workers struct {
 	Kind    string // the beginning of the processes' names
 	running []Worker
-	started int // number of processes that this kind ever had
+	started int // number of processes of this kind that were started so far
 }
 
 // Fill starts processes until n processes run. Each new process gets a name that no other process

@@ -254,8 +254,8 @@ func (c *minicluster) configure(restPort string) error {
 	return c.writeConfig(text.String() + "\n")
 }
 
-// until waits until the function holds returns true. While it waits, it runs the functions that
-// faults started.
+// until waits until holds() returns true. While it waits, it runs the functions that faults
+// started.
 func (c *minicluster) until(ctx context.Context, what string, holds func() (bool, error)) error {
 	limited, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()

@@ -116,8 +116,8 @@ func (r *rest) open(ctx context.Context, method, path, contentType string, body 
 }
 
 // log returns complete lines of the JobManager's log, and the position in bytes at which the last
-// of these lines ends. It skips the beginning of the log, up to the position in the parameter
-// after. It must read the whole log, because the API cannot return a part of the log.
+// of these lines ends. It skips the bytes before the given position. It must read the whole log,
+// because the API cannot return a part of the log.
 func (r *rest) log(ctx context.Context, after int64) (lines []string, end int64, err error) {
 	body, err := r.open(ctx, http.MethodGet, "/jobmanager/log", "", nil)
 	if err != nil {

@@ -56,8 +56,8 @@ const (
 	simulatedJobManager = reference.JobManagerTask
 )
 
-// lostAnswers sets how often the simulator loses the answer to a write to the highly available
-// store: on average once in 20 writes.
+// On average, the simulator loses the answer to one of lostAnswers writes to the highly available
+// store.
 const lostAnswers = 20
 
 // Start implements [target.Target].

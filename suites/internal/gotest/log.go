@@ -129,7 +129,7 @@ func (p *tested) line(name string) string {
 	return fmt.Sprintf("%-4s %7.1fs  %s%s", p.verdict, p.seconds, short(name), cached)
 }
 
-// running prints the packages and tests that run now, and how long each has run.
+// running prints the packages and tests that run now, and how long they have run.
 func (l *log) running() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

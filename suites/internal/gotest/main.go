@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// beat is the time between two reports of what runs.
+// beat is the time between two lines about the tests that run now.
 const beat = 25 * time.Second
 
 // lineMax is the greatest length of a line of go test -json, in bytes.

@@ -49,7 +49,7 @@ func (c choices) Int(label string, low, high int) int {
 	return rapid.IntRange(low, high).Draw(c.t, label)
 }
 
-// drawn draws a scenario from each seed and runs the scenario. It begins with the seed first.
+// drawn draws a scenario from each seed and runs the scenario. It begins with the given seed.
 func drawn(stage string, first uint64, draw func(seed uint64) scenarios.Scenario) iter.Seq[sighting] {
 	return func(yield func(sighting) bool) {
 		for seed := first; yield(once(stage, storageOf(seed), draw(seed), seed)); seed++ {
@@ -80,7 +80,7 @@ func storageOf(seed uint64) reference.Simulated {
 	return reference.Simulated{Storage: place}
 }
 
-// These numbers say after how many runs one stage gives way to the next stage.
+// These are the numbers of runs in one stage before the next stage begins.
 const (
 	losses = 60  // recoveries after power losses
 	draws  = 120 // explored scenarios
@@ -182,8 +182,8 @@ func smaller(s scenarios.Scenario) scenarios.Scenario {
 	return s
 }
 
-// powerLosses runs a scenario with power losses, and recovers the jobs after each. It stops after
-// the number of recoveries in losses.
+// powerLosses runs a scenario with power losses, and brings the jobs back after each power loss.
+// The constant losses limits the number of power losses.
 func powerLosses(s scenarios.Scenario, seed uint64) []sighting {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()

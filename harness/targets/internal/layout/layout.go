@@ -20,7 +20,7 @@ import (
 type Flink struct{}
 
 // Phase returns the phase of a checkpoint to which an operation belongs. It returns the empty phase
-// if the operation belongs to none.
+// if the operation belongs to no phase.
 func (Flink) Phase(kind faults.Kind, name, newName string) faults.Phase {
 	at := name
 	if newName != "" {
