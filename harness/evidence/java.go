@@ -2,7 +2,7 @@ package evidence
 
 import "fmt"
 
-// Tags of Java's serialization.
+// These are the tags of Java's serialization.
 const (
 	javaMagic     = 0xaced0005 // magic number and version
 	javaNull      = 0x70

@@ -38,13 +38,13 @@ func (r Reference) In(directory string) (name string, err error) {
 	return filesystem.ParseName(r.Path)
 }
 
-// Magic numbers at the beginning of a file and of the state of a master hook.
+// These magic numbers stand at the beginning of a file and of the state of a master hook.
 const (
 	fileMagic   = 0x4960672d
 	masterMagic = 0xc96b1696
 )
 
-// Codes of the handles.
+// These are the codes of the handles.
 const (
 	null                = 0
 	byteStream          = 1

@@ -20,7 +20,7 @@ import (
 
 const samples = "../../storage/testdata/"
 
-// told is a reference as text: "kind size path".
+// told returns a reference as text: "kind size path".
 func told(kind evidence.Kind, size int64, path string) string {
 	return fmt.Sprintf("%s %d %s", kind, size, path)
 }
@@ -109,7 +109,7 @@ type publicFile struct {
 	reads string // what the loader of Flink 2.3.0 read
 }
 
-// publicFiles are the files of the public corpus, by number.
+// publicFiles returns the files of the public corpus, by their numbers.
 func publicFiles(t testing.TB) map[string]*publicFile {
 	t.Helper()
 	compressed, err := os.Open(samples + "flink-metadata-public/corpus.tar.zst")

@@ -174,8 +174,8 @@ func place(earlier []faults.Fault) (sum uint64) {
 	return sum
 }
 
-// states returns the states to visit at a crash point. These are all its states. If it has more
-// states than the given limit, they are a random choice of its states.
+// states returns the states to visit at a crash point: all its states, or a random choice if it has
+// more states than the given limit.
 func (v *visit) states(disk *filesystem.Memory, most int, point *CrashPoint, random *rand.Rand) []crashState {
 	var states []crashState
 	disk.EveryCrash(v.Model, func(number uint64, left *filesystem.Memory) bool {

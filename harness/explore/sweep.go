@@ -18,9 +18,9 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// Sweep kills a process before and after every operation of a checkpoint on storage. Each kill
-// happens in another checkpoint. After each kill the job comes back. If the job has finished, the
-// sweep submits another job. If the JobManager was killed, the sweep resumes the job.
+// Sweep kills a process before and after every operation on storage that belongs to a checkpoint.
+// Each kill happens in another checkpoint. After each kill the job comes back. If the job has
+// finished, the sweep submits another job. If the JobManager was killed, the sweep resumes the job.
 type Sweep struct {
 	Target  target.Target // the target's clusters must implement [target.Tapped]
 	Seed    uint64
@@ -159,7 +159,7 @@ func (s *sweeping) faultsAt(operation faults.Operation) []faults.Fault {
 	return []faults.Fault{before, after}
 }
 
-// next submits another job, unless one runs.
+// next submits another job, unless a job runs.
 func (s *sweeping) next() error {
 	if job, ok := s.history.Job(s.current); ok && !s.status(job).Terminal() {
 		return nil

@@ -1,6 +1,6 @@
-// Package history records what happened in one run: a list of events, to which events are only
-// appended. Each line of the file is one JSON object. The history is written during the run, and
-// can be judged again at any later time.
+// Package history records what happened in one run, as a list of events. New events are only
+// appended to the list. Each line of the file is one JSON object. The history is written during the
+// run, and can be judged again at any later time.
 //
 // A history holds what was asked and answered, what was observed from outside, and what was
 // found on storage and in the output. It judges nothing: package oracle does.
@@ -143,7 +143,7 @@ type Event struct {
 	Gone       []string          `json:"gone,omitempty"`     // savepoints that were taken but no longer exist
 }
 
-// At is the time of the event since the run began.
+// At returns the time from the beginning of the run to the event.
 func (e Event) At() time.Duration { return time.Duration(e.AtMicros) * time.Microsecond }
 
 // Entry is a file or directory found below the checkpoint root.

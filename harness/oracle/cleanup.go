@@ -140,8 +140,9 @@ func operationFailed(h *history.History, before int, kind faults.Kind) bool {
 }
 
 // leaks checks SHR-03: while a job runs and no checkpoint is in progress, each file on storage
-// belongs to a checkpoint. It does not judge a run in which a fault hit a process. If a process
-// dies while it writes a file, that file stays until the job ends.
+// belongs to a checkpoint. It does not judge a run in which a fault hit a process or a connection,
+// or made a deletion fail. If a process dies while it writes a file, that file stays until the job
+// ends.
 func leaks(h *history.History, judge *judging) {
 	for _, e := range h.Events {
 		if e.Kind != history.Audit || e.Label == "" || !h.Promises(history.NoOrphans) || quiet(h, e.Number) {
@@ -381,8 +382,8 @@ func ownership(h *history.History, judge *judging) {
 	}
 }
 
-// savepoints checks CLN-09: a savepoint stays, in whatever way its job ends, unless another job
-// claims the savepoint.
+// savepoints checks CLN-09: a savepoint stays after the end of its job, unless another job claims
+// the savepoint. It does not matter how the job ended.
 func savepoints(h *history.History, judge *judging) {
 	for _, e := range h.Events {
 		if e.Kind != history.Audit || e.Label == "" || powerLost(h, e.Number+1) {

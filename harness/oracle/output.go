@@ -134,7 +134,7 @@ func state(h *history.History, judge *judging) {
 	}
 }
 
-// distinct returns each line once. REC-02 judges the lines that occur twice.
+// distinct returns each line once. REC-02 judges the lines that occur more than once.
 func distinct(lines []workload.Line) []workload.Line {
 	seen := map[workload.Line]bool{}
 	return slices.DeleteFunc(slices.Clone(lines), func(line workload.Line) bool {

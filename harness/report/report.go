@@ -19,7 +19,7 @@ import (
 	"github.com/snapback/snapback/harness/run"
 )
 
-// Names of the files in a run directory.
+// These are the names of the files in a run directory.
 const (
 	ResultsName = "results.jsonl"
 	JUnitName   = "junit.xml"
@@ -60,7 +60,7 @@ func (r Run) Done() string {
 	return fmt.Sprintf("DONE %s: %s in %.1fs (seed %d)", Scenarios(len(r.Results)), strings.Join(parts, ", "), r.Took.Seconds(), r.Seed)
 }
 
-// Scenarios returns a number of scenarios in words.
+// Scenarios returns the number with its noun: "1 scenario" or "2 scenarios".
 func Scenarios(n int) string {
 	if n == 1 {
 		return "1 scenario"

@@ -133,8 +133,9 @@ func (r *Session) comeBack(ctx context.Context, name string) error {
 	return r.awaitEnd(ctx, again)
 }
 
-// newestOf returns a submission that resumes a job after power losses. It resumes the job from the
-// newest checkpoint or savepoint of all jobs in the family.
+// newestOf returns a submission that resumes a job after power losses. The family is the job and
+// the jobs that replaced it. The submission resumes from the newest checkpoint or savepoint of the
+// family.
 func (r *Session) newestOf(family []history.Job) (scenarios.Submit, error) {
 	submit, newest := scenarios.Submit{Restore: family[0].Name, From: scenarios.ToNothing}, family[0].Checkpoint
 	if family[0].Path != "" {

@@ -170,8 +170,8 @@ func (r *Session) savepoint(ctx context.Context, take scenarios.TakeSavepoint) e
 	return nil
 }
 
-// finishedMeanwhile waits a moment, and says whether the job has finished. If the job has finished,
-// it is right to refuse a savepoint.
+// finishedMeanwhile waits a moment, and says whether the job has finished. A cluster may refuse to
+// take a savepoint of a finished job.
 func (r *Session) finishedMeanwhile(ctx context.Context, job history.Job) (bool, error) {
 	err := r.pass(ctx, settleEvery)
 	return r.status(job) == storage.Finished, err

@@ -124,7 +124,8 @@ func (r *Session) hit(ctx context.Context, fault faults.Fault, o tap.Operation) 
 	}
 	event.Process = victim
 	r.record(event)
-	// A mount may know only the kind of the process. Then the victim performs the operation.
+	// A mount may know only the kind of the process that performs the operation. Then the victim
+	// counts as this process.
 	_, kills := fault.Action.(faults.Kill)
 	return kills && strings.HasPrefix(o.Process, string(whom)), r.strikeAt(ctx, fault, victim)
 }
@@ -233,7 +234,7 @@ func (r *Session) disturb(ctx context.Context, fault faults.Fault, end string) e
 	return fmt.Errorf("%s: the harness cannot apply this fault to a connection", fault)
 }
 
-// do gives the cluster, as one of the interfaces of package target, to a function.
+// do calls a function with the cluster, as one of the interfaces of package target.
 func do[C any](r *Session, call func(C) error) error {
 	c, err := capability[C](r)
 	if err != nil {

@@ -129,8 +129,8 @@ type Remote interface {
 }
 
 // Tapped is a cluster whose operations on storage pass through a tap. It has the feature
-// [scenarios.Tap]. The tap calls its caller back only while a method of the cluster runs. The
-// operation waits until the call returns.
+// [scenarios.Tap]. The tap calls the harness only while a method of the cluster runs. The operation
+// waits until this call returns.
 type Tapped interface {
 	Tap() *tap.Tap
 }

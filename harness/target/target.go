@@ -71,7 +71,7 @@ type Cluster interface {
 	// Now returns the time since the cluster was started, by the cluster's clock.
 	Now() time.Duration
 
-	// Step lets a moment pass, and passes what happened in this moment to Observe.
+	// Step lets a moment pass, and calls Observe with the events of this moment.
 	Step(ctx context.Context) error
 
 	// Submit submits a job and returns its id. The error is a [RefusedError] if the cluster refused
@@ -84,10 +84,11 @@ type Cluster interface {
 	// Files returns the cluster's storage.
 	Files() filesystem.FileSystem
 
-	// Root returns the path of the checkpoint directory on Files.
+	// Root returns the path of the checkpoint directory on the cluster's storage.
 	Root() string
 
-	// Work returns the path of a directory on Files for the inputs and outputs of jobs.
+	// Work returns the path of a directory on the cluster's storage, for the inputs and outputs of
+	// jobs.
 	Work() string
 
 	// Close stops everything that the cluster started.

@@ -9,10 +9,10 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of a document, in columns.
+// These are the limits of a document, in columns.
 const (
 	lineWidth = 100
-	cellWidth = 150 // limit for a cell of a table; of a link, only the visible text counts
+	cellWidth = 150 // greatest width of a table cell; only the visible text of a link counts
 )
 
 // Document is a page for people, in Markdown.

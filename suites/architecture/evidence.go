@@ -23,5 +23,5 @@ func sharedReader(edge Edge) string {
 	return ""
 }
 
-// within says whether the package name is the package root or lies below it.
+// within says whether the first package is the second package or lies below it.
 func within(name, root string) bool { return name == root || strings.HasPrefix(name, root+"/") }

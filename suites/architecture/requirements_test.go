@@ -105,8 +105,8 @@ func requirementsPage(t *testing.T) string {
 	return page.String()
 }
 
-// writeLinks writes a line of names to the page. For each name it adds a link to the links of the
-// page.
+// writeLinks writes a line of names to the page. It adds the target of each name to the links of
+// the page.
 func writeLinks(t *testing.T, page *strings.Builder, title string, leads, links map[string]string) {
 	t.Helper()
 	if len(leads) == 0 {
@@ -122,7 +122,8 @@ func writeLinks(t *testing.T, page *strings.Builder, title string, leads, links 
 	maps.Copy(links, leads)
 }
 
-// checking returns the scenarios that check each requirement, with the file of each scenario.
+// checking returns, for each requirement, the names of the scenarios that check this requirement,
+// with their files.
 func checking(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	catalogue, err := scenarios.Catalogue()
@@ -139,8 +140,8 @@ func checking(t *testing.T) map[string]map[string]string {
 	return found
 }
 
-// judging returns the functions and tables of package oracle that name each requirement, with the
-// file of each function or table.
+// judging returns, for each requirement, the functions and tables of package oracle that name this
+// requirement, with their files.
 func judging(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	const folder = "harness/oracle"
@@ -170,7 +171,8 @@ func judging(t *testing.T) map[string]map[string]string {
 	return found
 }
 
-// finding returns the mutants whose header names each requirement, with the file of each mutant.
+// finding returns, for each requirement, the mutants whose header names this requirement, with
+// their files.
 func finding(t *testing.T) map[string]map[string]string {
 	t.Helper()
 	const folder = "reference/mutants"
@@ -198,8 +200,7 @@ func finding(t *testing.T) map[string]map[string]string {
 	return found
 }
 
-// nameOf returns the name of a function. If the declaration begins with a table, it returns the
-// name of the table.
+// nameOf returns the name of a declared function, or the name of the first declared table.
 func nameOf(declared ast.Decl) string {
 	switch declared := declared.(type) {
 	case *ast.FuncDecl:

@@ -115,8 +115,8 @@ func TestBothReadersFindTheSameReferences(t *testing.T) {
 	}
 }
 
-// The comparison finds a difference. The test lets one reader miss each reference, and the
-// comparison notices it.
+// The comparison finds each difference. For each reference, the test lets one reader miss this
+// reference, and the comparison notices it.
 func TestADifferenceIsFound(t *testing.T) {
 	whole := specimen.Everything(metadata.Version)
 	data, err := metadata.Encode(whole)

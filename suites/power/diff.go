@@ -117,7 +117,7 @@ func declarationIn(line string) declaration {
 type edited struct {
 	file    *sourceFile
 	removed map[int]bool     // the removed lines, by their index
-	added   map[int][]string // the added lines, by the index of the line before which they go
+	added   map[int][]string // the added lines, by the index of the line that comes after them
 }
 
 // text returns the file with the changes of the mutant.

@@ -139,8 +139,9 @@ var powerTemplate = template.Must(template.New("power.html").Funcs(template.Func
 	"outcome": outcome, "runs": runs, "summary": summary, "done": done,
 }).Parse(powerPage))
 
-// HTML writes a kill matrix as one self-contained page. The page has two plots. One shows how many
-// mutants each strategy found within a number of runs, the other within a time.
+// HTML writes a kill matrix as one self-contained page. The page has two plots. The first plot
+// shows how many mutants each strategy found within a number of runs. The second plot shows how
+// many it found within a time.
 func HTML(w io.Writer, m Matrix) error {
 	return powerTemplate.Execute(w, struct {
 		Matrix

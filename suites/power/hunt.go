@@ -19,7 +19,7 @@ const (
 // Strategies lists all strategies. The first is Snapback's own.
 func Strategies() []Strategy { return []Strategy{Suites, Kills, Rapid} }
 
-// Order tells a hunter what to do. The hunter reads it from its standard input.
+// Order tells a hunter what to do. The hunter reads the order from its standard input.
 type Order struct {
 	Strategy Strategy
 	Seed     uint64
@@ -28,7 +28,7 @@ type Order struct {
 	Minimize int      // the greatest number of smaller scenarios that the hunter tries
 }
 
-// Hunted is a hunter's result. The hunter writes it to its standard output.
+// Hunted is a hunter's result. The hunter writes the result to its standard output.
 type Hunted struct {
 	Found   bool
 	Runs    int           // number of runs until the finding; without a finding, number of all runs

@@ -34,7 +34,8 @@ const (
 	mutantsMin   = 120 // with fewer mutants, the other figures prove less
 )
 
-// runsMax is the default value of the command mutants. This command wrote the manual's page.
+// runsMax is the default number of runs of the command mutants. This command wrote the manual's
+// page.
 const runsMax = 1000
 
 const manual = "docs/power.md"

@@ -158,7 +158,7 @@ func needsNoStorage(s scenarios.Scenario) bool {
 	return s.Cluster.JobManagers == 0 && !slices.ContainsFunc(s.Steps, func(step scenarios.Step) bool { return step.Submit != nil && step.Submit.Restore != "" })
 }
 
-// outcome returns the part of a run's output that is the same in whatever order records of
+// outcome returns the part of a run's output that does not depend on the order in which records of
 // different splits arrive.
 func outcome(h *history.History, w workload.Workload) string {
 	model := w.Model()
@@ -177,7 +177,7 @@ func outcome(h *history.History, w workload.Workload) string {
 	return strings.Join(lines, "\n")
 }
 
-// A job has the same output whether or not it is resumed with another parallelism.
+// The output of a job stays the same if the job is resumed with another parallelism.
 func TestRescaledEqualsNotRescaled(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := rescaling(t)

@@ -129,7 +129,7 @@ func run(ctx context.Context, dir, name string, environment []string, command ..
 	return nil
 }
 
-// packages names the Debian package that contains each program.
+// packages names, for each program, the Debian package that contains this program.
 var packages = map[string]string{
 	"go": "golang", "mvn": "maven", "java": "openjdk-17-jdk-headless", "npm": "npm", "node": "nodejs", "dockerd": "docker.io", "docker": "docker.io",
 	"debootstrap": "debootstrap", "tar": "tar",

@@ -29,7 +29,8 @@ var kinds = []string{
 	"hashmap", "rocksdb-incremental", "changelog", "filemerging", "unaligned", "rescaled", "savepoint-native", "savepoint-canonical",
 }
 
-// written lets real Flink write checkpoints below a root. It returns the paths of each kind.
+// written lets real Flink write checkpoints below a root. It returns the paths of the checkpoints,
+// by their kind.
 func written(ctx context.Context, host *realflink.Flink, root string, arguments ...string) map[string][]string {
 	GinkgoHelper()
 	lines, err := realflink.Run[realflink.Written](ctx, host, GinkgoT().TempDir(), append([]string{"write", root}, arguments...)...)

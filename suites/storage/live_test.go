@@ -137,7 +137,7 @@ func (l *liveJobs) plantedLeft() []string {
 }
 
 // delete runs a verb twice. The first run makes a plan by a policy, and the second run deletes by
-// this plan. Exit code 1 of the second run is right, because Flink may have deleted a planned file
+// this plan. The second run may end with exit code 1, because Flink may have deleted a planned file
 // in between. The result is false if a run proved nothing.
 func (l *liveJobs) delete(ctx context.Context, verb string, policy []string, options ...string) (proven bool) {
 	GinkgoHelper()

@@ -23,7 +23,7 @@ import (
 	"github.com/snapback/snapback/harness/oracle"
 )
 
-// Exit codes, as documented in docs/cli.md.
+// These are the exit codes. The file docs/cli.md describes them.
 const (
 	exitHolds     = 0
 	exitFinding   = 1

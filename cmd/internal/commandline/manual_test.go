@@ -80,7 +80,7 @@ func verbs(command *cobra.Command) []*cobra.Command {
 	return all
 }
 
-// pagesOfSuites are the pages that describe other commands than those of the program snapback.
+// pagesOfSuites are the pages about commands that are not part of the program snapback.
 var pagesOfSuites = []string{"mutants.md", "power.md"}
 
 // otherPrograms matches a line that names another program. The test does not check the flags in
@@ -230,7 +230,7 @@ func TestEachSchemaInTheSourceIsListed(t *testing.T) {
 	}
 }
 
-// goFiles returns the Go files below a directory that are not tests.
+// goFiles returns the Go files below a directory. It leaves out the test files.
 func goFiles(t *testing.T, dir string) []string {
 	t.Helper()
 	var files []string

@@ -182,7 +182,8 @@ func deleteOrphans(command *cobra.Command, f *auditFlags, plan *planFlags, root 
 	return verdictOfAll(deleted.Denied(), len(deleted.Kept) > 0, false)
 }
 
-// alreadyGone returns text about the n things in a plan that somebody else deleted earlier.
+// alreadyGone returns text for the number of planned files or checkpoints that somebody else had
+// already deleted.
 func alreadyGone(n int) string {
 	if n == 0 {
 		return ""

@@ -75,7 +75,8 @@ func simulatedOn(text string) (reference.Simulated, error) {
 }
 
 // replay runs a case and prints its result. If the result differs from the saved result, replay
-// prints both. Then either the mistake is fixed, or the case no longer shows the mistake.
+// prints both results. A difference means that the mistake is fixed, or that the case no longer
+// shows the mistake.
 func replay(command *cobra.Command, target target.Target, saved explore.Case, timeout time.Duration) error {
 	dir, err := claimRunDir(runOptions{seed: saved.Seed})
 	if err != nil {

@@ -110,7 +110,7 @@ func runScenarios(command *cobra.Command, o runOptions, arguments []string) erro
 	if err != nil {
 		return err
 	}
-	if o.junit != "" { // a file that cannot be written must fail before the run, not after it
+	if o.junit != "" { // if the file cannot be written, the command must fail before the run
 		file, err := os.OpenFile(o.junit, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 		if err != nil {
 			return harness.Usagef("--junit: %w", err)
@@ -344,14 +344,15 @@ func claimRunDir(o runOptions) (string, error) {
 	return dir, claim.Close()
 }
 
-// unclaim gives the directory of a run that did not begin to the next run.
+// unclaim releases the directory of a run that did not begin. Then another run can claim the
+// directory.
 func unclaim(dir string) {
 	_ = os.Remove(filepath.Join(dir, report.ResultsName)) // if this fails, a file stays, which does no harm
 	_ = os.Remove(dir)                                    // this fails if the directory holds other files
 }
 
-// pointLatest makes the link latest point to a run directory. It creates a new link and renames it
-// to latest, because other runs may do the same at this moment.
+// pointLatest changes the link named latest, so that the link leads to a run directory. It creates
+// a new link and renames it to latest, because other runs may do the same at this moment.
 func pointLatest(dir string) error {
 	link := dir + "." + latestLink
 	if err := os.Symlink(filepath.Base(dir), link); err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/snapback/snapback/storage/audit"
 )
 
-// The schemas of the documents that only the command line writes.
+// These are the schemas of the documents that only the command line writes.
 const (
 	resultsSchema = "snapback/results/1"
 	crashSchema   = "snapback/crash/1"

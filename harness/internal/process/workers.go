@@ -17,7 +17,8 @@ type Worker interface {
 	// Pause stops the process until it is resumed.
 	Pause() error
 
-	// Slow lets the process run only for a share of its time, in percent, until it is resumed.
+	// Slow lets the process run only for the given percentage of the time, until the process is
+	// resumed.
 	Slow(percent int64) error
 
 	// Resume lets the process run at full speed again.
@@ -30,7 +31,7 @@ type Worker interface {
 
 // Workers holds the processes of one kind in a cluster.
 type Workers struct {
-	Kind    string // the beginning of the processes' names
+	Kind    string // the names of the processes begin with this text
 	running []Worker
 	started int // number of processes of this kind that were started so far
 }
@@ -108,7 +109,7 @@ func (c *Cluster) Kill(name string) error {
 // Pause stops the process with the given name until it is resumed.
 func (c *Cluster) Pause(name string) error { return c.hamper(name, Worker.Pause) }
 
-// Slow lets the process with the given name run only for a share of its time, in percent.
+// Slow lets the process with the given name run only for the given percentage of the time.
 func (c *Cluster) Slow(name string, percent int64) error {
 	return c.hamper(name, func(w Worker) error { return w.Slow(percent) })
 }

@@ -106,7 +106,7 @@ func (c *cluster) configure() error {
 
 // patience is the time after which Flink takes a silent process for dead. It is long, because the
 // process may only be slow. It is shorter if the scenario pauses or cuts off processes. Then Flink
-// must notice the silence before the scenario ends it.
+// must notice the silence before the scenario ends the silence.
 func patience(spec target.Spec) time.Duration {
 	if slices.Contains(spec.Needs, scenarios.Partition) || slices.Contains(spec.Needs, scenarios.Pause) {
 		return 2 * time.Second

@@ -13,8 +13,8 @@ import (
 	"github.com/snapback/snapback/harness/history"
 )
 
-// The logs in testdata are excerpts of logs that real JobManagers wrote. Each is named after its
-// scenario. Lines of other classes are left out, and paths are shortened.
+// The logs in testdata are excerpts of logs that real JobManagers wrote. Each file has the name of
+// its scenario. The excerpts leave out the lines of other Java classes, and shorten paths.
 func TestLogsAreReadAlikeInAllReleases(t *testing.T) {
 	begins := []string{
 		"job-1 RUNNING", "job-1 triggered 1", "job-1 completed 1", "job-1 triggered 2", "job-1 completed 2", "job-1 triggered 3",

@@ -98,7 +98,7 @@ type minicluster struct {
 	before       int               // number of TaskManagers that earlier JVMs started; each JVM counts from 0
 	handedOver   bool              // a later cluster owns the mount
 	settings     map[string]string // further keys of the configuration
-	sets         chan func()       // functions that faults started, for Step to run
+	sets         chan func()       // functions of faults that fire during an operation; Step runs them
 }
 
 // Start implements [target.Target].
@@ -254,8 +254,8 @@ func (c *minicluster) configure(restPort string) error {
 	return c.writeConfig(text.String() + "\n")
 }
 
-// until waits until holds() returns true. While it waits, it runs the functions that faults
-// started.
+// until waits until holds() returns true. While it waits, it runs the functions of faults that
+// fire.
 func (c *minicluster) until(ctx context.Context, what string, holds func() (bool, error)) error {
 	limited, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()

@@ -26,7 +26,7 @@ const (
 type rest struct {
 	url    string
 	client http.Client
-	sets   chan func() // functions to run while the client waits for an answer; nil if no functions can arrive
+	sets   chan func() // functions of faults, which the client runs while it waits for an answer; nil if no fault can fire
 }
 
 func newREST(url string) *rest { return &rest{url: url, client: http.Client{Timeout: restTimeout}} }
