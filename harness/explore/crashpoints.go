@@ -93,8 +93,8 @@ func (c CrashPoints) Run(ctx context.Context, s scenarios.Scenario, done func(ru
 	return v.points, err
 }
 
-// watch visits each crash point of a session at the moment when the session reaches it. The
-// parameter earlier lists the power losses that have already happened in this session.
+// watch visits each crash point of a session at the moment when the session reaches it. The given
+// power losses have already happened in this session.
 func (v *visit) watch(session *run.Session, earlier []faults.Fault) error {
 	tapped, seen := session.Cluster().(target.Tapped)
 	durable, known := session.Cluster().(target.Durable)

@@ -94,9 +94,9 @@ func (c Sweep) Run(ctx context.Context, s scenarios.Scenario, done func(Swept)) 
 	return sweep.swept, result, nil
 }
 
-// all sweeps one operation after the other, up to the last operation of a checkpoint. Tasks write
+// all() sweeps one operation after the other, up to the last operation of a checkpoint. Tasks write
 // at the same time, so the number of an operation differs between checkpoints. So the sweep may
-// miss a phase that has only one operation. Then all sweeps that phase by its name.
+// miss a phase that has only one operation. Then all() sweeps that phase by its name.
 func (s *sweeping) all(every int, done func(Swept)) error {
 	var ok bool
 	if s.tapped, ok = s.session.Cluster().(target.Tapped); !ok {
@@ -159,7 +159,7 @@ func (s *sweeping) faultsAt(operation faults.Operation) []faults.Fault {
 	return []faults.Fault{before, after}
 }
 
-// next submits another job, unless a job runs.
+// next() submits another job, unless a job runs.
 func (s *sweeping) next() error {
 	if job, ok := s.history.Job(s.current); ok && !s.status(job).Terminal() {
 		return nil
@@ -170,8 +170,8 @@ func (s *sweeping) next() error {
 	return s.await(scenarios.Await{Job: s.current, Completed: 1})
 }
 
-// one kills a process at one operation, and lets the job come back. If the job finishes before the
-// operation happens, the sweep continues with another job.
+// one() kills a process at one operation, and lets the job come back. If the job finishes before
+// the operation happens, the sweep continues with another job.
 func (s *sweeping) one(fault faults.Fault) (Swept, error) {
 	swept := Swept{Fault: fault.String(), Verdict: oracle.Void, when: fault.Moment.When}
 	cluster := s.session.Cluster()

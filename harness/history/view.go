@@ -74,7 +74,7 @@ func (h *History) Completed(id string, before int) []int64 {
 }
 
 // InProgress returns the last checkpoint that was triggered before the given event, and the id of
-// its job. The result ok says whether that checkpoint was still in progress.
+// its job. It returns true if that checkpoint was still in progress.
 func (h *History) InProgress(before int) (id string, checkpoint int64, ok bool) {
 	for _, e := range h.Events {
 		if e.Number >= before {

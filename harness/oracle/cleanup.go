@@ -301,7 +301,7 @@ func layout(h *history.History, judge *judging) {
 	}
 }
 
-// claim checks MOD-01: a checkpoint from which a job resumed, without claiming it, stays
+// claim checks MOD-01: if a job resumes from a checkpoint without claiming it, the checkpoint stays
 // unchanged.
 func claim(h *history.History, judge *judging) {
 	for _, j := range accepted(h) {

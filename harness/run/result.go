@@ -38,9 +38,9 @@ func NewResult(t target.Target, seed uint64, s scenarios.Scenario) Result {
 	}
 }
 
-// Judge asks the oracles for the verdict on a history. The parameter err is the error that ended
-// the run early, or nil. Judge returns why the history proves nothing. If the history proves
-// something, Judge returns the empty text.
+// Judge asks the oracles for the verdict on a history. The given error, if it is not nil, ended the
+// run early. Judge returns why the history proves nothing. If the history proves something, Judge
+// returns the empty text.
 func (result *Result) Judge(h *history.History, err error) (void string) {
 	judged := oracle.Judge(h)
 	result.Verdict, result.Reason, result.Findings = judged.Verdict, judged.Void, judged.Findings

@@ -176,7 +176,7 @@ func (r *Session) interrupted() string {
 // dir returns the directory of a job's workload.
 func (r *Session) dir(job string) string { return filesystem.Join(r.cluster.Work(), job) }
 
-// over says whether a job has ended and cannot come back.
+// over() says whether a job has ended and cannot come back.
 func (r *Session) over(job history.Job) bool { return r.scenario.Over(r.status(job)) }
 
 // status returns the last observed status of a job.

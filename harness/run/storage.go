@@ -52,7 +52,7 @@ func (r *Session) settle(ctx context.Context, label string) error {
 }
 
 // audit records what is wrong with the files of the checkpoints on storage. The tree lists the
-// files that exist. Without a tree, audit finds only missing files.
+// files that exist. Without a tree, audit finds no orphans.
 func (r *Session) audit(label string, tree []history.Entry) error {
 	found, err := evidence.Audit(r.cluster.Files(), r.cluster.Root(), tree)
 	if err != nil {

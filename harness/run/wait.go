@@ -11,9 +11,8 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// Until waits until holds() returns true, but not longer than the scenario allows. The parameter
-// what describes the condition for messages. The error is [ErrGaveUp] if the session waited in
-// vain.
+// Until waits until holds() returns true, but not longer than the scenario allows. The given text
+// describes the condition in messages. The error is [ErrGaveUp] if the session waited in vain.
 func (r *Session) Until(ctx context.Context, what string, holds func() bool) error {
 	r.progress("waiting for " + what)
 	deadline := r.cluster.Now() + r.scenario.Bound
@@ -36,8 +35,8 @@ func (r *Session) Until(ctx context.Context, what string, holds func() bool) err
 }
 
 // UntilOrEnd waits until holds() returns true, or until the job is over. If the job finished first,
-// the scenario came too late, which is nobody's mistake. The parameter what describes the condition
-// for messages.
+// the scenario came too late, which is nobody's mistake. The given text describes the condition in
+// messages.
 func (r *Session) UntilOrEnd(ctx context.Context, what string, job history.Job, holds func() bool) error {
 	if err := r.Until(ctx, what, func() bool { return holds() || r.over(job) }); err != nil || holds() {
 		return err
@@ -106,8 +105,7 @@ func (r *Session) awaitStatus(ctx context.Context, job history.Job, wanted stora
 	return r.giveUp(what, job)
 }
 
-// waiting returns an armed fault that has not fired yet. The result armed is false if no such fault
-// exists.
+// waiting returns an armed fault that has not fired yet. It returns false if no such fault exists.
 func (r *Session) waiting() (fault faults.Fault, armed bool) {
 	for _, fault := range r.armed {
 		if len(r.history.Fired(fault.String())) == 0 {

@@ -23,7 +23,7 @@ type Checkpointer interface {
 // feature [scenarios.Savepoint].
 type Savepointer interface {
 	// Savepoint takes a savepoint of a job, and returns the path of the savepoint when it is
-	// complete. The parameter stop says whether and how the savepoint stops the job. The error is a
+	// complete. The last argument says whether and how the savepoint stops the job. The error is a
 	// [RefusedError] if the cluster took no savepoint.
 	Savepoint(ctx context.Context, id string, stop scenarios.Stop) (path string, err error)
 }
@@ -147,8 +147,8 @@ type Durable interface {
 	AfterPowerLoss(left *filesystem.Memory) Target
 }
 
-// capabilities lists the features of clusters. For each feature, the function shown says whether a
-// cluster implements the interfaces of the feature.
+// capabilities lists the features of clusters. For each feature, shown() says whether a cluster
+// implements the interfaces of the feature.
 var capabilities = []struct {
 	feature scenarios.Feature
 	shown   func(Cluster) bool

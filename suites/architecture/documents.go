@@ -23,7 +23,7 @@ type Document struct {
 
 // DocumentProblems returns a sentence for each line that is too long, for each table cell that is
 // too long, and for each link to a place that does not exist. Two kinds of lines may have any
-// length: code in fences, and definitions of links. The function exists says whether a path from
+// length: code in fences, and definitions of links. The result of exists() says whether a path from
 // the root of the module is a file or a folder. DocumentProblems does not check links to other
 // sites.
 func DocumentProblems(documents []Document, exists func(name string) bool) []string {

@@ -42,8 +42,8 @@ func wrongRoom(edge Edge) string {
 	return fmt.Sprintf("harness/%s may import %s", from, orNothing(allowed))
 }
 
-// room returns the room of the harness to which a package belongs. The result ours is false for a
-// package outside of the harness.
+// room returns the room of the harness to which a package belongs. It returns false for a package
+// outside of the harness.
 func room(name string) (room string, ours bool) {
 	rest, ours := strings.CutPrefix(name+"/", Module+"/harness/")
 	room, _, _ = strings.Cut(rest, "/")

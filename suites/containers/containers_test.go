@@ -112,7 +112,7 @@ func docker(ctx context.Context, arguments ...string) string {
 	return strings.TrimSpace(string(output))
 }
 
-// at returns the id of the container that publishes a port.
+// at() returns the id of the container that publishes a port.
 func at(ctx context.Context, port string) string {
 	GinkgoHelper()
 	id := docker(ctx, "ps", "--quiet", "--filter", "publish="+port)

@@ -82,10 +82,10 @@ func (w *world) number(label string, low, high int) int {
 	return rapid.IntRange(low, high).Draw(w.t, label)
 }
 
-// The function one draws one of the given values at random.
+// one() draws one of the given values at random.
 func one[T any](w *world, label string, of []T) T { return of[w.number(label, 0, len(of)-1)] }
 
-// use runs a tool while jobs continue.
+// use() runs a tool while jobs continue.
 func (w *world) use(of tool, root string) int {
 	seed := rapid.Uint64().Draw(w.t, "what happens meanwhile")
 	w.budget = w.number("jobs go on", 0, 6)
@@ -345,7 +345,7 @@ func (w *world) restorable() map[string][]string {
 }
 
 // inCopy looks for a checkpoint in a copy of its job's directory or of the checkpoint directory. It
-// passes the copied checkpoint to the function note.
+// calls note() with the copied checkpoint.
 func (w *world) inCopy(copied string, c *checkpoint, note func(dir string, files []string)) {
 	for _, original := range []string{filepath.Dir(c.dir), filepath.Join(w.dir, root)} {
 		if filepath.Base(original) != filepath.Base(copied) {

@@ -36,9 +36,9 @@ type Campaign struct {
 	Progress   func(string) // receives messages for people; the campaign makes one call at a time
 }
 
-// Run hunts three times. First it hunts the reference without a mutant, and must find nothing. Then
-// it hunts the canary, and must find it. Only then it hunts the other mutants. If the list of all
-// mutants contains the canary, Run does not hunt the canary again.
+// Run hunts in three steps. First it hunts the reference without a mutant, and must find nothing.
+// Then it hunts the canary, and must find it. Only then it hunts the other mutants. If the list of
+// all mutants contains the canary, Run does not hunt the canary again.
 func (c Campaign) Run(ctx context.Context, canary Mutant, all []Mutant) (Matrix, error) {
 	all = slices.DeleteFunc(slices.Clone(all), func(m Mutant) bool { return m.ID == Canary })
 	matrix := Matrix{Schema: MatrixSchema, Seed: c.Seed, Rows: make([]Row, len(all)+1)}
@@ -88,8 +88,7 @@ func (c Campaign) HuntClean(ctx context.Context, runs int) (Hunted, error) {
 	return c.Workshop.Hunt(ctx, program, Order{Strategy: Suites, Seed: c.Seed, RunsMax: runs, Minimize: minimizeMax})
 }
 
-// The method one hunts a single mutant: it builds the mutant, and runs the hunter with each
-// strategy.
+// one() hunts a single mutant: it builds the mutant, and runs the hunter with each strategy.
 func (c Campaign) one(ctx context.Context, m Mutant) (Row, error) {
 	row, began := Row{Mutant: m}, time.Now()
 	program, err := c.Workshop.Build(ctx, Hunter, m.ID, &m)

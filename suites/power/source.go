@@ -111,7 +111,7 @@ func (f *sourceFile) declarationAt(line int) declaration {
 	return declaration{}
 }
 
-// before returns the line at which the context of a change begins. The context has at most three
+// before() returns the line at which the context of a change begins. The context has at most three
 // lines of code before the change. It does not begin before the declaration that contains the
 // change.
 func (f *sourceFile) before(line int) int {
@@ -127,9 +127,9 @@ func (f *sourceFile) before(line int) int {
 	return line
 }
 
-// after returns the line behind the context of a change. The change ends before the given line. The
-// context has at most three lines of code after the change. It does not go beyond the declaration
-// that contains the change.
+// after() returns the line behind the context of a change. The change ends before the given line.
+// The context has at most three lines of code after the change. It does not go beyond the
+// declaration that contains the change.
 func (f *sourceFile) after(line int) int {
 	for left := contextMax; line < len(f.lines) && left > 0; line++ {
 		if codeOf(f.lines[line]) != "" {
@@ -213,9 +213,9 @@ func (s source) find(h Hunk) (place, error) {
 	return one(h, named, s.places(h.Lines))
 }
 
-// The function one chooses a place for a hunk. It prefers places in methods of the type that the
-// hunk names. Among these it prefers places in the file that the hunk names. It fails if several
-// places are left.
+// one() chooses a place for a hunk. It prefers places in methods of the type that the hunk names.
+// Among these it prefers places in the file that the hunk names. It fails if several places are
+// left.
 func one(h Hunk, named declaration, places []place) (place, error) {
 	for _, preferred := range []func(place) bool{
 		func(p place) bool { return p.in.receiver == named.receiver },

@@ -39,8 +39,8 @@ type Flink struct {
 	settings  []string
 }
 
-// New installs Flink and compiles the host, unless both are in the cache. It calls the function say
-// with messages for people.
+// New installs Flink and compiles the host, unless both are in the cache. It calls say() with
+// messages for people.
 func New(ctx context.Context, say func(string)) (*Flink, error) {
 	target, err := flink.Provision(ctx, flink.Options{Version: flink.DefaultVersion}, say)
 	if err != nil {
@@ -136,7 +136,7 @@ func Run[Line any](ctx context.Context, f *Flink, dir string, arguments ...strin
 // logOf returns the name of the log of a command.
 func logOf(command string) string { return "flink-" + command }
 
-// Printed decodes the lines that a running command has printed so far. The parameter dir is the
+// Printed decodes the lines that a running command has printed so far. The directory must be the
 // directory that the caller gave to [Run].
 func Printed[Line any](dir, command string) ([]Line, error) {
 	output, err := os.ReadFile(filepath.Join(dir, logOf(command)+".log"))

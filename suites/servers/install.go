@@ -41,7 +41,7 @@ func parts() []part {
 // OlderFlink is a second release of Flink that the suites test, besides [flink.DefaultVersion].
 const OlderFlink = "1.20.5"
 
-// Install installs the missing parts. It calls the function say with messages for people.
+// Install installs the missing parts. It calls say() with messages for people.
 func Install(ctx context.Context, say func(string)) error {
 	for _, p := range parts() {
 		if _, err := p.installed(); err == nil {

@@ -113,7 +113,7 @@ func denied(err error) error {
 	return nil
 }
 
-// some calls one(i) for each index i from 0 to n-1. Without --verbose it stops after shownMax
+// some() calls one(i) for each index i from 0 to n-1. Without --verbose it stops after shownMax
 // calls, and adds a row that says how many things it left out.
 func (f *auditFlags) some(n int, row func(...string), indent string, one func(i int)) {
 	for i := range n {

@@ -117,13 +117,13 @@ func (p *planFlags) write(write func(to io.Writer) error, n int) error {
 		return harness.Usagef("--plan: %w", err)
 	}
 	if err := write(file); err != nil {
-		_ = file.Close() // the error of the function write says more
+		_ = file.Close() // the error of write() says more
 		return fmt.Errorf("--plan: %w", err)
 	}
 	return file.Close()
 }
 
-// next tells the user what to do after a plan was written.
+// next() tells the user what to do after a plan was written.
 func (p *planFlags) next(command *cobra.Command, f *auditFlags, verb, root string, n int) {
 	switch {
 	case p.file == "" || f.quiet:

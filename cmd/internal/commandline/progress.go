@@ -72,7 +72,7 @@ func (p *progress) scenario(name, what string) {
 	}
 }
 
-// done deletes the changing line on the terminal. Then it calls show(), which prints permanent
+// done() deletes the changing line on the terminal. Then it calls show(), which prints permanent
 // lines.
 func (p *progress) done(show func()) {
 	p.mu.Lock()

@@ -66,7 +66,7 @@ func listen(address string, log io.Writer) (*live.Process, error) {
 	return process, nil
 }
 
-// serve runs the function main as a task of a process until this program gets a signal.
+// serve runs main() as a task of a process until this program gets a signal.
 func serve(command *cobra.Command, process *live.Process, task string, main func(environment.Environment)) error {
 	go process.Run(task, func(env environment.Environment) {
 		env.Log(environment.Record{Event: protocol.EventListening, Path: process.Address()})

@@ -43,7 +43,7 @@ const cpuPeriod = 20_000
 // Group holds the containers of one cluster. Only one goroutine may use a group.
 type Group struct {
 	docker  *testcontainers.DockerClient
-	id      string // value of the label
+	id      string // the value of leaseLabel for this group
 	lease   *lease.Lease
 	inside  *testcontainers.DockerNetwork // connects the containers, except those that are cut off
 	members map[string]*Container

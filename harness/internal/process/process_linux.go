@@ -9,7 +9,7 @@ import (
 
 // dieWithParent puts the child into a process group of its own, and lets the kernel kill the child
 // when this process dies. The kernel does not kill the processes that the child has started; only
-// the function kill does.
+// kill() does.
 func dieWithParent(command *exec.Cmd) {
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }

@@ -29,7 +29,7 @@ type watcher struct {
 	registered map[string]bool // names of the TaskManagers that have registered with this JobManager
 }
 
-// observe turns lines of the log into events. It calls the function tell with each event.
+// observe turns lines of the log into events. It calls tell() with each event.
 func (w *watcher) observe(lines []string, tell func(history.Event)) {
 	for _, line := range lines {
 		if event, ok := w.read(line); ok {

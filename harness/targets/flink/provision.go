@@ -46,7 +46,7 @@ func CacheDir() (string, error) {
 }
 
 // Provision installs a Flink and compiles the workload's jar, unless both are in the cache. It
-// calls the function say with messages for people.
+// calls say() with messages for people.
 func Provision(ctx context.Context, o Options, say func(string)) (Target, error) {
 	t, err := o.target()
 	if err != nil {

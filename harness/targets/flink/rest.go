@@ -191,8 +191,8 @@ func (r *rest) upload(ctx context.Context, jar string) (string, error) {
 	return path.Base(answer.Filename), nil
 }
 
-// onceElected calls the function ask, and calls it again while Flink answers that it has no leader
-// yet. A cluster that has just started gives this answer.
+// onceElected calls ask(), and calls it again while Flink answers that it has no leader yet. A
+// cluster that has just started gives this answer.
 func (r *rest) onceElected(ctx context.Context, ask func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, restTimeout)
 	defer cancel()

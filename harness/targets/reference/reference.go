@@ -106,8 +106,8 @@ func jobOf(submission target.Submission, id, root string) job.Job {
 	return j
 }
 
-// observed turns a record that the engine logged into an event. The result ok is false if the
-// history does not need the record.
+// observed turns a record that the engine logged into an event. It returns false if the history
+// does not need the record.
 func observed(r environment.Record) (event history.Event, ok bool) {
 	event = history.Event{ID: r.Job, Checkpoint: r.Checkpoint, Error: r.Error}
 	switch r.Event {

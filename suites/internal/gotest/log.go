@@ -105,8 +105,8 @@ func (l *log) output(e event, p *tested, t *test) {
 	t.output.WriteString(e.Output)
 }
 
-// done prints how a package ended. If the package failed, done prints the output of the tests that
-// failed or did not end.
+// done() prints how a package ended. If the package failed, done() prints the output of the tests
+// that failed or did not end.
 func (l *log) done(e event, p *tested) {
 	p.verdict, p.seconds = map[string]string{"pass": "ok", "fail": "FAIL", "skip": "none"}[e.Action], e.Elapsed
 	if e.Action == "fail" {
@@ -129,7 +129,7 @@ func (p *tested) line(name string) string {
 	return fmt.Sprintf("%-4s %7.1fs  %s%s", p.verdict, p.seconds, short(name), cached)
 }
 
-// running prints the packages and tests that run now, and how long they have run.
+// running() prints the packages and tests that run now, and how long they have run.
 func (l *log) running() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -161,7 +161,7 @@ func (p *tested) newest(now time.Time) string {
 	return fmt.Sprintf(": %s, for %.1fs", newest.name, now.Sub(newest.began).Seconds())
 }
 
-// end prints the times of all packages, the slowest package first. Then it prints every skip.
+// end() prints the times of all packages, the slowest package first. Then it prints every skip.
 func (l *log) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
