@@ -166,7 +166,7 @@ func (e edited) diff() string {
 
 // span is a range of lines that one hunk covers.
 type span struct {
-	from, to int    // to is the index after the last line
+	from, to int    // indexes of the first line and of the line after the last one
 	in       string // the declaration with the first change
 }
 
