@@ -1,5 +1,5 @@
-// Package report writes the results of a run. It writes text for people on a console, one HTML page,
-// JUnit for CI, and JSON lines for programs.
+// Package report writes the results of a run. It writes text for people on a console, one HTML
+// page, JUnit for CI, and JSON lines for programs.
 //
 // It judges nothing. To the results it adds only the command that repeats a scenario.
 //

@@ -53,9 +53,9 @@ type Spec struct {
 	//
 	//   - [history.Status]: the job's new Status. A job is RUNNING once all its subtasks have
 	//     restored their state and run. Error says why a job failed or restarts.
-	//   - [history.Restored]: the Checkpoint from which the job was restored, also after a submission
-	//     with Restore, and its Path if the cluster knows the path. This event comes before the status
-	//     RUNNING.
+	//   - [history.Restored]: the Checkpoint from which the job was restored, also after a
+	//     submission with Restore, and its Path if the cluster knows the path. This event comes
+	//     before the status RUNNING.
 	//   - [history.Triggered]: the Checkpoint that began.
 	//   - [history.Completed]: the Checkpoint that completed.
 	//   - [history.Aborted]: the Checkpoint in progress that was aborted, and the Error.

@@ -1,6 +1,6 @@
-// Package conformance is the conformance suite as ginkgo specs. Each scenario has a ginkgo container.
-// The container has a spec for each requirement that the scenario checks. Any ginkgo suite can import
-// this package and run the specs on any target.
+// Package conformance is the conformance suite as ginkgo specs. Each scenario has a ginkgo
+// container. The container has a spec for each requirement that the scenario checks. Any ginkgo
+// suite can import this package and run the specs on any target.
 //
 // Start with [Specs].
 package conformance

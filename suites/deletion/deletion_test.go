@@ -1,6 +1,6 @@
 // Package deletion tests the promise of the tools that delete files of checkpoints: each checkpoint
-// that could be restored before can still be restored afterwards. This must hold for all files under
-// a root, for all plans, and for everything that jobs do while a tool runs.
+// that could be restored before can still be restored afterwards. This must hold for all files
+// under a root, for all plans, and for everything that jobs do while a tool runs.
 //
 // It does not test what the tools find: the tests of package audit do that. Start with
 // [TestNothingThatIsNeededIsEverDeleted].

@@ -175,8 +175,8 @@ func (s source) places(lines []string) []place {
 	return all
 }
 
-// changed returns the first line that the hunk changes. If the hunk only adds lines, changed returns
-// the line before them.
+// changed returns the first line that the hunk changes. If the hunk only adds lines, changed
+// returns the line before them.
 func (p place) changed() int {
 	at := p.first
 	for _, line := range p.lines {

@@ -1,5 +1,6 @@
 // Package properties lets the library rapid draw what happens to the reference engine: workload,
-// configuration, faults and schedule. When a property does not hold, rapid makes its choices smaller.
+// configuration, faults and schedule. When a property does not hold, rapid makes its choices
+// smaller.
 //
 // Package scenarios/exploration turns the choices into scenarios. The oracles check the properties.
 // Start with [TestWhateverHappens].

@@ -1,6 +1,7 @@
 // Package servers installs and starts the real servers that suites use: MinIO, the NameNode and the
 // DataNode of HDFS, stand-ins for Google Cloud Storage and Azure Blob Storage, and a Docker daemon.
-// Each server listens only on 127.0.0.1, keeps its data in a given directory, and ends with the test.
+// Each server listens only on 127.0.0.1, keeps its data in a given directory, and ends with the
+// test.
 //
 // [Install] installs what is missing, once on a machine. Users call it with the command
 // suites/servers/install. No spec installs anything. If something is missing, a spec fails at once,

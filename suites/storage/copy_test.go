@@ -21,8 +21,8 @@ var copied = []string{"hashmap", "rocksdb-incremental", "savepoint-native", "cla
 // incremental lists the copied kinds whose files are used again by a checkpoint of the next job.
 var incremental = []string{"rocksdb-incremental", "claimed"}
 
-// copies copies the newest checkpoint of each kind into one directory. Then it deletes the root with
-// all originals. It returns the path of each copy.
+// copies makes copies of the newest checkpoint of each kind, in one directory. Then it deletes the
+// root with all originals. It returns the path of each copy.
 func copies(ctx context.Context, paths map[string][]string, root, to string) map[string]string {
 	GinkgoHelper()
 	all := map[string]string{}

@@ -259,7 +259,8 @@ func (e *explored) line() string {
 	return fmt.Sprintf("%s in %s, %.0f runs/s", text, took.Round(time.Second), float64(e.runs)/took.Seconds())
 }
 
-// covered returns two lines: how many runs had each feature, and how often each kind of fault struck.
+// covered returns two lines: how many runs had each feature, and how often each kind of fault
+// struck.
 func (e *explored) covered() string {
 	var text strings.Builder
 	for _, kind := range []struct {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// A user of Flink runs the reference with a config.yaml for the cluster and keys for the job. The user
-// stops the job with a savepoint, and resumes from the savepoint.
+// A user of Flink runs the reference with a config.yaml for the cluster and keys for the job. The
+// user stops the job with a savepoint, and resumes from the savepoint.
 func TestReferenceWithFlinksConfiguration(t *testing.T) {
 	dir := t.TempDir()
 	config := "execution:\n  checkpointing:\n    dir: file://" + dir + "/checkpoints\n    savepoint-dir: file://" + dir + "/savepoints\n    num-retained: 2\n"

@@ -17,7 +17,8 @@ const (
 	sealedSchema  = "snapback/sealed/1"
 )
 
-// schemas lists the schema of each document that the program writes. docs/flags.md repeats the list.
+// schemas lists the schema of each document that the program writes. The file docs/flags.md repeats
+// the list.
 var schemas = []string{
 	history.Schema, run.ResultSchema, resultsSchema, explore.CaseSchema, crashSchema, sweepSchema,
 	audit.ListSchema, audit.InspectSchema, audit.VerifySchema, audit.DiffSchema, audit.CompatSchema, audit.DepsSchema,
