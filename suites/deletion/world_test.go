@@ -367,8 +367,9 @@ func (w *world) inCopy(copied string, c *checkpoint, note func(dir string, files
 	}
 }
 
-// storage is the file system that tools see. If the world is on a store, storage has no links, no
-// inodes and no times of directories. Between two operations of a tool, jobs may continue.
+// storage is the file system that tools see. Under a name that belongs to a store, it shows no
+// links, no inodes and no times of directories, as a store does. Between two operations of a tool,
+// jobs may continue.
 type storage struct {
 	filesystem.Local
 	w *world

@@ -18,8 +18,8 @@ import (
 // minimizeMax is the greatest number of smaller scenarios that a hunter tries for a finding.
 const minimizeMax = 300
 
-// comparedMax is the greatest number of runs of each strategy that is not Snapback's own. Without
-// this limit a campaign would spend most of its time on mutants that these strategies do not find.
+// comparedMax is the greatest number of runs of every strategy except Snapback's own. Without this
+// limit a campaign would spend most of its time on mutants that these strategies do not find.
 const comparedMax = 200
 
 // cleanMax is the number of runs of the reference without a mutant, before a campaign begins.

@@ -24,9 +24,9 @@ import (
 	"github.com/snapback/snapback/suites/realflink"
 )
 
-// ends lists the ways in which a job can end, with its status after each. kept lists, for each
-// cleanup mode, the ends after which checkpoints stay. The tables are written from Flink's
-// documentation, and share nothing with the code under test.
+// The table ends gives the status of a job after each way in which the job can end. The table kept
+// gives, for each cleanup mode, the ways to end after which checkpoints stay. The tables are
+// written from Flink's documentation, and share nothing with the code under test.
 var (
 	ends = map[string]storage.JobStatus{
 		"cancel": "CANCELED", "fail": "FAILED", "finish": "FINISHED", "suspend": "SUSPENDED", "stop-with-savepoint": "FINISHED",
