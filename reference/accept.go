@@ -98,9 +98,10 @@ func (m *master) begin(noted highavailability.Checkpoints, origin *storage.Compl
 	return err
 }
 
-// origin finds the checkpoint from which the job resumes. If the job took over checkpoints of its
-// own, it does not need this checkpoint. Then the checkpoint may be missing, because its owner may
-// have deleted it meanwhile.
+// origin finds the checkpoint that the user named for the job to resume from. The parameter took
+// says that this leader found checkpoints of the job itself, left by an earlier leader. Then the
+// job continues from these, and the named checkpoint may be missing: its owner may have deleted it
+// meanwhile.
 func (m *master) origin(took bool) (*storage.Completed, error) {
 	if m.job.Restore.Path == "" {
 		return nil, nil

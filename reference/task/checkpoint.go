@@ -159,9 +159,9 @@ func (s *subtask) decline(checkpoint int64, reason string, written metadata.Subt
 }
 
 // abort ends this subtask's part in an aborted checkpoint. A subtask that has not answered for the
-// checkpoint yet declines it, so that the coordinator knows that nothing is written any more. A
-// source that ended its input for the checkpoint cannot continue, so the subtask fails and is
-// restored.
+// checkpoint yet declines it, so that the coordinator knows that nothing is written any more. If
+// the checkpoint was a savepoint with drain, a source has already ended its input and cannot
+// continue. So the subtask fails and is restored.
 func (s *subtask) abort(checkpoint int64) error {
 	if s.drained == checkpoint {
 		return fmt.Errorf("drained for savepoint %d, which was given up", checkpoint)

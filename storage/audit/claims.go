@@ -76,8 +76,8 @@ type claimed struct {
 	size int64
 }
 
-// passesMax is the largest number of passes. Another pass is needed if the previous pass has found
-// a new checkpoint.
+// passesMax limits how often refresh reads the list of all checkpoints. It reads the list again if
+// the previous reading found a new checkpoint.
 const passesMax = 20
 
 // collect reads the checkpoints below the directories in the parameters "at" and "also". It also

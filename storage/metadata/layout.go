@@ -595,7 +595,8 @@ func (c *codec) channelKind(ch *Channel, kind byte) {
 	c.check(code == kind || ch.Merged, offset, "type", fmt.Sprintf("%d or %d", kind, kind+channelMerged), code)
 }
 
-// mergedChannels reads or writes the merged form, which contains several channels in a frame.
+// mergedChannels reads or writes a merged channel handle (version 6): one stream for several
+// channels. The length in bytes of the list of channels comes before the list.
 func (c *codec) mergedChannels(ch *Channel) {
 	c.natural("size", &ch.Size)
 	c.stream(&ch.Stream)

@@ -40,7 +40,8 @@ func decodeText(encoded []byte) (string, error) {
 	return text.String(), nil
 }
 
-// plain says whether the text is ASCII without NUL. Such a text has the same bytes in UTF-8.
+// plain says whether the text is ASCII without NUL. Such a text has the same bytes in UTF-8 and in
+// Java's modified UTF-8.
 func plain(encoded []byte) bool {
 	for _, b := range encoded {
 		if b == 0 || b >= utf8.RuneSelf {

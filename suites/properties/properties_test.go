@@ -153,8 +153,8 @@ func modes(drawn scenarios.Scenario) []mode {
 }
 
 // needsNoStorage says whether a scenario's jobs can run without checkpoints on storage. This is so
-// if no job resumes from a checkpoint, and if there is no second JobManager that must find a
-// checkpoint.
+// if no job resumes from a checkpoint, and if the cluster has no high availability. With high
+// availability, a new JobManager must find the checkpoints of the JobManager before it.
 func needsNoStorage(s scenarios.Scenario) bool {
 	return s.Cluster.JobManagers == 0 && !slices.ContainsFunc(s.Steps, func(step scenarios.Step) bool { return step.Submit != nil && step.Submit.Restore != "" })
 }

@@ -101,8 +101,10 @@ func (o crashOptions) validate() error {
 		return harness.Usagef("--level: want posix or ordered, got %q", o.level)
 	case o.states < 1 || o.again < 0 || o.parallel < 1:
 		return harness.Usagef("--states, --again and --parallel: want at least 1, 0 and 1, got %d, %d and %d", o.states, o.again, o.parallel)
-	case o.time < 0 || o.timeout <= 0:
-		return harness.Usagef("--time and --timeout: want more than 0, got %s and %s", o.time, o.timeout)
+	case o.time < 0:
+		return harness.Usagef("--time: want more than 0, got %s", o.time)
+	case o.timeout <= 0:
+		return harness.Usagef("--timeout: want more than 0, got %s", o.timeout)
 	}
 	return checkFormat(o.format)
 }

@@ -84,8 +84,10 @@ func (o exploreOptions) validate() (first, stride uint64, err error) {
 	switch {
 	case o.runs < 1:
 		return 0, 0, harness.Usagef("--runs: want 1 or more, got %d", o.runs)
-	case o.time < 0 || o.timeout <= 0:
-		return 0, 0, harness.Usagef("--time and --timeout: want more than 0, got %s and %s", o.time, o.timeout)
+	case o.time < 0:
+		return 0, 0, harness.Usagef("--time: want more than 0, got %s", o.time)
+	case o.timeout <= 0:
+		return 0, 0, harness.Usagef("--timeout: want more than 0, got %s", o.timeout)
 	case o.parallel < 1:
 		return 0, 0, harness.Usagef("--parallel: want 1 or more, got %d", o.parallel)
 	}
@@ -254,7 +256,7 @@ func (e *explored) line() string {
 		text += fmt.Sprintf(", %d error", n)
 	}
 	if e.twice {
-		text += ", each twice and alike"
+		text += ", each repeated with the same history"
 	}
 	return fmt.Sprintf("%s in %s, %.0f runs/s", text, took.Round(time.Second), float64(e.runs)/took.Seconds())
 }

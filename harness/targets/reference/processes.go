@@ -173,7 +173,9 @@ func (c *processes) connect(s Storage) (err error) {
 	if !strings.HasPrefix(s.root, "s3://") || endpoint == "" {
 		return nil
 	}
-	// An S3 client uses no proxy for addresses of this machine, so the client gets another address.
+	// Other clients reach the network through a proxy that a variable of the environment names. An
+	// S3 client ignores this variable for addresses of this machine. So it gets an address at which
+	// the network itself listens.
 	at, err := url.Parse(endpoint)
 	if err != nil {
 		return harness.Usagef("%s: %w", s3Endpoint, err)
