@@ -98,9 +98,12 @@ func FileOf(location string, stream metadata.Stream) (name string, size int64, e
 	return name, SizeOf(stream), err
 }
 
-// Anchor returns a handle to the same file that a checkpoint at another location can use.
+// Anchor returns a handle that a checkpoint in another directory can use. It replaces a relative
+// handle by an absolute handle to the same file, and returns any other handle unchanged. The
+// parameter location is the directory of the checkpoint that contains the handle.
 //
-// FLINK-39964: if a relative handle is copied unchanged, it names a file that never existed.
+// FLINK-39964: if a relative handle is copied unchanged into another checkpoint, it names a file in
+// the directory of that checkpoint, which never existed.
 func Anchor(location string, stream metadata.Stream) metadata.Stream {
 	relative, ok := stream.(*metadata.RelativeFile)
 	if !ok {

@@ -31,8 +31,8 @@ import (
 // Auditor examines storage. A caller must not copy an Auditor after its first use.
 type Auditor struct {
 	Files filesystem.FileSystem
-	// Places says which names mean the same place. If it is nil, only names that need no
-	// configuration are compared.
+	// Places says which names mean the same place. If it is nil, the Auditor knows only names that
+	// mean the same place in every configuration, for example s3://bucket and s3a://bucket.
 	Places *place.Places
 	Moved  []Move // where recorded files are now; from the flag --rebase
 
@@ -67,8 +67,9 @@ func ParseMove(text string) (Move, error) {
 	return m, err
 }
 
-// file returns the current name of the file of a stream. If the stream has no file, the name is
-// empty.
+// file returns the name under which the file of a stream is now; see [Auditor.Moved]. The parameter
+// "location" is the directory of the checkpoint. A relative path begins there. If the stream has no
+// file, because its state is inside the metadata, the name is empty.
 func (a *Auditor) file(location string, stream metadata.Stream) (string, error) {
 	name, _, err := storage.FileOf(location, stream)
 	a.mu.Lock()
@@ -80,7 +81,8 @@ func (a *Auditor) file(location string, stream metadata.Stream) (string, error) 
 	return a.moved(name), err
 }
 
-// moved returns the current name of a recorded file.
+// moved returns the current name of a recorded file: the name after the first move that applies to
+// it, or else the recorded name.
 func (a *Auditor) moved(name string) string {
 	known := a.Places.Name(name)
 	a.mu.Lock()
@@ -100,7 +102,8 @@ func (a *Auditor) moved(name string) string {
 	return name
 }
 
-// UnmatchedMoveError says that a move does not apply to any recorded path.
+// UnmatchedMoveError says that a move does not apply to any path that the checkpoints record. Then
+// the user probably made a mistake in the flag --rebase.
 type UnmatchedMoveError struct {
 	Move     Move
 	Recorded string // the directory of one recorded path; empty if no absolute path is recorded
@@ -114,7 +117,8 @@ func (e *UnmatchedMoveError) Error() string {
 }
 
 // Unmatched returns an error for the first move that has not applied to any path so far. If no
-// checkpoint could be read, it returns nil.
+// recorded file was looked up so far, for example because no checkpoint could be read, it returns
+// nil.
 func (a *Auditor) Unmatched() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -180,8 +180,8 @@ func TestDamagedMetadataIsFound(t *testing.T) {
 	}
 	expect("zeros, as after a power loss", make([]byte, len(data)))
 	expectNoted("a byte more", "1 bytes follow the end of the metadata", append(slices.Clone(data), 0))
-	// These bytes contain the magic number, the version, the checkpoint id, the number of master
-	// states, and the number of operators.
+	// These first 24 bytes contain the magic number, the version, the checkpoint id, the number of
+	// master states, and the number of operators.
 	for bit := range 24 * 8 {
 		damaged := slices.Clone(data)
 		damaged[bit/8] ^= 0x80 >> (bit % 8)
@@ -331,8 +331,8 @@ func TestWhatTheSamplesShareTheirDifferenceShows(t *testing.T) {
 	}
 }
 
-// orphaned copies a sample. It adds one orphan for each source, a file that is too young, and a
-// file that does not belong to the layout of checkpoints.
+// orphaned copies a sample. It adds one orphan for each [audit.Source], a file that is too young,
+// and a file that does not belong to the layout of checkpoints.
 func orphaned(t *testing.T) (root, dir string) {
 	root, dir = copied(t, "2.3.0/03-rocksdb-incremental-p2")
 	job := filepath.Join(dir, "000000000000000000000000c0ffee03")
@@ -407,8 +407,8 @@ func TestNothingIsAnOrphanThatAnUnreadableCheckpointMayOwn(t *testing.T) {
 	}
 }
 
-// A checkpoint below another root may need files of this root. This happens, for example, after a
-// claim.
+// A checkpoint below another root may need files of this root. This happens, for example, after
+// another job was restored from a checkpoint of this root in the mode CLAIM.
 func TestFilesThatAnotherRootRefersToAreNoOrphans(t *testing.T) {
 	root, dir := copied(t, "2.3.0/03-rocksdb-incremental-p2")
 	elsewhere := t.TempDir()
@@ -479,7 +479,8 @@ func TestALargeRootTakesLittleMemory(t *testing.T) {
 	runtime.KeepAlive(found)
 }
 
-// wide pretends that a directory contains many shared files.
+// wide is the local disk, but its List pretends that the job directory "dir" contains n shared
+// files.
 type wide struct {
 	filesystem.Local
 	dir string

@@ -21,11 +21,12 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// Each case is an input for which one of these tools once gave a wrong answer. Real Flink wrote the
-// files.
+// Each case is an input for which one of the commands (verify, ls, orphans and others) once gave a
+// wrong answer. Real Flink wrote the files.
 const cases = "../testdata/cases"
 
-// stores is the local disk. Some of its directories stand for other stores.
+// stores is the local disk. Some of its directories stand for other stores, for example for the
+// HDFS of one NameNode.
 type stores struct {
 	filesystem.Local
 	places *place.Places
@@ -411,7 +412,8 @@ func TestAStoreHasOneIdentityWhateverItsName(t *testing.T) {
 	}
 }
 
-// removing is stores with the method Remove.
+// removing is the type stores with a method Remove, which deletes the file in the directory that
+// stands for the store.
 type removing struct{ stores }
 
 func (r *removing) Remove(name string) error {

@@ -76,8 +76,8 @@ type claimed struct {
 	size int64
 }
 
-// passesMax limits how often refresh reads the list of all checkpoints. It reads the list again if
-// the previous reading found a new checkpoint.
+// passesMax is the largest number of passes that refresh makes. One pass searches all roots for
+// checkpoints. If it finds a new checkpoint, refresh makes another pass.
 const passesMax = 20
 
 // collect reads the checkpoints below the directories in the parameters "at" and "also". It also
@@ -99,8 +99,8 @@ func (a *Auditor) collect(ctx context.Context, at string, also []string, depth D
 	return c, c.refresh(ctx)
 }
 
-// lookAround adds those directories whose checkpoints may depend on files of the place with this
-// name.
+// lookAround adds directories to the roots: the directories whose checkpoints may depend on files
+// of the place with this name. If some of them cannot be seen, it adds a lasting doubt.
 func (c *claims) lookAround(name string) {
 	around, complete := c.around(name)
 	c.roots = append(c.roots, around...)
@@ -142,7 +142,9 @@ func (c *claims) rootURLs() []string {
 	return urls
 }
 
-// refresh calls pass until a pass finds nothing new. Then all claims are from the same moment.
+// refresh brings the claims up to date. It searches all roots for checkpoints, again and again,
+// until a search (a pass) finds no new checkpoint. Then no checkpoint completed while refresh read
+// the others.
 func (c *claims) refresh(ctx context.Context) error {
 	for range passesMax {
 		changed, err := c.pass(ctx)
@@ -158,7 +160,9 @@ func (c *claims) refresh(ctx context.Context) error {
 	return nil
 }
 
-// pass surveys the roots and reads the checkpoints that no earlier pass has read.
+// pass searches all roots for checkpoints, once. It reads those checkpoints that no earlier pass
+// has read. The result "changed" is true if it found such a checkpoint, or if a checkpoint was
+// deleted before pass could read it.
 func (c *claims) pass(ctx context.Context) (changed bool, err error) {
 	if c.survey, err = c.Auditor.survey(ctx, c.roots, c.hidden == nil); err != nil {
 		return false, err
@@ -184,8 +188,8 @@ func (c *claims) pass(ctx context.Context) (changed bool, err error) {
 	return changed, err
 }
 
-// addHidden adds the hidden checkpoints that still exist. In the first pass, it records which
-// checkpoints are hidden.
+// addHidden adds the hidden checkpoints that still exist to the survey. In the first pass the
+// survey itself looks for hidden checkpoints, and addHidden only records which ones it found.
 func (c *claims) addHidden() {
 	if c.hidden == nil {
 		c.hidden = []foundCheckpoint{}
@@ -216,8 +220,8 @@ func amongState(name string) bool {
 }
 
 // claimant returns a checkpoint with its files. It reads the checkpoint unless an earlier pass has
-// read it. The second result is true if no earlier pass knew the checkpoint. If the checkpoint was
-// deleted in between, the results are nil and true.
+// read it. The second result is true if no earlier pass knew the checkpoint. If somebody deleted
+// the checkpoint after the survey found it, the results are nil and true.
 func (c *claims) claimant(ctx context.Context, found foundCheckpoint, files *remembered) (*claimant, bool, error) {
 	key := metadataKey{location: found.Location, file: c.key(found.Metadata, found.entry), size: found.entry.Size, modified: found.entry.Modified.UnixNano()}
 	c.mu.Lock()

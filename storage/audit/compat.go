@@ -160,7 +160,8 @@ func (c *Compatibility) addNote(text string) {
 	}
 }
 
-// note adds notes about facts that the metadata does not show.
+// note adds notes that are no reason to refuse the checkpoint: which operators start without state,
+// which Flink releases can read the metadata, and what was not checked.
 func (c *Compatibility) note(from *metadata.Checkpoint) {
 	fresh := 0
 	for _, o := range c.Operators {

@@ -110,7 +110,7 @@ func (c *cancelable) Read(b []byte) (int, error) {
 	return c.reader.Read(b)
 }
 
-// compare compares a file with the digest that the seal has for this file.
+// compare compares a file, or the part of it that the checkpoint uses, with its digest in the seal.
 func (v *verifier) compare(f *referenced, local *spooled, want Digest) error {
 	found, err := digestOf(local, span{want.Begin, want.Begin + want.Bytes})
 	if err == nil && found.SHA256 != want.SHA256 {

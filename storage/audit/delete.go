@@ -107,7 +107,8 @@ func (a *Auditor) isGone(url string) bool {
 }
 
 // keep returns the reason why a planned file must stay. If the file may be deleted, it returns an
-// empty text.
+// empty text. The parameter "seen" says whether the file was found below the root. The parameter
+// "plan" is the file's line in the plan.
 func (s *sweep) keep(c candidate, seen bool, plan Orphan) string {
 	if !seen {
 		return "it is not under the root"
@@ -128,7 +129,8 @@ func (s *sweep) keep(c candidate, seen bool, plan Orphan) string {
 	return ""
 }
 
-// removeIfEmpty deletes the directory of a checkpoint if the directory is empty.
+// removeIfEmpty deletes a directory if it is empty and its name is that of a checkpoint, chk-N. It
+// leaves every other directory.
 func (a *Auditor) removeIfEmpty(dir string) {
 	if _, ok := storage.ParseCheckpointName(path.Base(dir)); ok {
 		_ = a.Files.Remove(dir) // this fails if the directory is not empty

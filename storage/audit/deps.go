@@ -204,7 +204,8 @@ func (of *heldFiles) namesake(claim *claimant) (base string, is bool) {
 	return "", false
 }
 
-// dependent says on how many of the given files a checkpoint depends.
+// dependent says on how many of the given files a checkpoint depends. The second result is false if
+// it depends on none of the files.
 func (of *heldFiles) dependent(claim *claimant) (Dependent, bool) {
 	d := Dependent{Path: filesystem.URL(claim.Location), Job: jobOf(claim.Location), ID: claim.id, Kind: claim.kind}
 	files := slices.Clone(claim.files)

@@ -192,9 +192,9 @@ func (x *expiry) notes(expired []*claimant) (notes []string) {
 	return notes
 }
 
-// groupOf says to which group a checkpoint belongs. The group is mixed if its checkpoints may be
-// copies from several jobs: the directory's name is not a job id, and the directory contains no
-// directories for state.
+// groupOf says to which group a checkpoint belongs. A group contains the checkpoints of one job in
+// one directory; see [Group]. The group is mixed if its checkpoints may be copies from several
+// jobs: the directory's name is not a job id, and the directory contains no directories for state.
 func (x *expiry) groupOf(claim *claimant) groupKey {
 	key := groupOf(claim.Location)
 	if key.job == "" && !key.mixed {

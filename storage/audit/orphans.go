@@ -153,7 +153,7 @@ func (a *Auditor) sweep(ctx context.Context, root string, options OrphanOptions)
 	// The files must be listed before the claims are collected; see the type claims.
 	err = a.walk(ctx, s.root, func(dir string, entries []filesystem.Entry, err error) []string {
 		if err != nil {
-			return nil // the claims report each directory that cannot be read
+			return nil // collect below adds a doubt for each directory that cannot be read
 		}
 		return s.look(a, dir, entries)
 	})

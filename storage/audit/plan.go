@@ -61,7 +61,9 @@ func writePlan[Line any](to io.Writer, head planHead, planned []Line) error {
 	return nil
 }
 
-// readPlan reads a plan. It fails if the plan is for another root.
+// readPlan reads a plan. It fails if the plan is for another root. The parameter "what" says in
+// errors what a line must be, for example an orphan. The function "path" returns the path in a
+// line, which must not be empty.
 func readPlan[Line any](from io.Reader, schema, root, what string, path func(Line) string) (plan Plan[Line], err error) {
 	var head planHead
 	lines := bufio.NewScanner(from)

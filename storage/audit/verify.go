@@ -326,7 +326,8 @@ func (v *verifier) report(f *referenced, kind Kind, offset *int64, expected, fou
 	v.reportFinding(f, Finding{Kind: kind, Offset: offset, Expected: expected, Found: found})
 }
 
-// reportFinding does the same as report. The parameter "about" contains the fields of the findings.
+// reportFinding adds one finding about a file for each operator that would lose state. It takes the
+// kind, the offset and the texts of each finding from the parameter "about".
 func (v *verifier) reportFinding(f *referenced, about Finding) {
 	var told []*metadata.Operator
 	for _, use := range f.uses {
@@ -424,7 +425,8 @@ func (f *referenced) wanted() string {
 	return "any size"
 }
 
-// open reads the first byte of a file. At the depth [Deep], it reads all bytes.
+// open reads the first byte of a file. At the depth [Deep], it reads all bytes. At the depth
+// "present", it reads nothing.
 func (v *verifier) open(ctx context.Context, f *referenced) error {
 	switch v.depth {
 	case present:

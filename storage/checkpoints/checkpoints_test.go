@@ -316,10 +316,10 @@ func mustBeRestorable(t *testing.T, files filesystem.FileSystem, when string) (n
 	return found[0]
 }
 
-// lifeOfACheckpoint takes two checkpoints, discards the first, and aborts a third. It calls the
-// function "promised" each time a newer checkpoint is complete. After that call no power loss may
-// lose the newer checkpoint. The call promised(0) says that from then on every checkpoint may be
-// lost.
+// lifeOfACheckpoint takes two checkpoints, discards the first, and aborts a third. The second
+// checkpoint refers to as many shared files as the parameter "states" says. It calls the function
+// "promised" each time a newer checkpoint is complete. After that call no power loss may lose the
+// newer checkpoint. The call promised(0) says that from then on every checkpoint may be lost.
 func lifeOfACheckpoint(t *testing.T, files filesystem.FileSystem, states int, promised func(newest int64)) {
 	w := newWriter(t, files, 1)
 	first, one := w.take(1)

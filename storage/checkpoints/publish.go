@@ -9,7 +9,9 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// publish turns a directory of state files into a checkpoint.
+// publish turns a directory of state files into a checkpoint: it writes `_metadata` into the
+// directory. The parameter "attempt" becomes part of the name of a temporary file, and must be
+// different for each call.
 //
 // A crash may come at any point. After it, either `_metadata` is missing, or all files exist to
 // which `_metadata` refers.

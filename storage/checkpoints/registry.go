@@ -32,7 +32,9 @@ func NewRegistry(files filesystem.FileSystem, retained int) *Registry {
 	return &Registry{files: files, retained: retained, users: map[string]map[int64]bool{}, unclaimed: map[string]bool{}}
 }
 
-// Restore registers the checkpoint from which the job is restored.
+// Restore registers the checkpoint from which the job is restored. In the mode CLAIM, the job keeps
+// this checkpoint and discards it later, like its own. In any other mode, the job never deletes it
+// or its files.
 func (r *Registry) Restore(from storage.Completed, mode storage.ClaimMode) error {
 	if mode == storage.Claim {
 		r.kept = append(r.kept, from)

@@ -125,9 +125,9 @@ func ParseOld(text []byte) (Configuration, error) {
 
 // Merge returns the configuration of a job: the cluster's configuration, overridden by the job's
 // own. Like Flink, it compares the names of keys literally. So if the cluster sets the current name
-// of a key and the job sets an older name, the cluster's value wins. An option with Renewed is an
-// exception: Flink's client writes the job's value under the current name. Merge ignores the job's
-// value of a key that only the cluster may set.
+// of a key and the job sets an older name, the cluster's value wins. An option whose field Renewed
+// is true is an exception: Flink's client writes the job's value under the current name. Merge
+// ignores the job's value of a key that only the cluster may set.
 func Merge(cluster, job Configuration) Configuration {
 	own := maps.Clone(job)
 	for _, o := range Options() {

@@ -124,9 +124,9 @@ func (n *node) clone() *node {
 	return &copied
 }
 
-// States estimates how many states a power loss at this moment may leave. For each sample it makes
-// random choices and multiplies the numbers of possibilities. The result is the mean of these
-// products (Knuth, 1975).
+// States estimates how many states a power loss at this moment may leave. The function "chance"
+// returns a random number from 0 to n-1. For each sample it makes random choices and multiplies the
+// numbers of possibilities. The result is the mean of these products (Knuth, 1975).
 func (m *Memory) States(model Model, samples int, chance func(n int) int) float64 {
 	sum := 0.0
 	for range samples {

@@ -56,7 +56,8 @@ func (p part) String() string {
 func (c *codec) enter(p part) { c.within = append(c.within, p) }
 func (c *codec) leave()       { c.within = c.within[:len(c.within)-1] }
 
-// inside runs the steps. If a step fails, the error names the given part of the file.
+// inside calls the function "steps", which reads or writes one part of the file. The parameter
+// "what" names this part. If "steps" fails, the error contains the name.
 func (c *codec) inside(what string, steps func()) {
 	c.enter(part{what: what})
 	steps()
@@ -236,8 +237,9 @@ func (c *codec) length(what string, n *int) {
 	}
 }
 
-// framed reads or writes a length, and then the bytes that the steps read or write. The length must
-// be the number of these bytes.
+// framed reads or writes a frame: a part of the file that has its length in bytes before it. The
+// function "steps" reads or writes the part itself. When reading, the recorded length must be
+// right.
 func (c *codec) framed(steps func()) {
 	offset, said := c.offset(), 0
 	c.length("length", &said)
@@ -337,7 +339,8 @@ func fewestBytes[T any](c *codec, list string, each func(*codec, *T), smallest [
 	return least
 }
 
-// measured returns the number of bytes that the steps write.
+// measured calls the function "steps" with a codec that only counts, and returns the number of
+// bytes that "steps" would write.
 func (c *codec) measured(steps func(*codec)) int {
 	if c.measure == nil {
 		c.measure = &codec{measuring: true, version: c.version}

@@ -4,27 +4,28 @@ package metadata
 // [*RelativeFile], [*Segment], [*EmptySegment], or, in an old file, a [*KeyGroups].
 type Stream interface{ isStream() }
 
-// ByteStream is state inside the `_metadata` file itself. Its name often looks like a path, but no
-// file with this path exists.
+// ByteStream is state inside the `_metadata` file itself (Flink's ByteStreamStateHandle). Its name
+// often looks like a path, but no file with this path exists.
 type ByteStream struct {
 	Name string
 	Data []byte
 }
 
-// File is state in a file with an absolute path.
+// File is state in a file with an absolute path (Flink's FileStateHandle).
 type File struct {
 	Path string // a URL, for example file:/checkpoints/…
 	Size int64  // size in bytes
 }
 
-// RelativeFile is state in a file in the same directory as the `_metadata` file.
+// RelativeFile is state in a file in the same directory as the `_metadata` file (Flink's
+// RelativeFileStateHandle).
 type RelativeFile struct {
 	Path string
 	Size int64 // size in bytes
 }
 
-// Segment is state in a part of a file. Other parts of the file may contain state of other
-// checkpoints.
+// Segment is state in a part of a file (Flink's SegmentFileStateHandle). Flink writes segments if
+// file merging is enabled. Other parts of the file may contain state of other checkpoints.
 type Segment struct {
 	Start     int64 // offset of the part in the file, in bytes
 	Size      int64 // size of the part in bytes
@@ -33,7 +34,7 @@ type Segment struct {
 	LogicalID string
 }
 
-// EmptySegment is a piece of state without any bytes.
+// EmptySegment is a piece of state without any bytes (Flink's EmptySegmentFileStateHandle).
 type EmptySegment struct{}
 
 func (*ByteStream) isStream()   {}
@@ -62,7 +63,8 @@ func (s Scope) String() string {
 // OperatorHandle is state that is not keyed: [*OperatorList] or [*FileMergingOperator].
 type OperatorHandle interface{ isOperator() }
 
-// OperatorList is operator state that consists of named states. All named states are in one stream.
+// OperatorList is operator state that consists of named states (Flink's OperatorStreamStateHandle).
+// All named states are in one stream.
 type OperatorList struct {
 	States []NamedState
 	Stream Stream
@@ -114,7 +116,8 @@ type KeyGroupRange struct {
 // Start.
 func (r KeyGroupRange) Last() int32 { return r.Start + r.Count - 1 }
 
-// KeyGroups is keyed state in one stream. The stream contains one key group after the other.
+// KeyGroups is keyed state in one stream (Flink's KeyGroupsStateHandle). The stream contains one
+// key group after the other.
 type KeyGroups struct {
 	Kind    KeyGroupsKind
 	Start   int32
@@ -136,7 +139,8 @@ const (
 	KeyGroupsV2        KeyGroupsKind = 12
 )
 
-// Incremental is keyed state of a backend whose checkpoints share files.
+// Incremental is keyed state of an incremental checkpoint, whose files other checkpoints may share
+// (Flink's IncrementalRemoteKeyedStateHandle).
 type Incremental struct {
 	Checkpoint       int64 // id of the checkpoint for which Flink created the handle
 	Backend          string
@@ -155,8 +159,8 @@ type LocalFile struct {
 	Stream    Stream
 }
 
-// Changelog is keyed state in two parts: the materialized state, and the changes since the
-// materialization.
+// Changelog is keyed state of the changelog backend, in two parts: the materialized state, and the
+// changes since the materialization (Flink's ChangelogStateBackendHandle).
 type Changelog struct {
 	Range            KeyGroupRange
 	CheckpointedSize int64         // size in bytes
@@ -168,7 +172,8 @@ type Changelog struct {
 	V1               bool
 }
 
-// ChangelogBytes is a list of changes inside the `_metadata` file itself.
+// ChangelogBytes is a list of changelog changes inside the `_metadata` file itself (Flink's
+// InMemoryChangelogStateHandle).
 type ChangelogBytes struct {
 	Range    KeyGroupRange
 	From, To int64 // sequence numbers of the changes
@@ -176,13 +181,15 @@ type ChangelogBytes struct {
 	ID       string
 }
 
-// Change is a change in one key group. For a change of the backend's own data, KeyGroup is -1.
+// Change is a change in one key group. If the change belongs to no key group, because it describes
+// a state and not a key (Flink's metadata change), KeyGroup is -1.
 type Change struct {
 	KeyGroup int32
 	Data     []byte
 }
 
-// ChangelogFiles is a list of changes that are in files.
+// ChangelogFiles is a list of changelog changes that are in files (Flink's
+// ChangelogStateHandleStreamImpl).
 type ChangelogFiles struct {
 	Range            KeyGroupRange
 	Streams          []OffsetStream
@@ -205,8 +212,8 @@ func (*Changelog) isKeyed()      {}
 func (*ChangelogBytes) isKeyed() {}
 func (*ChangelogFiles) isKeyed() {}
 
-// Channel is data in flight from an unaligned checkpoint. The data belongs to one channel or, if
-// Merged is true, to several channels.
+// Channel is data in flight that an unaligned checkpoint contains (Flink's InputStateHandle or
+// OutputStateHandle). The data belongs to one channel or, if Merged is true, to several channels.
 type Channel struct {
 	Merged   bool
 	Subtask  int32
@@ -222,8 +229,8 @@ type ChannelPart struct {
 	Offsets       []int64
 }
 
-// Handles returns one value of each handle type that the reference writes. Some encodings, such as
-// gob, must know these types.
+// Handles returns one value of each handle type that the reference engine writes. Some encodings,
+// such as gob, must know these types.
 func Handles() []any {
 	return []any{
 		&ByteStream{}, &File{}, &RelativeFile{}, &Segment{}, &OperatorList{}, &FileMergingOperator{},

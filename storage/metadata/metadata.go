@@ -44,7 +44,8 @@ type Checkpoint struct {
 	Trailing     []byte      // bytes after the end of the format; Flink ignores such bytes and never writes them
 }
 
-// MasterState is state that a hook on the JobManager added to the checkpoint.
+// MasterState is state that a hook on the JobManager (Flink's MasterTriggerRestoreHook) added to
+// the checkpoint.
 type MasterState struct {
 	Version int32
 	Name    string

@@ -8,7 +8,8 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// rendered describes a checkpoint in the text form that the corpus uses.
+// rendered describes a checkpoint in the same text form in which the public corpus describes what
+// Flink's loader read.
 func rendered(c *metadata.Checkpoint) string {
 	lines := []string{fmt.Sprintf("cp %d masters=%d ops=%d trailing=%d", c.ID, len(c.MasterStates), len(c.Operators), len(c.Trailing))}
 	if c.Properties != nil {

@@ -23,8 +23,9 @@ type azure struct{ client *container.Client }
 
 // openAzure opens a container. It reads the environment variables that Azure's own tools read: a
 // key, a connection string or a shared access signature. If no such variable is set, openAzure uses
-// the identity that this machine has at Azure. If the parameter account is not empty, it overrides
-// the account from the environment.
+// Azure's default chain of credentials (DefaultAzureCredential), for example the managed identity
+// of this machine. If the parameter account is not empty, it overrides the account from the
+// environment.
 func openAzure(name, account string) (store, error) {
 	key, signature := os.Getenv("AZURE_STORAGE_KEY"), os.Getenv("AZURE_STORAGE_SAS_TOKEN")
 	connection := cmp.Or(os.Getenv("AZURE_STORAGE_CONNECTION_STRING"), os.Getenv("AZURE_STORAGEBLOB_CONNECTIONSTRING"))
