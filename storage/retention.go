@@ -43,8 +43,8 @@ func (r Retention) Properties() *metadata.Properties {
 
 // SavepointProperties returns the properties of a savepoint. Only its owner, a user, deletes it. If
 // the parameter "stop" is true, the job stops after the savepoint. If the parameter "drain" is
-// true, the job stops too, and is drained first: its input ends before the savepoint, so that event
-// time ends and open windows are written out.
+// true, the job stops too, and is drained first, as by Flink's stop --drain: its input ends before
+// the savepoint, so that event time ends and open windows are written out.
 func SavepointProperties(stop, drain bool) *metadata.Properties {
 	name, action := "Savepoint", "NONE"
 	switch {

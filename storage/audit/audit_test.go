@@ -479,8 +479,8 @@ func TestALargeRootTakesLittleMemory(t *testing.T) {
 	runtime.KeepAlive(found)
 }
 
-// wide is the local disk, but its List pretends that the job directory "dir" contains n shared
-// files.
+// wide is the local disk, but List pretends that the job directory "dir" has n files in its
+// subdirectory "shared".
 type wide struct {
 	filesystem.Local
 	dir string

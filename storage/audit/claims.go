@@ -143,8 +143,8 @@ func (c *claims) rootURLs() []string {
 }
 
 // refresh brings the claims up to date. It searches all roots for checkpoints, again and again,
-// until a search (a pass) finds no new checkpoint. Then no checkpoint completed while refresh read
-// the others.
+// until a search (a pass) finds no new checkpoint. Then all claims are from the same moment: the
+// moment of the last search.
 func (c *claims) refresh(ctx context.Context) error {
 	for range passesMax {
 		changed, err := c.pass(ctx)
@@ -188,7 +188,7 @@ func (c *claims) pass(ctx context.Context) (changed bool, err error) {
 	return changed, err
 }
 
-// addHidden adds the hidden checkpoints that still exist to the survey. In the first pass the
+// addHidden adds to the survey the hidden checkpoints that still exist. In the first pass the
 // survey itself looks for hidden checkpoints, and addHidden only records which ones it found.
 func (c *claims) addHidden() {
 	if c.hidden == nil {

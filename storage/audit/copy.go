@@ -185,8 +185,8 @@ func (e *UnrestorableError) Error() string {
 }
 
 // plan chooses a new name for each file. Most files go into the target directory itself, as in a
-// savepoint. Merged files go into directories below the target, because Flink deletes such a
-// directory as a whole.
+// savepoint. Files that Flink merged (its option of file merging) go into directories below the
+// target, because Flink deletes such a directory as a whole.
 func (c *copier) plan() {
 	merged := map[string]bool{}
 	for _, operator := range c.verified.checkpoint.Operators {
@@ -215,7 +215,7 @@ func (c *copier) plan() {
 	}
 }
 
-// mergedInto returns the new directory for the merged files of the directory dir.
+// mergedInto returns the new directory for the merged files that are now in the directory dir.
 func (c *copier) mergedInto(dir string) string {
 	if c.dirs[dir] == "" {
 		c.dirs[dir] = filesystem.Join(c.to, path.Base(dir)+"-"+strconv.Itoa(len(c.dirs)))
@@ -230,8 +230,8 @@ func isSegment(f *referenced) bool {
 	})
 }
 
-// movedURL returns the current name of a recorded directory. If no directory is recorded, the name
-// is empty.
+// movedURL returns the current name of a recorded directory, after the moves in [Auditor.Moved]. If
+// no directory is recorded, the name is empty.
 func (c *copier) movedURL(url string) string {
 	name, err := filesystem.ParseName(url)
 	if err != nil {
@@ -401,7 +401,8 @@ func (c *copier) cleanUp() error {
 	return failed
 }
 
-// rewritten returns the metadata of the copy, in which the paths are replaced.
+// rewritten returns the metadata of the copy: the metadata of the source, with the paths of the
+// copied files.
 func (c *copier) rewritten() ([]byte, error) {
 	checkpoint, err := metadata.Decode(slices.Clone(c.data))
 	if err != nil {

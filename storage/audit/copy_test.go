@@ -36,7 +36,8 @@ func tree(t *testing.T, dir string) (all []string) {
 }
 
 // Each kind of checkpoint can be copied. The copy must be restorable without the source. It must
-// have the same state, and each path must be of the same kind as in the source.
+// have the same state, and each path must be of the same kind (relative or absolute) as in the
+// source.
 func TestACopyStandsAlone(t *testing.T) {
 	for sample, chk := range map[string]string{
 		"2.3.0/02-hashmap-files-p2":            "000000000000000000000000c0ffee02/chk-3",
@@ -105,8 +106,9 @@ func inspected(t *testing.T, at string) audit.Inspection {
 	return in
 }
 
-// Flink deletes some directories as a whole. The paths of such directories in the copy must not
-// lead to the source.
+// Flink deletes a directory of merged files as a whole, and the metadata records this directory. So
+// the metadata of a copy must name the copied directory. Otherwise Flink would delete the files of
+// the source.
 func TestDirectoriesOfMergedFilesAreCopiedToo(t *testing.T) {
 	dir, to := filepath.Join(t.TempDir(), "ckpt"), filepath.Join(t.TempDir(), "copied")
 	placed(t, "2.3.0/15-filemerging-hashmap", dir, "file:"+dir)

@@ -194,7 +194,8 @@ func (of *heldFiles) add(a *Auditor, name string, entry filesystem.Entry) {
 }
 
 // namesake returns a file name that occurs both among the given files and among the files of the
-// checkpoint.
+// checkpoint. The two may be one file, which we know under two paths. The result "is" is false if
+// no such name exists.
 func (of *heldFiles) namesake(claim *claimant) (base string, is bool) {
 	for _, f := range claim.files {
 		if base := path.Base(f.name); base != storage.MetadataName && of.bases[base] {

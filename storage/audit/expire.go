@@ -348,8 +348,8 @@ func (a *Auditor) DeleteExpired(ctx context.Context, root string, options Expire
 	return done, nil
 }
 
-// planned returns a planned checkpoint that still expires. If it must stay, planned returns nil and
-// the reason.
+// planned returns the checkpoint that a line of the plan names, if it still expires. If it must
+// stay, planned returns nil and the reason.
 func (x *expiry) planned(plan Expired) (*claimant, string) {
 	if len(x.doubts) > 0 {
 		return nil, x.doubts[0]

@@ -90,8 +90,8 @@ func (v *verifier) hint() {
 }
 
 // moveOf looks for a missing file near the checkpoint. First it looks for the file's name in the
-// directory of the metadata. Then it looks in the next five directories above, one after the other,
-// for the last elements of the file's path (at least two, for example shared/FILE).
+// directory of the metadata. Then it looks in the five directories above that directory, one after
+// the other, for the last elements of the file's path (at least two, for example shared/FILE).
 func (v *verifier) moveOf(f *referenced) (Move, bool) {
 	const above = 6
 	parent := v.location

@@ -44,6 +44,7 @@ func (t Target) Create(files filesystem.FileSystem, scope Scope, newID func() st
 }
 
 // Write appends data to the state. The state stays in memory until it is too large for the buffer.
+// From then on it goes to a file.
 func (s *StateStream) Write(data []byte) (int, error) {
 	if s.failed != nil {
 		return 0, s.failed
@@ -69,7 +70,7 @@ func (s *StateStream) flush(data []byte) error {
 			return err
 		}
 	}
-	// The data is small, so one write of both parts is better than two writes.
+	// If the data is small, one write of both parts is faster than two writes.
 	if len(data) < s.target.WriteBuffer {
 		s.buffered, data = append(s.buffered, data...), nil
 	}

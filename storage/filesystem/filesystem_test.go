@@ -58,7 +58,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// after lists the different trees that a power loss may leave if it follows the given level.
+// after lists the different trees of files that a power loss at this moment may leave. The level
+// says which changes of names survive; see [filesystem.Level].
 func after(m *filesystem.Memory, level filesystem.Level) []string {
 	seen := map[string]bool{}
 	m.EveryCrash(filesystem.Model{Level: level}, func(_ uint64, after *filesystem.Memory) bool {

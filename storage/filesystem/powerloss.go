@@ -98,8 +98,9 @@ func (c change) undo(names map[string]*node) {
 //   - if the write both changed and extended the file, only the extension survives.
 //
 // Crash calls choose(n) for each choice between n possibilities. The result must be 0 to n-1; the
-// result 0 keeps the fewest changes. [EveryCrash] makes all combinations of choices; [State] makes
-// the choices of one state. Crash does not change m. Objects in object stores survive unchanged.
+// result 0 keeps the fewest changes. [Memory.EveryCrash] makes all combinations of choices; [State]
+// makes the choices of one state. Crash does not change m. Objects in object stores survive
+// unchanged.
 func (m *Memory) Crash(model Model, choose func(n int) int) *Memory {
 	c := crash{model: model, choose: choose, copies: map[*node]*node{}}
 	if model.Level == Ordered {

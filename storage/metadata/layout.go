@@ -7,9 +7,10 @@ import (
 )
 
 // This file describes the format only once: the same code both reads and writes. All numbers are
-// big-endian. Only a list, a text, a blob and a frame have a length before them. A blob is a number
-// of bytes without a structure. A frame is a part whose length in bytes is recorded, although its
-// content shows the length too; see the method framed.
+// big-endian. Only a list, a text, a blob and a frame have a length before them (for a list, the
+// number of its items). A blob is a sequence of bytes that this package does not interpret. A frame
+// is a part whose length in bytes is recorded, although its content shows the length too; see the
+// method framed.
 
 const (
 	magic       = 0x4960672d

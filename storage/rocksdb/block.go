@@ -47,13 +47,14 @@ func readHandle(b []byte) (h handle, n int, ok bool) {
 	return handle{offset, size}, i + j, true
 }
 
-// block checks one block.
+// block reads one block and compares it with its checksum.
 func (c *checker) block(h handle) error {
 	_, err := c.read(h)
 	return err
 }
 
-// contents checks a block and returns its decompressed content.
+// contents checks a block that the checker must also read (the metaindex, the properties or an
+// index). It returns the decompressed content.
 func (c *checker) contents(h handle) ([]byte, error) {
 	if h.size > contentsMax {
 		return nil, fmt.Errorf("%w: an index of %d bytes", ErrUnsupported, h.size)
@@ -95,7 +96,7 @@ func (c *checker) checksum(b []byte) uint32 {
 		return maskedCRC(b)
 	case xxh64:
 		return uint32(xxhash.Sum64(b))
-	// For this kind, RocksDB adds the last byte to the checksum in a separate step.
+	// For XXH3, RocksDB adds the last byte to the checksum in a separate step.
 	default:
 		last := len(b) - 1
 		return uint32(xxh3.Hash(b[:last])) ^ uint32(b[last])*0x6b9083d9

@@ -38,7 +38,7 @@ type checker struct {
 	index      handle
 	properties handle
 	others     []handle // blocks that do not point to other blocks
-	filters    []handle // the indexes of filters that are divided into parts
+	filters    []handle // the indexes of partitioned filters, which consist of several blocks
 	indexType  uint32
 	// Whether the index records only the difference between the size of a block and the size of the
 	// previous block.
@@ -67,8 +67,8 @@ func CheckTable(file io.ReaderAt, size int64) error {
 	return nil
 }
 
-// footer reads the footer and returns where the metaindex is. Before version 6 it also sets the
-// place of the index.
+// footer reads the footer and returns where the metaindex is. The metaindex lists the blocks that
+// contain no data, for example filters. Before version 6 it also sets the place of the index.
 func (c *checker) footer() (metaindex handle, err error) {
 	footer := make([]byte, footerSize)
 	if n, err := c.file.ReadAt(footer, int64(c.end)); n < footerSize {
@@ -185,8 +185,8 @@ func (c *checker) readProperties() error {
 	return nil
 }
 
-// checkOthers checks the blocks that are neither data nor an index of data: filters, deleted ranges
-// and dictionaries.
+// checkOthers checks the blocks that are neither data nor an index of data: filters, range
+// tombstones (deleted ranges of keys) and dictionaries for compression.
 func (c *checker) checkOthers() error {
 	for _, h := range c.others {
 		if err := c.block(h); err != nil {
@@ -234,7 +234,8 @@ func (c *checker) checkData() error {
 	return nil
 }
 
-// readIndex returns the blocks to which an index points.
+// readIndex returns the blocks to which an index points. The parameter "firstKeys" says whether the
+// index also records the first key of each block.
 func (c *checker) readIndex(h handle, firstKeys bool) ([]handle, error) {
 	b, err := c.contents(h)
 	if err != nil {

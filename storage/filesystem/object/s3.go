@@ -24,8 +24,8 @@ type amazon struct {
 }
 
 // openS3 finds credentials and the endpoint in the same way as AWS's own tools. If the environment
-// sets an endpoint, the bucket's name becomes part of the path. If no region is set, openS3 uses
-// us-east-1.
+// sets an endpoint, the service is usually not AWS, and may have no host name for each bucket. So
+// the bucket's name becomes part of the URL's path. If no region is set, openS3 uses us-east-1.
 func openS3(ctx context.Context, bucket string) (store, error) {
 	loaded, err := config.LoadDefaultConfig(ctx,
 		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
