@@ -13,7 +13,8 @@
 //
 // This package only describes faults. The runner of a cluster makes them happen, and package tap
 // applies faults to operations on storage. This package does not judge whether a fault happened. If
-// the history of the run does not prove that the fault happened, the run is void.
+// the history of the run does not prove that the fault happened, the run is void: it proves
+// nothing.
 //
 // There is one type for each action. The types are in processes.go, powerloss.go,
 // operations.go and connections.go.

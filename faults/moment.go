@@ -31,7 +31,7 @@ const (
 )
 
 // Operation is a pattern for operations on storage. A fault fires at the first operation that fits
-// the pattern. If Nth is set, it fires only when that many operations have fitted.
+// the pattern. If Nth is set, the fault fires at operation number Nth of those that fit.
 type Operation struct {
 	Kind  Kind
 	Path  string    // a pattern for the name, in which * stands for any text; empty: any name. For a rename, the old or the new name must match

@@ -103,7 +103,7 @@ func (Lose) String() string   { return "Lose" }
 func (Lose) describe() string { return "does the operation, but reports that it failed" }
 
 // Throttle refuses operations because a client sends too many operations, as S3 does with status
-// 503.
+// 503. The field Times is the number of operations that it refuses.
 type Throttle struct {
 	operation
 	Times int64
@@ -114,13 +114,14 @@ func (t Throttle) describe() string {
 	return fmt.Sprintf("refuses %d operations as too many, with status 503", t.Times)
 }
 
-// Stale leaves the newest name out of a listing.
+// Stale makes a listing outdated: the file or directory that was created last is missing in it.
 type Stale struct{ operation }
 
 func (Stale) String() string   { return "Stale" }
 func (Stale) describe() string { return "leaves the newest name out of a listing" }
 
-// Refuse refuses a conditional write as if the object existed already.
+// Refuse refuses a conditional write, which may only create an object, as if the object existed
+// already.
 type Refuse struct{ operation }
 
 func (Refuse) String() string { return "Refuse" }

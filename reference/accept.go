@@ -9,7 +9,8 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// localJournal is the journal of a job that dies with its JobManager. It only counts ids.
+// localJournal is the coordinator.Journal of a job without a highly available store. Nothing of
+// such a job outlives its JobManager, so the journal only counts checkpoint ids.
 type localJournal struct{ last int64 }
 
 func (j *localJournal) NextID() (int64, error) {

@@ -17,7 +17,9 @@ const (
 	deployTimeout = 30 * time.Second
 )
 
-// start deploys the broken regions and waits until all subtasks run.
+// start deploys all subtasks of the broken regions and waits until all subtasks run. A region is
+// broken if one of its subtasks is absent. At the first start every region is broken, since no
+// subtask was deployed before.
 func (e *execution) start() error {
 	if e.master.ending != "" {
 		return errEnding

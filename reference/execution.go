@@ -165,8 +165,8 @@ func (e *execution) mark(from, to taskState) {
 }
 
 // stop cancels subtasks and waits for their end, so that no subtask writes to a checkpoint while
-// the coordinator deletes it. A subtask that does not answer in time is ignored: its messages
-// belong to an old attempt.
+// the coordinator deletes it. A subtask that does not answer in time counts as absent. When it is
+// deployed again, messages of the old attempt are ignored.
 func (e *execution) stop(stopped []*deployed) {
 	waiting := func(t *deployed) bool { return t.attempt != "" && (t.state == starting || t.state == running) }
 	for _, t := range stopped {

@@ -287,7 +287,9 @@ func TestTaskManagersOfADeadJobManagerCancelAndOfferAgain(t *testing.T) {
 	c.until(t, "FINISHED")
 }
 
-// If the state is too large, every checkpoint fails, also the last one. The job does not fail.
+// Here the JobManager keeps the state in its memory, and has room for only one byte of state. So
+// every checkpoint fails, also the last one. The job does not fail, since it tolerates 100
+// failures.
 func TestACheckpointThatIsDeclinedIsTriedAgain(t *testing.T) {
 	c := newCluster(1)
 	j := aJob('a')

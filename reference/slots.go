@@ -73,7 +73,9 @@ func (j *jobManager) lost(isLost func(*taskManager) bool) {
 	j.taskManagers = alive
 }
 
-// request queues a master's request for slots. It ignores masters of an earlier term.
+// request queues a master's request for slots. It ignores a master that this JobManager did not
+// start, such as a master of an earlier term. The parameter `slots` is the total number of slots
+// that the master needs, with those that it has already.
 func (j *jobManager) request(master environment.Address, slots int) {
 	known := false
 	for _, job := range j.jobs { // the order of the jobs does not matter

@@ -29,8 +29,9 @@ func (e *execution) supervise() error {
 	return nil
 }
 
-// broken handles an error of the coordinator. If too many checkpoints failed, the job fails. Any
-// other error means that this JobManager may not lead any more.
+// broken handles an error of the coordinator. If too many checkpoints in a row failed, this is a
+// failure of the job, and the restart strategy decides whether the job restarts. Any other error
+// means that this JobManager may not lead any more.
 func (e *execution) broken(err error) error {
 	var intolerable *coordinator.IntolerableError
 	if errors.As(err, &intolerable) {
@@ -98,7 +99,8 @@ func (e *execution) coordinated(err error) error {
 	return e.broken(err)
 }
 
-// current returns a subtask, or nil if the attempt is not its latest.
+// current returns a deployed subtask. It returns nil if the parameter `attempt` does not name the
+// latest attempt to run this subtask.
 func (e *execution) current(subtask protocol.Subtask, attempt string) *deployed {
 	for _, t := range e.tasks {
 		if t.subtask == subtask && t.attempt == attempt {

@@ -96,8 +96,9 @@ func (t *taskManagerProcess) handle(envelope environment.Envelope) {
 	}
 }
 
-// listen says whether a message's term is the latest. A later term means that another JobManager
-// leads now, so listen cancels the tasks of the earlier JobManager.
+// listen says whether the TaskManager obeys a message with this term. It obeys if no earlier
+// message had a later term. A later term means that another JobManager leads now, so listen cancels
+// the tasks of the earlier JobManager.
 func (t *taskManagerProcess) listen(term int64) bool {
 	if term < t.term {
 		return false

@@ -163,8 +163,8 @@ type Stop string
 // The ways to stop.
 const (
 	GoOn    Stop = ""
-	Suspend Stop = "suspend" // the savepoint holds the state with which the job would continue
-	Drain   Stop = "drain"   // the job ends its input first; the savepoint holds the state at that end
+	Suspend Stop = "suspend" // Flink's stop with savepoint, without drain: the savepoint holds the state with which the job would continue
+	Drain   Stop = "drain"   // Flink's stop with savepoint, with drain: the job ends its input first, and the savepoint holds the state at that end
 )
 
 // Await waits for one of four events: the job has completed a number of checkpoints since it was
@@ -266,9 +266,10 @@ func (s Scenario) spread() []Scenario {
 	return spread
 }
 
-// Select returns the scenarios whose names match one of the patterns. In a pattern * stands for
-// any text within one part of a name, and ** for any text across parts. A pattern that matches no
-// scenario is an error.
+// Select returns the scenarios whose names match one of the patterns. The parts of a name are
+// separated by slashes. In a pattern * stands for any text within one part, and ** for any text
+// across parts. A pattern for the first parts of a name matches the name, too: "recovery" matches
+// "recovery/claim". A pattern that matches no scenario is an error.
 func Select(all []Scenario, patterns []string) ([]Scenario, error) {
 	chosen := map[string]bool{}
 	for _, pattern := range patterns {

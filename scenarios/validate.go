@@ -218,7 +218,7 @@ func (s Step) fields() int {
 	return n
 }
 
-// jobs returns the jobs that must exist before the step.
+// jobs returns the names of the jobs that must be submitted before the step.
 func (s Step) jobs() []string {
 	named := []string{s.Checkpoint, s.Cancel, s.Fail, s.Suspend, s.Recover}
 	if s.Savepoint != nil {

@@ -1,6 +1,6 @@
-// Package fuse mounts a directory whose operations pass through a tap. The mount knows what a power
-// loss would leave of the directory. The mount is for other engines that keep their checkpoints in
-// files, such as Flink.
+// Package fuse mounts a directory whose operations pass through a tap, which applies faults to them
+// (package tap). The mount knows what a power loss would leave of the directory. The mount is for
+// other engines that keep their checkpoints in files, such as Flink.
 //
 // The files are in the memory of this process, and are gone after the unmount. The mount supports
 // only what checkpoints need of a file system. It has no links, no permissions and no times.

@@ -116,9 +116,9 @@ func (n *Network) Outside(address string) {
 	n.outside[address] = true
 }
 
-// Storage is for processes that ignore the variable [Environment]. The given address is the one at
-// which the storage listens. Storage returns another address. The processes must dial the returned
-// address, so that their connections pass through the network.
+// Storage makes the network stand before the storage that listens at the given address. It returns
+// another address. A process that dials the returned address reaches the storage through the
+// network. This is for processes that ignore the variable [Environment].
 func (n *Network) Storage(address string) (string, error) {
 	return n.through(link{to: string(faults.Storage), at: address})
 }
@@ -140,8 +140,8 @@ func (n *Network) dial(ctx context.Context, process, address string) (net.Conn, 
 	return (&net.Dialer{}).DialContext(ctx, "tcp", proxy)
 }
 
-// whose returns the name of the process that listens at an address, or storage. It returns false if
-// no fault touches the address.
+// whose returns the name of the process that listens at an address. If the address belongs to no
+// process, it returns "storage". It returns false if no fault touches the address.
 func (n *Network) whose(address string) (name string, inside bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -175,7 +175,8 @@ func (n *Network) untilHealed(ctx context.Context, l link) error {
 	}
 }
 
-// through returns the address of a link's proxy.
+// through returns the address at which a link's proxy listens. If the link has no proxy yet, it
+// starts one.
 func (n *Network) through(l link) (string, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -1,5 +1,6 @@
-// Package s3proxy is an S3 server that passes each request through the tap, and on to another S3
-// server. It serves other engines, such as Flink, that keep their checkpoints in S3.
+// Package s3proxy is an S3 server that passes each request through a tap, which applies faults to
+// it (package tap), and on to another S3 server. It serves other engines, such as Flink, that keep
+// their checkpoints in S3.
 //
 // The proxy looks only at the method, the query and the path of a request. The path must have the
 // form /bucket/key. A client signs its requests for the proxy's address. The proxy passes that
@@ -154,7 +155,8 @@ func (p *proxy) answer(response *http.Response) error {
 	return nil
 }
 
-// cut takes the place of a body: Read returns other data, and Close closes the body.
+// cut takes the place of the body of a response: Read returns other data, and Close closes the
+// body.
 type cut struct {
 	io.Reader
 	io.Closer

@@ -207,8 +207,9 @@ type hit struct {
 	first bool // whether this is the first operation at which the fault fires
 }
 
-// hits returns the faults that fire at an operation. It disarms those faults that will not fire
-// again.
+// hits returns the faults that fire at an operation. The parameter `moments` is Before and On when
+// the operation has not happened yet, and After when it has happened. It disarms those faults that
+// will not fire again.
 func (t *Tap) hits(o Operation, moments ...faults.When) (hits []hit) {
 	t.armed = slices.DeleteFunc(t.armed, func(a *armed) bool {
 		if !slices.Contains(moments, a.fault.Moment.When) || !a.waitsFor(o) {

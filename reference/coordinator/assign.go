@@ -80,8 +80,9 @@ func (c *Coordinator) Assign(subtask protocol.Subtask) (state.Restore, error) {
 	return restore, nil
 }
 
-// owns says whether the job's own checkpoints may refer to files of the checkpoint from which it is
-// restored. Under NO_CLAIM they must not, unless the checkpoint is one of the job's own.
+// owns says whether the job's own checkpoints may refer to files of `latest`, the checkpoint from
+// which the job is restored. Under NO_CLAIM they must not, unless the checkpoint is one of the
+// job's own.
 func (c *Coordinator) owns(latest storage.Completed) bool {
 	return c.job.Restore.ClaimMode != storage.NoClaim || slices.ContainsFunc(c.completed.Kept(), func(k storage.Completed) bool {
 		return k.Location == latest.Location && k.Checkpoint.ID == latest.Checkpoint.ID
@@ -155,9 +156,9 @@ func (a assignment) offsets(operator *metadata.Operator, old metadata.Subtask, n
 	return ours
 }
 
-// inFlight returns the records that were on their way to the subtask: first the records that it had
-// received, then the records that were still upstream. The subtask itself skips records of keys
-// that it does not own.
+// inFlight returns the records that were on their way to the subtask when an unaligned barrier
+// overtook them: first the records that it had received, then the records that were still upstream.
+// The subtask itself skips records of keys that it does not own.
 func (a assignment) inFlight(uid string, operator *metadata.Operator) []state.InFlight {
 	vertex, _ := a.graph.Vertex(uid)
 	var all []state.InFlight

@@ -113,7 +113,8 @@ func (c *Coordinator) Recover(kept []storage.Completed) error {
 }
 
 // Prepare creates the directories of a new job, and records the checkpoint from which the job
-// resumes. It fails if the directory holds checkpoints of an earlier run, since they have an owner.
+// resumes. It fails if the directory holds checkpoints of an earlier run, since these checkpoints
+// belong to that run.
 func (c *Coordinator) Prepare() error {
 	earlier, err := c.storage.Find()
 	if err != nil {

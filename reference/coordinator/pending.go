@@ -93,8 +93,8 @@ func inlineSize(state metadata.Subtask) int64 {
 	return alone.InlineSize()
 }
 
-// abort aborts a checkpoint. It returns an error if more checkpoints failed than the job
-// tolerates.
+// abort aborts a checkpoint. The parameter `why` describes the failure in words. The result is an
+// error if more checkpoints in a row failed than the job tolerates.
 func (c *Coordinator) abort(p *pending, reason abortReason, why string) error {
 	c.env.Log(environment.Record{Event: protocol.EventCheckpointAborted, Job: c.job.ID, Checkpoint: p.id, Error: why})
 	c.remove(p)
@@ -127,8 +127,8 @@ func (c *Coordinator) remove(p *pending) {
 }
 
 // abortEarlier aborts the checkpoints in progress that are older than the complete checkpoint with
-// this id. Their clients receive the complete checkpoint instead. Savepoints stay, since a user has
-// asked for each savepoint.
+// this id. The clients that asked for these checkpoints receive the id of the complete checkpoint
+// instead. Savepoints stay, since a user has asked for each savepoint.
 func (c *Coordinator) abortEarlier(id int64) {
 	for _, p := range slices.Clone(c.pending) {
 		if p.id < id && !p.kind().savepoint() {

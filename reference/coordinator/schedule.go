@@ -12,7 +12,8 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// requestsMax is the largest number of requests that may wait at the same time.
+// requestsMax is the largest number of requests for checkpoints and savepoints that may wait at the
+// same time.
 const requestsMax = 1000
 
 // Request asks for a checkpoint or a savepoint.

@@ -36,8 +36,8 @@ func (c *Coordinator) Ended(subtask protocol.Subtask) {
 	}
 }
 
-// Gone notes that a subtask does not run any more. It writes to no aborted checkpoint any more, so
-// none waits for its answer.
+// Gone notes that a subtask does not run any more. It writes nothing any more, so the deletion of
+// aborted checkpoints does not wait for its answer.
 func (c *Coordinator) Gone(subtask protocol.Subtask) {
 	for _, t := range c.tasks {
 		t.gone = t.gone || (t.finished && t.Subtask == subtask)
@@ -56,14 +56,15 @@ func (c *Coordinator) task(subtask protocol.Subtask) *task {
 	return c.tasks[at]
 }
 
-// allEnded says whether every subtask has come to the end of its input, so that only the last
-// checkpoint is missing.
+// allEnded says whether every subtask has come to the end of its input, and no checkpoint is in
+// progress. Then only the last checkpoint of the job is missing.
 func (c *Coordinator) allEnded() bool {
 	return len(c.pending) == 0 && !slices.ContainsFunc(c.tasks, func(t *task) bool { return !t.ended && !t.finished })
 }
 
-// begins says whether a checkpoint begins at this subtask. It does so if no subtask upstream of
-// this one still runs.
+// begins says whether a checkpoint begins at this subtask. A checkpoint begins there if no subtask
+// upstream still runs: then no subtask sends a barrier to this one, so the coordinator sends a
+// Trigger.
 func (c *Coordinator) begins(t *task) bool {
 	vertex, _ := c.graph.Vertex(t.Subtask.UID)
 	for _, edge := range vertex.Inputs {

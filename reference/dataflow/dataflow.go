@@ -94,8 +94,8 @@ func (g Graph) Vertex(uid string) (Vertex, bool) {
 }
 
 // Regions returns the number of regions. Subtasks that exchange records, directly or not, form a
-// region and restart together. If all edges are [Forward], the subtasks of each index form a
-// region. Otherwise there is only one region.
+// region and restart together. Flink calls this a pipelined region. If all edges are [Forward], the
+// subtasks of each index form a region. Otherwise there is only one region.
 func (g Graph) Regions(parallelism int) int {
 	for _, vertex := range g {
 		for _, edge := range vertex.Inputs {

@@ -32,7 +32,8 @@ func DefaultParallelismMax(parallelism int) int {
 	return min(max(power, 128), ParallelismMax)
 }
 
-// murmur is MurmurHash3 of one 32-bit block, made non-negative.
+// murmur is MurmurHash3 of one 32-bit block, made non-negative, as MathUtils.murmurHash of Flink
+// computes it.
 func murmur(code uint32) int32 {
 	code *= 0xcc9e2d51
 	code = bits.RotateLeft32(code, 15)

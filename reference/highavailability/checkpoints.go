@@ -18,7 +18,7 @@ type Checkpoints struct {
 	JobID string
 }
 
-// noted is the record of a job's checkpoints.
+// noted is what the highly available store holds about a job's checkpoints.
 type noted struct {
 	Kept      []pointer // oldest first
 	Deletions []string  // files and directories to delete, in this order
@@ -108,7 +108,8 @@ func (c Checkpoints) Left(files filesystem.FileSystem) ([]storage.Completed, err
 	return left, nil
 }
 
-// noted reads the record, and deletes the files that it lists for deletion.
+// noted reads what the store holds about the job's checkpoints, and deletes the files that are
+// listed there for deletion.
 func (c Checkpoints) noted(files filesystem.FileSystem) (n noted, found bool, err error) {
 	data, revision, err := c.Env.Store().Get(key(c.JobID, checkpointName))
 	if err != nil || revision == 0 {

@@ -49,9 +49,10 @@ func (l Leadership) For(env environment.Environment) Leadership {
 	return Leadership{Env: env, Term: l.Term}
 }
 
-// update replaces the value of a key. After an error this JobManager must stop. The error
-// [environment.ErrDeposed] says that the value was not replaced. After any other error, it is
-// unknown whether the value was replaced.
+// update replaces the value of a key. The function `change` returns the new value for the old one;
+// nil deletes the key. After an error this JobManager must stop. The error [environment.ErrDeposed]
+// says that the value was not replaced. After any other error, it is unknown whether the value was
+// replaced.
 func (l Leadership) update(name string, change func(old []byte) []byte) error {
 	store := l.Env.Store()
 	deadline := l.Env.Now() + writeTimeout

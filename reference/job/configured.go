@@ -10,8 +10,8 @@ import (
 	"github.com/snapback/snapback/storage/configuration"
 )
 
-// Configure sets the fields of the job that its own configuration names. Other fields stay as they
-// are.
+// Configure reads Flink's keys in the job's own configuration, and sets the fields of the job for
+// which there is a key. Other fields stay as they are.
 func (j *Job) Configure() error {
 	r := &reader{from: j.Configuration}
 	c := &j.Checkpoints

@@ -57,8 +57,9 @@ func (p *Process) send(from, to environment.Address, message environment.Message
 	}
 }
 
-// forward writes the messages of one link to a connection. If the connection breaks, the messages
-// in it are lost, and so are all messages until there is a new connection.
+// forward sends the messages of one link, which is the queue of all messages to one process. If the
+// connection breaks, the messages on it are lost, and so are all messages until there is a new
+// connection.
 func (p *Process) forward(address string, link <-chan packet) {
 	var to *dialed
 	var refusedAt time.Time
@@ -92,9 +93,9 @@ func (p *Process) forward(address string, link <-chan packet) {
 	}
 }
 
-// dial makes a connection through the proxy that the variable ALL_PROXY names. It returns nil if
-// the connection is refused. The peer never writes to the connection, so a read ends only when the
-// peer is gone.
+// dial connects to the process at an address. If the environment variable ALL_PROXY names a proxy,
+// the connection passes through this proxy. The result is nil if the connection is refused. The
+// peer never writes to the connection, so a read ends only when the peer is gone.
 func (p *Process) dial(address string) *dialed {
 	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
 	defer cancel()

@@ -10,7 +10,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// task is the environment of a goroutine.
+// task is an [environment.Environment]. Its code runs in one goroutine of this process.
 type task struct {
 	process *Process
 	address environment.Address

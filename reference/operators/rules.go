@@ -8,8 +8,8 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// rules applies rules that change while records flow. Each rule goes to every subtask and is part
-// of its broadcast state.
+// rules applies rules that change while records flow. A rule is a factor for the records' values.
+// Each rule goes to every subtask and is part of its broadcast state.
 func rules(p Parameters) dataflow.Graph {
 	control := p
 	control.Splits, control.Records = 1, max(1, p.Records/recordsPerRule)

@@ -117,8 +117,8 @@ func (s *sink) Commit(checkpoint int64) error {
 	return nil
 }
 
-// commit may be called again for the same file: after a restore, it is unknown whether the file was
-// committed before.
+// commit renames a pending file to its final name. It may be called again for the same file: after
+// a restore, it is unknown whether the file was committed before.
 func (s *sink) commit(c committable) error {
 	files := s.Env.Files()
 	err := files.Rename(c.Pending, c.Committed)

@@ -102,8 +102,9 @@ func (s *source) emitWatermark() {
 	}
 }
 
-// trace writes one byte for the record that is emitted next. It fails if a file named "fail" asks
-// for that.
+// trace writes one byte to the progress file of the split, for the record that is emitted next. It
+// fails if the workload's directory has a file named "fail", by which a scenario makes the job
+// fail.
 func (s *source) trace(at *position) error {
 	if at.progress == nil {
 		if err := s.openProgress(at); err != nil {

@@ -66,8 +66,8 @@ type Stop int
 // The ways to stop.
 const (
 	GoOn    Stop = iota // the job does not stop
-	Suspend             // the sources emit no more records after the savepoint
-	Drain               // the sources end their input, so event time advances to its largest value
+	Suspend             // Flink's stop with savepoint, without drain: the sources emit no more records after the savepoint
+	Drain               // Flink's stop with savepoint, with drain: the sources end their input, so event time advances to its largest value
 )
 
 // Statistics are the figures of a job's checkpoints since its master started.

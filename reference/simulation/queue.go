@@ -17,8 +17,8 @@ type event struct {
 	wait     uint64
 }
 
-// queue is a heap of events. To keep moves cheap, the heap holds only small entries of type place.
-// The events themselves stay in one place until they are taken.
+// queue is a heap of events. The heap holds only small entries of type place, so that it is cheap
+// to swap two entries. The events themselves stay in one place until they are taken.
 type queue struct {
 	heap   []place
 	events []event

@@ -82,15 +82,16 @@ func (w *World) Successor(seed uint64, files filesystem.FileSystem, log func(tim
 	return next
 }
 
-// Mount sets a function that makes the storage of a process. World calls it for each process that
-// starts later. The storage may call wait to delay an operation. If an operation of the storage
-// kills its own process, the operation never returns.
+// Mount sets a function that makes the storage of a task. World calls it for each task that starts
+// later, with the name of its process. The storage may call wait to delay an operation. If an
+// operation of the storage kills its own process, the operation never returns.
 func (w *World) Mount(mount func(process string, wait func(time.Duration)) filesystem.FileSystem) {
 	w.mount = mount
 }
 
-// AddStore adds a highly available store. On average the answer to one of loseOneIn writes is lost.
-// The write itself may be done or not. If loseOneIn is 0, no answer is lost.
+// AddStore adds a highly available store. The parameter loseOneIn is a number N: on average, the
+// answer to one of N writes is lost. The write itself may be done or not. If loseOneIn is 0, no
+// answer is lost.
 func (w *World) AddStore(loseOneIn int) { w.store = &store{loseOneIn: loseOneIn} }
 
 // LoseAnswers loses the answers to the next n writes to the store. The writes themselves may be

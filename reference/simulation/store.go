@@ -11,7 +11,7 @@ import (
 // store is the highly available store of a world: its values and its leader. It is linearizable,
 // since operations happen one after the other.
 type store struct {
-	loseOneIn int          // N: on average, the answer to one of N writes is lost; 0: none is lost
+	loseOneIn int          // a number N: on average, the answer to one of N writes is lost; 0: no answer is lost
 	entries   []storeEntry // the keys and their values, ordered by key
 	revision  int64
 	leader    string

@@ -60,8 +60,8 @@ func (t *task) unwind() {
 	}
 }
 
-// block returns to the scheduler until d has passed. If the task is receiving, a message also ends
-// the wait.
+// block lets the scheduler run other tasks until the time d has passed on the clock of the task's
+// process. If the task is receiving, a message also ends the wait.
 func (t *task) block(d time.Duration) {
 	t.refuseIfKilled()
 	t.wait++

@@ -7,8 +7,9 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// segmentsMax is the largest number of files that the keyed state of a checkpoint may have. A
-// checkpoint that would need more files writes all state again, as one file.
+// segmentsMax is the largest number of files that the keyed state of one subtask may have in a
+// checkpoint. The materialization of a changelog is one file more. A checkpoint that would need
+// more files writes all state again, as one file.
 const segmentsMax = 4
 
 // tracker follows the changes of keyed state, and takes the snapshots of keyed state.
@@ -20,7 +21,8 @@ type tracker interface {
 	restored(from Restore)
 }
 
-// untracked is a tracker that follows no changes. It writes all keyed state for each checkpoint.
+// untracked is the tracker of the backend [Full]. It follows no changes. It writes all keyed state
+// for each checkpoint.
 type untracked struct{ keyed *Keyed }
 
 func (untracked) changed(int, int32, string, string, []byte) {}

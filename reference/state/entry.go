@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// entry is one piece of keyed state in its written form.
+// entry is a value of one key, or one member of a map of this key, as files of checkpoints hold it.
 type entry struct {
 	key   string // the key as entryKey returns it
 	value []byte // nil if the entry was deleted
@@ -45,7 +45,7 @@ func splitEntryKey(k string) (group int, key int32, name, member string, err err
 }
 
 // writeTo writes an entry: the length of its key, the key, the length of its value plus one, and
-// the value. If the entry was deleted, a 0 takes the place of the last two.
+// the value. If the entry was deleted, a 0 takes the place of the length and the value.
 func (e entry) writeTo(out io.Writer) (int64, error) {
 	head := binary.AppendUvarint(make([]byte, 0, 2*binary.MaxVarintLen64+len(e.key)), uint64(len(e.key)))
 	head = append(head, e.key...)

@@ -8,8 +8,9 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// log is a tracker that writes the changes in the order in which they happened. Below the changes
-// lies a complete copy of the state, which is called the materialization.
+// log is the tracker of the backend [Changelog]. It writes the changes in the order in which they
+// happened. A checkpoint consists of a complete, older copy of the state, which Flink calls the
+// materialization, and of the changes since then.
 type log struct {
 	since[[]entry]
 	keyed           *Keyed

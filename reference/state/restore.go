@@ -30,8 +30,9 @@ func (k *Keyed) restore(files filesystem.FileSystem, from Restore) error {
 	return nil
 }
 
-// streams returns the streams of a handle in the order in which they must be applied. A nil stream
-// means that this engine does not know the kind of the handle.
+// streams returns the streams of a handle in the order in which their entries must be applied to
+// the state: an entry replaces an earlier entry with the same key. A nil stream means that this
+// engine does not know the kind of the handle.
 func streams(handle metadata.KeyedHandle) []metadata.Stream {
 	switch h := handle.(type) {
 	case *metadata.KeyGroups:
@@ -66,7 +67,8 @@ func byAge(files []metadata.LocalFile) []metadata.LocalFile {
 
 const readBuffer = 1 << 16 // the size of the read buffer, in bytes
 
-// read applies the entries of a stream.
+// read reads the entries of a stream and applies them to the state. The parameter `location` is the
+// directory of the checkpoint: the stream may name a file relative to this directory.
 func (k *Keyed) read(files filesystem.FileSystem, location string, stream metadata.Stream) error {
 	opened, err := storage.OpenState(files, location, stream)
 	if err != nil {

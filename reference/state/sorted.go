@@ -9,8 +9,8 @@ import (
 	"github.com/snapback/snapback/storage/metadata"
 )
 
-// sorted is a tracker that writes the changes to one sorted file for each checkpoint. The
-// checkpoint also refers to the files of its base.
+// sorted is the tracker of the backend [Incremental]. For each checkpoint it writes the changes to
+// one sorted file. The checkpoint also refers to the files of its base.
 type sorted struct {
 	since[map[string]bool] // the changes: the keys of the changed entries
 	keyed                  *Keyed

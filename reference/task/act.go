@@ -44,7 +44,8 @@ func (s *subtask) act() (bool, error) {
 	return s.consume(now)
 }
 
-// room says whether no output holds elements back.
+// room says whether the subtask may process one more record. It may not while an output holds
+// elements back.
 func (s *subtask) room() bool {
 	for _, o := range s.outputs {
 		if !o.room() {

@@ -90,7 +90,8 @@ func (s *subtask) captured() {
 
 // checkpoint takes the snapshot of this subtask. The state contains all records before the barrier
 // and no record after it. Records that the barrier overtook are the exception: they are not in the
-// state, but are written as records in flight.
+// state, but are written as records in flight. The parameter `taken` holds these records; it is nil
+// if the barrier overtook no records because it is aligned.
 func (s *subtask) checkpoint(barrier protocol.Barrier, taken *snapshot) error {
 	overtook := taken != nil
 	if !overtook {

@@ -16,7 +16,8 @@ type inFlight struct {
 	records       []dataflow.Record
 }
 
-// writeInFlight writes the records of all channels into one stream.
+// writeInFlight writes the records of all channels into one stream. The parameter `index` is the
+// index of the subtask.
 func writeInFlight(env environment.Environment, target checkpoints.Target, index int, all []inFlight) ([]metadata.Channel, error) {
 	stream := target.Create(env.Files(), checkpoints.Exclusive, func() string { return environment.NewID(env) })
 	defer stream.Abort()

@@ -15,8 +15,8 @@ type output struct {
 }
 
 // outChannel is a channel to one subtask downstream. It holds elements back while there is no
-// credit. An element can always be added, but a subtask consumes nothing while an output holds
-// elements back.
+// credit, which is the permission of the receiver to send more records. An element can always be
+// added, but a subtask consumes nothing while an output holds elements back.
 type outChannel struct {
 	to     environment.Address
 	number int // the number of the channel among the receiver's inputs
@@ -97,7 +97,7 @@ func (o *output) overtake(barrier protocol.Barrier) [][]dataflow.Record {
 	return overtaken
 }
 
-// room says whether no element is held back.
+// room returns false if elements are held back on a channel of this output.
 func (o *output) room() bool {
 	for i := range o.channels {
 		if len(o.channels[i].held) > 0 {

@@ -40,8 +40,9 @@ func (s *snapshot) write(env environment.Environment, index int) (metadata.Subta
 	return handles, err
 }
 
-// fits checks that the inline state fits into a message. (Flink drops a message that is too large,
-// and the checkpoint expires.)
+// fits checks that the inline state, which is the state in the acknowledgement itself, fits into a
+// message. The parameter `limit` is the size of the largest message, in bytes. (Flink drops a
+// message that is too large, and the checkpoint expires.)
 func fits(handles metadata.Subtask, limit int64) error {
 	alone := metadata.Checkpoint{Operators: []metadata.Operator{{Subtasks: []metadata.Subtask{handles}}}}
 	size := alone.InlineSize()

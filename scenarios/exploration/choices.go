@@ -35,7 +35,7 @@ func (r *Recorded) Int(label string, low, high int) int {
 	return value
 }
 
-// with returns a copy in which one choice has another value.
+// with returns a copy in which the choice with the index `at` has another value.
 func (r *Recorded) with(at, value int) *Recorded {
 	changed := &Recorded{choices: append([]choice{}, r.choices...)}
 	changed.choices[at].value = value

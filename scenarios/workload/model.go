@@ -6,7 +6,9 @@ import (
 	"slices"
 )
 
-// ID identifies a line of output.
+// ID identifies a line of output. A line of an input record has the split in A and the index in B.
+// In workload transfers C says which side of the transfer the line shows. A line of a window has
+// the key in A and the time at which the window begins in B.
 type ID struct{ A, B, C int64 }
 
 // Line is a line of committed output.
@@ -83,7 +85,8 @@ func (w Workload) parseCount(text string) (Line, error) {
 	return line, w.isInput(line)
 }
 
-// isInput returns an error if the line belongs to no input record.
+// isInput returns an error if there is no input record for the line, or if the record has another
+// key or another value.
 func (w Workload) isInput(line Line) error {
 	key, value := int64(0), int64(0)
 	if w.inside(line.ID.A, line.ID.B) {
@@ -111,7 +114,8 @@ func byKey(lines []Line) (keys []int64, grouped map[int64][]Line) {
 	return keys, grouped
 }
 
-// wrongCounts checks each count and each sum of a key against the line before it.
+// wrongCounts checks each count and each sum of a key against the line before it. If `all` is true,
+// the lines are the whole output, and it also checks the last count and sum of each key.
 func (w Workload) wrongCounts(lines []Line, all bool) []string {
 	var wrong []string
 	keys, grouped := byKey(lines)

@@ -45,8 +45,8 @@ func (w Workload) parseTransfer(text string) (Line, error) {
 	return Line{}, fmt.Errorf("record %d of split %d with account %d and change %d", n[1], n[0], n[2], n[3])
 }
 
-// wrongAccounts checks the balances of each account. At the end of the input it also checks that
-// the sum of all balances is the same as at the beginning.
+// wrongAccounts checks the balances of each account. If `all` is true, the lines are the whole
+// output, and it also checks that the sum of all balances is the same as at the beginning.
 func (w Workload) wrongAccounts(lines []Line, all bool) []string {
 	var wrong []string
 	var together int64
