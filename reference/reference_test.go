@@ -161,7 +161,8 @@ func TestTwoJobsOnOneDirectoryAreRefused(t *testing.T) {
 	}
 }
 
-// When one region fails, the other region continues. So only one of the two splits is read again.
+// When one region fails, the other region continues. So only the split of the failed region is read
+// again.
 func TestOnlyTheRegionThatFailedRestarts(t *testing.T) {
 	c := newCluster(1)
 	j := aJob('a')

@@ -171,8 +171,8 @@ func (t *Tap) stepOf(o Operation) int {
 	return t.step
 }
 
-// begins says whether an operation is the first operation of a checkpoint. This matters for storage
-// on which checkpoints have no directories.
+// begins says whether an operation is the first operation of a checkpoint. On an object store a
+// checkpoint has no directory whose creation would be the first operation.
 func (t *Tap) begins(o Operation) bool {
 	job, checkpoint, ok := t.layout.Checkpoint(o.Name)
 	if !ok || (job == t.job && checkpoint <= t.checkpoint) {

@@ -57,8 +57,8 @@ func (c *Coordinator) abortAll(ended storage.JobStatus) {
 	c.Depose()
 }
 
-// Depose deletes the files of all checkpoints in progress when another JobManager leads. The other
-// JobManager does not know these checkpoints.
+// Depose deletes the files of all checkpoints in progress, and of aborted checkpoints that are not
+// deleted yet, when another JobManager leads. The other JobManager does not know these checkpoints.
 func (c *Coordinator) Depose() {
 	for _, p := range slices.Concat(c.pending, c.aborted) {
 		c.delete(p)

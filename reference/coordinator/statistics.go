@@ -43,7 +43,8 @@ func (s *statistics) complete(p *pending, done storage.Completed, now time.Durat
 	}
 }
 
-// report returns the figures, with the number of checkpoints in progress.
+// report returns the figures of the job's checkpoints. The parameter `inProgress` is the number of
+// checkpoints in progress.
 func (s *statistics) report(inProgress int) protocol.Statistics {
 	all := s.total
 	all.InProgress = inProgress

@@ -21,7 +21,8 @@ type packet struct {
 	Message environment.Message
 }
 
-// dialed is a connection to another process, for writing.
+// dialed is a connection on which this process sends messages to another process. Nothing is
+// received on it.
 type dialed struct {
 	connection net.Conn
 	encoder    *gob.Encoder

@@ -26,7 +26,8 @@ func rules(p Parameters) dataflow.Graph {
 	}
 }
 
-// recordsPerRule says how many rules there are: one rule for this many records of a split.
+// recordsPerRule is the number of records in a split for each rule. If a split has 100 records,
+// there are 5 rules.
 const recordsPerRule = 20
 
 // controlSplit is the number of the split that holds the rules. No other split has this number.

@@ -65,7 +65,7 @@ func (l *log) restored(from Restore) {
 	}
 }
 
-// logSnapshot writes a part of the log, or a new materialization.
+// logSnapshot writes the changes since the base, or a new materialization.
 type logSnapshot struct {
 	handle  metadata.Changelog // refers to the files of the base; write adds the new files
 	whole   *wholeSnapshot     // if not nil, this is written as a new materialization, and entries is not used

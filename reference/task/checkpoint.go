@@ -110,9 +110,9 @@ func (s *subtask) checkpoint(barrier protocol.Barrier, taken *snapshot) error {
 			return fmt.Errorf("snapshot for checkpoint %d: %w", barrier.Checkpoint, err)
 		}
 	}
-	// The barrier may arrive before the message that an earlier checkpoint is complete. Files of
-	// checkpoints before the complete one may be deleted already, so the snapshot must not refer to
-	// them.
+	// The barrier names the newest complete checkpoint. The message Complete for that checkpoint
+	// may arrive after the barrier. Files of still earlier checkpoints may be deleted already, so
+	// the snapshot must not refer to them.
 	s.state.Completed(barrier.Newest)
 	taken.state = s.state.Snapshot(barrier.Checkpoint, barrier.Kind)
 	if s.gate.aligning == nil || !s.gate.aligning.overtaken {

@@ -177,7 +177,7 @@ func (g *gate) overtakes(now time.Duration) bool {
 }
 
 // overtake lets the barrier overtake all waiting records. It captures the records before the
-// barrier. push captures the records that arrive later, but before the barrier.
+// barrier. push captures the records that arrive later, but before the barrier on the same channel.
 func (g *gate) overtake() {
 	a := g.aligning
 	a.overtaken, a.barrier.Unaligned = true, true

@@ -232,7 +232,7 @@ func (d *drawing) kill(kind faults.Process, midCheckpoint bool) {
 	d.add(scenarios.Step{Start: string(kind)})
 }
 
-// strike adds a step with a fault.
+// strike adds a step with a fault, and notes whether the fault may interrupt later steps.
 func (d *drawing) strike(fault faults.Fault) {
 	d.faulted = true
 	_, jumps := fault.Action.(faults.Jump)
