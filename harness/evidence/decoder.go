@@ -20,8 +20,9 @@ type decoder struct {
 	err     error
 }
 
-// fail keeps an error, unless an earlier error exists. The error says what was wanted at an offset
-// of the file, and what was found there.
+// fail keeps an error, unless an earlier error exists. The parameter at is an offset in the file.
+// The parameter what names the part of the file that begins there. The error says what was wanted
+// there, and what was found.
 func (d *decoder) fail(at int, what string, want, got any) {
 	if d.err == nil {
 		d.err = fmt.Errorf("%s at offset %d: want %v, got %v", what, at, want, got)
@@ -57,7 +58,7 @@ func (d *decoder) int32(what string) int32 {
 	return 0
 }
 
-// int64 reads a number of 8 bytes. It fails if the number is less than the given minimum.
+// int64 reads a number of 8 bytes. It fails if the number is less than the parameter least.
 func (d *decoder) int64(what string, least int64) int64 {
 	at := d.offset
 	b := d.next(8, what)
@@ -90,8 +91,9 @@ func (d *decoder) constant(what string, want uint32) {
 	}
 }
 
-// count reads the number of things that follow. Each thing needs at least one byte, so the number
-// must not be greater than the number of bytes left. After an error, count returns 0.
+// count reads a number that says how many things follow in the file, such as the operators of a
+// checkpoint. Each thing needs at least one byte, so the number must not be greater than the number
+// of bytes left. After an error, count returns 0.
 func (d *decoder) count(what string) int {
 	at := d.offset
 	n := d.int32(what)

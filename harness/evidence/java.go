@@ -19,8 +19,8 @@ const (
 	javaObjectField = 'L'
 )
 
-// These are the flags of a Java class that this reader supports. With other flags, a class writes
-// its data in a format of its own. The properties of a checkpoint contain no such class.
+// These are the flags of a Java class that this reader supports. A class with other flags writes
+// its objects in a format of its own. The properties of a checkpoint contain no such class.
 const (
 	javaSerializable = 0x02
 	javaEnumClass    = 0x12

@@ -38,13 +38,15 @@ func (r Reference) In(directory string) (name string, err error) {
 	return filesystem.ParseName(r.Path)
 }
 
-// These magic numbers stand at the beginning of a file and of the state of a master hook.
+// The first magic number is at the beginning of each `_metadata` file. The second magic number is
+// at the beginning of the state of each master hook of Flink.
 const (
 	fileMagic   = 0x4960672d
 	masterMagic = 0xc96b1696
 )
 
-// These are the codes of the handles.
+// These are the codes of the state handles. The code is the first byte of a handle, and says which
+// kind of handle follows.
 const (
 	null                = 0
 	byteStream          = 1
@@ -151,13 +153,14 @@ func (d *decoder) state() {
 	d.keyed() // raw keyed state
 }
 
-// stream reads a handle of a stream.
+// stream reads a stream state handle of Flink: either the state itself, or the name of the file
+// that holds the state.
 func (d *decoder) stream() {
 	d.streamOf("stream", null, byteStream, file, keyGroupsV1, relativeFile, segment, emptySegment)
 }
 
-// streamOf reads a handle of a stream. It fails if the code of the handle is not one of the given
-// codes.
+// streamOf reads a stream state handle of Flink. The first byte of the handle is a code for its
+// kind. streamOf fails if this code is not one of the given codes.
 func (d *decoder) streamOf(what string, codes ...byte) (code byte) {
 	d.deeper()
 	defer d.shallower()
@@ -203,7 +206,7 @@ func (d *decoder) operatorState() {
 	d.stream()
 }
 
-// keyed reads a handle of keyed state.
+// keyed reads a keyed state handle of Flink: the state of some key groups of one subtask.
 func (d *decoder) keyed() {
 	d.deeper()
 	defer d.shallower()
@@ -291,9 +294,9 @@ func (d *decoder) changelogFiles(code byte) {
 	}
 }
 
-// channel reads a handle with the state of one channel. The first parameter is the code of such a
-// handle. From version 6 on, the handle may have the second code instead. Then it holds the state
-// of several channels.
+// channel reads a handle with the state of one channel. The parameter one is the code of such a
+// handle. From version 6 on, the handle may have the code in the parameter merged instead. Then the
+// handle holds the state of several channels in one file.
 func (d *decoder) channel(one, merged byte) {
 	code := one
 	if d.version >= 6 {

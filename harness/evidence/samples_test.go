@@ -35,7 +35,8 @@ func references(c evidence.Checkpoint) []string {
 	return all
 }
 
-// difference returns the lengths of two lists and the first three entries of each.
+// difference returns a text with the lengths of two lists of references and the first three entries
+// of each list.
 func difference(want, got []string) string {
 	return fmt.Sprintf("want %d references, got %d\nwant %q\ngot  %q", len(want), len(got), want[:min(3, len(want))], got[:min(3, len(got))])
 }

@@ -73,8 +73,8 @@ type visit struct {
 }
 
 // Run visits the crash points, in order. It calls done with each result, and with the scenario that
-// gives this result again. Two calls of done never overlap. If the context ends, Run returns the
-// crash points that it has visited so far.
+// gives this result again. Two calls of done never overlap. If the context ends early, Run returns
+// only the crash points that it has visited until then.
 func (c CrashPoints) Run(ctx context.Context, s scenarios.Scenario, done func(run.Result, scenarios.Scenario)) ([]*CrashPoint, error) {
 	session, err := run.Setup{Target: c.Target, Seed: c.Seed, Try: 1, History: io.Discard, Progress: func(string) {}}.Begin(ctx, s)
 	if err != nil {
@@ -160,13 +160,15 @@ type crashState struct {
 	left   *filesystem.Memory
 }
 
-// random returns the random numbers for one crash point: the one with the given number, after the
-// earlier power losses. The random numbers do not depend on the visits of other crash points.
+// random returns the source of random numbers for one crash point. The parameter number is the
+// number of the crash point, and earlier lists the power losses that happened before it. The random
+// numbers do not depend on the visits of other crash points.
 func (v *visit) random(earlier []faults.Fault, number int) *rand.Rand {
 	return rand.New(rand.NewPCG(v.Seed, place(earlier)*31+uint64(number)))
 }
 
-// place returns a number for a list of power losses. Different lists have different numbers.
+// place returns a hash of a list of power losses. Two different lists hardly ever have the same
+// hash.
 func place(earlier []faults.Fault) (sum uint64) {
 	for _, fault := range earlier {
 		sum = (sum*31+uint64(fault.Moment.Operation.Nth))*31 + fault.Action.(faults.PowerLoss).State
@@ -195,8 +197,8 @@ func (v *visit) states(disk *filesystem.Memory, most int, point *CrashPoint, ran
 	return states
 }
 
-// knowledge returns a number for what a session has seen. The number is equal for two sessions that
-// saw the same events after the same power losses.
+// knowledge returns a number for what a session has seen. It is a hash of the power losses and of
+// the numbers of the events. It leaves out the events that a checkpoint began or was aborted.
 func knowledge(h *history.History, earlier []faults.Fault) (sum uint64) {
 	sum = place(earlier)
 	for _, e := range h.Events {
@@ -207,7 +209,8 @@ func knowledge(h *history.History, earlier []faults.Fault) (sum uint64) {
 	return sum
 }
 
-// isNew says whether this state is visited for the first time with the given knowledge.
+// isNew says whether this state is visited for the first time with this knowledge. The parameter
+// knowing is the result of knowledge().
 func (v *visit) isNew(left *filesystem.Memory, knowing uint64) bool {
 	digest := left.Digest()
 	key := binary.LittleEndian.Uint64(digest[:]) + 31*knowing
@@ -224,7 +227,8 @@ func (v *visit) isNew(left *filesystem.Memory, knowing uint64) bool {
 
 // withPowerLosses adds power losses to a scenario. The first power loss happens during the
 // scenario's steps. Each further power loss happens while the jobs come back from the power loss
-// before it. The scenario's own power loss is left out, with the steps that follow it.
+// before it. If the scenario itself begins with a power loss, this power loss and the steps from
+// its first recovery on are left out.
 func withPowerLosses(s scenarios.Scenario, losses []faults.Fault) scenarios.Scenario {
 	if len(s.Steps) > 0 && s.Steps[0].LosesPower() {
 		recovers := slices.IndexFunc(s.Steps, func(step scenarios.Step) bool { return step.Recover != "" })

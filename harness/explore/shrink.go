@@ -14,7 +14,7 @@ const seedsMax = 8
 
 // Shrink looks for a smaller scenario that also fails. It tries fewer steps and faults, a smaller
 // cluster and input, a plainer configuration, an earlier operation, a simpler state after a power
-// loss, and a smaller seed. The result of fails() says whether a scenario fails. The given number
+// loss, and a smaller seed. The result of fails() says whether a scenario fails. The parameter asks
 // is the greatest number of calls of fails().
 func Shrink(s scenarios.Scenario, seed uint64, asks int, fails func(scenarios.Scenario, uint64) bool) (scenarios.Scenario, uint64) {
 	ask := func(smaller scenarios.Scenario, seed uint64) bool {

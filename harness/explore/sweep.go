@@ -31,8 +31,9 @@ type Sweep struct {
 	Timeout time.Duration  // the longest time of the whole sweep, in wall-clock time
 }
 
-// Task kills no process, and is therefore the fastest choice. The operation fails instead. Then the
-// task that performs the operation fails too, or the checkpoint is aborted.
+// Task is the kind of a sweep that kills no process, and is therefore the fastest kind. The
+// operation fails instead. Then the task that performs the operation fails too, or the checkpoint
+// is aborted.
 const Task faults.Process = "task"
 
 // Swept is the result of the sweep for one operation.
@@ -48,9 +49,9 @@ type Swept struct {
 	when faults.When // whether the process was killed before or after the operation
 }
 
-// A sweep waits for an operation that a checkpoint may not have. It waits for at most
-// checkpointsWithout checkpoints, and for at most fireWithin. If absentMax operations in a row are
-// missing, the sweep ends.
+// A checkpoint may not have the operation for which a sweep waits. The sweep waits during at most
+// checkpointsWithout checkpoints, and for at most the time fireWithin. After absentMax missing
+// operations in a row, the sweep knows that checkpoints have no more operations.
 const (
 	checkpointsWithout = 6
 	fireWithin         = 10 * time.Second
@@ -94,9 +95,11 @@ func (c Sweep) Run(ctx context.Context, s scenarios.Scenario, done func(Swept)) 
 	return sweep.swept, result, nil
 }
 
-// all() sweeps one operation after the other, up to the last operation of a checkpoint. Tasks write
-// at the same time, so the number of an operation differs between checkpoints. So the sweep may
-// miss a phase that has only one operation. Then all() sweeps that phase by its name.
+// all() sweeps one operation after the other, up to the last operation of a checkpoint. It chooses
+// an operation by its number in the checkpoint. Tasks write at the same time, so the same operation
+// may have different numbers in different checkpoints. So the sweep may miss a phase that has only
+// one operation. Then all() sweeps that phase by its name. The parameter every is 1 to sweep each
+// operation, and N to sweep only each N-th operation.
 func (s *sweeping) all(every int, done func(Swept)) error {
 	var ok bool
 	if s.tapped, ok = s.session.Cluster().(target.Tapped); !ok {

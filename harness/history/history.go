@@ -27,7 +27,8 @@ const Schema = "snapback/history/1"
 
 const lineMax = 64 << 20 // bytes
 
-// Header is the first line of a history: all that is needed to judge it.
+// Header is the first line of a history. Together with the events it holds all that is needed to
+// judge the run.
 type Header struct {
 	Schema   string             `json:"schema"`
 	Scenario scenarios.Scenario `json:"scenario"`

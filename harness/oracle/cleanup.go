@@ -139,10 +139,10 @@ func operationFailed(h *history.History, before int, kind faults.Kind) bool {
 	})
 }
 
-// leaks checks SHR-03: while a job runs and no checkpoint is in progress, each file on storage
-// belongs to a checkpoint. It does not judge a run in which a fault hit a process or a connection,
-// or made a deletion fail. If a process dies while it writes a file, that file stays until the job
-// ends.
+// leaks checks SHR-03: while a job runs and no checkpoint is in progress, each file in the
+// checkpoint directory belongs to a completed checkpoint. It does not judge a run in which a fault
+// hit a process or a connection, or made a deletion fail. If a process dies while it writes a file,
+// that file stays until the job ends.
 func leaks(h *history.History, judge *judging) {
 	for _, e := range h.Events {
 		if e.Kind != history.Audit || e.Label == "" || !h.Promises(history.NoOrphans) || quiet(h, e.Number) {
@@ -196,7 +196,9 @@ func quiet(h *history.History, number int) bool {
 	return true
 }
 
-// residue compares the checkpoints of a job on storage with the checkpoints that must be kept.
+// residue compares the checkpoints of a job on storage with the checkpoints that must be kept. The
+// parameter tree lists the files on storage now, earlier lists them before the job ended, and kept
+// has the ids of the checkpoints that must be kept.
 func residue(h *history.History, id string, tree, earlier []history.Entry, kept []int64) []Finding {
 	var problems []Finding
 	for _, checkpoint := range kept {
@@ -239,8 +241,9 @@ func residue(h *history.History, id string, tree, earlier []history.Entry, kept 
 	return problems
 }
 
-// leftovers finds the files in the directories that a job's checkpoints shared. It must be called
-// only if no checkpoint of the job is left.
+// leftovers finds the files in the directories that a job's checkpoints shared. The caller must
+// make sure that no checkpoint of the job is left, because otherwise these files may belong to that
+// checkpoint.
 func leftovers(tree []history.Entry, id string) []Finding {
 	var problems []Finding
 	for _, name := range []string{evidence.SharedName, evidence.TaskOwnedName} {
@@ -404,14 +407,16 @@ func savepoints(h *history.History, judge *judging) {
 	}
 }
 
-// lastTree returns the last tree that was recorded before the given event.
+// lastTree returns the last tree, a list of all files on storage, that was recorded before the
+// given event.
 func lastTree(h *history.History, before int) []history.Entry {
 	tree, _ := around(h, before)
 	return tree
 }
 
-// around returns the last tree that was recorded before the event with this number, and the first
-// tree that was recorded after that event. A tree that does not exist is nil.
+// around returns two trees, which are lists of all files on storage: the last tree that was
+// recorded before the event with this number, and the first tree that was recorded after that
+// event. If no such tree was recorded, it is nil.
 func around(h *history.History, number int) (before, after []history.Entry) {
 	for _, e := range h.Events {
 		switch {
@@ -425,8 +430,9 @@ func around(h *history.History, number int) (before, after []history.Entry) {
 	return before, nil
 }
 
-// changes lists the differences between two trees. It lists new directories only if the parameter
-// directoriesMatter is true. It lists nothing if one of the trees was not recorded.
+// changes lists the differences between two trees, which are lists of the files on storage. The
+// parameter under is a path that each reported path begins with. It lists new directories only if
+// the parameter directoriesMatter is true. It lists nothing if one of the trees was not recorded.
 func changes(before, after []history.Entry, under string, directoriesMatter bool) []string {
 	if before == nil || after == nil {
 		return nil

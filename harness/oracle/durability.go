@@ -66,8 +66,9 @@ func newestLeft(id int64) string {
 	return evidence.CheckpointName(id) + " as the newest checkpoint"
 }
 
-// endedBefore says whether a job had ended, or was asked to end, before the given event. The
-// checkpoints of such a job may be deleted.
+// endedBefore says whether, before the given event, a job had ended, was asked to end, or lost its
+// checkpoints to another job that claimed one of them. The checkpoints of such a job may be
+// deleted.
 func endedBefore(h *history.History, j history.Job, before int) bool {
 	for _, e := range h.Events[:before-1] {
 		switch {

@@ -72,7 +72,8 @@ func count(h *history.History) Numbers {
 	return n
 }
 
-// recoveryFrom finds the first job that ran again after a fault.
+// recoveryFrom finds the first job that was RUNNING again after a fault, and returns how this job
+// came back.
 func recoveryFrom(h *history.History, fault history.Event) Recovery {
 	r := Recovery{Fault: fault.Fault, Process: fault.Process}
 	if _, checkpoint, ok := h.InProgress(fault.Number); ok {

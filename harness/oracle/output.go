@@ -22,6 +22,8 @@ type run struct {
 }
 
 // runs returns a run for each job that finished, and for each job from which no other job resumed.
+// A job that stopped with a savepoint does not count as finished here, and a refused job has no
+// run.
 func runs(h *history.History) []run {
 	model := h.Header.Scenario.Workload.Model()
 	jobs := h.Jobs()

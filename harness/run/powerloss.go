@@ -20,8 +20,8 @@ import (
 // errPowerLost ends a step during which the power was lost.
 var errPowerLost = errors.New("the power was lost")
 
-// PowerLossModel returns the model of power losses for a level. The model decides what a power loss
-// can leave.
+// PowerLossModel returns the model of power losses for a level, such as [filesystem.POSIX]. The
+// model decides what a power loss can leave on storage.
 func PowerLossModel(level filesystem.Level) filesystem.Model {
 	return filesystem.Model{Level: level, TearsMax: 3}
 }
@@ -94,7 +94,8 @@ func (r *Session) Fork(s scenarios.Scenario, loss history.Event) *Session {
 	return fork
 }
 
-// recovered is a part of the name of each job that the session resumes after a power loss.
+// recovered is a part of the name of each job that the session submits to replace a job after a
+// power loss. The replacement of the job "first" is called "first-recovered-1".
 const recovered = "-recovered-"
 
 // comeBack brings a job back after a power loss. With high availability the job comes back by

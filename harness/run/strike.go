@@ -124,8 +124,8 @@ func (r *Session) hit(ctx context.Context, fault faults.Fault, o tap.Operation) 
 	}
 	event.Process = victim
 	r.record(event)
-	// A mount may know only the kind of the process that performs the operation. Then the victim
-	// counts as this process.
+	// A FUSE mount may know only that a TaskManager performs the operation, but not which one. Then
+	// any killed TaskManager counts as the process that performs the operation.
 	_, kills := fault.Action.(faults.Kill)
 	return kills && strings.HasPrefix(o.Process, string(whom)), r.strikeAt(ctx, fault, victim)
 }

@@ -61,8 +61,8 @@ func TestContainers(t *testing.T) {
 }
 
 // imageVariable is the environment variable that names the image of Flink to use, such as
-// flink:2.3.0. It is for machines that can pull images. If it is not set, the suite builds an
-// image.
+// flink:2.3.0. It is for machines that can pull images from a registry. If the variable is not set,
+// the suite builds an image.
 const imageVariable = "SNAPBACK_FLINK_IMAGE"
 
 var (
@@ -94,8 +94,9 @@ var _ = func() bool {
 	return true
 }()
 
-// shellImage is an image in which the program java is a script that runs any command. The place
-// runs the script with an option before the command. The script ignores the option.
+// shellImage is an image in which the program named java is a script that runs any command. Package
+// containers starts the program java with one JVM option before the other arguments. The script
+// drops this option, and runs the other arguments as a command.
 const (
 	shellImage = "snapback/shell:test"
 	shellJava  = "#!/bin/sh\nshift\nexec \"$@\"\n"

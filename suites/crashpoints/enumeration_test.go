@@ -23,8 +23,10 @@ type enumeration struct {
 	took                       time.Duration
 }
 
-// enumerate takes two checkpoints. The second has n state files, and its completion discards the
-// first. After each operation enumerate visits every state that a power loss may leave.
+// enumerate takes two checkpoints. The second checkpoint has n state files, and its completion
+// discards the first checkpoint. After each operation on storage, enumerate visits every state in
+// which a power loss at this moment may leave storage. The parameter mount returns the file system
+// that the checkpoints use.
 func enumerate(t *testing.T, n int, level filesystem.Level, mount func(*filesystem.Memory) filesystem.FileSystem) (e enumeration) {
 	t.Helper()
 	memory := filesystem.NewMemory()

@@ -19,7 +19,8 @@ import (
 // tries. The number is so large that every possible state appears.
 const clones = 3_000
 
-// both is one change, as a function for our file system and as a function for Pebble's.
+// both is one change of files, such as the creation of a file. It has a function that makes the
+// change in our file system, and a function that makes it in Pebble's file system.
 type both struct {
 	ours   func(*filesystem.Memory) error
 	pebble func(*vfs.MemFS) error

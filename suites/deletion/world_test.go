@@ -85,7 +85,8 @@ func (w *world) number(label string, low, high int) int {
 // one() draws one of the given values at random.
 func one[T any](w *world, label string, of []T) T { return of[w.number(label, 0, len(of)-1)] }
 
-// use() runs a tool while jobs continue.
+// use() runs a tool under a root while jobs continue, and returns the number of files that the tool
+// deleted.
 func (w *world) use(of tool, root string) int {
 	seed := rapid.Uint64().Draw(w.t, "what happens meanwhile")
 	w.budget = w.number("jobs go on", 0, 6)
@@ -211,7 +212,8 @@ func keys(m map[string]string) func(yield func(string) bool) {
 }
 
 // discard does what Flink does with a subsumed checkpoint. It deletes `_metadata`. It also deletes
-// the files that the job owns, unless another retained checkpoint of the job needs them.
+// the files in the checkpoint's own directory, and the shared files that the job owns, unless
+// another retained checkpoint or the checkpoint in progress needs them.
 func (w *world) discard(j *job, c *checkpoint) {
 	j.retained = slices.DeleteFunc(j.retained, func(other *checkpoint) bool { return other == c })
 	w.must(filesystem.IgnoreNotExist(os.Remove(filepath.Join(c.dir, "_metadata"))))
@@ -230,8 +232,9 @@ func (w *world) discard(j *job, c *checkpoint) {
 	_ = os.Remove(c.dir)
 }
 
-// claim starts a new job that claims a checkpoint of another job. From then on, only the new job
-// needs the files of this checkpoint, even those in the other job's directory.
+// claim starts a new job that claims a checkpoint of another job. From then on the new job owns the
+// files of this checkpoint, even the files in the other job's directory. It does not own files that
+// other retained checkpoints of the other job need.
 func (w *world) claim(from *job) {
 	if len(from.retained) == 0 {
 		return

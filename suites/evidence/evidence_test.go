@@ -115,8 +115,9 @@ func TestBothReadersFindTheSameReferences(t *testing.T) {
 	}
 }
 
-// The comparison finds each difference. For each reference, the test lets one reader miss this
-// reference, and the comparison notices it.
+// The comparison finds each difference. For each reference of a checkpoint, the test removes this
+// reference from what the harness's reader found. Then the result must differ from what the
+// engine's reader found.
 func TestADifferenceIsFound(t *testing.T) {
 	whole := specimen.Everything(metadata.Version)
 	data, err := metadata.Encode(whole)

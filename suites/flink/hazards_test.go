@@ -176,7 +176,8 @@ var _ = Describe("Flink, where it loses a checkpoint that nobody deleted", func(
 		d.completed(id, 2)
 		taps, killed := d.Cluster.(target.Tapped).Tap(), false
 		// Flink deletes `_metadata` and the shared files in different threads, so either of them
-		// may be deleted first. The delay makes Flink delete the shared files first.
+		// may be deleted first. The fault delays the deletion of `_metadata` by one second, so that
+		// Flink deletes the shared files first.
 		late, err := faults.Parse(`(Delay 1s (On (Remove "*/_metadata")))`)
 		Expect(err).NotTo(HaveOccurred())
 		taps.Arm(late, nil, func(tap.Operation) bool { return false })

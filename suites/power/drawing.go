@@ -140,8 +140,8 @@ var powerTemplate = template.Must(template.New("power.html").Funcs(template.Func
 }).Parse(powerPage))
 
 // HTML writes a kill matrix as one self-contained page. The page has two plots. The first plot
-// shows how many mutants each strategy found within a number of runs. The second plot shows how
-// many it found within a time.
+// shows, for each strategy, how many mutants it found within a given number of runs. The second
+// plot shows how many mutants it found within a given processor time.
 func HTML(w io.Writer, m Matrix) error {
 	return powerTemplate.Execute(w, struct {
 		Matrix
@@ -158,8 +158,9 @@ const (
 	plotMargin            = 40
 )
 
-// plot shows how many mutants were found within a number of runs or within a time. The axis of the
-// runs or of the time is logarithmic.
+// plot is a diagram with a curve for each strategy. The horizontal axis is the number of runs or
+// the processor time of a hunt, and is logarithmic. The vertical axis is the number of mutants that
+// were found until then.
 type plot struct {
 	Of            string
 	Width, Height int

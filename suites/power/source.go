@@ -150,8 +150,9 @@ type place struct {
 	in    declaration // the declaration that the hunk changes
 }
 
-// places returns all places in the source that have the same code as the hunk has before its
-// changes.
+// places returns all places in the source whose code is the code that the hunk shows before its
+// changes, which is the hunk without its added lines. The parameter lines has the lines of the
+// hunk.
 func (s source) places(lines []string) []place {
 	var old []string
 	for _, line := range lines {

@@ -164,14 +164,16 @@ func decode[Line any](command, output string) ([]Line, error) {
 	return lines, scanner.Err()
 }
 
-// Written is a line that the command write prints.
+// Written is a line that the host's command write prints. The line names the checkpoints and
+// savepoints that one job wrote.
 type Written struct {
 	Name  string
 	Job   string
 	Paths []string // URLs of checkpoints and savepoints
 }
 
-// Resumed is a line that the command resume prints.
+// Resumed is a line that the host's command resume prints. The line says whether a job could resume
+// from a checkpoint or savepoint.
 type Resumed struct {
 	Path       string
 	Restored   bool  // true if all subtasks ran and every key could be read
@@ -187,8 +189,8 @@ const (
 	Ended   = "ended"
 )
 
-// Lived is a line that the command live prints. The fields after Claimed are set only if the job
-// has ended.
+// Lived is a line that the host's command live prints when a job starts or ends. The fields after
+// Claimed are set only if the job has ended.
 type Lived struct {
 	Event   string // Started or Ended
 	Job     string
@@ -202,14 +204,16 @@ type Lived struct {
 	Status     string
 }
 
-// Loaded is a line that the command load prints.
+// Loaded is a line that the host's command load prints. The line says whether Flink could load a
+// `_metadata` file.
 type Loaded struct {
 	File  string
 	OK    bool
 	Error string
 }
 
-// Cell is a line that the command retention prints.
+// Cell is a line that the host's command retention prints. The line is about one job: a combination
+// of a cleanup mode and a way in which the job ended.
 type Cell struct {
 	Cell        string
 	Dir         string // URL
@@ -220,5 +224,6 @@ type Cell struct {
 	Error       string
 }
 
-// Unrestorable is the line that the command flink39964 prints.
+// Unrestorable is the line that the host's command flink39964 prints. The command takes a
+// checkpoint that cannot be restored because of Flink's bug FLINK-39964.
 type Unrestorable struct{ Savepoint, Path string }

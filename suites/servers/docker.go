@@ -79,8 +79,8 @@ func (s *Servers) MinIOImage(name string) error {
 }
 
 // JarImage builds a Docker image from [JavaImage] and some jars. It adds the jars in the directory
-// jars whose names match a pattern. The second parameter is the directory for these jars in the
-// image.
+// jars whose names match a pattern. The parameter below is the directory in the image that gets
+// these jars.
 func (s *Servers) JarImage(name, below, jars string, patterns ...string) error {
 	files := map[string][]byte{}
 	for _, pattern := range patterns {

@@ -26,7 +26,8 @@ const (
 	lockRetry   = 200 * time.Millisecond
 )
 
-// part is a thing that is installed once on a machine.
+// part is a program or a set of files that the suites need, such as Hadoop or MinIO. It is
+// installed once on a machine.
 type part struct {
 	name string
 	from []byte // the source of the part; if it changes, the part gets a new directory

@@ -74,8 +74,9 @@ var _ = Describe("A copy of a checkpoint", func() {
 		settle string // time in milliseconds before a job is canceled
 	}
 	file := place{"file", func() string { return GinkgoT().TempDir() }, func() *realflink.Flink { return local }, "0"}
-	// A task closes a file of merged state when it hears that the checkpoint is complete. Until
-	// then the NameNode does not know the length of the file.
+	// With Flink's file merging, one file holds the state of several subtasks. A task closes such a
+	// file only when it hears that the checkpoint is complete. Until then the NameNode of HDFS does
+	// not know the length of the file. So the test waits 500 ms before it cancels a job on HDFS.
 	onHadoop := place{"hdfs", func() string { return hdfs + "/copied" }, func() *realflink.Flink { return onHDFS }, "500"}
 	onMinIO := place{"s3", func() string { return bucket + "/copies" }, func() *realflink.Flink { return onS3 }, "0"}
 

@@ -137,8 +137,10 @@ func (l *liveJobs) plantedLeft() []string {
 }
 
 // delete runs a verb twice. The first run makes a plan by a policy, and the second run deletes by
-// this plan. The second run may end with exit code 1, because Flink may have deleted a planned file
-// in between. The result is false if a run proved nothing.
+// this plan. The second run may end with exit code 1, because Flink may have changed the directory
+// in between. The parameter policy has the flags that only the first run gets. The result is false
+// if a run ended with exit code 4, which means that the run could not prove that the files are not
+// needed.
 func (l *liveJobs) delete(ctx context.Context, verb string, policy []string, options ...string) (proven bool) {
 	GinkgoHelper()
 	l.plans++

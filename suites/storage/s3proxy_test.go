@@ -60,8 +60,8 @@ func TestFaultsOfObjects(t *testing.T) {
 		holds func(files filesystem.FileSystem, dir string) error
 	}{
 		{`(Lose (On (Put "*/state")))`, func(files filesystem.FileSystem, dir string) error {
-			// The client tries again. It fails, because the object from its first try already
-			// exists.
+			// The S3 client sends the Put again, because the proxy lost the answer to its first
+			// Put. The second Put fails, because the object from the first Put already exists.
 			err := filesystem.WriteFile(files, dir+"/state", []byte("state"))
 			return want(errors.Is(err, fs.ErrExist) && content(files, dir+"/state") == "state", "a refusal, and the object", err)
 		}},

@@ -71,7 +71,8 @@ func (f *auditFlags) auditor(command *cobra.Command) (*audit.Auditor, *progress,
 }
 
 // progressLine returns a line that says how much of a step is done. For bytes the line also has the
-// throughput.
+// throughput. The parameter of is the size of the whole step, or 0 if it is unknown; took is the
+// time since the step began.
 func progressLine(what string, done, of int64, took time.Duration) string {
 	switch {
 	case strings.HasPrefix(what, "bytes"):
@@ -87,9 +88,9 @@ func rate(bytes int64, took time.Duration) string {
 	return size(int64(float64(bytes)/max(took.Seconds(), 0.001))) + "/s"
 }
 
-// ask calls question with an auditor. It returns the answer together with the error, because the
-// answer may be useful although a part of it is missing. If the user can fix the cause of an error,
-// ask returns a usage error.
+// ask calls the function question with an auditor, and returns the answer of this function. It
+// returns the answer together with the error, because the answer may be useful although a part of
+// it is missing. If the user can fix the cause of an error, ask returns a usage error.
 func ask[Answer any](command *cobra.Command, f *auditFlags, question func(a *audit.Auditor) (Answer, error)) (Answer, error) {
 	a, shown, err := f.auditor(command)
 	if err != nil {
@@ -113,8 +114,9 @@ func denied(err error) error {
 	return nil
 }
 
-// some() calls one(i) for each index i from 0 to n-1. Without --verbose it stops after shownMax
-// calls, and adds a row that says how many things it left out.
+// some() prints a list of n items: it calls one(i), which prints the row of item i, for each i from
+// 0 to n-1. Without --verbose it stops after shownMax items, and adds a row that says how many
+// items it left out.
 func (f *auditFlags) some(n int, row func(...string), indent string, one func(i int)) {
 	for i := range n {
 		if i == shownMax && !f.verbose {
@@ -125,8 +127,8 @@ func (f *auditFlags) some(n int, row func(...string), indent string, one func(i 
 	}
 }
 
-// firstOf returns the first places in one line, and the number of the other places. With --verbose
-// it returns all places.
+// firstOf returns one line with the first three places and the number of the other places. With
+// --verbose the line has all places.
 func (f *auditFlags) firstOf(places []string) string {
 	const shown = 3
 	if more := len(places) - shown; more > 0 && !f.verbose {

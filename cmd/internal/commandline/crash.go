@@ -173,8 +173,9 @@ func crash(command *cobra.Command, o crashOptions, arguments []string) error {
 	return visited.verdict(failed)
 }
 
-// visitedPhase counts what the command crash visited in one phase, over all checkpoints. A crash
-// point is the moment after an operation on storage.
+// visitedPhase counts what the command crash visited in one phase of a checkpoint, such as the
+// writing of state, over all checkpoints. A crash point is the moment after an operation on
+// storage.
 type visitedPhase struct {
 	Phase    string  `json:"phase"`
 	Points   int     `json:"points"`

@@ -94,7 +94,8 @@ func (o exploreOptions) validate() (first, stride uint64, err error) {
 	return o.seed + i - 1, n, nil
 }
 
-// exploredName returns the name of the scenario that is drawn from a seed.
+// exploredName returns the name of the scenario that the command explore draws at random from a
+// seed.
 func exploredName(seed uint64) string { return fmt.Sprintf("explored/seed-%d", seed) }
 
 func exploreSeeds(command *cobra.Command, o exploreOptions) error {

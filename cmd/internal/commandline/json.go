@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// writeJSON writes a value as indented JSON. It encodes each element of the document's lists by
-// itself. A list of orphans may be long, and the JSON of the whole list would need too much memory.
+// writeJSON writes a value as indented JSON. It encodes the elements of the document's lists one
+// after the other. For example, a list of orphans may be so long that the JSON of the whole list
+// would need too much memory.
 func writeJSON(out io.Writer, value any) error {
 	buffered := bufio.NewWriter(out)
 	document := reflect.ValueOf(value)

@@ -176,7 +176,7 @@ func formatFlag(command *cobra.Command, format *string) {
 }
 
 // show prints a value as JSON. If the format is human, it prints a table instead. The function rows
-// adds the rows of the table.
+// adds the rows of the table: it calls its parameter row once for each row.
 func show(command *cobra.Command, format string, value any, rows func(row func(...string))) error {
 	out := command.OutOrStdout()
 	switch format {

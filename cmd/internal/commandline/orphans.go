@@ -59,8 +59,10 @@ func orphansCommand() *cobra.Command {
 	return command
 }
 
-// verdictOfAll returns the error that decides the exit code. If a permission is missing, this
-// decides. Otherwise a finding decides, and then a doubt.
+// verdictOfAll returns the error that decides the exit code. The parameter refused is the error of
+// a missing permission: it has priority. The parameter some says that the command found something
+// wrong. The parameter doubts says that the answer is not proven; it decides only if nothing else
+// is wrong.
 func verdictOfAll(refused error, some, doubts bool) error {
 	switch {
 	case refused != nil:
@@ -106,8 +108,8 @@ func (p *planFlags) check(verb, root string) error {
 	return nil
 }
 
-// write writes a plan with the given function. It writes nothing if --plan is not given, or if n,
-// the number of lines, is 0.
+// write writes a plan with the given function. It writes nothing if --plan is not given, or if the
+// plan would have no lines. The parameter n is the number of lines.
 func (p *planFlags) write(write func(to io.Writer) error, n int) error {
 	if p.file == "" || n == 0 {
 		return nil
@@ -134,8 +136,8 @@ func (p *planFlags) next(command *cobra.Command, f *auditFlags, verb, root strin
 	}
 }
 
-// readPlan reads a plan. It adds the directories from --also and the moves from --rebase that were
-// given when the plan was made.
+// readPlan reads a plan. The plan also holds the values of --also and --rebase that the user gave
+// when the plan was made. readPlan adds them to the values of this command.
 func readPlan[Line any](p *planFlags, f *auditFlags, root string, read func(from io.Reader, root string) (audit.Plan[Line], error)) (audit.Plan[Line], error) {
 	if info, err := os.Stat(p.file); err == nil && !info.Mode().IsRegular() {
 		return audit.Plan[Line]{}, harness.Usagef("--plan: %s: want a regular file", p.file)

@@ -66,7 +66,8 @@ func listen(address string, log io.Writer) (*live.Process, error) {
 	return process, nil
 }
 
-// serve runs main() as a task of a process until this program gets a signal.
+// serve runs main(), such as the main function of a JobManager, as a task of a process until this
+// program gets a signal that ends it.
 func serve(command *cobra.Command, process *live.Process, task string, main func(environment.Environment)) error {
 	go process.Run(task, func(env environment.Environment) {
 		env.Log(environment.Record{Event: protocol.EventListening, Path: process.Address()})

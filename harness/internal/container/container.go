@@ -96,8 +96,9 @@ func Open(ctx context.Context) (_ *Group, err error) {
 // has the form of Docker's filters.
 func (g *Group) Label() string { return leaseLabel + "=" + g.id }
 
-// network creates a network with a subnet of its own. On such a network a container that was cut
-// off can get its old address again.
+// network creates a Docker network with a subnet that this package chooses. Only on such a network
+// does Docker give a reconnected container a chosen address, so a container that was cut off can
+// get its old address again.
 func (g *Group) network(ctx context.Context) (made *testcontainers.DockerNetwork, err error) {
 	for range subnetTries {
 		subnet := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(200 + rand.IntN(50)), byte(rand.IntN(256)), 0}), 24)

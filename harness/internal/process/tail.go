@@ -18,7 +18,7 @@ type Tail struct {
 // NewTail follows a file from its beginning. The file need not exist yet.
 func NewTail(name string) *Tail { return &Tail{name: name} }
 
-// Lines returns the lines that were completed since the last call.
+// Lines returns the lines that were completed in the file since the last call of Lines.
 func (t *Tail) Lines() ([]string, error) {
 	file, err := os.Open(t.name)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -26,7 +26,8 @@ const (
 	checkpointTimeout = time.Minute
 )
 
-// jvmFlags open the same Java packages as Flink's default configuration does.
+// jvmFlags are the flags of each JVM. Most of them open the same Java packages as Flink's default
+// configuration does, because Flink uses these packages by reflection.
 var jvmFlags = []string{
 	"--add-opens=java.base/java.lang=ALL-UNNAMED",
 	"--add-opens=java.base/java.net=ALL-UNNAMED",
@@ -36,7 +37,7 @@ var jvmFlags = []string{
 	"--add-opens=java.base/java.text=ALL-UNNAMED",
 	"--add-opens=java.base/java.time=ALL-UNNAMED",
 	"--add-exports=java.base/sun.net.util=ALL-UNNAMED",
-	// These flags let a JVM start fast on a machine with few cores.
+	// The flags in the next line let a JVM start fast on a machine with few cores.
 	"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Xshare:auto",
 }
 
@@ -74,8 +75,8 @@ func (c *client) NativeSavepoint(ctx context.Context, id, dir string) (string, e
 	return strings.TrimPrefix(answer.Location, "file:"), err
 }
 
-// removeLitter deletes the directories that nobody needs after the processes of a cluster have
-// ended.
+// removeLitter deletes the temporary directories of Flink, such as those for blobs and uploads. It
+// must be called after the processes of the cluster have ended.
 func (c *client) removeLitter() error {
 	var failed error
 	for _, name := range []string{"tmp", "blob", "web", "upload", "process"} {

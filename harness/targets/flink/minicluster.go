@@ -147,7 +147,8 @@ func (c *minicluster) open(m Minicluster, dir string) (err error) {
 		}
 	}
 	c.root = c.mount.Dir
-	// The harness reads files on the mount directly, without the kernel and without the tap.
+	// The harness reads files on the FUSE mount directly from the memory of the mount. It does not
+	// go through the kernel and the tap, so its own reads never fire a fault.
 	c.files = split{FileSystem: filesystem.Local{}, mounted: c.mount.Files(), dir: c.mount.Dir}
 	return nil
 }
@@ -184,8 +185,9 @@ func (c *minicluster) openProxy(o Objects) error {
 	return nil
 }
 
-// thread returns a kind of process. In a real cluster, the given thread of the JVM would belong to
-// a process of this kind. The name of the thread shows the kind.
+// thread returns the kind of process, JobManager or TaskManager, to which a thread of the JVM would
+// belong in a real cluster. The parameter id is the kernel's id of the thread. The name of the
+// thread shows the kind.
 func thread(id int) string {
 	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", id))
 	if err == nil && (strings.HasPrefix(string(name), "jobmanager") || strings.HasPrefix(string(name), "flink-pekko") || strings.HasPrefix(string(name), "flink-akka")) {

@@ -144,7 +144,8 @@ func (r Running) Start(ctx context.Context, spec target.Spec) (target.Cluster, e
 			return nil, err
 		}
 	}
-	// The command line needs only these two keys to find the cluster.
+	// Flink's command line needs only these two keys, the address and the port of the REST API, to
+	// find the cluster.
 	at, err := url.Parse(r.rest.url)
 	if err != nil {
 		return nil, err

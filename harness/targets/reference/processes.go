@@ -173,9 +173,10 @@ func (c *processes) connect(s Storage) (err error) {
 	if !strings.HasPrefix(s.root, "s3://") || endpoint == "" {
 		return nil
 	}
-	// Other clients reach the network through a proxy that a variable of the environment names. An
-	// S3 client ignores this variable for addresses of this machine. So it gets an address at which
-	// the network itself listens.
+	// The processes dial through a SOCKS5 server of this network, which the environment variable
+	// ALL_PROXY names. But an S3 client ignores this variable, because Go's HTTP client does not
+	// read it. So the S3 client gets another endpoint: an address at which this network itself
+	// listens and from which it forwards everything to S3.
 	at, err := url.Parse(endpoint)
 	if err != nil {
 		return harness.Usagef("%s: %w", s3Endpoint, err)

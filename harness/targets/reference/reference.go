@@ -83,7 +83,8 @@ func clusterOf(spec target.Spec, s Storage) configuration.Configuration {
 	return cluster
 }
 
-// jobOf turns a submission of a scenario into a job for the engine.
+// jobOf turns a submission of a scenario into a job for the engine. The parameter root is the
+// directory for the checkpoints of all jobs.
 func jobOf(submission target.Submission, id, root string) job.Job {
 	w, wanted := submission.Workload, submission.Job
 	j := job.Defaults()

@@ -56,8 +56,8 @@ const (
 	simulatedJobManager = reference.JobManagerTask
 )
 
-// On average, the simulator loses the answer to one of lostAnswers writes to the highly available
-// store.
+// The simulator loses the answer to a write to the highly available store with the probability
+// 1/lostAnswers. The write itself may be done or not.
 const lostAnswers = 20
 
 // Start implements [target.Target].

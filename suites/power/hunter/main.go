@@ -44,7 +44,8 @@ func fail(err error) {
 	os.Exit(1)
 }
 
-// hunt runs a strategy until the first finding that counts for the order.
+// hunt runs the strategy that the order names. It ends at the first finding about a requirement
+// that the order names, or after the greatest number of runs that the order allows.
 func hunt(order power.Order) (hunted power.Hunted, err error) {
 	strategy, known := strategies[order.Strategy]
 	if !known {
@@ -78,8 +79,9 @@ func wanted(result run.Result, requirements []string) (oracle.Finding, bool) {
 	return result.Findings[at], true
 }
 
-// minimize returns the case of a run, and then smaller and smaller cases. Each of these cases has a
-// finding about the same requirement.
+// minimize returns the case of a run, followed by smaller and smaller cases. Each of these cases
+// has a finding about the same requirement. The parameter asks is the greatest number of smaller
+// scenarios to try.
 func minimize(found sighting, requirement string, asks int) []explore.Case {
 	caseOf := func(s scenarios.Scenario, seed uint64, result run.Result) explore.Case {
 		return explore.Case{Schema: explore.CaseSchema, Seed: seed, Storage: result.Target.Storage, Verdict: result.Verdict, Findings: result.Findings, Scenario: s}

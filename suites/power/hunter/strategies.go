@@ -80,7 +80,8 @@ func storageOf(seed uint64) reference.Simulated {
 	return reference.Simulated{Storage: place}
 }
 
-// These are the numbers of runs in one stage before the next stage begins.
+// The strategy of Snapback's own suites alternates between two stages: power losses and explored
+// scenarios. These are the numbers of runs in one stage before the other stage begins again.
 const (
 	losses = 60  // recoveries after power losses
 	draws  = 120 // explored scenarios
