@@ -57,7 +57,8 @@ type Findings struct {
 }
 
 // Audit compares the files below a root with the files to which the checkpoints there refer. The
-// tree lists the files that exist. Without a tree, Audit finds no orphans.
+// parameter tree lists all files below the root, as [Tree] returns them. If it is nil, Audit does
+// not look for orphans, which are files to which no checkpoint refers.
 func Audit(files filesystem.FileSystem, root string, tree []history.Entry) (Findings, error) {
 	a := &audit{files: files, root: root, used: map[string]bool{}}
 	err := filesystem.Walk(files, root, func(name string, _ filesystem.Entry) error {

@@ -24,8 +24,8 @@ import (
 )
 
 // CrashPoints visits the crash points of a scenario, and at each crash point the states in which a
-// power loss may leave storage. From each new state it brings the jobs back, runs them to their
-// end, and judges them.
+// power loss may leave storage. It skips a state that it has visited before in the same situation.
+// From each other state it brings the jobs back, runs them to their end, and judges them.
 //
 // A crash point lies after each operation that changes storage. If a crash point has more than
 // StatesMax states, CrashPoints visits only StatesMax states, chosen at random.

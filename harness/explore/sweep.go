@@ -31,9 +31,9 @@ type Sweep struct {
 	Timeout time.Duration  // the longest time of the whole sweep, in wall-clock time
 }
 
-// Task is the kind of a sweep that kills no process, and is therefore the fastest kind. The
-// operation fails instead. Then the task that performs the operation fails too, or the checkpoint
-// is aborted.
+// Task is a value of the field Kill of a [Sweep]. With this value the sweep kills no process, and
+// is therefore the fastest sweep. The operation fails instead. Then the task that performs the
+// operation fails too, or the checkpoint is aborted.
 const Task faults.Process = "task"
 
 // Swept is the result of the sweep for one operation.
@@ -218,7 +218,7 @@ func completed(events []history.Event) (n int) {
 
 // comesBack waits until the job runs again, and then for another checkpoint. There is one
 // exception: after the kill of a TaskManager before an operation it does not wait for another
-// checkpoint, because the next kill happens in the first checkpoint.
+// checkpoint, because the next kill happens in the first checkpoint after the restore.
 func (s *sweeping) comesBack(swept Swept, fired history.Event) (Swept, error) {
 	swept.Operation, swept.Phase = fired.Operation, faults.Phase(fired.Phase)
 	_, swept.Checkpoint, _ = s.history.InProgress(fired.Number)

@@ -59,7 +59,7 @@ func (h *History) Lineage(job Job) []Job {
 }
 
 // Completed returns the ids of the checkpoints that a job completed, in order. It ignores the event
-// with the given number and all later events.
+// with the number in the parameter before, and all later events.
 func (h *History) Completed(id string, before int) []int64 {
 	var ids []int64
 	for _, e := range h.Events {
@@ -73,8 +73,8 @@ func (h *History) Completed(id string, before int) []int64 {
 	return ids
 }
 
-// InProgress returns the last checkpoint that was triggered before the given event, and the id of
-// its job. It returns true if that checkpoint was still in progress.
+// InProgress returns the last checkpoint that was triggered before the event with the given number,
+// and the id of its job. It returns true if that checkpoint was still in progress.
 func (h *History) InProgress(before int) (id string, checkpoint int64, ok bool) {
 	for _, e := range h.Events {
 		if e.Number >= before {

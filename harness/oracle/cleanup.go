@@ -73,7 +73,8 @@ func retention(h *history.History, judge *judging) {
 }
 
 // claimed returns the number of the event with which another job claimed a checkpoint of this job.
-// From then on the other job may delete that checkpoint.
+// From then on the other job may delete that checkpoint. If no job claimed one, claimed returns the
+// number that the next event would have.
 func claimed(h *history.History, job string) int {
 	for _, j := range h.Jobs() {
 		if j.From == job && claimModeOf(h, j.Name) == storage.Claim {
@@ -257,7 +258,8 @@ func leftovers(tree []history.Entry, id string) []Finding {
 	return problems
 }
 
-// missingDirectories names the directories that a job's checkpoints share and that do not exist.
+// missingDirectories names the directories that a job's checkpoints share and that do not exist. It
+// names none on a storage that has no empty directories, such as an object store.
 func missingDirectories(h *history.History, tree []history.Entry, id string) []string {
 	var missing []string
 	for _, name := range []string{evidence.SharedName, evidence.TaskOwnedName} {
@@ -268,8 +270,8 @@ func missingDirectories(h *history.History, tree []history.Entry, id string) []s
 	return missing
 }
 
-// layout checks LAY-01: a job's directory holds shared, taskowned and checkpoints, and nothing
-// else.
+// layout checks LAY-01: a job's directory holds the directories shared, taskowned and chk-N for
+// each checkpoint, and nothing else.
 func layout(h *history.History, judge *judging) {
 	problem := func(id, what string, tree []history.Entry) {
 		judge.find(Finding{
@@ -431,8 +433,9 @@ func around(h *history.History, number int) (before, after []history.Entry) {
 }
 
 // changes lists the differences between two trees, which are lists of the files on storage. The
-// parameter under is a path that each reported path begins with. It lists new directories only if
-// the parameter directoriesMatter is true. It lists nothing if one of the trees was not recorded.
+// parameter under is the directory with which each reported path begins. The function lists new
+// directories only if the parameter directoriesMatter is true, and lists nothing if one of the
+// trees was not recorded.
 func changes(before, after []history.Entry, under string, directoriesMatter bool) []string {
 	if before == nil || after == nil {
 		return nil

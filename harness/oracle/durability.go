@@ -34,7 +34,8 @@ func durability(h *history.History, judge *judging) {
 }
 
 // survival looks at each job that was running when the power was lost. It checks that the newest
-// checkpoint of the job survived.
+// checkpoint of the job survived. The parameter found is the event that says what the power loss
+// left on storage.
 func survival(h *history.History, found history.Event, judge *judging) {
 	for _, j := range accepted(h) {
 		completed := h.Completed(j.ID, found.Number)

@@ -232,9 +232,9 @@ func (r *Session) giveUp(what string, job history.Job) error {
 	return ErrGaveUp
 }
 
-// capability returns the cluster as one of the interfaces of package target. A scenario that needs
-// a missing feature is skipped before it starts. So capability fails only if the target describes
-// its clusters wrongly.
+// capability returns the cluster as one of the interfaces of package target, such as
+// [target.Killer]. A scenario that needs a missing feature is skipped before it starts. So
+// capability fails only if the target describes its clusters wrongly.
 func capability[C any](r *Session) (C, error) {
 	c, ok := r.cluster.(C)
 	if !ok {

@@ -11,8 +11,9 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// Storage is settled if it has not changed for the time settledAfter. The session waits for the
-// time settleEvery before it looks at storage again. Both are times of the cluster's clock.
+// The session regards storage as settled if it has not changed for the time settledAfter. The
+// session waits for the time settleEvery before it looks at storage again. Both are times of the
+// cluster's clock.
 const (
 	settledAfter = time.Second
 	settleEvery  = 100 * time.Millisecond
@@ -51,8 +52,9 @@ func (r *Session) settle(ctx context.Context, label string) error {
 	return r.audit(label, last)
 }
 
-// audit records what is wrong with the files of the checkpoints on storage. The tree lists the
-// files that exist. Without a tree, audit finds no orphans.
+// audit records what is wrong with the files of the checkpoints on storage. The parameter tree
+// lists all files on storage. If it is nil, audit does not look for orphans, which are files to
+// which no checkpoint refers.
 func (r *Session) audit(label string, tree []history.Entry) error {
 	found, err := evidence.Audit(r.cluster.Files(), r.cluster.Root(), tree)
 	if err != nil {

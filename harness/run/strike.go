@@ -210,7 +210,9 @@ func (r *Session) strikeAt(ctx context.Context, fault faults.Fault, victim strin
 	return fmt.Errorf("%s: the harness cannot apply this fault to a process", fault)
 }
 
-// disturb applies a fault to the connections of a process or of storage.
+// disturb applies a fault to the connections of a process or of storage. The parameter end is the
+// name of the process. For a fault of the connections to storage, the cluster's name for storage
+// replaces this name.
 func (r *Session) disturb(ctx context.Context, fault faults.Fault, end string) error {
 	if fault.Whom() == faults.Storage {
 		remote, err := capability[target.Remote](r)

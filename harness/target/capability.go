@@ -23,8 +23,9 @@ type Checkpointer interface {
 // feature [scenarios.Savepoint].
 type Savepointer interface {
 	// Savepoint takes a savepoint of a job, and returns the path of the savepoint when it is
-	// complete. The last argument says whether and how the savepoint stops the job. The error is a
-	// [RefusedError] if the cluster took no savepoint.
+	// complete. The parameter stop says whether the job goes on after the savepoint, or whether the
+	// savepoint suspends or drains the job, as in Flink. The error is a [RefusedError] if the
+	// cluster took no savepoint.
 	Savepoint(ctx context.Context, id string, stop scenarios.Stop) (path string, err error)
 }
 
@@ -128,9 +129,9 @@ type Remote interface {
 	StorageEnd() string
 }
 
-// Tapped is a cluster whose operations on storage pass through a tap. It has the feature
-// [scenarios.Tap]. The tap calls the harness only while a method of the cluster runs. The operation
-// waits until this call returns.
+// Tapped is a cluster whose operations on storage pass through a tap, which can make a fault fire
+// before, during or after an operation. It has the feature [scenarios.Tap]. The tap calls the
+// harness only while a method of the cluster runs. The operation waits until this call returns.
 type Tapped interface {
 	Tap() *tap.Tap
 }

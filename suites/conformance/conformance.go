@@ -31,9 +31,10 @@ const ReportVariable = "SNAPBACK_SUITE_REPORT"
 const timeout = 5 * time.Minute // the longest time of one try of one scenario
 
 // Specs registers specs under the given name. There is one spec for each requirement of each
-// scenario whose name matches a pattern. When the specs run, they call the function target. A spec
-// has three labels: the id of the requirement, the area of the requirement, and the first part of
-// the scenario's name. The suite's random seed is the seed of the runs.
+// scenario whose name matches a pattern. When the specs run, they call the function target, which
+// returns the target to test. A spec has three labels: the id of the requirement, the area of the
+// requirement, and the first part of the scenario's name. The suite's random seed is the seed of
+// the runs.
 func Specs(name string, target func(context.Context) (target.Target, error), patterns ...string) {
 	all, err := scenarios.Catalogue()
 	if err != nil {

@@ -274,8 +274,9 @@ func (d *driven) leftOf(path string, after filesystem.FileSystem) outcome {
 
 const statesMost = 20_000
 
-// The table predicts what Flink does after power losses that no scenario covers. If a checkpoint is
-// damaged, Flink must refuse to restore it. Flink must not restore another checkpoint in its place.
+// The table lists, for power losses that no scenario covers, how much of Flink's newest checkpoint
+// they may leave. If a checkpoint is damaged, Flink must refuse to restore it. Flink must not
+// restore another checkpoint in its place.
 var _ = Describe("Flink, after a power loss", func() {
 	merged := map[string]string{"execution.checkpointing.file-merging.enabled": "true"}
 	plain := map[string]string{"execution.checkpointing.dir": "plain://"}

@@ -45,8 +45,9 @@ func (h *Hunk) add(line string) { h.Lines = append(h.Lines, line) }
 // isChange says whether a line of a hunk is removed or added.
 func isChange(line string) bool { return line[0] != ' ' }
 
-// trimmed returns the lines of the hunk with less context. It leaves at most the given number of
-// lines of code before the first change, and also after the last change.
+// trimmed returns the lines of the hunk with less context. The parameter context is the greatest
+// number of unchanged lines of code that it leaves before the first change, and also after the last
+// change.
 func (h Hunk) trimmed(context int) []string {
 	first := slices.IndexFunc(h.Lines, isChange)
 	if first < 0 {

@@ -44,7 +44,7 @@ func FindSource(dir string) (string, error) {
 func Museum(source string) string { return filepath.Join(source, "reference", "mutants") }
 
 // Build builds a program with the given name from a package of the source, with a mutant in it. If
-// the mutant is nil, Build does not change the source.
+// the mutant is nil, Build builds the source as it is.
 func (w Workshop) Build(ctx context.Context, pkg, name string, m *Mutant) (program string, err error) {
 	program = filepath.Join(w.Dir, name)
 	arguments := []string{"build", "-o", program, "-ldflags", "-s -w"}

@@ -98,8 +98,8 @@ func TestCampaign(t *testing.T) {
 	}
 }
 
-// The output does not depend on how barriers travel, how state is written, or where state is
-// stored.
+// The output does not depend on whether checkpoints are aligned or unaligned, on the state backend,
+// or on the storage of checkpoints.
 func TestModesAreAlike(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		drawn := exploration.Draw("explored/rapid", choices{t})
@@ -123,7 +123,8 @@ func TestModesAreAlike(t *testing.T) {
 	})
 }
 
-// mode is one way in which a job takes checkpoints.
+// mode is one way in which a job takes checkpoints: with a state backend, with aligned or unaligned
+// checkpoints, and on a storage.
 type mode struct {
 	scenario scenarios.Scenario
 	storage  reference.Storage

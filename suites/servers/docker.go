@@ -78,9 +78,9 @@ func (s *Servers) MinIOImage(name string) error {
 	return s.Image(name, "FROM scratch\nCOPY program /program\n", map[string][]byte{"program": binary})
 }
 
-// JarImage builds a Docker image from [JavaImage] and some jars. It adds the jars in the directory
-// jars whose names match a pattern. The parameter below is the directory in the image that gets
-// these jars.
+// JarImage builds a Docker image from [JavaImage] and some jars. The parameter jars is a directory.
+// The image gets the jars in it whose names match a pattern. The parameter below is the directory
+// in the image that gets these jars.
 func (s *Servers) JarImage(name, below, jars string, patterns ...string) error {
 	files := map[string][]byte{}
 	for _, pattern := range patterns {

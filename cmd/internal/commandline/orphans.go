@@ -75,8 +75,8 @@ func verdictOfAll(refused error, some, doubts bool) error {
 	return nil
 }
 
-// The flag --delete cannot be set in the environment: a user who wants to delete must say so each
-// time.
+// Unlike other flags, --delete cannot be set by an environment variable: a user who wants to delete
+// files must give the flag in each command.
 const deleteFlag = "delete"
 
 // planFlags are the flags of the commands that delete what a plan lists.

@@ -67,8 +67,8 @@ func (c *client) writeConfig(text string) error {
 	return os.WriteFile(c.log4j(), log4j, 0o644)
 }
 
-// NativeSavepoint takes a savepoint in the state backend's own format, and returns its path. Flink
-// creates the savepoint in the given directory.
+// NativeSavepoint takes a native savepoint of Flink, which has the state backend's own format, and
+// returns its path. Flink creates the savepoint in the given directory.
 func (c *client) NativeSavepoint(ctx context.Context, id, dir string) (string, error) {
 	var answer struct{ Location string }
 	err := c.triggered(ctx, "/jobs/"+id+"/savepoints", map[string]any{"target-directory": dir, "formatType": "NATIVE"}, &answer)

@@ -235,7 +235,8 @@ func (c *cluster) Close() error {
 	return errors.Join(c.room.Close(), c.starter.Close(), c.removeLitter())
 }
 
-// isolated is a cluster whose room can pause its processes and cut them off.
+// isolated is a cluster whose [Room] can pause the cluster's processes and cut them off from each
+// other.
 type isolated struct {
 	*cluster
 	isolation Isolating // the cluster's room

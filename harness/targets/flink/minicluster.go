@@ -34,8 +34,9 @@ const MiniclusterRuntime = "minicluster"
 
 const hostClass = "snapback.host.Minicluster"
 
-// Minicluster is a Flink that runs in one JVM. Its checkpoints go through a mount. The mount sees
-// every operation, and knows what a power loss would leave.
+// Minicluster is a Flink that runs in one JVM. Its checkpoints go through a FUSE mount, which sees
+// every operation and knows what a power loss would leave. If the field Objects is set, they go
+// through a proxy before an S3 server instead.
 type Minicluster struct {
 	Target
 	Objects *Objects // an object store to use instead of the mount; nil: the mount is used
@@ -256,8 +257,8 @@ func (c *minicluster) configure(restPort string) error {
 	return c.writeConfig(text.String() + "\n")
 }
 
-// until waits until holds() returns true. While it waits, it runs the functions of faults that
-// fire.
+// until waits until holds() returns true. While it waits, it also carries out the faults that fire
+// at operations on storage.
 func (c *minicluster) until(ctx context.Context, what string, holds func() (bool, error)) error {
 	limited, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()

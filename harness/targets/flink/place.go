@@ -12,8 +12,8 @@ const ContainersRuntime = "containers"
 
 // Place is where clusters run: this machine or Docker. Each cluster has a [Room] there.
 type Place interface {
-	// Describe returns the name of the place as a runtime. It also returns the image that the place
-	// uses, or nothing if it uses no image.
+	// Describe returns the name of the place as a runtime. It also returns the Docker image that
+	// the place uses, or the empty text if it uses no image.
 	Describe() (runtime, image string)
 
 	// Isolates says whether the rooms of this place implement [Isolating].

@@ -78,8 +78,8 @@ func (s Simulated) Start(ctx context.Context, spec target.Spec) (target.Cluster,
 		if r.Event == protocol.EventLeader && r.Status == "elected" {
 			c.leader = from.Process
 		}
-		// Records of an earlier leader do not count: after a pause, an earlier leader may still
-		// log.
+		// With high availability, only records of the JobManager that leads count. After a pause,
+		// an earlier leader may still log.
 		if event, ok := observed(r); ok && (spec.JobManagers == 0 || from.Process == c.leader) {
 			spec.Observe(event)
 		}

@@ -45,7 +45,8 @@ func fail(err error) {
 }
 
 // hunt runs the strategy that the order names. It ends at the first finding about a requirement
-// that the order names, or after the greatest number of runs that the order allows.
+// that the order names, or after the greatest number of runs that the order allows. If the order
+// names no requirement, each finding counts.
 func hunt(order power.Order) (hunted power.Hunted, err error) {
 	strategy, known := strategies[order.Strategy]
 	if !known {

@@ -49,7 +49,8 @@ func (c choices) Int(label string, low, high int) int {
 	return rapid.IntRange(low, high).Draw(c.t, label)
 }
 
-// drawn draws a scenario from each seed and runs the scenario. It begins with the given seed.
+// drawn draws a scenario from each seed and runs the scenario. The parameter first is the first
+// seed, and stage is the name of this part of the hunt in the results.
 func drawn(stage string, first uint64, draw func(seed uint64) scenarios.Scenario) iter.Seq[sighting] {
 	return func(yield func(sighting) bool) {
 		for seed := first; yield(once(stage, storageOf(seed), draw(seed), seed)); seed++ {

@@ -1,5 +1,5 @@
-// Package layout tells a tap in which directories Flink stores its checkpoints. The reference uses
-// the same directories.
+// Package layout tells a tap, through which all operations on storage pass, in which directories
+// Flink stores its checkpoints. The reference uses the same directories.
 //
 //	JOB-ID/chk-7/_metadata   describes checkpoint 7; its exclusive state lies beside this file
 //	JOB-ID/shared/           holds the state that several checkpoints share
