@@ -19,7 +19,7 @@ type Reference struct {
 	Size int64  // the size in bytes, as `_metadata` records it; -1 if the writer did not know the size
 }
 
-// Kind says how a file is named.
+// Kind says how a [Reference] names its file.
 type Kind string
 
 // These are the kinds of references.

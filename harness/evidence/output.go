@@ -43,7 +43,8 @@ func lines(data []byte) (lines []string) {
 	return lines
 }
 
-// Sizes lists the files below a directory, without their digests.
+// Sizes lists the files and directories below a directory, with the sizes of the files but without
+// their digests.
 func Sizes(files filesystem.FileSystem, directory string) (entries []history.Entry, err error) {
 	err = filesystem.Walk(files, directory, func(name string, e filesystem.Entry) error {
 		entries = append(entries, history.Entry{Path: name, Directory: e.Directory, Size: e.Size})

@@ -56,7 +56,8 @@ type CrashPoint struct {
 // may be judged twice.
 const seenMax = 8 << 20
 
-// estimates is the number of random states from which the number of all states is estimated.
+// estimates is the number of random states from which CrashPoints estimates the number of all
+// states of a crash point, because there may be too many to visit each.
 const estimates = 32
 
 // visit is one call of [CrashPoints.Run], in progress.

@@ -66,7 +66,8 @@ type violation struct {
 	says        string
 }
 
-// planted has a violation for each kind of finding.
+// planted lists changes of good histories, at least one for each kind of finding of the oracles.
+// After the change the oracle must report this finding.
 var planted = []violation{
 	{"a record is lost", killed, output(func(lines []string) []string { return lines[1:] }), "REC-02", "the output of job first has 1 lost record"},
 	{"a record is doubled", killed, output(func(lines []string) []string { return append(lines, lines[0]) }), "REC-02", "the output of job first has 1 doubled record"},

@@ -113,8 +113,9 @@ func compare(model workload.Model, r run) (lost, doubled []string) {
 	return lost, doubled
 }
 
-// state checks REC-03. The output shows the state. That state must be the result of applying each
-// record exactly once. For a job in at-least-once mode, there is nothing to check.
+// state checks REC-03. The lines of output show the state of the job's operators. This state must
+// be the result of applying each record exactly once. For a job in at-least-once mode, there is
+// nothing to check.
 func state(h *history.History, judge *judging) {
 	if h.Header.Scenario.Job.AtLeastOnce {
 		return

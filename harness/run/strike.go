@@ -68,7 +68,8 @@ func mends(fault faults.Fault) bool {
 	return false
 }
 
-// count returns the number of events of a kind in the history.
+// count returns how often an event that a fault can wait for, such as a completed checkpoint, is in
+// the history so far.
 func (r *Session) count(event faults.Event) int {
 	seen := 0
 	for _, e := range r.history.Events {

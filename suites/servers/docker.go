@@ -49,7 +49,8 @@ func (s *Servers) Docker() error {
 // dockerPatience is the longest time that the daemon may need to end.
 const dockerPatience = 30 * time.Second
 
-// endDocker tells the daemon to end. A daemon that ends by itself removes its mounts.
+// endDocker tells the Docker daemon to end, and does not kill it at once: a daemon that is killed
+// leaves its mounts on the machine.
 func (s *Servers) endDocker() error {
 	if s.docker == nil {
 		return nil

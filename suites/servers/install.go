@@ -136,7 +136,8 @@ var packages = map[string]string{
 	"debootstrap": "debootstrap", "tar": "tar",
 }
 
-// goProgram returns a part: a Go program. The program is built as a tool of a Go module of its own.
+// goProgram returns the part that builds a Go program. The program is built as a tool of a Go
+// module of its own, so that this module does not depend on it.
 func goProgram(name, module string) part {
 	mod, sum := file(name+".mod"), file(name+".sum")
 	return part{name: name, from: append(mod, sum...), fill: func(ctx context.Context, dir string) error {

@@ -14,7 +14,8 @@ import (
 )
 
 // The logs in testdata are excerpts of logs that real JobManagers wrote. Each file has the name of
-// its scenario. The excerpts leave out the lines of other Java classes, and shorten paths.
+// its scenario. The excerpts have only the lines of the Java classes whose lines a watcher reads,
+// and shorten paths.
 func TestLogsAreReadAlikeInAllReleases(t *testing.T) {
 	begins := []string{
 		"job-1 RUNNING", "job-1 triggered 1", "job-1 completed 1", "job-1 triggered 2", "job-1 completed 2", "job-1 triggered 3",
