@@ -43,7 +43,8 @@ type javaReader struct {
 	classes map[int32]*javaClassDescription // the classes by their handles
 }
 
-// properties skips the properties of a checkpoint.
+// properties skips the properties of a checkpoint, such as its type. They are a serialized Java
+// object, which names no file.
 func (d *decoder) properties() {
 	d.constant("header of the properties", javaMagic)
 	j := &javaReader{decoder: d, classes: map[int32]*javaClassDescription{}}

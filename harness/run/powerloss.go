@@ -17,7 +17,7 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// errPowerLost ends a step during which the power was lost.
+// errPowerLost is the error of a step that was cut short because the power was lost.
 var errPowerLost = errors.New("the power was lost")
 
 // PowerLossModel returns the model of power losses for a level, such as [filesystem.POSIX]. The

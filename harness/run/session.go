@@ -215,7 +215,8 @@ func (r *Session) missed(why string) error {
 	return ErrGaveUp
 }
 
-// giveUp records what the session waited for in vain, and what is stuck.
+// giveUp records what the session waited for in vain, and in which state the given job is stuck.
+// Its error ends the run.
 func (r *Session) giveUp(what string, job history.Job) error {
 	stuck := fmt.Sprintf("job %s is %s", job.Name, r.status(job))
 	for _, e := range slices.Backward(r.history.Events) {

@@ -385,7 +385,8 @@ func (s *storage) at(name string) string {
 	return name
 }
 
-// elapse sometimes lets a job continue.
+// elapse lets a job take a random step between two operations of a tool, but only at some of the
+// operations.
 func (s *storage) elapse() {
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()

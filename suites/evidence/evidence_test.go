@@ -42,9 +42,9 @@ func theirs(c metadata.Checkpoint) (all []string) {
 	return all
 }
 
-// readable says whether all paths consist of complete characters. Java can write half of a
-// character, a lone surrogate. No file has such a name, and our two readers replace the surrogate
-// by different characters.
+// readable says whether all paths consist of complete characters. Java can write a lone surrogate,
+// which is half of a UTF-16 character. No file has such a name, and our two readers replace the
+// surrogate by different characters.
 func readable(references []string) bool {
 	return !slices.ContainsFunc(references, func(r string) bool { return strings.ToValidUTF8(r, "\uFFFD") != r || strings.Contains(r, "\uFFFD") })
 }

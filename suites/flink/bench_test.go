@@ -97,7 +97,8 @@ func compare(b *testing.B, with, without *timed) {
 	}
 }
 
-// BenchmarkMount measures how much a mount with its tap slows a job down. No fault is armed.
+// BenchmarkMount measures how much a job becomes slower if its checkpoints go through a FUSE mount,
+// which passes each operation to a tap. No fault is armed.
 func BenchmarkMount(b *testing.B) {
 	target := provisioned(b)
 	with := startTimed(b, target, nil)
@@ -107,7 +108,8 @@ func BenchmarkMount(b *testing.B) {
 	compare(b, with, without)
 }
 
-// BenchmarkProxy measures how much a proxy before S3 slows a job down. No fault is armed.
+// BenchmarkProxy measures how much a job becomes slower if its checkpoints go to S3 through the
+// proxy of the harness. No fault is armed.
 func BenchmarkProxy(b *testing.B) {
 	target := provisioned(b)
 	started := servers.Start(context.Background(), b.TempDir())

@@ -26,7 +26,8 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
-// driven is a cluster that a test controls directly. It serves cases that no scenario describes.
+// driven is a cluster that a test controls directly, without a scenario and a session. Tests use it
+// for cases that no scenario can describe.
 type driven struct {
 	target.Cluster
 	target.Killer

@@ -60,7 +60,8 @@ func TestABadMutantIsRefusedByName(t *testing.T) {
 	}
 }
 
-// In the quantiles, a hunt without a finding counts as more runs than any hunt with a finding.
+// When the quantiles sort the hunts by their runs, a hunt without a finding comes after all hunts
+// with a finding.
 func TestQuantilesOfWhatWasNotFound(t *testing.T) {
 	var m power.Matrix
 	hunt := func(id string, found bool, runs int) {

@@ -325,7 +325,7 @@ func (c *minicluster) Kill(ctx context.Context, name string) error {
 	return c.command(ctx, fmt.Sprintf("/terminate?%d", index-1-c.before))
 }
 
-// jvmName is the name of the JVM as a process of the cluster.
+// jvmName is the name under which scenarios kill the JVM. It is the name of a JobManager.
 const jvmName = string(faults.JobManager)
 
 // begin adds a name for a TaskManager that was just started.
