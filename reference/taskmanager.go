@@ -58,7 +58,9 @@ func (t *taskManagerProcess) offer() {
 	t.env.Send(t.jobManager, protocol.Register{Slots: t.slots, Ran: t.ran})
 }
 
-// cancelAll cancels all tasks. It does nothing while canceled tasks are ending.
+// cancelAll cancels all tasks. After a cancellation it does nothing until cancelTimeout has
+// passed, so that the canceled tasks have time to end. Then it cancels the tasks that still run
+// once more.
 func (t *taskManagerProcess) cancelAll() {
 	if t.env.Now() < t.offerAt {
 		return

@@ -111,9 +111,10 @@ func (r *Session) TakeAll(ctx context.Context, from int) error {
 	return nil
 }
 
-// RecoveryFrom returns the index of the first step that brings a job back. It searches from the
-// given index on. If the steps directly before that step arm faults, it returns the index of the
-// first step that arms a fault.
+// RecoveryFrom searches the steps from the given index on for the first step that brings a job
+// back, and returns its index. If steps that arm faults come directly before it, and after the
+// given index, the result is the index of the first of these. If no step brings a job back, the
+// result is the number of steps.
 func (r *Session) RecoveryFrom(from int) int {
 	steps, at := r.scenario.Steps, from
 	for at < len(steps) && steps[at].Recover == "" {

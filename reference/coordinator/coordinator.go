@@ -99,9 +99,9 @@ func New(env environment.Environment, j job.Job, groups int, cluster configurati
 	return c, c.completed.Restore(*origin, j.Restore.ClaimMode)
 }
 
-// Recover takes over the checkpoints that another JobManager kept, oldest first. It discards the
-// job's checkpoints that the other JobManager did not record, so that no later run mistakes these
-// checkpoints for checkpoints of another job.
+// Recover takes over the checkpoints that the earlier leader recorded in the journal, oldest
+// first. The earlier leader may have published a checkpoint and died before it recorded the
+// checkpoint. Recover discards such a checkpoint.
 func (c *Coordinator) Recover(kept []storage.Completed) error {
 	if err := c.storage.DiscardOthers(kept); err != nil {
 		return err

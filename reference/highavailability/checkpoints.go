@@ -83,9 +83,10 @@ func (c Checkpoints) Kept(files filesystem.FileSystem) (kept []storage.Completed
 	return kept, found, nil
 }
 
-// Left returns the remaining checkpoints of a job that has ended. An earlier leader may have died
-// during the clean-up. If this leader had deleted the `_metadata` of a checkpoint, Left deletes the
-// rest of the checkpoint's directory.
+// Left returns the checkpoints that a job that has ended still has. An earlier leader may have
+// died while it cleaned up the job. If a recorded checkpoint has no `_metadata` any more, that
+// leader had begun to discard the checkpoint. Left then deletes the rest of its directory, and
+// does not return it.
 func (c Checkpoints) Left(files filesystem.FileSystem) ([]storage.Completed, error) {
 	n, _, err := c.noted(files)
 	if err != nil {

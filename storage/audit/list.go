@@ -73,9 +73,9 @@ const (
 	UnknownKind    = "unknown" // versions 2 and 3 do not record the kind
 )
 
-// groupKey identifies the group of a checkpoint. It consists of the checkpoint's directory and, if
-// known, the job's id or its first digits. If mixed is true, the group may contain checkpoints from
-// several jobs.
+// groupKey identifies the group to which a checkpoint belongs. It consists of the directory that
+// contains the checkpoint's directory and, if known, of the job's id or its first digits. If mixed
+// is true, the group may contain checkpoints of several jobs.
 type groupKey struct {
 	directory, job string
 	mixed          bool

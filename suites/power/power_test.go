@@ -34,8 +34,8 @@ const (
 	mutantsMin   = 120 // with fewer mutants, the other figures prove less
 )
 
-// runsMax is the default number of runs of the command mutants. This command wrote the manual's
-// page.
+// runsMax is the default of the flag --runs of `go run ./suites/power/mutants`. That command
+// generated docs/power.md, so this test must use the same number.
 const runsMax = 1000
 
 const manual = "docs/power.md"

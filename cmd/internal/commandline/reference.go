@@ -420,8 +420,8 @@ func suspendCommand() *cobra.Command {
 	})
 }
 
-// asking completes a command. The command asks the JobManager a question about one job, and prints
-// the answer.
+// asking gives a command its flag, its argument check and its action: to ask the JobManager the
+// given question about one job, and to print the answer.
 func asking(command *cobra.Command, question func(reference.Client, string) (string, error)) *cobra.Command {
 	jobManager := jobManagerFlag(command)
 	command.Args = func(_ *cobra.Command, arguments []string) error {
