@@ -87,19 +87,34 @@ func New(dir string, taps *tap.Tap, who func(thread int) string) (*Mount, error)
 	if m.server, err = fusefs.Mount(dir, &node{mount: m}, options); err != nil {
 		return nil, fmt.Errorf("mount %s: %w (a mount needs %s, and root)", dir, err, Device)
 	}
-	if m.lease, err = lease.Take(`umount --lazy "$1"`, dir); err != nil {
+	// Without --force, the kernel would end the connection only after the last copy of the mount is
+	// gone. A process in another mount namespace may hold such a copy for ever.
+	if m.lease, err = lease.Take(`umount --force --lazy "$1"`, dir); err != nil {
 		return nil, errors.Join(err, m.server.Unmount())
 	}
 	return m, nil
 }
 
-// Close unmounts the directory. If a process still uses the directory, its later operations fail.
+// closeMax is the longest time that Close waits for the operations in progress.
+const closeMax = 5 * time.Second
+
+// Close unmounts the directory, and aborts its connection to the kernel. If a process still uses
+// the directory, or a copy of the mount in another mount namespace, its later operations fail.
 func (m *Mount) Close() error {
 	if err := m.lease.End(); err != nil {
 		return fmt.Errorf("unmount %s: %w", m.Dir, err)
 	}
-	m.server.Wait()
-	return nil
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		m.server.Wait()
+	}()
+	select {
+	case <-served:
+		return nil
+	case <-time.After(closeMax):
+		return fmt.Errorf("unmount %s: it is unmounted, but an operation on it has not ended after %s", m.Dir, closeMax)
+	}
 }
 
 // Disk calls the function `look` with the content of the directory. Nothing changes the content

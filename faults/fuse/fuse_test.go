@@ -83,6 +83,49 @@ func mounted(t *testing.T, armed ...string) (*fuse.Mount, *atomic.Int64) {
 }
 
 // The mount behaves like the file system of the machine.
+// A process in another mount namespace may hold a copy of the mount. Programs that start sandboxes or
+// containers beside the harness have such processes.
+func TestTheMountClosesAlthoughAnotherNamespaceHoldsACopy(t *testing.T) {
+	mount, err := fuse.New(filepath.Join(t.TempDir(), "mount"), tap.New(nil), func(int) string { return "me" })
+	must(t, err)
+	holder := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c", "echo copied; exec sleep 60")
+	output, err := holder.StdoutPipe()
+	must(t, err)
+	must(t, holder.Start())
+	defer func() { _, _ = holder.Process.Kill(), holder.Wait() }()
+	_, err = bufio.NewReader(output).ReadString('\n')
+	must(t, err)
+	copied := filepath.Join(fmt.Sprintf("/proc/%d/root", holder.Process.Pid), mount.Dir)
+	_, err = os.ReadDir(copied)
+	must(t, err)
+
+	began := time.Now()
+	must(t, mount.Close())
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("want the mount closed within 2s, got %s", took)
+	}
+	if _, err := os.ReadDir(copied); !errors.Is(err, syscall.ENOTCONN) {
+		t.Errorf("read the copy: want %v, got %v", syscall.ENOTCONN, err)
+	}
+}
+
+// An operation that never ends must not keep the harness from ending.
+func TestTheMountClosesAlthoughAnOperationNeverEnds(t *testing.T) {
+	stuck, release := make(chan struct{}), make(chan struct{})
+	mount, err := fuse.New(filepath.Join(t.TempDir(), "mount"), tap.New(nil), func(int) string {
+		close(stuck)
+		<-release
+		return "me"
+	})
+	must(t, err)
+	defer close(release)
+	go func() { _ = os.WriteFile(filepath.Join(mount.Dir, "file"), nil, 0o600) }()
+	<-stuck
+	if err := mount.Close(); err == nil || !strings.Contains(err.Error(), "an operation on it has not ended") {
+		t.Errorf("want an error that names the operation, got %v", err)
+	}
+}
+
 func TestItIsAFileSystem(t *testing.T) {
 	m, _ := mounted(t)
 	files := filesystem.Local{}
