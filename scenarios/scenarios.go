@@ -273,10 +273,7 @@ func (s Scenario) spread() []Scenario {
 func Select(all []Scenario, patterns []string) ([]Scenario, error) {
 	chosen := map[string]bool{}
 	for _, pattern := range patterns {
-		expression := regexp.QuoteMeta(strings.Trim(pattern, "/"))
-		expression = strings.ReplaceAll(expression, `\*\*`, `.*`)
-		expression = strings.ReplaceAll(expression, `\*`, `[^/]*`)
-		matcher := regexp.MustCompile("^" + expression + "(/.*)?$")
+		matcher := matcherOf(pattern)
 		before := len(chosen)
 		matched := 0
 		for _, s := range all {
@@ -290,6 +287,16 @@ func Select(all []Scenario, patterns []string) ([]Scenario, error) {
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(s Scenario) bool { return !chosen[s.Name] }), nil
+}
+
+// Matches says whether a pattern matches a name. The function Select says what a pattern is.
+func Matches(pattern, name string) bool { return matcherOf(pattern).MatchString(name) }
+
+func matcherOf(pattern string) *regexp.Regexp {
+	expression := regexp.QuoteMeta(strings.Trim(pattern, "/"))
+	expression = strings.ReplaceAll(expression, `\*\*`, `.*`)
+	expression = strings.ReplaceAll(expression, `\*`, `[^/]*`)
+	return regexp.MustCompile("^" + expression + "(/.*)?$")
 }
 
 // nearest suggests the scenario whose name has the most words of the pattern.

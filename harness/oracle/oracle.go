@@ -35,20 +35,25 @@ const (
 	Error Verdict = "error" // the harness or the machine is at fault
 	Skip  Verdict = "skip"  // the target lacks a feature that the scenario needs
 	Void  Verdict = "void"  // nothing was proven
+
+	ExpectedFailure Verdict = "xfail" // it fails, as a list of expected failures says
+	UnexpectedPass  Verdict = "xpass" // it does not fail, although a list of expected failures says so
 )
+
+// Verdicts lists all verdicts, the worst first.
+func Verdicts() []Verdict {
+	return []Verdict{Fail, Error, UnexpectedPass, Void, Skip, ExpectedFailure, Pass}
+}
 
 // Worst returns the worst of the given verdicts, or [Void] if no verdict is given. If a thing
 // consists of parts with these verdicts, the result is the verdict on the whole thing.
 func Worst(children []Verdict) Verdict {
-	for _, verdict := range []Verdict{Fail, Error, Void, Skip} {
+	for _, verdict := range Verdicts() {
 		if slices.Contains(children, verdict) {
 			return verdict
 		}
 	}
-	if len(children) == 0 {
-		return Void
-	}
-	return Pass
+	return Void
 }
 
 // Judgement is what the oracles say about a run.
@@ -150,12 +155,6 @@ func unexamined(h *history.History, judge *judging) string {
 // void says why a run proves nothing: no checkpoint completed, or a fault did not do what the
 // scenario wanted. It is empty if the run proves something.
 func void(h *history.History) string {
-	var wanted, fired int
-	for _, step := range h.Header.Scenario.Steps {
-		if step.Fault != nil || step.Arm != nil {
-			wanted++
-		}
-	}
 	completed, lost := false, false
 	for _, e := range h.Events {
 		lost = lost || e.Label == history.AfterPowerLoss
@@ -165,7 +164,6 @@ func void(h *history.History) string {
 		case history.Missed:
 			return e.Error
 		case history.Fault:
-			fired++
 			if why := voidFault(h, e); why != "" {
 				return why
 			}
@@ -176,10 +174,35 @@ func void(h *history.History) string {
 		return "" // a power loss at any moment proves something, even if the other faults have not fired yet
 	case !completed:
 		return "no checkpoint completed"
-	case fired < wanted:
-		return fmt.Sprintf("only %d of %d faults fired", fired, wanted)
 	}
-	return ""
+	return unfired(h)
+}
+
+// unfired names the faults of the scenario that did not fire. A fault that two steps name must fire
+// twice.
+func unfired(h *history.History) string {
+	fired := map[string]int{}
+	for _, e := range h.Events {
+		if e.Kind == history.Fault {
+			fired[e.Fault]++
+		}
+	}
+	var wanted int
+	var never []string
+	for _, step := range h.Header.Scenario.Steps {
+		fault := cmp.Or(step.Fault, step.Arm)
+		if fault == nil {
+			continue
+		}
+		wanted++
+		if fired[fault.String()]--; fired[fault.String()] < 0 {
+			never = append(never, fault.String())
+		}
+	}
+	if len(never) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("only %d of %d faults fired: not %s", wanted-len(never), wanted, strings.Join(never, ", "))
 }
 
 // voidFault looks at a fault that must hit a checkpoint in progress. It returns the reason why the

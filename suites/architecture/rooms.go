@@ -15,9 +15,10 @@ var rooms = map[string][]string{
 	"evidence": {"history"},
 	"target":   {"history"},
 	"oracle":   {"history", "evidence"},
-	"run":      {"history", "evidence", "target", "oracle"},
-	"explore":  {"history", "target", "oracle", "run"},
-	"report":   {"history", "oracle", "run"},
+	"expected": {"history", "oracle"},
+	"run":      {"history", "evidence", "target", "oracle", "expected"},
+	"explore":  {"history", "target", "oracle", "expected", "run"},
+	"report":   {"history", "oracle", "expected", "run"},
 	"targets":  {"history", "target", "internal"},
 	"internal": {},
 }
