@@ -93,7 +93,7 @@ const (
 	Savepoint Kind = "savepoint" // job; label says how the job stops; path, or error if no savepoint was taken
 	Suspend   Kind = "suspend"   // job
 	Missed    Kind = "missed"    // error says what can no longer happen; this is nobody's mistake
-	GaveUp    Kind = "gave-up"   // label says what the run waited for in vain; error says what is stuck
+	GaveUp    Kind = "gave-up"   // label says what the run waited for in vain, and waited for how long; error says what is stuck
 )
 
 // These events say what was observed. They name the job by its id.
@@ -136,6 +136,7 @@ type Event struct {
 	Path       string            `json:"path,omitempty"`
 	Size       int64             `json:"size,omitempty"` // bytes
 	Error      string            `json:"error,omitempty"`
+	Waited     int64             `json:"waited_us,omitempty"` // microseconds
 	Tree       []Entry           `json:"tree,omitempty"`
 	Lines      []string          `json:"lines,omitempty"`
 	Dangling   []string          `json:"dangling,omitempty"` // missing files that a _metadata refers to

@@ -146,8 +146,8 @@ var planted = []violation{
 	{"a power loss takes a complete checkpoint", dark, eachTree(removeCheckpoints), "DUR-01", "a complete checkpoint of job first did not survive a power loss"},
 	{"a power loss leaves a checkpoint without its files", dark, eachAudit(func(e *history.Event) { e.Dangling = []string{"chk-3/_metadata refers to x"} }), "DUR-02", "after a power loss a checkpoint lacks a file"},
 	{"a job never comes back", killed, func(h *history.History) {
-		h.Events = append(h.Events, history.Event{Number: h.End(), Kind: history.GaveUp, Label: "job first to be FINISHED", Error: "job first is RESTARTING"})
-	}, "LIV-01", "the scenario waited for 1m0s in vain"},
+		h.Events = append(h.Events, history.Event{Number: h.End(), Kind: history.GaveUp, Label: "job first to be FINISHED", Error: "job first is RESTARTING", Waited: 3_200_000})
+	}, "LIV-01", "the scenario waited for 3.2s in vain"},
 }
 
 func eachTree(change func([]history.Entry) []history.Entry) plant {

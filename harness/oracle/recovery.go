@@ -5,6 +5,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/snapback/snapback/harness/evidence"
 	"github.com/snapback/snapback/harness/history"
@@ -205,7 +206,7 @@ func liveness(h *history.History, judge *judging) {
 		if e.Kind == history.GaveUp {
 			judge.find(Finding{
 				Requirement: "LIV-01",
-				Problem:     fmt.Sprintf("the scenario waited for %s in vain", h.Header.Scenario.Bound),
+				Problem:     fmt.Sprintf("the scenario waited for %s in vain", (time.Duration(e.Waited) * time.Microsecond).Round(time.Millisecond)),
 				Expected:    e.Label, Found: e.Error,
 			})
 		}

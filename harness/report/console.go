@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/snapback/snapback/harness/expected"
 	"github.com/snapback/snapback/harness/oracle"
 	"github.com/snapback/snapback/harness/run"
 )
@@ -20,7 +21,7 @@ const indent = "      "
 // Result writes one result.
 func (c Console) Result(r run.Result) {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s  %s (%.1fs)\n", c.verdict(r.Verdict), r.Scenario, r.Took.Seconds())
+	fmt.Fprintf(&text, "%s  %s (%.1fs%s)\n", c.verdict(r.Verdict), r.Scenario, r.Took.Seconds(), tries(r.Tries))
 	for _, recovery := range r.Numbers.Recoveries {
 		fmt.Fprintf(&text, "%s%s\n", indent, recovery)
 	}
@@ -33,21 +34,61 @@ func (c Console) Result(r run.Result) {
 	for _, f := range r.Findings {
 		fmt.Fprintf(&text, "%s%s: %s\n%s  expected: %s\n%s  found:    %s\n", indent, f.Requirement, f.Problem, indent, f.Expected, indent, f.Found)
 	}
+	for _, f := range known(r) {
+		fmt.Fprintf(&text, "%sknown:    %s fails: %s %s\n", indent, strings.Join(f.Requirements, ", "), f.Reason, f.Link)
+	}
 	if r.Verdict != oracle.Pass && r.Verdict != oracle.Skip {
-		fmt.Fprintf(&text, "%sreplay:   %s\n%shistory:  %s/%s\n", indent, Replay(r), indent, r.Dir, run.HistoryName)
+		fmt.Fprintf(&text, "%sreplay:   %s\n", indent, Replay(r))
+		for _, place := range places(r) {
+			fmt.Fprintf(&text, "%s%-9s %s\n", indent, place.Name+":", place.At)
+		}
 	}
 	_, _ = io.WriteString(c.Out, text.String()) // if this fails, nobody can be told
 }
 
+// known lists the expected failures that concern a result that is no pass.
+func known(r run.Result) expected.List {
+	if r.Verdict == oracle.Pass {
+		return nil
+	}
+	return r.Expected
+}
+
+// tries says how many tries a result needed, if it needed several.
+func tries(n int) string {
+	if n < 2 {
+		return ""
+	}
+	return fmt.Sprintf(", %d tries", n)
+}
+
+// place is where a person finds more about a result.
+type place struct{ Name, At string }
+
+// places lists where a person finds more about a result that is no pass.
+func places(r run.Result) []place {
+	var found []place
+	if r.Dir != "" {
+		found = append(found, place{"history", r.Dir + "/" + run.HistoryName})
+	}
+	if r.Log != "" {
+		found = append(found, place{"log", r.Log})
+	}
+	if next := Next(r); next != "" {
+		found = append(found, place{"look", next})
+	}
+	return found
+}
+
 func (c Console) verdict(v oracle.Verdict) string {
 	text := fmt.Sprintf("%-4s", v)
-	if v == oracle.Fail || v == oracle.Error {
+	if v == oracle.Fail || v == oracle.Error || v == oracle.UnexpectedPass {
 		text = strings.ToUpper(text)
 	}
 	if !c.Color {
 		return text
 	}
-	colors := map[oracle.Verdict]string{oracle.Pass: "32", oracle.Fail: "31", oracle.Error: "31"}
+	colors := map[oracle.Verdict]string{oracle.Pass: "32", oracle.Fail: "31", oracle.Error: "31", oracle.UnexpectedPass: "31"}
 	color, ok := colors[v]
 	if !ok {
 		color = "33"

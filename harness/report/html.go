@@ -23,12 +23,13 @@ type htmlResult struct {
 type htmlRun struct {
 	Run
 	Verdict oracle.Verdict
+	Compare *Comparison
 	Results []htmlResult
 }
 
 // HTML writes one self-contained page. It draws the history of each result, if the history exists.
 func HTML(w io.Writer, run Run) error {
-	shown := htmlRun{Run: run, Verdict: run.Verdict()}
+	shown := htmlRun{Run: run, Verdict: run.Verdict(), Compare: Compare(run)}
 	for _, r := range run.Results {
 		result := htmlResult{Result: r}
 		if h, err := readHistory(r.Dir); err == nil {
@@ -36,7 +37,7 @@ func HTML(w io.Writer, run Run) error {
 		}
 		shown.Results = append(shown.Results, result)
 	}
-	parsed, err := template.New(HTMLName).Funcs(template.FuncMap{"replay": Replay}).Parse(page)
+	parsed, err := template.New(HTMLName).Funcs(template.FuncMap{"replay": Replay, "places": places, "known": known}).Parse(page)
 	if err != nil {
 		return err
 	}

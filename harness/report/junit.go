@@ -52,7 +52,7 @@ func JUnit(w io.Writer, run Run) error {
 			Class: r.Target.Name + "." + r.Target.Runtime, Name: r.Scenario, Time: fmt.Sprintf("%.3f", r.Took.Seconds()),
 		}
 		switch r.Verdict {
-		case oracle.Pass:
+		case oracle.Pass, oracle.ExpectedFailure:
 		case oracle.Fail:
 			var problems []string
 			for _, f := range r.Findings {

@@ -43,10 +43,15 @@ func (r Run) Verdict() oracle.Verdict {
 	return oracle.Worst(all)
 }
 
+// doneOrder is the order in which the last line counts the verdicts.
+var doneOrder = []oracle.Verdict{
+	oracle.Pass, oracle.Fail, oracle.Error, oracle.Skip, oracle.Void, oracle.ExpectedFailure, oracle.UnexpectedPass,
+}
+
 // Done returns the last line that a run prints. The line counts the verdicts.
 func (r Run) Done() string {
 	var parts []string
-	for _, verdict := range []oracle.Verdict{oracle.Pass, oracle.Fail, oracle.Error, oracle.Skip, oracle.Void} {
+	for _, verdict := range doneOrder {
 		n := 0
 		for _, result := range r.Results {
 			if result.Verdict == verdict {
@@ -85,6 +90,15 @@ func Replay(r run.Result) string {
 		what = r.File
 	}
 	return fmt.Sprintf("%s --seed %d %s", command, r.Seed, what)
+}
+
+// Next returns the command with which a person looks at the checkpoints of a run that failed. It is
+// empty if there are no checkpoints to look at.
+func Next(r run.Result) string {
+	if r.Checkpoints == "" {
+		return ""
+	}
+	return "snapback ls " + r.Checkpoints
 }
 
 // Write writes all files of a run into its directory.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/snapback/snapback/harness/expected"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/oracle"
 	"github.com/snapback/snapback/harness/report"
@@ -39,9 +40,15 @@ func sample(t *testing.T) report.Run {
 		Recoveries: []oracle.Recovery{{Fault: "(Kill taskmanager (During checkpoint))", Process: "taskmanager-2", Checkpoint: 3, Job: "first", Restored: 2, Took: 1500 * time.Millisecond}},
 		Records:    100, Replayed: 7, Lost: 1,
 	}
+	failed.Log, failed.Checkpoints = filepath.Join(dir, "jobmanager-1.log"), filepath.Join(dir, "checkpoints")
+	void := result("recovery/e", oracle.Void, "no fault fired")
+	void.Tries = 10
+	known := expected.List{{Requirements: []string{"REC-03"}, Reason: "State goes back.", Link: "FLINK-1"}}
+	xfail, xpass := result("recovery/f", oracle.ExpectedFailure, ""), result("recovery/g", oracle.UnexpectedPass, "REC-03 no longer fails")
+	xfail.Expected, xpass.Expected = known, known
 	return report.Run{Version: "v1", Seed: 7, Took: 3200 * time.Millisecond, Results: []run.Result{
 		result("recovery/a", oracle.Pass, ""), failed, result("recovery/c", oracle.Error, "no room"),
-		result("recovery/d", oracle.Skip, "not claimed"), result("recovery/e", oracle.Void, "no fault fired"),
+		result("recovery/d", oracle.Skip, "not claimed"), void, xfail, xpass,
 	}}
 }
 
@@ -61,22 +68,55 @@ FAIL  recovery/b (1.0s)
         found:    record 3 is missing
       replay:   snapback run --target flink --runtime processes --flink-version 2.3.0 --seed 7 recovery/b
       history:  DIR/history.jsonl
+      log:      DIR/jobmanager-1.log
+      look:     snapback ls DIR/checkpoints
 ERROR  recovery/c (1.0s)
       no room
       replay:   snapback run --target flink --runtime processes --flink-version 2.3.0 --seed 7 recovery/c
-      history:  /history.jsonl
 skip  recovery/d (1.0s)
       not claimed
-void  recovery/e (1.0s)
+void  recovery/e (1.0s, 10 tries)
       no fault fired
       replay:   snapback run --target flink --runtime processes --flink-version 2.3.0 --seed 7 recovery/e
-      history:  /history.jsonl
+xfail  recovery/f (1.0s)
+      known:    REC-03 fails: State goes back. FLINK-1
+      replay:   snapback run --target flink --runtime processes --flink-version 2.3.0 --seed 7 recovery/f
+XPASS  recovery/g (1.0s)
+      REC-03 no longer fails
+      known:    REC-03 fails: State goes back. FLINK-1
+      replay:   snapback run --target flink --runtime processes --flink-version 2.3.0 --seed 7 recovery/g
 `
 	if got := strings.ReplaceAll(out.String(), run.Results[1].Dir, "DIR"); got != want {
 		t.Errorf("want\n%s\ngot\n%s", want, got)
 	}
-	if got, want := run.Done(), "DONE 5 scenarios: 1 pass, 1 fail, 1 error, 1 skip, 1 void in 3.2s (seed 7)"; got != want {
+	if got, want := run.Done(), "DONE 7 scenarios: 1 pass, 1 fail, 1 error, 1 skip, 1 void, 1 xfail, 1 xpass in 3.2s (seed 7)"; got != want {
 		t.Errorf("want %s, got %s", want, got)
+	}
+}
+
+func TestVersionsSideBySide(t *testing.T) {
+	run := sample(t)
+	if report.Compare(run) != nil {
+		t.Error("want no table for one version")
+	}
+	older := run.Results[1]
+	older.Target.Version, older.Verdict = "1.18.1", oracle.Pass
+	run.Results = append(run.Results[:2], older)
+	var out, page bytes.Buffer
+	if err := report.Compare(run).Write(&out); err != nil {
+		t.Fatal(err)
+	}
+	want := "scenario    2.3.0  1.18.1\nrecovery/a  pass   -\nrecovery/b  fail   pass\n"
+	if out.String() != want {
+		t.Errorf("want\n%s\ngot\n%s", want, out.String())
+	}
+	if err := report.HTML(&page, run); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"<th>2.3.0</th><th>1.18.1</th>", `<td>recovery/b</td><td><span class="verdict fail">fail</span></td><td><span class="verdict pass">pass</span></td>`} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("the page does not show %s", want)
+		}
 	}
 }
 
@@ -100,8 +140,8 @@ func TestJUnit(t *testing.T) {
 	if err := xml.Unmarshal(out.Bytes(), &suite); err != nil {
 		t.Fatal(err)
 	}
-	if got := fmt.Sprint(suite.Tests, suite.Failures, suite.Errors, suite.Skipped); got != "5 1 2 1" {
-		t.Errorf("want 5 tests, 1 failure, 2 errors, 1 skipped; got %s", got)
+	if got := fmt.Sprint(suite.Tests, suite.Failures, suite.Errors, suite.Skipped); got != "7 1 3 1" {
+		t.Errorf("want 7 tests, 1 failure, 3 errors, 1 skipped; got %s", got)
 	}
 	if failure := suite.Cases[1].Failure; failure == nil || failure.Message != "REC-02: 1 <lost> record" {
 		t.Errorf("got %+v", failure)
@@ -117,6 +157,7 @@ func TestHTMLDrawsWhatHappenedAlsoWhereItFailed(t *testing.T) {
 	for _, want := range []string{
 		"<svg", "checkpoint 3 aborted at", "(Kill taskmanager (During checkpoint)) hit taskmanager-",
 		"restored from checkpoint 2", "1 &lt;lost&gt; record", "record 3 is missing", "--seed 7 recovery/b",
+		"jobmanager-1.log", "snapback ls ", "Known: REC-03 fails: State goes back. FLINK-1",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not show %s", want)

@@ -64,7 +64,7 @@ func TestAClusterThatStaysDark(t *testing.T) {
 		{Fault: &faults.Fault{Action: faults.PowerLoss{Level: filesystem.POSIX}}},
 	}}
 	runner := Runner{Target: dark{}, Timeout: time.Minute, Tries: 1}
-	h, err := runner.try(context.Background(), s, 1, "", io.Discard)
+	h, _, err := runner.try(context.Background(), s, 1, "", io.Discard)
 	if h != nil || !errors.Is(err, errDark) || err.Error() != "step 2: start a cluster after the power loss: it stays dark" {
 		t.Errorf("got %v, %v", h, err)
 	}

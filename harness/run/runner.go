@@ -19,10 +19,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/snapback/snapback/harness/expected"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/oracle"
 	"github.com/snapback/snapback/harness/target"
@@ -44,6 +46,7 @@ type Runner struct {
 	Parallel int           // number of scenarios that run at the same time; 0: one
 	Tries    int           // the greatest number of tries of one scenario; 0: [TriesMax]
 	Timeout  time.Duration // the longest time of one try of one scenario, in wall-clock time; 0: no limit
+	Expected expected.List // the failures that are known
 
 	// Progress receives messages for people. It may be nil. Several goroutines may call it.
 	Progress func(scenario, what string)
@@ -77,6 +80,7 @@ func (r *Runner) RunOne(ctx context.Context, s scenarios.Scenario) (result Resul
 		result.Reason = fmt.Sprintf("the target does not claim %s", unclaimed[0])
 		return result, nil
 	}
+	var cluster target.Cluster // of the last try, closed
 	tries := cmp.Or(r.Tries, TriesMax)
 	for try := 1; try <= tries; try++ {
 		result.Tries = try
@@ -84,27 +88,34 @@ func (r *Runner) RunOne(ctx context.Context, s scenarios.Scenario) (result Resul
 			result.Dir = filepath.Join(r.Dir, filepath.FromSlash(s.Name), fmt.Sprintf("try-%d", try))
 		}
 		digest := sha256.New()
-		h, err := r.try(ctx, s, try, result.Dir, digest)
-		last = h
+		var err error
+		last, cluster, err = r.try(ctx, s, try, result.Dir, digest)
 		result.History = hex.EncodeToString(digest.Sum(nil))
-		if h == nil {
+		if last == nil {
 			result.Verdict, result.Reason = oracle.Error, err.Error()
 			break
 		}
-		void := result.Judge(h, err)
+		void := result.Judge(last, err)
 		if err != nil || void == "" {
 			break
 		}
 		r.progress(s.Name, fmt.Sprintf("try %d of %d proved nothing: %s", try, tries, void))
 	}
+	if failed := result.Verdict == oracle.Fail || result.Verdict == oracle.Error; failed && r.Dir != "" && cluster != nil {
+		if err := result.find(cluster); err != nil {
+			result.Reason = strings.TrimPrefix(result.Reason+"\n"+err.Error(), "\n")
+		}
+	}
+	result.expect(r.Expected)
 	result.Took = time.Since(began)
 	return result, last
 }
 
 // try runs a scenario once, on a cluster of its own. It returns a history that can be judged, an
-// error that ended the run early, or both. It writes the history to the given writer. If the runner
-// has a directory, it also writes the history to a file.
-func (r *Runner) try(ctx context.Context, s scenarios.Scenario, try int, dir string, out io.Writer) (recorded *history.History, err error) {
+// error that ended the run early, or both. It also returns the cluster, which is closed. The cluster
+// is nil if none ran at the end. It writes the history to the given writer. If the runner has a
+// directory, it also writes the history to a file.
+func (r *Runner) try(ctx context.Context, s scenarios.Scenario, try int, dir string, out io.Writer) (recorded *history.History, closed target.Cluster, err error) {
 	if r.Timeout > 0 {
 		limited, cancel := context.WithTimeout(ctx, r.Timeout)
 		defer cancel()
@@ -113,11 +124,11 @@ func (r *Runner) try(ctx context.Context, s scenarios.Scenario, try int, dir str
 	defer Recover(&err)
 	if r.Dir != "" {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		file, failed := os.Create(filepath.Join(dir, HistoryName))
 		if failed != nil {
-			return nil, failed
+			return nil, nil, failed
 		}
 		defer func() { err = errors.Join(err, file.Close()) }()
 		out = io.MultiWriter(out, file)
@@ -126,17 +137,17 @@ func (r *Runner) try(ctx context.Context, s scenarios.Scenario, try int, dir str
 	setup := Setup{Target: r.Target, Seed: r.Seed, Try: try, Dir: dir, History: out, Progress: func(what string) { r.progress(s.Name, what) }}
 	session, err := setup.Begin(ctx, s)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
 	err = r.explain(ctx, session.TakeAll(ctx, 0))
 	if session.cluster == nil { // the power was lost, and the next cluster did not start
-		return nil, err
+		return nil, nil, err
 	}
 	if collected := session.Collect(); collected != nil {
-		return nil, errors.Join(err, collected)
+		return nil, session.cluster, errors.Join(err, collected)
 	}
-	return session.History(), err
+	return session.History(), session.cluster, err
 }
 
 // explain adds to an error the reason why a run ended early.

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/snapback/snapback/faults"
@@ -216,22 +217,29 @@ func (r *Session) missed(why string) error {
 	return ErrGaveUp
 }
 
-// giveUp records what the session waited for in vain, and in which state the given job is stuck.
-// Its error ends the run.
-func (r *Session) giveUp(what string, job history.Job) error {
+// giveUp records what the session has waited for in vain since the given time of the cluster's
+// clock, and in which state the given job is stuck. Its error ends the run.
+func (r *Session) giveUp(what string, job history.Job, since time.Duration) error {
 	stuck := fmt.Sprintf("job %s is %s", job.Name, r.status(job))
 	for _, e := range slices.Backward(r.history.Events) {
 		if e.Kind == history.Status && e.ID == job.ID && e.Error != "" {
-			stuck += ": " + e.Error
+			stuck += ": " + firstLine(e.Error)
 			break
 		}
 	}
 	if completed := r.history.Completed(job.ID, r.history.End()); len(completed) > 0 {
 		stuck += fmt.Sprintf("; the last checkpoint it completed is %d", completed[len(completed)-1])
 	}
-	r.record(history.Event{Kind: history.GaveUp, Label: what, Error: stuck})
+	r.record(history.Event{Kind: history.GaveUp, Label: what, Error: stuck, Waited: (r.cluster.Now() - since).Microseconds()})
 	r.progress("gave up waiting for " + what + ": " + stuck)
 	return ErrGaveUp
+}
+
+// firstLine returns the first line of a text. An exception goes on with its stack, which is in the
+// log.
+func firstLine(text string) string {
+	first, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return first
 }
 
 // capability returns the cluster as one of the interfaces of package target, such as

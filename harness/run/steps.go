@@ -107,7 +107,7 @@ func (r *Session) pointer(submit scenarios.Submit) (checkpoint int64, location s
 		return 0, "", err
 	}
 	if len(completed) == 0 {
-		return 0, "", r.giveUp(fmt.Sprintf("a completed checkpoint of job %s to resume from", submit.Restore), from)
+		return 0, "", r.giveUp(fmt.Sprintf("a completed checkpoint of job %s to resume from", submit.Restore), from, r.cluster.Now())
 	}
 	newest := completed[0]
 	if submit.From == scenarios.ToCheckpoint {
@@ -136,7 +136,7 @@ func (r *Session) savepointOf(job string) (checkpoint int64, location string, er
 			return found.ID, filesystem.Dir(metadata), err
 		}
 	}
-	return 0, "", r.giveUp(fmt.Sprintf("a savepoint of job %s to resume from", job), of)
+	return 0, "", r.giveUp(fmt.Sprintf("a savepoint of job %s to resume from", job), of, r.cluster.Now())
 }
 
 func (r *Session) savepoint(ctx context.Context, take scenarios.TakeSavepoint) error {

@@ -15,7 +15,7 @@ import (
 // describes the condition in messages. The error is [ErrGaveUp] if the session waited in vain.
 func (r *Session) Until(ctx context.Context, what string, holds func() bool) error {
 	r.progress("waiting for " + what)
-	deadline := r.cluster.Now() + r.scenario.Bound
+	since := r.cluster.Now()
 	seen := -1
 	for {
 		if len(r.history.Events) > seen {
@@ -24,9 +24,9 @@ func (r *Session) Until(ctx context.Context, what string, holds func() bool) err
 			}
 			seen = len(r.history.Events)
 		}
-		if r.cluster.Now() > deadline {
+		if r.cluster.Now() > since+r.scenario.Bound {
 			jobs := r.history.Jobs()
-			return r.giveUp(what, jobs[len(jobs)-1])
+			return r.giveUp(what, jobs[len(jobs)-1], since)
 		}
 		if err := r.Step(ctx); err != nil {
 			return err
@@ -38,11 +38,12 @@ func (r *Session) Until(ctx context.Context, what string, holds func() bool) err
 // the scenario came too late, which is nobody's mistake. The given text describes the condition in
 // messages.
 func (r *Session) UntilOrEnd(ctx context.Context, what string, job history.Job, holds func() bool) error {
+	since := r.cluster.Now()
 	if err := r.Until(ctx, what, func() bool { return holds() || r.over(job) }); err != nil || holds() {
 		return err
 	}
 	if r.status(job) != storage.Finished {
-		return r.giveUp(what, job)
+		return r.giveUp(what, job, since)
 	}
 	return r.missed(fmt.Sprintf("job %s was %s too soon for %s", job.Name, storage.Finished, what))
 }
@@ -90,6 +91,7 @@ func (r *Session) await(ctx context.Context, await scenarios.Await) error {
 func (r *Session) awaitStatus(ctx context.Context, job history.Job, wanted storage.JobStatus) error {
 	what := fmt.Sprintf("job %s to be %s", job.Name, wanted)
 	reached := func() bool { return r.status(job) == wanted }
+	since := r.cluster.Now()
 	if err := r.Until(ctx, what, func() bool { return reached() || r.over(job) }); err != nil {
 		return err
 	}
@@ -102,7 +104,7 @@ func (r *Session) awaitStatus(ctx context.Context, job history.Job, wanted stora
 	if waiting, armed := r.waiting(); armed {
 		return r.missed(fmt.Sprintf("%s never came, and what is waited for with it: %s", waiting, what))
 	}
-	return r.giveUp(what, job)
+	return r.giveUp(what, job, since)
 }
 
 // waiting returns an armed fault that has not fired yet. It returns false if no such fault exists.

@@ -148,6 +148,12 @@ type Durable interface {
 	AfterPowerLoss(left *filesystem.Memory) Target
 }
 
+// Logged is a cluster that writes a log for people. It shows no feature.
+type Logged interface {
+	// Log returns the path or the URL of the log that says why a job failed or was restarted.
+	Log() string
+}
+
 // capabilities lists the features of clusters. For each feature, shown() says whether a cluster
 // implements the interfaces of the feature.
 var capabilities = []struct {

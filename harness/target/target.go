@@ -81,7 +81,7 @@ type Cluster interface {
 	// Cancel asks the cluster to cancel a job.
 	Cancel(ctx context.Context, id string) error
 
-	// Files returns the cluster's storage.
+	// Files returns the cluster's storage. After Close the harness may still read from it.
 	Files() filesystem.FileSystem
 
 	// Root returns the path of the checkpoint directory on the cluster's storage.

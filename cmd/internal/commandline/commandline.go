@@ -127,9 +127,9 @@ func exit(err error) int {
 
 func exitOf(verdict oracle.Verdict) int {
 	switch verdict {
-	case oracle.Pass:
+	case oracle.Pass, oracle.ExpectedFailure:
 		return exitHolds
-	case oracle.Fail:
+	case oracle.Fail, oracle.UnexpectedPass:
 		return exitFinding
 	case oracle.Error:
 		return exitInternal

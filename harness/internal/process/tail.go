@@ -18,6 +18,9 @@ type Tail struct {
 // NewTail follows a file from its beginning. The file need not exist yet.
 func NewTail(name string) *Tail { return &Tail{name: name} }
 
+// Name returns the name of the file.
+func (t *Tail) Name() string { return t.name }
+
 // Lines returns the lines that were completed in the file since the last call of Lines.
 func (t *Tail) Lines() ([]string, error) {
 	file, err := os.Open(t.name)

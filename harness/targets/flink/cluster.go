@@ -141,6 +141,9 @@ func (c *cluster) Files() filesystem.FileSystem { return filesystem.Local{} }
 func (c *cluster) Root() string                 { return c.root }
 func (c *cluster) Work() string                 { return c.work }
 
+// Log implements [target.Logged].
+func (c *cluster) Log() string { return c.log.Name() }
+
 func (c *cluster) TaskManagers() []string { return c.processes.TaskManagers.Names() }
 
 // Step waits a moment, and reads what the JobManager logged in this time.

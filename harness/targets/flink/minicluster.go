@@ -303,6 +303,9 @@ func (c *minicluster) Now() time.Duration { return time.Since(c.began) }
 func (c *minicluster) Root() string       { return c.root }
 func (c *minicluster) Work() string       { return c.work }
 
+// Log implements [target.Logged].
+func (c *minicluster) Log() string { return c.log.Name() }
+
 // Files implements [target.Cluster].
 func (c *minicluster) Files() filesystem.FileSystem { return c.files }
 

@@ -177,6 +177,9 @@ func (c *runningCluster) Files() filesystem.FileSystem { return filesystem.Local
 func (c *runningCluster) Root() string                 { return c.running.root }
 func (c *runningCluster) Work() string                 { return c.work }
 
+// Log implements [target.Logged].
+func (c *runningCluster) Log() string { return c.rest.url + "/jobmanager/log" }
+
 // Submit submits a job. If the job still runs when the cluster is closed, Close cancels the job.
 func (c *runningCluster) Submit(ctx context.Context, submission target.Submission) (string, error) {
 	id, err := c.client.Submit(ctx, submission)

@@ -264,6 +264,14 @@ func (c *processes) observe(log *jobManagerLog, record environment.Record) {
 	}
 }
 
+// Log implements [target.Logged].
+func (c *processes) Log() string {
+	if c.leader == nil {
+		return ""
+	}
+	return c.leader.tail.Name()
+}
+
 func (c *processes) until(ctx context.Context, what string, holds func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
