@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -25,6 +24,7 @@ import (
 	"github.com/snapback/snapback/harness/internal/process"
 	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/internal/layout"
+	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/filesystem/schemes"
 )
@@ -32,11 +32,9 @@ import (
 // MiniclusterRuntime is the runtime of a Flink in one JVM.
 const MiniclusterRuntime = "minicluster"
 
-const hostClass = "snapback.host.Minicluster"
-
 // Minicluster is a Flink that runs in one JVM. Its checkpoints go through a FUSE mount, which sees
-// every operation and knows what a power loss would leave. If the field Objects is set, they go
-// through a proxy before an S3 server instead.
+// every operation and knows what a power loss would leave. If a scenario needs neither, they are in
+// a plain directory. If the field Objects is set, they go through a proxy before an S3 server.
 type Minicluster struct {
 	Target
 	Objects *Objects // an object store to use instead of the mount; nil: the mount is used
@@ -81,35 +79,40 @@ func (m Minicluster) equip(c *minicluster) target.Cluster {
 type minicluster struct {
 	client
 	target Minicluster
+	pool   *Pool // the pool that lends the JVM; nil: the cluster has a JVM of its own
 	spec   target.Spec
 	began  time.Time
 	taps   *tap.Tap
-	mount  *fuse.Mount  // nil if checkpoints are in an object store
+	mount  *fuse.Mount  // nil if checkpoints are in a plain directory or in an object store
 	proxy  *http.Server // stands before the object store; nil if there is none
 	root   string
 	files  filesystem.FileSystem
 	work   string
 
-	jvm, dying   *process.Process
+	host, dying  *host // the JVM, and the JVM that was killed
 	log          *process.Tail
 	watcher      watcher
-	commands     string // URL
 	taskManagers []string
 	started      int               // number of all TaskManagers that were started so far
-	before       int               // number of TaskManagers that earlier JVMs started; each JVM counts from 0
+	before       int               // number of TaskManagers that were started in earlier JVMs; each cluster counts from 0
 	handedOver   bool              // a later cluster owns the mount
 	settings     map[string]string // further keys of the configuration
 	sets         chan func()       // functions of faults that fire during an operation; Step runs them
 }
 
 // Start implements [target.Target].
-func (m Minicluster) Start(ctx context.Context, spec target.Spec) (_ target.Cluster, err error) {
+func (m Minicluster) Start(ctx context.Context, spec target.Spec) (target.Cluster, error) {
+	return m.start(ctx, spec, nil)
+}
+
+// start starts a cluster, in a JVM of the pool if there is one.
+func (m Minicluster) start(ctx context.Context, spec target.Spec, pool *Pool) (_ target.Cluster, err error) {
 	dir, err := filepath.Abs(spec.Dir)
 	if err != nil {
 		return nil, err
 	}
 	c := &minicluster{
-		client: client{target: m.Target, starter: process.NewStarter(), dir: dir}, target: m,
+		client: client{target: m.Target, starter: process.NewStarter(), dir: dir}, target: m, pool: pool,
 		spec: spec, began: time.Now(), taps: tap.New(layout.Flink{}), work: filepath.Join(dir, "work"), sets: make(chan func()),
 		watcher: watcher{registered: map[string]bool{}},
 	}
@@ -142,6 +145,9 @@ func (c *minicluster) open(m Minicluster, dir string) (err error) {
 		c.began, c.started, c.mount = s.began, s.started, s.mount
 		c.mount.Replace(m.left)
 		c.mount.Tap(c.taps)
+	case !slices.Contains(c.spec.Needs, scenarios.Tap) && !slices.Contains(c.spec.Needs, scenarios.PowerLoss):
+		c.root, c.files = filepath.Join(dir, "checkpoints"), filesystem.Local{}
+		return os.MkdirAll(c.root, 0o755)
 	default:
 		if c.mount, err = fuse.New(filepath.Join(dir, "checkpoints"), c.taps, thread); err != nil {
 			return err
@@ -197,8 +203,6 @@ func thread(id int) string {
 	return string(faults.TaskManager)
 }
 
-var listeningLine = regexp.MustCompile(`commands (http://\S+) rest (http://\S+)`)
-
 func (c *minicluster) startJVM(ctx context.Context) error {
 	for _, dir := range []string{c.work, filepath.Join(c.dir, "tmp")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -210,25 +214,17 @@ func (c *minicluster) startJVM(ctx context.Context) error {
 	}
 	c.before = c.started
 	name := fmt.Sprintf("minicluster-%d", c.started)
-	command, err := c.java(name, "", []string{"-Xmx1g", "-XX:MaxDirectMemorySize=4g"}, hostClass, c.configDir(), fmt.Sprint(c.spec.TaskManagers))
+	c.log = process.NewTail(c.logOf(name))
+	var err error
+	if c.pool != nil {
+		c.host, err = c.pool.take(ctx)
+	} else {
+		c.host, err = startHost(ctx, &c.client, name)
+	}
 	if err != nil {
 		return err
 	}
-	if c.jvm, err = c.starter.Start(c.dir, name, command); err != nil {
-		return err
-	}
-	c.log = process.NewTail(c.logOf(name))
-	said := process.NewTail(c.jvm.Log)
-	if err := c.until(ctx, "the cluster to listen", func() (bool, error) {
-		lines, err := said.Lines()
-		for _, line := range lines {
-			if m := listeningLine.FindStringSubmatch(line); m != nil {
-				c.commands, c.rest = m[1], newREST(m[2])
-				c.rest.sets = c.sets
-			}
-		}
-		return c.rest != nil, err
-	}); err != nil {
+	if err := c.beginCluster(ctx, c.logOf(name)); err != nil {
 		return err
 	}
 	for range c.spec.TaskManagers {
@@ -240,6 +236,29 @@ func (c *minicluster) startJVM(ctx context.Context) error {
 	}
 	// Flink's command line reads the cluster's address from the file that configure writes.
 	return errors.Join(c.configure(at.Port()), c.upload(ctx))
+}
+
+// beginCluster lets the JVM start the cluster, and waits until the cluster listens.
+func (c *minicluster) beginCluster(ctx context.Context, log string) error {
+	type answer struct {
+		url string
+		err error
+	}
+	answered := make(chan answer, 1)
+	go func(h *host) {
+		url, err := h.command(ctx, "/begin", c.configDir(), fmt.Sprint(c.spec.TaskManagers), log)
+		answered <- answer{url, err}
+	}(c.host)
+	return c.until(ctx, "the cluster to listen", func() (bool, error) {
+		select {
+		case a := <-answered:
+			c.rest = newREST(a.url)
+			c.rest.sets = c.sets
+			return true, a.err
+		default:
+			return false, nil
+		}
+	})
 }
 
 func (c *minicluster) configure(restPort string) error {
@@ -276,6 +295,34 @@ func (c *minicluster) until(ctx context.Context, what string, holds func() (bool
 	}
 }
 
+// Submit implements [target.Cluster]. On a pool it submits all jobs through the REST API, because
+// the command `flink run` would need a JVM for each job.
+func (c *minicluster) Submit(ctx context.Context, submission target.Submission) (string, error) {
+	if c.pool == nil {
+		return c.client.Submit(ctx, submission)
+	}
+	request := map[string]any{
+		"entryClass":         mainClass,
+		"programArgsList":    arguments(submission),
+		"parallelism":        submission.Job.Parallelism,
+		"flinkConfiguration": configuration(submission),
+	}
+	if submission.Restore != "" {
+		request["savepointPath"] = submission.Restore
+	}
+	if submission.ClaimMode != "" {
+		request["claimMode"] = string(submission.ClaimMode)
+	}
+	if submission.ID != "" {
+		request["jobId"] = submission.ID
+	}
+	var answer struct{ JobID string }
+	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
+	defer cancel()
+	err := c.rest.call(ctx, http.MethodPost, "/jars/"+c.jarID+"/run", request, &answer)
+	return answer.JobID, refused(err)
+}
+
 // Step implements [target.Cluster].
 func (c *minicluster) Step(ctx context.Context) error {
 	select {
@@ -285,10 +332,10 @@ func (c *minicluster) Step(ctx context.Context) error {
 		set()
 	case <-time.After(pollEvery):
 	}
-	if c.jvm == nil {
+	if c.host == nil {
 		return nil
 	}
-	if err := c.jvm.Ended(); err != nil {
+	if err := c.host.jvm.Ended(); err != nil {
 		return err
 	}
 	lines, err := c.log.Lines()
@@ -317,15 +364,16 @@ func (c *minicluster) Kill(ctx context.Context, name string) error {
 	if name == jvmName {
 		// The JVM may be in the middle of an operation on the mount. Then the JVM cannot end before
 		// that operation ends. So Kill does not wait for the end of the JVM.
-		c.dying, c.jvm, c.taskManagers = c.jvm, nil, nil
-		return c.dying.Signal(syscall.SIGKILL)
+		c.dying, c.host, c.taskManagers = c.host, nil, nil
+		return c.dying.jvm.Signal(syscall.SIGKILL)
 	}
 	var index int
 	if _, err := fmt.Sscanf(name, "taskmanager-%d", &index); err != nil || !slices.Contains(c.taskManagers, name) {
 		return fmt.Errorf("terminate %s: no TaskManager of this name runs", name)
 	}
 	c.taskManagers = slices.DeleteFunc(c.taskManagers, func(other string) bool { return other == name })
-	return c.command(ctx, fmt.Sprintf("/terminate?%d", index-1-c.before))
+	_, err := c.host.command(ctx, "/terminate", fmt.Sprint(index-1-c.before))
+	return err
 }
 
 // jvmName is the name under which scenarios kill the JVM. It is the name of a JobManager.
@@ -340,7 +388,7 @@ func (c *minicluster) begin() {
 // StartTaskManagers implements [target.Killer].
 func (c *minicluster) StartTaskManagers(ctx context.Context) error {
 	for len(c.taskManagers) < c.spec.TaskManagers {
-		if err := c.command(ctx, "/start"); err != nil {
+		if _, err := c.host.command(ctx, "/start"); err != nil {
 			return err
 		}
 		c.begin()
@@ -348,25 +396,9 @@ func (c *minicluster) StartTaskManagers(ctx context.Context) error {
 	return nil
 }
 
-func (c *minicluster) command(ctx context.Context, command string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.commands+command, nil)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	text, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", command, text)
-	}
-	return errors.Join(err, response.Body.Close())
-}
-
 // JobManager implements [target.JobManagerKiller].
 func (c *minicluster) JobManager() string {
-	if c.jvm == nil {
+	if c.host == nil {
 		return ""
 	}
 	return jvmName
@@ -374,7 +406,7 @@ func (c *minicluster) JobManager() string {
 
 // JobManagers implements [target.JobManagerKiller].
 func (c *minicluster) JobManagers() []string {
-	if c.jvm == nil {
+	if c.host == nil {
 		return nil
 	}
 	return []string{jvmName}
@@ -383,14 +415,26 @@ func (c *minicluster) JobManagers() []string {
 // StartJobManagers implements [target.JobManagerKiller]. It starts another JVM, in which no job
 // runs.
 func (c *minicluster) StartJobManagers(ctx context.Context) error {
-	if c.jvm != nil {
+	if c.host != nil {
 		return nil
 	}
-	if err := c.dying.Kill(); err != nil {
+	if err := c.endKilled(); err != nil {
 		return err
 	}
 	c.rest = nil
 	return c.startJVM(ctx)
+}
+
+// endKilled waits for the end of the JVM that was killed. No pool can use it again.
+func (c *minicluster) endKilled() error {
+	dying := c.dying
+	switch c.dying = nil; {
+	case dying == nil:
+		return nil
+	case c.pool != nil:
+		return dying.starter.Close()
+	}
+	return dying.jvm.Kill()
 }
 
 // Tap implements [target.Tapped].
@@ -412,8 +456,11 @@ func (c mounted) AfterPowerLoss(left *filesystem.Memory) target.Target {
 
 // Close implements [target.Cluster].
 func (c *minicluster) Close() error {
+	if c.pool != nil {
+		c.taps.Disarm() // the cluster ends in order, and no fault may fire meanwhile
+	}
 	ended := make(chan error)
-	go func() { ended <- c.starter.Close() }()
+	go func() { ended <- c.endJVM() }()
 	var failed error
 	for waiting := true; waiting; {
 		select {
@@ -427,10 +474,19 @@ func (c *minicluster) Close() error {
 	switch {
 	case c.proxy != nil:
 		failed = errors.Join(failed, c.proxy.Close())
-	case !c.handedOver:
+	case c.mount != nil && !c.handedOver:
 		failed = errors.Join(failed, c.mount.Close())
 	}
 	return errors.Join(failed, c.removeLitter())
+}
+
+// endJVM ends the cluster's JVM, or returns it to the pool.
+func (c *minicluster) endJVM() error {
+	failed := errors.Join(c.endKilled(), c.starter.Close())
+	if c.pool != nil && c.host != nil {
+		failed = errors.Join(failed, c.pool.give(c.host))
+	}
+	return failed
 }
 
 // split is the file system of this machine, with one exception: it reads files on the mount
