@@ -5,7 +5,7 @@
 // Each scenario leaves some features out completely, because a feature may hide the bugs of another
 // feature.
 //
-// This package runs nothing. Start with [Draw].
+// This package runs nothing. Start with [Draw], or with [Space] for a real engine.
 package exploration
 
 import (
@@ -38,7 +38,7 @@ const stepsMax = 4
 
 // Draw draws a scenario with the given name. The scenario is always valid.
 func Draw(name string, c Choices) scenarios.Scenario {
-	d := &drawing{Choices: c}
+	d := newDrawing(c)
 	d.begin(name)
 	d.steps()
 	return d.end()
@@ -71,7 +71,7 @@ func (d *drawing) end() scenarios.Scenario {
 // Kills draws a scenario as [Draw] does, but its steps only kill processes at random times. Other
 // test tools do only this. Package power compares their strategy with Draw.
 func Kills(name string, c Choices) scenarios.Scenario {
-	d := &drawing{Choices: c}
+	d := newDrawing(c)
 	d.begin(name)
 	d.submit(scenarios.Submit{})
 	for range d.Int("kills", 1, stepsMax) {
@@ -94,12 +94,26 @@ type drawing struct {
 	current  string // the name of the job that was submitted last
 	faulted  bool   // whether one of the steps so far is a fault
 	late     bool   // whether a fault may take effect later, and interrupt a later step
+	only     Only
+	modes    []storage.ClaimMode               // the claim modes to choose from
+	saw      func(label string, text []string) // receives the texts of each choice between texts; may be nil
 }
+
+func newDrawing(c Choices) *drawing { return &drawing{Choices: c, modes: storage.ClaimModes()} }
 
 // some makes a choice between true and false. Both are equally likely.
 func (d *drawing) some(label string) bool { return d.Int(label, 0, 1) == 1 }
 
-func (d *drawing) one(label string, of ...string) string { return of[d.Int(label, 0, len(of)-1)] }
+// one chooses a text. It leaves out the texts that d.only excludes.
+func (d *drawing) one(label string, of ...string) string {
+	if d.saw != nil {
+		d.saw(label, of)
+	}
+	if of = d.only.among(label, of); len(of) == 0 {
+		return ""
+	}
+	return of[d.Int(label, 0, len(of)-1)]
+}
 
 func (d *drawing) millis(label string, low, high int) time.Duration {
 	return time.Duration(d.Int(label+", ms", low, high)) * time.Millisecond
@@ -130,6 +144,15 @@ func (d *drawing) job() {
 	j.Restarts, j.Tolerable = 50, 50
 	j.Retention = storage.Retentions()[d.Int("retention", 0, len(storage.Retentions())-1)]
 	j.Backend = d.one("backend", "full", "incremental", "changelog")
+	d.barriers()
+	if d.some("short timeout") {
+		j.Timeout = d.millis("timeout", 200, 400)
+	}
+}
+
+// barriers draws how checkpoints pass through the job, and how close together they begin.
+func (d *drawing) barriers() {
+	j := &d.scenario.Job
 	switch d.one("barriers", "aligned", "unaligned", "aligned with a timeout", "at least once", "concurrent") {
 	case "unaligned":
 		j.Unaligned = true
@@ -143,9 +166,6 @@ func (d *drawing) job() {
 	}
 	if d.some("minimum pause") {
 		j.MinPause = d.millis("minimum pause", 1, 40)
-	}
-	if d.some("short timeout") {
-		j.Timeout = d.millis("timeout", 200, 400)
 	}
 }
 
@@ -177,7 +197,12 @@ func (d *drawing) happen() {
 	if highlyAvailable {
 		things = append(things, "kill the JobManager", "kill the JobManager mid-checkpoint", "pause the JobManager")
 	}
-	switch thing := d.one("thing", things...); thing {
+	d.happens(d.one("thing", things...))
+}
+
+// happens adds the steps of an event.
+func (d *drawing) happens(thing string) {
+	switch thing {
 	case "kill a TaskManager", "kill a TaskManager mid-checkpoint":
 		d.kill(faults.TaskManager, thing != "kill a TaskManager")
 	case "kill the JobManager", "kill the JobManager mid-checkpoint":
@@ -315,5 +340,5 @@ func (d *drawing) parallelism() int {
 }
 
 func (d *drawing) claimMode() storage.ClaimMode {
-	return storage.ClaimModes()[d.Int("claim mode", 0, len(storage.ClaimModes())-1)]
+	return d.modes[d.Int("claim mode", 0, len(d.modes)-1)]
 }

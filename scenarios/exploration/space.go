@@ -1,0 +1,198 @@
+package exploration
+
+import (
+	"slices"
+	"time"
+
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/scenarios/workload"
+	"github.com/snapback/snapback/storage"
+)
+
+// Space says which scenarios are drawn for a real engine, such as Flink. Their jobs run for a second
+// or so, and use only what the engine can do. Other than with [Draw], one scenario in two has no
+// faults, and jobs are often resumed from the checkpoints of earlier jobs.
+type Space struct {
+	Features []scenarios.Feature // the features that the target has
+	Backends []string            // the state backends that the target has; the first is the plainest
+	Only     Only
+}
+
+// Draw draws a scenario with the given name. The scenario is always valid.
+func (s Space) Draw(name string, c Choices) scenarios.Scenario { return s.draw(name, newDrawing(c)) }
+
+func (s Space) draw(name string, d *drawing) scenarios.Scenario {
+	d.only, d.modes = s.Only, []storage.ClaimMode{storage.NoClaim, storage.Claim}
+	e := &engine{drawing: d, space: s}
+	e.begin(name)
+	e.steps()
+	return e.end()
+}
+
+// engine draws a scenario for a real engine.
+type engine struct {
+	*drawing
+	space Space
+	links []link // the jobs so far
+}
+
+// link is a job in a chain of jobs. Each job but the first resumes from a checkpoint of an earlier
+// job.
+type link struct {
+	name string
+	left int // the number of retained checkpoints that are certainly left, after the job was canceled
+}
+
+func (e *engine) has(features ...scenarios.Feature) bool {
+	return !slices.ContainsFunc(features, func(f scenarios.Feature) bool { return !slices.Contains(e.space.Features, f) })
+}
+
+// begin draws the configuration and the workload. It leaves the number of records open, because
+// more steps need more records.
+func (e *engine) begin(name string) {
+	e.scenario = scenarios.Scenario{
+		Name: name, Title: "A job lives through what chance does to it, and nothing is lost or doubled",
+		Requirements: []string{"REC-02", "REC-03", "LIV-01"}, Bound: time.Minute,
+		Cluster: scenarios.Cluster{TaskManagers: e.Int("taskManagers", 1, 3), Retained: e.Int("retained", 1, 3)},
+	}
+	if e.has(scenarios.HA) && e.some("high availability") {
+		e.scenario.Cluster.JobManagers = 2
+	}
+	w := &e.scenario.Workload
+	w.Name = workload.Counts
+	if e.has(scenarios.Workloads) {
+		w.Name = e.one("workload", workload.Names()...)
+	}
+	w.Splits, w.Keys = e.Int("splits", 1, 4), e.Int("keys", 1, 8)
+	if e.one("number of keys", "few", "many") == "many" {
+		w.Keys = e.Int("many keys", 100, 1500)
+	}
+	w.Pause, w.Snapshot = e.millis("pause", 1, 2), e.millis("snapshot", 0, 20)
+	if w.Name == workload.Backpressure {
+		w.Slow = e.millis("slow", 1, 4)
+	}
+	if w.Name == workload.Growing {
+		w.Payload = e.Int("payload", 0, 100)
+	}
+	e.job()
+}
+
+func (e *engine) job() {
+	retain, deletes, none := string(storage.RetainOnCancellation), string(storage.DeleteOnCancellation), string(storage.NoExternalizedCheckpoint)
+	j := &e.scenario.Job
+	j.Parallelism = e.Int("parallelism", 1, e.scenario.Cluster.TaskManagers)
+	j.Interval, j.Timeout = e.millis("interval", 30, 150), 10*time.Second
+	j.Restarts, j.Tolerable = 50, 50
+	j.Retention = storage.Retention(e.one("retention", retain, retain, retain, deletes, none))
+	j.Backend = e.one("backend", e.space.Backends...)
+	if e.has(scenarios.Modes) {
+		e.barriers()
+	}
+	if j.AtLeastOnce {
+		e.scenario.Requirements = []string{"REC-08", "LIV-01"}
+	}
+}
+
+// A job needs about this many records to live through one thing that happens to it.
+const (
+	lifeLeast = 400 * time.Millisecond
+	lifeMost  = 1200 * time.Millisecond
+)
+
+func (e *engine) steps() {
+	e.submit(scenarios.Submit{})
+	e.links = []link{{name: e.current}}
+	faulty := e.one("faults", "none", "some") == "some"
+	things := e.Int("things that happen", 1, stepsMax)
+	for range things {
+		e.happen(faulty)
+	}
+	life := e.millis("life", int(lifeLeast.Milliseconds()), int(lifeMost.Milliseconds()))
+	w := &e.scenario.Workload
+	atOnce := e.scenario.Cluster.TaskManagers // so many records are read at the same time
+	w.Records = int(life/w.Pause) * (1 + things) * atOnce / w.Splits
+}
+
+// happen draws one event, and adds its steps.
+func (e *engine) happen(faulty bool) {
+	var things []string
+	offer := func(offered bool, names ...string) {
+		if offered {
+			things = append(things, names...)
+		}
+	}
+	resume := e.has(scenarios.Resume, scenarios.Retention) && e.scenario.Job.Retention == storage.RetainOnCancellation
+	offer(resume, "cancel and resume", "cancel and resume", "cancel and resume")
+	offer(resume && e.source() != nil, "roll back")
+	offer(e.has(scenarios.Trigger), "checkpoint")
+	offer(e.has(scenarios.Savepoint), "savepoint", "stop and resume")
+	offer(faulty && e.has(scenarios.Kill), "kill a TaskManager", "kill a TaskManager mid-checkpoint")
+	offer(faulty && e.has(scenarios.Pause), "pause a TaskManager")
+	offer(faulty && e.has(scenarios.Kill, scenarios.Tap), "kill at an operation")
+	offer(faulty && e.has(scenarios.Tap), "fail an operation")
+	offer(faulty && e.has(scenarios.Partition), "cut a TaskManager")
+	offer(faulty && e.has(scenarios.Network), "break the connections of a TaskManager")
+	offer(faulty && e.has(scenarios.HA, scenarios.JobManager) && e.scenario.Cluster.JobManagers > 0, "kill the JobManager", "kill the JobManager mid-checkpoint")
+	if len(things) == 0 {
+		return
+	}
+	switch thing := e.one("thing", things...); thing {
+	case "cancel and resume":
+		e.cancelAndResume(&e.links[len(e.links)-1])
+	case "roll back":
+		e.cancelAndResume(e.source())
+	case "checkpoint":
+		if !e.faulted { // otherwise a fault may interrupt the checkpoint, which violates no requirement
+			e.happens(thing)
+		}
+	default:
+		e.happens(thing)
+	}
+	if e.current != e.links[len(e.links)-1].name {
+		e.links = append(e.links, link{name: e.current})
+	}
+}
+
+// source returns an earlier job than the last, of which a retained checkpoint is certainly left. It
+// returns nil if there is none.
+func (e *engine) source() *link {
+	for i := range e.links[:len(e.links)-1] {
+		if e.links[i].left > 0 {
+			return &e.links[i]
+		}
+	}
+	return nil
+}
+
+// cancelAndResume cancels the last job. The next job resumes from a checkpoint of the given job,
+// which may be an earlier one.
+func (e *engine) cancelAndResume(from *link) {
+	last := &e.links[len(e.links)-1]
+	completed := e.Int("completed", 1, 4)
+	last.left = min(completed, e.scenario.Cluster.Retained)
+	name := from.name
+	e.add(
+		scenarios.Step{Await: &scenarios.Await{Job: last.name, Completed: completed}},
+		scenarios.Step{Cancel: last.name},
+		scenarios.Step{Await: &scenarios.Await{Job: last.name, Status: storage.Canceled}},
+	)
+	mode := e.claimMode()
+	if mode == storage.Claim {
+		from.left--
+	}
+	e.submit(scenarios.Submit{Restore: name, Parallelism: e.parallelism(), ClaimMode: mode})
+}
+
+func (e *engine) claimMode() storage.ClaimMode {
+	if !e.has(scenarios.Claim) {
+		return ""
+	}
+	return storage.ClaimMode(e.one("claim mode", string(storage.NoClaim), string(storage.Claim)))
+}
+
+func (e *engine) parallelism() int {
+	if !e.has(scenarios.Rescale) {
+		return 0
+	}
+	return e.drawing.parallelism()
+}

@@ -1,0 +1,88 @@
+package exploration_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/scenarios/exploration"
+)
+
+// flinkLike has the features of a Flink whose checkpoints pass through a mount.
+var flinkLike = exploration.Space{
+	Features: []scenarios.Feature{
+		scenarios.Restart, scenarios.Resume, scenarios.Trigger, scenarios.Retention, scenarios.Kill, scenarios.Rescale, scenarios.Claim,
+		scenarios.Modes, scenarios.Tap,
+	},
+	Backends: []string{"full", "incremental", "changelog"},
+}
+
+func TestASpaceDrawsValidScenariosOfItsFeatures(t *testing.T) {
+	for seed := range uint64(2000) {
+		s := flinkLike.Draw(fmt.Sprintf("explored/seed-%d", seed), exploration.Seeded(seed))
+		if err := s.Validate(); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		for _, feature := range s.Features {
+			if !slices.Contains(flinkLike.Features, feature) {
+				t.Fatalf("seed %d needs %s, which the space lacks", seed, feature)
+			}
+		}
+		least := time.Duration(s.Workload.Total()) * s.Workload.Pause / time.Duration(s.Cluster.TaskManagers)
+		if least < 500*time.Millisecond || least > 10*time.Second {
+			t.Errorf("seed %d: the jobs need at least %s, which does not suit a real engine", seed, least)
+		}
+	}
+}
+
+func TestOnlyRestrictsTheChoices(t *testing.T) {
+	only, err := flinkLike.ParseOnly([]string{"backend=changelog", "faults=none"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	restricted := flinkLike
+	restricted.Only = only
+	for seed := range uint64(500) {
+		s := restricted.Draw("explored/only", exploration.Seeded(seed))
+		if s.Job.Backend != "changelog" || slices.ContainsFunc(s.Steps, func(step scenarios.Step) bool { return step.Fault != nil || step.Arm != nil }) {
+			t.Fatalf("seed %d: got backend %s and steps %+v", seed, s.Job.Backend, s.Steps)
+		}
+	}
+}
+
+func TestOnlyRefusesWhatNoScenarioHas(t *testing.T) {
+	for text, want := range map[string]string{
+		"backends=changelog": `want LABEL=TEXT, with one of the labels "backend",`,
+		"backend=rocksdb":    `backend: want some of "full", "incremental", "changelog", got "rocksdb"`,
+		"backend":            `got ""`,
+	} {
+		if _, err := flinkLike.ParseOnly([]string{text}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: want …%s…, got %v", text, want, err)
+		}
+	}
+}
+
+// The chain of jobs that shows a known mistake of Flink must not be rare.
+func TestASpaceDrawsChainsOfJobs(t *testing.T) {
+	seen := map[string]int{}
+	const draws = 2000
+	for seed := range uint64(draws) {
+		for _, tag := range exploration.Tags(flinkLike.Draw("explored/chain", exploration.Seeded(seed))) {
+			seen[tag]++
+		}
+	}
+	for _, tag := range []string{"resumed", "resumed twice", "rescaled up", "rescaled down", "claim mode CLAIM", "rolled back", "many keys", "several retained"} {
+		if seen[tag] < draws/50 {
+			t.Errorf("%s: want it in at least 1 of 50 scenarios, got %d of %d", tag, seen[tag], draws)
+		}
+	}
+}
+
+func ExampleTags() {
+	s := flinkLike.Draw("explored/seed-3", exploration.Seeded(3))
+	fmt.Println(exploration.Tags(s)[:2])
+	// Output: [workload counts backend full]
+}

@@ -1,0 +1,121 @@
+package exploration
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/storage"
+)
+
+// manyKeys is the least number of keys that counts as many.
+const manyKeys = 100
+
+// Tags lists what is special about a scenario, such as "backend changelog" or "rescaled down". The
+// tags do not repeat, and have no numbers except small ones.
+func Tags(s scenarios.Scenario) []string {
+	tags := []string{"workload " + s.Workload.Name, "backend " + s.Job.Backend, "retention " + string(s.Job.Retention)}
+	add := func(tag string, holds bool) {
+		if holds && !slices.Contains(tags, tag) {
+			tags = append(tags, tag)
+		}
+	}
+	add("many keys", s.Workload.Keys >= manyKeys)
+	add("several retained", s.Cluster.Retained > 1)
+	add("high availability", s.Cluster.JobManagers > 0)
+	add("few key groups", s.Job.ParallelismMax > 0)
+	add("unaligned", s.Job.Unaligned && s.Job.AlignmentTimeout == 0)
+	add("aligned with a timeout", s.Job.AlignmentTimeout > 0)
+	add("at least once", s.Job.AtLeastOnce)
+	add("concurrent", s.Job.MaxConcurrent > 1)
+	add("minimum pause", s.Job.MinPause > 0)
+	parallelism := map[string]int{}
+	for _, step := range s.Steps {
+		for _, fault := range []*faults.Fault{step.Fault, step.Arm} {
+			if fault != nil {
+				add(KindOf(*fault), true)
+			}
+		}
+		add("checkpoint on request", step.Checkpoint != "")
+		if step.Savepoint != nil {
+			add(strings.TrimSpace("savepoint "+string(step.Savepoint.Stop)), true)
+		}
+		if step.Submit != nil {
+			tagSubmit(s, *step.Submit, parallelism, add)
+		}
+	}
+	return tags
+}
+
+// tagSubmit adds the tags of a submission. The parameter parallelism holds the parallelism of the
+// jobs so far, by name.
+func tagSubmit(s scenarios.Scenario, submit scenarios.Submit, parallelism map[string]int, add func(tag string, holds bool)) {
+	last := len(parallelism)
+	now := s.Job.Parallelism
+	if submit.Parallelism > 0 {
+		now = submit.Parallelism
+	}
+	if submit.Restore != "" {
+		before := parallelism[submit.Restore]
+		add("resumed", true)
+		add("resumed twice", last > 1)
+		add("rescaled up", now > before)
+		add("rescaled down", now < before)
+		add("claim mode "+string(submit.ClaimMode), submit.ClaimMode != "" && submit.ClaimMode != storage.NoClaim)
+		add("rolled back", last > 1 && submit.Restore != latest(s, submit.Job))
+	}
+	parallelism[submit.Job] = now
+}
+
+// latest returns the job that was submitted last before the given job.
+func latest(s scenarios.Scenario, job string) (before string) {
+	for _, step := range s.Steps {
+		if step.Submit == nil {
+			continue
+		}
+		if step.Submit.Job == job {
+			return before
+		}
+		before = step.Submit.Job
+	}
+	return before
+}
+
+// KindOf returns the text of a fault without its numbers. With the numbers, the list of kinds would
+// grow with the length of a campaign.
+func KindOf(fault faults.Fault) string {
+	name, _, _ := strings.Cut(fault.Action.String(), " ")
+	kind := strings.TrimSpace(name + " " + string(fault.Whom()))
+	switch {
+	case fault.Moment.AtOperation():
+		return fmt.Sprintf("(%s (%s …))", kind, fault.Moment.When)
+	case fault.Moment.When == faults.DuringCheckpoint:
+		return fmt.Sprintf("(%s (During checkpoint))", kind)
+	}
+	return fmt.Sprintf("(%s)", kind)
+}
+
+// Pairs lists the pairs of tags that scenarios have together.
+type Pairs map[[2]string]bool
+
+// Add adds the pairs of a scenario.
+func (p Pairs) Add(s scenarios.Scenario) {
+	tags := Tags(s)
+	slices.Sort(tags)
+	for i, one := range tags {
+		for _, other := range tags[i+1:] {
+			p[[2]string{one, other}] = true
+		}
+	}
+}
+
+// Pairs returns the pairs of tags that a sample of scenarios has together.
+func (s Space) Pairs() Pairs {
+	pairs := Pairs{}
+	for seed := range uint64(sampled) {
+		pairs.Add(s.Draw("explored/sample", Seeded(seed)))
+	}
+	return pairs
+}
