@@ -21,6 +21,14 @@ func needsFor(of Process, otherwise string) string {
 	return otherwise
 }
 
+// owner returns the owner of connections for use in a sentence.
+func owner(of Process) string {
+	if of == Same {
+		return Same.words()
+	}
+	return "the " + string(of)
+}
+
 // Cut lets no data pass through connections. Neither side gets an error.
 type Cut struct {
 	connection
@@ -29,9 +37,13 @@ type Cut struct {
 
 func (c Cut) String() string { return "Cut " + string(c.Of) }
 func (c Cut) describe() string {
-	return fmt.Sprintf("cuts the connections of the %s: no data passes, and neither side gets an error", c.Of)
+	return fmt.Sprintf("cuts the connections of %s: no data passes, and neither side gets an error", owner(c.Of))
 }
 func (c Cut) whom() Process { return c.Of }
+func (c Cut) at(process Process) Action {
+	c.Of = process
+	return c
+}
 func (c Cut) needs() string { return needsFor(c.Of, "partition") }
 
 // Break resets connections. A process can open them again at once.
@@ -41,9 +53,13 @@ type Break struct {
 }
 
 func (b Break) String() string   { return "Break " + string(b.Of) }
-func (b Break) describe() string { return fmt.Sprintf("resets the connections of the %s", b.Of) }
+func (b Break) describe() string { return fmt.Sprintf("resets the connections of %s", owner(b.Of)) }
 func (b Break) whom() Process    { return b.Of }
-func (b Break) needs() string    { return needsFor(b.Of, "network") }
+func (b Break) at(process Process) Action {
+	b.Of = process
+	return b
+}
+func (b Break) needs() string { return needsFor(b.Of, "network") }
 
 // Lag delays the data that pass through connections.
 type Lag struct {
@@ -54,9 +70,13 @@ type Lag struct {
 
 func (l Lag) String() string { return fmt.Sprintf("Lag %s %s", l.Of, l.Delay) }
 func (l Lag) describe() string {
-	return fmt.Sprintf("delays all data on the connections of the %s by %s", l.Of, l.Delay)
+	return fmt.Sprintf("delays all data on the connections of %s by %s", owner(l.Of), l.Delay)
 }
 func (l Lag) whom() Process { return l.Of }
+func (l Lag) at(process Process) Action {
+	l.Of = process
+	return l
+}
 func (l Lag) needs() string { return needsFor(l.Of, "network") }
 
 // Limit limits the bandwidth of connections.
@@ -68,9 +88,13 @@ type Limit struct {
 
 func (l Limit) String() string { return fmt.Sprintf("Limit %s %d", l.Of, l.KilobytesPerSecond) }
 func (l Limit) describe() string {
-	return fmt.Sprintf("limits the connections of the %s to %d kilobytes a second", l.Of, l.KilobytesPerSecond)
+	return fmt.Sprintf("limits the connections of %s to %d kilobytes a second", owner(l.Of), l.KilobytesPerSecond)
 }
 func (l Limit) whom() Process { return l.Of }
+func (l Limit) at(process Process) Action {
+	l.Of = process
+	return l
+}
 func (l Limit) needs() string { return needsFor(l.Of, "bandwidth") }
 
 // Heal ends the effect of all faults of connections.

@@ -55,12 +55,14 @@ const (
 	JobManager  Process = "jobmanager"  // the JobManager; if there are several, the one that leads
 	Cluster     Process = "cluster"     // all processes at once
 	Storage     Process = "storage"     // for faults of connections only: the connections to storage
+	Same        Process = "same"        // the process that the fault before affected
 )
 
 var (
-	everyone    = []Process{TaskManager, JobManager, Cluster}
-	oneProcess  = []Process{TaskManager, JobManager}
-	connectable = []Process{TaskManager, JobManager, Storage}
+	everyone    = []Process{TaskManager, JobManager, Cluster, Same}
+	allOfAKind  = []Process{TaskManager, JobManager}
+	oneProcess  = []Process{TaskManager, JobManager, Same}
+	connectable = []Process{TaskManager, JobManager, Storage, Same}
 )
 
 // words returns the name of a process for use in a sentence.
@@ -72,6 +74,8 @@ func (p Process) words() string {
 		return "the leading JobManager"
 	case Cluster:
 		return "every process"
+	case Same:
+		return "the process of the fault before"
 	}
 	return string(p)
 }
@@ -93,6 +97,18 @@ func (f Fault) Needs() string {
 	}
 	return f.Action.needs()
 }
+
+// At returns the fault with the given process in place of [Same]. It does not change a fault that
+// names its process itself.
+func (f Fault) At(process Process) Fault {
+	if f.Whom() == Same {
+		f.Action = f.Action.(toOneProcess).at(process)
+	}
+	return f
+}
+
+// toOneProcess is an action that can affect the process of the fault before.
+type toOneProcess interface{ at(Process) Action }
 
 // OfConnection says whether the fault affects connections.
 func (f Fault) OfConnection() bool {

@@ -12,11 +12,15 @@ type Kill struct{ Process Process }
 func (k Kill) String() string   { return "Kill " + string(k.Process) }
 func (k Kill) describe() string { return "kills " + k.Process.words() + " as SIGKILL does" }
 func (k Kill) whom() Process    { return k.Process }
+func (k Kill) at(process Process) Action {
+	k.Process = process
+	return k
+}
 func (k Kill) needs() string {
-	if k.Process == TaskManager {
-		return "kill"
+	if k.Process == JobManager || k.Process == Cluster {
+		return "jobmanager"
 	}
-	return "jobmanager"
+	return "kill"
 }
 
 // Pause stops a process as SIGSTOP does, until [Resume].
@@ -27,6 +31,10 @@ func (p Pause) describe() string {
 	return "pauses " + p.Process.words() + " as SIGSTOP does"
 }
 func (p Pause) whom() Process { return p.Process }
+func (p Pause) at(process Process) Action {
+	p.Process = process
+	return p
+}
 func (p Pause) needs() string { return "pause" }
 
 // Resume lets all paused processes of a kind continue.
@@ -50,6 +58,10 @@ func (s Slow) describe() string {
 	return fmt.Sprintf("leaves %s only %d%% of its processor time", s.Process.words(), s.SharePercent)
 }
 func (s Slow) whom() Process { return s.Process }
+func (s Slow) at(process Process) Action {
+	s.Process = process
+	return s
+}
 func (s Slow) needs() string { return "processor" }
 
 // Jump moves the clock of a process forward.
@@ -63,6 +75,10 @@ func (j Jump) describe() string {
 	return fmt.Sprintf("moves the clock of %s forward by %s", j.Process.words(), j.Forward)
 }
 func (j Jump) whom() Process { return j.Process }
+func (j Jump) at(process Process) Action {
+	j.Process = process
+	return j
+}
 func (j Jump) needs() string { return "clock" }
 
 // Drift makes the clock of a process too fast or too slow. At 100 percent the clock is right.
@@ -76,6 +92,10 @@ func (d Drift) describe() string {
 	return fmt.Sprintf("makes the clock of %s run at %d%% of its normal speed", d.Process.words(), d.PacePercent)
 }
 func (d Drift) whom() Process { return d.Process }
+func (d Drift) at(process Process) Action {
+	d.Process = process
+	return d
+}
 func (d Drift) needs() string { return "clock" }
 
 var ofProcesses = []rule{
@@ -98,8 +118,8 @@ var ofProcesses = []rule{
 	},
 	{
 		name: "Resume", moments: byTheClock,
-		read:     func(p *parser) Action { return Resume{p.process(oneProcess)} },
-		examples: each(oneProcess, func(p Process) Action { return Resume{p} }),
+		read:     func(p *parser) Action { return Resume{p.process(allOfAKind)} },
+		examples: each(allOfAKind, func(p Process) Action { return Resume{p} }),
 	},
 	{
 		name: "Slow", moments: byTheClock,

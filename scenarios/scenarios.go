@@ -62,9 +62,11 @@ type Cluster struct {
 	TaskManagers int `json:"taskManagers" yaml:"taskManagers"`                   // the number of TaskManagers; each has one slot
 	JobManagers  int `json:"jobManagers,omitempty" yaml:"jobManagers,omitempty"` // the number of JobManagers, with high availability; 0: one JobManager, without high availability
 	Retained     int `json:"retained" yaml:"retained"`                           // the number of completed checkpoints that are kept
+
+	Settings map[string]string `json:"settings,omitempty" yaml:"settings,omitempty"` // keys of the engine's own configuration
 }
 
-// Job is the configuration of every job of the scenario.
+// Job is the configuration of the scenario's jobs. A submission can have another one.
 type Job struct {
 	Parallelism    int               `json:"parallelism" yaml:"parallelism"`
 	ParallelismMax int               `json:"maxParallelism,omitempty" yaml:"maxParallelism,omitempty"`
@@ -79,7 +81,9 @@ type Job struct {
 	Unaligned      bool              `json:"unaligned,omitempty" yaml:"unaligned,omitempty"`
 	// AlignmentTimeout is the time after which an aligned barrier begins to overtake records.
 	AlignmentTimeout time.Duration `json:"alignmentTimeout_ns,omitempty" yaml:"alignmentTimeout,omitempty"`
-	Backend          string        `json:"backend,omitempty" yaml:"backend,omitempty"` // full, incremental or changelog; empty: full
+	Backend          string        `json:"backend,omitempty" yaml:"backend,omitempty"` // one of [Backends]; empty: full
+
+	Settings map[string]string `json:"settings,omitempty" yaml:"settings,omitempty"` // keys of the engine's own configuration
 }
 
 // Feature is an ability that some targets have and others lack.
@@ -108,9 +112,10 @@ const (
 	Remote     Feature = "remote"     // its connections to storage can be cut, broken and delayed
 	Clock      Feature = "clock"      // the clocks of its processes can be set wrong
 	Processor  Feature = "processor"  // its processes can be slowed down
+	Upgrade    Feature = "upgrade"    // another version of it can run on the same storage
 )
 
-var features = []Feature{Restart, Resume, Trigger, Retention, Kill, JobManager, Pause, HA, Savepoint, Rescale, Claim, Modes, Workloads, Tap, PowerLoss, Partition, Bandwidth, Network, Remote, Clock, Processor}
+var features = []Feature{Restart, Resume, Trigger, Retention, Kill, JobManager, Pause, HA, Savepoint, Rescale, Claim, Modes, Workloads, Tap, PowerLoss, Partition, Bandwidth, Network, Remote, Clock, Processor, Upgrade}
 
 // Step is one thing to do. Exactly one of its fields is set.
 type Step struct {
@@ -126,29 +131,29 @@ type Step struct {
 	Cancel     string         `json:"cancel,omitempty" yaml:"cancel,omitempty"`         // the name of the job to cancel
 	Fail       string         `json:"fail,omitempty" yaml:"fail,omitempty"`             // the name of a job: make its code fail
 	Record     string         `json:"record,omitempty" yaml:"record,omitempty"`         // a label: record the content of storage now
+	Wait       time.Duration  `json:"wait_ns,omitempty" yaml:"wait,omitempty"`          // let this time pass
+	Damage     *Damage        `json:"damage,omitempty" yaml:"damage,omitempty"`         // damage files on storage, or repair them
+	Upgrade    string         `json:"upgrade,omitempty" yaml:"upgrade,omitempty"`       // a version: end the cluster, and start one of this version on the same storage
 }
 
-// Submit submits a job.
-type Submit struct {
-	Job         string            `json:"job" yaml:"job"`
-	Restore     string            `json:"restore,omitempty" yaml:"restore,omitempty"` // the earlier job from which this job resumes; From says from which checkpoint or savepoint
-	From        Pointer           `json:"from,omitempty" yaml:"from,omitempty"`
-	ClaimMode   storage.ClaimMode `json:"claimMode,omitempty" yaml:"claimMode,omitempty"`     // the claim mode for the checkpoint from which the job resumes
-	Parallelism int               `json:"parallelism,omitempty" yaml:"parallelism,omitempty"` // 0: the parallelism of the scenario's job
-	Refused     bool              `json:"refused,omitempty" yaml:"refused,omitempty"`         // whether the target must refuse the job
+// Damage changes files below the checkpoint directory, while no operation of the engine does.
+type Damage struct {
+	File string `json:"file" yaml:"file"` // a pattern for the paths of files, in which * stands for any text; all files that match are damaged
+	How  Harm   `json:"how" yaml:"how"`
 }
 
-// Pointer says from what a job is resumed.
-type Pointer string
+// Harm says what is done to a file.
+type Harm string
 
-// The pointers.
+// The harms.
 const (
-	ToCheckpoint Pointer = ""           // the newest completed checkpoint
-	ToIncomplete Pointer = "incomplete" // a checkpoint as a crash leaves it: with state, without _metadata
-	ToSavepoint  Pointer = "savepoint"  // the newest savepoint that the scenario took
-	ToNothing    Pointer = "nothing"    // no checkpoint: the job replaces the other job, and starts from the beginning
-	ToOrigin     Pointer = "origin"     // the checkpoint from which the other job was resumed
+	Deleted   Harm = "delete"
+	Truncated Harm = "truncate" // the second half of the file is cut off
+	Flipped   Harm = "flip"     // one bit in the middle of the file is flipped
+	Restored  Harm = "restore"  // the file is again as it was before the first damage
 )
+
+var harms = []Harm{Deleted, Truncated, Flipped, Restored}
 
 // TakeSavepoint takes a savepoint of a job.
 type TakeSavepoint struct {
@@ -232,8 +237,16 @@ func Parse(name string, data []byte) ([]Scenario, error) {
 		return nil, fmt.Errorf("scenario file %s: want one scenario, got more than one document", name)
 	}
 	read.File = name
+	withs, err := withs(data)
+	if err != nil {
+		return nil, fmt.Errorf("scenario file %s: %w", name, err)
+	}
 	spread := read.spread()
-	for _, s := range spread {
+	for i := range spread {
+		s := &spread[i]
+		if err := s.resolve(withs); err != nil {
+			return nil, fmt.Errorf("scenario file %s: %w", name, err)
+		}
 		if err := s.Validate(); err != nil {
 			return nil, fmt.Errorf("scenario file %s: %w", name, err)
 		}

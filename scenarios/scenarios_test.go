@@ -87,6 +87,10 @@ func TestEveryFaultNeedsAFeature(t *testing.T) {
 		}
 		s := parsed[0]
 		s.Steps = slices.Insert(s.Steps, 1, scenarios.Step{Fault: &fault})
+		if fault.Whom() == faults.Same {
+			s.Steps = slices.Insert(s.Steps, 1, scenarios.Step{Fault: &faults.Fault{Action: faults.Slow{Process: faults.JobManager, SharePercent: 50}}})
+			fault = fault.At(faults.JobManager)
+		}
 		if fault.Needs() == "" {
 			if _, heals := fault.Action.(faults.Heal); !heals {
 				t.Errorf("%s needs no feature of a target", fault)
@@ -133,7 +137,21 @@ func TestBadFilesAreRefusedWithTheReason(t *testing.T) {
 		{"interval: 50ms", "interval: 5ms", "job.interval: want 10ms or more, got 5ms"},
 		{"interval: 50ms", "interval: soon", "soon"},
 		{"RETAIN_ON_CANCELLATION", "RETAIN", "job.retention: want one of"},
-		{"- submit: {job: first}", "- submit: {job: first}\n  - submit: {job: second, restore: first, from: nowhere}", "step 2: from: want savepoint, incomplete, nothing, origin or none"},
+		{"- submit: {job: first}", "- submit: {job: first}\n  - submit: {job: second, restore: first, from: nowhere}", `want savepoint, incomplete, nothing, origin, {checkpoint: N}, {path: PATH} or none, got "nowhere"`},
+		{"- submit: {job: first}", "- submit: {job: first}\n  - submit: {job: second, restore: first, from: {checkpoint: -1}}", "from: want savepoint"},
+		{"- submit: {job: first}", "- submit: {job: first}\n  - submit: {job: second, restore: first, from: {checkpoint: 1, path: /a}}", "from: want savepoint"},
+		{"- submit: {job: first}", "- submit: {job: first}\n  - submit: {job: second, restore: first, from: {}}", "got no checkpoint and no path"},
+		{"- submit: {job: first}", "- submit: {job: first}\n  - submit: {job: second, restore: first, refused: 3}", "refused: want true, or a part of the reason in quotes"},
+		{"- submit: {job: first}", "- submit: {job: first, with: {interval: 1ms}}", "step 1: submit: with.interval: want 10ms or more, got 1ms"},
+		{"- submit: {job: first}", "- submit: {job: first, with: {intervall: 1s}}", `unknown field "intervall"`},
+		{"- submit: {job: first}", "- submit: {job: first, with: {unaligned: true}}", "features: want modes among them"},
+		{"- submit: {job: first}", "- submit: {job: first, allowNonRestored: true}", "step 1: submit: refused, from and allowNonRestored are for a job to restore"},
+		{"- submit: {job: first}", "- submit: {job: first}\n  - wait: -1s", "step 2: wait: want more than 0, got -1s"},
+		{"- submit: {job: first}", "- submit: {job: first}\n  - damage: {file: '*', how: burn}", "step 2: damage: want a pattern for files, and how: one of [delete truncate flip restore]"},
+		{"- submit: {job: first}", "- damage: {file: '*', how: flip}", "step 1: damage: want an earlier step that submits a job"},
+		{"- submit: {job: first}", "- submit: {job: first}\n  - upgrade: 2.3.0", "features: want upgrade among them"},
+		{"workload:", "features: [kill]\nworkload:@- submit: {job: first}\n  - fault: (Kill same)", "step 2: fault: (Kill same): want an earlier fault of a taskmanager or of the jobmanager"},
+		{"interval: 50ms", "interval: 50ms, backend: rocksdbb", `job.backend: want one of [full incremental changelog hashmap rocksdb forst], got "rocksdbb"`},
 		{"workload:", "features: [kill]\nworkload:@- start: everything", "step 1: start: want taskmanager or jobmanager"},
 		{"- submit: {job: first}", "- fault: (Kill all)", `fault "(Kill all)": at byte 6: want a process`},
 		{"- submit: {job: first}", "- {cancel: first, fail: first}", "step 1: want one thing to do, got 2"},
@@ -150,7 +168,7 @@ func TestBadFilesAreRefusedWithTheReason(t *testing.T) {
 		{"status: FINISHED", "completed: 1, status: FINISHED", "step 2: await: want a job, and one of completed, more, aborted and status"},
 		{"job: first, status", "status", "step 2: await: want a job"},
 		{"status: FINISHED", "completed: -1", "step 2: await: want a job, and one of completed"},
-		{"{job: first}\n", "{job: first, refused: true}\n", "step 1: submit: refused and from are for a job to restore"},
+		{"{job: first}\n", "{job: first, refused: true}\n", "step 1: submit: refused, from and allowNonRestored are for a job to restore"},
 		{"workload:", "bound: -1s\nworkload:", "bound: want more than 0, got -1s"},
 		{"interval: 50ms", "interval: 50ms, timeout: -1s", "job.timeout: want more than 0, got -1s"},
 		{"workload:", "features: [flying]\nworkload:", `features: want some of`},

@@ -29,16 +29,11 @@ func (s Scenario) Validate() error {
 		return fmt.Errorf("cluster.jobManagers: want 0 to 4, got %d", s.Cluster.JobManagers)
 	case s.Cluster.Retained < 1 || s.Cluster.Retained > 100:
 		return fmt.Errorf("cluster.retained: want 1 to 100, got %d", s.Cluster.Retained)
-	case s.Job.Parallelism < 1 || s.Job.Parallelism > s.Cluster.TaskManagers:
-		return fmt.Errorf("job.parallelism: want 1 to %d, one slot for each TaskManager, got %d", s.Cluster.TaskManagers, s.Job.Parallelism)
-	case s.Job.Interval < 10*time.Millisecond:
-		return fmt.Errorf("job.interval: want 10ms or more, got %s", s.Job.Interval)
-	case s.Job.Restarts < 0:
-		return fmt.Errorf("job.restarts: want 0 or more, got %d", s.Job.Restarts)
-	case s.Job.Timeout < 0:
-		return fmt.Errorf("job.timeout: want more than 0, got %s", s.Job.Timeout)
 	case s.Bound < 0:
 		return fmt.Errorf("bound: want more than 0, got %s", s.Bound)
+	}
+	if err := s.Job.validate(s.Cluster.TaskManagers); err != nil {
+		return fmt.Errorf("job.%w", err)
 	}
 	for _, feature := range s.Features {
 		if !slices.Contains(features, feature) {
@@ -49,9 +44,6 @@ func (s Scenario) Validate() error {
 		if !slices.Contains(s.Features, feature) {
 			return fmt.Errorf("features: want %s among them, got %v", feature, s.Features)
 		}
-	}
-	if _, err := storage.ParseRetention(string(s.Job.Retention)); err != nil {
-		return fmt.Errorf("job.%w", err)
 	}
 	known, err := Requirements()
 	if err != nil {
@@ -66,6 +58,29 @@ func (s Scenario) Validate() error {
 		return err
 	}
 	return s.validateSteps()
+}
+
+func (j Job) validate(slots int) error {
+	switch {
+	case j.Parallelism < 1 || j.Parallelism > slots:
+		return fmt.Errorf("parallelism: want 1 to %d, one slot for each TaskManager, got %d", slots, j.Parallelism)
+	case j.Interval < 10*time.Millisecond:
+		return fmt.Errorf("interval: want 10ms or more, got %s", j.Interval)
+	case j.Restarts < 0:
+		return fmt.Errorf("restarts: want 0 or more, got %d", j.Restarts)
+	case j.Timeout < 0:
+		return fmt.Errorf("timeout: want more than 0, got %s", j.Timeout)
+	}
+	if _, ok := ParseBackend(j.Backend); !ok && j.Backend != "" {
+		return fmt.Errorf("backend: want one of %v, got %q", BackendNames(), j.Backend)
+	}
+	_, err := storage.ParseRetention(string(j.Retention))
+	return err
+}
+
+// modes says whether the job needs the feature [Modes].
+func (j Job) modes() bool {
+	return j.AtLeastOnce || j.Unaligned || j.Backend != "" || j.MinPause > 0 || j.MaxConcurrent > 1 || j.Tolerable > 0 || j.ParallelismMax > 0
 }
 
 // validateSteps checks each step by itself, and against the steps before it.
@@ -84,8 +99,9 @@ func (s Scenario) validateSteps() error {
 
 // progress is the state of the cluster after some of the steps.
 type progress struct {
-	jobs         []string // the jobs that were submitted
-	taskManagers int      // the number of TaskManagers that run
+	jobs         []string       // the jobs that were submitted
+	taskManagers int            // the number of TaskManagers that run
+	struck       faults.Process // the process of the fault before; empty: there was no fault of a process
 }
 
 func (p *progress) take(s Scenario, step Step) error {
@@ -99,26 +115,47 @@ func (p *progress) take(s Scenario, step Step) error {
 	}
 	switch {
 	case step.Submit != nil:
-		return p.submit(*step.Submit, s.Cluster.TaskManagers)
+		return p.submit(s, *step.Submit)
 	case step.Await != nil:
 		return step.Await.validate()
 	case step.Start != "" && step.Start != string(faults.TaskManager) && step.Start != string(faults.JobManager):
 		return fmt.Errorf("start: want %s or %s, got %q", faults.TaskManager, faults.JobManager, step.Start)
 	case step.Start == string(faults.TaskManager):
 		p.taskManagers = s.Cluster.TaskManagers
+	case step.Wait < 0:
+		return fmt.Errorf("wait: want more than 0, got %s", step.Wait)
+	case step.Damage != nil:
+		return p.damage(*step.Damage)
 	case step.Fault != nil:
 		return p.fault(*step.Fault)
 	case step.Arm != nil && !step.Arm.Moment.AtOperation():
 		return fmt.Errorf("arm: want a fault at an operation on storage, as in (Kill taskmanager (Before (Rename \"*/_metadata\"))), got %s", step.Arm)
 	case step.LosesPower() && !slices.ContainsFunc(s.Steps, func(s Step) bool { return s.Recover != "" }):
 		return errors.New("arm: want a step recover, which names the job that recovers after the power loss")
+	case step.Arm != nil:
+		return p.aim(*step.Arm)
 	case step.Savepoint != nil && step.Savepoint.Stop != GoOn && step.Savepoint.Stop != Suspend && step.Savepoint.Stop != Drain:
 		return fmt.Errorf("savepoint: stop: want %s, %s or nothing, got %q", Suspend, Drain, step.Savepoint.Stop)
 	}
 	return nil
 }
 
+// aim notes which kind of process a fault affects.
+func (p *progress) aim(fault faults.Fault) error {
+	if fault.Whom() == faults.Same && p.struck != faults.TaskManager && p.struck != faults.JobManager {
+		return fmt.Errorf("fault: %s: want an earlier fault of a taskmanager or of the jobmanager; %s is the process of that fault", fault, faults.Same)
+	}
+	if whom := fault.At(p.struck).Whom(); whom != "" {
+		p.struck = whom
+	}
+	return nil
+}
+
 func (p *progress) fault(fault faults.Fault) error {
+	if err := p.aim(fault); err != nil {
+		return err
+	}
+	fault = fault.At(p.struck)
 	kills := fault.Action == faults.Kill{Process: faults.TaskManager}
 	if len(p.jobs) == 0 || (kills && p.taskManagers == 0) {
 		return errors.New("fault: want an earlier step that submits a job, and a TaskManager that still runs")
@@ -149,36 +186,57 @@ func (s Scenario) Needed() []Feature {
 	}
 	need(HA, s.Cluster.JobManagers > 0)
 	need(Workloads, s.Workload.Name != workload.Counts)
-	j := s.Job
-	need(Modes, j.AtLeastOnce || j.Unaligned || j.Backend != "" || j.MinPause > 0 || j.MaxConcurrent > 1 || j.Tolerable > 0 || j.ParallelismMax > 0)
+	need(Modes, s.Job.modes())
+	var before faults.Process // the process of the fault before
 	for _, step := range s.Steps {
 		need(Savepoint, step.Savepoint != nil || step.Suspend != "")
 		need(Kill, step.Start == string(faults.TaskManager))
 		need(JobManager, step.Start == string(faults.JobManager))
+		need(Upgrade, step.Upgrade != "")
 		for _, fault := range []*faults.Fault{step.Fault, step.Arm} {
 			if fault != nil {
 				need(Tap, fault.Moment.AtOperation())
+				fault := fault.At(before)
+				before = fault.Whom()
 				need(Feature(fault.Needs()), fault.Needs() != "")
 			}
 		}
-		if step.Submit != nil {
-			need(Rescale, step.Submit.Parallelism > 0)
-			need(Claim, step.Submit.ClaimMode != "")
+		if submit := step.Submit; submit != nil {
+			need(Rescale, submit.Parallelism > 0 || (submit.Restore != "" && s.JobOf(*submit).Parallelism != s.Job.Parallelism))
+			need(Claim, submit.ClaimMode != "")
+			need(Modes, s.JobOf(*submit).modes())
 		}
 	}
 	return all
 }
 
-func (p *progress) submit(submit Submit, slots int) error {
+func (p *progress) damage(d Damage) error {
+	if d.File == "" || !slices.Contains(harms, d.How) {
+		return fmt.Errorf("damage: want a pattern for files, and how: one of %v, got %q and %q", harms, d.File, d.How)
+	}
+	if len(p.jobs) == 0 {
+		return errors.New("damage: want an earlier step that submits a job: there are no files yet")
+	}
+	return nil
+}
+
+func (p *progress) submit(s Scenario, submit Submit) error {
+	slots := s.Cluster.TaskManagers
 	switch {
 	case !scenarioName.MatchString(submit.Job) || slices.Contains(p.jobs, submit.Job):
 		return fmt.Errorf("submit: want a new name for the job, got %q", submit.Job)
-	case submit.Restore == "" && (submit.Refused || submit.From != ToCheckpoint):
-		return errors.New("submit: refused and from are for a job to restore")
-	case !slices.Contains([]Pointer{ToCheckpoint, ToIncomplete, ToSavepoint, ToNothing, ToOrigin}, submit.From):
-		return fmt.Errorf("from: want %s, %s, %s, %s or none, got %q", ToSavepoint, ToIncomplete, ToNothing, ToOrigin, submit.From)
+	case submit.Restore == "" && (submit.Refused.Expected || submit.From != ToCheckpoint || submit.AllowNonRestored):
+		return errors.New("submit: refused, from and allowNonRestored are for a job to restore")
 	case submit.Parallelism < 0 || submit.Parallelism > slots:
 		return fmt.Errorf("submit: parallelism: want 1 to %d, one slot for each TaskManager, got %d", slots, submit.Parallelism)
+	}
+	if err := submit.From.validate(); err != nil {
+		return err
+	}
+	if submit.With != nil {
+		if err := submit.With.validate(slots); err != nil {
+			return fmt.Errorf("submit: with.%w", err)
+		}
 	}
 	if submit.ClaimMode != "" {
 		if _, err := storage.ParseClaimMode(string(submit.ClaimMode)); err != nil {
@@ -210,6 +268,7 @@ func (s Step) fields() int {
 	for _, set := range []bool{
 		s.Submit != nil, s.Await != nil, s.Fault != nil, s.Start != "",
 		s.Arm != nil, s.Recover != "", s.Checkpoint != "", s.Cancel != "", s.Fail != "", s.Record != "", s.Savepoint != nil, s.Suspend != "",
+		s.Wait != 0, s.Damage != nil, s.Upgrade != "",
 	} {
 		if set {
 			n++

@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"reflect"
 	"slices"
 	"time"
 
@@ -56,7 +57,7 @@ func candidates(s scenarios.Scenario) []scenarios.Scenario {
 		try(func(s *scenarios.Scenario) { s.Steps = slices.Delete(s.Steps, i, i+1) })
 	}
 	plain := scenarios.Job{Parallelism: s.Job.Parallelism, Interval: s.Job.Interval, Timeout: s.Job.Timeout, Retention: s.Job.Retention, Restarts: s.Job.Restarts}
-	if s.Job != plain {
+	if !reflect.DeepEqual(s.Job, plain) {
 		try(func(s *scenarios.Scenario) { s.Job = plain })
 		try(func(s *scenarios.Scenario) { s.Job.Unaligned, s.Job.AlignmentTimeout = false, 0 })
 		try(func(s *scenarios.Scenario) { s.Job.Backend = "" })

@@ -189,7 +189,7 @@ func refusal(h *history.History, judge *judging) {
 func expectsRefusal(h *history.History, job string) bool {
 	for _, step := range h.Header.Scenario.Steps {
 		if step.Submit != nil && step.Submit.Job == job {
-			return step.Submit.Refused
+			return step.Submit.Refused.Expected
 		}
 	}
 	return false

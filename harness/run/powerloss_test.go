@@ -24,6 +24,7 @@ type dark struct {
 var errDark = errors.New("it stays dark")
 
 func (dark) Describe() history.Target    { return history.Target{Name: "dark"} }
+func (dark) Honours(target.Field) bool   { return true }
 func (dark) Claims() []scenarios.Feature { return nil }
 func (dark) Cluster() target.Cluster     { return (*darkCluster)(nil) }
 

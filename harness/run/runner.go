@@ -80,6 +80,10 @@ func (r *Runner) RunOne(ctx context.Context, s scenarios.Scenario) (result Resul
 		result.Reason = fmt.Sprintf("the target does not claim %s", unclaimed[0])
 		return result, nil
 	}
+	if unhonoured := target.Unhonoured(r.Target, s); len(unhonoured) > 0 {
+		result.Reason = unhonoured[0]
+		return result, nil
+	}
 	var cluster target.Cluster // of the last try, closed
 	tries := cmp.Or(r.Tries, TriesMax)
 	for try := 1; try <= tries; try++ {

@@ -153,9 +153,13 @@ func (r *Session) Take(ctx context.Context, step scenarios.Step) error {
 		return r.savepoint(ctx, *step.Savepoint)
 	case step.Suspend != "":
 		return r.suspend(ctx, step.Suspend)
-	default:
+	case step.Wait > 0:
+		r.progress("waiting for " + step.Wait.String())
+		return r.pass(ctx, step.Wait)
+	case step.Record != "":
 		return r.settle(ctx, step.Record)
 	}
+	return errors.New("the harness cannot take this step")
 }
 
 // Collect records the output of the jobs. It also deletes the files that the session itself wrote

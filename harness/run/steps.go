@@ -48,11 +48,10 @@ func (r *Session) start(ctx context.Context, kind faults.Process) error {
 
 func (r *Session) submit(ctx context.Context, submit scenarios.Submit) error {
 	submission := target.Submission{
-		Name: submit.Job, Job: r.scenario.Job, Workload: r.scenario.Workload, Dir: r.dir(submit.Job), ClaimMode: submit.ClaimMode,
+		Name: submit.Job, Job: r.scenario.JobOf(submit), Workload: r.scenario.Workload, Dir: r.dir(submit.Job),
+		ClaimMode: submit.ClaimMode, AllowNonRestored: submit.AllowNonRestored,
 	}
-	if submit.Parallelism > 0 {
-		submission.Job.Parallelism = submit.Parallelism
-	}
+	submission.Settings = submission.Job.Settings
 	var checkpoint int64
 	if submit.Restore != "" && submit.From != scenarios.ToNothing {
 		var err error
@@ -61,7 +60,7 @@ func (r *Session) submit(ctx context.Context, submit scenarios.Submit) error {
 		}
 		r.progress(fmt.Sprintf("resuming job %s from %s", submit.Job, evidence.CheckpointName(checkpoint)))
 	}
-	if submit.Refused {
+	if submit.Refused.Expected {
 		if err := r.settle(ctx, "before "+submit.Job); err != nil {
 			return err
 		}
@@ -83,7 +82,7 @@ func (r *Session) submit(ctx context.Context, submit scenarios.Submit) error {
 	default:
 		r.record(history.Event{Kind: history.Accepted, Job: submit.Job, ID: id})
 	}
-	if submit.Refused {
+	if submit.Refused.Expected {
 		return r.settle(ctx, "after "+submit.Job)
 	}
 	if refused != nil {

@@ -116,7 +116,7 @@ func (r *Session) hit(ctx context.Context, fault faults.Fault, o tap.Operation) 
 		return true, r.killAll(ctx)
 	}
 	victim := o.Process
-	if !slices.Contains(r.running(whom), victim) {
+	if whom == faults.Same || !slices.Contains(r.running(whom), victim) {
 		victim = r.victim(whom)
 	}
 	if victim == "" {
@@ -128,7 +128,8 @@ func (r *Session) hit(ctx context.Context, fault faults.Fault, o tap.Operation) 
 	// A FUSE mount may know only that a TaskManager performs the operation, but not which one. Then
 	// any killed TaskManager counts as the process that performs the operation.
 	_, kills := fault.Action.(faults.Kill)
-	return kills && strings.HasPrefix(o.Process, string(whom)), r.strikeAt(ctx, fault, victim)
+	same := whom == faults.Same && victim == o.Process
+	return kills && (same || strings.HasPrefix(o.Process, string(whom))), r.strikeAt(ctx, fault, victim)
 }
 
 // running returns the names of the running processes of a kind. Among the JobManagers it returns
@@ -148,12 +149,30 @@ func (r *Session) running(kind faults.Process) []string {
 }
 
 // victim chooses a running process of a kind. It returns the empty name if no such process runs.
+// For [faults.Same] it returns the process of the fault before, if that process still runs.
 func (r *Session) victim(kind faults.Process) string {
+	if kind == faults.Same {
+		struck := r.struck()
+		if slices.Contains(slices.Concat(r.running(faults.TaskManager), r.running(faults.JobManager)), struck) {
+			return struck
+		}
+		return ""
+	}
 	running := r.running(kind)
 	if len(running) == 0 {
 		return ""
 	}
 	return running[r.rand.IntN(len(running))]
+}
+
+// struck returns the name of the process that the last fault of a process affected.
+func (r *Session) struck() string {
+	for _, e := range slices.Backward(r.history.Events) {
+		if fault, err := faults.Parse(e.Fault); e.Kind == history.Fault && err == nil && fault.Whom() != "" {
+			return e.Process
+		}
+	}
+	return ""
 }
 
 // strike makes a fault happen now.

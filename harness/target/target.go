@@ -27,6 +27,10 @@ type Target interface {
 	// Cluster returns.
 	Claims() []scenarios.Feature
 
+	// Honours says whether the target carries out what a scenario sets in a field. If it does not,
+	// the scenario is skipped.
+	Honours(Field) bool
+
 	// Cluster returns a cluster that is not running, of the type that Start returns. Only its type
 	// matters: it implements the interfaces of the features that the target has.
 	Cluster() Cluster
@@ -99,14 +103,17 @@ type Cluster interface {
 // directory "committed", and its progress below the directory "progress". The file
 // docs/workloads.md says what a job computes and what it writes.
 type Submission struct {
-	Name      string // the scenario's name for the job
-	ID        string // the id that the job gets; empty: the cluster chooses an id
-	Job       scenarios.Job
+	Name      string        // the scenario's name for the job
+	ID        string        // the id that the job gets; empty: the cluster chooses an id
+	Job       scenarios.Job // the configuration of this submission
 	Workload  workload.Workload
 	Dir       string            // path of the workload's directory
-	Settings  map[string]string // further keys of Flink's configuration
+	Settings  map[string]string // keys of the engine's own configuration: those of the job, and further ones
 	Restore   string            // path of the checkpoint to resume from; empty: the job starts without a checkpoint
 	ClaimMode storage.ClaimMode // says who owns the checkpoint in Restore afterwards
+
+	// AllowNonRestored says that the job may leave out state of the checkpoint in Restore.
+	AllowNonRestored bool
 }
 
 // RefusedError is the error of an implementation that refuses a request.

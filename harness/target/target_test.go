@@ -20,6 +20,7 @@ type fake struct {
 
 func (fake) Describe() history.Target { return history.Target{Name: "fake", Runtime: "none"} }
 
+func (fake) Honours(target.Field) bool                                  { return false }
 func (f fake) Claims() []scenarios.Feature                              { return slices.Clone(f.claims) }
 func (f fake) Cluster() target.Cluster                                  { return f.cluster }
 func (fake) Start(context.Context, target.Spec) (target.Cluster, error) { return nil, nil }

@@ -11,6 +11,7 @@ package flink
 import (
 	"context"
 	"embed"
+	"slices"
 	"text/template"
 
 	"github.com/snapback/snapback/harness/history"
@@ -70,6 +71,17 @@ func (Target) Claims() []scenarios.Feature {
 	return []scenarios.Feature{
 		scenarios.Restart, scenarios.Resume, scenarios.Retention, scenarios.Claim, scenarios.Rescale, scenarios.Modes,
 	}
+}
+
+// Honours implements [target.Target].
+func (Target) Honours(f target.Field) bool {
+	switch f.Name {
+	case target.JobBackend:
+		return slices.Contains([]string{"full", "hashmap", "incremental", "changelog"}, f.Value)
+	case target.ClusterSettings, target.JobParallelism, target.WorkloadSlow, target.WorkloadPayload, target.AllowNonRestored:
+		return false
+	}
+	return true
 }
 
 // Cluster implements [target.Target].

@@ -52,6 +52,9 @@ func (p Processes) Describe() history.Target { return describe("processes", p.St
 // Claims implements [target.Target].
 func (p Processes) Claims() []scenarios.Feature { return claims() }
 
+// Honours implements [target.Target].
+func (Processes) Honours(f target.Field) bool { return honours(f) }
+
 // Cluster implements [target.Target]. Connections between processes can be disturbed only on Linux.
 // Connections to storage can be disturbed only for some storages.
 func (p Processes) Cluster() target.Cluster { return p.equip(nil) }
@@ -286,7 +289,11 @@ func (c *processes) until(ctx context.Context, what string, holds func() bool) e
 func (c *processes) Submit(_ context.Context, submission target.Submission) (id string, err error) {
 	err = c.ask(func(client reference.Client) error {
 		id = cmp.Or(submission.ID, environment.NewID(client.Env))
-		return client.Submit(jobOf(submission, id, c.root))
+		wanted, err := jobOf(submission, id, c.root)
+		if err != nil {
+			return err
+		}
+		return client.Submit(wanted)
 	})
 	return id, err
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -71,6 +72,21 @@ func claims() []scenarios.Feature {
 	}
 }
 
+// honours says whether the engine carries out what a scenario sets in a field. It knows the keys of
+// Flink's configuration that package configuration lists.
+func honours(f target.Field) bool {
+	switch f.Name {
+	case target.ClusterSettings, target.JobSettings:
+		return slices.ContainsFunc(configuration.Options(), func(o configuration.Option) bool {
+			return slices.Contains(o.Keys(), f.Key) && (f.Name == target.ClusterSettings || o.Scope == configuration.Job)
+		})
+	case target.JobBackend:
+		backend, ok := scenarios.ParseBackend(f.Value)
+		return ok && backend.Reference != ""
+	}
+	return true
+}
+
 // clusterOf returns the configuration of a cluster for the engine.
 func clusterOf(spec target.Spec, s Storage) configuration.Configuration {
 	cluster := configuration.Configuration{
@@ -80,12 +96,19 @@ func clusterOf(spec target.Spec, s Storage) configuration.Configuration {
 	if s.jobManager {
 		cluster[configuration.Storage.Key] = storage.JobManagerName
 	}
+	maps.Copy(cluster, spec.Settings)
 	return cluster
+}
+
+// backendOf returns the engine's word for the backend of a job.
+func backendOf(j scenarios.Job) state.Backend {
+	backend, _ := scenarios.ParseBackend(cmp.Or(j.Backend, scenarios.Backends[0].Name))
+	return state.Backend(backend.Reference)
 }
 
 // jobOf turns a submission of a scenario into a job for the engine. The parameter root is the
 // directory for the checkpoints of all jobs.
-func jobOf(submission target.Submission, id, root string) job.Job {
+func jobOf(submission target.Submission, id, root string) (job.Job, error) {
 	w, wanted := submission.Workload, submission.Job
 	j := job.Defaults()
 	j.ID = id
@@ -100,11 +123,13 @@ func jobOf(submission target.Submission, id, root string) job.Job {
 		Interval: wanted.Interval, MinPause: wanted.MinPause, Timeout: wanted.Timeout, MaxConcurrent: max(1, wanted.MaxConcurrent),
 		TolerableFailures: wanted.Tolerable, Retention: wanted.Retention, AtLeastOnce: wanted.AtLeastOnce,
 		Unaligned: wanted.Unaligned, AlignmentTimeout: wanted.AlignmentTimeout,
-		Backend: state.Backend(cmp.Or(wanted.Backend, string(state.Full))),
+		Backend: backendOf(wanted),
 	}
 	j.Restart = job.RestartStrategy{Kind: job.FixedDelay, Attempts: wanted.Restarts}
-	j.Restore = job.Restore{Path: submission.Restore, ClaimMode: cmp.Or(submission.ClaimMode, storage.NoClaim)}
-	return j
+	j.Restore = job.Restore{
+		Path: submission.Restore, ClaimMode: cmp.Or(submission.ClaimMode, storage.NoClaim), AllowNonRestored: submission.AllowNonRestored,
+	}
+	return j, j.Configure()
 }
 
 // observed turns a record that the engine logged into an event. It returns false if the history

@@ -47,6 +47,9 @@ func (s Simulated) Describe() history.Target { return describe("simulated", s.St
 // Claims implements [target.Target].
 func (Simulated) Claims() []scenarios.Feature { return claims() }
 
+// Honours implements [target.Target].
+func (Simulated) Honours(f target.Field) bool { return honours(f) }
+
 // Cluster implements [target.Target].
 func (Simulated) Cluster() target.Cluster { return (*simulated)(nil) }
 
@@ -161,7 +164,11 @@ func (c *simulated) throttle() {
 func (c *simulated) Submit(ctx context.Context, submission target.Submission) (id string, err error) {
 	err = c.ask(ctx, func(client reference.Client) error {
 		id = cmp.Or(submission.ID, environment.NewID(client.Env))
-		return client.Submit(jobOf(submission, id, c.root))
+		wanted, err := jobOf(submission, id, c.root)
+		if err != nil {
+			return err
+		}
+		return client.Submit(wanted)
 	})
 	return id, err
 }
