@@ -100,6 +100,8 @@ const (
 	Pause      Feature = "pause"      // its processes can be paused
 	HA         Feature = "ha"         // has several JobManagers; one of them leads
 	Savepoint  Feature = "savepoint"  // takes savepoints, and can stop a job with a savepoint
+	Native     Feature = "native"     // takes savepoints in the format of the state backend, too
+	SuspendJob Feature = "suspend"    // can suspend a job
 	Rescale    Feature = "rescale"    // resumes with another parallelism
 	Claim      Feature = "claim"      // has Flink's claim modes
 	Modes      Feature = "modes"      // has unaligned and at-least-once checkpoints, state backends, and tolerates failed checkpoints
@@ -115,7 +117,7 @@ const (
 	Upgrade    Feature = "upgrade"    // another version of it can run on the same storage
 )
 
-var features = []Feature{Restart, Resume, Trigger, Retention, Kill, JobManager, Pause, HA, Savepoint, Rescale, Claim, Modes, Workloads, Tap, PowerLoss, Partition, Bandwidth, Network, Remote, Clock, Processor, Upgrade}
+var features = []Feature{Restart, Resume, Trigger, Retention, Kill, JobManager, Pause, HA, Savepoint, Native, SuspendJob, Rescale, Claim, Modes, Workloads, Tap, PowerLoss, Partition, Bandwidth, Network, Remote, Clock, Processor, Upgrade}
 
 // Step is one thing to do. Exactly one of its fields is set.
 type Step struct {
@@ -160,6 +162,9 @@ type TakeSavepoint struct {
 	Job   string `json:"job" yaml:"job"`
 	Stop  Stop   `json:"stop,omitempty" yaml:"stop,omitempty"`
 	Fails bool   `json:"fails,omitempty" yaml:"fails,omitempty"` // whether a fault must prevent the savepoint; the job then continues
+	// Native says whether the savepoint has the format of the state backend. Otherwise it has the
+	// canonical format, which every state backend can read.
+	Native bool `json:"native,omitempty" yaml:"native,omitempty"`
 }
 
 // Stop says whether a job ends after its savepoint, and how.

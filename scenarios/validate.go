@@ -189,7 +189,9 @@ func (s Scenario) Needed() []Feature {
 	need(Modes, s.Job.modes())
 	var before faults.Process // the process of the fault before
 	for _, step := range s.Steps {
-		need(Savepoint, step.Savepoint != nil || step.Suspend != "")
+		need(Savepoint, step.Savepoint != nil)
+		need(Native, step.Savepoint != nil && step.Savepoint.Native)
+		need(SuspendJob, step.Suspend != "")
 		need(Kill, step.Start == string(faults.TaskManager))
 		need(JobManager, step.Start == string(faults.JobManager))
 		need(Upgrade, step.Upgrade != "")

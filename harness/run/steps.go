@@ -145,7 +145,15 @@ func (r *Session) savepoint(ctx context.Context, take scenarios.TakeSavepoint) e
 	}
 	job, _ := r.history.Job(take.Job)
 	r.progress("taking a savepoint of job " + take.Job)
-	path, err := savepointer.Savepoint(ctx, job.ID, take.Stop)
+	savepoint := savepointer.Savepoint
+	if take.Native {
+		native, err := capability[target.NativeSavepointer](r)
+		if err != nil {
+			return err
+		}
+		savepoint = native.NativeSavepoint
+	}
+	path, err := savepoint(ctx, job.ID, take.Stop)
 	event := history.Event{Kind: history.Savepoint, Job: take.Job, Label: string(take.Stop), Path: path}
 	var refused *target.RefusedError
 	if errors.As(err, &refused) {

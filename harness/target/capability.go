@@ -19,8 +19,7 @@ type Checkpointer interface {
 	Checkpoint(ctx context.Context, id string) (int64, error)
 }
 
-// Savepointer is a cluster that takes savepoints. A cluster that is also a [Suspender] has the
-// feature [scenarios.Savepoint].
+// Savepointer is a cluster that takes savepoints. It has the feature [scenarios.Savepoint].
 type Savepointer interface {
 	// Savepoint takes a savepoint of a job, and returns the path of the savepoint when it is
 	// complete. The parameter stop says whether the job goes on after the savepoint, or whether the
@@ -29,7 +28,16 @@ type Savepointer interface {
 	Savepoint(ctx context.Context, id string, stop scenarios.Stop) (path string, err error)
 }
 
-// Suspender is a cluster that can suspend a job. A suspended job stops, but it can continue later.
+// NativeSavepointer is a cluster that also takes savepoints in the format of the state backend. It
+// has the feature [scenarios.Native].
+type NativeSavepointer interface {
+	// NativeSavepoint does the same as [Savepointer.Savepoint], but the savepoint has the format of
+	// the state backend.
+	NativeSavepoint(ctx context.Context, id string, stop scenarios.Stop) (path string, err error)
+}
+
+// Suspender is a cluster that can suspend a job. It has the feature [scenarios.SuspendJob]. A
+// suspended job stops, but it can continue later.
 type Suspender interface {
 	Suspend(ctx context.Context, id string) error
 }
@@ -161,7 +169,9 @@ var capabilities = []struct {
 	shown   func(Cluster) bool
 }{
 	{scenarios.Trigger, shows[Checkpointer]},
-	{scenarios.Savepoint, func(c Cluster) bool { return shows[Savepointer](c) && shows[Suspender](c) }},
+	{scenarios.Savepoint, shows[Savepointer]},
+	{scenarios.Native, shows[NativeSavepointer]},
+	{scenarios.SuspendJob, shows[Suspender]},
 	{scenarios.Kill, shows[Killer]},
 	{scenarios.JobManager, shows[JobManagerKiller]},
 	{scenarios.Pause, shows[Pauser]},

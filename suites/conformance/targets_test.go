@@ -25,9 +25,9 @@ func TestWhatTheTargetsClaim(t *testing.T) {
 		target target.Target
 		claims string
 	}{
-		{"simulated", reference.Simulated{}, job + " clock ha jobmanager kill network partition pause powerloss processor remote savepoint tap trigger workloads"},
-		{"processes", reference.Processes{}, job + " bandwidth ha jobmanager kill network partition pause processor savepoint trigger workloads"},
-		{"processes on HDFS", reference.Processes{Storage: onHDFS}, job + " bandwidth ha jobmanager kill network partition pause processor remote savepoint trigger workloads"},
+		{"simulated", reference.Simulated{}, job + " clock ha jobmanager kill network partition pause powerloss processor remote savepoint suspend tap trigger workloads"},
+		{"processes", reference.Processes{}, job + " bandwidth ha jobmanager kill network partition pause processor savepoint suspend trigger workloads"},
+		{"processes on HDFS", reference.Processes{Storage: onHDFS}, job + " bandwidth ha jobmanager kill network partition pause processor remote savepoint suspend trigger workloads"},
 		{"Flink as processes", flink.Target{}, job + " jobmanager kill processor trigger"},
 		{"Flink in containers", flink.Target{}.At(containers.Place{}), job + " jobmanager kill partition pause processor trigger"},
 		{"Flink in one JVM", flink.Minicluster{}, job + " jobmanager kill powerloss tap trigger"},
