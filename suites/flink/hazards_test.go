@@ -156,9 +156,7 @@ var _ = Describe("Flink, where it loses a checkpoint that nobody deleted", func(
 		d := drive(ctx, inOneJVM(ctx), GinkgoT().TempDir())
 		first := d.submit(target.Submission{Job: incremental})
 		d.completed(first, 1)
-		savepoint, err := d.Cluster.(interface {
-			NativeSavepoint(ctx context.Context, id, dir string) (string, error)
-		}).NativeSavepoint(ctx, first, "file://"+d.Root()+"/savepoints")
+		savepoint, err := d.Cluster.(target.NativeSavepointer).NativeSavepoint(ctx, first, scenarios.GoOn)
 		Expect(err).NotTo(HaveOccurred())
 		d.cancel(first)
 

@@ -47,6 +47,7 @@ type client struct {
 	rest    *rest
 	starter *process.Starter
 	dir     string                      // directory for the configuration and the logs
+	root    string                      // path of the checkpoint directory
 	jarID   string                      // id of the workload's jar, once it is uploaded
 	calls   int                         // number of calls of the command line
 	plugins string                      // path of the directory with plugins; empty if there are none
@@ -65,14 +66,6 @@ func (c *client) writeConfig(text string) error {
 		return err
 	}
 	return os.WriteFile(c.log4j(), log4j, 0o644)
-}
-
-// NativeSavepoint takes a native savepoint of Flink, which has the state backend's own format, and
-// returns its path. Flink creates the savepoint in the given directory.
-func (c *client) NativeSavepoint(ctx context.Context, id, dir string) (string, error) {
-	var answer struct{ Location string }
-	err := c.triggered(ctx, "/jobs/"+id+"/savepoints", map[string]any{"target-directory": dir, "formatType": "NATIVE"}, &answer)
-	return strings.TrimPrefix(answer.Location, "file:"), err
 }
 
 // removeLitter deletes the temporary directories of Flink, such as those for blobs and uploads. It
@@ -119,34 +112,44 @@ func (c *client) java(name, lib string, options []string, mainClass string, argu
 func (c *client) Submit(ctx context.Context, submission target.Submission) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
+	settings, err := c.target.configuration(submission)
+	if err != nil {
+		return "", err
+	}
 	if submission.Restore != "" {
-		return c.runFrom(ctx, submission)
+		return c.runFrom(ctx, submission, settings)
 	}
 	request := map[string]any{
 		"entryClass":         mainClass,
 		"programArgsList":    arguments(submission),
 		"parallelism":        submission.Job.Parallelism,
-		"flinkConfiguration": configuration(submission),
+		"flinkConfiguration": settings,
 	}
 	if submission.ID != "" {
 		request["jobId"] = submission.ID
 	}
 	var answer struct{ JobID string }
-	err := c.rest.call(ctx, http.MethodPost, "/jars/"+c.jarID+"/run", request, &answer)
+	err = c.rest.call(ctx, http.MethodPost, "/jars/"+c.jarID+"/run", request, &answer)
 	return answer.JobID, refused(err)
 }
 
 var submittedLine = regexp.MustCompile(`Job has been submitted with JobID ([0-9a-f]{32})`)
 
-func (c *client) runFrom(ctx context.Context, submission target.Submission) (string, error) {
+func (c *client) runFrom(ctx context.Context, submission target.Submission, settings map[string]string) (string, error) {
 	run := []string{"run", "-d", "-s", submission.Restore, "-p", strconv.Itoa(submission.Job.Parallelism), "-c", mainClass}
 	if submission.ClaimMode != "" {
 		run = append(run, "-claimMode", string(submission.ClaimMode))
 	}
-	for key, value := range configuration(submission) {
-		run = append(run, "-D"+key+"="+value)
+	if submission.AllowNonRestored {
+		run = append(run, "-n")
+	}
+	for _, key := range slices.Sorted(maps.Keys(settings)) {
+		run = append(run, "-D"+key+"="+settings[key])
 	}
 	run = append(append(run, c.target.jar), arguments(submission)...)
+	if err := c.rest.untilReady(ctx); err != nil {
+		return "", err
+	}
 	c.calls++
 	name := fmt.Sprintf("client-%d", c.calls)
 	command, err := c.java(name, "", []string{"-Xmx192m"}, "org.apache.flink.client.cli.CliFrontend", run...)
@@ -171,13 +174,14 @@ func (c *client) Cancel(ctx context.Context, id string) error {
 
 func (c *client) Checkpoint(ctx context.Context, id string) (int64, error) {
 	var answer struct{ CheckpointID int64 }
-	err := c.triggered(ctx, "/jobs/"+id+"/checkpoints", struct{}{}, &answer)
+	err := c.triggered(ctx, "/jobs/"+id+"/checkpoints", "/jobs/"+id+"/checkpoints/", struct{}{}, &answer)
 	return answer.CheckpointID, err
 }
 
 // triggered starts an operation that Flink runs in the background, waits until the operation has
-// ended, and reads its result.
-func (c *client) triggered(ctx context.Context, path string, request, answer any) error {
+// ended, and reads its result. The result is at the path results, followed by the id of the
+// operation.
+func (c *client) triggered(ctx context.Context, path, results string, request, answer any) error {
 	var trigger struct {
 		RequestID string `json:"request-id"`
 	}
@@ -194,7 +198,7 @@ func (c *client) triggered(ctx context.Context, path string, request, answer any
 		if err := c.step(ctx); err != nil {
 			return fmt.Errorf("wait for the result of %s: %w", path, err)
 		}
-		if err := c.rest.call(ctx, http.MethodGet, path+"/"+trigger.RequestID, nil, &status); err != nil {
+		if err := c.rest.call(ctx, http.MethodGet, results+trigger.RequestID, nil, &status); err != nil {
 			return err
 		}
 	}
@@ -239,9 +243,17 @@ func arguments(submission target.Submission) []string {
 	}
 }
 
-// configuration returns the settings that Flink reads from the job and not from its cluster.
-func configuration(submission target.Submission) map[string]string {
+// configuration returns the settings that Flink reads from the job and not from its cluster. The
+// scenario's own settings win over those that follow from its fields.
+func (t Target) configuration(submission target.Submission) (map[string]string, error) {
 	j := submission.Job
+	if err := t.checkSettings("job.settings", j.Settings, ofCluster); err != nil {
+		return nil, err
+	}
+	backend, err := t.backendSettings(j.Backend)
+	if err != nil {
+		return nil, err
+	}
 	c := map[string]string{
 		"execution.checkpointing.interval":                          millis(j.Interval),
 		"execution.checkpointing.timeout":                           millis(j.Timeout),
@@ -255,17 +267,17 @@ func configuration(submission target.Submission) map[string]string {
 			c[key] = value
 		}
 	}
-	maps.Copy(c, submission.Settings)
 	set("execution.checkpointing.min-pause", millis(j.MinPause), j.MinPause > 0)
 	set("execution.checkpointing.max-concurrent-checkpoints", strconv.Itoa(j.MaxConcurrent), j.MaxConcurrent > 0)
 	set("execution.checkpointing.tolerable-failed-checkpoints", strconv.Itoa(j.Tolerable), j.Tolerable > 0)
 	set("execution.checkpointing.mode", "AT_LEAST_ONCE", j.AtLeastOnce)
 	set("execution.checkpointing.unaligned.enabled", "true", j.Unaligned)
 	set("execution.checkpointing.aligned-checkpoint-timeout", millis(j.AlignmentTimeout), j.AlignmentTimeout > 0)
-	set("state.backend.type", "rocksdb", j.Backend == "incremental")
-	set("execution.checkpointing.incremental", "true", j.Backend == "incremental")
-	set("state.changelog.enabled", "true", j.Backend == "changelog")
-	return c
+	set("pipeline.max-parallelism", strconv.Itoa(j.ParallelismMax), j.ParallelismMax > 0)
+	maps.Copy(c, backend)
+	maps.Copy(c, submission.Settings)
+	maps.Copy(c, j.Settings)
+	return c, nil
 }
 
 func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + "ms" }

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/snapback/snapback/faults"
@@ -25,30 +23,32 @@ const (
 	startTimeout = 90 * time.Second
 )
 
-// cluster is one session cluster. It has a JobManager and several TaskManagers with one slot each.
+// cluster is one session cluster. It has one or several JobManagers, and several TaskManagers with
+// one slot each.
 type cluster struct {
 	client
-	spec     target.Spec
-	root     string
-	work     string
-	began    time.Time
-	restPort string
+	spec  target.Spec
+	work  string
+	began time.Time
 
-	room      Room
-	processes process.Cluster
-	log       *process.Tail // the log of the JobManager that was started last
-	watcher   watcher
+	room        Room
+	processes   process.Cluster
+	jobManagers []*jobManager // all JobManagers that were started so far
+	leader      *jobManager   // the JobManager that was elected last; nil before the first election
+	restPort    string        // the port of the REST API; without high availability, each JobManager has it
 }
 
 func start(ctx context.Context, t Target, spec target.Spec) (_ *cluster, err error) {
+	if err := t.checkSettings("cluster.settings", spec.Cluster.Settings, nil); err != nil {
+		return nil, err
+	}
 	dir, err := filepath.Abs(spec.Dir)
 	if err != nil {
 		return nil, err
 	}
 	c := &cluster{
-		client: client{target: t, starter: process.NewStarter(), dir: dir},
-		spec:   spec, root: filepath.Join(dir, "checkpoints"), work: filepath.Join(dir, "work"),
-		began: time.Now(), watcher: watcher{registered: map[string]bool{}}, processes: process.NewCluster(),
+		client: client{target: t, starter: process.NewStarter(), dir: dir, root: filepath.Join(dir, "checkpoints")},
+		spec:   spec, work: filepath.Join(dir, "work"), began: time.Now(), processes: process.NewCluster(),
 	}
 	c.step = c.Step
 	if c.room, err = t.where().Open(ctx, dir, t.jar); err != nil {
@@ -59,7 +59,7 @@ func start(ctx context.Context, t Target, spec target.Spec) (_ *cluster, err err
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	if err := c.configure(); err != nil {
+	if err := c.configure(ctx); err != nil {
 		return nil, err
 	}
 	if err := c.StartJobManagers(ctx); err != nil {
@@ -76,15 +76,11 @@ func start(ctx context.Context, t Target, spec target.Spec) (_ *cluster, err err
 }
 
 // configure creates the cluster's directories and writes its configuration.
-func (c *cluster) configure() error {
+func (c *cluster) configure(ctx context.Context) error {
 	for _, dir := range []string{c.root, c.work, filepath.Join(c.dir, "tmp")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
-	}
-	rpcPort, err := freePort()
-	if err != nil {
-		return err
 	}
 	restPort, err := freePort()
 	if err != nil {
@@ -92,16 +88,20 @@ func (c *cluster) configure() error {
 	}
 	c.restPort = strconv.Itoa(restPort)
 	c.rest = newREST("http://" + net.JoinHostPort(loopback, c.restPort))
-	listen, at := c.room.Address(string(faults.JobManager))
-	var text strings.Builder
-	values := map[string]any{
-		"Dir": c.dir, "Root": "file://" + c.root, "RPCPort": rpcPort, "RESTPort": restPort, "Retained": c.spec.Retained,
-		"Listen": listen, "JobManager": at, "Patience": patience(c.spec),
-	}
-	if err := configTemplate.Execute(&text, values); err != nil {
+	c.rest.ready = c.led
+	rpcPort, err := freePort()
+	if err != nil {
 		return err
 	}
-	return c.writeConfig(text.String())
+	settings := clusterSettings(c.spec.Cluster, filesystem.URL(c.root))
+	if err := c.startZooKeeper(ctx, settings); err != nil {
+		return err
+	}
+	listen, at := c.room.Address(string(faults.JobManager))
+	return c.writeCluster(map[string]any{
+		"Dir": c.dir, "Root": filesystem.URL(c.root), "RPCPort": rpcPort, "RESTPort": restPort, "Retained": c.spec.Retained,
+		"Listen": listen, "JobManager": at, "Patience": patience(c.spec),
+	}, settings)
 }
 
 // patience is the time after which Flink takes a silent process for dead. It is long, because the
@@ -146,7 +146,7 @@ func (c *cluster) Log() string { return c.log.Name() }
 
 func (c *cluster) TaskManagers() []string { return c.processes.TaskManagers.Names() }
 
-// Step waits a moment, and reads what the JobManager logged in this time.
+// Step waits a moment, and reads what the JobManagers logged in this time.
 func (c *cluster) Step(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -156,11 +156,11 @@ func (c *cluster) Step(ctx context.Context) error {
 	if err := c.processes.Ended(); err != nil {
 		return err
 	}
-	lines, err := c.log.Lines()
-	if err != nil {
-		return err
+	for _, jm := range c.jobManagers {
+		if err := c.read(jm); err != nil {
+			return err
+		}
 	}
-	c.watcher.observe(lines, c.spec.Observe)
 	return nil
 }
 
@@ -187,46 +187,18 @@ func (c *cluster) StartTaskManagers(ctx context.Context) error {
 		return err
 	}
 	return c.until(ctx, "the TaskManagers to register", startTimeout, func() bool {
-		return !slices.ContainsFunc(c.TaskManagers(), func(name string) bool { return !c.watcher.registered[name] })
+		return !slices.ContainsFunc(c.TaskManagers(), func(name string) bool { return !c.leader.watcher.registered[name] })
 	})
-}
-
-// StartJobManagers implements [target.JobManagerKiller]. A new JobManager runs no job.
-func (c *cluster) StartJobManagers(ctx context.Context) error {
-	before := len(c.JobManagers())
-	err := c.processes.JobManagers.Fill(1, func(name string) (process.Worker, error) {
-		c.log = process.NewTail(c.logOf(name))
-		// The REST API finds the log by the property log.file. TaskManagers do not get the
-		// property, because RocksDB would derive the name of its own log from the property. That
-		// name is too long for a file.
-		return c.start(ctx, name, string(faults.JobManager), c.restPort, []string{"-Xmx256m", "-Dlog.file=" + c.logOf(name)},
-			"org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint")
-	})
-	if err != nil || before > 0 {
-		return err
-	}
-	clear(c.watcher.registered) // these TaskManagers registered with an earlier JobManager
-	if err := c.until(ctx, "the JobManager to listen", startTimeout, func() bool {
-		return c.rest.call(ctx, http.MethodGet, "/config", nil, nil) == nil
-	}); err != nil {
-		return err
-	}
-	return c.upload(ctx)
-}
-
-// JobManagers implements [target.JobManagerKiller].
-func (c *cluster) JobManagers() []string { return c.processes.JobManagers.Names() }
-
-// JobManager implements [target.JobManagerKiller].
-func (c *cluster) JobManager() string {
-	if names := c.JobManagers(); len(names) > 0 {
-		return names[0]
-	}
-	return ""
 }
 
 // Kill implements [target.Killer].
 func (c *cluster) Kill(_ context.Context, name string) error { return c.processes.Kill(name) }
+
+// Pause implements [target.Pauser].
+func (c *cluster) Pause(_ context.Context, name string) error { return c.processes.Pause(name) }
+
+// Resume implements [target.Pauser].
+func (c *cluster) Resume(context.Context) error { return c.processes.Resume() }
 
 // Slow implements [target.Slower].
 func (c *cluster) Slow(_ context.Context, name string, percent int64) error {
@@ -238,18 +210,11 @@ func (c *cluster) Close() error {
 	return errors.Join(c.room.Close(), c.starter.Close(), c.removeLitter())
 }
 
-// isolated is a cluster whose [Room] can pause the cluster's processes and cut them off from each
-// other.
+// isolated is a cluster whose [Room] can cut the cluster's processes off from each other.
 type isolated struct {
 	*cluster
 	isolation Isolating // the cluster's room
 }
-
-// Pause implements [target.Pauser].
-func (c isolated) Pause(_ context.Context, name string) error { return c.processes.Pause(name) }
-
-// Resume implements [target.Pauser].
-func (c isolated) Resume(context.Context) error { return c.processes.Resume() }
 
 // Cut implements [target.Partitioner].
 func (c isolated) Cut(_ context.Context, name string) error { return c.isolation.Cut(name) }

@@ -67,7 +67,15 @@ func (t Target) Describe() history.Target {
 }
 
 // Claims implements [target.Target].
-func (Target) Claims() []scenarios.Feature {
+func (t Target) Claims() []scenarios.Feature {
+	if t.where().Isolates() {
+		return claims() // the ZooKeeper of the harness is outside of the containers' network
+	}
+	return append(claims(), scenarios.HA)
+}
+
+// claims lists what Flink can do with jobs wherever it runs.
+func claims() []scenarios.Feature {
 	return []scenarios.Feature{
 		scenarios.Restart, scenarios.Resume, scenarios.Retention, scenarios.Claim, scenarios.Rescale, scenarios.Modes,
 	}

@@ -2,7 +2,9 @@ package flink
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/storage"
@@ -11,7 +13,7 @@ import (
 // These patterns match lines that the JobManager logs. The lines have the same form in releases
 // 1.20 and 2.3.
 var (
-	triggeredLine  = regexp.MustCompile(`Triggering checkpoint (\d+) \(type=.*\) @ \d+ for job ([0-9a-f]{32})\.`)
+	triggeredLine  = regexp.MustCompile(`Triggering checkpoint (\d+) \(type=(.*)\) @ \d+ for job ([0-9a-f]{32})\.`)
 	completedLine  = regexp.MustCompile(`Completed checkpoint (\d+) for job ([0-9a-f]{32}) \(`)
 	abortedLine    = regexp.MustCompile(`Failed to trigger or complete checkpoint (\d+) for job ([0-9a-f]{32})\.`)
 	restoredLine   = regexp.MustCompile(`Restoring job ([0-9a-f]{32}) from (?:Checkpoint|Savepoint) (\d+) @ .* located at (\S+)\.`)
@@ -27,6 +29,17 @@ type watcher struct {
 	scheduled  int             // number of subtasks of this attempt that were scheduled
 	running    int             // number of subtasks of this attempt that run
 	registered map[string]bool // names of the TaskManagers that have registered with this JobManager
+	savepoints map[int64]bool  // numbers of the savepoints that were triggered
+	reason     reason
+
+	// savepointAt returns the path of a savepoint of a job.
+	savepointAt func(id string, number int64) string
+}
+
+// newWatcher returns a watcher for the log with the given name. The function savepointAt returns
+// the path of a savepoint of a job.
+func newWatcher(log string, savepointAt func(id string, number int64) string) watcher {
+	return watcher{registered: map[string]bool{}, savepoints: map[int64]bool{}, reason: reason{log: log}, savepointAt: savepointAt}
 }
 
 // observe turns lines of the log into events. It calls tell() with each event.
@@ -40,11 +53,13 @@ func (w *watcher) observe(lines []string, tell func(history.Event)) {
 
 // read turns a line of the log into an event. It returns false if the line describes no event.
 func (w *watcher) read(line string) (history.Event, bool) {
+	w.reason.read(line)
 	if m := triggeredLine.FindStringSubmatch(line); m != nil {
-		return history.Event{Kind: history.Triggered, Checkpoint: number(m[1]), ID: m[2]}, true
+		w.savepoints[number(m[1])] = strings.Contains(m[2], "Savepoint")
+		return history.Event{Kind: history.Triggered, Checkpoint: number(m[1]), ID: m[3]}, true
 	}
 	if m := completedLine.FindStringSubmatch(line); m != nil {
-		return history.Event{Kind: history.Completed, Checkpoint: number(m[1]), ID: m[2]}, true
+		return w.completed(m[2], number(m[1])), true
 	}
 	if m := abortedLine.FindStringSubmatch(line); m != nil {
 		return history.Event{Kind: history.Aborted, Checkpoint: number(m[1]), ID: m[2]}, true
@@ -66,7 +81,7 @@ func (w *watcher) readStatus(line string) (history.Event, bool) {
 	if m := statusLine.FindStringSubmatch(line); m != nil {
 		if status := storage.JobStatus(m[3]); status != storage.Running {
 			w.scheduled, w.running = 0, 0
-			return history.Event{Kind: history.Status, ID: m[1], Status: status}, true
+			return w.status(m[1], status), true
 		}
 		w.job = m[1]
 		return history.Event{}, false
@@ -80,6 +95,23 @@ func (w *watcher) readStatus(line string) (history.Event, bool) {
 		}
 	}
 	return history.Event{}, false
+}
+
+// status returns the event for a job's new status. If the job fails or restarts, the event says why.
+func (w *watcher) status(id string, status storage.JobStatus) history.Event {
+	event := history.Event{Kind: history.Status, ID: id, Status: status}
+	if slices.Contains([]storage.JobStatus{storage.Failing, storage.Failed, storage.Restarting}, status) {
+		event.Error = w.reason.text()
+	}
+	return event
+}
+
+// completed returns the event for a completed checkpoint or savepoint.
+func (w *watcher) completed(id string, number int64) history.Event {
+	if w.savepoints[number] {
+		return history.Event{Kind: history.Savepointed, Checkpoint: number, ID: id, Path: w.savepointAt(id, number)}
+	}
+	return history.Event{Kind: history.Completed, Checkpoint: number, ID: id}
 }
 
 func number(digits string) int64 {

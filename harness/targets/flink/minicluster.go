@@ -62,6 +62,9 @@ func (m Minicluster) Describe() history.Target {
 	return t
 }
 
+// Claims implements [target.Target]. One JVM has one JobManager.
+func (Minicluster) Claims() []scenarios.Feature { return claims() }
+
 // Cluster implements [target.Target].
 func (m Minicluster) Cluster() target.Cluster { return m.equip(nil) }
 
@@ -85,7 +88,6 @@ type minicluster struct {
 	taps   *tap.Tap
 	mount  *fuse.Mount  // nil if checkpoints are in a plain directory or in an object store
 	proxy  *http.Server // stands before the object store; nil if there is none
-	root   string
 	files  filesystem.FileSystem
 	work   string
 
@@ -114,7 +116,6 @@ func (m Minicluster) start(ctx context.Context, spec target.Spec, pool *Pool) (_
 	c := &minicluster{
 		client: client{target: m.Target, starter: process.NewStarter(), dir: dir}, target: m, pool: pool,
 		spec: spec, began: time.Now(), taps: tap.New(layout.Flink{}), work: filepath.Join(dir, "work"), sets: make(chan func()),
-		watcher: watcher{registered: map[string]bool{}},
 	}
 	c.taps.Run = func(set func()) {
 		done := make(chan struct{})
@@ -215,6 +216,9 @@ func (c *minicluster) startJVM(ctx context.Context) error {
 	c.before = c.started
 	name := fmt.Sprintf("minicluster-%d", c.started)
 	c.log = process.NewTail(c.logOf(name))
+	c.watcher = newWatcher(filepath.Base(c.logOf(name)), func(id string, number int64) string {
+		return savepointAt(c.files, c.root, id, number)
+	})
 	var err error
 	if c.pool != nil {
 		c.host, err = c.pool.take(ctx)
@@ -262,18 +266,13 @@ func (c *minicluster) beginCluster(ctx context.Context, log string) error {
 }
 
 func (c *minicluster) configure(restPort string) error {
-	var text strings.Builder
 	values := map[string]any{
 		"Dir": c.dir, "Root": filesystem.URL(c.Root()), "RPCPort": 0, "RESTPort": restPort, "Retained": c.spec.Retained,
 		"Listen": loopback, "JobManager": loopback, "Patience": patience(c.spec),
 	}
-	if err := configTemplate.Execute(&text, values); err != nil {
-		return err
-	}
-	for _, key := range slices.Sorted(maps.Keys(c.settings)) {
-		fmt.Fprintf(&text, "\n%s: %s", key, c.settings[key])
-	}
-	return c.writeConfig(text.String() + "\n")
+	settings := clusterSettings(c.spec.Cluster, filesystem.URL(c.Root()))
+	maps.Copy(settings, c.settings)
+	return c.writeCluster(values, settings)
 }
 
 // until waits until holds() returns true. While it waits, it also carries out the faults that fire

@@ -43,7 +43,7 @@ type Room interface {
 	Close() error
 }
 
-// Isolating is a room whose processes can be paused and cut off from each other.
+// Isolating is a room whose processes can be cut off from each other.
 type Isolating interface {
 	Room
 

@@ -26,7 +26,8 @@ const (
 type rest struct {
 	url    string
 	client http.Client
-	sets   chan func() // functions of faults, which the client runs while it waits for an answer; nil if no fault can fire
+	ready  func(context.Context) error // waits until the cluster can be asked; nil: it always can
+	sets   chan func()                 // functions of faults, which the client runs while it waits for an answer; nil if no fault can fire
 }
 
 func newREST(url string) *rest { return &rest{url: url, client: http.Client{Timeout: restTimeout}} }
@@ -42,15 +43,20 @@ func (e *statusError) Error() string { return fmt.Sprintf("HTTP %d: %s", e.Code,
 // call sends the value request as JSON, and decodes the answer as JSON. Both may be nil: then it
 // sends no body, or ignores the body of the answer.
 func (r *rest) call(ctx context.Context, method, path string, request, answer any) error {
-	var body io.Reader
+	var encoded []byte
 	if request != nil {
-		encoded, err := json.Marshal(request)
-		if err != nil {
+		var err error
+		if encoded, err = json.Marshal(request); err != nil {
 			return err
 		}
-		body = bytes.NewReader(encoded)
 	}
-	return r.send(ctx, method, path, "application/json", body, answer)
+	return r.onceElected(ctx, func() error {
+		var body io.Reader
+		if request != nil {
+			body = bytes.NewReader(encoded)
+		}
+		return r.send(ctx, method, path, "application/json", body, answer)
+	})
 }
 
 // freeSlots returns the number of slots that no job uses.
@@ -191,12 +197,22 @@ func (r *rest) upload(ctx context.Context, jar string) (string, error) {
 	return path.Base(answer.Filename), nil
 }
 
-// onceElected calls ask(), and calls it again while Flink answers that it has no leader yet. A
-// cluster that has just started gives this answer.
+func (r *rest) untilReady(ctx context.Context) error {
+	if r.ready == nil {
+		return nil
+	}
+	return r.ready(ctx)
+}
+
+// onceElected calls ask(), and calls it again while Flink answers that it has no leader. A cluster
+// that has just started, or that elects another leader, gives this answer.
 func (r *rest) onceElected(ctx context.Context, ask func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, restTimeout)
 	defer cancel()
 	for {
+		if err := r.untilReady(ctx); err != nil {
+			return err
+		}
 		err := ask()
 		var status *statusError
 		if !errors.As(err, &status) || status.Code != http.StatusServiceUnavailable {

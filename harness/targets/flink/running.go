@@ -122,6 +122,9 @@ func (r Running) Start(ctx context.Context, spec target.Spec) (target.Cluster, e
 	if r.retained != spec.Retained {
 		return nil, fmt.Errorf("the scenario needs a cluster that retains %d checkpoints, but this cluster retains %d (execution.checkpointing.num-retained)", spec.Retained, r.retained)
 	}
+	if len(spec.Cluster.Settings) > 0 {
+		return nil, harness.Usagef("cluster.settings: somebody else configured this cluster; want a scenario without settings of the cluster")
+	}
 	free, err := r.rest.freeSlots(ctx)
 	if err != nil {
 		return nil, err
@@ -134,10 +137,12 @@ func (r Running) Start(ctx context.Context, spec target.Spec) (target.Cluster, e
 		return nil, err
 	}
 	c := &runningCluster{
-		client:  client{target: r.Target, rest: r.rest, starter: process.NewStarter(), dir: dir},
+		client:  client{target: r.Target, rest: r.rest, starter: process.NewStarter(), dir: dir, root: r.root},
 		running: r, spec: spec, work: filepath.Join(dir, "work"), began: time.Now(),
-		watcher: watcher{registered: map[string]bool{}},
 	}
+	c.watcher = newWatcher("the JobManager's log", func(id string, number int64) string {
+		return savepointAt(c.Files(), r.root, id, number)
+	})
 	c.step = c.Step
 	for _, made := range []string{c.work, r.root} {
 		if err := os.MkdirAll(made, 0o755); err != nil {

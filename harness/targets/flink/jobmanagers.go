@@ -1,0 +1,194 @@
+package flink
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/internal/process"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// jobManager is a JobManager that was started, and its log.
+type jobManager struct {
+	name      string
+	url       string // URL of its REST API
+	log       *process.Tail
+	watcher   watcher
+	listening bool // whether its REST API listens
+}
+
+// These patterns match lines that each JobManager logs.
+var (
+	electedLine     = regexp.MustCompile(`was granted leadership with (?:leaderSessionID|fencing token|leader id)`)
+	restListensLine = regexp.MustCompile(`Rest endpoint listening at `)
+)
+
+const (
+	// zooKeeperTick is the unit of ZooKeeper's times.
+	zooKeeperTick = 500 * time.Millisecond
+
+	// sessionTimeout is the time after which ZooKeeper takes a silent JobManager for dead. It is the
+	// least time of a few ticks, because a killed leader leads until then.
+	sessionTimeout = 8 * zooKeeperTick
+)
+
+// startZooKeeper starts the ZooKeeper that is part of Flink, if the cluster needs high availability.
+// It adds the settings with which Flink finds the ZooKeeper.
+func (c *cluster) startZooKeeper(ctx context.Context, settings map[string]string) error {
+	if c.spec.JobManagers == 0 {
+		return nil
+	}
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	data := filepath.Join(c.dir, "zookeeper")
+	if err := os.MkdirAll(data, 0o755); err != nil {
+		return err
+	}
+	text := fmt.Sprintf("tickTime=%d\ndataDir=%s\nclientPort=%d\nclientPortAddress=%s\nadmin.enableServer=false\n",
+		zooKeeperTick.Milliseconds(), data, port, loopback)
+	file := filepath.Join(data, "zoo.cfg")
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(c.configDir(), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(c.log4j(), log4j, 0o644); err != nil {
+		return err
+	}
+	command, err := c.java("zookeeper", "", []string{"-Xmx64m"}, "org.apache.flink.runtime.zookeeper.FlinkZooKeeperQuorumPeer", file, "1")
+	if err != nil {
+		return err
+	}
+	server, err := c.starter.Start(c.dir, "zookeeper", command)
+	if err != nil {
+		return err
+	}
+	address := net.JoinHostPort(loopback, strconv.Itoa(port))
+	maps.Copy(settings, map[string]string{
+		"high-availability.type":                                "zookeeper",
+		"high-availability.cluster-id":                          "/snapback",
+		"high-availability.storageDir":                          filesystem.URL(filepath.Join(c.dir, "ha")),
+		"high-availability.zookeeper.quorum":                    address,
+		"high-availability.zookeeper.client.session-timeout":    millis(sessionTimeout),
+		"high-availability.zookeeper.client.connection-timeout": millis(sessionTimeout),
+		"high-availability.zookeeper.client.retry-wait":         "100ms",
+	})
+	maps.Copy(settings, c.spec.Cluster.Settings)
+	limited, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		connection, err := net.Dial("tcp", address)
+		if err == nil {
+			return connection.Close()
+		}
+		if err := server.Ended(); err != nil {
+			return err
+		}
+		select {
+		case <-limited.Done():
+			return fmt.Errorf("wait for ZooKeeper to listen at %s: %w; see %s", address, context.Cause(limited), c.logOf("zookeeper"))
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+// StartJobManagers implements [target.JobManagerKiller]. Without high availability a new JobManager
+// runs no job.
+func (c *cluster) StartJobManagers(ctx context.Context) error {
+	var started []*jobManager
+	err := c.processes.JobManagers.Fill(max(1, c.spec.JobManagers), func(name string) (process.Worker, error) {
+		jm, worker, err := c.startJobManager(ctx, name)
+		started = append(started, jm)
+		return worker, err
+	})
+	if err != nil || len(started) == 0 {
+		return err
+	}
+	if err := c.until(ctx, "the JobManagers to listen, and one to lead", startTimeout, func() bool {
+		return c.JobManager() != "" && !slices.ContainsFunc(started, func(jm *jobManager) bool { return !jm.listening })
+	}); err != nil {
+		return err
+	}
+	if !slices.Contains(started, c.leader) {
+		return nil
+	}
+	return c.upload(ctx)
+}
+
+// startJobManager starts a JobManager. With high availability, each has a REST API of its own.
+func (c *cluster) startJobManager(ctx context.Context, name string) (*jobManager, process.Worker, error) {
+	port, options := c.restPort, []string(nil)
+	if c.spec.JobManagers > 0 {
+		free, err := freePort()
+		if err != nil {
+			return nil, nil, err
+		}
+		port = strconv.Itoa(free)
+		options = []string{"-D", "rest.port=" + port}
+	}
+	jm := &jobManager{name: name, url: "http://" + net.JoinHostPort(loopback, port), log: process.NewTail(c.logOf(name))}
+	jm.watcher = newWatcher(filepath.Base(c.logOf(name)), func(id string, number int64) string {
+		return savepointAt(c.Files(), c.root, id, number)
+	})
+	c.jobManagers = append(c.jobManagers, jm)
+	// The REST API finds the log by the property log.file. TaskManagers do not get the
+	// property, because RocksDB would derive the name of its own log from the property. That
+	// name is too long for a file.
+	worker, err := c.start(ctx, name, string(faults.JobManager), port, []string{"-Xmx256m", "-Dlog.file=" + c.logOf(name)},
+		"org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint", options...)
+	return jm, worker, err
+}
+
+// read reads what a JobManager logged since the last call of read. It ignores the events of a
+// JobManager that does not lead any more: after a pause, such a JobManager may still log.
+func (c *cluster) read(jm *jobManager) error {
+	lines, err := jm.log.Lines()
+	if err != nil {
+		return err
+	}
+	for _, line := range lines {
+		jm.listening = jm.listening || restListensLine.MatchString(line)
+		if electedLine.MatchString(line) {
+			c.leader, c.rest.url = jm, jm.url
+		}
+		jm.watcher.observe([]string{line}, func(event history.Event) {
+			if jm == c.leader {
+				c.spec.Observe(event)
+			}
+		})
+	}
+	return nil
+}
+
+// led waits until a running JobManager leads. Without high availability it does not wait, because
+// nobody takes the place of a killed JobManager.
+func (c *cluster) led(ctx context.Context) error {
+	if c.spec.JobManagers == 0 {
+		return nil
+	}
+	return c.until(ctx, "a JobManager to lead", startTimeout, func() bool { return c.JobManager() != "" })
+}
+
+// JobManagers implements [target.JobManagerKiller].
+func (c *cluster) JobManagers() []string { return c.processes.JobManagers.Names() }
+
+// JobManager implements [target.JobManagerKiller].
+func (c *cluster) JobManager() string {
+	if c.leader == nil || !slices.Contains(c.JobManagers(), c.leader.name) {
+		return ""
+	}
+	return c.leader.name
+}

@@ -1,0 +1,67 @@
+package flink
+
+import (
+	"context"
+	"strings"
+
+	"github.com/snapback/snapback/harness/evidence"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/storage/filesystem"
+)
+
+// savepointsName is the name of the directory for savepoints, beside the directories of jobs.
+const savepointsName = "savepoints"
+
+// The formats of savepoints, in Flink's words.
+const (
+	canonical = "CANONICAL"
+	native    = "NATIVE"
+)
+
+// Savepoint implements [target.Savepointer].
+func (c *client) Savepoint(ctx context.Context, id string, stop scenarios.Stop) (string, error) {
+	return c.savepoint(ctx, id, stop, canonical)
+}
+
+// NativeSavepoint implements [target.NativeSavepointer].
+func (c *client) NativeSavepoint(ctx context.Context, id string, stop scenarios.Stop) (string, error) {
+	return c.savepoint(ctx, id, stop, native)
+}
+
+func (c *client) savepoint(ctx context.Context, id string, stop scenarios.Stop, format string) (string, error) {
+	var answer struct{ Location string }
+	dir, results := filesystem.URL(filesystem.Join(c.root, savepointsName)), "/jobs/"+id+"/savepoints/"
+	var err error
+	if stop == scenarios.GoOn {
+		request := map[string]any{"target-directory": dir, "formatType": format}
+		err = c.triggered(ctx, "/jobs/"+id+"/savepoints", results, request, &answer)
+	} else {
+		request := map[string]any{"targetDirectory": dir, "formatType": format, "drain": stop == scenarios.Drain}
+		err = c.triggered(ctx, "/jobs/"+id+"/stop", results, request, &answer)
+	}
+	return strings.TrimPrefix(answer.Location, "file:"), err
+}
+
+// savepointAt returns the path of the savepoint with the given number, which a job has taken. Flink
+// logs the number of a savepoint but not its path. The path is empty if there is no such savepoint.
+func savepointAt(files filesystem.FileSystem, root, id string, number int64) string {
+	dir := filesystem.Join(root, savepointsName)
+	entries, err := files.List(dir)
+	if err != nil {
+		return "" // the savepoint was deleted already, or is in no directory of ours
+	}
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name, "savepoint-"+id[:6]) {
+			continue
+		}
+		path := filesystem.Join(dir, entry.Name)
+		metadata, err := evidence.Locate(files, path)
+		if err != nil {
+			continue // a savepoint that was aborted
+		}
+		if found, err := evidence.Read(files, metadata); err == nil && found.ID == number {
+			return path
+		}
+	}
+	return ""
+}
