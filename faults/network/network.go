@@ -3,6 +3,9 @@
 // talk to each other. So the network knows both ends of every connection, and can cut, break and
 // delay it. The processes do not notice the network.
 //
+// A process that cannot dial through a SOCKS5 server has a place instead (front.go): the network
+// listens in front of the process, and finds out from the kernel which process has dialed.
+//
 // Each process listens at a separate loopback address, by which the network recognizes it. On
 // Linux, every address in 127.0.0.0/8 is a loopback address. An address that belongs to no process
 // belongs to storage.
@@ -49,7 +52,9 @@ type Network struct {
 
 	mu        sync.Mutex
 	processes map[string]string // the names of the processes; the key is the host at which a process listens
-	servers   []net.Listener    // the SOCKS5 servers through which the processes dial
+	servers   []net.Listener    // the SOCKS5 servers through which the processes dial, and the fronts
+	places    int               // number of all places so far
+	joined    int               // number of all processes that have joined so far
 	outside   map[string]bool   // addresses that no fault touches
 	links     map[link]*toxiproxy.Proxy
 	bad       map[string]condition // the effects of faults; the key is the name of a process, or storage
@@ -102,7 +107,8 @@ func (n *Network) Join(process, inPlaceAt string) (host, through string, err err
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.servers = append(n.servers, listener)
-	number := len(n.servers)
+	n.joined++
+	number := n.joined
 	host = cmp.Or(inPlaceAt, fmt.Sprintf(hostFormat, number>>8, number&0xff))
 	n.processes[host] = process
 	return host, "socks5://" + listener.Addr().String(), nil

@@ -62,7 +62,13 @@ func newTwo(t *testing.T) two {
 // echo starts a server that sends back what it receives, and returns its address.
 func echo(t *testing.T, host string) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	return echoAt(t, net.JoinHostPort(host, "0"))
+}
+
+// echoAt starts the same server at the given address.
+func echoAt(t *testing.T, address string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}

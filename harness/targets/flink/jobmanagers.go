@@ -68,7 +68,7 @@ func (c *cluster) startZooKeeper(ctx context.Context, settings map[string]string
 	if err := os.WriteFile(c.log4j(), log4j, 0o644); err != nil {
 		return err
 	}
-	command, err := c.java("zookeeper", "", []string{"-Xmx64m"}, "org.apache.flink.runtime.zookeeper.FlinkZooKeeperQuorumPeer", file, "1")
+	command, err := c.java("zookeeper", "", []string{"-Xmx64m"}, "org.apache.flink.runtime.zookeeper.FlinkZooKeeperQuorumPeer", "--zkConfigFile", file, "--peerId", "1")
 	if err != nil {
 		return err
 	}
