@@ -113,6 +113,9 @@ func (s *Starter) Close() error {
 // Name returns the process's name.
 func (p *Process) Name() string { return p.name }
 
+// ID returns the number by which the operating system knows the process.
+func (p *Process) ID() int { return p.command.Process.Pid }
+
 // Kill kills the process by SIGKILL and waits for its end. On Linux it also kills the processes
 // that this process started. If the process has already ended, Kill does nothing.
 func (p *Process) Kill() error {

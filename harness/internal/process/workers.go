@@ -97,13 +97,23 @@ func (c *Cluster) find(name string) (*Workers, int, error) {
 
 // Kill kills the process with the given name.
 func (c *Cluster) Kill(name string) error {
-	workers, at, err := c.find(name)
+	p, err := c.Release(name)
 	if err != nil {
 		return err
 	}
+	return p.Kill()
+}
+
+// Release returns the process with the given name, and forgets the process. From now on the process
+// may end.
+func (c *Cluster) Release(name string) (Worker, error) {
+	workers, at, err := c.find(name)
+	if err != nil {
+		return nil, err
+	}
 	p := workers.running[at]
 	workers.running = slices.Delete(workers.running, at, at+1)
-	return p.Kill()
+	return p, nil
 }
 
 // Pause stops the process with the given name until it is resumed.

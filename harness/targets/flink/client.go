@@ -156,7 +156,8 @@ func (c *client) runFrom(ctx context.Context, submission target.Submission, sett
 	if err != nil {
 		return "", err
 	}
-	output, err := c.starter.Run(ctx, c.dir, name, command)
+	var output string
+	c.rest.serving(func() { output, err = c.starter.Run(ctx, c.dir, name, command) })
 	if submitted := submittedLine.FindStringSubmatch(output); submitted != nil && err == nil {
 		return submitted[1], nil
 	}

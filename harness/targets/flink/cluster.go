@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/faults/fuse"
+	"github.com/snapback/snapback/faults/tap"
 	"github.com/snapback/snapback/harness/internal/process"
 	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/scenarios"
@@ -34,8 +37,14 @@ type cluster struct {
 	room        Room
 	processes   process.Cluster
 	jobManagers []*jobManager // all JobManagers that were started so far
-	leader      *jobManager   // the JobManager that was elected last; nil before the first election
-	restPort    string        // the port of the REST API; without high availability, each JobManager has it
+	files       filesystem.FileSystem
+	mount       *fuse.Mount      // the operations on checkpoints pass through it; nil: no fault happens at an operation
+	taps        *tap.Tap         // nil without a mount
+	sets        chan func()      // functions of faults that fire during an operation; Step runs them
+	dying       []process.Worker // the processes that were killed, perhaps in the middle of an operation
+	connections *connections     // disturbs the connections; nil: no connection can be disturbed
+	leader      *jobManager      // the JobManager that was elected last; nil before the first election
+	restPort    string           // the port of the REST API; without high availability, each JobManager has it
 }
 
 func start(ctx context.Context, t Target, spec target.Spec) (_ *cluster, err error) {
@@ -47,8 +56,9 @@ func start(ctx context.Context, t Target, spec target.Spec) (_ *cluster, err err
 		return nil, err
 	}
 	c := &cluster{
-		client: client{target: t, starter: process.NewStarter(), dir: dir, root: filepath.Join(dir, "checkpoints")},
+		client: client{target: t, starter: process.NewStarter(), rest: newREST(""), dir: dir, root: filepath.Join(dir, "checkpoints")},
 		spec:   spec, work: filepath.Join(dir, "work"), began: time.Now(), processes: process.NewCluster(),
+		files: filesystem.Local{},
 	}
 	c.step = c.Step
 	if c.room, err = t.where().Open(ctx, dir, t.jar); err != nil {
@@ -59,6 +69,10 @@ func start(ctx context.Context, t Target, spec target.Spec) (_ *cluster, err err
 			err = errors.Join(err, c.Close())
 		}
 	}()
+	if err := c.openMount(); err != nil {
+		return nil, err
+	}
+	c.connect()
 	if err := c.configure(ctx); err != nil {
 		return nil, err
 	}
@@ -87,14 +101,21 @@ func (c *cluster) configure(ctx context.Context) error {
 		return err
 	}
 	c.restPort = strconv.Itoa(restPort)
-	c.rest = newREST("http://" + net.JoinHostPort(loopback, c.restPort))
-	c.rest.ready = c.led
+	c.rest.url = "http://" + net.JoinHostPort(loopback, c.restPort)
+	c.rest.ready, c.rest.sets = c.led, c.sets
 	rpcPort, err := freePort()
 	if err != nil {
 		return err
 	}
 	settings := clusterSettings(c.spec.Cluster, filesystem.URL(c.root))
-	if err := c.startZooKeeper(ctx, settings); err != nil {
+	if c.spec.JobManagers > 0 {
+		err = c.startZooKeeper(ctx, settings)
+	} else {
+		var behind map[string]string
+		behind, err = c.behind(string(faults.JobManager), "jobmanager.rpc.address", "jobmanager.bind-host", "jobmanager.rpc.port", "blob.server.port")
+		maps.Copy(settings, behind)
+	}
+	if err != nil {
 		return err
 	}
 	listen, at := c.room.Address(string(faults.JobManager))
@@ -130,14 +151,18 @@ func (c *cluster) start(ctx context.Context, name, host, port string, options []
 	if err != nil {
 		return nil, err
 	}
-	return c.room.Start(ctx, name, host, port, command)
+	worker, err := c.room.Start(ctx, name, host, port, command)
+	if err == nil && c.connections != nil {
+		c.connections.started(name, host, worker)
+	}
+	return worker, err
 }
 
 // URL returns the URL of the cluster's REST API.
 func (c *cluster) URL() string { return c.rest.url }
 
 func (c *cluster) Now() time.Duration           { return time.Since(c.began) }
-func (c *cluster) Files() filesystem.FileSystem { return filesystem.Local{} }
+func (c *cluster) Files() filesystem.FileSystem { return c.files }
 func (c *cluster) Root() string                 { return c.root }
 func (c *cluster) Work() string                 { return c.work }
 
@@ -151,6 +176,8 @@ func (c *cluster) Step(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
+	case set := <-c.sets:
+		set()
 	case <-time.After(pollEvery):
 	}
 	if err := c.processes.Ended(); err != nil {
@@ -179,9 +206,14 @@ func (c *cluster) until(ctx context.Context, what string, limit time.Duration, h
 func (c *cluster) StartTaskManagers(ctx context.Context) error {
 	err := c.processes.TaskManagers.Fill(c.spec.TaskManagers, func(name string) (process.Worker, error) {
 		listen, at := c.room.Address(name)
+		settings := map[string]string{"taskmanager.resource-id": name, "taskmanager.host": at, "taskmanager.bind-host": listen}
+		behind, err := c.behind(name, "taskmanager.host", "taskmanager.bind-host", "taskmanager.rpc.port", "taskmanager.data.port")
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(settings, behind)
 		return c.start(ctx, name, name, "", []string{"-Xmx224m", "-XX:MaxDirectMemorySize=128m"},
-			"org.apache.flink.runtime.taskexecutor.TaskManagerRunner",
-			"-D", "taskmanager.resource-id="+name, "-D", "taskmanager.host="+at, "-D", "taskmanager.bind-host="+listen)
+			"org.apache.flink.runtime.taskexecutor.TaskManagerRunner", options(settings)...)
 	})
 	if err != nil {
 		return err
@@ -192,7 +224,12 @@ func (c *cluster) StartTaskManagers(ctx context.Context) error {
 }
 
 // Kill implements [target.Killer].
-func (c *cluster) Kill(_ context.Context, name string) error { return c.processes.Kill(name) }
+func (c *cluster) Kill(_ context.Context, name string) error {
+	if c.mount != nil {
+		return c.killInOperation(name)
+	}
+	return c.processes.Kill(name)
+}
 
 // Pause implements [target.Pauser].
 func (c *cluster) Pause(_ context.Context, name string) error { return c.processes.Pause(name) }
@@ -207,7 +244,17 @@ func (c *cluster) Slow(_ context.Context, name string, percent int64) error {
 
 // Close kills every process, and deletes the files that nobody needs afterwards.
 func (c *cluster) Close() error {
-	return errors.Join(c.room.Close(), c.starter.Close(), c.removeLitter())
+	end := func() error { return errors.Join(c.room.Close(), c.starter.Close()) }
+	var failed error
+	if c.mount == nil {
+		failed = end()
+	} else {
+		failed = errors.Join(c.closeMount(end), c.mount.Close())
+	}
+	if c.connections != nil {
+		failed = errors.Join(failed, c.connections.network.Close())
+	}
+	return errors.Join(failed, c.removeLitter())
 }
 
 // isolated is a cluster whose [Room] can cut the cluster's processes off from each other.

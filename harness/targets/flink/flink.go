@@ -93,12 +93,7 @@ func (Target) Honours(f target.Field) bool {
 }
 
 // Cluster implements [target.Target].
-func (t Target) Cluster() target.Cluster {
-	if t.where().Isolates() {
-		return isolated{}
-	}
-	return (*cluster)(nil)
-}
+func (t Target) Cluster() target.Cluster { return t.equip(nil) }
 
 // Start implements [target.Target].
 func (t Target) Start(ctx context.Context, spec target.Spec) (target.Cluster, error) {
@@ -106,8 +101,5 @@ func (t Target) Start(ctx context.Context, spec target.Spec) (target.Cluster, er
 	if err != nil {
 		return nil, err
 	}
-	if t.where().Isolates() {
-		return isolated{c, c.room.(Isolating)}, nil
-	}
-	return c, nil
+	return t.equip(c), nil
 }

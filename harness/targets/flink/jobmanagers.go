@@ -10,11 +10,13 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/internal/process"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
@@ -34,6 +36,9 @@ var (
 )
 
 const (
+	// zooKeeper is the name of the process of ZooKeeper.
+	zooKeeper = "zookeeper"
+
 	// zooKeeperTick is the unit of ZooKeeper's times.
 	zooKeeperTick = 500 * time.Millisecond
 
@@ -42,22 +47,23 @@ const (
 	sessionTimeout = 8 * zooKeeperTick
 )
 
-// startZooKeeper starts the ZooKeeper that is part of Flink, if the cluster needs high availability.
-// It adds the settings with which Flink finds the ZooKeeper.
+// startZooKeeper starts the ZooKeeper that is part of Flink. It adds the settings with which Flink
+// finds the ZooKeeper.
 func (c *cluster) startZooKeeper(ctx context.Context, settings map[string]string) error {
-	if c.spec.JobManagers == 0 {
-		return nil
-	}
-	port, err := freePort()
+	listen, address, err := c.zooKeeperAddress()
 	if err != nil {
 		return err
 	}
-	data := filepath.Join(c.dir, "zookeeper")
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return err
+	}
+	data := filepath.Join(c.dir, zooKeeper)
 	if err := os.MkdirAll(data, 0o755); err != nil {
 		return err
 	}
-	text := fmt.Sprintf("tickTime=%d\ndataDir=%s\nclientPort=%d\nclientPortAddress=%s\nadmin.enableServer=false\n",
-		zooKeeperTick.Milliseconds(), data, port, loopback)
+	text := fmt.Sprintf("tickTime=%d\ndataDir=%s\nclientPort=%s\nclientPortAddress=%s\nadmin.enableServer=false\n",
+		zooKeeperTick.Milliseconds(), data, port, host)
 	file := filepath.Join(data, "zoo.cfg")
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		return err
@@ -68,15 +74,17 @@ func (c *cluster) startZooKeeper(ctx context.Context, settings map[string]string
 	if err := os.WriteFile(c.log4j(), log4j, 0o644); err != nil {
 		return err
 	}
-	command, err := c.java("zookeeper", "", []string{"-Xmx64m"}, "org.apache.flink.runtime.zookeeper.FlinkZooKeeperQuorumPeer", "--zkConfigFile", file, "--peerId", "1")
+	command, err := c.java(zooKeeper, "", []string{"-Xmx64m"}, "org.apache.flink.runtime.zookeeper.FlinkZooKeeperQuorumPeer", "--zkConfigFile", file, "--peerId", "1")
 	if err != nil {
 		return err
 	}
-	server, err := c.starter.Start(c.dir, "zookeeper", command)
+	server, err := c.starter.Start(c.dir, zooKeeper, command)
 	if err != nil {
 		return err
 	}
-	address := net.JoinHostPort(loopback, strconv.Itoa(port))
+	if c.connections != nil {
+		c.connections.started(zooKeeper, zooKeeper, server)
+	}
 	maps.Copy(settings, map[string]string{
 		"high-availability.type":                                "zookeeper",
 		"high-availability.cluster-id":                          "/snapback",
@@ -90,7 +98,7 @@ func (c *cluster) startZooKeeper(ctx context.Context, settings map[string]string
 	limited, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for {
-		connection, err := net.Dial("tcp", address)
+		connection, err := net.Dial("tcp", listen)
 		if err == nil {
 			return connection.Close()
 		}
@@ -99,15 +107,34 @@ func (c *cluster) startZooKeeper(ctx context.Context, settings map[string]string
 		}
 		select {
 		case <-limited.Done():
-			return fmt.Errorf("wait for ZooKeeper to listen at %s: %w; see %s", address, context.Cause(limited), c.logOf("zookeeper"))
+			return fmt.Errorf("wait for ZooKeeper to listen at %s: %w; see %s", listen, context.Cause(limited), c.logOf(zooKeeper))
 		case <-time.After(pollEvery):
 		}
 	}
 }
 
+// zooKeeperAddress returns the address at which ZooKeeper must listen, and the address at which the
+// processes of Flink reach it.
+func (c *cluster) zooKeeperAddress() (listen, at string, err error) {
+	if c.connections == nil {
+		port, err := freePort()
+		address := net.JoinHostPort(loopback, strconv.Itoa(port))
+		return address, address, err
+	}
+	place := c.connections.place(zooKeeper)
+	port, err := c.connections.network.Front(place, c.connections.dialer)
+	return net.JoinHostPort(place.Behind, strconv.Itoa(port)), net.JoinHostPort(place.Front, strconv.Itoa(port)), err
+}
+
 // StartJobManagers implements [target.JobManagerKiller]. Without high availability a new JobManager
 // runs no job.
 func (c *cluster) StartJobManagers(ctx context.Context) error {
+	for _, worker := range c.dying {
+		if err := worker.Kill(); err != nil { // waits for the end, so that its ports are free again
+			return err
+		}
+	}
+	c.dying = nil
 	var started []*jobManager
 	err := c.processes.JobManagers.Fill(max(1, c.spec.JobManagers), func(name string) (process.Worker, error) {
 		jm, worker, err := c.startJobManager(ctx, name)
@@ -130,14 +157,18 @@ func (c *cluster) StartJobManagers(ctx context.Context) error {
 
 // startJobManager starts a JobManager. With high availability, each has a REST API of its own.
 func (c *cluster) startJobManager(ctx context.Context, name string) (*jobManager, process.Worker, error) {
-	port, options := c.restPort, []string(nil)
+	port, host := c.restPort, string(faults.JobManager)
+	settings := map[string]string{}
 	if c.spec.JobManagers > 0 {
 		free, err := freePort()
 		if err != nil {
 			return nil, nil, err
 		}
-		port = strconv.Itoa(free)
-		options = []string{"-D", "rest.port=" + port}
+		port, host = strconv.Itoa(free), name
+		if settings, err = c.behind(host, "jobmanager.rpc.address", "jobmanager.bind-host", "high-availability.jobmanager.port", "blob.server.port"); err != nil {
+			return nil, nil, err
+		}
+		settings["rest.port"] = port
 	}
 	jm := &jobManager{name: name, url: "http://" + net.JoinHostPort(loopback, port), log: process.NewTail(c.logOf(name))}
 	jm.watcher = newWatcher(filepath.Base(c.logOf(name)), func(id string, number int64) string {
@@ -147,8 +178,8 @@ func (c *cluster) startJobManager(ctx context.Context, name string) (*jobManager
 	// The REST API finds the log by the property log.file. TaskManagers do not get the
 	// property, because RocksDB would derive the name of its own log from the property. That
 	// name is too long for a file.
-	worker, err := c.start(ctx, name, string(faults.JobManager), port, []string{"-Xmx256m", "-Dlog.file=" + c.logOf(name)},
-		"org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint", options...)
+	worker, err := c.start(ctx, name, host, port, []string{"-Xmx256m", "-Dlog.file=" + c.logOf(name)},
+		"org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint", options(settings)...)
 	return jm, worker, err
 }
 
@@ -171,6 +202,34 @@ func (c *cluster) read(jm *jobManager) error {
 		})
 	}
 	return nil
+}
+
+// Suspend implements [target.Suspender]. Users of Flink cannot suspend one job. A JobManager suspends
+// its jobs when it is asked to end. So Suspend ends the JobManager that leads.
+func (c local) Suspend(ctx context.Context, id string) error {
+	leader := c.leader
+	worker, err := c.processes.Release(leader.name)
+	if err != nil {
+		return &target.RefusedError{Why: fmt.Sprintf("suspend job %s: no JobManager leads", id)}
+	}
+	asked, ok := worker.(*process.Process)
+	if !ok {
+		return fmt.Errorf("suspend job %s: %s is a %T, not a process of this machine", id, worker.Name(), worker)
+	}
+	if err := asked.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for worker.Ended() == nil {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s to end: %w; see %s", leader.name, ctx.Err(), c.logOf(leader.name))
+		case <-time.After(pollEvery):
+		}
+	}
+	// The log is read before another JobManager leads, because only the leader's events count.
+	return c.read(leader)
 }
 
 // led waits until a running JobManager leads. Without high availability it does not wait, because

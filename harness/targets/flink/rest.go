@@ -81,17 +81,25 @@ func (r *rest) send(ctx context.Context, method, path, contentType string, body 
 }
 
 func (r *rest) do(request *http.Request) (response *http.Response, err error) {
-	answered := make(chan struct{})
-	go func() {
-		defer close(answered)
+	r.serving(func() {
 		response, err = r.client.Do(request) //nolint:bodyclose // the caller closes it
+	})
+	return response, err
+}
+
+// serving calls wait(), which waits for the cluster. Meanwhile it runs the functions of faults.
+func (r *rest) serving(wait func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		wait()
 	}()
 	for {
 		select {
 		case set := <-r.sets:
 			set()
-		case <-answered:
-			return response, err
+		case <-done:
+			return
 		}
 	}
 }
