@@ -112,10 +112,7 @@ func (c *client) java(name, lib string, options []string, mainClass string, argu
 func (c *client) Submit(ctx context.Context, submission target.Submission) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
-	settings, err := c.target.configuration(submission)
-	if err != nil {
-		return "", err
-	}
+	settings := configuration(submission)
 	if submission.Restore != "" {
 		return c.runFrom(ctx, submission, settings)
 	}
@@ -129,7 +126,7 @@ func (c *client) Submit(ctx context.Context, submission target.Submission) (stri
 		request["jobId"] = submission.ID
 	}
 	var answer struct{ JobID string }
-	err = c.rest.call(ctx, http.MethodPost, "/jars/"+c.jarID+"/run", request, &answer)
+	err := c.rest.call(ctx, http.MethodPost, "/jars/"+c.jarID+"/run", request, &answer)
 	return answer.JobID, refused(err)
 }
 
@@ -246,15 +243,8 @@ func arguments(submission target.Submission) []string {
 
 // configuration returns the settings that Flink reads from the job and not from its cluster. The
 // scenario's own settings win over those that follow from its fields.
-func (t Target) configuration(submission target.Submission) (map[string]string, error) {
+func configuration(submission target.Submission) map[string]string {
 	j := submission.Job
-	if err := t.checkSettings("job.settings", j.Settings, ofCluster); err != nil {
-		return nil, err
-	}
-	backend, err := t.backendSettings(j.Backend)
-	if err != nil {
-		return nil, err
-	}
 	c := map[string]string{
 		"execution.checkpointing.interval":                          millis(j.Interval),
 		"execution.checkpointing.timeout":                           millis(j.Timeout),
@@ -275,10 +265,9 @@ func (t Target) configuration(submission target.Submission) (map[string]string, 
 	set("execution.checkpointing.unaligned.enabled", "true", j.Unaligned)
 	set("execution.checkpointing.aligned-checkpoint-timeout", millis(j.AlignmentTimeout), j.AlignmentTimeout > 0)
 	set("pipeline.max-parallelism", strconv.Itoa(j.ParallelismMax), j.ParallelismMax > 0)
-	maps.Copy(c, backend)
+	maps.Copy(c, backends[j.Backend])
 	maps.Copy(c, submission.Settings)
-	maps.Copy(c, j.Settings)
-	return c, nil
+	return c
 }
 
 func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + "ms" }

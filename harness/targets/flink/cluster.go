@@ -48,9 +48,6 @@ type cluster struct {
 }
 
 func start(ctx context.Context, t Target, spec target.Spec) (_ *cluster, err error) {
-	if err := t.checkSettings("cluster.settings", spec.Cluster.Settings, nil); err != nil {
-		return nil, err
-	}
 	dir, err := filepath.Abs(spec.Dir)
 	if err != nil {
 		return nil, err
@@ -167,7 +164,12 @@ func (c *cluster) Root() string                 { return c.root }
 func (c *cluster) Work() string                 { return c.work }
 
 // Log implements [target.Logged].
-func (c *cluster) Log() string { return c.log.Name() }
+func (c *cluster) Log() string {
+	if c.leader == nil {
+		return ""
+	}
+	return c.leader.log.Name()
+}
 
 func (c *cluster) TaskManagers() []string { return c.processes.TaskManagers.Names() }
 

@@ -11,7 +11,6 @@ package flink
 import (
 	"context"
 	"embed"
-	"slices"
 	"text/template"
 
 	"github.com/snapback/snapback/harness/history"
@@ -82,11 +81,13 @@ func claims() []scenarios.Feature {
 }
 
 // Honours implements [target.Target].
-func (Target) Honours(f target.Field) bool {
+func (t Target) Honours(f target.Field) bool {
 	switch f.Name {
 	case target.JobBackend:
-		return slices.Contains([]string{"full", "hashmap", "incremental", "changelog"}, f.Value)
-	case target.ClusterSettings, target.JobParallelism, target.WorkloadSlow, target.WorkloadPayload, target.AllowNonRestored:
+		return t.hasBackend(f.Value)
+	case target.ClusterSettings, target.JobSettings:
+		return t.honours(f)
+	case target.WorkloadSlow, target.WorkloadPayload:
 		return false
 	}
 	return true

@@ -171,7 +171,7 @@ func (c *cluster) startJobManager(ctx context.Context, name string) (*jobManager
 		settings["rest.port"] = port
 	}
 	jm := &jobManager{name: name, url: "http://" + net.JoinHostPort(loopback, port), log: process.NewTail(c.logOf(name))}
-	jm.watcher = newWatcher(filepath.Base(c.logOf(name)), func(id string, number int64) string {
+	jm.watcher = newWatcher(func(id string, number int64) string {
 		return savepointAt(c.Files(), c.root, id, number)
 	})
 	c.jobManagers = append(c.jobManagers, jm)

@@ -36,10 +36,10 @@ type watcher struct {
 	savepointAt func(id string, number int64) string
 }
 
-// newWatcher returns a watcher for the log with the given name. The function savepointAt returns
-// the path of a savepoint of a job.
-func newWatcher(log string, savepointAt func(id string, number int64) string) watcher {
-	return watcher{registered: map[string]bool{}, savepoints: map[int64]bool{}, reason: reason{log: log}, savepointAt: savepointAt}
+// newWatcher returns a watcher for the log of a JobManager. The function savepointAt returns the path
+// of a savepoint of a job.
+func newWatcher(savepointAt func(id string, number int64) string) watcher {
+	return watcher{registered: map[string]bool{}, savepoints: map[int64]bool{}, savepointAt: savepointAt}
 }
 
 // observe turns lines of the log into events. It calls tell() with each event.

@@ -52,7 +52,7 @@ func readLog(t *testing.T, name string) (events, registered []string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = file.Close() }() // nothing was written to it
-	w := newWatcher(name, nil)
+	w := newWatcher(nil)
 	jobs := map[string]string{}
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		e, ok := w.read(lines.Text())

@@ -216,7 +216,7 @@ func (c *minicluster) startJVM(ctx context.Context) error {
 	c.before = c.started
 	name := fmt.Sprintf("minicluster-%d", c.started)
 	c.log = process.NewTail(c.logOf(name))
-	c.watcher = newWatcher(filepath.Base(c.logOf(name)), func(id string, number int64) string {
+	c.watcher = newWatcher(func(id string, number int64) string {
 		return savepointAt(c.files, c.root, id, number)
 	})
 	var err error
@@ -311,6 +311,9 @@ func (c *minicluster) Submit(ctx context.Context, submission target.Submission) 
 	}
 	if submission.ClaimMode != "" {
 		request["claimMode"] = string(submission.ClaimMode)
+	}
+	if submission.AllowNonRestored {
+		request["allowNonRestoredState"] = true
 	}
 	if submission.ID != "" {
 		request["jobId"] = submission.ID

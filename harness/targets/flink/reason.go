@@ -14,7 +14,6 @@ var (
 
 // reason collects from a log why a job fails or restarts.
 type reason struct {
-	log        string   // name of the log
 	collecting bool     // whether the lines belong to a stack trace
 	trace      []string // lines of the newest stack trace, without the frames
 }
@@ -32,8 +31,8 @@ func (r *reason) read(line string) {
 	}
 }
 
-// text returns in one line why the job failed or restarted last, and the name of the log. It
-// returns nothing if the log does not say why.
+// text returns in one line why the job failed or restarted last. It returns nothing if the log does
+// not say why.
 func (r *reason) text() string {
 	if len(r.trace) == 0 {
 		return ""
@@ -44,5 +43,5 @@ func (r *reason) text() string {
 			why = append(why, line)
 		}
 	}
-	return strings.Join(why, "; ") + " (" + r.log + ")"
+	return strings.Join(why, "; ")
 }

@@ -112,6 +112,11 @@ func (Running) Claims() []scenarios.Feature {
 	return []scenarios.Feature{scenarios.Resume, scenarios.Retention}
 }
 
+// Honours implements [target.Target]. Somebody else has configured the cluster.
+func (r Running) Honours(f target.Field) bool {
+	return f.Name != target.ClusterSettings && r.Target.Honours(f)
+}
+
 // Cluster implements [target.Target]. The cluster has no capabilities, because the harness does not
 // touch processes that it did not start.
 func (Running) Cluster() target.Cluster { return (*runningCluster)(nil) }
@@ -121,9 +126,6 @@ func (Running) Cluster() target.Cluster { return (*runningCluster)(nil) }
 func (r Running) Start(ctx context.Context, spec target.Spec) (target.Cluster, error) {
 	if r.retained != spec.Retained {
 		return nil, fmt.Errorf("the scenario needs a cluster that retains %d checkpoints, but this cluster retains %d (execution.checkpointing.num-retained)", spec.Retained, r.retained)
-	}
-	if len(spec.Cluster.Settings) > 0 {
-		return nil, harness.Usagef("cluster.settings: somebody else configured this cluster; want a scenario without settings of the cluster")
 	}
 	free, err := r.rest.freeSlots(ctx)
 	if err != nil {
@@ -140,7 +142,7 @@ func (r Running) Start(ctx context.Context, spec target.Spec) (target.Cluster, e
 		client:  client{target: r.Target, rest: r.rest, starter: process.NewStarter(), dir: dir, root: r.root},
 		running: r, spec: spec, work: filepath.Join(dir, "work"), began: time.Now(),
 	}
-	c.watcher = newWatcher("the JobManager's log", func(id string, number int64) string {
+	c.watcher = newWatcher(func(id string, number int64) string {
 		return savepointAt(c.Files(), r.root, id, number)
 	})
 	c.step = c.Step

@@ -11,32 +11,21 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/scenarios"
 )
 
-// fields names the field of a scenario that a key of Flink stands for. A scenario must set the
-// field, because the harness judges by the field.
-var fields = map[string]string{
-	"execution.checkpointing.interval":                          "job.interval",
-	"execution.checkpointing.timeout":                           "job.timeout",
-	"execution.checkpointing.min-pause":                         "job.minPause",
-	"execution.checkpointing.max-concurrent-checkpoints":        "job.maxConcurrent",
-	"execution.checkpointing.tolerable-failed-checkpoints":      "job.tolerable",
-	"execution.checkpointing.externalized-checkpoint-retention": "job.retention",
-	"execution.checkpointing.mode":                              "job.atLeastOnce",
-	"execution.checkpointing.unaligned.enabled":                 "job.unaligned",
-	"execution.checkpointing.aligned-checkpoint-timeout":        "job.alignmentTimeout",
-	"execution.checkpointing.num-retained":                      "cluster.retained",
-	"pipeline.max-parallelism":                                  "job.maxParallelism",
-	"parallelism.default":                                       "job.parallelism",
-	"taskmanager.numberOfTaskSlots":                             "cluster.taskManagers",
-	"high-availability.type":                                    "cluster.jobManagers",
-}
-
-// own are prefixes of the keys that only the harness sets. With another value of such a key the
-// harness would not find the cluster, its files or its processes.
+// own are prefixes of the keys that scenarios must not set. For the first of them a scenario has a
+// field. The others only the harness sets: with another value it would not find the cluster, its
+// files or its processes.
 var own = []string{
+	"execution.checkpointing.interval", "execution.checkpointing.timeout", "execution.checkpointing.min-pause",
+	"execution.checkpointing.max-concurrent-checkpoints", "execution.checkpointing.tolerable-failed-checkpoints",
+	"execution.checkpointing.externalized-checkpoint-retention", "execution.checkpointing.mode",
+	"execution.checkpointing.unaligned.enabled", "execution.checkpointing.aligned-checkpoint-timeout",
+	"execution.checkpointing.num-retained", "pipeline.max-parallelism", "parallelism.default",
+	"taskmanager.numberOfTaskSlots", "high-availability.type",
+
 	"jobmanager.rpc.", "jobmanager.bind-host", "taskmanager.host", "taskmanager.bind-host", "taskmanager.resource-id",
 	"taskmanager.rpc.", "taskmanager.data.port", "taskmanager.data.bind-port", "rest.address", "rest.port", "rest.bind-",
 	"blob.storage.directory", "blob.server.port", "web.tmpdir", "web.upload.dir", "web.submit.enable", "io.tmp.dirs",
@@ -49,43 +38,30 @@ var own = []string{
 // configuration of a job Flink ignores them.
 var ofCluster = []string{
 	"jobmanager.", "taskmanager.", "heartbeat.", "cluster.", "slotmanager.", "resourcemanager.", "slot.", "metrics.",
-	"high-availability.", "dstl.", "state.changelog.storage", "execution.checkpointing.num-retained",
+	"high-availability.", "dstl.", "state.changelog.storage",
 }
 
-// checkSettings returns an error for a setting that Flink would not honour, or that the harness
-// sets itself. The parameter where names the settings, for example cluster.settings.
-func (t Target) checkSettings(where string, settings map[string]string, refused []string) error {
-	for _, key := range slices.Sorted(maps.Keys(settings)) {
-		if field, ok := fields[key]; ok {
-			return harness.Usagef("%s: %s: set the field %s of the scenario instead", where, key, field)
-		}
-		if slices.ContainsFunc(own, func(prefix string) bool { return strings.HasPrefix(key, prefix) }) {
-			return harness.Usagef("%s: %s: the harness itself sets this key; leave it out", where, key)
-		}
-		if slices.ContainsFunc(refused, func(prefix string) bool { return strings.HasPrefix(key, prefix) }) {
-			return harness.Usagef("%s: %s: Flink reads this key only from the cluster; set it in cluster.settings", where, key)
-		}
+// honours says whether Flink carries out a setting of a cluster or of a job. Flink ignores keys that
+// it does not have, and it reads some keys only from the configuration of a cluster.
+func (t Target) honours(f target.Field) bool {
+	begins := func(prefix string) bool { return strings.HasPrefix(f.Key, prefix) }
+	if slices.ContainsFunc(own, begins) || f.Name == target.JobSettings && slices.ContainsFunc(ofCluster, begins) {
+		return false
 	}
-	unknown, err := t.unknown(slices.Sorted(maps.Keys(settings)))
-	if err == nil && len(unknown) > 0 {
-		err = harness.Usagef("%s: Flink %s has no key %s", where, t.version, strings.Join(unknown, ", "))
-	}
-	return err
+	known, err := t.knows(f.Key)
+	return err == nil && known
 }
 
-// unknown returns the keys that this release of Flink does not have. Flink ignores such a key. All
-// keys of Flink are constants of classes whose names end with Options.
-func (t Target) unknown(keys []string) ([]string, error) {
-	if len(keys) == 0 {
-		return nil, nil
-	}
+// knows says whether this release of Flink has a key. All keys of Flink are constants of classes
+// whose names end with Options.
+func (t Target) knows(key string) (bool, error) {
 	jars, err := filepath.Glob(filepath.Join(t.lib, "flink-dist-*.jar"))
 	if err != nil || len(jars) != 1 {
-		return nil, fmt.Errorf("look for keys of the configuration: want one flink-dist in %s, got %d", t.lib, len(jars))
+		return false, fmt.Errorf("look for the key %s: want one flink-dist in %s, got %d", key, t.lib, len(jars))
 	}
 	archive, err := zip.OpenReader(jars[0])
 	if err != nil {
-		return nil, err
+		return false, err
 	}
 	defer func() { _ = archive.Close() }() // nothing was written to it
 	for _, file := range archive.File {
@@ -93,12 +69,11 @@ func (t Target) unknown(keys []string) ([]string, error) {
 			continue
 		}
 		class, err := content(file)
-		if err != nil {
-			return nil, err
+		if err != nil || bytes.Contains(class, constant(key)) {
+			return err == nil, err
 		}
-		keys = slices.DeleteFunc(keys, func(key string) bool { return bytes.Contains(class, constant(key)) })
 	}
-	return keys, nil
+	return false, nil
 }
 
 // constant returns the bytes of a text in a class file: its length, and then the text.
@@ -155,10 +130,8 @@ func clusterSettings(cluster scenarios.Cluster, root string) map[string]string {
 	return settings
 }
 
-// backends says how to configure a state backend. The keys are the words of a scenario's field
-// backend.
+// backends says how to configure a state backend. The keys are the words of [scenarios.Backends].
 var backends = map[string]map[string]string{
-	"":            {},
 	"full":        {"state.backend.type": "hashmap"},
 	"hashmap":     {"state.backend.type": "hashmap"},
 	"rocksdb":     {"state.backend.type": "rocksdb"},
@@ -167,15 +140,8 @@ var backends = map[string]map[string]string{
 	"forst":       {"state.backend.type": "forst"},
 }
 
-// backendSettings returns the settings of a state backend.
-func (t Target) backendSettings(backend string) (map[string]string, error) {
-	settings, ok := backends[backend]
-	if !ok {
-		known := slices.DeleteFunc(slices.Sorted(maps.Keys(backends)), func(name string) bool { return name == "" })
-		return nil, harness.Usagef("job.backend: want one of %s, got %q", strings.Join(known, ", "), backend)
-	}
-	if backend == "forst" && strings.HasPrefix(t.version, "1.") {
-		return nil, harness.Usagef("job.backend: Flink %s has no forst; want a release from 2.0.0 on", t.version)
-	}
-	return settings, nil
+// hasBackend says whether this release of Flink has a state backend.
+func (t Target) hasBackend(name string) bool {
+	_, ok := backends[name]
+	return ok && (name != "forst" || !strings.HasPrefix(t.version, "1."))
 }

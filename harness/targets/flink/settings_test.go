@@ -4,7 +4,6 @@ import (
 	"archive/zip"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/snapback/snapback/harness/target"
@@ -30,39 +29,34 @@ func distribution(t *testing.T, version, key string) Target {
 	return Target{version: version, lib: lib}
 }
 
-func TestASettingThatFlinkWouldNotHonourIsRefused(t *testing.T) {
+func TestASettingThatFlinkWouldIgnoreIsNotHonoured(t *testing.T) {
 	flink := distribution(t, "2.3.0", "restart-strategy.type")
 	for _, c := range []struct {
 		where, key string
-		refused    []string
-		want       string // a part of the error; empty: the setting is honoured
+		want       bool
 	}{
-		{"job.settings", "restart-strategy.type", ofCluster, ""},
-		{"job.settings", "restart-strategy.typo", ofCluster, "Flink 2.3.0 has no key restart-strategy.typo"},
-		{"job.settings", "restart-strategy", ofCluster, "has no key restart-strategy"}, // a part of a key is no key
-		{"job.settings", "jobmanager.scheduler", ofCluster, "set it in cluster.settings"},
-		{"job.settings", "execution.checkpointing.interval", ofCluster, "set the field job.interval"},
-		{"cluster.settings", "rest.port", nil, "the harness itself sets this key"},
+		{target.JobSettings, "restart-strategy.type", true},
+		{target.ClusterSettings, "restart-strategy.type", true},
+		{target.JobSettings, "restart-strategy.typo", false},
+		{target.JobSettings, "restart-strategy", false},                 // a part of a key is no key
+		{target.JobSettings, "jobmanager.scheduler", false},             // only a cluster reads it
+		{target.JobSettings, "execution.checkpointing.interval", false}, // a scenario has a field for it
+		{target.ClusterSettings, "rest.port", false},                    // only the harness sets it
 	} {
-		err := flink.checkSettings(c.where, map[string]string{c.key: "1"}, c.refused)
-		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
-			t.Errorf("%s %s: want %q, got %v", c.where, c.key, c.want, err)
+		if got := flink.Honours(target.Field{Name: c.where, Key: c.key, Value: "1"}); got != c.want {
+			t.Errorf("%s.%s: want %v, got %v", c.where, c.key, c.want, got)
 		}
 	}
 }
 
 func TestEachFieldOfAJobIsAKeyOfFlink(t *testing.T) {
-	flink := distribution(t, "2.3.0", "restart-strategy.fixed-delay.delay")
-	got, err := flink.configuration(target.Submission{
-		Settings: map[string]string{"execution.checkpointing.incremental": "false"},
+	got := configuration(target.Submission{
+		Settings: map[string]string{"execution.checkpointing.incremental": "false", "restart-strategy.fixed-delay.delay": "1s"},
 		Job: scenarios.Job{
 			ParallelismMax: 5, MinPause: 1e6, MaxConcurrent: 2, Tolerable: 3, AtLeastOnce: true, Unaligned: true, AlignmentTimeout: 4e6,
-			Backend: "incremental", Settings: map[string]string{"restart-strategy.fixed-delay.delay": "1s"},
+			Backend: "incremental",
 		},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	for key, want := range map[string]string{
 		"pipeline.max-parallelism":                             "5",
 		"execution.checkpointing.min-pause":                    "1ms",
@@ -81,10 +75,16 @@ func TestEachFieldOfAJobIsAKeyOfFlink(t *testing.T) {
 	}
 }
 
-func TestABackendThatFlinkDoesNotHaveIsRefused(t *testing.T) {
-	for version, backend := range map[string]string{"2.3.0": "rocks", "1.20.5": "forst"} {
-		if _, err := (Target{version: version}).backendSettings(backend); err == nil || !strings.Contains(err.Error(), "job.backend") {
-			t.Errorf("backend %s on Flink %s: got %v", backend, version, err)
+func TestEachBackendIsConfiguredOrNotHonoured(t *testing.T) {
+	for _, backend := range scenarios.Backends {
+		for version, without := range map[string]string{"2.3.0": "", "1.20.5": "forst"} {
+			flink := Target{version: version}
+			if got := flink.Honours(target.Field{Name: target.JobBackend, Value: backend.Name}); got != (backend.Name != without) {
+				t.Errorf("backend %s on Flink %s: got %v", backend.Name, version, got)
+			}
+		}
+		if len(backends[backend.Name]) == 0 {
+			t.Errorf("backend %s: Flink is not configured", backend.Name)
 		}
 	}
 }
