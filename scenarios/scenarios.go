@@ -119,6 +119,40 @@ const (
 
 var features = []Feature{Restart, Resume, Trigger, Retention, Kill, JobManager, Pause, HA, Savepoint, Native, SuspendJob, Rescale, Claim, Modes, Workloads, Tap, PowerLoss, Partition, Bandwidth, Network, Remote, Clock, Processor, Upgrade}
 
+// needs says which part of a scenario needs a feature.
+var needs = map[Feature]string{
+	Restart:    "a job that comes back by itself after a failure",
+	Resume:     "`restore` of a submission",
+	Trigger:    "`checkpoint`",
+	Retention:  "`retention` of a job: Flink's three cleanup modes",
+	Kill:       "`(Kill taskmanager)`, `start: taskmanager`",
+	JobManager: "`(Kill jobmanager)`, `(Kill cluster)`, `start: jobmanager`",
+	Pause:      "`(Pause …)`",
+	HA:         "`jobManagers` of a cluster",
+	Savepoint:  "`savepoint`",
+	Native:     "`native` of a savepoint",
+	SuspendJob: "`suspend`",
+	Rescale:    "`parallelism` of a submission",
+	Claim:      "`claimMode` of a submission",
+	Modes:      "barriers, backends and limits of a job",
+	Workloads:  "a workload other than `counts`",
+	Tap:        "faults at operations on storage",
+	PowerLoss:  "`(PowerLoss …)`",
+	Partition:  "`(Cut PROCESS)`",
+	Bandwidth:  "`(Limit …)`",
+	Network:    "`(Break …)`, `(Lag …)`",
+	Remote:     "`(Cut storage)`, `(Break storage)`, `(Lag storage …)`",
+	Clock:      "`(Jump …)`, `(Drift …)`",
+	Processor:  "`(Slow …)`",
+	Upgrade:    "`upgrade`",
+}
+
+// Features lists all features.
+func Features() []Feature { return slices.Clone(features) }
+
+// Describe says which part of a scenario needs the feature.
+func (f Feature) Describe() string { return needs[f] }
+
 // Step is one thing to do. Exactly one of its fields is set.
 type Step struct {
 	Submit     *Submit        `json:"submit,omitempty" yaml:"submit,omitempty"`
