@@ -31,6 +31,7 @@ lint: ## the linters that CI runs, of the same versions
 golden: ## rewrite golden files; look at the difference
 	go test ./harness/targets/reference ./suites/architecture ./faults -run 'Golden|Generated' -update
 	go test ./cmd/internal/commandline -run ThePageOfFlags -update
+	go test ./suites/conformance -run ThePageOfFeatures -update
 
 bench: ## benchmarks
 	go test -run '^$$' -bench . ./...

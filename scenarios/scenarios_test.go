@@ -59,7 +59,7 @@ func TestSelect(t *testing.T) {
 	all := catalogue(t)
 	for pattern, want := range map[string]int{
 		"recovery/kill-cancel-resume": 1,
-		"recovery/*":                  11,
+		"recovery/*":                  12,
 		"cleanup":                     13,
 		"cleanup/cancel":              3,
 		"cleanup/*/retention=DELETE_ON_CANCELLATION":       4,

@@ -4,13 +4,17 @@ import (
 	"context"
 	"strings"
 
-	"github.com/snapback/snapback/harness/evidence"
 	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/metadata"
 )
 
 // savepointsName is the name of the directory for savepoints, beside the directories of jobs.
 const savepointsName = "savepoints"
+
+// metadataMax is the greatest size of a `_metadata` file, in bytes.
+const metadataMax = 64 << 20
 
 // The formats of savepoints, in Flink's words.
 const (
@@ -55,11 +59,11 @@ func savepointAt(files filesystem.FileSystem, root, id string, number int64) str
 			continue
 		}
 		path := filesystem.Join(dir, entry.Name)
-		metadata, err := evidence.Locate(files, path)
+		data, err := filesystem.ReadFile(files, filesystem.Join(path, storage.MetadataName), metadataMax)
 		if err != nil {
 			continue // a savepoint that was aborted
 		}
-		if found, err := evidence.Read(files, metadata); err == nil && found.ID == number {
+		if found, err := metadata.Decode(data); err == nil && found.ID == number {
 			return path
 		}
 	}
