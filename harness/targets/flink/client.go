@@ -27,12 +27,16 @@ const (
 )
 
 // jvmFlags are the flags of each JVM. Most of them open the same Java packages as Flink's default
-// configuration does, because Flink uses these packages by reflection.
+// configuration does since 1.18, because Flink uses these packages by reflection.
 var jvmFlags = []string{
 	"--add-opens=java.base/java.lang=ALL-UNNAMED",
 	"--add-opens=java.base/java.net=ALL-UNNAMED",
+	"--add-opens=java.base/java.io=ALL-UNNAMED",
+	"--add-opens=java.base/java.nio=ALL-UNNAMED",
 	"--add-opens=java.base/java.util=ALL-UNNAMED",
 	"--add-opens=java.base/java.util.concurrent=ALL-UNNAMED",
+	"--add-opens=java.base/java.util.concurrent.atomic=ALL-UNNAMED",
+	"--add-opens=java.base/java.util.concurrent.locks=ALL-UNNAMED",
 	"--add-opens=java.base/java.lang.reflect=ALL-UNNAMED",
 	"--add-opens=java.base/java.text=ALL-UNNAMED",
 	"--add-opens=java.base/java.time=ALL-UNNAMED",
@@ -62,7 +66,8 @@ func (c *client) writeConfig(text string) error {
 	if err := os.MkdirAll(c.configDir(), 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(c.configDir(), "config.yaml"), []byte(text), 0o644); err != nil {
+	name, text := filepath.Join(c.configDir(), c.target.configName()), c.target.configText(text)
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 		return err
 	}
 	return os.WriteFile(c.log4j(), log4j, 0o644)
@@ -101,20 +106,21 @@ func (c *client) java(name, lib string, options []string, mainClass string, argu
 	command := exec.Command("java", all...)
 	command.Dir = c.dir
 	command.Env = append(os.Environ(), "FLINK_CONF_DIR="+c.configDir())
-	if c.plugins != "" {
-		command.Env = append(command.Env, "FLINK_PLUGINS_DIR="+c.plugins)
+	if plugins := cmp.Or(c.plugins, c.target.plugins()); plugins != "" && lib == "" {
+		command.Env = append(command.Env, "FLINK_PLUGINS_DIR="+plugins)
 	}
 	return command, nil
 }
 
 // Submit submits a job. It submits a new job through the REST API. It submits a job that resumes
-// from a checkpoint with the command `flink run -s`, as users do.
+// from a checkpoint with the command `flink run -s`, as users do. In release 1.16 the REST API takes
+// no configuration for a job, so there it uses the command for new jobs too.
 func (c *client) Submit(ctx context.Context, submission target.Submission) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
-	settings := configuration(submission)
-	if submission.Restore != "" {
-		return c.runFrom(ctx, submission, settings)
+	settings := c.target.named(configuration(submission))
+	if submission.Restore != "" || !c.target.since(1, 17) {
+		return c.run(ctx, submission, settings)
 	}
 	request := map[string]any{
 		"entryClass":         mainClass,
@@ -132,13 +138,20 @@ func (c *client) Submit(ctx context.Context, submission target.Submission) (stri
 
 var submittedLine = regexp.MustCompile(`Job has been submitted with JobID ([0-9a-f]{32})`)
 
-func (c *client) runFrom(ctx context.Context, submission target.Submission, settings map[string]string) (string, error) {
-	run := []string{"run", "-d", "-s", submission.Restore, "-p", strconv.Itoa(submission.Job.Parallelism), "-c", mainClass}
+// run submits a job with the command `flink run`.
+func (c *client) run(ctx context.Context, submission target.Submission, settings map[string]string) (string, error) {
+	run := []string{"run", "-d", "-p", strconv.Itoa(submission.Job.Parallelism), "-c", mainClass}
+	if submission.Restore != "" {
+		run = append(run, "-s", submission.Restore)
+	}
 	if submission.ClaimMode != "" {
-		run = append(run, "-claimMode", string(submission.ClaimMode))
+		run = append(run, "-"+c.target.claimMode(), string(submission.ClaimMode))
 	}
 	if submission.AllowNonRestored {
 		run = append(run, "-n")
+	}
+	if submission.ID != "" {
+		run = append(run, "-D$internal.pipeline.job-id="+submission.ID)
 	}
 	for _, key := range slices.Sorted(maps.Keys(settings)) {
 		run = append(run, "-D"+key+"="+settings[key])
@@ -231,12 +244,15 @@ func refused(err error) error {
 func arguments(submission target.Submission) []string {
 	w := submission.Workload
 	return []string{
+		"--workload", w.Name,
 		"--seed", strconv.FormatInt(w.Seed, 10),
 		"--splits", strconv.Itoa(w.Splits),
 		"--records", strconv.Itoa(w.Records),
 		"--keys", strconv.Itoa(w.Keys),
 		"--pause-us", strconv.FormatInt(w.Pause.Microseconds(), 10),
+		"--slow-us", strconv.FormatInt(w.Slow.Microseconds(), 10),
 		"--snapshot-ms", strconv.FormatInt(w.Snapshot.Milliseconds(), 10),
+		"--payload", strconv.Itoa(w.Payload),
 		"--dir", submission.Dir,
 	}
 }

@@ -30,10 +30,10 @@ var configText string
 //go:embed files/log4j.properties
 var log4j []byte
 
-// sources are the Java files of two programs: the workload, and the host that runs a cluster in one
-// JVM.
+// sources are the Java files of two programs: the workloads, and the host that runs a cluster in one
+// JVM. What depends on Flink's API is in a directory for each range of releases; see [Target.api].
 //
-//go:embed files/*.java
+//go:embed java
 var sources embed.FS
 
 var configTemplate = template.Must(template.New("config.yaml").Parse(configText))
@@ -42,7 +42,7 @@ var configTemplate = template.Must(template.New("config.yaml").Parse(configText)
 type Target struct {
 	version string
 	lib     string // path of the distribution's jars
-	jar     string // path of the workload's jar
+	jar     string // path of the workloads' jar
 	place   Place  // where the processes run; nil: this machine
 }
 
@@ -77,6 +77,7 @@ func (t Target) Claims() []scenarios.Feature {
 func claims() []scenarios.Feature {
 	return []scenarios.Feature{
 		scenarios.Restart, scenarios.Resume, scenarios.Retention, scenarios.Claim, scenarios.Rescale, scenarios.Modes,
+		scenarios.Workloads,
 	}
 }
 
@@ -87,8 +88,6 @@ func (t Target) Honours(f target.Field) bool {
 		return t.hasBackend(f.Value)
 	case target.ClusterSettings, target.JobSettings:
 		return t.honours(f)
-	case target.WorkloadSlow, target.WorkloadPayload:
-		return false
 	}
 	return true
 }

@@ -295,22 +295,22 @@ func (c *minicluster) until(ctx context.Context, what string, holds func() (bool
 }
 
 // Submit implements [target.Cluster]. On a pool it submits all jobs through the REST API, because
-// the command `flink run` would need a JVM for each job.
+// the command `flink run` would need a JVM for each job. In release 1.16 there is no other way.
 func (c *minicluster) Submit(ctx context.Context, submission target.Submission) (string, error) {
-	if c.pool == nil {
+	if c.pool == nil || !c.target.since(1, 17) {
 		return c.client.Submit(ctx, submission)
 	}
 	request := map[string]any{
 		"entryClass":         mainClass,
 		"programArgsList":    arguments(submission),
 		"parallelism":        submission.Job.Parallelism,
-		"flinkConfiguration": configuration(submission),
+		"flinkConfiguration": c.target.named(configuration(submission)),
 	}
 	if submission.Restore != "" {
 		request["savepointPath"] = submission.Restore
 	}
 	if submission.ClaimMode != "" {
-		request["claimMode"] = string(submission.ClaimMode)
+		request[c.target.claimMode()] = string(submission.ClaimMode)
 	}
 	if submission.AllowNonRestored {
 		request["allowNonRestoredState"] = true

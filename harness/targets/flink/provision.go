@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,7 +20,7 @@ import (
 )
 
 const (
-	mainClass   = "snapback.workloads.Counts"
+	mainClass   = "snapback.workloads.Main"
 	lockTimeout = 10 * time.Minute
 	lockRetry   = 200 * time.Millisecond
 )
@@ -32,9 +31,9 @@ type Options struct {
 	Home    string // path of a distribution to use instead of an installed one; empty if there is none
 }
 
-// supported matches the releases from 1.19 on. Earlier releases do not read config.yaml and do
-// not have the API that the workload uses.
-var supported = regexp.MustCompile(`^(1\.(19|20)|2\.\d+)\.\d+$`)
+// supported matches the releases from 1.16 on. Earlier releases do not have the sink API that the
+// workloads use.
+var supported = regexp.MustCompile(`^(1\.(1[6-9]|20)|2\.\d+)\.\d+$`)
 
 // CacheDir is the directory for installed distributions and compiled workloads.
 func CacheDir() (string, error) {
@@ -45,7 +44,7 @@ func CacheDir() (string, error) {
 	return filepath.Join(user, "snapback", "flink"), nil
 }
 
-// Provision installs a Flink and compiles the workload's jar, unless both are in the cache. It
+// Provision installs a Flink and compiles the workloads' jar, unless both are in the cache. It
 // calls say() with messages for people.
 func Provision(ctx context.Context, o Options, say func(string)) (Target, error) {
 	t, err := o.target()
@@ -103,7 +102,7 @@ func (o Options) target() (Target, error) {
 }
 
 func unsupported(where, version string) error {
-	return harness.Usagef("%s: want a release from 1.19.0 on, such as 1.20.5 or %s, got %q", where, DefaultVersion, version)
+	return harness.Usagef("%s: want a release from 1.16.0 on, such as 1.20.5 or %s, got %q", where, DefaultVersion, version)
 }
 
 // install installs the distribution from Flink's Python package. It creates a virtual environment
@@ -157,16 +156,14 @@ func jars(environment string) (string, error) {
 // classPath returns the Java class path for Flink's processes and for the compiler. If lib is not
 // empty, it is the directory of the distribution's jars.
 func (t Target) classPath(lib string) (string, error) {
-	var all []string
 	if lib != "" {
 		return filepath.Join(lib, "*") + string(os.PathListSeparator) + t.jar, nil
 	}
-	for _, pattern := range []string{"flink-dist-*.jar", "log4j-*.jar"} {
-		found, err := filepath.Glob(filepath.Join(t.lib, pattern))
-		if err != nil || len(found) == 0 {
-			return "", fmt.Errorf("%s holds no %s", t.lib, pattern)
-		}
-		all = append(all, found...)
+	// Glob sorts the names. Java takes a class from the first jar that has it, so each run takes the
+	// same.
+	all, err := filepath.Glob(filepath.Join(t.lib, "*.jar"))
+	if err != nil || len(all) == 0 {
+		return "", fmt.Errorf("%s holds no jars", t.lib)
 	}
 	if t.jar != "" { // this jar contains the host of the minicluster
 		all = append(all, t.jar)
@@ -174,10 +171,19 @@ func (t Target) classPath(lib string) (string, error) {
 	return strings.Join(all, string(os.PathListSeparator)), nil
 }
 
-// compile compiles the workload into a jar. Each release of Flink and each version of the source
+// plugins returns the directory of the distribution's plugins, or the empty text if there is none.
+func (t Target) plugins() string {
+	dir := filepath.Join(filepath.Dir(t.lib), "plugins")
+	if _, err := os.Stat(dir); err != nil {
+		return ""
+	}
+	return dir
+}
+
+// compile compiles the workloads into a jar. Each release of Flink and each version of the sources
 // has a jar of its own.
 func compile(ctx context.Context, cache string, t Target, say func(string)) (string, error) {
-	names, err := fs.Glob(sources, "files/*.java")
+	names, err := t.sources()
 	if err != nil {
 		return "", err
 	}
@@ -189,11 +195,11 @@ func compile(ctx context.Context, cache string, t Target, say func(string)) (str
 		}
 		hash.Write(source)
 	}
-	jar := filepath.Join(cache, fmt.Sprintf("workload-%s-%x.jar", t.version, hash.Sum(nil)[:8]))
+	jar := filepath.Join(cache, fmt.Sprintf("workloads-%s-%x.jar", t.version, hash.Sum(nil)[:8]))
 	if _, err := os.Stat(jar); err == nil {
 		return jar, nil
 	}
-	say("compiling the workload for Flink " + t.version)
+	say("compiling the workloads for Flink " + t.version)
 	classPath, err := t.classPath("")
 	if err != nil {
 		return "", err
@@ -213,7 +219,7 @@ func compile(ctx context.Context, cache string, t Target, say func(string)) (str
 	}
 	output, err := run(ctx, cache, "compile", command...)
 	if err != nil {
-		return "", fmt.Errorf("compile the workload for Flink %s: %w\n%s", t.version, err, output)
+		return "", fmt.Errorf("compile the workloads for Flink %s: %w\n%s", t.version, err, output)
 	}
 	services := filepath.Join(classes, "META-INF", "services")
 	if err := os.MkdirAll(services, 0o755); err != nil {

@@ -8,7 +8,6 @@ import java.util.concurrent.Executors;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.configuration.GlobalConfiguration;
 import org.apache.flink.core.fs.FileSystem;
-import org.apache.flink.core.plugin.PluginManager;
 import org.apache.flink.core.plugin.PluginUtils;
 import org.apache.flink.runtime.minicluster.MiniCluster;
 import org.apache.flink.runtime.minicluster.MiniClusterConfiguration;
@@ -63,13 +62,12 @@ public final class Minicluster {
             Configurator.reconfigure();
         }
         Configuration configuration = GlobalConfiguration.loadConfiguration(dir);
-        PluginManager plugins = PluginUtils.createPluginManagerFromRootFolder(configuration);
-        FileSystem.initialize(configuration, plugins);
+        FileSystem.initialize(configuration, PluginUtils.createPluginManagerFromRootFolder(configuration));
         if (rpc == null) {
             rpc = Reference.borrowed(RpcSystem.load(configuration));
         }
         cluster = new MiniCluster(new MiniClusterConfiguration.Builder()
-            .setConfiguration(configuration).setPluginManager(plugins)
+            .setConfiguration(configuration)
             .setNumTaskManagers(taskManagers).setNumSlotsPerTaskManager(1)
             .setRpcServiceSharing(RpcServiceSharing.SHARED).build(), () -> rpc);
         cluster.start();

@@ -1,6 +1,8 @@
 package snapback.workloads;
 
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.configuration.PipelineOptions;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 
@@ -15,7 +17,7 @@ public final class Main {
         Parameters parameters = Parameters.parse(arguments);
         StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment();
         // Flink must know how to serialize each type. Kryo's format is not the same in all releases.
-        env.getConfig().disableGenericTypes();
+        env.configure(new Configuration().set(PipelineOptions.GENERIC_TYPES, false));
         lines(env, parameters)
             .sinkTo(new FileSink(parameters.dir)).name("sink").uid("sink");
         env.execute("snapback " + parameters.workload);
