@@ -172,6 +172,11 @@ type Step struct {
 	Upgrade    string         `json:"upgrade,omitempty" yaml:"upgrade,omitempty"`       // a version: end the cluster, and start one of this version on the same storage
 }
 
+// About says whether the step submits, awaits or changes the job with this name.
+func (s Step) About(job string) bool {
+	return (s.Submit != nil && s.Submit.Job == job) || (s.Submit == nil && slices.Contains(s.jobs(), job))
+}
+
 // Damage changes files below the checkpoint directory, while no operation of the engine does.
 type Damage struct {
 	File string `json:"file" yaml:"file"` // a pattern for the paths of files, in which * stands for any text; all files that match are damaged

@@ -9,6 +9,8 @@ package explore
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,8 +30,13 @@ type Campaign struct {
 	Stride   uint64 // the difference between one seed and the next
 	Runs     int    // number of runs; 0: the campaign runs until the context is done
 	Parallel int
-	Timeout  time.Duration // the longest time of one run, in wall-clock time
-	Twice    bool          // each seed runs a second time, and must give the same history
+	Timeout  time.Duration   // the longest time of one run, in wall-clock time
+	Twice    bool            // each seed runs a second time, and must give the same history
+	Skip     map[uint64]bool // seeds that count as runs, but do not run, because they ran before
+
+	// Dir is a directory for the files of runs. Only a run that failed or ended with an error keeps
+	// its files. If Dir is empty, clusters get no directory.
+	Dir string
 }
 
 // Run runs the campaign. It calls done with each result, one call at a time. If the second run of a
@@ -46,6 +53,9 @@ func (c Campaign) Run(ctx context.Context, done func(seed uint64, result run.Res
 					return
 				}
 				seed := c.First + uint64(n)*c.Stride
+				if c.Skip[seed] {
+					continue
+				}
 				result := c.runSeed(ctx, seed)
 				if ctx.Err() != nil {
 					return // the run was cut short
@@ -79,5 +89,28 @@ func (c Campaign) RunOne(ctx context.Context, seed uint64, s scenarios.Scenario)
 // history.
 func (c Campaign) RunHistory(ctx context.Context, seed uint64, s scenarios.Scenario) (run.Result, *history.History) {
 	runner := run.Runner{Target: c.Target, Seed: seed, Timeout: c.Timeout, Tries: 1}
-	return runner.RunOne(ctx, s)
+	if c.Dir == "" {
+		return runner.RunOne(ctx, s)
+	}
+	result := run.NewResult(c.Target, seed, s)
+	result.Verdict = oracle.Error
+	err := os.MkdirAll(c.Dir, 0o755)
+	if err == nil {
+		runner.Dir, err = os.MkdirTemp(c.Dir, fmt.Sprintf("seed-%d-", seed))
+	}
+	if err != nil {
+		result.Reason = err.Error()
+		return result, nil
+	}
+	result, h := runner.RunOne(ctx, s)
+	if !failing(result.Verdict) || ctx.Err() != nil {
+		result.Dir = ""
+		if err := os.RemoveAll(runner.Dir); err != nil {
+			result.Verdict, result.Reason = oracle.Error, err.Error()
+		}
+	}
+	return result, h
 }
+
+// failing says whether a run with this verdict is worth to be repeated and saved.
+func failing(v oracle.Verdict) bool { return v == oracle.Fail || v == oracle.Error }

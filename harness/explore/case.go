@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/oracle"
 	"github.com/snapback/snapback/harness/run"
 	"github.com/snapback/snapback/scenarios"
@@ -16,16 +17,26 @@ import (
 // CaseSchema names the format of a case.
 const CaseSchema = "snapback/case/1"
 
-// Case is a run of the simulated reference. It can be repeated exactly, because the seed decides
-// everything in the simulator.
+// Case is a run that failed. A run of the simulated reference can be repeated exactly, because the
+// seed decides everything in the simulator. A run of a real engine can only be tried again.
 type Case struct {
 	Schema   string             `json:"schema"`
 	Seed     uint64             `json:"seed"`
+	Target   *history.Target    `json:"target,omitempty"`  // the real engine; nil for the simulated reference
+	Rate     *Rate              `json:"rate,omitempty"`    // how often the case failed in the same way when it was repeated; nil for the simulated reference
 	Storage  string             `json:"storage,omitempty"` // the simulated storage; empty for a local file system
 	Verdict  oracle.Verdict     `json:"verdict"`           // the verdict on the run
 	Findings []oracle.Finding   `json:"findings,omitempty"`
 	Scenario scenarios.Scenario `json:"scenario"`
 }
+
+// Rate says how many of some equal runs failed in the same way.
+type Rate struct {
+	Failed int `json:"failed"`
+	Runs   int `json:"runs"`
+}
+
+func (r Rate) String() string { return fmt.Sprintf("%d of %d", r.Failed, r.Runs) }
 
 // Write writes the case into a directory, and returns the file's name.
 func (c Case) Write(dir string) (string, error) {

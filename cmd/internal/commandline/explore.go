@@ -21,6 +21,8 @@ import (
 	"github.com/snapback/snapback/harness/explore"
 	"github.com/snapback/snapback/harness/oracle"
 	"github.com/snapback/snapback/harness/run"
+	"github.com/snapback/snapback/harness/targets/flink"
+	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/scenarios/exploration"
 )
@@ -31,6 +33,10 @@ const (
 )
 
 type exploreOptions struct {
+	target   runOptions
+	only     []string
+	campaign string
+	shrink   time.Duration
 	runs     int
 	time     time.Duration
 	seed     uint64
@@ -47,32 +53,50 @@ func exploreCommand() *cobra.Command {
 	var o exploreOptions
 	command := &cobra.Command{
 		Use:   "explore [flags]",
-		Short: "Run random scenarios on the simulated reference, until one fails",
+		Short: "Run random scenarios, and make those that fail smaller",
 		Long: "Draws a random scenario from each seed: a workload, a configuration, steps and faults. Each scenario\n" +
-			"leaves out some features completely. The command runs the scenario in the simulator, and judges the\n" +
-			"result. It stops at the first failure, makes that scenario smaller, and saves it.",
+			"leaves out some features completely. The command runs the scenario, and judges the result.\n\n" +
+			"On the simulated reference it stops at the first failure, makes that scenario smaller, and saves it.\n" +
+			"On Flink it goes on. It repeats a failed run, makes the scenario smaller, saves it as a case, and only\n" +
+			"counts later failures that show the same. A campaign on Flink that was interrupted continues if it is\n" +
+			"started again with the same --campaign.",
 		Example: "  snapback explore --runs 100000\n" +
-			"  snapback explore --time 10m --shard 2/4\n" +
-			"  snapback explore --runs 1000 --twice",
+			"  snapback explore --for 10m --shard 2/4\n" +
+			"  snapback explore --runs 1000 --twice\n" +
+			"  snapback explore --target flink --for 8h --campaign night\n" +
+			"  snapback explore --target flink --only backend=changelog --only faults=none",
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
 			if !command.Flags().Changed("seed") {
 				o.seed = rand.Uint64N(1e6)
 			}
+			o.target.versionGiven = command.Flags().Changed("flink-version")
+			if o.target.target == flink.Name {
+				return hunt(command, o)
+			}
 			return exploreSeeds(command, o)
 		},
 	}
 	flags := command.Flags()
-	flags.IntVar(&o.runs, "runs", 10_000, "number of scenarios to run; no limit with --time alone")
-	flags.DurationVar(&o.time, "time", 0, "how long to run scenarios")
-	flags.Uint64Var(&o.seed, "seed", 0, "the first seed; the other scenarios have the seeds after it (default: a random number, which is printed)")
+	flags.IntVar(&o.runs, "runs", 10_000, "number of scenarios to run; no limit with --for alone")
+	flags.DurationVar(&o.time, "for", 0, "how long to run scenarios; a campaign that continues counts the time before, too")
+	flags.Uint64Var(&o.seed, "seed", 0, "the first seed; the other scenarios have the seeds after it (default: a random number, which is printed; with --campaign: 1)")
+	flags.StringVar(&o.target.target, "target", reference.Name, "what to test: reference or flink")
+	flags.StringVar(&o.target.runtime, "runtime", "", "how the target runs: simulated (reference), minicluster or processes (flink)")
+	flags.StringVar(&o.target.flinkVersion, "flink-version", flink.DefaultVersion, "version of Apache Flink to install and test")
+	flags.StringVar(&o.target.flinkHome, "flink-home", "", "`path` of an installed Apache Flink to test instead (default: $FLINK_HOME, unless --flink-version is given)")
+	flags.StringArrayVar(&o.only, "only", nil, "with flink, restrict a choice, as in `LABEL=TEXT`,…")
+	flags.StringVar(&o.campaign, "campaign", "", "with flink, `path` of the directory for the journal, the cases and the files of failed runs (default "+runsDir+"/explore-SEED)")
+	flags.DurationVar(&o.shrink, "shrink-for", 10*time.Minute, "with flink, how long to make one failed scenario smaller")
 	flags.StringVar(&o.shard, "shard", "1/1", "`i/n`: use every n-th seed, beginning with the i-th")
 	flags.IntVar(&o.parallel, "parallel", runtime.NumCPU(), "number of scenarios to run at a time")
-	flags.DurationVar(&o.timeout, "timeout", time.Minute, "wall-clock limit for one run")
+	flags.DurationVar(&o.timeout, "timeout", 3*time.Minute, "wall-clock limit for one run")
 	flags.StringVar(&o.storage, "storage", "", "storage to simulate: jobmanager, or a `URL`; every scheme except file means an object store")
 	flags.StringVar(&o.cases, "cases", filepath.Join(runsDir, "cases"), "`path` of the directory for scenarios that fail")
 	flags.BoolVar(&o.twice, "twice", false, "run each seed twice; both histories must be the same, byte for byte")
 	flags.BoolVar(&o.quiet, "quiet", false, "print no progress")
+	registerCompletion(command, "target", reference.Name, flink.Name)
+	registerCompletion(command, "runtime", "simulated", flink.MiniclusterRuntime, "processes")
 	return command
 }
 
@@ -85,11 +109,22 @@ func (o exploreOptions) validate() (first, stride uint64, err error) {
 	case o.runs < 1:
 		return 0, 0, harness.Usagef("--runs: want 1 or more, got %d", o.runs)
 	case o.time < 0:
-		return 0, 0, harness.Usagef("--time: want more than 0, got %s", o.time)
+		return 0, 0, harness.Usagef("--for: want more than 0, got %s", o.time)
 	case o.timeout <= 0:
 		return 0, 0, harness.Usagef("--timeout: want more than 0, got %s", o.timeout)
 	case o.parallel < 1:
 		return 0, 0, harness.Usagef("--parallel: want 1 or more, got %d", o.parallel)
+	}
+	if o.target.target == flink.Name {
+		return o.seed + i - 1, n, o.validateHunt()
+	}
+	switch {
+	case o.target.target != reference.Name:
+		return 0, 0, harness.Usagef("--target: want %s or %s, got %q", reference.Name, flink.Name, o.target.target)
+	case o.target.runtime != "" && o.target.runtime != "simulated":
+		return 0, 0, harness.Usagef("--runtime: want simulated for target %s, got %q", reference.Name, o.target.runtime)
+	case len(o.only) > 0 || o.campaign != "" || o.target.versionGiven || o.target.flinkHome != "":
+		return 0, 0, harness.Usagef("--only, --campaign, --flink-version and --flink-home: want them only with --target %s", flink.Name)
 	}
 	return o.seed + i - 1, n, nil
 }
@@ -211,20 +246,6 @@ type explored struct {
 	features    map[string]int
 }
 
-// kindOf returns the text of a fault without its numbers. With the numbers, the list of kinds would
-// grow with the length of the campaign.
-func kindOf(fault faults.Fault) string {
-	name, _, _ := strings.Cut(fault.Action.String(), " ")
-	kind := strings.TrimSpace(name + " " + string(fault.Whom()))
-	switch {
-	case fault.Moment.AtOperation():
-		return fmt.Sprintf("(%s (%s …))", kind, fault.Moment.When)
-	case fault.Moment.When == faults.DuringCheckpoint:
-		return fmt.Sprintf("(%s (During checkpoint))", kind)
-	}
-	return fmt.Sprintf("(%s)", kind)
-}
-
 func newExplored(o exploreOptions) *explored {
 	return &explored{began: time.Now(), said: time.Now(), twice: o.twice, verdicts: map[oracle.Verdict]int{}, faults: map[string]int{}, features: map[string]int{}}
 }
@@ -234,7 +255,7 @@ func (e *explored) add(result run.Result, s scenarios.Scenario) {
 	e.verdicts[result.Verdict]++
 	for _, r := range result.Numbers.Recoveries {
 		if fault, err := faults.Parse(r.Fault); err == nil {
-			e.faults[kindOf(fault)]++
+			e.faults[exploration.KindOf(fault)]++
 		}
 	}
 	for _, feature := range []string{"workload " + s.Workload.Name, "backend " + s.Job.Backend} {

@@ -2,6 +2,7 @@ package commandline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,18 +21,18 @@ import (
 	"github.com/snapback/snapback/scenarios"
 )
 
-// shrinkMax is the greatest number of smaller scenarios that are tried for a case.
-const shrinkMax = 400
-
 func replayCommand() *cobra.Command {
 	var minimize bool
-	var timeout time.Duration
+	var timeout, shrinkFor time.Duration
 	command := &cobra.Command{
 		Use:   "replay [flags] FILE",
-		Short: "Run a saved case again, exactly as it ran before",
-		Long: "Runs a saved case with the same seed, faults, schedule and state after a power loss. If the result\n" +
-			"differs from the saved one, it prints both. With --minimize it first makes the case smaller, and\n" +
-			"saves the smaller case in the directory minimized beside FILE.",
+		Short: "Run a saved case again",
+		Long: "Runs a saved case of the simulated reference exactly as it ran before: with the same seed, faults,\n" +
+			"schedule and state after a power loss. If the result differs from the saved one, it prints both.\n\n" +
+			"A case of Flink cannot be repeated exactly. The command runs it three times on the same version, and\n" +
+			"says how often it failed in the same way.\n\n" +
+			"With --minimize it first makes the case smaller, and saves the smaller case in the directory minimized\n" +
+			"beside FILE.",
 		Example: "  snapback replay snapback-runs/cases/crash-5.json\n  snapback replay --minimize snapback-runs/cases/crash-5.json",
 		Args: func(command *cobra.Command, arguments []string) error {
 			if len(arguments) != 1 {
@@ -44,6 +45,9 @@ func replayCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if saved.Target != nil {
+				return replayEngine(command, arguments[0], saved, minimize, timeout, shrinkFor)
+			}
 			target, err := simulatedOn(saved.Storage)
 			if err != nil {
 				return err
@@ -51,18 +55,79 @@ func replayCommand() *cobra.Command {
 			if minimize {
 				_, _ = fmt.Fprintln(command.ErrOrStderr(), "making the case smaller")
 				saved = shrink(command.Context(), target, saved, timeout)
-				name, err := saved.Write(filepath.Join(filepath.Dir(arguments[0]), "minimized"))
-				if err != nil {
+				if err := saveSmaller(command, arguments[0], saved); err != nil {
 					return err
 				}
-				_, _ = fmt.Fprintln(command.ErrOrStderr(), "saved", name)
 			}
 			return replay(command, target, saved, timeout)
 		},
 	}
 	command.Flags().BoolVar(&minimize, "minimize", false, "make the case smaller before it runs, as long as it still fails")
-	command.Flags().DurationVar(&timeout, "timeout", time.Minute, "wall-clock limit for one run")
+	command.Flags().DurationVar(&timeout, "timeout", 3*time.Minute, "wall-clock limit for one run")
+	command.Flags().DurationVar(&shrinkFor, "shrink-for", 10*time.Minute, "with --minimize, how long to make a case of Flink smaller")
 	return command
+}
+
+// saveSmaller saves a case that was made smaller, in the directory minimized beside the given file.
+func saveSmaller(command *cobra.Command, file string, smaller explore.Case) error {
+	name, err := smaller.Write(filepath.Join(filepath.Dir(file), "minimized"))
+	if err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintln(command.ErrOrStderr(), "saved", name)
+	return nil
+}
+
+// replayEngine runs a case of a real engine several times, and says how often it failed.
+func replayEngine(command *cobra.Command, file string, saved explore.Case, minimize bool, timeout, shrinkFor time.Duration) (err error) {
+	options := runOptions{target: saved.Target.Name, runtime: saved.Target.Runtime, flinkVersion: saved.Target.Version, versionGiven: true, seed: saved.Seed}
+	dir, err := claimRunDir(options)
+	if err != nil {
+		return err
+	}
+	progress := newProgress(command.ErrOrStderr(), true, false)
+	engine, closeEngine, err := newEngine(command.Context(), options, dir, progress.line)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeEngine()) }()
+	campaign := explore.Campaign{Target: engine, Timeout: timeout, Dir: filepath.Join(dir, "runs")}
+	if minimize {
+		progress.line("making the case smaller")
+		saved = campaign.Confirm(command.Context(), campaign.Minimize(command.Context(), saved, shrinkFor))
+		if err := saveSmaller(command, file, saved); err != nil {
+			return err
+		}
+	}
+	return replayTimes(command, campaign, saved)
+}
+
+// replayTimes runs a case, and prints each result and how often the case failed as before.
+func replayTimes(command *cobra.Command, campaign explore.Campaign, saved explore.Case) error {
+	out := command.OutOrStdout()
+	console := report.Console{Out: out, Color: isTerminal(os.Stdout)}
+	rate := explore.Rate{Runs: explore.Confirmations}
+	worst := []oracle.Verdict{}
+	for range rate.Runs {
+		result := campaign.RunOne(command.Context(), saved.Seed, saved.Scenario)
+		if command.Context().Err() != nil {
+			return nil
+		}
+		console.Result(result)
+		worst = append(worst, result.Verdict)
+		if saved.SameFailure(result) {
+			rate.Failed++
+		}
+	}
+	before := ""
+	if saved.Rate != nil {
+		before = fmt.Sprintf("; when it was saved, in %s", saved.Rate)
+	}
+	_, _ = fmt.Fprintf(out, "A run of %s cannot be repeated exactly: the case failed as saved in %s runs%s.\n", campaign.Target.Describe(), rate, before)
+	if verdict := oracle.Worst(worst); verdict != oracle.Pass {
+		return &verdictError{verdict}
+	}
+	return nil
 }
 
 // simulatedOn returns the simulated reference with the storage that the flag --storage names.
@@ -99,9 +164,7 @@ func replay(command *cobra.Command, target target.Target, saved explore.Case, ti
 // shrink searches for the smallest case that fails in the same way.
 func shrink(ctx context.Context, target target.Target, saved explore.Case, timeout time.Duration) explore.Case {
 	campaign := explore.Campaign{Target: target, Timeout: timeout}
-	saved.Scenario, saved.Seed = explore.Shrink(saved.Scenario, saved.Seed, shrinkMax, func(s scenarios.Scenario, seed uint64) bool {
-		return ctx.Err() == nil && saved.SameFailure(campaign.RunOne(ctx, seed, s))
-	})
+	saved = campaign.Minimize(ctx, saved, 0)
 	saved.Findings = campaign.RunOne(ctx, saved.Seed, saved.Scenario).Findings
 	return saved
 }

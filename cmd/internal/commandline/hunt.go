@@ -1,0 +1,242 @@
+package commandline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/explore"
+	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
+	"github.com/snapback/snapback/harness/target"
+	"github.com/snapback/snapback/harness/targets/flink"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/scenarios/exploration"
+)
+
+// huntSays is the time between two lines of progress.
+const huntSays = 10 * time.Second
+
+// validateHunt checks the flags that are different on a real engine.
+func (o exploreOptions) validateHunt() error {
+	switch {
+	case !slices.Contains([]string{"", flink.MiniclusterRuntime, "processes"}, o.target.runtime):
+		return harness.Usagef("--runtime: want %s or processes for target %s, got %q", flink.MiniclusterRuntime, flink.Name, o.target.runtime)
+	case o.twice:
+		return harness.Usagef("--twice: only a run of the simulated reference can be repeated exactly, got --target %s", flink.Name)
+	case o.storage != "":
+		return harness.Usagef("--storage: want it only with --target reference")
+	case o.target.versionGiven && o.target.flinkHome != "":
+		return harness.Usagef("--flink-version and --flink-home: want at most one of these flags")
+	case o.shrink <= 0:
+		return harness.Usagef("--shrink-for: want more than 0, got %s", o.shrink)
+	}
+	return nil
+}
+
+// hunt explores a real engine.
+func hunt(command *cobra.Command, o exploreOptions) (err error) {
+	if !command.Flags().Changed("seed") && o.campaign != "" {
+		o.seed = 1 // a random seed could not continue the campaign
+	}
+	first, stride, err := o.validate()
+	if err != nil {
+		return err
+	}
+	if o.campaign == "" {
+		o.campaign = filepath.Join(runsDir, fmt.Sprintf("explore-%d", o.seed))
+	}
+	if o.campaign, err = filepath.Abs(o.campaign); err != nil {
+		return err
+	}
+	if !command.Flags().Changed("runs") && o.time > 0 {
+		o.runs = 0 // no limit
+	}
+	progress := newProgress(command.ErrOrStderr(), true, o.quiet)
+	engine, closeEngine, err := newEngine(command.Context(), o.target, o.campaign, progress.line)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeEngine()) }()
+	space := exploration.Space{Features: target.Features(engine), Backends: flinkBackends}
+	if space.Only, err = space.ParseOnly(o.only); err != nil {
+		return harness.Usagef("--only: %w", err)
+	}
+	journal, err := explore.OpenJournal(o.campaign, explore.JournalHeader{Target: engine.Describe(), First: first, Stride: stride, Only: o.only})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, journal.Close()) }()
+	h := &explore.Hunt{
+		Campaign: explore.Campaign{
+			Target: engine, First: first, Stride: stride, Runs: o.runs, Parallel: o.parallel, Timeout: o.timeout, Dir: filepath.Join(o.campaign, "runs"),
+			Draw: func(seed uint64) scenarios.Scenario { return space.Draw(exploredName(seed), exploration.Seeded(seed)) },
+		},
+		Journal: journal, Cases: filepath.Join(o.campaign, "cases"), ShrinkFor: o.shrink, Say: progress.line,
+	}
+	progress.line(fmt.Sprintf("snapback %s on %s; target %s; seeds from %d; %d at a time; %s", version(), runtime.Version(), engine.Describe(), first, o.parallel, o.campaign))
+	if n := len(journal.Entries); n > 0 {
+		progress.line(fmt.Sprintf("continuing after %d runs in %s", n, journal.Elapsed().Round(time.Second)))
+	}
+	return runHunt(command, o, h, space, progress)
+}
+
+// flinkBackends are the state backends that are drawn for Flink.
+var flinkBackends = []string{"full", "incremental", "changelog"}
+
+// newEngine returns a target for many runs of a real engine, and a function that ends what the
+// target started. JVMs that serve many runs have their files in the given directory.
+func newEngine(ctx context.Context, o runOptions, dir string, say func(string)) (target.Target, func() error, error) {
+	nothing := func() error { return nil }
+	if o.runtime == "" {
+		o.runtime = flink.MiniclusterRuntime
+	}
+	engine, err := newTarget(ctx, o, say)
+	if err != nil {
+		return nil, nothing, err
+	}
+	minicluster, ok := engine.(flink.Minicluster)
+	if !ok {
+		return engine, nothing, nil
+	}
+	pool, err := flink.NewPool(minicluster, filepath.Join(dir, "jvms"))
+	if err != nil {
+		return nil, nothing, err
+	}
+	return pool, pool.Close, nil
+}
+
+// runHunt runs a campaign, and prints what it found.
+func runHunt(command *cobra.Command, o exploreOptions, h *explore.Hunt, space exploration.Space, progress *progress) error {
+	ctx := command.Context()
+	if o.time > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, max(0, o.time-h.Journal.Elapsed()))
+		defer cancel()
+	}
+	said := time.Now()
+	err := h.Run(ctx, func(run.Result, explore.Entry) {
+		if time.Since(said) > huntSays {
+			said = time.Now()
+			progress.line(huntLine(h.Journal))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	out := command.OutOrStdout()
+	if err := printHunt(out, h, space, o.target); err != nil {
+		return err
+	}
+	return huntVerdict(h.Journal)
+}
+
+// huntVerdict returns the error that stands for the verdict on a whole campaign. Known failures do
+// not count.
+func huntVerdict(j *explore.Journal) error {
+	var verdicts []oracle.Verdict
+	passed := false
+	for _, e := range j.Entries {
+		passed = passed || e.Verdict == oracle.Pass
+		if e.Case != "" {
+			verdicts = append(verdicts, e.Verdict)
+		}
+	}
+	switch {
+	case len(verdicts) > 0:
+		return &verdictError{oracle.Worst(verdicts)}
+	case !passed:
+		return &verdictError{oracle.Void}
+	}
+	return nil
+}
+
+// huntLine says in one line what a campaign did so far.
+func huntLine(j *explore.Journal) string {
+	verdicts := map[oracle.Verdict]int{}
+	var known, recoveries, resumes int
+	for _, e := range j.Entries {
+		recoveries += e.Recoveries
+		resumes += e.Resumes
+		if e.Known != "" {
+			known++
+		} else {
+			verdicts[e.Verdict]++
+		}
+	}
+	took := j.Elapsed().Seconds()
+	text := fmt.Sprintf("%d runs: %d pass, %d fail, %d void, %d error", len(j.Entries), verdicts[oracle.Pass], verdicts[oracle.Fail], verdicts[oracle.Void], verdicts[oracle.Error])
+	if known > 0 {
+		text += fmt.Sprintf(", %d known", known)
+	}
+	return fmt.Sprintf("%s in %s; %.2f runs/s, %.2f recoveries and %.2f resumes/s", text, j.Elapsed().Round(time.Second),
+		float64(len(j.Entries))/took, float64(recoveries)/took, float64(resumes)/took)
+}
+
+// printHunt prints the cases of a campaign, and what its scenarios covered.
+func printHunt(out io.Writer, h *explore.Hunt, space exploration.Space, o runOptions) error {
+	cases, known := map[string]int{}, map[string]int{}
+	first := map[string]explore.Entry{}
+	for _, e := range h.Journal.Entries {
+		if e.Known != "" {
+			known[e.Known]++
+		}
+		if e.Case == "" {
+			continue
+		}
+		if cases[e.Case]++; cases[e.Case] == 1 {
+			first[e.Case] = e
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(cases)) {
+		c, err := explore.ReadCase(name)
+		if err != nil {
+			return err
+		}
+		e := first[name]
+		_, _ = fmt.Fprintf(out, "%s in %d runs, first seed %d after %s; the smallest scenario has %d steps, and failed in %s runs\n",
+			strings.ToUpper(string(c.Verdict)), cases[name], e.Seed, e.Elapsed.Round(time.Second), len(c.Scenario.Steps), c.Rate)
+		for _, f := range c.Findings {
+			_, _ = fmt.Fprintf(out, "  %s: %s\n    expected: %s\n    found: %s\n", f.Requirement, f.Problem, f.Expected, f.Found)
+		}
+		if len(c.Findings) == 0 {
+			_, _ = fmt.Fprintf(out, "  %s\n", e.Reason)
+		}
+		_, _ = fmt.Fprintf(out, "  replay: snapback replay %s\n", name)
+	}
+	for _, link := range slices.Sorted(maps.Keys(known)) {
+		_, _ = fmt.Fprintf(out, "known in %d runs: %s\n", known[link], link)
+	}
+	covered, all := coverage(h, space)
+	_, err := fmt.Fprintf(out, "covered %d of %d pairs of features (%.0f%%)\nDONE %s (seeds from %d)\n",
+		covered, all, 100*float64(covered)/float64(max(1, all)), huntLine(h.Journal), h.Campaign.First)
+	return err
+}
+
+// coverage counts the pairs of tags that the runs of a campaign had, of those that a sample of the
+// space has. A run that proved nothing covers nothing.
+func coverage(h *explore.Hunt, space exploration.Space) (covered, all int) {
+	ran := exploration.Pairs{}
+	for _, e := range h.Journal.Entries {
+		if e.Verdict == oracle.Pass || e.Verdict == oracle.Fail {
+			ran.Add(h.Campaign.Draw(e.Seed))
+		}
+	}
+	sample := space.Pairs()
+	for pair := range sample {
+		if ran[pair] {
+			covered++
+		}
+	}
+	return covered, len(sample)
+}

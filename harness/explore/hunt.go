@@ -1,0 +1,155 @@
+package explore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/snapback/snapback/harness/run"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/scenarios/exploration"
+)
+
+// Hunt is a campaign on a real engine. It does not stop at a failure: it repeats the failed run,
+// makes the scenario smaller, saves it as a case, and goes on. It notes each run in a journal.
+//
+// A failure that an earlier case of the campaign shows, or that is known, is only counted.
+type Hunt struct {
+	Campaign  Campaign
+	Journal   *Journal
+	Cases     string        // directory for cases
+	ShrinkFor time.Duration // the longest time for making one scenario smaller
+	Known     func(run.Result, scenarios.Scenario) (link string)
+	Say       func(string) // receives messages for people
+
+	found []Case
+	names []string // names of the files of the found cases
+}
+
+// Run runs the campaign. It calls done with each result, and with the note about the run.
+func (h *Hunt) Run(ctx context.Context, done func(run.Result, Entry)) error {
+	if err := h.readCases(); err != nil {
+		return err
+	}
+	h.Campaign.Skip = h.Journal.Seeds()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var failed error
+	h.Campaign.Run(ctx, func(seed uint64, result run.Result) {
+		s := h.Campaign.Draw(seed)
+		entry := Entry{
+			Seed: seed, Verdict: result.Verdict, Reason: result.Reason, Took: result.Took, Elapsed: h.Journal.Elapsed(),
+			Recoveries: recovered(result), Resumes: resumes(s),
+		}
+		err := h.examine(ctx, result, s, &entry)
+		if ctx.Err() != nil {
+			return // a campaign that continues runs this seed again
+		}
+		if err = errors.Join(err, h.Journal.Note(entry)); err != nil {
+			failed = errors.Join(failed, err)
+			stop()
+			return
+		}
+		done(result, entry)
+	})
+	return failed
+}
+
+// readCases reads the cases that the campaign found before it was interrupted.
+func (h *Hunt) readCases() error {
+	for _, e := range h.Journal.Entries {
+		if e.Case == "" || slices.Contains(h.names, e.Case) {
+			continue
+		}
+		c, err := ReadCase(e.Case)
+		if err != nil {
+			return err
+		}
+		h.found, h.names = append(h.found, c), append(h.names, e.Case)
+	}
+	return nil
+}
+
+// examine looks into a run that failed. It notes which case or known failure the run shows.
+func (h *Hunt) examine(ctx context.Context, result run.Result, s scenarios.Scenario, entry *Entry) error {
+	if !failing(result.Verdict) {
+		return nil
+	}
+	if h.Known != nil {
+		if entry.Known = h.Known(result, s); entry.Known != "" {
+			return os.RemoveAll(runDir(result))
+		}
+	}
+	for i, earlier := range h.found {
+		if earlier.shows(result, s) {
+			entry.Case = h.names[i]
+			return os.RemoveAll(runDir(result))
+		}
+	}
+	h.Say(fmt.Sprintf("%s %s: %s", s.Name, result.Verdict, summary(result)))
+	asks := h.Campaign
+	asks.Dir = filepath.Join(h.Campaign.Dir, "asks")
+	c := asks.Confirm(ctx, CaseOf(result, s))
+	if c.Rate.Failed > 0 {
+		c = asks.Confirm(ctx, asks.Minimize(ctx, c, h.ShrinkFor))
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	name, err := c.Write(h.Cases)
+	if err != nil {
+		return err
+	}
+	entry.Case = name
+	h.found, h.names = append(h.found, c), append(h.names, name)
+	h.Say(fmt.Sprintf("%s: %d steps, failed in %s runs; saved %s", s.Name, len(c.Scenario.Steps), c.Rate, name))
+	return nil
+}
+
+// CaseOf makes a case from a failed run of a real engine.
+func CaseOf(result run.Result, s scenarios.Scenario) Case {
+	return Case{Seed: result.Seed, Target: &result.Target, Verdict: result.Verdict, Findings: result.Findings, Scenario: s}
+}
+
+// runDir returns the directory that the campaign created for a run.
+func runDir(result run.Result) string {
+	dir, _, _ := strings.Cut(filepath.ToSlash(result.Dir), "/"+result.Scenario+"/")
+	return dir
+}
+
+func summary(result run.Result) string {
+	if len(result.Findings) == 0 {
+		return result.Reason
+	}
+	return result.Findings[0].Requirement + ": " + result.Findings[0].Problem
+}
+
+func recovered(result run.Result) (n int) {
+	for _, r := range result.Numbers.Recoveries {
+		if r.Took > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func resumes(s scenarios.Scenario) (n int) {
+	for _, step := range s.Steps {
+		if step.Submit != nil && step.Submit.Restore != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// shows says whether a failed run probably shows the same mistake as the case: it fails in the same
+// way, and has everything that is special about the case's scenario.
+func (c Case) shows(result run.Result, s scenarios.Scenario) bool {
+	tags := exploration.Tags(s)
+	return c.SameFailure(result) && !slices.ContainsFunc(exploration.Tags(c.Scenario), func(tag string) bool { return !slices.Contains(tags, tag) })
+}

@@ -1,0 +1,62 @@
+package explore
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/snapback/snapback/harness/run"
+	"github.com/snapback/snapback/scenarios"
+)
+
+// Confirmations is how often a failed run of a real engine is repeated.
+const Confirmations = 3
+
+// asksMax is the greatest number of smaller scenarios that are tried for a case.
+const asksMax = 400
+
+// Confirm repeats the run of a case, and returns the case with its rate.
+func (c Campaign) Confirm(ctx context.Context, saved Case) Case {
+	rate := Rate{Runs: Confirmations}
+	for range Confirmations {
+		if result := c.repeat(ctx, saved.Seed, saved.Scenario); saved.SameFailure(result) {
+			rate.Failed++
+			saved.Findings = result.Findings // the saved ones may be those of a larger scenario
+		}
+	}
+	saved.Rate = &rate
+	return saved
+}
+
+// Minimize searches for the smallest case that fails in the same way, for at most the given time. If
+// the limit is 0, only the number of tried scenarios is limited. If the case does not always fail, a
+// smaller scenario runs several times, until it fails.
+func (c Campaign) Minimize(ctx context.Context, saved Case, limit time.Duration) Case {
+	began, attempts := time.Now(), 1
+	if saved.Rate != nil {
+		attempts += 2 * (saved.Rate.Runs - saved.Rate.Failed)
+	}
+	saved.Scenario, saved.Seed = Shrink(saved.Scenario, saved.Seed, asksMax, func(s scenarios.Scenario, seed uint64) bool {
+		for range attempts {
+			if ctx.Err() != nil || (limit > 0 && time.Since(began) > limit) {
+				return false
+			}
+			if saved.SameFailure(c.repeat(ctx, seed, s)) {
+				return true
+			}
+		}
+		return false
+	})
+	return saved
+}
+
+// repeat runs a scenario once more, and leaves no files of the run.
+func (c Campaign) repeat(ctx context.Context, seed uint64, s scenarios.Scenario) run.Result {
+	result := c.RunOne(ctx, seed, s)
+	if result.Dir != "" {
+		if err := os.RemoveAll(runDir(result)); err != nil {
+			result.Reason = err.Error()
+		}
+	}
+	return result
+}
