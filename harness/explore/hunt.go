@@ -13,6 +13,7 @@ import (
 	"github.com/snapback/snapback/harness/run"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/scenarios/exploration"
+	"github.com/snapback/snapback/scenarios/workload"
 )
 
 // Hunt is a campaign on a real engine. It does not stop at a failure: it repeats the failed run,
@@ -148,8 +149,9 @@ func resumes(s scenarios.Scenario) (n int) {
 }
 
 // shows says whether a failed run probably shows the same mistake as the case: it fails in the same
-// way, and has everything that is special about the case's scenario.
+// way, and has everything that is special about the case's scenario. The default workload is not
+// special, because a smaller scenario has it whenever that is possible.
 func (c Case) shows(result run.Result, s scenarios.Scenario) bool {
-	tags := exploration.Tags(s)
+	tags := append(exploration.Tags(s), "workload "+workload.Counts)
 	return c.SameFailure(result) && !slices.ContainsFunc(exploration.Tags(c.Scenario), func(tag string) bool { return !slices.Contains(tags, tag) })
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/scenarios/workload"
 )
 
 // seedsMax is the greatest number of seeds that Shrink tries at the end. It tries small seeds,
@@ -100,6 +101,11 @@ func candidates(s scenarios.Scenario) []scenarios.Scenario {
 		t.try(func(s *scenarios.Scenario) { s.Job.Backend = "" })
 		t.try(func(s *scenarios.Scenario) {
 			s.Job.MinPause, s.Job.MaxConcurrent, s.Job.Tolerable, s.Job.AtLeastOnce = 0, 0, 0, false
+		})
+	}
+	if s.Workload.Name != workload.Counts {
+		t.try(func(s *scenarios.Scenario) {
+			s.Workload.Name, s.Workload.Slow, s.Workload.Payload = workload.Counts, 0, 0
 		})
 	}
 	t.number(func(s *scenarios.Scenario) *int { return &s.Cluster.JobManagers }, 0)

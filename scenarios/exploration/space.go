@@ -15,6 +15,7 @@ import (
 type Space struct {
 	Features []scenarios.Feature // the features that the target has
 	Backends []string            // the state backends that the target has; the first is the plainest
+	Groups   bool                // whether the target honours the maximum parallelism of a job
 	Only     Only
 }
 
@@ -25,6 +26,9 @@ func (s Space) draw(name string, d *drawing) scenarios.Scenario {
 	d.only, d.modes = s.Only, []storage.ClaimMode{storage.NoClaim, storage.Claim}
 	e := &engine{drawing: d, space: s}
 	e.begin(name)
+	if e.scenario.Job.Backend == "changelog" {
+		d.modes = []storage.ClaimMode{storage.Claim}
+	}
 	e.steps()
 	return e.end()
 }
@@ -81,6 +85,9 @@ func (e *engine) job() {
 	retain, deletes, none := string(storage.RetainOnCancellation), string(storage.DeleteOnCancellation), string(storage.NoExternalizedCheckpoint)
 	j := &e.scenario.Job
 	j.Parallelism = e.Int("parallelism", 1, e.scenario.Cluster.TaskManagers)
+	if e.space.Groups && e.some("few key groups") {
+		j.ParallelismMax = e.Int("maximum parallelism", e.scenario.Cluster.TaskManagers, 6)
+	}
 	j.Interval, j.Timeout = e.millis("interval", 30, 150), 10*time.Second
 	j.Restarts, j.Tolerable = 50, 50
 	j.Retention = storage.Retention(e.one("retention", retain, retain, retain, deletes, none))
@@ -183,9 +190,14 @@ func (e *engine) cancelAndResume(from *link) {
 	e.submit(scenarios.Submit{Restore: name, Parallelism: e.parallelism(), ClaimMode: mode})
 }
 
+// claimMode draws a claim mode. The changelog backend of Flink can only restore in mode CLAIM: after
+// a restore in mode NO_CLAIM, each checkpoint fails.
 func (e *engine) claimMode() storage.ClaimMode {
-	if !e.has(scenarios.Claim) {
+	switch {
+	case !e.has(scenarios.Claim):
 		return ""
+	case e.scenario.Job.Backend == "changelog":
+		return storage.Claim
 	}
 	return storage.ClaimMode(e.one("claim mode", string(storage.NoClaim), string(storage.Claim)))
 }

@@ -84,5 +84,5 @@ func TestASpaceDrawsChainsOfJobs(t *testing.T) {
 func ExampleTags() {
 	s := flinkLike.Draw("explored/seed-3", exploration.Seeded(3))
 	fmt.Println(exploration.Tags(s)[:2])
-	// Output: [workload counts backend full]
+	// Output: [workload counts retention DELETE_ON_CANCELLATION]
 }

@@ -16,12 +16,13 @@ const manyKeys = 100
 // Tags lists what is special about a scenario, such as "backend changelog" or "rescaled down". The
 // tags do not repeat, and have no numbers except small ones.
 func Tags(s scenarios.Scenario) []string {
-	tags := []string{"workload " + s.Workload.Name, "backend " + s.Job.Backend, "retention " + string(s.Job.Retention)}
+	tags := []string{"workload " + s.Workload.Name, "retention " + string(s.Job.Retention)}
 	add := func(tag string, holds bool) {
 		if holds && !slices.Contains(tags, tag) {
 			tags = append(tags, tag)
 		}
 	}
+	add("backend "+s.Job.Backend, s.Job.Backend != "")
 	add("many keys", s.Workload.Keys >= manyKeys)
 	add("several retained", s.Cluster.Retained > 1)
 	add("high availability", s.Cluster.JobManagers > 0)

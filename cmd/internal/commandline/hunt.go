@@ -68,7 +68,7 @@ func hunt(command *cobra.Command, o exploreOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeEngine()) }()
-	space := exploration.Space{Features: target.Features(engine), Backends: flinkBackends}
+	space := spaceOf(engine)
 	if space.Only, err = space.ParseOnly(o.only); err != nil {
 		return harness.Usagef("--only: %w", err)
 	}
@@ -91,8 +91,16 @@ func hunt(command *cobra.Command, o exploreOptions) (err error) {
 	return runHunt(command, o, h, space, progress)
 }
 
-// flinkBackends are the state backends that are drawn for Flink.
-var flinkBackends = []string{"full", "incremental", "changelog"}
+// spaceOf returns the space of the scenarios that a real engine can run.
+func spaceOf(engine target.Target) exploration.Space {
+	space := exploration.Space{Features: target.Features(engine), Groups: engine.Honours(target.Field{Name: target.JobParallelism, Value: "6"})}
+	for _, backend := range append([]string{"hashmap"}, scenarios.BackendNames()...) {
+		if backend != "full" && !slices.Contains(space.Backends, backend) && engine.Honours(target.Field{Name: target.JobBackend, Value: backend}) { // full is another word for hashmap
+			space.Backends = append(space.Backends, backend)
+		}
+	}
+	return space
+}
 
 // newEngine returns a target for many runs of a real engine, and a function that ends what the
 // target started. JVMs that serve many runs have their files in the given directory.

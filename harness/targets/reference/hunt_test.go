@@ -1,0 +1,89 @@
+package reference_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/snapback/snapback/harness/explore"
+	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/run"
+	"github.com/snapback/snapback/harness/target"
+	"github.com/snapback/snapback/harness/targets/reference"
+	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/scenarios/exploration"
+)
+
+// huntDraw draws a scenario that fails from each third seed: it says wrongly that the target must
+// refuse a job.
+func huntDraw(seed uint64) scenarios.Scenario {
+	only := exploration.Only{"faults": {"none"}, "thing": {"cancel and resume"}, "retention": {"RETAIN_ON_CANCELLATION"}, "backend": {"changelog"}}
+	space := exploration.Space{Features: target.Features(reference.Simulated{}), Backends: []string{"full", "changelog"}, Only: only}
+	s := space.Draw(fmt.Sprintf("explored/seed-%d", seed), exploration.Seeded(seed))
+	for i, step := range s.Steps {
+		if seed%3 == 0 && step.Submit != nil && step.Submit.Restore != "" {
+			wrong := *step.Submit
+			wrong.Refused.Expected = true
+			s.Steps[i].Submit = &wrong
+		}
+	}
+	return s
+}
+
+func hunt(t *testing.T, ctx context.Context, dir string, done func(run.Result, explore.Entry)) *explore.Journal {
+	t.Helper()
+	journal, err := explore.OpenJournal(dir, explore.JournalHeader{Target: reference.Simulated{}.Describe(), First: 1, Stride: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := explore.Hunt{
+		Campaign: explore.Campaign{Target: reference.Simulated{}, Draw: huntDraw, First: 1, Stride: 1, Runs: 9, Timeout: time.Minute, Dir: filepath.Join(dir, "runs")},
+		Journal:  journal, Cases: filepath.Join(dir, "cases"), ShrinkFor: time.Minute, Say: func(text string) { t.Log(text) },
+	}
+	if err := errors.Join(h.Run(ctx, done), journal.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return journal
+}
+
+func TestAHuntSavesEachFailureOnceAndContinuesAfterAnInterruption(t *testing.T) {
+	dir := t.TempDir()
+	ctx, interrupt := context.WithCancel(t.Context())
+	ran := 0
+	hunt(t, ctx, dir, func(run.Result, explore.Entry) {
+		if ran++; ran == 4 {
+			interrupt()
+		}
+	})
+	journal := hunt(t, t.Context(), dir, func(_ run.Result, e explore.Entry) {
+		if ran++; e.Seed <= 4 {
+			t.Errorf("seed %d ran again", e.Seed)
+		}
+	})
+	if ran != 9 || len(journal.Entries) != 9 {
+		t.Errorf("want 9 runs in two parts, got %d, and %d in the journal", ran, len(journal.Entries))
+	}
+	var name string
+	for _, e := range journal.Entries {
+		if failed := e.Verdict == oracle.Fail; failed != (e.Seed%3 == 0) || failed != (e.Case != "") {
+			t.Errorf("want a case for seeds 3, 6 and 9, got %+v", e)
+		}
+		if e.Seed == 3 {
+			name = e.Case
+		}
+		if e.Case != "" && e.Case != name {
+			t.Errorf("seed %d shows what case %s shows, but has the case %s", e.Seed, name, e.Case)
+		}
+	}
+	c, err := explore.ReadCase(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Target == nil || c.Rate == nil || *c.Rate != (explore.Rate{Failed: 3, Runs: 3}) || len(c.Scenario.Steps) > 4 || !strings.HasPrefix(c.Findings[0].Requirement, "REC") {
+		t.Errorf("got %+v", c)
+	}
+}
