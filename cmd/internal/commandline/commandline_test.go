@@ -104,6 +104,12 @@ func TestBadInputIsOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"run", "--rest", "http://" + dead}, `--rest: only target flink has a REST API, got --target reference`},
 		{[]string{"run", "--target", "flink", "--flink-version", "1.8"}, `--flink-version: want a release from 1.19.0 on`},
 		{[]string{"run", "--target", "flink", "--flink-home", "/nowhere"}, `flink home: want a distribution with one lib/flink-dist-VERSION.jar in /nowhere, got 0`},
+		{[]string{"run", "--target", "flink", "--flink-version", "2.3.0,2.3.0"}, `--flink-version: want different versions such as 1.18.1,2.3.0, got ["2.3.0" "2.3.0"]`},
+		{[]string{"run", "--target", "flink", "--flink-version", ""}, `--flink-version: want a version such as 2.3.0, got none`},
+		{[]string{"run", "--target", "flink", "--flink-version", "1.20.5,2.3.0", "--runtime", "containers", "--image", "flink"}, `--image: want it only with one version of Flink`},
+		{[]string{"run", "--target", "flink", "--flink-version", "2.3.0", "--rest", "http://" + dead}, `--flink-version: a running cluster has its own version`},
+		{[]string{"run", "--expected", "/nowhere"}, `--expected: open /nowhere: no such file`},
+		{[]string{"run", "--expected", broken}, `--expected: ` + broken + `: `},
 		{[]string{"run", "--format", "xml"}, `--format: want human, json or jsonl, got "xml"`},
 		{[]string{"run", "--seed", "many"}, `invalid argument "many" for "--seed" flag`},
 		{[]string{"run", "--parallel", "-1"}, `--parallel: want 1 or more, got -1`},
@@ -279,13 +285,42 @@ func TestAFindingIsExitCode1AndSaysHowToSeeItAgain(t *testing.T) {
 	}
 	got := snapback(t, "run", "--seed", "3", file)
 	for _, want := range []string{
-		"FAIL  mine/impossible", "LIV-01: the scenario waited for 5s in vain",
+		"FAIL  mine/impossible", "LIV-01: the scenario waited for 2ms in vain",
 		"expected: job first to be FINISHED", "found:    job first is FAILED: source-0: asked to fail by",
 		"replay:   snapback run --target reference --runtime simulated --seed 3 " + file, "DONE 1 scenario: 1 fail in",
 	} {
 		if got.code != exitFinding || !strings.Contains(got.stdout, want) {
 			t.Errorf("want exit code 1 and %s, got %d\n%s", want, got.code, got.stdout)
 		}
+	}
+}
+
+// An expected failure must fail. If it passes, the list of expected failures is wrong.
+func TestExpectedFailures(t *testing.T) {
+	file, list := filepath.Join(t.TempDir(), "impossible.yaml"), filepath.Join(t.TempDir(), "list.yaml")
+	if err := os.WriteFile(file, []byte(impossible), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, scenario, entry string
+		code                  int
+		want, known           string
+	}{
+		{"it fails as expected", file, "{scenario: mine/impossible, requirements: [LIV-01], link: FLINK-1, reason: It waits for ever.}", exitHolds, "1 xfail", "1 of 1"},
+		{"it passes", "cleanup/cancel/retention=RETAIN_ON_CANCELLATION", "{scenario: cleanup, requirements: [CLN-01], link: FLINK-1, reason: It is deleted.}", exitFinding, "1 xpass", "1 of 1"},
+		{"something else fails", file, "{scenario: mine/impossible, requirements: [CLN-01], link: FLINK-1, reason: It is deleted.}", exitFinding, "1 fail", "1 of 1"},
+		{"the entry concerns another target", file, "{scenario: mine/impossible, target: flink, requirements: [LIV-01], link: FLINK-1, reason: It waits for ever.}", exitFinding, "1 fail", "0 of 1"},
+	} {
+		if err := os.WriteFile(list, []byte("- "+c.entry), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got := snapback(t, "run", "--expected", list, c.scenario)
+		if got.code != c.code || !strings.Contains(got.stdout, c.want+" in ") || !strings.Contains(got.stderr, "expected failures: "+c.known) {
+			t.Errorf("%s: want %d and %s, got %d\n%s%s", c.name, c.code, c.want, got.code, got.stdout, got.stderr)
+		}
+	}
+	if got := snapback(t, "run", "--expected", "flink", "cleanup/cancel"); got.code != exitHolds || !strings.Contains(got.stderr, "expected failures: 0 of ") {
+		t.Errorf("the list that comes with Snapback: got %d\n%s", got.code, got.stderr)
 	}
 }
 

@@ -1,8 +1,6 @@
 package commandline
 
 import (
-	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/expected"
 	"github.com/snapback/snapback/harness/oracle"
 	"github.com/snapback/snapback/harness/report"
 	"github.com/snapback/snapback/harness/run"
@@ -37,12 +36,14 @@ const (
 type runOptions struct {
 	heavy                    *Heavy // nil in the program snapback
 	target, runtime          string
-	flinkVersion, flinkHome  string
+	flinkVersions            []string
+	flinkHome                string
 	image                    string
 	versionGiven             bool
 	rest                     string
 	storage                  string
 	place                    reference.Storage // the value of the field storage, parsed
+	expected                 string
 	seed                     uint64
 	format, reportDir, junit string
 	parallel                 int
@@ -62,6 +63,7 @@ func runCommand(heavy *Heavy) *cobra.Command {
 			"  snapback run --runtime processes 'cleanup/**'\n" +
 			"  snapback run --runtime processes --storage s3://bucket/checkpoints recovery\n" +
 			"  snapback run --target flink --flink-version 1.20.5 recovery\n" +
+			"  snapback run --target flink --flink-version 1.18.1,2.3.0 --expected flink recovery\n" +
 			"  snapback run --target flink --rest http://localhost:8081 cleanup",
 		ValidArgsFunction: completeScenarios,
 		RunE: func(command *cobra.Command, arguments []string) error {
@@ -79,11 +81,12 @@ func runCommand(heavy *Heavy) *cobra.Command {
 	flags := command.Flags()
 	flags.StringVar(&o.target, "target", reference.Name, "what to test: reference or flink")
 	flags.StringVar(&o.runtime, "runtime", "", "how the target runs: simulated (reference only), processes, minicluster (flink in one JVM), containers (flink in Docker), or running (flink only, with --rest); default: the first of these that the target has")
-	flags.StringVar(&o.flinkVersion, "flink-version", flink.DefaultVersion, "version of Apache Flink to install and test")
+	flags.StringSliceVar(&o.flinkVersions, "flink-version", []string{flink.DefaultVersion}, "`versions` of Apache Flink to install and test; several versions, such as 1.18.1,2.3.0, are compared side by side")
 	flags.StringVar(&o.flinkHome, "flink-home", "", "`path` of an installed Apache Flink to test instead (default: $FLINK_HOME, unless --flink-version is given)")
 	flags.StringVar(&o.image, "image", "", "Docker `image` of Flink for --runtime containers (default flink:VERSION)")
 	flags.StringVar(&o.rest, "rest", "", "`URL` of the REST API of a running Flink cluster, such as http://localhost:8081")
 	flags.StringVar(&o.storage, "storage", "", "where the reference keeps checkpoints: jobmanager, or a `URL` (file, hdfs, s3, gs, azblob); the simulated reference only imitates this storage in memory (default: the run directory)")
+	flags.StringVar(&o.expected, "expected", "", "`path` of a list of expected failures, or flink for the list that comes with Snapback; an expected failure must fail")
 	flags.Uint64Var(&o.seed, "seed", 0, "number that decides all random choices (default: a random number, which is printed)")
 	flags.StringVar(&o.format, "format", "human", "format of the results on stdout: human, json or jsonl")
 	flags.StringVar(&o.reportDir, "report", "", "`path` of the run directory (default "+runsDir+"/TIME-SEED)")
@@ -110,6 +113,10 @@ func runScenarios(command *cobra.Command, o runOptions, arguments []string) erro
 	if err != nil {
 		return err
 	}
+	known, err := readExpected(o.expected)
+	if err != nil {
+		return err
+	}
 	if o.junit != "" { // if the file cannot be written, the command must fail before the run
 		file, err := os.OpenFile(o.junit, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 		if err != nil {
@@ -122,7 +129,7 @@ func runScenarios(command *cobra.Command, o runOptions, arguments []string) erro
 		return err
 	}
 	progress := newProgress(command.ErrOrStderr(), o.verbose, o.quiet)
-	under, err := newTarget(command.Context(), o, progress.say)
+	targets, err := newTargets(command.Context(), o, progress.say)
 	if err != nil {
 		unclaim(dir)
 		return err
@@ -132,26 +139,64 @@ func runScenarios(command *cobra.Command, o runOptions, arguments []string) erro
 			return err
 		}
 	}
-	if len(arguments) == 0 {
-		chosen = slices.DeleteFunc(chosen, func(s scenarios.Scenario) bool { return len(target.Unclaimed(under, s)) > 0 })
+	ended := report.Run{Version: version(), Seed: o.seed}
+	began := time.Now()
+	for _, under := range targets {
+		runner := run.Runner{
+			Target: under, Seed: o.seed, Dir: dir, Parallel: o.parallelism(), Timeout: o.timeout, Progress: progress.scenario, Expected: known,
+		}
+		if len(targets) > 1 {
+			runner.Dir = filepath.Join(dir, under.Describe().Version)
+		}
+		here := chosen
+		if len(arguments) == 0 {
+			here = claimed(under, chosen)
+		}
+		ended.Results = append(ended.Results, runOn(command, o, runner, here, progress)...)
 	}
-	progress.line(fmt.Sprintf("snapback %s on %s; target %s; seed %d; %s; %s",
-		version(), runtime.Version(), under.Describe(), o.seed, report.Scenarios(len(chosen)), dir))
+	ended.Took = time.Since(began)
+	return conclude(command, o, dir, ended)
+}
 
-	runner := run.Runner{
-		Target: under, Seed: o.seed, Dir: dir, Parallel: o.parallelism(), Timeout: o.timeout, Progress: progress.scenario,
+// claimed returns the scenarios that a target can run.
+func claimed(under target.Target, all []scenarios.Scenario) []scenarios.Scenario {
+	return slices.DeleteFunc(slices.Clone(all), func(s scenarios.Scenario) bool { return len(target.Unclaimed(under, s)) > 0 })
+}
+
+// runOn runs scenarios on one target, and prints each result.
+func runOn(command *cobra.Command, o runOptions, runner run.Runner, chosen []scenarios.Scenario, progress *progress) []run.Result {
+	progress.line(fmt.Sprintf("snapback %s on %s; target %s; seed %d; %s; %s",
+		version(), runtime.Version(), runner.Target.Describe(), o.seed, report.Scenarios(len(chosen)), runner.Dir))
+	if o.expected != "" {
+		names := func(f expected.Failure) bool {
+			return slices.ContainsFunc(chosen, func(s scenarios.Scenario) bool { return len(expected.List{f}.Of(s.Name, runner.Target.Describe())) > 0 })
+		}
+		others := slices.DeleteFunc(slices.Clone(runner.Expected), names)
+		progress.line(fmt.Sprintf("expected failures: %d of %d in %s concern this run", len(runner.Expected)-len(others), len(runner.Expected), o.expected))
 	}
 	console := report.Console{Out: command.OutOrStdout(), Color: !o.noColor && os.Getenv("NO_COLOR") == "" && isTerminal(os.Stdout)}
-	began := time.Now()
-	results := runner.Run(command.Context(), chosen, func(r run.Result) {
+	return runner.Run(command.Context(), chosen, func(r run.Result) {
 		progress.done(func() {
 			if o.format == "human" {
 				console.Result(r)
 			}
 		})
 	})
-	ended := report.Run{Version: version(), Seed: o.seed, Results: results, Took: time.Since(began)}
-	return conclude(command, o, dir, ended)
+}
+
+// readExpected reads the list of expected failures that the flag --expected names.
+func readExpected(name string) (expected.List, error) {
+	switch name {
+	case "":
+		return nil, nil
+	case flink.Name:
+		return expected.Flink()
+	}
+	known, err := expected.Read(name)
+	if err != nil {
+		return nil, harness.Usagef("--expected: %w", err)
+	}
+	return known, nil
 }
 
 // conclude writes the reports and prints the last line of the output.
@@ -170,9 +215,10 @@ func conclude(command *cobra.Command, o runOptions, dir string, ended report.Run
 	case "json":
 		last = command.ErrOrStderr()
 		document := struct {
-			Schema  string       `json:"schema"`
-			Results []run.Result `json:"results"`
-		}{resultsSchema, ended.Results}
+			Schema     string             `json:"schema"`
+			Comparison *report.Comparison `json:"comparison,omitempty"` // only if several versions ran
+			Results    []run.Result       `json:"results"`
+		}{resultsSchema, report.Compare(ended), ended.Results}
 		encoder := json.NewEncoder(out)
 		encoder.SetIndent("", "  ")
 		if err := encoder.Encode(document); err != nil {
@@ -184,6 +230,11 @@ func conclude(command *cobra.Command, o runOptions, dir string, ended report.Run
 			return err
 		}
 	default:
+		if compared := report.Compare(ended); compared != nil {
+			if err := compared.Write(out); err != nil {
+				return err
+			}
+		}
 		_, _ = fmt.Fprintf(out, "report: %s\n", filepath.Join(dir, report.HTMLName))
 	}
 	if _, err := fmt.Fprintln(last, ended.Done()); err != nil {
@@ -224,7 +275,7 @@ func (o runOptions) validate() error {
 	case o.timeout <= 0:
 		return harness.Usagef("--timeout: want more than 0, got %s", o.timeout)
 	}
-	return nil
+	return o.checkVersions()
 }
 
 func (o runOptions) simulated() bool {
@@ -239,36 +290,6 @@ func (o runOptions) parallelism() int {
 		return runtime.NumCPU()
 	default:
 		return 1
-	}
-}
-
-func newTarget(ctx context.Context, o runOptions, say func(string)) (target.Target, error) {
-	switch {
-	case o.rest != "":
-		return flink.Connect(ctx, o.rest, say)
-	case o.target == flink.Name:
-		home := o.flinkHome
-		if home == "" && !o.versionGiven {
-			home = os.Getenv("FLINK_HOME")
-		}
-		target, err := flink.Provision(ctx, flink.Options{Version: o.flinkVersion, Home: home}, say)
-		switch {
-		case err != nil:
-			return nil, err
-		case o.runtime == flink.MiniclusterRuntime:
-			return flink.Minicluster{Target: target}, nil
-		case o.runtime == flink.ContainersRuntime:
-			return target.At(o.heavy.Containers(cmp.Or(o.image, "flink:"+target.Describe().Version))), nil
-		}
-		return target, nil
-	case o.simulated():
-		return reference.Simulated{Storage: o.place}, nil
-	default:
-		binary, err := os.Executable()
-		if err != nil {
-			return nil, err
-		}
-		return reference.Processes{Binary: binary, Storage: o.place}, nil
 	}
 }
 

@@ -1,0 +1,81 @@
+package commandline
+
+import (
+	"cmp"
+	"context"
+	"os"
+	"slices"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/target"
+	"github.com/snapback/snapback/harness/targets/flink"
+	"github.com/snapback/snapback/harness/targets/reference"
+)
+
+// newTargets returns the targets that the flags name. There are several targets if
+// --flink-version names several versions.
+func newTargets(ctx context.Context, o runOptions, say func(string)) ([]target.Target, error) {
+	if o.target != flink.Name {
+		one, err := referenceTarget(o)
+		return []target.Target{one}, err
+	}
+	if o.rest != "" {
+		one, err := flink.Connect(ctx, o.rest, say)
+		return []target.Target{one}, err
+	}
+	var all []target.Target
+	for _, version := range o.flinkVersions {
+		one, err := flinkTarget(ctx, o, version, say)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+func referenceTarget(o runOptions) (target.Target, error) {
+	if o.simulated() {
+		return reference.Simulated{Storage: o.place}, nil
+	}
+	binary, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return reference.Processes{Binary: binary, Storage: o.place}, nil
+}
+
+func flinkTarget(ctx context.Context, o runOptions, version string, say func(string)) (target.Target, error) {
+	home := o.flinkHome
+	if home == "" && !o.versionGiven {
+		home = os.Getenv("FLINK_HOME")
+	}
+	installed, err := flink.Provision(ctx, flink.Options{Version: version, Home: home}, say)
+	switch {
+	case err != nil:
+		return nil, err
+	case o.runtime == flink.MiniclusterRuntime:
+		return flink.Minicluster{Target: installed}, nil
+	case o.runtime == flink.ContainersRuntime:
+		return installed.At(o.heavy.Containers(cmp.Or(o.image, "flink:"+installed.Describe().Version))), nil
+	}
+	return installed, nil
+}
+
+// checkVersions checks the value of --flink-version.
+func (o runOptions) checkVersions() error {
+	for i, version := range o.flinkVersions {
+		if version == "" || slices.Contains(o.flinkVersions[:i], version) {
+			return harness.Usagef("--flink-version: want different versions such as 1.18.1,2.3.0, got %q", o.flinkVersions)
+		}
+	}
+	switch several := len(o.flinkVersions) > 1; {
+	case len(o.flinkVersions) == 0:
+		return harness.Usagef("--flink-version: want a version such as %s, got none", flink.DefaultVersion)
+	case several && o.image != "":
+		return harness.Usagef("--image: want it only with one version of Flink, got %q", o.flinkVersions)
+	case o.versionGiven && o.rest != "":
+		return harness.Usagef("--flink-version: a running cluster has its own version, got --rest %s", o.rest)
+	}
+	return nil
+}
