@@ -1,11 +1,11 @@
-// Package lease removes mounts, containers and similar things when this process ends, even by
-// SIGKILL. For this it starts a shell, which reads from a pipe. When this process ends, the pipe
+// Package lease removes mounts, containers, processes and similar things when this process ends,
+// even by SIGKILL. For this it starts a shell, which reads from a pipe. When this process ends, the pipe
 // ends. Then the shell runs a script that removes the things.
 //
 // A lease removes nothing if the machine goes down, or if somebody kills the shell with SIGKILL,
 // too.
 //
-// Start with [Take].
+// Start with [Take]. For processes use [TakeGroups].
 package lease
 
 import (
@@ -28,8 +28,13 @@ type Lease struct {
 // Take starts a lease. When the lease ends, the shell runs the script. The script finds the
 // arguments in $1, $2 and so on.
 func Take(script string, arguments ...string) (*Lease, error) {
+	return take("cat >/dev/null\n"+script, arguments...)
+}
+
+// take starts a shell with a script that reads its input to the end.
+func take(script string, arguments ...string) (*Lease, error) {
 	l := &Lease{said: &bytes.Buffer{}}
-	l.command = exec.Command("sh", append([]string{"-c", "cat >/dev/null\n" + script, "lease"}, arguments...)...)
+	l.command = exec.Command("sh", append([]string{"-c", script, "lease"}, arguments...)...)
 	l.command.Stdout, l.command.Stderr = l.said, l.said
 	l.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt from the terminal must not reach the shell
 	var err error

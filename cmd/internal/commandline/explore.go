@@ -83,7 +83,8 @@ func exploreCommand() *cobra.Command {
 	flags.Uint64Var(&o.seed, "seed", 0, "the first seed; the other scenarios have the seeds after it (default: a random number, which is printed; with --campaign: 1)")
 	flags.StringVar(&o.target.target, "target", reference.Name, "what to test: reference or flink")
 	flags.StringVar(&o.target.runtime, "runtime", "", "how the target runs: simulated (reference), minicluster or processes (flink)")
-	flags.StringVar(&o.target.flinkVersion, "flink-version", flink.DefaultVersion, "version of Apache Flink to install and test")
+	o.target.flinkVersions = []string{flink.DefaultVersion}
+	flags.StringVar(&o.target.flinkVersions[0], "flink-version", flink.DefaultVersion, "version of Apache Flink to install and test")
 	flags.StringVar(&o.target.flinkHome, "flink-home", "", "`path` of an installed Apache Flink to test instead (default: $FLINK_HOME, unless --flink-version is given)")
 	flags.StringArrayVar(&o.only, "only", nil, "with flink, restrict a choice, as in `LABEL=TEXT`,…")
 	flags.StringVar(&o.campaign, "campaign", "", "with flink, `path` of the directory for the journal, the cases and the files of failed runs (default "+runsDir+"/explore-SEED)")

@@ -109,10 +109,11 @@ func newEngine(ctx context.Context, o runOptions, dir string, say func(string)) 
 	if o.runtime == "" {
 		o.runtime = flink.MiniclusterRuntime
 	}
-	engine, err := newTarget(ctx, o, say)
+	engines, err := newTargets(ctx, o, say)
 	if err != nil {
 		return nil, nothing, err
 	}
+	engine := engines[0]
 	minicluster, ok := engine.(flink.Minicluster)
 	if !ok {
 		return engine, nothing, nil

@@ -1,8 +1,8 @@
 // Package process starts the operating system processes of a cluster, kills them, and follows
 // their logs.
 //
-// On Linux, the processes that it starts die when this process ends in any way. On other systems
-// they die only when the [Starter] is closed. The package stops no process that it did not start.
+// The processes that it starts, and those that they start in turn, die when this process ends in
+// any way. The package stops no process that it did not start.
 //
 // Start with [Starter].
 package process
@@ -15,10 +15,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/snapback/snapback/faults/lease"
 )
 
 // Starter starts processes. Its method Close kills the processes that still run.
@@ -26,6 +30,7 @@ type Starter struct {
 	requests chan func()
 	mu       sync.Mutex
 	running  []*Process
+	groups   *lease.Groups // the process groups of the running processes; nil before the first process
 }
 
 // Process is one started process.
@@ -35,6 +40,7 @@ type Process struct {
 	name    string
 	command *exec.Cmd
 	ended   chan struct{}
+	gone    atomic.Bool   // true after the process, and all processes that it started, have ended
 	err     error         // how the process ended; set before ended is closed
 	fast    chan struct{} // a channel that tells a goroutine to stop slowing the process down; nil if there is no such goroutine
 }
@@ -63,21 +69,50 @@ func (s *Starter) Start(dir, name string, command *exec.Cmd) (*Process, error) {
 	}
 	defer func() { _ = log.Close() }() // the process has its own handle
 	command.Stdout, command.Stderr = log, log
-	dieWithParent(command)
+	ownGroup(command)
 
 	started := make(chan error)
 	s.requests <- func() { started <- command.Start() }
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
+	held := s.hold(p)
 	go func() {
 		p.err = command.Wait()
+		s.release(p)
 		close(p.ended)
 	}()
+	if held != nil {
+		return nil, errors.Join(held, p.Kill())
+	}
+	return p, nil
+}
+
+// hold remembers a process that was started, and takes a lease on its process group.
+func (s *Starter) hold(p *Process) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running = append(s.running, p)
-	return p, nil
+	if s.groups == nil {
+		if s.groups, err = lease.TakeGroups(); err != nil {
+			return err
+		}
+	}
+	return s.groups.Hold(p.command.Process.Pid)
+}
+
+// release forgets a process that has ended, unless processes that it started still run.
+func (s *Starter) release(p *Process) {
+	if !errors.Is(syscall.Kill(-p.command.Process.Pid, 0), syscall.ESRCH) {
+		return
+	}
+	p.gone.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running = slices.DeleteFunc(s.running, func(other *Process) bool { return other == p })
+	if s.groups != nil {
+		_ = s.groups.Drop(p.command.Process.Pid) // if this fails, the lease has ended
+	}
 }
 
 // Run starts a process as [Starter.Start] does, waits for its end and returns its
@@ -100,13 +135,17 @@ func (s *Starter) Run(ctx context.Context, dir, name string, command *exec.Cmd) 
 // Close kills the processes that still run, and waits for their end.
 func (s *Starter) Close() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	running, groups := s.running, s.groups
+	s.running, s.groups = nil, nil
+	s.mu.Unlock()
 	var failed error
-	for _, p := range s.running {
+	for _, p := range running {
 		failed = errors.Join(failed, p.Kill())
 	}
-	s.running = nil
 	close(s.requests)
+	if groups != nil {
+		failed = errors.Join(failed, groups.End())
+	}
 	return failed
 }
 
@@ -116,10 +155,14 @@ func (p *Process) Name() string { return p.name }
 // ID returns the number by which the operating system knows the process.
 func (p *Process) ID() int { return p.command.Process.Pid }
 
-// Kill kills the process by SIGKILL and waits for its end. On Linux it also kills the processes
-// that this process started. If the process has already ended, Kill does nothing.
+// Kill kills the process and the processes that it started by SIGKILL, and waits for the end of the
+// process. If all of them have already ended, Kill does nothing. Kill signals the process group.
+// The group exists as long as any process is in it, even if the first process has ended.
 func (p *Process) Kill() error {
-	if err := kill(p.command); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if p.gone.Load() { // another process may have the number of the group now
+		return nil
+	}
+	if err := syscall.Kill(-p.command.Process.Pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("kill %s: %w", p.name, err)
 	}
 	<-p.ended

@@ -2,9 +2,13 @@
 
 package process
 
-import "os/exec"
+import (
+	"os/exec"
+	"syscall"
+)
 
-// dieWithParent does nothing: only Linux can kill a process when its parent dies.
-func dieWithParent(*exec.Cmd) {}
-
-func kill(command *exec.Cmd) error { return command.Process.Kill() }
+// ownGroup puts the child into a process group of its own. Only Linux can also let the kernel kill
+// the child when this process dies. Elsewhere only the lease kills it.
+func ownGroup(command *exec.Cmd) {
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+}

@@ -24,12 +24,17 @@ func TestMain(m *testing.M) {
 	if os.Getenv("SNAPBACK_TEST_PARENT") == "" {
 		os.Exit(m.Run())
 	}
-	command := exec.Command("sleep", "1000")
-	if _, err := process.NewStarter().Start(os.Getenv("SNAPBACK_TEST_PARENT"), "child", command); err != nil {
+	command := exec.Command("sh", "-c", "sleep 1000 & echo $!; wait")
+	p, err := process.NewStarter().Start(os.Getenv("SNAPBACK_TEST_PARENT"), "child", command)
+	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	fmt.Println(command.Process.Pid)
+	lines := []string{}
+	for tail := process.NewTail(p.Log); len(lines) == 0; { // waits until the grandchild runs
+		lines, _ = tail.Lines()
+	}
+	fmt.Println(command.Process.Pid, lines[0])
 	select {}
 }
 
@@ -41,17 +46,18 @@ func TestWhatWasStartedDiesWithAKilledHarness(t *testing.T) {
 	must(t, parent.Start())
 	line, err := bufio.NewReader(output).ReadString('\n')
 	must(t, err)
-	child, err := strconv.Atoi(strings.TrimSpace(line))
+	var child, grandchild int
+	_, err = fmt.Sscan(line, &child, &grandchild)
 	must(t, err)
-	if !alive(child) {
-		t.Fatalf("process %d was not started", child)
+	if !alive(child) || !alive(grandchild) {
+		t.Fatalf("the processes %d and %d were not started", child, grandchild)
 	}
 	must(t, parent.Process.Kill())
 	_ = parent.Wait() // the error says that the process was killed
-	for deadline := time.Now().Add(10 * time.Second); alive(child); {
+	for deadline := time.Now().Add(10 * time.Second); alive(child) || alive(grandchild); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			_ = syscall.Kill(child, syscall.SIGKILL)
-			t.Fatalf("process %d outlived the harness", child)
+			_ = syscall.Kill(-child, syscall.SIGKILL)
+			t.Fatalf("process %d or %d outlived the harness", child, grandchild)
 		}
 	}
 }
