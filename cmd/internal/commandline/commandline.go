@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -33,6 +34,10 @@ const (
 	exitSignal    = 128 // plus the number of the signal
 )
 
+// stopMax is the longest time that a command may need to end in order after a signal. Then the
+// program ends. What it started, mounted or created is removed by its leases (package lease).
+const stopMax = 4500 * time.Millisecond
+
 // Main runs the command that the process's arguments name, and ends the process with its exit code.
 // The program snapback passes nil for the parameter heavy.
 func Main(heavy *Heavy) {
@@ -43,7 +48,11 @@ func Main(heavy *Heavy) {
 	go func() {
 		caught := <-signals
 		signal.Stop(signals) // a second signal ends the program at once
-		cancel(&signalError{caught})
+		stopped := &signalError{caught}
+		cancel(stopped)
+		time.Sleep(stopMax)
+		_, _ = fmt.Fprintf(os.Stderr, "snapback: something did not end within %s, so no report is written\n", stopMax)
+		os.Exit(exit(stopped))
 	}()
 	err := root(heavy).ExecuteContext(ctx)
 	if cause := context.Cause(ctx); cause != nil {

@@ -356,6 +356,31 @@ func TestASignalEndsARunInOrder(t *testing.T) {
 	}
 }
 
+// Something that hangs, such as a file system, must not keep the program from ending.
+func TestASignalEndsAProgramThatHangs(t *testing.T) {
+	hanging := filepath.Join(t.TempDir(), "hanging.yaml")
+	if err := syscall.Mkfifo(hanging, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(binary, "run", hanging)
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	writer, err := os.OpenFile(hanging, os.O_WRONLY, 0) // this waits until the program reads
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = writer.Close() }()
+	began := time.Now()
+	if err := command.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	err = command.Wait()
+	if took := time.Since(began); command.ProcessState.ExitCode() != exitSignal+int(syscall.SIGTERM) || took > 5*time.Second {
+		t.Errorf("want exit code 143 within 5s, got %v after %s", err, took)
+	}
+}
+
 func TestHelpShowsExamplesFirst(t *testing.T) {
 	for _, verb := range []string{"run", "ls", "inspect", "verify", "orphans", "diff", "seal", "list", "doctor", "version", "reference", "reference run", "reference jobmanager", "reference taskmanager", "reference stop", "reference suspend"} {
 		got := snapback(t, append(strings.Fields(verb), "--help")...)
