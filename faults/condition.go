@@ -19,13 +19,14 @@ type Event string
 
 // The events.
 const (
-	Triggered Event = "Triggered" // a checkpoint was triggered
-	Completed Event = "Completed" // a checkpoint is complete
-	Restored  Event = "Restored"  // a job was restored from a checkpoint
-	Fired     Event = "Fired"     // a fault happened
+	Triggered   Event = "Triggered"   // a checkpoint or savepoint was triggered
+	Completed   Event = "Completed"   // a checkpoint is complete; savepoints do not count
+	Savepointed Event = "Savepointed" // a savepoint is complete
+	Restored    Event = "Restored"    // a job was restored from a checkpoint or savepoint
+	Fired       Event = "Fired"       // a fault happened
 )
 
-var events = []Event{Triggered, Completed, Restored, Fired}
+var events = []Event{Triggered, Completed, Savepointed, Restored, Fired}
 
 // AtLeast holds as soon as a history has at least Count events of a kind.
 type AtLeast struct {

@@ -164,13 +164,13 @@ func (m Moment) describe() string {
 func (o Operation) Matches(kind Kind, phase Phase, name, newName string, from, to int64) bool {
 	return o.Kind.Includes(kind) &&
 		(o.Phase == "" || o.Phase == phase) &&
-		(o.Path == "" || match(o.Path, name) || (newName != "" && match(o.Path, newName))) &&
+		(o.Path == "" || Match(o.Path, name) || (newName != "" && Match(o.Path, newName))) &&
 		(o.Byte == 0 || (kind == Write && from < o.Byte && o.Byte <= to))
 }
 
-// match says whether a name matches a pattern. In a pattern, * stands for any text, which may also
+// Match says whether a name matches a pattern. In a pattern, * stands for any text, which may also
 // contain slashes.
-func match(pattern, name string) bool {
+func Match(pattern, name string) bool {
 	parts := strings.Split(pattern, "*")
 	if len(parts) == 1 {
 		return pattern == name

@@ -18,7 +18,7 @@ type toOperations interface{ ofOperation() }
 // Fail makes an operation fail. Nothing of the operation is carried out.
 type Fail struct {
 	operation
-	Errno syscall.Errno // the error: EIO, ENOSPC, EACCES, EROFS or ETIMEDOUT
+	Errno syscall.Errno // the error: EIO, ENOSPC, EACCES, EROFS, ETIMEDOUT or ENOENT
 }
 
 func (f Fail) String() string { return "Fail " + errorName(f.Errno) }
@@ -27,7 +27,7 @@ func (f Fail) describe() string {
 }
 
 // failures are the errors with which an operation can fail.
-var failures = []syscall.Errno{syscall.EIO, syscall.ENOSPC, syscall.EACCES, syscall.EROFS, syscall.ETIMEDOUT}
+var failures = []syscall.Errno{syscall.EIO, syscall.ENOSPC, syscall.EACCES, syscall.EROFS, syscall.ETIMEDOUT, syscall.ENOENT}
 
 func errorName(errno syscall.Errno) string {
 	switch errno {
@@ -41,6 +41,8 @@ func errorName(errno syscall.Errno) string {
 		return "EROFS"
 	case syscall.ETIMEDOUT:
 		return "ETIMEDOUT"
+	case syscall.ENOENT:
+		return "ENOENT"
 	}
 	return fmt.Sprintf("errno-%d", uintptr(errno))
 }

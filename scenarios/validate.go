@@ -227,8 +227,8 @@ func (p *progress) submit(s Scenario, submit Submit) error {
 	switch {
 	case !scenarioName.MatchString(submit.Job) || slices.Contains(p.jobs, submit.Job):
 		return fmt.Errorf("submit: want a new name for the job, got %q", submit.Job)
-	case submit.Restore == "" && (submit.Refused.Expected || submit.From != ToCheckpoint || submit.AllowNonRestored):
-		return errors.New("submit: refused, from and allowNonRestored are for a job to restore")
+	case submit.Restore == "" && (submit.From != ToCheckpoint || submit.AllowNonRestored):
+		return errors.New("submit: from and allowNonRestored are for a job to restore")
 	case submit.Parallelism < 0 || submit.Parallelism > slots:
 		return fmt.Errorf("submit: parallelism: want 1 to %d, one slot for each TaskManager, got %d", slots, submit.Parallelism)
 	}

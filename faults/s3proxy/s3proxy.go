@@ -19,6 +19,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/snapback/snapback/faults"
@@ -96,7 +97,14 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	switch action := i.Action.(type) {
-	case faults.Fail, faults.Leave:
+	case faults.Fail:
+		status, code := http.StatusInternalServerError, "InternalError"
+		if action.Errno == syscall.ENOENT {
+			status, code = http.StatusNotFound, "NoSuchKey"
+		}
+		refuse(w, status, code, "a fault: "+i.String())
+		return
+	case faults.Leave:
 		refuse(w, http.StatusInternalServerError, "InternalError", "a fault: "+i.String())
 		return
 	case faults.Throttle:

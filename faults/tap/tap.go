@@ -118,6 +118,19 @@ func (t *Tap) Arm(fault faults.Fault, count func(faults.Event) int, fire func(Op
 	t.armed = append(t.armed, &armed{fault: fault, count: count, fire: fire})
 }
 
+// Matched returns how many operations matched an armed fault that still waits. It counts only
+// operations at which the condition of the fault held.
+func (t *Tap) Matched(fault faults.Fault) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, a := range t.armed {
+		if a.fault == fault {
+			return a.matched
+		}
+	}
+	return 0
+}
+
 // Disarm removes every fault that waits for an operation.
 func (t *Tap) Disarm() {
 	t.mu.Lock()

@@ -94,6 +94,8 @@ const (
 	Suspend   Kind = "suspend"   // job
 	Missed    Kind = "missed"    // error says what can no longer happen; this is nobody's mistake
 	GaveUp    Kind = "gave-up"   // label says what the run waited for in vain, and waited for how long; error says what is stuck
+	Damage    Kind = "damage"    // path below the checkpoint root; label says what was done to the file
+	Upgraded  Kind = "upgraded"  // label is the version of the cluster that runs from now on
 )
 
 // These events say what was observed. They name the job by its id.

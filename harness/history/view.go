@@ -1,6 +1,7 @@
 package history
 
 import (
+	"path"
 	"slices"
 
 	"github.com/snapback/snapback/storage"
@@ -113,6 +114,18 @@ func (h *History) Status(id string) (status storage.JobStatus, number int) {
 		}
 	}
 	return status, number
+}
+
+// KindOf says what a job was restored from: "checkpoint" or "savepoint". The parameter is an event
+// of the kind [Restored].
+func (h *History) KindOf(restored Event) string {
+	for _, e := range h.Events {
+		samePlace := e.Path != "" && path.Base(e.Path) == path.Base(restored.Path)
+		if e.Kind == Savepointed && e.Checkpoint == restored.Checkpoint && (e.ID == restored.ID || samePlace) {
+			return "savepoint"
+		}
+	}
+	return "checkpoint"
 }
 
 // End returns the number that the next event will have.

@@ -24,10 +24,11 @@ type Numbers struct {
 type Recovery struct {
 	Fault      string        `json:"fault"`
 	Process    string        `json:"process"`
-	Checkpoint int64         `json:"checkpoint"` // the checkpoint that was in progress when the fault fired; 0 if no checkpoint was in progress
-	Job        string        `json:"job"`        // the first job that ran again
-	Restored   int64         `json:"restored"`   // the checkpoint that the job was restored from; 0 if the job was not restored
-	Took       time.Duration `json:"took_ns"`    // time from the fault until the job ran again; 0 if the job never ran again
+	Checkpoint int64         `json:"checkpoint"`          // the checkpoint that was in progress when the fault fired; 0 if no checkpoint was in progress
+	Job        string        `json:"job"`                 // the job that came back or, if none did, the job during which the fault fired
+	Restored   int64         `json:"restored"`            // the checkpoint that the job was restored from; 0 if the job was not restored
+	Savepoint  bool          `json:"savepoint,omitempty"` // whether Restored is a savepoint
+	Took       time.Duration `json:"took_ns"`             // time from the fault until the job ran again; 0 if the job never ran again
 }
 
 func (r Recovery) String() string {
@@ -43,13 +44,20 @@ func (r Recovery) String() string {
 	if r.Checkpoint > 0 {
 		hit += fmt.Sprintf(" during checkpoint %d", r.Checkpoint)
 	}
+	if r.Took == 0 && r.Job != "" {
+		hit += " in job " + r.Job
+	}
 	if r.Took == 0 && !killed {
 		return hit + "; no job had to come back"
 	}
 	if r.Took == 0 {
 		return hit + "; no job came back"
 	}
-	return fmt.Sprintf("%s; job %s came back, %s, in %s", hit, r.Job, from(r.Restored), r.Took.Round(time.Millisecond))
+	restored := from(r.Restored)
+	if r.Savepoint {
+		restored = fmt.Sprintf("restored from savepoint %d", r.Restored)
+	}
+	return fmt.Sprintf("%s; job %s came back, %s, in %s", hit, r.Job, restored, r.Took.Round(time.Millisecond))
 }
 
 func count(h *history.History) Numbers {
@@ -72,27 +80,75 @@ func count(h *history.History) Numbers {
 	return n
 }
 
-// recoveryFrom finds the first job that was RUNNING again after a fault, and returns how this job
-// came back.
+// recoveryFrom returns how the job during which a fault fired came back. It came back when it was
+// RUNNING again. Without high availability it can also come back as another job, which resumed from
+// it. A job that ended before has not come back.
 func recoveryFrom(h *history.History, fault history.Event) Recovery {
 	r := Recovery{Fault: fault.Fault, Process: fault.Process}
 	if _, checkpoint, ok := h.InProgress(fault.Number); ok {
 		r.Checkpoint = checkpoint
 	}
+	job, ok := during(h, fault.Number)
+	if !ok {
+		return r
+	}
+	r.Job = job.Name
+	parsed, _ := faults.Parse(fault.Fault) // an error leaves the action empty
+	_, kills := parsed.Action.(faults.Kill)
 	for _, e := range h.Events[fault.Number:] {
+		heir := e.Kind == history.Status && e.ID != job.ID && resumedFrom(h, e.ID, job.Name)
 		switch {
-		case e.Kind == history.Restored:
-			r.Restored = e.Checkpoint
-		case e.Kind == history.Status && e.Status == storage.Running:
+		case e.Kind == history.Fault && !kills:
+			return r // what follows may be the effect of this other fault
+		case e.Kind != history.Status || (e.ID != job.ID && !heir):
+		case e.Status == storage.Running:
 			r.Took = e.At() - fault.At()
-			jobs := h.Jobs()
-			if at := slices.IndexFunc(jobs, func(j history.Job) bool { return j.ID == e.ID }); at >= 0 {
-				r.Job = jobs[at].Name
-			}
+			r.Restored, r.Savepoint = restoredBefore(h, e)
+			r.Job = nameOf(h, e.ID)
 			return r
+		case e.Status.Terminal() && !heir:
+			return r
+		default:
+			kills = true // the job is not RUNNING any more, so the fault had an effect
 		}
 	}
 	return r
+}
+
+// during returns the job that ran at an event: the last job that was accepted and not over.
+func during(h *history.History, number int) (history.Job, bool) {
+	before := history.History{Header: h.Header, Events: h.Events[:number-1]}
+	for _, j := range slices.Backward(accepted(&before)) {
+		if status, _ := before.Status(j.ID); !h.Header.Scenario.Over(status) {
+			return j, true
+		}
+	}
+	return history.Job{}, false
+}
+
+// resumedFrom says whether a job resumed from another job.
+func resumedFrom(h *history.History, id, from string) bool {
+	return slices.ContainsFunc(h.Jobs(), func(j history.Job) bool { return j.ID == id && j.From == from })
+}
+
+func nameOf(h *history.History, id string) string {
+	jobs := h.Jobs()
+	return jobs[slices.IndexFunc(jobs, func(j history.Job) bool { return j.ID == id })].Name
+}
+
+// restoredBefore returns the checkpoint or savepoint from which a job was restored before it became
+// RUNNING. It is 0 if the job was not restored.
+func restoredBefore(h *history.History, running history.Event) (id int64, savepoint bool) {
+	for _, e := range slices.Backward(h.Events[:running.Number-1]) {
+		switch {
+		case e.ID != running.ID:
+		case e.Kind == history.Restored:
+			return e.Checkpoint, h.KindOf(e) == "savepoint"
+		case e.Kind == history.Status && (e.Status == storage.Restarting || e.Status == storage.Running):
+			return 0, false
+		}
+	}
+	return 0, false
 }
 
 // replayed counts the records that the sources read again. A source creates a progress file at each

@@ -15,6 +15,7 @@ import (
 
 	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/scenarios"
 )
 
 // Finding says that a requirement does not hold, with what was expected and what was found.
@@ -89,17 +90,24 @@ func (j *judging) find(f Finding) {
 	}
 }
 
-// oracles lists the oracles that Judge calls.
-var oracles = []func(*history.History, *judging){
-	output, state, recovery, resume, refusal, claim, dependence, ownership, savepoints, references, leaks, durability, retention, layout, triggering,
-	concurrency, aborting, liveness,
-}
+// oracle examines a history.
+type oracle func(*history.History, *judging)
+
+// ofJobs lists the oracles that look at what jobs did, and at what the harness asked for.
+var ofJobs = []oracle{output, state, recovery, resume, refusal, triggering, concurrency, aborting, liveness}
+
+// ofStorage lists the oracles that look at what was found on storage.
+var ofStorage = []oracle{claim, dependence, ownership, savepoints, references, leaks, durability, retention, layout}
 
 // Judge calls every oracle. A finding counts even if nothing else was proven in the run.
 func Judge(h *history.History) Judgement {
 	judge := &judging{examined: map[string]bool{}}
-	for _, ask := range oracles {
+	for _, ask := range ofJobs {
 		ask(h, judge)
+	}
+	intact := undamaged(h)
+	for _, ask := range ofStorage {
+		ask(intact, judge)
 	}
 	nothing := void(h)
 	j := Judgement{Verdict: Pass, Void: cmp.Or(nothing, unexamined(h, judge)), Findings: judge.findings, Numbers: count(h)}
@@ -152,6 +160,27 @@ func unexamined(h *history.History, judge *judging) string {
 	return "this run did not test " + strings.Join(ids, ", ")
 }
 
+// undamaged returns the history without what was found on storage while files there were damaged by
+// the scenario. The engine is not to blame for what was found then. The other events keep their
+// numbers.
+func undamaged(h *history.History) *history.History {
+	intact := &history.History{Header: h.Header, Events: slices.Clone(h.Events)}
+	damaged := map[string]bool{}
+	for i, e := range h.Events {
+		switch e.Kind {
+		case history.Damage:
+			if damaged[e.Path] = true; e.Label == string(scenarios.Restored) {
+				delete(damaged, e.Path)
+			}
+		case history.Storage, history.Audit:
+			if len(damaged) > 0 {
+				intact.Events[i] = history.Event{Number: e.Number, AtMicros: e.AtMicros}
+			}
+		}
+	}
+	return intact
+}
+
 // void says why a run proves nothing: no checkpoint completed, or a fault did not do what the
 // scenario wanted. It is empty if the run proves something.
 func void(h *history.History) string {
@@ -172,7 +201,7 @@ func void(h *history.History) string {
 	switch {
 	case lost:
 		return "" // a power loss at any moment proves something, even if the other faults have not fired yet
-	case !completed:
+	case !completed && !abortsCount(h):
 		return "no checkpoint completed"
 	}
 	return unfired(h)
@@ -205,6 +234,13 @@ func unfired(h *history.History) string {
 	return fmt.Sprintf("only %d of %d faults fired: not %s", wanted-len(never), wanted, strings.Join(never, ", "))
 }
 
+// abortsCount says whether the scenario is about aborted checkpoints, and saw some. Such a run
+// proves something even if no checkpoint completed.
+func abortsCount(h *history.History) bool {
+	wanted := slices.ContainsFunc(h.Header.Scenario.Steps, func(s scenarios.Step) bool { return s.Await != nil && s.Await.Aborted > 0 })
+	return wanted && slices.ContainsFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Aborted })
+}
+
 // voidFault looks at a fault that must hit a checkpoint in progress. It returns the reason why the
 // fault hit no checkpoint: no checkpoint had begun, or the checkpoint completed nevertheless. It
 // returns the empty text if the fault hit a checkpoint.
@@ -218,10 +254,10 @@ func voidFault(h *history.History, fired history.Event) string {
 	}
 	id, checkpoint, ok := h.InProgress(fired.Number)
 	if !ok {
-		return "no checkpoint was in progress when the fault fired"
+		return fmt.Sprintf("no checkpoint was in progress when %s fired", fired.Fault)
 	}
 	if slices.Contains(h.Completed(id, h.End()), checkpoint) {
-		return fmt.Sprintf("checkpoint %d was in progress when the fault fired, but it still completed", checkpoint)
+		return fmt.Sprintf("checkpoint %d was in progress when %s fired, but it still completed", checkpoint, fired.Fault)
 	}
 	return ""
 }

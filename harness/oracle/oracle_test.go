@@ -146,12 +146,45 @@ var planted = []violation{
 	{"a power loss takes a complete checkpoint", dark, eachTree(removeCheckpoints), "DUR-01", "a complete checkpoint of job first did not survive a power loss"},
 	{"a power loss leaves a checkpoint without its files", dark, eachAudit(func(e *history.Event) { e.Dangling = []string{"chk-3/_metadata refers to x"} }), "DUR-02", "after a power loss a checkpoint lacks a file"},
 	{"a job never comes back", killed, func(h *history.History) {
-		h.Events = append(h.Events, history.Event{Number: h.End(), Kind: history.GaveUp, Label: "job first to be FINISHED", Error: "job first is RESTARTING", Waited: 3_200_000})
-	}, "LIV-01", "the scenario waited for 3.2s in vain"},
+		h.Events = append(h.Events, history.Event{Number: h.End(), Kind: history.GaveUp, Label: "job first to be FINISHED", Error: "job first is RESTARTING", Waited: 2_103_400})
+	}, "LIV-01", "the scenario waited for 2.103s in vain"},
+	{"there is nothing to resume from", killed, func(h *history.History) {
+		h.Events = append(h.Events, history.Event{Number: h.End(), Kind: history.GaveUp, Label: "a completed checkpoint", Error: "none"})
+	}, "LIV-01", "the scenario did not get what it needs"},
+	{"a job that must be refused is accepted", refused, both(newest, accept("second")), "REC-09", "job second was accepted, although it must be refused"},
+	{"a job is refused for another reason", refused, both(newest, says("parallelism")), "REC-09", "job second was refused for another reason"},
+	{"a resume without _metadata is refused for another reason", refused, says("parallelism"), "REC-06", "job second was refused for another reason"},
 }
 
 func eachTree(change func([]history.Entry) []history.Entry) plant {
 	return each(history.Storage, func(e *history.Event) { e.Tree = change(e.Tree) })
+}
+
+// newest makes the refused submission one from the newest checkpoint, which has `_metadata`.
+func newest(h *history.History) {
+	for _, step := range h.Header.Scenario.Steps {
+		if step.Submit != nil && step.Submit.Restore != "" {
+			step.Submit.From = scenarios.ToCheckpoint
+		}
+	}
+	first, _ := h.Job("first")
+	completed := h.Completed(first.ID, h.End())
+	for i, e := range h.Events {
+		if e.Kind == history.Submit && e.From != "" {
+			h.Events[i].Path = path.Join("/checkpoints", first.ID, fmt.Sprintf("chk-%d", completed[len(completed)-1]))
+		}
+	}
+}
+
+// says makes the scenario expect a refusal with these words.
+func says(why string) plant {
+	return func(h *history.History) {
+		for _, step := range h.Header.Scenario.Steps {
+			if step.Submit != nil && step.Submit.Refused.Expected {
+				step.Submit.Refused.Why = why
+			}
+		}
+	}
 }
 
 func TestEveryPlantedViolationIsFoundAndNamed(t *testing.T) {
@@ -207,7 +240,7 @@ func TestARunThatProvesNothingIsVoid(t *testing.T) {
 			h.Events = slices.Insert(slices.Delete(h.Events, at, at+1), 6, fault)
 			renumber(h)
 		}, "no checkpoint was in progress"},
-		"the fault never fired": {without(history.Fault), "only 0 of 1 faults fired"},
+		"the fault never fired": {without(history.Fault), "only 0 of 1 faults fired: not (Kill taskmanager (During checkpoint))"},
 		"the job was over before the fault": {func(h *history.History) {
 			h.Events = append(h.Events, history.Event{Number: h.End(), Kind: history.Missed, Error: "job first was FINISHED"})
 		}, "job first was FINISHED"},
@@ -474,6 +507,84 @@ func afterResume(change func(*history.Event)) plant {
 			if h.Events[i].ID == last {
 				change(&h.Events[i])
 			}
+		}
+	}
+}
+
+// While a file is damaged by the scenario, the engine is not to blame for what is found on storage.
+// Once the file is restored, it is.
+func TestDamageOfTheScenarioIsNotBlamedOnTheEngine(t *testing.T) {
+	damage := func(label string) history.Event {
+		return history.Event{Kind: history.Damage, Path: "job/chk-2/_metadata", Label: label}
+	}
+	for _, c := range []struct {
+		events []history.Event
+		want   oracle.Verdict
+	}{
+		{[]history.Event{damage("delete")}, oracle.Void},
+		{[]history.Event{damage("delete"), damage("flip"), damage("restore")}, oracle.Fail},
+	} {
+		h := good(t, retain)
+		eachAudit(func(e *history.Event) { e.Dangling = []string{"chk-2/_metadata refers to x"} })(h)
+		at := slices.IndexFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Storage })
+		h.Events = slices.Insert(h.Events, at, c.events...)
+		renumber(h)
+		j := oracle.Judge(h)
+		failed := slices.ContainsFunc(j.Findings, func(f oracle.Finding) bool { return f.Requirement == "SHR-01" })
+		if j.Verdict != c.want || failed != (c.want == oracle.Fail) {
+			t.Errorf("want %s, got %s, %s, %v", c.want, j.Verdict, j.Void, j.Findings)
+		}
+	}
+}
+
+// A run without any completed checkpoint proves something if it is about aborted checkpoints.
+func TestAbortedCheckpointsCount(t *testing.T) {
+	for wanted, want := range map[int]string{0: "no checkpoint completed", 1: ""} {
+		h := &history.History{Events: []history.Event{{Number: 1, Kind: history.Aborted, ID: "a", Checkpoint: 1}}}
+		h.Header.Scenario.Requirements = []string{"LIV-01"}
+		h.Header.Scenario.Steps = []scenarios.Step{{Await: &scenarios.Await{Job: "first", Aborted: wanted}}}
+		if j := oracle.Judge(h); j.Void != want {
+			t.Errorf("await %d aborted: want %q, got %q", wanted, want, j.Void)
+		}
+	}
+}
+
+// The figures tell each fault for the job during which it fired.
+func TestAFaultIsToldForItsJob(t *testing.T) {
+	const kill, fail, slow = "(Kill taskmanager)", `(Fail EIO (On (Write "*")))`, "(Slow taskmanager 1%)"
+	status := func(id string, s storage.JobStatus) history.Event {
+		return history.Event{Kind: history.Status, ID: id, Status: s}
+	}
+	fault := func(text string) history.Event {
+		return history.Event{Kind: history.Fault, Fault: text, Process: "taskmanager-1"}
+	}
+	restored := func(id string, checkpoint int64) history.Event {
+		return history.Event{Kind: history.Restored, ID: id, Checkpoint: checkpoint, Path: fmt.Sprintf("/c/chk-%d", checkpoint)}
+	}
+	first := []history.Event{{Kind: history.Submit, Job: "first"}, {Kind: history.Accepted, Job: "first", ID: "a"}, status("a", storage.Running)}
+	second := []history.Event{{Kind: history.Submit, Job: "second", From: "first"}, {Kind: history.Accepted, Job: "second", ID: "b"}, restored("b", 2), status("b", storage.Running)}
+	for _, c := range []struct {
+		what   string
+		events []history.Event
+		want   string
+	}{
+		{"the job comes back", []history.Event{fault(kill), status("a", storage.Restarting), restored("a", 3), status("a", storage.Running)}, "killed taskmanager-1; job first came back, restored from chk-3, in 3ms"},
+		{"the fault comes after the restore", []history.Event{status("a", storage.Restarting), restored("a", 3), fault(kill), status("a", storage.Running)}, "killed taskmanager-1; job first came back, restored from chk-3, in 1ms"},
+		{"the job starts from nothing", []history.Event{fault(kill), status("a", storage.Restarting), status("a", storage.Running)}, "killed taskmanager-1; job first came back, started without a checkpoint, in 2ms"},
+		{"from a savepoint", []history.Event{{Kind: history.Savepointed, ID: "a", Checkpoint: 3, Path: "/s/savepoint-1"}, fault(kill), status("a", storage.Restarting), restored("a", 3), status("a", storage.Running)}, "killed taskmanager-1; job first came back, restored from savepoint 3, in 3ms"},
+		{"as another job", append([]history.Event{fault(kill)}, second...), "killed taskmanager-1; job second came back, restored from chk-2, in 4ms"},
+		{"the job ends, and another begins", slices.Concat([]history.Event{fault(kill), status("a", storage.Canceled)}, second), "killed taskmanager-1 in job first; no job came back"},
+		{"the fault does not stop the job", slices.Concat([]history.Event{fault(fail), status("a", storage.Canceled)}, second), fail + " hit taskmanager-1 in job first; no job had to come back"},
+		{"another fault stops the job", []history.Event{fault(slow), fault(kill), status("a", storage.Restarting), status("a", storage.Running)}, slow + " hit taskmanager-1 in job first; no job had to come back"},
+	} {
+		h := &history.History{Events: slices.Concat(first, c.events)}
+		renumber(h)
+		for i := range h.Events {
+			h.Events[i].AtMicros = int64(i) * 1000
+		}
+		h.Header.Scenario.Workload.Name = "counts"
+		if got := oracle.Judge(h).Numbers.Recoveries[0].String(); got != c.want {
+			t.Errorf("%s:\nwant %s\ngot  %s", c.what, c.want, got)
 		}
 	}
 }

@@ -149,28 +149,15 @@ func firstRestored(h *history.History, id string) history.Event {
 }
 
 // refusal checks REC-06: a resume from a directory without `_metadata` is refused, with an error
-// that names the path. It also checks REC-07: the refusal changes nothing on storage.
+// that names the path. For all other submissions that must be refused, it checks REC-09. It also
+// checks REC-07: the refusal changes nothing on storage.
 func refusal(h *history.History, judge *judging) {
 	for _, j := range h.Jobs() {
 		if !expectsRefusal(h, j.Name) {
 			continue
 		}
 		if j.Refused || j.ID != "" {
-			judge.examine("REC-06")
-		}
-		switch {
-		case !j.Refused && j.ID != "":
-			judge.find(Finding{
-				Requirement: "REC-06",
-				Problem:     fmt.Sprintf("job %s was accepted, although it resumes from a directory without %s", j.Name, evidence.MetadataName),
-				Expected:    "a refusal", Found: "accepted as job " + j.ID,
-			})
-		case j.Refused && !strings.Contains(j.Error, j.Path):
-			judge.find(Finding{
-				Requirement: "REC-06",
-				Problem:     "the refusal does not name the path",
-				Expected:    fmt.Sprintf("an error that names %s", j.Path), Found: j.Error,
-			})
+			refusalOf(h, j, judge)
 		}
 		before, after := around(h, j.Submitted)
 		if before != nil && after != nil {
@@ -186,13 +173,53 @@ func refusal(h *history.History, judge *judging) {
 	}
 }
 
-func expectsRefusal(h *history.History, job string) bool {
+// refusalOf judges whether a job was refused, and with which words.
+func refusalOf(h *history.History, j history.Job, judge *judging) {
+	requirement, wanted := "REC-09", submitOf(h, j.Name).Refused.Why
+	expected, because := "a refusal", "although it must be refused"
+	if wanted != "" {
+		expected = fmt.Sprintf("a refusal that says %q", wanted)
+	}
+	bare := lacksMetadata(h, j)
+	if bare {
+		requirement, because = "REC-06", "although it resumes from a directory without "+evidence.MetadataName
+	}
+	judge.examine(requirement)
+	find := func(problem, expected, found string) {
+		judge.find(Finding{Requirement: requirement, Problem: problem, Expected: expected, Found: found})
+	}
+	switch {
+	case !j.Refused:
+		find(fmt.Sprintf("job %s was accepted, %s", j.Name, because), expected, "accepted as job "+j.ID)
+	case !strings.Contains(j.Error, wanted):
+		find(fmt.Sprintf("job %s was refused for another reason", j.Name), expected, j.Error)
+	case bare && !strings.Contains(j.Error, j.Path):
+		find("the refusal does not name the path", "an error that names "+j.Path, j.Error)
+	}
+}
+
+// lacksMetadata says whether a job resumes from a directory without `_metadata`. Either the scenario
+// made such a directory, or the files that were found before the submission show it.
+func lacksMetadata(h *history.History, j history.Job) bool {
+	if submitOf(h, j.Name).From == scenarios.ToIncomplete {
+		return true
+	}
+	tree := lastTree(h, j.Submitted)
+	dir := dirIn(tree, j.Path)
+	return j.Path != "" && has(tree, dir) && !has(tree, path.Join(dir, evidence.MetadataName))
+}
+
+func expectsRefusal(h *history.History, job string) bool { return submitOf(h, job).Refused.Expected }
+
+// submitOf returns the step that submitted a job. It is empty for a job that the harness submitted
+// after a power loss.
+func submitOf(h *history.History, job string) scenarios.Submit {
 	for _, step := range h.Header.Scenario.Steps {
 		if step.Submit != nil && step.Submit.Job == job {
-			return step.Submit.Refused.Expected
+			return *step.Submit
 		}
 	}
-	return false
+	return scenarios.Submit{}
 }
 
 func accepted(h *history.History) []history.Job {
@@ -204,13 +231,18 @@ func liveness(h *history.History, judge *judging) {
 	judge.examine("LIV-01")
 	for _, e := range h.Events {
 		if e.Kind == history.GaveUp {
-			judge.find(Finding{
-				Requirement: "LIV-01",
-				Problem:     fmt.Sprintf("the scenario waited for %s in vain", (time.Duration(e.Waited) * time.Microsecond).Round(time.Millisecond)),
-				Expected:    e.Label, Found: e.Error,
-			})
+			judge.find(Finding{Requirement: "LIV-01", Problem: inVain(e), Expected: e.Label, Found: e.Error})
 		}
 	}
+}
+
+// inVain says how long a scenario waited in vain.
+func inVain(gaveUp history.Event) string {
+	if gaveUp.Waited == 0 {
+		return "the scenario did not get what it needs"
+	}
+	waited := time.Duration(gaveUp.Waited) * time.Microsecond
+	return fmt.Sprintf("the scenario waited for %s in vain", waited.Round(time.Millisecond))
 }
 
 // aborting checks TRG-03: an aborted checkpoint does not complete, and no job is restored from it.

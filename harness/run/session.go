@@ -30,10 +30,11 @@ type Session struct {
 	rand     *rand.Rand
 	progress func(string)
 	spec     target.Spec
-	cluster  target.Cluster // nil if no new cluster started after a power loss
-	armed    []faults.Fault // faults that are armed, and for which the steps do not wait
-	lost     *powerLoss     // the power loss that fired; nil after the next cluster has started
-	failed   error          // errors in writing the history, and errors of faults that fired during an operation
+	cluster  target.Cluster    // nil if no new cluster started after a power loss
+	armed    []faults.Fault    // faults that are armed, and for which the steps do not wait
+	lost     *powerLoss        // the power loss that fired; nil after the next cluster has started
+	intact   map[string][]byte // the content of each damaged file before the first damage
+	failed   error             // errors in writing the history, and errors of faults that fired during an operation
 }
 
 // Setup is what a session needs to begin.
@@ -109,7 +110,21 @@ func (r *Session) TakeAll(ctx context.Context, from int) error {
 			return fmt.Errorf("step %d: %w", i+1, err)
 		}
 	}
+	r.unfired()
 	return nil
+}
+
+// unfired records each armed fault that did not fire, and why. After a power loss nothing is missed,
+// because the steps with the other faults may not have been taken.
+func (r *Session) unfired() {
+	if slices.ContainsFunc(r.history.Events, func(e history.Event) bool { return e.Label == history.AfterPowerLoss }) {
+		return
+	}
+	for _, fault := range r.armed {
+		if len(r.history.Fired(fault.String())) == 0 {
+			_ = r.missed(r.whyNot(fault)) // the run is over anyway
+		}
+	}
 }
 
 // RecoveryFrom searches the steps from the given index on for the first step that brings a job
@@ -156,6 +171,10 @@ func (r *Session) Take(ctx context.Context, step scenarios.Step) error {
 	case step.Wait > 0:
 		r.progress("waiting for " + step.Wait.String())
 		return r.pass(ctx, step.Wait)
+	case step.Damage != nil:
+		return r.damage(*step.Damage)
+	case step.Upgrade != "":
+		return r.upgrade(ctx, step.Upgrade)
 	case step.Record != "":
 		return r.settle(ctx, step.Record)
 	}
@@ -198,7 +217,7 @@ func (r *Session) observe(event history.Event) {
 	case history.Completed:
 		r.progress(fmt.Sprintf("checkpoint %d completed", event.Checkpoint))
 	case history.Restored:
-		r.progress(fmt.Sprintf("restored from checkpoint %d", event.Checkpoint))
+		r.progress(fmt.Sprintf("restored from %s %d", r.history.KindOf(event), event.Checkpoint))
 	case history.Status:
 		r.progress(fmt.Sprintf("the job is %s", event.Status))
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/evidence"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/target"
@@ -58,7 +59,7 @@ func (r *Session) submit(ctx context.Context, submit scenarios.Submit) error {
 		if checkpoint, submission.Restore, err = r.pointer(submit); err != nil {
 			return err
 		}
-		r.progress(fmt.Sprintf("resuming job %s from %s", submit.Job, evidence.CheckpointName(checkpoint)))
+		r.progress(fmt.Sprintf("resuming job %s from %s", submit.Job, submission.Restore))
 	}
 	if submit.Refused.Expected {
 		if err := r.settle(ctx, "before "+submit.Job); err != nil {
@@ -74,7 +75,7 @@ func (r *Session) submit(ctx context.Context, submit scenarios.Submit) error {
 	case errors.As(err, &refused):
 		r.progress(fmt.Sprintf("job %s was refused", submit.Job))
 		r.record(history.Event{Kind: history.Refused, Job: submit.Job, Error: refused.Why})
-		if submit.Restore == "" {
+		if submit.Restore == "" && !submit.Refused.Expected {
 			return err // only a mistake in the harness can be the reason
 		}
 	case err != nil:
@@ -94,16 +95,24 @@ func (r *Session) submit(ctx context.Context, submit scenarios.Submit) error {
 // pointer returns the checkpoint or savepoint from which a job resumes.
 func (r *Session) pointer(submit scenarios.Submit) (checkpoint int64, location string, err error) {
 	from, _ := r.history.Job(submit.Restore)
-	switch submit.From {
-	case scenarios.ToSavepoint:
+	switch {
+	case submit.From == scenarios.ToSavepoint:
 		return r.savepointOf(submit.Restore)
-	case scenarios.ToOrigin:
+	case submit.From == scenarios.ToOrigin:
 		return from.Checkpoint, from.Path, nil
+	case submit.From.Path != "":
+		return r.at(submit)
 	}
 	dir := filesystem.Join(r.cluster.Root(), from.ID)
 	completed, err := evidence.Checkpoints(r.cluster.Files(), dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return 0, "", err
+	}
+	if wanted := submit.From.Checkpoint; wanted > 0 {
+		if !slices.Contains(completed, wanted) && !submit.Refused.Expected {
+			return 0, "", r.missed(fmt.Sprintf("job %s has no checkpoint %d on storage to resume from, but %v", submit.Restore, wanted, completed))
+		}
+		return wanted, filesystem.Join(dir, evidence.CheckpointName(wanted)), nil
 	}
 	if len(completed) == 0 {
 		return 0, "", r.giveUp(fmt.Sprintf("a completed checkpoint of job %s to resume from", submit.Restore), from, r.cluster.Now())
@@ -120,6 +129,22 @@ func (r *Session) pointer(submit scenarios.Submit) (checkpoint int64, location s
 	}
 	err = filesystem.WriteFile(r.cluster.Files(), filesystem.Join(location, "state"), []byte("state"))
 	return newest + 1, location, err
+}
+
+// at returns the checkpoint or savepoint at the path that a submission names. If the target must
+// refuse the job, nothing needs to be there.
+func (r *Session) at(submit scenarios.Submit) (checkpoint int64, location string, err error) {
+	metadata, err := evidence.Locate(r.cluster.Files(), submit.From.Path)
+	if err == nil {
+		var found evidence.Checkpoint
+		if found, err = evidence.Read(r.cluster.Files(), metadata); err == nil {
+			return found.ID, submit.From.Path, nil
+		}
+	}
+	if submit.Refused.Expected {
+		return 0, submit.From.Path, nil
+	}
+	return 0, "", harness.Usagef("submit job %s: from: want the path of a checkpoint or savepoint: %w", submit.Job, err)
 }
 
 // savepointOf returns the newest complete savepoint of a job.
@@ -199,28 +224,38 @@ func (r *Session) suspend(ctx context.Context, name string) error {
 	return nil
 }
 
+// checkpoint takes a checkpoint. An engine takes a checkpoint only of a job whose subtasks all run.
+// So checkpoint waits for the status RUNNING first, and asks again if the job failed meanwhile.
 func (r *Session) checkpoint(ctx context.Context, name string) error {
 	checkpointer, err := capability[target.Checkpointer](r)
 	if err != nil {
 		return err
 	}
 	job, _ := r.history.Job(name)
-	r.progress("taking a checkpoint of job " + name)
-	checkpoint, err := checkpointer.Checkpoint(ctx, job.ID)
-	var refused *target.RefusedError
-	switch {
-	case errors.As(err, &refused):
-		if finished, err := r.finishedMeanwhile(ctx, job); err != nil || finished {
-			return cmp.Or(err, r.missed(fmt.Sprintf("job %s was %s too soon for a checkpoint", name, storage.Finished)))
+	for {
+		if err := r.awaitStatus(ctx, job, storage.Running); err != nil {
+			return err
 		}
-		r.record(history.Event{Kind: history.Trigger, Job: name, Error: refused.Why})
-		return ErrGaveUp
-	case err != nil:
-		return err
+		r.progress("taking a checkpoint of job " + name)
+		checkpoint, err := checkpointer.Checkpoint(ctx, job.ID)
+		var refused *target.RefusedError
+		switch {
+		case errors.As(err, &refused):
+			if finished, err := r.finishedMeanwhile(ctx, job); err != nil || finished {
+				return cmp.Or(err, r.missed(fmt.Sprintf("job %s was %s too soon for a checkpoint", name, storage.Finished)))
+			}
+			if r.status(job) != storage.Running && !r.over(job) {
+				continue
+			}
+			r.record(history.Event{Kind: history.Trigger, Job: name, Error: refused.Why})
+			return ErrGaveUp
+		case err != nil:
+			return err
+		}
+		r.record(history.Event{Kind: history.Trigger, Job: name, Checkpoint: checkpoint})
+		what := fmt.Sprintf("job %s to complete checkpoint %d", name, checkpoint)
+		return r.Until(ctx, what, func() bool { return slices.Contains(r.history.Completed(job.ID, r.history.End()), checkpoint) })
 	}
-	r.record(history.Event{Kind: history.Trigger, Job: name, Checkpoint: checkpoint})
-	what := fmt.Sprintf("job %s to complete checkpoint %d", name, checkpoint)
-	return r.Until(ctx, what, func() bool { return slices.Contains(r.history.Completed(job.ID, r.history.End()), checkpoint) })
 }
 
 func (r *Session) cancel(ctx context.Context, name string) error {

@@ -22,15 +22,15 @@ const (
 // settle waits until storage no longer changes, and records what storage holds.
 func (r *Session) settle(ctx context.Context, label string) error {
 	r.progress("looking at what is on storage")
-	deadline := r.cluster.Now() + r.scenario.Bound
+	began := r.cluster.Now()
 	last, err := r.tree()
 	if err != nil {
 		return err
 	}
 	since, lookAt := r.cluster.Now(), r.cluster.Now()+settleEvery
 	for r.cluster.Now() < since+settledAfter {
-		if r.cluster.Now() > deadline {
-			r.record(history.Event{Kind: history.GaveUp, Label: "storage to settle", Error: "it keeps changing"})
+		if r.cluster.Now() > began+r.scenario.Bound {
+			r.record(history.Event{Kind: history.GaveUp, Label: "storage to settle", Error: "it keeps changing", Waited: r.scenario.Bound.Microseconds()})
 			return ErrGaveUp
 		}
 		if err := r.Step(ctx); err != nil {

@@ -25,7 +25,7 @@ func (r *Session) fire(ctx context.Context, fault faults.Fault) error {
 		if err := r.Arm(ctx, fault); err != nil {
 			return err
 		}
-		return r.UntilOrEnd(ctx, fault.String()+" to fire", last, func() bool { return len(r.history.Fired(fault.String())) > fired })
+		return r.untilItFires(ctx, fault, last, fired)
 	case faults.Given:
 		if err := r.UntilOrEnd(ctx, moment.Condition.String(), last, func() bool { return moment.Condition.Holds(r.count) }); err != nil {
 			return err
@@ -39,7 +39,7 @@ func (r *Session) fire(ctx context.Context, fault faults.Fault) error {
 			return err
 		}
 		if !mends(fault) && r.over(last) {
-			return r.missed(fmt.Sprintf("job %s was %s too soon for %s", last.Name, r.status(last), fault))
+			return r.missed(fmt.Sprintf("%s came too late: job %s was %s", fault, last.Name, r.status(last)))
 		}
 	}
 	return r.strike(ctx, fault)
@@ -120,7 +120,7 @@ func (r *Session) hit(ctx context.Context, fault faults.Fault, o tap.Operation) 
 		victim = r.victim(whom)
 	}
 	if victim == "" {
-		r.record(history.Event{Kind: history.Missed, Error: fmt.Sprintf("there was no %s for %s", whom, fault)})
+		r.record(history.Event{Kind: history.Missed, Error: nobody(fault)})
 		return false, nil
 	}
 	event.Process = victim
@@ -165,6 +165,14 @@ func (r *Session) victim(kind faults.Process) string {
 	return running[r.rand.IntN(len(running))]
 }
 
+// nobody says that no process was there for a fault.
+func nobody(fault faults.Fault) string {
+	if fault.Whom() == faults.Same {
+		return fmt.Sprintf("%s could not fire: the process of the fault before runs no more", fault)
+	}
+	return fmt.Sprintf("%s could not fire: no %s ran", fault, fault.Whom())
+}
+
 // struck returns the name of the process that the last fault of a process affected.
 func (r *Session) struck() string {
 	for _, e := range slices.Backward(r.history.Events) {
@@ -196,7 +204,7 @@ func (r *Session) strike(ctx context.Context, fault faults.Fault) error {
 		event.Process = string(whom)
 	default:
 		if event.Process = r.victim(whom); event.Process == "" {
-			return r.missed(fmt.Sprintf("there was no %s for %s", whom, fault))
+			return r.missed(nobody(fault))
 		}
 	}
 	r.progress(fault.Describe() + ": " + event.Process)

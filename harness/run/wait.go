@@ -3,10 +3,12 @@ package run
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage"
 )
@@ -14,22 +16,33 @@ import (
 // Until waits until holds() returns true, but not longer than the scenario allows. The given text
 // describes the condition in messages. The error is [ErrGaveUp] if the session waited in vain.
 func (r *Session) Until(ctx context.Context, what string, holds func() bool) error {
+	since := r.cluster.Now()
+	reached, err := r.watch(ctx, what, holds)
+	if err != nil || reached {
+		return err
+	}
+	jobs := r.history.Jobs()
+	return r.giveUp(what, jobs[len(jobs)-1], since)
+}
+
+// watch waits until holds() returns true. It returns false if this does not happen within the bound
+// of the scenario.
+func (r *Session) watch(ctx context.Context, what string, holds func() bool) (reached bool, err error) {
 	r.progress("waiting for " + what)
 	since := r.cluster.Now()
 	seen := -1
 	for {
 		if len(r.history.Events) > seen {
 			if holds() {
-				return nil
+				return true, nil
 			}
 			seen = len(r.history.Events)
 		}
 		if r.cluster.Now() > since+r.scenario.Bound {
-			jobs := r.history.Jobs()
-			return r.giveUp(what, jobs[len(jobs)-1], since)
+			return false, nil
 		}
 		if err := r.Step(ctx); err != nil {
-			return err
+			return false, err
 		}
 	}
 }
@@ -46,6 +59,38 @@ func (r *Session) UntilOrEnd(ctx context.Context, what string, job history.Job, 
 		return r.giveUp(what, job, since)
 	}
 	return r.missed(fmt.Sprintf("job %s was %s too soon for %s", job.Name, storage.Finished, what))
+}
+
+// untilItFires waits until an armed fault has fired more often than the given number of times. If
+// the fault does not fire although the job goes on or is over, the run proves nothing.
+func (r *Session) untilItFires(ctx context.Context, fault faults.Fault, job history.Job, times int) error {
+	began, from := r.cluster.Now(), len(r.history.Events)
+	fired := func() bool { return len(r.history.Fired(fault.String())) > times }
+	what := fault.String() + " to fire"
+	reached, err := r.watch(ctx, what, func() bool { return fired() || r.over(job) })
+	status := r.status(job)
+	goesOn := slices.ContainsFunc(r.history.Events[from:], func(e history.Event) bool { return e.Kind == history.Completed })
+	switch {
+	case err != nil || fired():
+		return err
+	case status == storage.Finished:
+		return r.missed(fmt.Sprintf("%s; job %s was %s", r.whyNot(fault), job.Name, status))
+	case !reached && goesOn:
+		return r.missed(fmt.Sprintf("%s in %s, in which job %s completed checkpoints", r.whyNot(fault), r.scenario.Bound, job.Name))
+	}
+	return r.giveUp(what, job, began)
+}
+
+// whyNot says why an armed fault did not fire.
+func (r *Session) whyNot(fault faults.Fault) string {
+	matched := 0
+	if tapped, ok := r.cluster.(target.Tapped); ok {
+		matched = tapped.Tap().Matched(fault)
+	}
+	if matched == 0 {
+		return fmt.Sprintf("%s never fired: no operation on storage matched it", fault)
+	}
+	return fmt.Sprintf("%s never fired: only %d of the %d operations that it counts came", fault, matched, fault.Moment.Operation.Nth)
 }
 
 // Step lets a moment pass. It fails if the power is lost in this moment.
@@ -102,7 +147,7 @@ func (r *Session) awaitStatus(ctx context.Context, job history.Job, wanted stora
 		return r.missed(fmt.Sprintf("job %s was %s too soon for %s", job.Name, storage.Finished, what))
 	}
 	if waiting, armed := r.waiting(); armed {
-		return r.missed(fmt.Sprintf("%s never came, and what is waited for with it: %s", waiting, what))
+		return r.missed(fmt.Sprintf("%s; so what the scenario waits for did not happen: %s", r.whyNot(waiting), what))
 	}
 	return r.giveUp(what, job, since)
 }

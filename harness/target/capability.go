@@ -162,6 +162,17 @@ type Logged interface {
 	Log() string
 }
 
+// Upgrader is a cluster whose storage another version of the engine can use. It has the feature
+// [scenarios.Upgrade].
+type Upgrader interface {
+	// Upgraded returns a target of another version of the engine. The next cluster of this target
+	// uses the storage of this cluster: Root and Work of both clusters are the same. The clock and
+	// the numbers in its processes' names continue from this cluster. The harness closes this
+	// cluster before it starts the next one. The close must leave the storage as it is. The error
+	// is of [harness.Usagef] if there is no such version.
+	Upgraded(version string) (Target, error)
+}
+
 // capabilities lists the features of clusters. For each feature, shown() says whether a cluster
 // implements the interfaces of the feature.
 var capabilities = []struct {
@@ -183,6 +194,7 @@ var capabilities = []struct {
 	{scenarios.Remote, shows[Remote]},
 	{scenarios.Tap, shows[Tapped]},
 	{scenarios.PowerLoss, shows[Durable]},
+	{scenarios.Upgrade, shows[Upgrader]},
 }
 
 func shows[Capability any](c Cluster) bool {

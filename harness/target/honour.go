@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/faults/tap"
 	"github.com/snapback/snapback/scenarios"
 )
 
@@ -40,13 +42,39 @@ const (
 	AllowNonRestored = "submit.allowNonRestored"
 )
 
-// Unhonoured lists the fields that a scenario sets but the target does not honour. Each element is
-// a reason to skip the scenario: it names the field and the target.
+// Viewer is a target that says which operations on storage its clusters see. All targets whose
+// clusters are [Tapped] should be viewers.
+type Viewer interface {
+	View() tap.View
+}
+
+// Unhonoured lists what a scenario sets but the target does not honour: fields, and faults that can
+// never fire. Each element is a reason to skip the scenario: it names the field or the fault, and
+// the target.
 func Unhonoured(t Target, s scenarios.Scenario) []string {
-	var reasons []string
+	reasons := impossible(t, s)
 	for _, field := range Fields(s) {
 		if !t.Honours(field) {
 			reasons = append(reasons, fmt.Sprintf("%s: %s does not honour it", field, t.Describe()))
+		}
+	}
+	return reasons
+}
+
+// impossible lists the faults of a scenario that can never fire on a target.
+func impossible(t Target, s scenarios.Scenario) (reasons []string) {
+	viewer, ok := t.(Viewer)
+	if !ok {
+		return nil
+	}
+	for _, step := range s.Steps {
+		for _, fault := range []*faults.Fault{step.Fault, step.Arm} {
+			if fault == nil {
+				continue
+			}
+			if why := viewer.View().Excludes(*fault); why != "" {
+				reasons = append(reasons, fmt.Sprintf("%s: it can never fire on %s: %s", fault, t.Describe(), why))
+			}
 		}
 	}
 	return reasons

@@ -56,6 +56,13 @@ func ParseStorage(text string) (Storage, error) {
 // s3Endpoint is the environment variable that holds the URL of S3.
 const s3Endpoint = "AWS_ENDPOINT_URL"
 
+// simulatesObjects says whether the simulator keeps checkpoints as objects. It does so on every
+// storage with a scheme.
+func (s Storage) simulatesObjects() bool {
+	on, _ := filesystem.Split(s.root)
+	return on != ""
+}
+
 // remote says whether the harness can disturb the connections to this storage. It can disturb
 // connections to S3 only if they are not encrypted.
 func (s Storage) remote() bool {

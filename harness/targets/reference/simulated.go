@@ -50,6 +50,22 @@ func (Simulated) Claims() []scenarios.Feature { return claims() }
 // Honours implements [target.Target].
 func (Simulated) Honours(f target.Field) bool { return honours(f) }
 
+// View implements [target.Viewer]. All operations of the engine pass through the tap. The files of a
+// workload are local files on every storage.
+func (s Simulated) View() tap.View {
+	view := tap.View{Kinds: []faults.Kind{
+		faults.Create, faults.Read, faults.Write, faults.Sync, faults.Close, faults.Rename, faults.Remove, faults.Mkdir,
+		faults.SyncDir, faults.Stat, faults.List,
+	}}
+	if s.Storage.simulatesObjects() {
+		view.Kinds = append(view.Kinds, faults.Put, faults.Get, faults.Delete)
+	}
+	if s.Storage.jobManager {
+		view.Phases = []faults.Phase{faults.Begin, faults.Metadata, faults.Publish, faults.Discard}
+	}
+	return view
+}
+
 // Cluster implements [target.Target].
 func (Simulated) Cluster() target.Cluster { return (*simulated)(nil) }
 

@@ -9,6 +9,7 @@ package layout
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/snapback/snapback/faults"
@@ -55,6 +56,15 @@ func (Flink) Checkpoint(name string) (job string, number int64, ok bool) {
 		}
 	}
 	return "", 0, false
+}
+
+// Directory says whether a directory on the storage of checkpoints can have this name. The parameter
+// root is the name of the directory that holds all others.
+func (Flink) Directory(root string) func(name string) bool {
+	return func(name string) bool {
+		known := []string{root, storage.SharedName, storage.TaskOwnedName}
+		return slices.Contains(known, name) || isCheckpoint(name) || storage.ValidJobID(name)
+	}
 }
 
 func isCheckpoint(name string) bool {

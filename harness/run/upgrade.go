@@ -1,0 +1,40 @@
+package run
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/harness/target"
+)
+
+// upgrade ends the cluster, and starts a cluster of another version on the same storage. The jobs
+// must have ended before: a user would stop them, too.
+func (r *Session) upgrade(ctx context.Context, version string) error {
+	upgrader, err := capability[target.Upgrader](r)
+	if err != nil {
+		return err
+	}
+	for _, job := range r.history.Jobs() {
+		if job.ID != "" && !r.over(job) {
+			return harness.Usagef("upgrade: want all jobs to have ended before, but job %s is %s; cancel it, or stop it with a savepoint", job.Name, r.status(job))
+		}
+	}
+	r.progress("upgrading to version " + version)
+	next, err := upgrader.Upgraded(version)
+	if err != nil {
+		return fmt.Errorf("upgrade to version %s: %w", version, err)
+	}
+	old := r.cluster
+	r.record(history.Event{Kind: history.Upgraded, Label: version})
+	r.cluster = nil
+	if err := old.Close(); err != nil {
+		return err
+	}
+	if r.cluster, err = next.Start(ctx, r.spec); err != nil {
+		r.cluster = nil
+		return fmt.Errorf("start a cluster of version %s: %w", version, err)
+	}
+	return nil
+}

@@ -1,0 +1,29 @@
+package flink
+
+import (
+	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/faults/tap"
+	"github.com/snapback/snapback/harness/targets/internal/layout"
+)
+
+// mountName is the name of the directory on which checkpoints are mounted.
+const mountName = "checkpoints"
+
+// View implements [target.Viewer]. Only the operations on checkpoints pass through the tap: a
+// workload's output lies beside the mount.
+func (m Minicluster) View() tap.View {
+	switch {
+	case m.Objects == nil:
+		return tap.View{
+			Kinds: []faults.Kind{
+				faults.Create, faults.Open, faults.Read, faults.Write, faults.Sync, faults.Close, faults.Rename,
+				faults.Remove, faults.Mkdir, faults.SyncDir, faults.List,
+			},
+			Directory: layout.Flink{}.Directory(mountName),
+		}
+	case m.Objects.Direct:
+		return tap.View{}
+	}
+	// Create is a part of an upload, and Open is its beginning.
+	return tap.View{Kinds: []faults.Kind{faults.Create, faults.Open, faults.Put, faults.Get, faults.Delete, faults.Stat, faults.List}}
+}
