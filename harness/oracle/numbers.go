@@ -53,7 +53,7 @@ func (r Recovery) String() string {
 	if r.Took == 0 {
 		return hit + "; no job came back"
 	}
-	restored := from(r.Restored)
+	restored := from(r.Restored, "")
 	if r.Savepoint {
 		restored = fmt.Sprintf("restored from savepoint %d", r.Restored)
 	}

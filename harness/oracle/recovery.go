@@ -42,8 +42,8 @@ func recovery(h *history.History, judge *judging) {
 					judge.find(Finding{
 						Requirement: "REC-01",
 						Problem:     fmt.Sprintf("job %s was not restored from its newest completed checkpoint", j.Name),
-						Expected:    from(newest),
-						Found:       from(restored),
+						Expected:    from(newest, ""),
+						Found:       from(restored, ""),
 					})
 				}
 				ran = true
@@ -69,9 +69,14 @@ func inDoubt(h *history.History, id string, checkpoint int64, before int) bool {
 	return begun
 }
 
-func from(checkpoint int64) string {
+// from says from what a job was restored. The path is that of the checkpoint or savepoint; it is
+// empty if nobody knows it.
+func from(checkpoint int64, at string) string {
 	if checkpoint == 0 {
 		return "started without a checkpoint"
+	}
+	if _, ok := evidence.CheckpointID(path.Base(at)); at != "" && !ok {
+		return fmt.Sprintf("restored from savepoint %d", checkpoint)
 	}
 	return "restored from " + evidence.CheckpointName(checkpoint)
 }
@@ -99,12 +104,12 @@ func resume(h *history.History, judge *judging) {
 			if restored.Checkpoint == j.Checkpoint && samePath(restored.Path, j.Path) {
 				continue
 			}
-			found = strings.TrimSpace(from(restored.Checkpoint) + " " + restored.Path)
+			found = strings.TrimSpace(from(restored.Checkpoint, restored.Path) + " " + restored.Path)
 		}
 		judge.find(Finding{
 			Requirement: requirement,
 			Problem:     fmt.Sprintf("job %s did not resume from %s", j.Name, j.Path),
-			Expected:    from(j.Checkpoint) + " " + j.Path,
+			Expected:    from(j.Checkpoint, j.Path) + " " + j.Path,
 			Found:       found,
 		})
 	}
