@@ -59,7 +59,7 @@ func TestSelect(t *testing.T) {
 	all := catalogue(t)
 	for pattern, want := range map[string]int{
 		"recovery/kill-cancel-resume": 1,
-		"recovery/*":                  12,
+		"recovery/*":                  15,
 		"cleanup":                     13,
 		"cleanup/cancel":              3,
 		"cleanup/*/retention=DELETE_ON_CANCELLATION":       4,
@@ -151,6 +151,9 @@ func TestBadFilesAreRefusedWithTheReason(t *testing.T) {
 		{"- submit: {job: first}", "- damage: {file: '*', how: flip}", "step 1: damage: want an earlier step that submits a job"},
 		{"- submit: {job: first}", "- submit: {job: first}\n  - upgrade: 2.3.0", "features: want upgrade among them"},
 		{"workload:", "features: [kill]\nworkload:@- submit: {job: first}\n  - fault: (Kill same)", "step 2: fault: (Kill same): want an earlier fault of a taskmanager or of the jobmanager"},
+		{"interval: 50ms", "interval: 50ms, settings: {execution.checkpointing.interval: 1s}", "job.settings: execution.checkpointing.interval: use the field job.interval"},
+		{"retained: 1", "retained: 1, settings: {state.checkpoints.dir: /tmp}", "cluster.settings: state.checkpoints.dir: the harness sets this key itself"},
+		{"- submit: {job: first}", "- submit: {job: first, with: {settings: {pipeline.max-parallelism: 7}}}", "with.settings: pipeline.max-parallelism: use the field job.maxParallelism"},
 		{"interval: 50ms", "interval: 50ms, backend: rocksdbb", `job.backend: want one of [full incremental changelog hashmap rocksdb forst], got "rocksdbb"`},
 		{"workload:", "features: [kill]\nworkload:@- start: everything", "step 1: start: want taskmanager or jobmanager"},
 		{"- submit: {job: first}", "- fault: (Kill all)", `fault "(Kill all)": at byte 6: want a process`},

@@ -32,6 +32,9 @@ func (s Scenario) Validate() error {
 	case s.Bound < 0:
 		return fmt.Errorf("bound: want more than 0, got %s", s.Bound)
 	}
+	if err := validateSettings(s.Cluster.Settings); err != nil {
+		return fmt.Errorf("cluster.%w", err)
+	}
 	if err := s.Job.validate(s.Cluster.TaskManagers); err != nil {
 		return fmt.Errorf("job.%w", err)
 	}
@@ -73,6 +76,9 @@ func (j Job) validate(slots int) error {
 	}
 	if _, ok := ParseBackend(j.Backend); !ok && j.Backend != "" {
 		return fmt.Errorf("backend: want one of %v, got %q", BackendNames(), j.Backend)
+	}
+	if err := validateSettings(j.Settings); err != nil {
+		return err
 	}
 	_, err := storage.ParseRetention(string(j.Retention))
 	return err

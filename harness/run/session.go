@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/scenarios"
@@ -47,8 +48,12 @@ type Setup struct {
 	Progress func(string) // receives messages for people
 }
 
-// Begin starts a cluster for a run of a scenario.
+// Begin starts a cluster for a run of a scenario. The target must honour all that the scenario sets;
+// see [target.Unhonoured].
 func (b Setup) Begin(ctx context.Context, s scenarios.Scenario) (*Session, error) {
+	if unhonoured := target.Unhonoured(b.Target, s); len(unhonoured) > 0 {
+		return nil, harness.Usagef("%s", unhonoured[0])
+	}
 	seed := deriveSeed(b.Seed, s.Name, b.Try)
 	s.Workload.Seed = int64(seed >> 33)
 	recorder, err := history.NewRecorder(b.History, history.Header{Scenario: s, Target: b.Target.Describe(), Seed: b.Seed, Try: b.Try})

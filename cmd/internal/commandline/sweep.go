@@ -21,6 +21,7 @@ import (
 	"github.com/snapback/snapback/harness/run"
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/harness/targets/reference"
+	"github.com/snapback/snapback/scenarios"
 )
 
 // sweepScenario is the scenario that crash --kill runs if the user names none.
@@ -54,6 +55,9 @@ func sweep(command *cobra.Command, o crashOptions, arguments []string) error {
 	s, err := chooseOne("crash", arguments, sweepScenario)
 	if err != nil {
 		return err
+	}
+	if _, ok := scenarios.ParseBackend(o.backend); !ok && o.backend != "" {
+		return harness.Usagef("--backend: want one of %v, got %q", scenarios.BackendNames(), o.backend)
 	}
 	s.Job.Backend, s.Job.Unaligned = o.backend, o.unaligned
 	o.target.seed, o.target.timeout = o.seed, o.timeout

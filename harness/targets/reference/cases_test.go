@@ -15,14 +15,22 @@ import (
 	"github.com/snapback/snapback/scenarios"
 )
 
-// cases are scenarios after public bug reports about Flink, and others that use the same steps.
-const cases = "testdata/cases"
+// cases is the directory of scenarios after public bug reports about Flink. The catalogue is another
+// directory with scenarios.
+const (
+	cases   = "testdata/cases"
+	catalog = "../../../scenarios/catalogue"
+)
 
-// read reads a scenario file, after it replaced parts of its text. The parts come in pairs: an old
-// part, and the new part.
+// read reads a scenario of the catalogue or, if its name is a single word, a case. Before that it
+// replaces parts of the text. The parts come in pairs: an old part, and the new part.
 func read(t *testing.T, name string, replacements ...string) scenarios.Scenario {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(cases, name+".yaml"))
+	dir := cases
+	if strings.Contains(name, "/") {
+		dir = catalog
+	}
+	text, err := os.ReadFile(filepath.Join(dir, name+".yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,12 +76,12 @@ func TestVariantsOfCases(t *testing.T) {
 		want       oracle.Verdict
 		why        string // is in the reason, or in a finding
 	}{
-		{"a refusal with other words", "max-parallelism", []string{`"parallelism"`, `"the moon"`}, oracle.Fail, `a refusal that says "the moon"`},
-		{"a refusal that does not come", "max-parallelism", []string{"maxParallelism: 2", "maxParallelism: 8"}, oracle.Fail, "job second was accepted, although it must be refused"},
-		{"a pattern without a file", "damaged", []string{"chk-1/_metadata\", how: delete", "chk-9/_metadata\", how: delete"}, oracle.Void, `no file matched the damage: delete "*/chk-9/_metadata"`},
-		{"a restoration without a damage", "damaged", []string{"chk-1/_metadata\", how: truncate", "chk-1/_metadata\", how: restore"}, oracle.Void, `no file matched the damage: restore`},
-		{"no such checkpoint", "rollback-to-a-checkpoint", []string{"{checkpoint: 2}", "{checkpoint: 7}"}, oracle.Void, "job first has no checkpoint 7 on storage to resume from, but [3 2 1]"},
-		{"no checkpoint at a path", "rollback-to-a-checkpoint", []string{"{checkpoint: 2}", "{path: /nowhere/chk-2}"}, oracle.Error, "want the path of a checkpoint or savepoint"},
+		{"a refusal with other words", "recovery/max-parallelism", []string{`"parallelism"`, `"the moon"`}, oracle.Fail, `a refusal that says "the moon"`},
+		{"a refusal that does not come", "recovery/max-parallelism", []string{"maxParallelism: 2", "maxParallelism: 8"}, oracle.Fail, "job second was accepted, although it must be refused"},
+		{"a pattern without a file", "recovery/damaged-metadata", []string{"chk-1/_metadata\", how: delete", "chk-9/_metadata\", how: delete"}, oracle.Void, `no file matched the damage: delete "*/chk-9/_metadata"`},
+		{"a restoration without a damage", "recovery/damaged-metadata", []string{"chk-1/_metadata\", how: truncate", "chk-1/_metadata\", how: restore"}, oracle.Void, `no file matched the damage: restore`},
+		{"no such checkpoint", "recovery/older-checkpoint", []string{"{checkpoint: 2}", "{checkpoint: 7}"}, oracle.Void, "job first has no checkpoint 7 on storage to resume from, but [3 2 1]"},
+		{"no checkpoint at a path", "recovery/older-checkpoint", []string{"{checkpoint: 2}", "{path: /nowhere/chk-2}"}, oracle.Error, "want the path of a checkpoint or savepoint"},
 		{"an operation that does not exist", "ha-pointer", []string{"(Read ", "(Open "}, oracle.Skip, "it can never fire on reference (simulated): there are no operations of the kind Open"},
 		{"a fault that finds no operation", "ha-pointer", []string{`(Read "*/_metadata")`, `(Read "*/nothing")`}, oracle.Void, `(Fail ENOENT (On (Read "*/nothing"))) never fired: no operation on storage matched it`},
 		{"a fault that counts too far", "ha-pointer", []string{`(Read "*/_metadata")`, `(Read "*/_metadata" (Nth 900))`}, oracle.Void, "of the 900 operations that it counts came"},
@@ -119,18 +127,25 @@ func TestARestoreFromASavepointIsCalledSo(t *testing.T) {
 
 // A file is restored with the bytes that it had before the first of several damages.
 func TestDamageIsUndone(t *testing.T) {
-	result, said := runOne(t, read(t, "damaged", "how: truncate}", "how: truncate}\n  - damage: {file: \"*/chk-1/_metadata\", how: flip}"))
+	result, said := runOne(t, read(t, "recovery/damaged-metadata", "how: truncate}", "how: truncate}\n  - damage: {file: \"*/chk-1/_metadata\", how: flip}"))
 	if result.Verdict != oracle.Pass || strings.Count(said, "damage: ") != 5 {
 		t.Errorf("%s %s %v\n%s", result.Verdict, result.Reason, result.Findings, said)
 	}
 }
 
-// A setting of a job takes effect, and the configuration of a submission does.
-func TestSettingsTakeEffect(t *testing.T) {
-	for _, with := range []string{"parallelism: 3, with: {maxParallelism: 64}", "parallelism: 3, with: {settings: {pipeline.max-parallelism: 64}}"} {
-		s := read(t, "max-parallelism", "maxParallelism: 2, ", "maxParallelism: 32, ", "parallelism: 3", with, `"parallelism"`, `"64"`)
-		if result, said := runOne(t, s); result.Verdict != oracle.Pass {
-			t.Errorf("%s: %s %s %v\n%s", with, result.Verdict, result.Reason, result.Findings, said)
-		}
+// The configuration of a submission takes effect.
+func TestTheConfigurationOfASubmissionTakesEffect(t *testing.T) {
+	s := read(t, "recovery/max-parallelism", "maxParallelism: 2, ", "maxParallelism: 32, ", "parallelism: 3", "parallelism: 3, with: {maxParallelism: 64}", `"parallelism"`, `"64"`)
+	if result, said := runOne(t, s); result.Verdict != oracle.Pass {
+		t.Errorf("%s %s %v\n%s", result.Verdict, result.Reason, result.Findings, said)
+	}
+}
+
+// A setting of a job takes effect: without restarts the job fails for good.
+func TestASettingTakesEffect(t *testing.T) {
+	const submits, waits = "restarts: 3, tolerable: 2}", "status: RESTARTING"
+	s := read(t, "stuck-sync", submits, "restarts: 3, tolerable: 2, settings: {restart-strategy.type: none}}", waits, "status: FAILED")
+	if result, said := runOne(t, s); result.Verdict != oracle.Pass {
+		t.Errorf("%s %s %v\n%s", result.Verdict, result.Reason, result.Findings, said)
 	}
 }
