@@ -2,6 +2,9 @@ package scenarios_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -86,6 +89,22 @@ func TestASubmissionHasAConfigurationOfItsOwn(t *testing.T) {
 	submit := scenarios.Submit{Parallelism: 1, With: &scenarios.Job{Parallelism: 2}}
 	if got := (scenarios.Scenario{}).JobOf(submit).Parallelism; got != 1 {
 		t.Errorf("the parallelism of the submission counts: got %d", got)
+	}
+}
+
+func TestThePageOfScenariosListsTheBackends(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "docs", "scenarios.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range scenarios.Backends {
+		own := "no"
+		if b.Reference != "" {
+			own = "`" + b.Reference + "`"
+		}
+		if row := fmt.Sprintf("| `%s` | %s | %s |\n", b.Name, b.Flink, own); !strings.Contains(string(page), row) {
+			t.Errorf("docs/scenarios.md: want the row %s", row)
+		}
 	}
 }
 
