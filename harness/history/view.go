@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 
+	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage"
 )
 
@@ -96,6 +97,14 @@ func (h *History) InProgress(before int) (id string, checkpoint int64, ok bool) 
 func (h *History) Stopped(name string) bool {
 	return slices.ContainsFunc(h.Events, func(e Event) bool {
 		return e.Kind == Savepoint && e.Job == name && e.Label != "" && e.Error == ""
+	})
+}
+
+// Drained says whether the job with the given name was stopped with a savepoint and drained first.
+// The input of such a job ended early.
+func (h *History) Drained(name string) bool {
+	return slices.ContainsFunc(h.Events, func(e Event) bool {
+		return e.Kind == Savepoint && e.Job == name && e.Label == string(scenarios.Drain) && e.Error == ""
 	})
 }
 

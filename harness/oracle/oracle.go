@@ -79,9 +79,13 @@ type RequirementVerdict struct {
 type judging struct {
 	findings []Finding
 	examined map[string]bool
+	open     map[string]string // why a requirement stays open, though an oracle examined it at some point
 }
 
 func (j *judging) examine(requirement string) { j.examined[requirement] = true }
+
+// leaveOpen says that the run cannot show that the requirement holds, and why.
+func (j *judging) leaveOpen(requirement, why string) { j.open[requirement] = why }
 
 func (j *judging) find(f Finding) {
 	j.examine(f.Requirement)
@@ -101,7 +105,7 @@ var ofStorage = []oracle{claim, dependence, ownership, savepoints, references, l
 
 // Judge calls every oracle. A finding counts even if nothing else was proven in the run.
 func Judge(h *history.History) Judgement {
-	judge := &judging{examined: map[string]bool{}}
+	judge := &judging{examined: map[string]bool{}, open: map[string]string{}}
 	for _, ask := range ofJobs {
 		ask(h, judge)
 	}
@@ -125,7 +129,7 @@ func Judge(h *history.History) Judgement {
 			verdict = Fail
 		case !promised(h, id):
 			verdict = Skip
-		case nothing != "" || !judge.examined[id]:
+		case nothing != "" || !judge.examined[id] || judge.open[id] != "":
 			verdict = Void
 		}
 		j.Requirements = append(j.Requirements, RequirementVerdict{id, verdict})
@@ -150,7 +154,11 @@ func promised(h *history.History, requirement string) bool {
 func unexamined(h *history.History, judge *judging) string {
 	var ids []string
 	for _, id := range h.Header.Scenario.Requirements {
-		if !judge.examined[id] && promised(h, id) {
+		switch why := judge.open[id]; {
+		case !promised(h, id):
+		case why != "":
+			ids = append(ids, fmt.Sprintf("%s (%s)", id, why))
+		case !judge.examined[id]:
 			ids = append(ids, id)
 		}
 	}

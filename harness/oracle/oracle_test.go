@@ -12,6 +12,7 @@ import (
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/oracle"
 	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/scenarios/workload"
 	"github.com/snapback/snapback/storage"
 )
 
@@ -25,6 +26,8 @@ const (
 	retain   = "cleanup-cancel-retention=RETAIN_ON_CANCELLATION"
 	drop     = "cleanup-cancel-retention=DELETE_ON_CANCELLATION"
 	dark     = "durability-power-loss-after-publish"
+	back     = "rollback-savepoint"
+	drained  = "savepoints-drained"
 )
 
 func good(t *testing.T, name string) *history.History {
@@ -42,7 +45,7 @@ func good(t *testing.T, name string) *history.History {
 }
 
 func TestGoodHistoriesPass(t *testing.T) {
-	for _, name := range []string{killed, canceled, twice, refused, retain, drop, dark} {
+	for _, name := range []string{killed, canceled, twice, refused, retain, drop, dark, back, drained} {
 		j := oracle.Judge(good(t, name))
 		if j.Verdict != oracle.Pass || len(j.Findings) > 0 {
 			t.Errorf("%s: %s %s %v", name, j.Verdict, j.Void, j.Findings)
@@ -76,6 +79,28 @@ var planted = []violation{
 	{"a line is torn", killed, output(func(lines []string) []string { return append(lines, "0 1 2") }), "REC-02", "1 unexpected record"},
 	{"a count is reached twice", killed, output(repeatCount), "REC-03", "the state of job first is wrong in 1 place"},
 	{"a sum is off", killed, output(wrongSum), "REC-03", "the state of job first is wrong in 1 place"},
+	{"the state of a key is wrong, and no later record reads it", killed, changeState("state 3 ", "state 3 1 1"), "REC-03", "the state of job first is wrong in 1 place"},
+	{"the state of a key is lost, and no later record would read it", killed, changeState("state 3 "), "REC-03", "the state of job first is wrong in 1 place"},
+	{"two subtasks have the state of one key", killed, output(func(lines []string) []string {
+		return append(lines, "state 3 1 1")
+	}), "REC-03", "the state of job first is wrong in 1 place"},
+	{"there is state of a key that no record has", killed, output(func(lines []string) []string {
+		return append(lines, "state 77 1 1")
+	}), "REC-03", "the state of job first is wrong in 1 place"},
+	{"the state that a drained job puts out is wrong", drained, changeState("state 3 ", "state 3 1 1"), "REC-03", "the state of job first is wrong in 1 place"},
+	{"a line of state is torn", killed, output(func(lines []string) []string {
+		return append(lines, "state 3 1")
+	}), "REC-02", "1 unexpected record"},
+	{"a job that was rolled back doubles a record from before the savepoint", back, output(func(lines []string) []string {
+		return append(lines, lines[0])
+	}), "REC-02", "the output of job second has 1 doubled record"},
+	{"a job commits output without a complete checkpoint before it is rolled back", back, func(h *history.History) {
+		for i, e := range h.Events {
+			if e.Kind == history.Output && e.Job == "first" {
+				h.Events[i].Path = "part-1-99-x" // the last one counts
+			}
+		}
+	}, "REC-02", "the output of job second has"},
 	{"a record is lost at least once", killed, both(atLeastOnce, output(func(lines []string) []string { return lines[1:] })), "REC-08", "the output of job first has 1 lost record"},
 	{"a checkpoint refers to what is not there", retain, eachAudit(func(e *history.Event) { e.Dangling = []string{"chk-2/_metadata refers to x"} }), "SHR-01", "a checkpoint on storage lacks a file"},
 	{"a file is left that belongs to nobody", retain, eachAudit(func(e *history.Event) { e.Orphans = []string{"x/shared/y"} }), "SHR-02", "storage holds 1 file that no checkpoint refers to"},
@@ -279,6 +304,21 @@ func TestARequirementThatNothingPutToTheTestIsVoid(t *testing.T) {
 	}
 }
 
+// A wrong state that no record reads stays unseen if the job does not put out its state.
+func TestAJobThatPutsOutNoStateLeavesItsStateOpen(t *testing.T) {
+	h := good(t, killed)
+	changeState(workload.StatePrefix)(h)
+	j := oracle.Judge(h)
+	if want := "this run did not test REC-03 (job first finished without putting out its state)"; j.Verdict != oracle.Void || j.Void != want {
+		t.Errorf("want %q, got %s, %q, %v", want, j.Verdict, j.Void, j.Findings)
+	}
+	for _, r := range j.Requirements {
+		if (r.ID == "REC-03") != (r.Verdict == oracle.Void) {
+			t.Errorf("%s is %s", r.ID, r.Verdict)
+		}
+	}
+}
+
 // A checkpoint that completed after the last look at storage is not reported as changed.
 func TestACheckpointNewerThanTheLastLookIsNotTakenForChanged(t *testing.T) {
 	h := good(t, retain)
@@ -385,6 +425,24 @@ func outputOf(job string, change func([]string) []string) plant {
 		}
 		panic("the history has no output of job " + job)
 	}
+}
+
+// changeState replaces the lines of state of job first that begin with a prefix.
+func changeState(prefix string, with ...string) plant {
+	return each(history.Output, func(e *history.Event) {
+		if e.Job != "first" {
+			return
+		}
+		var lines []string
+		for _, line := range e.Lines {
+			if strings.HasPrefix(line, prefix) {
+				lines = append(lines, with...)
+			} else {
+				lines = append(lines, line)
+			}
+		}
+		e.Lines = lines
+	})
 }
 
 // These are the indexes of fields in a line of output.

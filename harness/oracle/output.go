@@ -18,28 +18,42 @@ type run struct {
 	last     history.Job
 	finished bool
 	lines    []workload.Line
-	foreign  []string // lines that the workload cannot produce from its input
+	foreign  []string         // lines that the workload cannot produce from its input
+	states   []workload.State // the lines of state; for each key, those of the last job that put out some
+	drained  []drained
 }
 
-// runs returns a run for each job that finished, and for each job from which no other job resumed.
-// A job that stopped with a savepoint does not count as finished here, and a refused job has no
-// run.
+// drained is what a run had put out when one of its jobs was drained.
+type drained struct {
+	job     string
+	outputs []workload.ID
+	states  []workload.State
+}
+
+// runs returns a run for each job that finished, and for each job whose output no other job
+// continues. A job that stopped with a savepoint does not count as finished here, and a refused job
+// has no run.
 func runs(h *history.History) []run {
 	model := h.Header.Scenario.Workload.Model()
-	jobs := h.Jobs()
 	var all []run
-	for _, j := range jobs {
+	for _, j := range h.Jobs() {
 		status, _ := h.Status(j.ID)
-		resumed := slices.ContainsFunc(jobs, func(other history.Job) bool { return other.From == j.Name && !other.Refused })
-		if j.Refused || (resumed && (status != storage.Finished || h.Stopped(j.Name))) {
+		finished := status == storage.Finished && !h.Stopped(j.Name)
+		if j.Refused || (!finished && continued(h, j)) {
 			continue
 		}
-		r := run{last: j, finished: status == storage.Finished && !h.Stopped(j.Name)}
-		for _, member := range h.Lineage(j) {
+		r := run{last: j, finished: finished}
+		lineage := h.Lineage(j)
+		for i, member := range lineage {
+			var states []workload.State
 			for _, e := range h.Events {
-				if e.Kind == history.Output && e.Job == member.Name {
-					r.read(model, e.Lines)
+				if e.Kind == history.Output && e.Job == member.Name && !putOutAgain(h, member, lineage[i+1:], e.Path) {
+					states = append(states, r.read(h.Header.Scenario.Workload, model, e.Lines)...)
 				}
+			}
+			r.replace(states)
+			if len(states) > 0 && h.Drained(member.Name) {
+				r.drained = append(r.drained, drained{member.Name, ids(r.lines), slices.Clone(r.states)})
 			}
 		}
 		all = append(all, r)
@@ -47,15 +61,43 @@ func runs(h *history.History) []run {
 	return all
 }
 
-func (r *run) read(model workload.Model, lines []string) {
+// read adds lines of output to the run, and returns the lines of state among them.
+func (r *run) read(w workload.Workload, model workload.Model, lines []string) (states []workload.State) {
 	for _, text := range lines {
-		line, err := model.Parse(text)
+		var line workload.Line
+		var state workload.State
+		var err error
+		if strings.HasPrefix(text, workload.StatePrefix) {
+			if state, err = w.ParseState(text); err == nil {
+				states = append(states, state)
+			}
+		} else if line, err = model.Parse(text); err == nil {
+			r.lines = append(r.lines, line)
+		}
 		if err != nil {
 			r.foreign = append(r.foreign, err.Error())
-			continue
 		}
-		r.lines = append(r.lines, line)
 	}
+	return states
+}
+
+// replace adds the lines of state of one job. They replace the lines that earlier jobs put out for
+// the same keys.
+func (r *run) replace(states []workload.State) {
+	again := map[int64]bool{}
+	for _, state := range states {
+		again[state.Key] = true
+	}
+	r.states = slices.DeleteFunc(r.states, func(earlier workload.State) bool { return again[earlier.Key] })
+	r.states = append(r.states, states...)
+}
+
+func ids(lines []workload.Line) []workload.ID {
+	var all []workload.ID
+	for _, line := range distinct(lines) {
+		all = append(all, line.ID)
+	}
+	return all
 }
 
 // output checks REC-02: the job commits each line of output exactly once. For a job in
@@ -120,19 +162,32 @@ func state(h *history.History, judge *judging) {
 	if h.Header.Scenario.Job.AtLeastOnce {
 		return
 	}
-	model := h.Header.Scenario.Workload.Model()
+	w := h.Header.Scenario.Workload
+	model := w.Model()
 	for _, r := range runs(h) {
-		if len(r.lines) > 0 {
+		switch {
+		case r.finished && w.HasState() && len(r.states) == 0:
+			judge.leaveOpen("REC-03", fmt.Sprintf("job %s finished without putting out its state", r.last.Name))
+		case len(r.lines) > 0:
 			judge.examine("REC-03")
 		}
 		lost, _ := compare(model, r)
-		if wrong := model.Wrong(distinct(r.lines), r.finished && len(lost) == 0); len(wrong) > 0 {
-			judge.find(Finding{
-				Requirement: "REC-03",
-				Problem:     fmt.Sprintf("the state of job %s is wrong in %s", r.last.Name, quantity(len(wrong), "place")),
-				Expected:    "each record applied to the state exactly once",
-				Found:       name(wrong),
-			})
+		report := func(job string, wrong []string) {
+			if len(wrong) > 0 {
+				judge.find(Finding{
+					Requirement: "REC-03",
+					Problem:     fmt.Sprintf("the state of job %s is wrong in %s", job, quantity(len(wrong), "place")),
+					Expected:    "each record applied to the state exactly once",
+					Found:       name(wrong),
+				})
+			}
+		}
+		report(r.last.Name, model.Wrong(distinct(r.lines), r.finished && len(lost) == 0))
+		for _, d := range r.drained {
+			report(d.job, w.WrongState(d.outputs, d.states, false))
+		}
+		if r.finished && len(r.states) > 0 {
+			report(r.last.Name, w.WrongState(model.Outputs, r.states, true))
 		}
 	}
 }

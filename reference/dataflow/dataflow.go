@@ -19,12 +19,15 @@ import (
 
 // Record is a record. The meaning of most fields depends on the workload. See docs/workloads.md.
 type Record struct {
-	Split, Index      int64 // position of the input record from which this record was computed
+	Split, Index      int64 // position of the input record from which this record was computed; Split is [AtEnd] if there is none
 	Kind              int64
 	Key               int32
 	Time              int64 // event time in milliseconds
 	Value, Count, Sum int64
 }
+
+// AtEnd is the Split of a record that shows the state of a key at the end of the input.
+const AtEnd = -1
 
 // recordFields is the number of integers in an encoded record.
 const recordFields = 8
@@ -145,6 +148,12 @@ type Source interface {
 // current key.
 type Timed interface {
 	OnTime(time int64) error
+}
+
+// Ender is an operator that emits its last records when its input ends. If the job fails after that,
+// End may be called again.
+type Ender interface {
+	End() error
 }
 
 // Snapshotter is an operator that must prepare its state before each snapshot.

@@ -1,8 +1,6 @@
 package operators
 
 import (
-	"fmt"
-
 	"github.com/snapback/snapback/reference/dataflow"
 	"github.com/snapback/snapback/reference/state"
 )
@@ -11,7 +9,7 @@ import (
 func counts(p Parameters) dataflow.Graph {
 	return pipeline(p, "counter", func() dataflow.Operator {
 		return &slowly{Operator: &counter{}, snapshot: p.Snapshot}
-	}, formatCount)
+	}, formatTotal)
 }
 
 // backpressure is the workload counts, with an operator that is slower than its source. So barriers
@@ -19,11 +17,7 @@ func counts(p Parameters) dataflow.Graph {
 func backpressure(p Parameters) dataflow.Graph {
 	return pipeline(p, "counter", func() dataflow.Operator {
 		return &slowly{Operator: &counter{}, snapshot: p.Snapshot, slow: p.Slow}
-	}, formatCount)
-}
-
-func formatCount(r dataflow.Record) string {
-	return fmt.Sprintf("%d %d %d %d %d %d", r.Split, r.Index, r.Key, r.Value, r.Count, r.Sum)
+	}, formatTotal)
 }
 
 // counter keeps the number of records of each key and the sum of their values.
@@ -41,6 +35,14 @@ func (c *counter) Process(_ int, r dataflow.Record) error {
 	total := c.total.Get()
 	r.Count, r.Sum = total[0]+1, total[1]+r.Value
 	c.total.Set(r.Count, r.Sum)
+	c.RegisterTime(endOfTime)
 	c.Emit(r)
+	return nil
+}
+
+// OnTime emits the key's state at the end of the input.
+func (c *counter) OnTime(int64) error {
+	total := c.total.Get()
+	c.Emit(dataflow.Record{Split: dataflow.AtEnd, Key: c.State.Keyed.Key(), Count: total[0], Sum: total[1]})
 	return nil
 }

@@ -1,8 +1,6 @@
 package operators
 
 import (
-	"fmt"
-
 	"github.com/snapback/snapback/reference/dataflow"
 	"github.com/snapback/snapback/reference/state"
 )
@@ -12,9 +10,7 @@ import (
 func growing(p Parameters) dataflow.Graph {
 	return pipeline(p, "archive", func() dataflow.Operator {
 		return &slowly{Operator: &archive{parameters: p}, snapshot: p.Snapshot, slow: p.Slow}
-	}, func(r dataflow.Record) string {
-		return fmt.Sprintf("%d %d %d %d %d %d", r.Split, r.Index, r.Key, r.Value, r.Count, r.Sum)
-	})
+	}, formatTotal)
 }
 
 // archive keeps all values of each key. It numbers them from 1.
@@ -37,6 +33,25 @@ func (a *archive) Process(_ int, r dataflow.Record) error {
 	a.values.Put(r.Count, kept)
 	probed := 1 + int64(a.parameters.hash(r.Split, r.Index)>>32)%r.Count
 	r.Sum = state.DecodeNumbers(a.values.Get(probed), 1)[0]
+	a.RegisterTime(endOfTime)
 	a.Emit(r)
+	return nil
+}
+
+// missing stands for a value that the archive lacks. No value is negative.
+const missing = -1
+
+// OnTime emits the key's state at the end of the input: the number of its values, and the sum of
+// the values that the archive still has.
+func (a *archive) OnTime(int64) error {
+	end := dataflow.Record{Split: dataflow.AtEnd, Key: a.State.Keyed.Key(), Count: a.count.Get()[0]}
+	for n := int64(1); n <= end.Count; n++ {
+		value := int64(missing)
+		if kept := a.values.Get(n); kept != nil {
+			value = state.DecodeNumbers(kept, 1)[0]
+		}
+		end.Sum += value
+	}
+	a.Emit(end)
 	return nil
 }

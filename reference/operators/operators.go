@@ -10,6 +10,7 @@ package operators
 import (
 	"errors"
 	"fmt"
+	"math"
 	"path"
 	"time"
 
@@ -112,6 +113,10 @@ func (p Parameters) record(split, index int64) dataflow.Record {
 	return dataflow.Record{Split: split, Index: index, Key: int32(x % uint64(p.Keys)), Value: int64((x >> 40) % 1000)}
 }
 
+// endOfTime is the time of the timers that emit the state of a key at the end of the input. There,
+// the watermark reaches this time.
+const endOfTime = math.MaxInt64
+
 // pipeline returns the graph that most workloads have: a source, an operator with keyed state, and
 // a sink.
 func pipeline(p Parameters, uid string, operator func() dataflow.Operator, format func(dataflow.Record) string) dataflow.Graph {
@@ -157,4 +162,20 @@ func (s *slowly) OnTime(time int64) error {
 		return errors.New("an operator without timers was called at a time")
 	}
 	return timed.OnTime(time)
+}
+
+func (s *slowly) End() error {
+	if ender, ok := s.Operator.(dataflow.Ender); ok {
+		return ender.End()
+	}
+	return nil
+}
+
+// formatTotal formats the count and the sum of a key, with the record to which they belong. At the
+// end of the input there is no such record.
+func formatTotal(r dataflow.Record) string {
+	if r.Split == dataflow.AtEnd {
+		return fmt.Sprintf("state %d %d %d", r.Key, r.Count, r.Sum)
+	}
+	return fmt.Sprintf("%d %d %d %d %d %d", r.Split, r.Index, r.Key, r.Value, r.Count, r.Sum)
 }

@@ -2,6 +2,7 @@ package operators_test
 
 import (
 	"fmt"
+	"math"
 	"path"
 	"strings"
 	"testing"
@@ -214,6 +215,62 @@ func TestTheNewestRuleIsApplied(t *testing.T) {
 	})
 }
 
+// At the end of its input each operator emits what its state holds, also for a key that no record
+// had after the restore.
+func TestOperatorsEmitTheirStateAtTheEnd(t *testing.T) {
+	for _, c := range []struct {
+		workload, uid string
+		before        []dataflow.Record
+		want          string
+	}{
+		{"counts", "counter", []dataflow.Record{{Key: 1, Value: 5}, {Key: 2, Value: 7}, {Key: 1, Value: 6}}, "1 2 11 0; 2 1 7 0"},
+		{"transfers", "accounts", []dataflow.Record{{Key: 1, Value: -5}, {Key: 2, Value: 5}}, "1 1 -5 0; 2 1 5 0"},
+		{"growing", "archive", []dataflow.Record{{Key: 1, Value: 5}, {Key: 1, Value: 6}}, "1 2 11 0"},
+		{"rules", "apply", []dataflow.Record{{Key: 1, Value: 5}}, "1 1 6 1"},
+	} {
+		inTask(t, func(env environment.Environment) {
+			first := mustOpen(t, env, parameters(c.workload), c.uid, nil)
+			for _, r := range c.before {
+				first.process(0, r)
+			}
+			if c.workload == "rules" {
+				first.process(1, dataflow.Record{Index: 1, Value: 3})
+			}
+			again := mustOpen(t, env, parameters(c.workload), c.uid, first.snapshot(1))
+			again.fires(math.MaxInt64 - 1)
+			if len(again.emitted) > 0 {
+				t.Errorf("%s: emitted %v before the end", c.workload, again.emitted)
+			}
+			again.fires(math.MaxInt64)
+			again.fires(math.MaxInt64)
+			var got []string
+			for _, r := range again.emitted {
+				if r.Split != dataflow.AtEnd {
+					t.Errorf("%s: want a record of state, got %+v", c.workload, r)
+				}
+				got = append(got, fmt.Sprint(r.Key, r.Count, r.Sum, r.Kind))
+			}
+			if text := strings.Join(got, "; "); text != c.want {
+				t.Errorf("%s: want %s, got %s", c.workload, c.want, text)
+			}
+		})
+	}
+}
+
+// A value that the archive lost counts as -1.
+func TestArchiveReadsItsValuesBackAtTheEnd(t *testing.T) {
+	inTask(t, func(env environment.Environment) {
+		archive := mustOpen(t, env, parameters("growing"), "archive", nil)
+		archive.process(0, dataflow.Record{Key: 1, Value: 5})
+		archive.process(0, dataflow.Record{Key: 1, Value: 6})
+		archive.state.Keyed.Map("values").Remove(2)
+		archive.fires(math.MaxInt64)
+		if last := archive.emitted[2]; last.Count != 2 || last.Sum != 4 {
+			t.Errorf("want count 2 and sum 5-1, got %+v", last)
+		}
+	})
+}
+
 func TestMarksFollowTheirSplits(t *testing.T) {
 	inTask(t, func(env environment.Environment) {
 		marks := mustOpen(t, env, parameters("splits"), "marks", nil)
@@ -222,6 +279,10 @@ func TestMarksFollowTheirSplits(t *testing.T) {
 		again.process(0, dataflow.Record{Split: 1, Index: 1})
 		if got := again.emitted[0].Count; got != 2 {
 			t.Errorf("want the second record of its split, got %d", got)
+		}
+		must(t, again.Operator.(dataflow.Ender).End())
+		if last := again.emitted[1]; last != (dataflow.Record{Split: dataflow.AtEnd, Index: 1, Count: 2}) {
+			t.Errorf("want the mark of split 1 at the end, got %+v", last)
 		}
 	})
 }

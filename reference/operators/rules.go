@@ -20,10 +20,15 @@ func rules(p Parameters) dataflow.Graph {
 		{UID: "apply", Keyed: true, New: func() dataflow.Operator {
 			return &slowly{Operator: &apply{}, snapshot: p.Snapshot, slow: p.Slow}
 		}, Inputs: []dataflow.Edge{{From: SourceUID, Partitioning: dataflow.ByKey}, {From: "control", Partitioning: dataflow.Broadcast}}},
-		{UID: SinkUID, New: sinkOf(p, func(r dataflow.Record) string {
-			return fmt.Sprintf("%d %d %d %d %d %d %d %d", r.Split, r.Index, r.Key, r.Value, r.Count, r.Time, r.Kind, r.Sum)
-		}), Inputs: []dataflow.Edge{{From: "apply", Partitioning: dataflow.Forward}}},
+		{UID: SinkUID, New: sinkOf(p, formatRule), Inputs: []dataflow.Edge{{From: "apply", Partitioning: dataflow.Forward}}},
 	}
+}
+
+func formatRule(r dataflow.Record) string {
+	if r.Split == dataflow.AtEnd {
+		return fmt.Sprintf("state %d %d %d %d", r.Key, r.Count, r.Kind, r.Sum)
+	}
+	return fmt.Sprintf("%d %d %d %d %d %d %d %d", r.Split, r.Index, r.Key, r.Value, r.Count, r.Time, r.Kind, r.Sum)
 }
 
 // recordsPerRule is the number of records in a split for each rule. If a split has 100 records,
@@ -65,6 +70,20 @@ func (a *apply) Process(input int, r dataflow.Record) error {
 	r.Count = a.count.Get()[0] + 1
 	a.count.Set(r.Count)
 	r.Time, r.Kind, r.Sum = version, int64(len(held)), r.Value*factor
+	a.RegisterTime(endOfTime)
 	a.Emit(r)
+	return nil
+}
+
+// OnTime emits the key's state at the end of the input, and what the subtask has of the rules: their
+// number, and the sum of all versions times factors.
+func (a *apply) OnTime(int64) error {
+	end := dataflow.Record{Split: dataflow.AtEnd, Key: a.State.Keyed.Key(), Count: a.count.Get()[0]}
+	for _, element := range a.held.Elements() {
+		rule := state.DecodeNumbers(element, 2)
+		end.Kind++
+		end.Sum += rule[0] * rule[1]
+	}
+	a.Emit(end)
 	return nil
 }

@@ -20,10 +20,15 @@ func splits(p Parameters) dataflow.Graph {
 		{UID: "marks", New: func() dataflow.Operator {
 			return &slowly{Operator: &marks{}, snapshot: p.Snapshot, slow: p.Slow}
 		}, Inputs: []dataflow.Edge{{From: SourceUID, Partitioning: dataflow.Forward}}},
-		{UID: SinkUID, New: sinkOf(p, func(r dataflow.Record) string {
-			return fmt.Sprintf("%d %d %d %d", r.Split, r.Index, r.Value, r.Count)
-		}), Inputs: []dataflow.Edge{{From: "marks", Partitioning: dataflow.Forward}}},
+		{UID: SinkUID, New: sinkOf(p, formatMark), Inputs: []dataflow.Edge{{From: "marks", Partitioning: dataflow.Forward}}},
 	}
+}
+
+func formatMark(r dataflow.Record) string {
+	if r.Split == dataflow.AtEnd {
+		return fmt.Sprintf("state %d %d", r.Index, r.Count)
+	}
+	return fmt.Sprintf("%d %d %d %d", r.Split, r.Index, r.Value, r.Count)
 }
 
 // marks counts the records of each split. The counts are union list state: after a restore each
@@ -59,6 +64,14 @@ func (m *marks) Process(_ int, r dataflow.Record) error {
 	m.last[r.Split] = of
 	r.Count = of.Count
 	m.Emit(r)
+	return nil
+}
+
+// End emits every mark. The split of a mark is in the field Index.
+func (m *marks) End() error {
+	for _, split := range slices.Sorted(maps.Keys(m.last)) {
+		m.Emit(dataflow.Record{Split: dataflow.AtEnd, Index: split, Count: m.last[split].Count})
+	}
 	return nil
 }
 

@@ -1,8 +1,6 @@
 package operators
 
 import (
-	"fmt"
-
 	"github.com/snapback/snapback/reference/dataflow"
 	"github.com/snapback/snapback/reference/state"
 )
@@ -16,9 +14,7 @@ func transfers(p Parameters) dataflow.Graph {
 		{UID: "accounts", Keyed: true, New: func() dataflow.Operator {
 			return &slowly{Operator: &accounts{}, snapshot: p.Snapshot, slow: p.Slow}
 		}, Inputs: []dataflow.Edge{{From: "legs", Partitioning: dataflow.ByKey}}},
-		{UID: SinkUID, New: sinkOf(p, func(r dataflow.Record) string {
-			return fmt.Sprintf("%d %d %d %d %d %d", r.Split, r.Index, r.Key, r.Value, r.Count, r.Sum)
-		}), Inputs: []dataflow.Edge{{From: "accounts", Partitioning: dataflow.Forward}}},
+		{UID: SinkUID, New: sinkOf(p, formatTotal), Inputs: []dataflow.Edge{{From: "accounts", Partitioning: dataflow.Forward}}},
 	}
 }
 
@@ -63,6 +59,13 @@ func (a *accounts) Open(c dataflow.Context) error {
 
 func (a *accounts) Process(_ int, r dataflow.Record) error {
 	r.Count, r.Sum = a.movements.Add(1), a.balance.Add(r.Value)
+	a.RegisterTime(endOfTime)
 	a.Emit(r)
+	return nil
+}
+
+// OnTime emits the account's state at the end of the input.
+func (a *accounts) OnTime(int64) error {
+	a.Emit(dataflow.Record{Split: dataflow.AtEnd, Key: a.State.Keyed.Key(), Count: a.movements.Get(), Sum: a.balance.Get()})
 	return nil
 }

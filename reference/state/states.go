@@ -84,6 +84,9 @@ func (k *Keyed) Reducing(name string, fold func(a, b int64) int64) Reducing {
 	return Reducing{k.Numbers(name, 1), fold}
 }
 
+// Get returns the current key's number, or 0 if there is none.
+func (r Reducing) Get() int64 { return r.numbers.Get()[0] }
+
 // Add folds n into the current key's number, and returns the result.
 func (r Reducing) Add(n int64) int64 {
 	if r.numbers.value.Get() != nil {

@@ -83,7 +83,7 @@ func (s *subtask) produce() error {
 	}
 	s.nextRecord = s.env.Now() + s.source.Pause()
 	if !more {
-		s.endOfInput()
+		return s.endOfInput()
 	}
 	return nil
 }
@@ -104,7 +104,7 @@ func (s *subtask) consume(now time.Duration) (bool, error) {
 			return true, err
 		}
 		if s.gate.ended() {
-			s.endOfInput()
+			return true, s.endOfInput()
 		}
 		return true, nil
 	}
@@ -153,13 +153,19 @@ func (s *subtask) emitWatermark(time int64) {
 
 // endOfInput tells the subtasks downstream and the master that this subtask emits nothing any more.
 // The subtask stays until a complete checkpoint holds its last state.
-func (s *subtask) endOfInput() {
+func (s *subtask) endOfInput() error {
 	if s.end {
-		return
+		return nil
+	}
+	if ender, ok := s.operator.(dataflow.Ender); ok {
+		if err := ender.End(); err != nil {
+			return err
+		}
 	}
 	s.end = true
 	for _, o := range s.outputs {
 		o.all(protocol.Element{End: true})
 	}
 	s.env.Send(s.deploy.Master, protocol.EndOfInput{Subtask: s.deploy.Subtask, Attempt: s.deploy.Attempt})
+	return nil
 }

@@ -14,21 +14,22 @@ import (
 
 // begin notes a checkpoint that begins at this subtask. If the job drains, the source ends its
 // input first. So event time advances to its largest value, and open windows are emitted.
-func (s *subtask) begin(barrier protocol.Barrier) {
+func (s *subtask) begin(barrier protocol.Barrier) error {
 	if barrier.Checkpoint <= s.gate.last {
-		return // the checkpoint was aborted before the trigger arrived
+		return nil // the checkpoint was aborted before the trigger arrived
 	}
 	s.trigger = &alignment{barrier: barrier, since: s.env.Now()}
 	if s.source == nil {
-		return
+		return nil
 	}
 	switch barrier.Stop {
 	case protocol.Drain:
 		s.drained = barrier.Checkpoint
-		s.endOfInput()
+		return s.endOfInput()
 	case protocol.Suspend:
 		s.suspended = barrier.Checkpoint
 	}
+	return nil
 }
 
 // overtakes says whether a barrier overtakes the records that wait before it.

@@ -161,7 +161,7 @@ func (s *subtask) handle(envelope environment.Envelope) error {
 		s.started = true
 	case protocol.Trigger:
 		s.started = true // the message Start may be lost
-		s.begin(message.Barrier)
+		return s.begin(message.Barrier)
 	case protocol.Data:
 		return s.gate.push(s.env.Now(), envelope.From, message)
 	case protocol.Credit:

@@ -8,6 +8,9 @@ const (
 	controlSplit   = 1 << 20 // the number of the split from which the rules are computed
 )
 
+// rules returns the number of rules.
+func (w Workload) rules() int64 { return int64(max(1, w.Records/recordsPerRule)) }
+
 // factor returns the number by which the rule with this version multiplies a value. Version 0 means
 // that there is no rule yet.
 func (w Workload) factor(version int64) int64 {
@@ -24,7 +27,7 @@ func (w Workload) parseRule(text string) (Line, error) {
 		return Line{}, err
 	}
 	line := Line{ID: ID{A: n[0], B: n[1]}, Key: n[2], Value: n[3], Count: n[4], Version: n[5], Held: n[6], Sum: n[7]}
-	if rules := int64(max(1, w.Records/recordsPerRule)); line.Version < 0 || line.Version > rules {
+	if rules := w.rules(); line.Version < 0 || line.Version > rules {
 		return Line{}, fmt.Errorf("record %d of split %d with rule %d of %d", n[1], n[0], line.Version, rules)
 	}
 	return line, w.isInput(line)

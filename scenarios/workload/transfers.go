@@ -14,6 +14,15 @@ const (
 	given
 )
 
+// movement returns the account and the change of one side of a transfer.
+func (w Workload) movement(id ID) (account, change int64) {
+	from, to, amount := w.transfer(id.A, id.B)
+	if id.C == taken {
+		return from, -amount
+	}
+	return to, amount
+}
+
 func (w Workload) legs() []ID {
 	var ids []ID
 	for _, id := range w.records() {
@@ -37,8 +46,7 @@ func (w Workload) parseTransfer(text string) (Line, error) {
 		line.ID.C = taken
 	}
 	if w.inside(n[0], n[1]) {
-		from, to, amount := w.transfer(n[0], n[1])
-		if (line.ID.C == taken && line.Key == from && line.Value == -amount) || (line.ID.C == given && line.Key == to && line.Value == amount) {
+		if account, change := w.movement(line.ID); line.Key == account && line.Value == change {
 			return line, nil
 		}
 	}

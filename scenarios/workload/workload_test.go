@@ -77,6 +77,58 @@ func TestEveryModelFindsWrongState(t *testing.T) {
 	}
 }
 
+// Each model of the state finds the mistake in a few lines of state.
+func TestEveryModelFindsWrongStateAtTheEnd(t *testing.T) {
+	two := []workload.ID{{A: 0, B: 0}, {A: 0, B: 1}} // keys 0 and 1 with values 1 and 377, if there are 4 keys
+	for _, c := range []struct {
+		name    string
+		outputs []workload.ID
+		lines   []string
+		all     bool
+		want    string // empty: nothing is wrong
+	}{
+		{workload.Counts, two, []string{"state 0 1 1", "state 1 1 377"}, true, ""},
+		{workload.Counts, two, []string{"state 0 1 1", "state 1 1 377", "state 1 1 377"}, true, ""},
+		{workload.Counts, two, []string{"state 0 1 1", "state 1 1 376"}, true, "key 1: at the end its state is count 1 and sum 376; its records make count 1 and sum 377"},
+		{workload.Counts, two, []string{"state 0 1 1"}, true, "key 1: at the end no state was put out; its records make count 1 and sum 377"},
+		{workload.Counts, two, []string{"state 0 1 1", "state 1 1 377", "state 3 1 0"}, true, "key 3: at the end its state is count 1 and sum 0; its records make count 0 and sum 0"},
+		{workload.Backpressure, two, []string{"state 0 2 1", "state 1 1 377"}, false, "key 0: at the end its state is count 2 and sum 1"},
+		{workload.Growing, two, []string{"state 0 1 -1", "state 1 1 377"}, true, "key 0: at the end its state is count 1 and sum -1"},
+		{workload.Transfers, []workload.ID{{C: 0}}, []string{"state 0 1 -2"}, true, ""},
+		{workload.Transfers, []workload.ID{{C: 0}}, []string{"state 0 1 2"}, true, "account 0: at the end its state is count 1 and sum 2; its records make count 1 and sum -2"},
+		{workload.Rules, two[:1], []string{"state 0 1 0 0"}, false, ""},
+		{workload.Rules, two[:1], []string{"state 0 1 0 0"}, true, "key 0: at the end its state is count 1, held 0 and sum 0; its records make count 1, held 2 and sum "},
+		{workload.Rules, two[:1], []string{"state 0 1 1 99"}, false, "key 0: at the end its state is count 1, held 1 and sum 99"},
+		{workload.Splits, two, []string{"state 0 1", "state 0 2", "state 0 0"}, true, ""},
+		{workload.Splits, two, []string{"state 0 1", "state 0 3"}, true, "split 0: at the end its state is count 3; its records make count 2"},
+	} {
+		w := a(c.name)
+		var states []workload.State
+		for _, text := range c.lines {
+			state, err := w.ParseState(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			states = append(states, state)
+		}
+		wrong := w.WrongState(c.outputs, states, c.all)
+		if (c.want == "") != (len(wrong) == 0) || len(wrong) > 1 || (len(wrong) == 1 && !strings.HasPrefix(wrong[0], c.want)) {
+			t.Errorf("%s, %q: want %q, got %q", c.name, c.lines, c.want, wrong)
+		}
+	}
+}
+
+func TestLinesThatAreNoStateAreRefused(t *testing.T) {
+	for name, text := range map[string]string{
+		workload.Counts: "state 1 2", workload.Transfers: "state 1 2 3 4", workload.Windows: "state 1 2 3",
+		workload.Rules: "state 1 2 3", workload.Splits: "state 1 x",
+	} {
+		if state, err := a(name).ParseState(text); err == nil {
+			t.Errorf("%s: %q was read as %v", name, text, state)
+		}
+	}
+}
+
 func ExampleWorkload_Input() {
 	counts := workload.Workload{Name: workload.Counts, Seed: 42, Splits: 2, Records: 1000, Keys: 32}
 	fmt.Println(counts.Input(0, 0))

@@ -58,11 +58,11 @@ func TestGoldenHistories(t *testing.T) {
 		"recovery/kill-taskmanager-mid-checkpoint", "recovery/kill-cancel-resume",
 		"recovery/resume-twice", "recovery/resume-without-metadata",
 		"cleanup/cancel/retention=RETAIN_ON_CANCELLATION", "cleanup/cancel/retention=DELETE_ON_CANCELLATION",
-		"durability/power-loss-after-publish",
+		"durability/power-loss-after-publish", "rollback/savepoint", "savepoints/drained",
 	} {
 		for _, s := range catalogue(t, pattern) {
 			s.Workload.Splits, s.Workload.Keys = 2, 4
-			if strings.HasPrefix(s.Name, "recovery/") {
+			if strings.HasPrefix(s.Name, "recovery/") || strings.HasPrefix(s.Name, "rollback/") {
 				s.Workload.Records, s.Workload.Pause = s.Workload.Records/30, 30*s.Workload.Pause
 			}
 			result := runAll(t, 7, s)[0]
