@@ -103,6 +103,11 @@ func TestAnOperationMatches(t *testing.T) {
 			t.Errorf("%s: want %v, got %v", text, want, got)
 		}
 	}
+	for kind, want := range map[faults.Kind]bool{faults.Write: true, faults.Put: true, faults.Create: false, faults.Sync: false, faults.Rename: false} {
+		if got := faults.Store.Includes(kind); got != want {
+			t.Errorf("Store and %s: want %v, got %v", kind, want, got)
+		}
+	}
 	write := faults.Operation{Kind: faults.Write, Byte: 100}
 	for from, want := range map[int64]bool{0: false, 89: false, 90: true, 99: true, 100: false} {
 		if got := write.Matches(faults.Write, faults.State, name, "", from, from+10); got != want {

@@ -45,7 +45,7 @@ type Operation struct {
 // Kind is a kind of operation on storage.
 type Kind string
 
-// The kinds of operations on files and on objects. Any and Change are groups of kinds.
+// The kinds of operations on files and on objects. Any, Change and Store are groups of kinds.
 const (
 	Create  Kind = "Create"
 	Open    Kind = "Open"
@@ -64,11 +64,12 @@ const (
 	Delete  Kind = "Delete"
 	Any     Kind = "Any"
 	Change  Kind = "Change" // all kinds that change something or make it durable; a crash can come between two such operations
+	Store   Kind = "Store"  // Write and Put: the kinds that bring data into a file or an object. Engines try some other operations again
 )
 
 var (
-	kinds       = []Kind{Create, Open, Read, Write, Sync, Close, Rename, Remove, Mkdir, SyncDir, Stat, List, Put, Get, Delete, Any, Change}
-	objectKinds = []Kind{Put, Get, Delete, List, Stat, Any, Change}
+	kinds       = []Kind{Create, Open, Read, Write, Sync, Close, Rename, Remove, Mkdir, SyncDir, Stat, List, Put, Get, Delete, Any, Change, Store}
+	objectKinds = []Kind{Put, Get, Delete, List, Stat, Any, Change, Store}
 )
 
 // Changes says whether operations of this kind change something, or make it durable.
@@ -83,7 +84,7 @@ func (k Kind) Changes() bool {
 // Includes says whether this kind is the same as the other kind, or is a group that contains the
 // other kind.
 func (k Kind) Includes(other Kind) bool {
-	return k == Any || k == other || (k == Change && other.Changes())
+	return k == Any || k == other || (k == Change && other.Changes()) || (k == Store && (other == Write || other == Put))
 }
 
 // Phase is a part of a checkpoint's life, as storage sees it. The target decides which operation
