@@ -8,8 +8,9 @@ import (
 
 // Checkpoint is what a `_metadata` file says about a checkpoint.
 type Checkpoint struct {
-	ID         int64
-	References []Reference // in the recorded order; inline state has no reference
+	ID            int64
+	References    []Reference // in the recorded order; inline state has no reference
+	InFlightBytes int64       // the size of the state of all channels: the records that barriers overtook
 }
 
 // Reference is one place in `_metadata` that names a file.
@@ -304,15 +305,22 @@ func (d *decoder) channel(one, merged byte) {
 	}
 	d.int32("subtask of a channel")
 	if code == merged {
-		d.int64("size of channel state", -1)
+		d.inFlight()
 		d.stream()
 		d.blob("channels")
 		return
 	}
 	d.skip(4+4, "gate and channel")
 	d.offsets()
-	d.int64("size of channel state", -1)
+	d.inFlight()
 	d.stream()
+}
+
+// inFlight reads the size of the state of one or more channels.
+func (d *decoder) inFlight() {
+	if size := d.int64("size of channel state", -1); size > 0 && d.err == nil {
+		d.found.InFlightBytes += size
+	}
 }
 
 func (d *decoder) offsets() { d.skip(8*d.count("number of offsets"), "offsets") }

@@ -68,10 +68,29 @@ func expectedReferences(node any) (all []string) {
 	return all
 }
 
+// expectedInFlight returns the bytes of all handles of channel state in a tree of JSON.
+func expectedInFlight(node any) (total int64) {
+	switch node := node.(type) {
+	case []any:
+		for _, child := range node {
+			total += expectedInFlight(child)
+		}
+	case map[string]any:
+		kind, _ := node["type"].(string)
+		if strings.HasSuffix(kind, "nputChannel") || strings.HasSuffix(kind, "esultSubpartition") {
+			return int64(node["bytes"].(float64))
+		}
+		for _, child := range node {
+			total += expectedInFlight(child)
+		}
+	}
+	return total
+}
+
 func TestTheSamplesReferToWhatFlinkFoundInThem(t *testing.T) {
 	names, err := filepath.Glob(samples + "flink-metadata/expected/*/*/*.json")
 	must(t, err)
-	compared, kinds := 0, map[evidence.Kind]int{}
+	compared, unaligned, kinds := 0, 0, map[evidence.Kind]int{}
 	for _, name := range names {
 		if filepath.Base(name) == "presence.json" {
 			continue
@@ -94,14 +113,22 @@ func TestTheSamplesReferToWhatFlinkFoundInThem(t *testing.T) {
 		}
 		wanted := expectedReferences(want.Operators)
 		slices.Sort(wanted)
+		if inFlight := expectedInFlight(want.Operators); got.InFlightBytes != inFlight {
+			t.Errorf("%s: want %d bytes in flight, got %d", name, inFlight, got.InFlightBytes)
+		} else if inFlight > 0 {
+			unaligned++
+		}
 		if found := references(got); got.ID != want.CheckpointID || !slices.Equal(found, wanted) {
 			t.Errorf("%s: %s", name, difference(wanted, found))
 		}
 	}
+	if unaligned < 5 {
+		t.Errorf("want 5 samples with records in flight, got %d", unaligned)
+	}
 	if compared < 80 || kinds[evidence.File] == 0 || kinds[evidence.Relative] == 0 || kinds[evidence.Segment] == 0 {
 		t.Errorf("want 80 samples and each kind of reference, got %d samples and %v", compared, kinds)
 	}
-	t.Logf("%d samples; references by kind: %v", compared, kinds)
+	t.Logf("%d samples, %d with records in flight; references by kind: %v", compared, unaligned, kinds)
 }
 
 // publicFile is one file of the public corpus, a collection of `_metadata` files.

@@ -110,10 +110,11 @@ const (
 
 // These events say what was found on storage and in the output.
 const (
-	Storage  Kind = "storage"  // label, tree
-	Output   Kind = "output"   // job, path, lines
-	Progress Kind = "progress" // job, path, size
-	Audit    Kind = "audit"    // dangling; an audit after a storage event also has label, orphans, foreign and gone
+	Storage  Kind = "storage"   // label, tree
+	Output   Kind = "output"    // job, path, lines
+	Progress Kind = "progress"  // job, path, size
+	InFlight Kind = "in-flight" // id, checkpoint; size: bytes of the records in flight that an unaligned checkpoint holds
+	Audit    Kind = "audit"     // dangling; an audit after a storage event also has label, orphans, foreign and gone
 )
 
 // AfterPowerLoss is the label of the events that say what was found on storage after a power

@@ -18,6 +18,14 @@ type Numbers struct {
 	Replayed   int        `json:"replayed"` // records that were read more than once
 	Lost       int        `json:"lost"`
 	Doubled    int        `json:"doubled"`
+	InFlight   []InFlight `json:"in_flight,omitempty"` // only of jobs with unaligned checkpoints
+}
+
+// InFlight says how much data in flight a checkpoint holds: the records that its barriers overtook.
+type InFlight struct {
+	Job        string `json:"job"`
+	Checkpoint int64  `json:"checkpoint"`
+	Bytes      int64  `json:"bytes"`
 }
 
 // Recovery says how a job came back after a fault.
@@ -63,8 +71,11 @@ func (r Recovery) String() string {
 func count(h *history.History) Numbers {
 	var n Numbers
 	for _, e := range h.Events {
-		if e.Kind == history.Fault && e.Process != "" {
+		switch {
+		case e.Kind == history.Fault && e.Process != "":
 			n.Recoveries = append(n.Recoveries, recoveryFrom(h, e))
+		case e.Kind == history.InFlight:
+			n.InFlight = append(n.InFlight, InFlight{jobName(h, e.ID), e.Checkpoint, e.Size})
 		}
 	}
 	model := h.Header.Scenario.Workload.Model()
@@ -104,7 +115,7 @@ func recoveryFrom(h *history.History, fault history.Event) Recovery {
 		case e.Status == storage.Running:
 			r.Took = e.At() - fault.At()
 			r.Restored, r.Savepoint = restoredBefore(h, e)
-			r.Job = nameOf(h, e.ID)
+			r.Job = jobName(h, e.ID)
 			return r
 		case e.Status.Terminal() && !heir:
 			return r
@@ -131,9 +142,14 @@ func resumedFrom(h *history.History, id, from string) bool {
 	return slices.ContainsFunc(h.Jobs(), func(j history.Job) bool { return j.ID == id && j.From == from })
 }
 
-func nameOf(h *history.History, id string) string {
+// jobName returns the scenario's name for the job with an id, or the empty name if no job has it.
+func jobName(h *history.History, id string) string {
 	jobs := h.Jobs()
-	return jobs[slices.IndexFunc(jobs, func(j history.Job) bool { return j.ID == id })].Name
+	at := slices.IndexFunc(jobs, func(j history.Job) bool { return j.ID == id })
+	if at < 0 {
+		return ""
+	}
+	return jobs[at].Name
 }
 
 // restoredBefore returns the checkpoint or savepoint from which a job was restored before it became

@@ -114,7 +114,7 @@ func Judge(h *history.History) Judgement {
 		ask(intact, judge)
 	}
 	nothing := void(h)
-	j := Judgement{Verdict: Pass, Void: cmp.Or(nothing, unexamined(h, judge)), Findings: judge.findings, Numbers: count(h)}
+	j := Judgement{Verdict: Pass, Void: cmp.Or(nothing, unexamined(h, judge)), Findings: together(judge.findings), Numbers: count(h)}
 	ids := slices.Clone(h.Header.Scenario.Requirements)
 	for _, f := range j.Findings {
 		if !slices.Contains(ids, f.Requirement) {
@@ -141,6 +141,23 @@ func Judge(h *history.History) Judgement {
 		j.Verdict = Void
 	}
 	return j
+}
+
+// together makes one finding of all findings that differ only in what was found.
+func together(findings []Finding) (all []Finding) {
+	found := map[Finding][]string{}
+	for _, f := range findings {
+		same := f
+		same.Found = ""
+		if found[same] == nil {
+			all = append(all, same)
+		}
+		found[same] = append(found[same], f.Found)
+	}
+	for i, f := range all {
+		all[i].Found = name(found[f])
+	}
+	return all
 }
 
 // promised says whether a requirement must hold of the target. Only a target that promises to
@@ -212,7 +229,7 @@ func void(h *history.History) string {
 	case !completed && !abortsCount(h):
 		return "no checkpoint completed"
 	}
-	return unfired(h)
+	return cmp.Or(unfired(h), noneInFlight(h))
 }
 
 // unfired names the faults of the scenario that did not fire. A fault that two steps name must fire
@@ -247,6 +264,28 @@ func unfired(h *history.History) string {
 func abortsCount(h *history.History) bool {
 	wanted := slices.ContainsFunc(h.Header.Scenario.Steps, func(s scenarios.Step) bool { return s.Await != nil && s.Await.Aborted > 0 })
 	return wanted && slices.ContainsFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Aborted })
+}
+
+// unalignedArea is the part of the catalogue whose scenarios are about records in flight.
+const unalignedArea = "unaligned/"
+
+// noneInFlight says why a run of a scenario about records in flight proves nothing: no checkpoint
+// holds such records.
+func noneInFlight(h *history.History) string {
+	read := 0
+	for _, e := range h.Events {
+		if e.Kind != history.InFlight {
+			continue
+		}
+		if e.Size > 0 {
+			return ""
+		}
+		read++
+	}
+	if !strings.HasPrefix(h.Header.Scenario.Name, unalignedArea) {
+		return ""
+	}
+	return fmt.Sprintf("no checkpoint had records in flight (the _metadata of %s was read)", quantity(read, "checkpoint"))
 }
 
 // voidFault looks at a fault that must hit a checkpoint in progress. It returns the reason why the

@@ -319,6 +319,44 @@ func TestAJobThatPutsOutNoStateLeavesItsStateOpen(t *testing.T) {
 	}
 }
 
+// A scenario about records in flight proves something only if a checkpoint held some.
+func TestAScenarioAboutRecordsInFlightNeedsSome(t *testing.T) {
+	h := good(t, killed)
+	h.Header.Scenario.Name = "unaligned/killed"
+	judged := func(want oracle.Verdict, void string) oracle.Judgement {
+		t.Helper()
+		j := oracle.Judge(h)
+		if j.Verdict != want || j.Void != void {
+			t.Errorf("want %s, %q; got %s, %q, %v", want, void, j.Verdict, j.Void, j.Findings)
+		}
+		return j
+	}
+	add := func(checkpoint, size int64) {
+		first, _ := h.Job("first")
+		h.Events = append(h.Events, history.Event{Number: h.End(), Kind: history.InFlight, ID: first.ID, Checkpoint: checkpoint, Size: size})
+	}
+	judged(oracle.Void, "no checkpoint had records in flight (the _metadata of 0 checkpoints was read)")
+	add(1, 0)
+	judged(oracle.Void, "no checkpoint had records in flight (the _metadata of 1 checkpoint was read)")
+	add(2, 70)
+	j := judged(oracle.Pass, "")
+	if want := []oracle.InFlight{{Job: "first", Checkpoint: 1}, {Job: "first", Checkpoint: 2, Bytes: 70}}; !slices.Equal(j.Numbers.InFlight, want) {
+		t.Errorf("want %v, got %v", want, j.Numbers.InFlight)
+	}
+}
+
+// Findings that differ only in the file that they name are one finding with a list.
+func TestManyMissingFilesAreOneFinding(t *testing.T) {
+	h := good(t, retain)
+	eachAudit(func(e *history.Event) {
+		e.Dangling = []string{"a is missing", "b is missing", "c is missing", "d is missing"}
+	})(h)
+	j := oracle.Judge(h)
+	if len(j.Findings) != 1 || j.Findings[0].Found != "a is missing; b is missing; c is missing; and 1 more" {
+		t.Errorf("got %+v", j.Findings)
+	}
+}
+
 // A checkpoint that completed after the last look at storage is not reported as changed.
 func TestACheckpointNewerThanTheLastLookIsNotTakenForChanged(t *testing.T) {
 	h := good(t, retain)

@@ -28,6 +28,9 @@ func (c Console) Result(r run.Result) {
 	if n := r.Numbers; n.Records > 0 || n.Lost+n.Doubled > 0 {
 		fmt.Fprintf(&text, "%s%d records: %d replayed, %d lost, %d doubled\n", indent, n.Records, n.Replayed, n.Lost, n.Doubled)
 	}
+	if line := inFlight(r.Numbers.InFlight); line != "" {
+		fmt.Fprintf(&text, "%s%s\n", indent, line)
+	}
 	if r.Reason != "" {
 		fmt.Fprintf(&text, "%s%s\n", indent, strings.ReplaceAll(r.Reason, "\n", "\n"+indent))
 	}
@@ -78,6 +81,21 @@ func places(r run.Result) []place {
 		found = append(found, place{"look", next})
 	}
 	return found
+}
+
+// inFlight sums up how much data in flight the checkpoints hold.
+func inFlight(checkpoints []oracle.InFlight) string {
+	var with, most int64
+	for _, c := range checkpoints {
+		if c.Bytes > 0 {
+			with++
+		}
+		most = max(most, c.Bytes)
+	}
+	if len(checkpoints) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d checkpoints with records in flight, at most %d bytes", with, len(checkpoints), most)
 }
 
 func (c Console) verdict(v oracle.Verdict) string {

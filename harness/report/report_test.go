@@ -39,6 +39,7 @@ func sample(t *testing.T) report.Run {
 	failed.Numbers = oracle.Numbers{
 		Recoveries: []oracle.Recovery{{Fault: "(Kill taskmanager (During checkpoint))", Process: "taskmanager-2", Checkpoint: 3, Job: "first", Restored: 2, Took: 1500 * time.Millisecond}},
 		Records:    100, Replayed: 7, Lost: 1,
+		InFlight: []oracle.InFlight{{Job: "first", Checkpoint: 1}, {Job: "first", Checkpoint: 2, Bytes: 70}},
 	}
 	failed.Log, failed.Checkpoints = filepath.Join(dir, "jobmanager-1.log"), filepath.Join(dir, "checkpoints")
 	void := result("recovery/e", oracle.Void, "no fault fired")
@@ -63,6 +64,7 @@ func TestConsole(t *testing.T) {
 FAIL  recovery/b (1.0s)
       killed taskmanager-2 during checkpoint 3; job first came back, restored from chk-2, in 1.5s
       100 records: 7 replayed, 1 lost, 0 doubled
+      1 of 2 checkpoints with records in flight, at most 70 bytes
       REC-02: 1 <lost> record
         expected: every record
         found:    record 3 is missing

@@ -218,6 +218,9 @@ func (r *Session) status(job history.Job) storage.JobStatus {
 // observe records an event that the cluster observed.
 func (r *Session) observe(event history.Event) {
 	r.record(event)
+	if event.Kind == history.Completed && r.scenario.Job.Unaligned {
+		r.readInFlight(event)
+	}
 	switch event.Kind {
 	case history.Completed:
 		r.progress(fmt.Sprintf("checkpoint %d completed", event.Checkpoint))

@@ -70,6 +70,17 @@ func (r *Session) audit(label string, tree []history.Entry) error {
 	return nil
 }
 
+// readInFlight records how much data in flight a completed checkpoint holds. It records nothing for a
+// checkpoint that exists no more, or whose state is not on storage.
+func (r *Session) readInFlight(completed history.Event) {
+	directory := filesystem.Join(r.cluster.Root(), completed.ID, evidence.CheckpointName(completed.Checkpoint))
+	read, err := evidence.Read(r.cluster.Files(), filesystem.Join(directory, evidence.MetadataName))
+	if err != nil {
+		return // the oracles see no event, and say so if the scenario depends on it
+	}
+	r.record(history.Event{Kind: history.InFlight, ID: completed.ID, Checkpoint: completed.Checkpoint, Size: read.InFlightBytes})
+}
+
 // gone lists the savepoints that were taken but no longer exist.
 func (r *Session) gone() (paths []string) {
 	for _, e := range r.history.Events {
