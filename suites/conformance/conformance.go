@@ -92,7 +92,7 @@ func Claimed(under target.Target, patterns ...string) []string {
 	}
 	var names []string
 	for _, s := range matching {
-		if len(target.Unclaimed(under, s)) == 0 {
+		if len(target.Unclaimed(under, s))+len(target.Unhonoured(under, s)) == 0 {
 			names = append(names, s.Name)
 		}
 	}

@@ -117,7 +117,8 @@ func catalogue(seed uint64) iter.Seq[sighting] {
 	return func(yield func(sighting) bool) {
 		for _, area := range areas() {
 			for _, s := range small(area) {
-				if len(target.Unclaimed(reference.Simulated{}, s)) == 0 && !yield(once(s.Name, reference.Simulated{}, s, seed)) {
+				left := len(target.Unclaimed(reference.Simulated{}, s)) + len(target.Unhonoured(reference.Simulated{}, s))
+				if left == 0 && !yield(once(s.Name, reference.Simulated{}, s, seed)) {
 					return
 				}
 			}
