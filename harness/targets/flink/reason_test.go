@@ -1,0 +1,110 @@
+package flink
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/metadata"
+)
+
+// linesOf returns the lines of a log in testdata.
+func linesOf(t *testing.T, name string) []string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(string(data)), "\n")
+}
+
+func TestAJobThatRestartsSaysWhy(t *testing.T) {
+	w := newWatcher(nil)
+	var events []history.Event
+	w.observe(linesOf(t, "lost-taskmanager-2.3.0.log"), func(e history.Event) { events = append(events, e) })
+	if len(events) != 1 || events[0].Status != storage.Restarting {
+		t.Fatalf("want one event, RESTARTING, got %v", events)
+	}
+	for _, want := range []string{"RemoteTransportException: Lost connection to task manager", "; Caused by: ", "Connection reset by peer"} {
+		if !strings.Contains(events[0].Error, want) {
+			t.Errorf("want …%s…, got %s", want, events[0].Error)
+		}
+	}
+	if strings.Contains(events[0].Error, "\n") || strings.Contains(events[0].Error, "\tat ") {
+		t.Errorf("want one line, without frames, got %s", events[0].Error)
+	}
+}
+
+// The savepoints directory holds another savepoint and an aborted one, too.
+func TestASavepointIsSeenWithItsPath(t *testing.T) {
+	files, root := filesystem.Local{}, t.TempDir()
+	for name, number := range map[string]int64{"savepoint-0b1e1f-000000000000": 3, "savepoint-0b1e1f-270c69c93057": 4, "savepoint-ffffff-270c69c93057": 4} {
+		data, err := metadata.Encode(metadata.Checkpoint{Version: 4, ID: number})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Join(root, savepointsName, name)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, storage.MetadataName), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(root, savepointsName, "savepoint-0b1e1f-aborted"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	w := newWatcher(func(id string, number int64) string { return savepointAt(files, root, id, number) })
+	var completed, taken []int64
+	var path string
+	w.observe(linesOf(t, "stop-with-savepoint-2.3.0.log"), func(e history.Event) {
+		switch e.Kind {
+		case history.Completed:
+			completed = append(completed, e.Checkpoint)
+		case history.Savepointed:
+			taken, path = append(taken, e.Checkpoint), e.Path
+		}
+	})
+	if !slices.Equal(completed, []int64{1, 2}) || !slices.Equal(taken, []int64{4}) {
+		t.Errorf("want checkpoints 1 and 2 and savepoint 4, got %v and %v", completed, taken)
+	}
+	if want := filepath.Join(root, savepointsName, "savepoint-0b1e1f-270c69c93057"); path != want {
+		t.Errorf("want %s, got %s", want, path)
+	}
+}
+
+// A call with a body is made again with the whole body.
+func TestEachCallWaitsForALeader(t *testing.T) {
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked++; asked < 3 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = w.Write([]byte(`{"errors":["Service temporarily unavailable due to an ongoing leader election."]}`))
+			return
+		}
+		body := make([]byte, 100)
+		n, _ := r.Body.Read(body)
+		_, _ = w.Write([]byte(`{"jobid":` + string(body[:n]) + `}`))
+	}))
+	defer server.Close()
+	r, waited := newREST(server.URL), 0
+	r.ready = func(context.Context) error {
+		waited++
+		return nil
+	}
+	var answer struct{ JobID string }
+	if err := r.call(context.Background(), http.MethodPost, "/jars/a/run", "first", &answer); err != nil {
+		t.Fatal(err)
+	}
+	if answer.JobID != "first" || asked != 3 || waited != 3 {
+		t.Errorf("got job %q after %d requests and %d waits", answer.JobID, asked, waited)
+	}
+}
