@@ -154,8 +154,17 @@ func TestWorkersAreFilledUpAndKilledByName(t *testing.T) {
 	if err := cluster.Kill("taskmanager-1"); err == nil {
 		t.Error("a process was killed twice")
 	}
+	released, err := cluster.Release("taskmanager-2")
+	must(t, err)
+	if names := workers.Names(); len(names) != 0 || released.Name() != "taskmanager-2" || released.Ended() != nil {
+		t.Errorf("want taskmanager-2 to run and no name, got %s, %v and %q", released.Name(), released.Ended(), names)
+	}
+	must(t, released.Kill())
+	if err := workers.Ended(); err != nil { // a released process may end
+		t.Error(err)
+	}
 	must(t, workers.Fill(2, start))
-	if names := workers.Names(); !slices.Equal(names, []string{"taskmanager-2", "taskmanager-3"}) {
+	if names := workers.Names(); !slices.Equal(names, []string{"taskmanager-3", "taskmanager-4"}) {
 		t.Errorf("got %q", names)
 	}
 	if err := workers.Ended(); err != nil { // no process ended by itself
