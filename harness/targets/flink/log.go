@@ -48,12 +48,12 @@ func (w *watcher) observe(lines []string, tell func(history.Event)) {
 		if event, ok := w.read(line); ok {
 			tell(event)
 		}
+		w.reason.read(line) // last, because a new trace follows the line that says that the job fails
 	}
 }
 
 // read turns a line of the log into an event. It returns false if the line describes no event.
 func (w *watcher) read(line string) (history.Event, bool) {
-	w.reason.read(line)
 	if m := triggeredLine.FindStringSubmatch(line); m != nil {
 		w.savepoints[number(m[1])] = strings.Contains(m[2], "Savepoint")
 		return history.Event{Kind: history.Triggered, Checkpoint: number(m[1]), ID: m[3]}, true

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/metadata"
@@ -40,6 +41,45 @@ func TestAJobThatRestartsSaysWhy(t *testing.T) {
 	}
 	if strings.Contains(events[0].Error, "\n") || strings.Contains(events[0].Error, "\tat ") {
 		t.Errorf("want one line, without frames, got %s", events[0].Error)
+	}
+}
+
+// The line that says that a job fails comes before the stack trace, and the line that says that it
+// has failed comes after.
+func TestAJobThatFailedSaysWhy(t *testing.T) {
+	w := newWatcher(nil)
+	var why []string
+	line := func(text string) string {
+		return "2026-11-27T22:08:40.200 INFO  org.apache.flink.runtime.executiongraph.ExecutionGraph - Job snapback counts (9136c19730785a84cb2a130b975d8253) " + text
+	}
+	w.observe([]string{
+		line("switched from state RUNNING to FAILING."),
+		"org.apache.flink.runtime.JobException: Recovery is suppressed",
+		"\tat org.apache.flink.Some.method(Some.java:1)",
+		"Caused by: java.lang.RuntimeException: asked to fail",
+		line("switched from state FAILING to FAILED."),
+		"org.apache.flink.runtime.JobException: Recovery is suppressed",
+	}, func(e history.Event) { why = append(why, e.Error) })
+	if want := []string{"", "org.apache.flink.runtime.JobException: Recovery is suppressed; Caused by: java.lang.RuntimeException: asked to fail"}; !slices.Equal(why, want) {
+		t.Errorf("want %q, got %q", want, why)
+	}
+}
+
+// A job may fail while it stops with a savepoint. The savepoint is complete nevertheless.
+func TestASavepointOfAJobThatFailedToStopIsTaken(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			_, _ = w.Write([]byte(`{"request-id":"1"}`))
+			return
+		}
+		_, _ = w.Write([]byte(`{"status":{"id":"COMPLETED"},"operation":{"failure-cause":{"stack-trace":` +
+			`"Caused by: StopWithSavepointStoppingException: A savepoint has been created at: file:/savepoints/savepoint-1, but the corresponding job 1 failed to stop."}}}`))
+	}))
+	defer server.Close()
+	c := client{rest: newREST(server.URL), step: func(context.Context) error { return nil }}
+	path, err := c.Savepoint(context.Background(), "1", scenarios.Suspend)
+	if err != nil || path != "/savepoints/savepoint-1" {
+		t.Errorf("want /savepoints/savepoint-1, got %q, %v", path, err)
 	}
 }
 

@@ -2,8 +2,11 @@ package flink
 
 import (
 	"context"
+	"errors"
+	"regexp"
 	"strings"
 
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/filesystem"
@@ -43,8 +46,18 @@ func (c *client) savepoint(ctx context.Context, id string, stop scenarios.Stop, 
 		request := map[string]any{"targetDirectory": dir, "formatType": format, "drain": stop == scenarios.Drain}
 		err = c.triggered(ctx, "/jobs/"+id+"/stop", results, request, &answer)
 	}
+	var refused *target.RefusedError
+	if errors.As(err, &refused) {
+		if created := createdText.FindStringSubmatch(refused.Why); created != nil {
+			answer.Location, err = created[1], nil
+		}
+	}
 	return strings.TrimPrefix(answer.Location, "file:"), err
 }
+
+// createdText matches Flink's words for a job that failed while it stopped, after its savepoint was
+// complete.
+var createdText = regexp.MustCompile(`A savepoint has been created at: (\S+), but`)
 
 // savepointAt returns the path of the savepoint with the given number, which a job has taken. Flink
 // logs the number of a savepoint but not its path. The path is empty if there is no such savepoint.
