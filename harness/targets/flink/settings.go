@@ -15,21 +15,14 @@ import (
 	"github.com/snapback/snapback/scenarios"
 )
 
-// own are prefixes of the keys that scenarios must not set. For the first of them a scenario has a
-// field. The others only the harness sets: with another value it would not find the cluster, its
-// files or its processes.
+// own are prefixes of keys that only the harness sets. With another value of such a key the harness
+// would not find the cluster, its files or its processes, or would contradict a field of the scenario.
 var own = []string{
-	"execution.checkpointing.interval", "execution.checkpointing.timeout", "execution.checkpointing.min-pause",
-	"execution.checkpointing.max-concurrent-checkpoints", "execution.checkpointing.tolerable-failed-checkpoints",
-	"execution.checkpointing.externalized-checkpoint-retention", "execution.checkpointing.mode",
-	"execution.checkpointing.unaligned.enabled", "execution.checkpointing.aligned-checkpoint-timeout",
-	"execution.checkpointing.num-retained", "pipeline.max-parallelism", "parallelism.default",
-	"taskmanager.numberOfTaskSlots", "high-availability.type",
-
+	"parallelism.default", "taskmanager.numberOfTaskSlots", "high-availability.type",
 	"jobmanager.rpc.", "jobmanager.bind-host", "taskmanager.host", "taskmanager.bind-host", "taskmanager.resource-id",
 	"taskmanager.rpc.", "taskmanager.data.port", "taskmanager.data.bind-port", "rest.address", "rest.port", "rest.bind-",
 	"blob.storage.directory", "blob.server.port", "web.tmpdir", "web.upload.dir", "web.submit.enable", "io.tmp.dirs",
-	"process.working-dir", "execution.checkpointing.dir", "execution.checkpointing.savepoint-dir",
+	"process.working-dir", "execution.checkpointing.savepoint-dir",
 	"high-availability.cluster-id", "high-availability.storageDir", "high-availability.zookeeper.quorum",
 	"high-availability.jobmanager.port",
 }

@@ -38,10 +38,9 @@ func TestASettingThatFlinkWouldIgnoreIsNotHonoured(t *testing.T) {
 		{target.JobSettings, "restart-strategy.type", true},
 		{target.ClusterSettings, "restart-strategy.type", true},
 		{target.JobSettings, "restart-strategy.typo", false},
-		{target.JobSettings, "restart-strategy", false},                 // a part of a key is no key
-		{target.JobSettings, "jobmanager.scheduler", false},             // only a cluster reads it
-		{target.JobSettings, "execution.checkpointing.interval", false}, // a scenario has a field for it
-		{target.ClusterSettings, "rest.port", false},                    // only the harness sets it
+		{target.JobSettings, "restart-strategy", false},     // a part of a key is no key
+		{target.JobSettings, "jobmanager.scheduler", false}, // only a cluster reads it
+		{target.ClusterSettings, "rest.port", false},        // only the harness sets it
 	} {
 		if got := flink.Honours(target.Field{Name: c.where, Key: c.key, Value: "1"}); got != c.want {
 			t.Errorf("%s.%s: want %v, got %v", c.where, c.key, c.want, got)
