@@ -11,7 +11,7 @@ import (
 )
 
 // These patterns match lines that the JobManager logs. The lines have the same form in releases
-// 1.20 and 2.3.
+// 1.16 to 2.3.
 var (
 	triggeredLine  = regexp.MustCompile(`Triggering checkpoint (\d+) \(type=(.*)\) @ \d+ for job ([0-9a-f]{32})\.`)
 	completedLine  = regexp.MustCompile(`Completed checkpoint (\d+) for job ([0-9a-f]{32}) \(`)
@@ -21,11 +21,16 @@ var (
 	scheduledLine  = regexp.MustCompile(`ExecutionGraph .* \(\d+/\d+\) \(\w+\) switched from CREATED to SCHEDULED\.`)
 	runningLine    = regexp.MustCompile(`ExecutionGraph .* \(\d+/\d+\) \(\w+\) switched from INITIALIZING to RUNNING\.`)
 	registeredLine = regexp.MustCompile(`Registering TaskManager with ResourceID (\S+) `)
+	schedulerLine  = regexp.MustCompile(`\.(\w+)Scheduler - Running initialization on master for job .*\(([0-9a-f]{32})\)`)
+	restartingLine = regexp.MustCompile(`\.AdaptiveScheduler - Restarting job\.`)
+	terminalLine   = regexp.MustCompile(`Dispatcher - Job ([0-9a-f]{32}) reached terminal state (\w+)\.`)
 )
 
 // watcher turns a JobManager's log into events. It expects that only one job runs at a time.
 type watcher struct {
 	job        string          // id of the job that runs
+	adaptive   bool            // whether the adaptive scheduler runs the job
+	restarting bool            // whether the adaptive scheduler restarts the job
 	scheduled  int             // number of subtasks of this attempt that were scheduled
 	running    int             // number of subtasks of this attempt that run
 	registered map[string]bool // names of the TaskManagers that have registered with this JobManager
@@ -78,22 +83,44 @@ func (w *watcher) read(line string) (history.Event, bool) {
 // subtasks. For a history, a job is RUNNING once all its subtasks have restored their state and
 // run.
 func (w *watcher) readStatus(line string) (history.Event, bool) {
+	if m := schedulerLine.FindStringSubmatch(line); m != nil {
+		w.adaptive = m[1] == "Adaptive"
+		// The log names the reason of a restart only. So the job is rescaled if it gets a new graph
+		// and is not restarting.
+		rescaled := w.adaptive && w.job == m[2] && !w.restarting
+		return w.status(m[2], storage.Restarting), rescaled
+	}
 	if m := statusLine.FindStringSubmatch(line); m != nil {
-		if status := storage.JobStatus(m[3]); status != storage.Running {
-			w.scheduled, w.running = 0, 0
-			return w.status(m[1], status), true
-		}
-		w.job = m[1]
-		return history.Event{}, false
+		return w.graph(m[1], storage.JobStatus(m[3]))
+	}
+	if w.adaptive && restartingLine.MatchString(line) {
+		w.restarting = true
+		return w.status(w.job, storage.Restarting), true
+	}
+	if m := terminalLine.FindStringSubmatch(line); m != nil && w.adaptive {
+		return w.status(m[1], storage.JobStatus(m[2])), true
 	}
 	if scheduledLine.MatchString(line) {
 		w.scheduled++
 	}
 	if runningLine.MatchString(line) {
 		if w.running++; w.running == w.scheduled {
+			w.restarting = false
 			return history.Event{Kind: history.Status, ID: w.job, Status: storage.Running}, true
 		}
 	}
+	return history.Event{}, false
+}
+
+// graph returns the event for a new status of an execution graph. The default scheduler has one
+// graph for a job, so the graph's status is the job's. The adaptive scheduler cancels a graph and
+// makes a new one if it restarts or rescales the job.
+func (w *watcher) graph(id string, status storage.JobStatus) (history.Event, bool) {
+	if status != storage.Running {
+		w.scheduled, w.running = 0, 0
+		return w.status(id, status), !w.adaptive
+	}
+	w.job = id
 	return history.Event{}, false
 }
 

@@ -27,7 +27,7 @@ func TestLogsAreReadAlikeInAllReleases(t *testing.T) {
 		"job-1 CANCELLING", "job-1 aborted 3", "job-1 CANCELED",
 		"job-2 restored 2", "job-2 RUNNING", "job-2 triggered 3", "job-2 completed 3",
 	}
-	for _, release := range []string{"1.20.5", "2.3.0"} {
+	for _, release := range []string{"1.18.1", "1.20.5", "2.3.0"} {
 		for scenario, ends := range map[string][]string{"kill-taskmanager-mid-checkpoint": restarts, "kill-cancel-resume": resumes} {
 			events, registered := readLog(t, scenario+"-"+release+".log")
 			// Flink logs these two events in different threads, so either may come first.
@@ -40,6 +40,29 @@ func TestLogsAreReadAlikeInAllReleases(t *testing.T) {
 			if !slices.Equal(registered, []string{"taskmanager-1", "taskmanager-2", "taskmanager-3"}) {
 				t.Errorf("%s of %s: registered %q", scenario, release, registered)
 			}
+		}
+	}
+}
+
+// The adaptive scheduler cancels an execution graph and makes a new one if it restarts or rescales a
+// job. The job has not ended then.
+func TestTheAdaptiveSchedulerEndsExecutionGraphsAndNotTheJob(t *testing.T) {
+	begins := []string{
+		"job-1 RUNNING", "job-1 triggered 1", "job-1 completed 1", "job-1 triggered 2", "job-1 completed 2", "job-1 triggered 3",
+		"job-1 aborted 3", "job-1 RESTARTING", "job-1 restored 2", "job-1 RUNNING",
+	}
+	for name, ends := range map[string][]string{
+		"adaptive-cancel-2.3.0.log": {"job-1 triggered 4", "job-1 completed 4", "job-1 CANCELED"},
+		"adaptive-rescale-2.3.0.log": {
+			"job-1 triggered 4", "job-1 completed 4", "job-1 triggered 5", "job-1 completed 5", "job-1 triggered 6",
+			"job-1 completed 6", "job-1 triggered 7", "job-1 completed 7", "job-1 triggered 8", "job-1 completed 8",
+			"job-1 RESTARTING", "job-1 restored 8", "job-1 RUNNING", "job-1 triggered 9", "job-1 completed 9", "job-1 FINISHED",
+		},
+	} {
+		events, _ := readLog(t, name)
+		// Flink may say more than once that it aborted a checkpoint.
+		if got, want := slices.Compact(events), slices.Concat(begins, ends); !slices.Equal(got, want) {
+			t.Errorf("%s:\nwant %q\ngot  %q", name, want, got)
 		}
 	}
 }

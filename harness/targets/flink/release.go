@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
 )
 
@@ -84,12 +85,15 @@ func (t Target) named(settings map[string]string) map[string]string {
 }
 
 // configText returns the text of a configuration file with the keys that this release of Flink has.
+// Before 1.19 the file was no YAML: it had no quotes around values.
 func (t Target) configText(text string) string {
 	var lines []string
 	for line := range strings.Lines(text) {
-		name, value, found := strings.Cut(line, ":")
-		if found {
-			line = t.key(name) + ":" + value
+		if name, value, found := strings.Cut(strings.TrimSuffix(line, "\n"), ": "); found {
+			if unquoted, err := strconv.Unquote(value); err == nil && !t.since(1, 19) {
+				value = unquoted
+			}
+			line = t.key(name) + ": " + value + "\n"
 		}
 		lines = append(lines, line)
 	}

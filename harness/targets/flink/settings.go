@@ -41,7 +41,7 @@ func (t Target) honours(f target.Field) bool {
 	if slices.ContainsFunc(own, begins) || f.Name == target.JobSettings && slices.ContainsFunc(ofCluster, begins) {
 		return false
 	}
-	known, err := t.knows(f.Key)
+	known, err := t.knows(t.key(f.Key))
 	return err == nil && known
 }
 
