@@ -167,6 +167,11 @@ func TestWorkersAreFilledUpAndKilledByName(t *testing.T) {
 	if names := workers.Names(); !slices.Equal(names, []string{"taskmanager-3", "taskmanager-4"}) {
 		t.Errorf("got %q", names)
 	}
+	next := cluster.Successor()
+	must(t, next.TaskManagers.Fill(1, start))
+	if names := next.TaskManagers.Names(); !slices.Equal(names, []string{"taskmanager-4"}) {
+		t.Errorf("a later cluster has %q", names)
+	}
 	if err := workers.Ended(); err != nil { // no process ended by itself
 		t.Error(err)
 	}

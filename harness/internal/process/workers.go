@@ -81,6 +81,14 @@ func NewCluster() Cluster {
 	return Cluster{JobManagers: Workers{Kind: "jobmanager"}, TaskManagers: Workers{Kind: "taskmanager"}}
 }
 
+// Successor returns a cluster without processes. Its processes get names that no process of this
+// cluster had.
+func (c *Cluster) Successor() Cluster {
+	next := NewCluster()
+	next.JobManagers.started, next.TaskManagers.started = c.JobManagers.started, c.TaskManagers.started
+	return next
+}
+
 // Ended returns an error if a process has ended although nobody killed it.
 func (c *Cluster) Ended() error {
 	return errors.Join(c.JobManagers.Ended(), c.TaskManagers.Ended())

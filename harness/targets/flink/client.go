@@ -63,6 +63,10 @@ func (c *client) log4j() string     { return filepath.Join(c.configDir(), "log4j
 
 // writeConfig writes the configuration with which Flink's programs start.
 func (c *client) writeConfig(text string) error {
+	// After an upgrade the file of an earlier release may be there, which some releases prefer.
+	if err := os.RemoveAll(c.configDir()); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(c.configDir(), 0o755); err != nil {
 		return err
 	}

@@ -57,6 +57,9 @@ func start(ctx context.Context, t Target, spec target.Spec) (_ *cluster, err err
 		spec:   spec, work: filepath.Join(dir, "work"), began: time.Now(), processes: process.NewCluster(),
 		files: filesystem.Local{},
 	}
+	if s := t.survived; s != nil {
+		c.began, c.processes = s.began, s.processes.Successor()
+	}
 	c.step = c.Step
 	if c.room, err = t.where().Open(ctx, dir, t.jar); err != nil {
 		return nil, errors.Join(err, c.starter.Close())

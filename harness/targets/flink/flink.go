@@ -44,6 +44,8 @@ type Target struct {
 	lib     string // path of the distribution's jars
 	jar     string // path of the workloads' jar
 	place   Place  // where the processes run; nil: this machine
+
+	survived *cluster // the cluster before an upgrade, whose storage is used again; nil: there was none
 }
 
 // At returns a copy of the target, whose processes run at another place.

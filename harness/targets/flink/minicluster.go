@@ -39,7 +39,7 @@ type Minicluster struct {
 	Target
 	Objects *Objects // an object store to use instead of the mount; nil: the mount is used
 
-	survived *minicluster       // the cluster before a power loss, whose mount is used again; nil: no power was lost
+	survived *minicluster       // the cluster before a power loss or an upgrade, whose storage is used again; nil: there was none
 	left     *filesystem.Memory // the files that the power loss left on that mount
 }
 
@@ -139,12 +139,17 @@ func (m Minicluster) start(ctx context.Context, spec target.Spec, pool *Pool) (_
 
 // open prepares a place for checkpoints. Operations on this place pass through the tap.
 func (c *minicluster) open(m Minicluster, dir string) (err error) {
-	switch s := m.survived; {
+	s := m.survived
+	if s != nil {
+		c.began, c.started, c.mount = s.began, s.started, s.mount
+	}
+	switch {
 	case m.Objects != nil:
 		return c.openProxy(*m.Objects)
-	case s != nil:
-		c.began, c.started, c.mount = s.began, s.started, s.mount
-		c.mount.Replace(m.left)
+	case c.mount != nil:
+		if m.left != nil {
+			c.mount.Replace(m.left)
+		}
 		c.mount.Tap(c.taps)
 	case !slices.Contains(c.spec.Needs, scenarios.Tap) && !slices.Contains(c.spec.Needs, scenarios.PowerLoss):
 		c.root, c.files = filepath.Join(dir, "checkpoints"), filesystem.Local{}
