@@ -109,7 +109,7 @@ func (r Running) Describe() history.Target {
 
 // Claims implements [target.Target].
 func (Running) Claims() []scenarios.Feature {
-	return []scenarios.Feature{scenarios.Resume, scenarios.Retention}
+	return []scenarios.Feature{scenarios.Resume, scenarios.Retention, scenarios.Workloads}
 }
 
 // Honours implements [target.Target]. Somebody else has configured the cluster.
