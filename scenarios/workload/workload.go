@@ -59,7 +59,7 @@ type Workload struct {
 	Keys     int           `json:"keys" yaml:"keys"`
 	Pause    time.Duration `json:"pause_ns" yaml:"pause"`                      // the pause of a source after each record
 	Snapshot time.Duration `json:"snapshot_ns" yaml:"snapshot"`                // the least time for a snapshot of the stateful operator
-	Slow     time.Duration `json:"slow_ns,omitempty" yaml:"slow,omitempty"`    // the time that the stateful operator needs for each record; counts ignores it
+	Slow     time.Duration `json:"slow_ns,omitempty" yaml:"slow,omitempty"`    // the time that the stateful operator needs for each record; the reference ignores it in counts
 	Payload  int           `json:"payload,omitempty" yaml:"payload,omitempty"` // the bytes that each record adds to the state of workload growing
 }
 
