@@ -102,7 +102,7 @@ func TestBadInputIsOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"run", "--target", "flink", "--rest", "localhost"}, `--rest: want a URL such as http://localhost:8081, got "localhost"`},
 		{[]string{"run", "--target", "flink", "--runtime", "running"}, `--rest and --runtime running: want both or neither`},
 		{[]string{"run", "--rest", "http://" + dead}, `--rest: only target flink has a REST API, got --target reference`},
-		{[]string{"run", "--target", "flink", "--flink-version", "1.8"}, `--flink-version: want a release from 1.19.0 on`},
+		{[]string{"run", "--target", "flink", "--flink-version", "1.8"}, `--flink-version: want a release from 1.16.0 on`},
 		{[]string{"run", "--target", "flink", "--flink-home", "/nowhere"}, `flink home: want a distribution with one lib/flink-dist-VERSION.jar in /nowhere, got 0`},
 		{[]string{"run", "--target", "flink", "--flink-version", "2.3.0,2.3.0"}, `--flink-version: want different versions such as 1.18.1,2.3.0, got ["2.3.0" "2.3.0"]`},
 		{[]string{"run", "--target", "flink", "--flink-version", ""}, `--flink-version: want a version such as 2.3.0, got none`},

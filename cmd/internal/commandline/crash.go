@@ -88,8 +88,7 @@ func crashCommand() *cobra.Command {
 	flags.BoolVar(&o.unaligned, "unaligned", false, "with --kill, take unaligned checkpoints")
 	flags.StringVar(&o.target.target, "target", reference.Name, "with --kill, what to test: reference or flink")
 	flags.StringVar(&o.target.runtime, "runtime", "", "with --kill, how the target runs: simulated (reference) or minicluster (flink)")
-	o.target.flinkVersions = []string{flink.DefaultVersion}
-	flags.StringVar(&o.target.flinkVersions[0], "flink-version", flink.DefaultVersion, "with --kill, version of Apache Flink to install and test")
+	flags.StringVar(&o.target.flinkVersion, "flink-version", flink.DefaultVersion, "with --kill, version of Apache Flink to install and test")
 	registerCompletion(command, "kill", "task", "taskmanager", "jobmanager")
 	registerCompletion(command, "level", "posix", "ordered")
 	registerCompletion(command, "format", "human", "json")

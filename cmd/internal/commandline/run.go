@@ -36,8 +36,8 @@ const (
 type runOptions struct {
 	heavy                    *Heavy // nil in the program snapback
 	target, runtime          string
-	flinkVersions            []string
-	flinkHome                string
+	flinkVersion, flinkHome  string
+	flinkVersions            []string // of --flink-version, which may name several
 	image                    string
 	versionGiven             bool
 	rest                     string

@@ -66,12 +66,11 @@ func sweep(command *cobra.Command, o crashOptions, arguments []string) error {
 		return err
 	}
 	progress := newProgress(command.ErrOrStderr(), false, o.quiet)
-	targets, err := newTargets(command.Context(), o.target, progress.say)
+	target, err := newTarget(command.Context(), o.target, progress.say)
 	if err != nil {
 		unclaim(dir)
 		return err
 	}
-	target := targets[0]
 	progress.line(fmt.Sprintf("snapback %s on %s; target %s; %s; seed %d; %s", version(), runtime.Version(), target.Describe(), s.Name, o.seed, dir))
 	file, err := os.Create(filepath.Join(dir, run.HistoryName))
 	if err != nil {

@@ -12,26 +12,28 @@ import (
 	"github.com/snapback/snapback/harness/targets/reference"
 )
 
-// newTargets returns the targets that the flags name. There are several targets if
-// --flink-version names several versions.
+// newTargets returns the targets that the flags name, one for each version of Flink.
 func newTargets(ctx context.Context, o runOptions, say func(string)) ([]target.Target, error) {
-	if o.target != flink.Name {
-		one, err := referenceTarget(o)
-		return []target.Target{one}, err
-	}
-	if o.rest != "" {
-		one, err := flink.Connect(ctx, o.rest, say)
-		return []target.Target{one}, err
-	}
 	var all []target.Target
-	for _, version := range o.flinkVersions {
-		one, err := flinkTarget(ctx, o, version, say)
+	for _, o.flinkVersion = range o.flinkVersions {
+		one, err := newTarget(ctx, o, say)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, one)
 	}
 	return all, nil
+}
+
+// newTarget returns the target that the flags name.
+func newTarget(ctx context.Context, o runOptions, say func(string)) (target.Target, error) {
+	switch {
+	case o.target != flink.Name:
+		return referenceTarget(o)
+	case o.rest != "":
+		return flink.Connect(ctx, o.rest, say)
+	}
+	return flinkTarget(ctx, o, say)
 }
 
 func referenceTarget(o runOptions) (target.Target, error) {
@@ -45,12 +47,12 @@ func referenceTarget(o runOptions) (target.Target, error) {
 	return reference.Processes{Binary: binary, Storage: o.place}, nil
 }
 
-func flinkTarget(ctx context.Context, o runOptions, version string, say func(string)) (target.Target, error) {
+func flinkTarget(ctx context.Context, o runOptions, say func(string)) (target.Target, error) {
 	home := o.flinkHome
 	if home == "" && !o.versionGiven {
 		home = os.Getenv("FLINK_HOME")
 	}
-	installed, err := flink.Provision(ctx, flink.Options{Version: version, Home: home}, say)
+	installed, err := flink.Provision(ctx, flink.Options{Version: o.flinkVersion, Home: home}, say)
 	switch {
 	case err != nil:
 		return nil, err
