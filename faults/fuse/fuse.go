@@ -74,6 +74,7 @@ func New(dir string, taps *tap.Tap, who func(thread int) string) (*Mount, error)
 		return nil, err
 	}
 	m := &Mount{Dir: dir, tap: taps, who: who, known: map[int]known{}, disk: filesystem.NewMemory()}
+	taps.Offers = offers
 	if err := filesystem.MkdirDurably(m.disk, dir); err != nil {
 		return nil, err
 	}
@@ -136,7 +137,18 @@ func (m *Mount) Replace(disk *filesystem.Memory) {
 func (m *Mount) Tap(taps *tap.Tap) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	taps.Offers = offers
 	m.tap = taps
+}
+
+// offers says whether a mount can apply an action to an operation. The other actions are of object
+// stores only.
+func offers(action faults.Action) bool {
+	switch action.(type) {
+	case faults.Fail, faults.Throttle, faults.Lose, faults.Delay, faults.Stale, faults.Drop, faults.Flip, faults.Truncate, faults.Short:
+		return true
+	}
+	return false
 }
 
 func (m *Mount) taps() *tap.Tap {

@@ -71,10 +71,10 @@ func mounted(t *testing.T, armed ...string) (*fuse.Mount, *atomic.Int64) {
 	for _, text := range armed {
 		fault, err := faults.Parse(text)
 		must(t, err)
-		taps.Arm(fault, nil, func(tap.Operation) bool {
+		must(t, taps.Arm(fault, nil, func(tap.Operation) bool {
 			fired.Add(1)
 			return false
-		})
+		}))
 	}
 	m, err := fuse.New(filepath.Join(t.TempDir(), "mount"), taps, func(int) string { return "me" })
 	must(t, err)
@@ -123,6 +123,21 @@ func TestTheMountClosesAlthoughAnOperationNeverEnds(t *testing.T) {
 	<-stuck
 	if err := mount.Close(); err == nil || !strings.Contains(err.Error(), "an operation on it has not ended") {
 		t.Errorf("want an error that names the operation, got %v", err)
+	}
+}
+
+// A fault that a mount cannot apply would fire and change nothing.
+func TestAFaultOfObjectStoresIsRefused(t *testing.T) {
+	taps := tap.New(nil)
+	mount, err := fuse.New(filepath.Join(t.TempDir(), "mount"), taps, func(int) string { return "me" })
+	must(t, err)
+	defer func() { must(t, mount.Close()) }()
+	for text, refused := range map[string]bool{"(Refuse (On (Put)))": true, "(Fail EIO (On (Write)))": false} {
+		fault, err := faults.Parse(text)
+		must(t, err)
+		if err := taps.Arm(fault, nil, nil); (err != nil) != refused {
+			t.Errorf("%s: want refused %v, got %v", text, refused, err)
+		}
 	}
 }
 

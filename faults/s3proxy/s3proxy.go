@@ -33,6 +33,7 @@ const listMax = 16 << 20
 // an operation, the handler calls the function `who`, with an operation that has only a kind and a
 // name. If the process is unknown, `who` returns an empty name.
 func New(to *url.URL, taps *tap.Tap, who func(tap.Operation) string) http.Handler {
+	taps.Offers = offers
 	p := &proxy{tap: taps, who: who}
 	p.reverse = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -120,6 +121,16 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p.tap.After(o) {
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// offers says whether the proxy can apply an action to a request. The other actions are of files
+// only.
+func offers(action faults.Action) bool {
+	switch action.(type) {
+	case faults.Fail, faults.Leave, faults.Throttle, faults.Refuse, faults.Delay, faults.Lose, faults.Truncate, faults.Flip, faults.Stale:
+		return true
+	}
+	return false
 }
 
 // refuse answers as S3 does when it refuses a request.

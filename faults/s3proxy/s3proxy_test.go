@@ -22,7 +22,7 @@ func Example() {
 	to, _ := url.Parse(server.URL)
 	taps := tap.New(nil)
 	fault, _ := faults.Parse(`(Throttle 1 (On (Put "*/_metadata")))`)
-	taps.Arm(fault, nil, func(o tap.Operation) bool {
+	_ = taps.Arm(fault, nil, func(o tap.Operation) bool {
 		fmt.Println("fired at", o)
 		return false
 	})

@@ -32,10 +32,10 @@ func newBench(t *testing.T, armed ...string) *bench {
 	for _, text := range armed {
 		fault, err := faults.Parse(text)
 		must(t, err)
-		b.tap.Arm(fault, func(faults.Event) int { return 4 }, func(o tap.Operation) bool {
+		must(t, b.tap.Arm(fault, func(faults.Event) int { return 4 }, func(o tap.Operation) bool {
 			b.fired = append(b.fired, fmt.Sprint(o.Number, " ", o))
 			return b.stops
-		})
+		}))
 	}
 	return b
 }
@@ -250,7 +250,7 @@ func Example() {
 	taps := tap.New(nil)
 	files := taps.Files(filesystem.NewMemory(), "taskmanager-1", time.Sleep)
 	fault, _ := faults.Parse(`(Fail ENOSPC (On (Write "*/state" (Nth 2))))`)
-	taps.Arm(fault, nil, func(o tap.Operation) bool {
+	_ = taps.Arm(fault, nil, func(o tap.Operation) bool {
 		fmt.Println("fired at", o)
 		return false
 	})

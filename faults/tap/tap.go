@@ -71,6 +71,10 @@ type Tap struct {
 	// operation.
 	Run func(func())
 
+	// If Offers is not nil, it says whether the mount can apply an action. Arm refuses a fault with
+	// another action. Offers must be set before Arm is called.
+	Offers func(faults.Action) bool
+
 	layout Layout
 
 	mu      sync.Mutex
@@ -111,11 +115,16 @@ type armed struct {
 // Arm makes a fault wait for its operation, and fire there. When the fault fires, the tap calls the
 // function `fire`, while the operation waits. If `fire` stops the process that does the operation,
 // it returns true, and the operation does nothing more. If the fault has a condition, the tap calls
-// `count` to learn how many events of a kind have happened.
-func (t *Tap) Arm(fault faults.Fault, count func(faults.Event) int, fire func(Operation) (stopped bool)) {
+// `count` to learn how many events of a kind have happened. Arm returns an error if the mount cannot
+// apply the fault to an operation.
+func (t *Tap) Arm(fault faults.Fault, count func(faults.Event) int, fire func(Operation) (stopped bool)) error {
+	if fault.OfOperation() && t.Offers != nil && !t.Offers(fault.Action) {
+		return fmt.Errorf("arm %s: this storage cannot apply %s to an operation", fault, fault.Action)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.armed = append(t.armed, &armed{fault: fault, count: count, fire: fire})
+	return nil
 }
 
 // Matched returns how many operations matched an armed fault that still waits. It counts only

@@ -90,9 +90,6 @@ func (result *Result) find(c target.Cluster) error {
 	if _, below := filesystem.Relative(dir, c.Root()); !below {
 		return nil // the checkpoints are in a store, or nowhere
 	}
-	if _, err := os.Stat(c.Root()); err != nil {
-		return err
-	}
 	result.Checkpoints = c.Root()
 	if _, local := c.Files().(filesystem.Local); local {
 		return nil
@@ -102,6 +99,9 @@ func (result *Result) find(c target.Cluster) error {
 
 // export copies a directory to the file system of this machine, with the same path.
 func export(files filesystem.FileSystem, dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
 	err := filesystem.Walk(files, dir, func(relative string, entry filesystem.Entry) error {
 		name := filepath.Join(dir, relative)
 		if entry.Directory {

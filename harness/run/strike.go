@@ -88,12 +88,11 @@ func (r *Session) Arm(ctx context.Context, fault faults.Fault) error {
 		return err
 	}
 	r.progress("armed " + fault.String())
-	tapped.Tap().Arm(fault, r.count, func(o tap.Operation) (stopped bool) {
+	return tapped.Tap().Arm(fault, r.count, func(o tap.Operation) (stopped bool) {
 		stopped, err := r.hit(ctx, fault, o)
 		r.failed = errors.Join(r.failed, err)
 		return stopped
 	})
-	return nil
 }
 
 // hit makes a fault happen in the middle of an operation. It returns whether the fault ended the

@@ -179,14 +179,14 @@ var _ = Describe("Flink, where it loses a checkpoint that nobody deleted", func(
 		// Flink deletes the shared files first.
 		late, err := faults.Parse(`(Delay 1s (On (Remove "*/_metadata")))`)
 		Expect(err).NotTo(HaveOccurred())
-		taps.Arm(late, nil, func(tap.Operation) bool { return false })
+		Expect(taps.Arm(late, nil, func(tap.Operation) bool { return false })).To(Succeed())
 		kill, err := faults.Parse(`(Kill jobmanager (After (Remove "*/shared/*")))`)
 		Expect(err).NotTo(HaveOccurred())
-		taps.Arm(kill, nil, func(tap.Operation) bool {
+		Expect(taps.Arm(kill, nil, func(tap.Operation) bool {
 			killed = true
 			Expect(d.Kill(ctx, d.Cluster.(target.JobManagerKiller).JobManager())).To(Succeed())
 			return true
-		})
+		})).To(Succeed())
 		for limit := time.Now().Add(time.Minute); !killed; {
 			Expect(time.Now()).To(BeTemporally("<", limit))
 			Expect(d.Step(ctx)).To(Succeed())

@@ -33,10 +33,13 @@ func throughProxy(t *testing.T, armed ...string) (filesystem.FileSystem, *int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		taps.Arm(fault, nil, func(tap.Operation) bool {
+		err = taps.Arm(fault, nil, func(tap.Operation) bool {
 			fired++
 			return false
 		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	to, err := url.Parse(s3)
 	if err != nil {
