@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,10 +42,13 @@ func Examine(ctx context.Context) []Check {
 		tool(ctx, Check{Name: "javac", For: "--target flink", Remedy: "apt-get install openjdk-17-jdk-headless"}, "javac", "-version"),
 		tool(ctx, Check{Name: "python3 venv", For: "--target flink without a FLINK_HOME", Remedy: "apt-get install python3-venv"},
 			"python3", "-c", "import ensurepip, sys; print(sys.version.split()[0])"),
+		tool(ctx, Check{Name: "maven", For: "Flink's connectors and plugins: s3, hdfs, Kafka; everything else works without it", Remedy: "apt-get install maven"}, "mvn", "--batch-mode", "--version"),
 		flinkCheck(),
+		memoryCheck(),
 		tool(ctx, Check{Name: "docker", For: "--runtime containers; everything else works without it", Remedy: "apt-get install docker.io, and start dockerd"},
 			"docker", "version", "--format", "server {{.Server.Version}}"),
 		fuseCheck(),
+		tool(ctx, Check{Name: "umount", For: "the removal of mounts, which need fuse", Remedy: "apt-get install util-linux"}, "umount", "--version"),
 	}
 }
 
@@ -103,21 +107,56 @@ func flinkCheck() Check {
 		return check
 	}
 	dir, err := flink.CacheDir()
+	var installed []string
 	if err == nil {
-		_, err = os.Stat(filepath.Join(dir, flink.DefaultVersion))
+		installed, err = filepath.Glob(filepath.Join(dir, "[0-9]*", "lib"))
 	}
-	if err != nil {
+	var versions []string
+	for _, lib := range installed {
+		if version := filepath.Base(filepath.Dir(lib)); !strings.HasSuffix(version, ".partial") { // an installation that was interrupted
+			versions = append(versions, version)
+		}
+	}
+	switch check.OK = slices.Contains(versions, flink.DefaultVersion); {
+	case err != nil:
+		check.Found = err.Error()
+	case len(versions) == 0:
 		check.Found = "not installed yet"
+	default:
+		check.Found = strings.Join(versions, ", ") + " in " + dir + "; ZooKeeper, RocksDB and the changelog are part of it"
+	}
+	return check
+}
+
+// memoryNeeded is the memory that a cluster of Flink with a JobManager and two TaskManagers needs.
+const memoryNeeded = 2 << 30 // bytes
+
+// memoryCheck checks whether a cluster of Flink has room. Without room the kernel kills a JVM, which
+// looks like a fault that nobody ordered.
+func memoryCheck() Check {
+	check := Check{
+		Name: "memory", For: "--target flink",
+		Remedy: fmt.Sprintf("end other programs, or use a machine with %d GiB of free memory", memoryNeeded>>30),
+	}
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		check.OK, check.Found = true, "unknown: only Linux says how much memory is free"
 		return check
 	}
-	check.OK, check.Found = true, dir
+	var kilobytes int
+	_, line, _ := strings.Cut(string(text), "MemAvailable:")
+	if _, err := fmt.Sscan(line, &kilobytes); err != nil {
+		check.Found = "unknown: /proc/meminfo does not name MemAvailable"
+		return check
+	}
+	check.OK, check.Found = kilobytes<<10 >= memoryNeeded, fmt.Sprintf("%.1f GiB free", float64(kilobytes)/(1<<20))
 	return check
 }
 
 // fuseCheck checks whether this process may mount a directory with FUSE.
 func fuseCheck() Check {
 	check := Check{
-		Name: "fuse", For: "--runtime minicluster, and crash --kill on Flink; everything else works without it",
+		Name: "fuse", For: "faults at operations on storage and power losses, on Flink; everything else works without it",
 		Remedy: "run as root, on a machine or in a container with " + fuse.Device + " (docker run --device " + fuse.Device + " --cap-add SYS_ADMIN)",
 	}
 	device, err := os.OpenFile(fuse.Device, os.O_RDWR, 0)

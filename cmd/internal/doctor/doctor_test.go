@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/snapback/snapback/cmd/internal/doctor"
+	"github.com/snapback/snapback/harness/targets/flink"
 )
 
 func TestWhatIsMissingComesWithARemedy(t *testing.T) {
@@ -20,7 +21,7 @@ func TestWhatIsMissingComesWithARemedy(t *testing.T) {
 			t.Errorf("%+v does not say what was found, or how to get it", c)
 		}
 	}
-	for _, name := range []string{"java", "javac", "python3 venv", "docker"} {
+	for _, name := range []string{"java", "javac", "python3 venv", "docker", "maven", "umount", "flink " + flink.DefaultVersion} {
 		if !missing[name] {
 			t.Errorf("%s was found on an empty path", name)
 		}
