@@ -9,7 +9,18 @@ import (
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/harness/targets/flink/containers"
 	"github.com/snapback/snapback/harness/targets/reference"
+	"github.com/snapback/snapback/suites/conformance"
 )
+
+// CI runs one third of the catalogue on real Flink, and the rest runs each night.
+func TestEachScenarioIsInOneThirdAndEachThirdHasAllAreas(t *testing.T) {
+	names := []string{"a/1", "a/2", "b/1", "a/3", "b/2", "b/3", "b/4"}
+	for third, want := range []string{"a/1 b/1 b/4", "a/2 b/2", "a/3 b/3"} {
+		if got := strings.Join(conformance.Third(names, third), " "); got != want {
+			t.Errorf("third %d: want %s, got %s", third, want, got)
+		}
+	}
+}
 
 // The methods of a cluster decide which features its target has, and so which scenarios run. If a
 // method were added or removed by mistake, other scenarios would run and nobody would notice. So

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,6 +65,7 @@ func begin(ctx context.Context, runtime, scenario string) (program *exec.Cmd, di
 	for lines := bufio.NewScanner(said); lines.Scan(); {
 		GinkgoWriter.Println(lines.Text())
 		if strings.Contains(lines.Text(), "checkpoint 2 completed") {
+			go func() { _, _ = io.Copy(io.Discard, said) }() // or the program would wait for a reader
 			Expect(leftOf(dir)).NotTo(BeEmpty(), "the run started nothing that this test can see")
 			return program, dir
 		}
