@@ -135,7 +135,7 @@ func TestOrphansAreDeletedByPlanOnly(t *testing.T) {
 	}
 	plan := filepath.Join(t.TempDir(), "plan.jsonl")
 	got := snapback(t, "orphans", "--plan", plan, job)
-	for _, want := range []string{"unreferenced-shared: 1 files, 4 B: ", "  file:" + orphan, "1 orphans with 4 B"} {
+	for _, want := range []string{"unreferenced-shared: 1 file, 4 B: ", "  file:" + orphan, "1 orphans with 4 B"} {
 		if got.code != exitFinding || !strings.Contains(got.stdout, want) {
 			t.Errorf("want exit code 1 and %q, got %d\n%s", want, got.code, got.stdout)
 		}
@@ -146,7 +146,7 @@ func TestOrphansAreDeletedByPlanOnly(t *testing.T) {
 	if _, err := os.Stat(orphan); err != nil {
 		t.Error("deleted without --delete")
 	}
-	if got := snapback(t, "orphans", "--delete", "--plan", plan, job); got.code != exitHolds || !strings.Contains(got.stdout, "deleted 1 files with 4 B, kept 0") {
+	if got := snapback(t, "orphans", "--delete", "--plan", plan, job); got.code != exitHolds || !strings.Contains(got.stdout, "deleted 1 file with 4 B, kept 0") {
 		t.Errorf("got %d, %s%s", got.code, got.stdout, got.stderr)
 	}
 	if _, err := os.Stat(orphan); !os.IsNotExist(err) {

@@ -35,7 +35,7 @@ func showDifference(d audit.Difference, verbose bool, row func(...string)) {
 		name string
 		of   audit.FileSet
 	}{{"shared", d.Shared}, {"added", d.Added}, {"dropped", d.Dropped}} {
-		row(set.name, fmt.Sprintf("%d files, %s", len(set.of.Files), size(set.of.Bytes)))
+		row(set.name, fmt.Sprintf("%s, %s", plural(len(set.of.Files), "file"), size(set.of.Bytes)))
 		for _, file := range set.of.Files {
 			if verbose {
 				row("", "  "+file)

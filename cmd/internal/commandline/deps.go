@@ -61,7 +61,7 @@ func (f *auditFlags) showDeps(d audit.Deps, row func(...string)) {
 	case len(d.Notes) > 0:
 		answer = "no other checkpoint uses it: it may be deleted, but see the notes above"
 	}
-	row(fmt.Sprintf("%s (%d files, %s): %s", d.Path, d.Files, size(d.Bytes), answer))
+	row(fmt.Sprintf("%s (%s, %s): %s", d.Path, plural(d.Files, "file"), size(d.Bytes), answer))
 	row(fmt.Sprintf("read %d other checkpoints", d.Checkpoints))
 	row(checkpointsRead(d.Roots))
 }

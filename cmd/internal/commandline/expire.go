@@ -101,7 +101,7 @@ func deleteExpired(command *cobra.Command, f *auditFlags, plan *planFlags, root 
 		return a.DeleteExpired(command.Context(), root, options, planned.Lines)
 	})
 	if shown := show(command, f.format, done, func(row func(...string)) {
-		row(fmt.Sprintf("deleted %d checkpoints: %d files with %s; kept %d%s", len(done.Deleted), done.Files, size(done.Bytes), len(done.Kept), alreadyGone(done.Gone)))
+		row(fmt.Sprintf("deleted %s: %s with %s; kept %d%s", plural(len(done.Deleted), "checkpoint"), plural(done.Files, "file"), size(done.Bytes), len(done.Kept), alreadyGone(done.Gone)))
 		f.showKept(done.Kept, row)
 	}); shown != nil {
 		return shown

@@ -70,7 +70,7 @@ func (f *auditFlags) showInspection(in audit.Inspection, row func(...string)) {
 	}
 	row(in.Path)
 	row(fmt.Sprintf("%s %d, metadata version %d, readable by Flink %s", kind, in.CheckpointID, in.Version, in.ReadableBy))
-	row(fmt.Sprintf("%d operators, %d handles; %d files with %s; %s inline in the metadata", in.Totals.Operators, in.Totals.Handles, in.Totals.Files, size(in.Totals.FileBytes), size(in.Totals.InlineBytes)))
+	row(fmt.Sprintf("%s, %s; %s with %s; %s inline in the metadata", plural(in.Totals.Operators, "operator"), plural(in.Totals.Handles, "handle"), plural(in.Totals.Files, "file"), size(in.Totals.FileBytes), size(in.Totals.InlineBytes)))
 	if in.Backend != "" {
 		row("keyed state: " + in.Backend)
 	}

@@ -173,7 +173,7 @@ func deleteOrphans(command *cobra.Command, f *auditFlags, plan *planFlags, root 
 		for _, orphan := range deleted.Deleted {
 			total += orphan.Bytes
 		}
-		row(fmt.Sprintf("deleted %d files with %s, kept %d%s", len(deleted.Deleted), size(total), len(deleted.Kept), alreadyGone(deleted.Gone)))
+		row(fmt.Sprintf("deleted %s with %s, kept %d%s", plural(len(deleted.Deleted), "file"), size(total), len(deleted.Kept), alreadyGone(deleted.Gone)))
 		f.showKept(deleted.Kept, row)
 	}); shown != nil {
 		return shown
@@ -213,14 +213,14 @@ func (f *auditFlags) showOrphans(o audit.Orphans, row func(...string)) {
 		for _, orphan := range of {
 			sum += orphan.Bytes
 		}
-		row(fmt.Sprintf("%s: %d files, %s: %s", source, len(of), size(sum), source.Explain()))
+		row(fmt.Sprintf("%s: %s, %s: %s", source, plural(len(of), "file"), size(sum), source.Explain()))
 		f.some(len(of), row, "  ", func(i int) {
 			row("  "+of[i].Path, size(of[i].Bytes), of[i].Modified.UTC().Format(time.DateTime))
 		})
 	}
 	f.showDoubts(o.Doubts, row)
 	for _, u := range o.Unknown {
-		row(fmt.Sprintf("unknown: %d files, %s: %s; for example %s", u.Files, size(u.Bytes), u.Reason, u.First))
+		row(fmt.Sprintf("unknown: %s, %s: %s; for example %s", plural(u.Files, "file"), size(u.Bytes), u.Reason, u.First))
 	}
 	f.some(len(o.Empty), row, "", func(i int) { row("empty directory: " + o.Empty[i]) })
 	row(checkpointsRead(o.Roots))

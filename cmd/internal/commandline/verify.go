@@ -57,7 +57,7 @@ func showVerification(command *cobra.Command, f *auditFlags, v audit.Verificatio
 		case !v.Restorable:
 			answer = "NOT restorable"
 		}
-		row(fmt.Sprintf("%s: %s (%d files, %s)", answer, v.Path, v.Checked.Files, size(v.Checked.Bytes)))
+		row(fmt.Sprintf("%s: %s (%s, %s)", answer, v.Path, plural(v.Checked.Files, "file"), size(v.Checked.Bytes)))
 		f.some(len(v.Findings), row, "", func(i int) { showFinding(v.Findings[i], about, row) })
 		if v.Outside.Files > 0 {
 			row(fmt.Sprintf("  %d of its files are outside this directory, in %s", v.Outside.Files, f.firstOf(v.Outside.Directories)))
@@ -125,7 +125,7 @@ func sealCommand() *cobra.Command {
 			Bytes  int64  `json:"bytes"`
 		}{sealedSchema, name, verification.Checked.Files, verification.Checked.Bytes}
 		return show(command, f.format, sealed, func(row func(...string)) {
-			row(fmt.Sprintf("sealed: %s (%d files, %s)", name, sealed.Files, size(sealed.Bytes)))
+			row(fmt.Sprintf("sealed: %s (%s, %s)", name, plural(sealed.Files, "file"), size(sealed.Bytes)))
 		})
 	}
 	return command
