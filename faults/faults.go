@@ -53,13 +53,14 @@ type Process string
 const (
 	TaskManager Process = "taskmanager" // a process that runs subtasks
 	JobManager  Process = "jobmanager"  // the JobManager; if there are several, the one that leads
-	Cluster     Process = "cluster"     // all processes at once
+	Cluster     Process = "cluster"     // all processes of the engine at once
+	Broker      Process = "broker"      // the Kafka broker from which the jobs read, and to which they write
 	Storage     Process = "storage"     // for faults of connections only: the connections to storage
 	Same        Process = "same"        // the process that the fault before affected
 )
 
 var (
-	everyone    = []Process{TaskManager, JobManager, Cluster, Same}
+	killable    = []Process{TaskManager, JobManager, Cluster, Broker, Same}
 	allOfAKind  = []Process{TaskManager, JobManager}
 	oneProcess  = []Process{TaskManager, JobManager, Same}
 	connectable = []Process{TaskManager, JobManager, Storage, Same}
@@ -76,6 +77,8 @@ func (p Process) words() string {
 		return "every process"
 	case Same:
 		return "the process of the fault before"
+	case Broker:
+		return "the Kafka broker"
 	}
 	return string(p)
 }

@@ -17,8 +17,11 @@ func (k Kill) at(process Process) Action {
 	return k
 }
 func (k Kill) needs() string {
-	if k.Process == JobManager || k.Process == Cluster {
+	switch k.Process {
+	case JobManager, Cluster:
 		return "jobmanager"
+	case Broker:
+		return "kafka"
 	}
 	return "kill"
 }
@@ -101,9 +104,9 @@ func (d Drift) needs() string { return "clock" }
 var ofProcesses = []rule{
 	{
 		name: "Kill", moments: anyTime,
-		read: func(p *parser) Action { return Kill{p.process(everyone)} },
+		read: func(p *parser) Action { return Kill{p.process(killable)} },
 		examples: slices.Concat(
-			each(everyone, func(p Process) Action { return Kill{p} }),
+			each(killable, func(p Process) Action { return Kill{p} }),
 			[]Fault{
 				{Kill{TaskManager}, Moment{When: DuringCheckpoint}},
 				{Kill{JobManager}, Moment{When: DuringCheckpoint}},

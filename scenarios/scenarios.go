@@ -115,9 +115,11 @@ const (
 	Clock      Feature = "clock"      // the clocks of its processes can be set wrong
 	Processor  Feature = "processor"  // its processes can be slowed down
 	Upgrade    Feature = "upgrade"    // another version of it can run on the same storage
+	Kafka      Feature = "kafka"      // its jobs can read from a Kafka broker and write to it; the broker can be killed
+	FileSink   Feature = "filesink"   // its jobs can write with the engine's own sink for files
 )
 
-var features = []Feature{Restart, Resume, Trigger, Retention, Kill, JobManager, Pause, HA, Savepoint, Native, SuspendJob, Rescale, Claim, Modes, Workloads, Tap, PowerLoss, Partition, Bandwidth, Network, Remote, Clock, Processor, Upgrade}
+var features = []Feature{Restart, Resume, Trigger, Retention, Kill, JobManager, Pause, HA, Savepoint, Native, SuspendJob, Rescale, Claim, Modes, Workloads, Tap, PowerLoss, Partition, Bandwidth, Network, Remote, Clock, Processor, Upgrade, Kafka, FileSink}
 
 // needs says which part of a scenario needs a feature.
 var needs = map[Feature]string{
@@ -145,6 +147,8 @@ var needs = map[Feature]string{
 	Clock:      "`(Jump …)`, `(Drift …)`",
 	Processor:  "`(Slow …)`",
 	Upgrade:    "`upgrade`",
+	Kafka:      "`connectors: kafka`, `(Kill broker)`, `start: broker`",
+	FileSink:   "`connectors: filesink`",
 }
 
 // Features lists all features.
@@ -160,7 +164,7 @@ type Step struct {
 	Fault      *faults.Fault  `json:"fault,omitempty" yaml:"fault,omitempty"`
 	Arm        *faults.Fault  `json:"arm,omitempty" yaml:"arm,omitempty"`               // a fault that fires at an operation; the next step does not wait for the fault
 	Recover    string         `json:"recover,omitempty" yaml:"recover,omitempty"`       // the name of a job: wait until it has recovered after the power loss, and has ended
-	Start      string         `json:"start,omitempty" yaml:"start,omitempty"`           // taskmanager or jobmanager: start as many of these processes as are missing
+	Start      string         `json:"start,omitempty" yaml:"start,omitempty"`           // taskmanager, jobmanager or broker: start as many of these processes as are missing
 	Savepoint  *TakeSavepoint `json:"savepoint,omitempty" yaml:"savepoint,omitempty"`   // take a savepoint, and wait until it is complete
 	Suspend    string         `json:"suspend,omitempty" yaml:"suspend,omitempty"`       // the name of the job to suspend
 	Checkpoint string         `json:"checkpoint,omitempty" yaml:"checkpoint,omitempty"` // the name of a job: take a checkpoint of it, and wait for the checkpoint

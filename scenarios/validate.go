@@ -103,6 +103,9 @@ func (s Scenario) validateSteps() error {
 	return nil
 }
 
+// startable lists the processes that a step can start.
+var startable = []faults.Process{faults.TaskManager, faults.JobManager, faults.Broker}
+
 // progress is the state of the cluster after some of the steps.
 type progress struct {
 	jobs         []string       // the jobs that were submitted
@@ -124,8 +127,8 @@ func (p *progress) take(s Scenario, step Step) error {
 		return p.submit(s, *step.Submit)
 	case step.Await != nil:
 		return step.Await.validate()
-	case step.Start != "" && step.Start != string(faults.TaskManager) && step.Start != string(faults.JobManager):
-		return fmt.Errorf("start: want %s or %s, got %q", faults.TaskManager, faults.JobManager, step.Start)
+	case step.Start != "" && !slices.Contains(startable, faults.Process(step.Start)):
+		return fmt.Errorf("start: want one of %v, got %q", startable, step.Start)
 	case step.Start == string(faults.TaskManager):
 		p.taskManagers = s.Cluster.TaskManagers
 	case step.Wait < 0:
@@ -192,6 +195,8 @@ func (s Scenario) Needed() []Feature {
 	}
 	need(HA, s.Cluster.JobManagers > 0)
 	need(Workloads, s.Workload.Name != workload.Counts)
+	need(Kafka, s.Workload.OnKafka())
+	need(FileSink, s.Workload.Connectors == workload.FileSink)
 	need(Modes, s.Job.modes())
 	var before faults.Process // the process of the fault before
 	for _, step := range s.Steps {
@@ -201,6 +206,7 @@ func (s Scenario) Needed() []Feature {
 		need(Kill, step.Start == string(faults.TaskManager))
 		need(JobManager, step.Start == string(faults.JobManager))
 		need(Upgrade, step.Upgrade != "")
+		need(Kafka, step.Start == string(faults.Broker))
 		for _, fault := range []*faults.Fault{step.Fault, step.Arm} {
 			if fault != nil {
 				need(Tap, fault.Moment.AtOperation())

@@ -189,6 +189,12 @@ func (r *Session) Take(ctx context.Context, step scenarios.Step) error {
 // Collect records the output of the jobs. It also deletes the files that the session itself wrote
 // to the cluster's storage.
 func (r *Session) Collect() error {
+	if r.scenario.Workload.OnKafka() {
+		r.progress("reading the output from Kafka")
+		if err := do(r, func(c target.Brokered) error { return c.Deliver(context.Background()) }); err != nil {
+			return fmt.Errorf("read the output from Kafka: %w", err)
+		}
+	}
 	for _, job := range r.history.Jobs() {
 		if err := r.collect(job.Name); err != nil {
 			return fmt.Errorf("collect the output of job %s: %w", job.Name, err)

@@ -30,6 +30,11 @@ func (r *Session) start(ctx context.Context, kind faults.Process) error {
 		r.record(history.Event{Kind: history.Started, Process: string(kind)})
 		return jobManagers.StartJobManagers(ctx)
 	}
+	if kind == faults.Broker {
+		r.progress("starting the broker")
+		r.record(history.Event{Kind: history.Started, Process: string(kind)})
+		return do(r, func(c target.Brokered) error { return c.StartBrokers(ctx) })
+	}
 	killer, err := capability[target.Killer](r)
 	if err != nil {
 		return err

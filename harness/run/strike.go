@@ -140,6 +140,12 @@ func (r *Session) running(kind faults.Process) []string {
 		}
 		return nil
 	}
+	if kind == faults.Broker {
+		if brokered, ok := r.cluster.(target.Brokered); ok {
+			return brokered.Brokers()
+		}
+		return nil
+	}
 	jobManagers, ok := r.cluster.(target.JobManagerKiller)
 	if !ok || jobManagers.JobManager() == "" {
 		return nil

@@ -173,6 +173,22 @@ type Upgrader interface {
 	Upgraded(version string) (Target, error)
 }
 
+// Brokered is a cluster that has a Kafka broker beside it, which can be killed with [Killer.Kill].
+// Jobs read their input from the broker and write their output to it. It has the feature
+// [scenarios.Kafka].
+type Brokered interface {
+	// Brokers returns the names of the running brokers.
+	Brokers() []string
+
+	// StartBrokers starts the missing broker with the data of the one that was killed, and returns
+	// when it answers.
+	StartBrokers(ctx context.Context) error
+
+	// Deliver reads the output of all jobs from the broker, as a reader of committed records sees
+	// it. It writes the lines of each job below the directory "committed" of this job.
+	Deliver(ctx context.Context) error
+}
+
 // capabilities lists the features of clusters. For each feature, shown() says whether a cluster
 // implements the interfaces of the feature.
 var capabilities = []struct {
@@ -195,6 +211,7 @@ var capabilities = []struct {
 	{scenarios.Tap, shows[Tapped]},
 	{scenarios.PowerLoss, shows[Durable]},
 	{scenarios.Upgrade, shows[Upgrader]},
+	{scenarios.Kafka, shows[Brokered]},
 }
 
 func shows[Capability any](c Cluster) bool {

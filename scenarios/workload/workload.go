@@ -43,6 +43,19 @@ func Describe(name string) string {
 	}[name]
 }
 
+// The connectors of the workload counts.
+const (
+	Kafka        = "kafka"         // Flink's source and sink for Kafka; each transaction has a name of its own, which is the default
+	KafkaPooling = "kafka-pooling" // the same, but the sink uses the names of transactions again
+	FileSink     = "filesink"      // a source of our own, and Flink's sink for files
+)
+
+// Connectors lists the connectors that a job can have instead of our own.
+func Connectors() []string { return []string{Kafka, KafkaPooling, FileSink} }
+
+// OnKafka says whether the job reads from Kafka and writes to Kafka.
+func (w Workload) OnKafka() bool { return w.Connectors == Kafka || w.Connectors == KafkaPooling }
+
 // Names of directories and files in the directory of a job.
 const (
 	CommittedName = "committed"
@@ -61,6 +74,12 @@ type Workload struct {
 	Snapshot time.Duration `json:"snapshot_ns" yaml:"snapshot"`                // the least time for a snapshot of the stateful operator
 	Slow     time.Duration `json:"slow_ns,omitempty" yaml:"slow,omitempty"`    // the time that the stateful operator needs for each record; the reference ignores it in counts
 	Payload  int           `json:"payload,omitempty" yaml:"payload,omitempty"` // the bytes that each record adds to the state of workload growing
+	// Connectors says with which connectors the job reads and writes: Kafka, KafkaPooling or FileSink.
+	// If it is empty, the job has a source and a sink of our own, as docs/workloads.md describes.
+	Connectors string `json:"connectors,omitempty" yaml:"connectors,omitempty"`
+	// TransactionTimeout is the time after which Kafka aborts a transaction that nobody committed.
+	// If it is 0, the time is one minute.
+	TransactionTimeout time.Duration `json:"transactionTimeout_ns,omitempty" yaml:"transactionTimeout,omitempty"`
 }
 
 // Total is the number of input records.
@@ -96,6 +115,20 @@ func (w Workload) Validate() error {
 	}
 	if w.Pause < 0 || w.Snapshot < 0 || w.Slow < 0 {
 		return fmt.Errorf("workload: pause, snapshot and slow: want 0 or more, got %s, %s and %s", w.Pause, w.Snapshot, w.Slow)
+	}
+	return w.validateConnectors()
+}
+
+func (w Workload) validateConnectors() error {
+	switch {
+	case w.Connectors != "" && !slices.Contains(Connectors(), w.Connectors):
+		return fmt.Errorf("workload: connectors: want one of %v, or none, got %q", Connectors(), w.Connectors)
+	case w.Connectors != "" && w.Name != Counts:
+		return fmt.Errorf("workload: connectors: want none or the workload %s, got %s with the workload %s", Counts, w.Connectors, w.Name)
+	case w.TransactionTimeout < 0 || w.TransactionTimeout%time.Millisecond != 0:
+		return fmt.Errorf("workload: transactionTimeout: want whole milliseconds, 0 or more, got %s", w.TransactionTimeout)
+	case w.TransactionTimeout > 0 && !w.OnKafka():
+		return fmt.Errorf("workload: transactionTimeout: want the connectors %s or %s, got %q", Kafka, KafkaPooling, w.Connectors)
 	}
 	return nil
 }

@@ -72,13 +72,14 @@ func (w *Workers) Ended() error {
 // Cluster holds the processes that scenarios kill, pause and slow down.
 type Cluster struct {
 	JobManagers, TaskManagers Workers
+	Brokers                   Workers // the Kafka broker beside the cluster
 
 	hampered []Worker // the processes that are paused or slow
 }
 
 // NewCluster returns a cluster without processes.
 func NewCluster() Cluster {
-	return Cluster{JobManagers: Workers{Kind: "jobmanager"}, TaskManagers: Workers{Kind: "taskmanager"}}
+	return Cluster{JobManagers: Workers{Kind: "jobmanager"}, TaskManagers: Workers{Kind: "taskmanager"}, Brokers: Workers{Kind: "broker"}}
 }
 
 // Successor returns a cluster without processes. Its processes get names that no process of this
@@ -91,11 +92,11 @@ func (c *Cluster) Successor() Cluster {
 
 // Ended returns an error if a process has ended although nobody killed it.
 func (c *Cluster) Ended() error {
-	return errors.Join(c.JobManagers.Ended(), c.TaskManagers.Ended())
+	return errors.Join(c.JobManagers.Ended(), c.TaskManagers.Ended(), c.Brokers.Ended())
 }
 
 func (c *Cluster) find(name string) (*Workers, int, error) {
-	for _, workers := range []*Workers{&c.JobManagers, &c.TaskManagers} {
+	for _, workers := range []*Workers{&c.JobManagers, &c.TaskManagers, &c.Brokers} {
 		if at := slices.Index(workers.Names(), name); at >= 0 {
 			return workers, at, nil
 		}

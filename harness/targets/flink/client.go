@@ -19,6 +19,7 @@ import (
 
 	"github.com/snapback/snapback/harness/internal/process"
 	"github.com/snapback/snapback/harness/target"
+	"github.com/snapback/snapback/harness/targets/flink/kafka"
 )
 
 const (
@@ -56,6 +57,7 @@ type client struct {
 	calls   int                         // number of calls of the command line
 	plugins string                      // path of the directory with plugins; empty if there are none
 	step    func(context.Context) error // lets a moment pass
+	broker  *kafka.Broker               // the Kafka broker beside the cluster; nil if the scenario needs none
 }
 
 func (c *client) configDir() string { return filepath.Join(c.dir, "conf") }
@@ -126,9 +128,19 @@ func (c *client) Submit(ctx context.Context, submission target.Submission) (stri
 	if submission.Restore != "" || !c.target.since(1, 17) {
 		return c.run(ctx, submission, settings)
 	}
+	job, err := c.target.program(ctx, submission.Workload, c.target.say)
+	if err != nil {
+		return "", err
+	}
+	jarID := c.jarID
+	if job.jar != c.target.jar {
+		if jarID, err = c.rest.upload(ctx, job.jar); err != nil {
+			return "", err
+		}
+	}
 	request := map[string]any{
-		"entryClass":         mainClass,
-		"programArgsList":    arguments(submission),
+		"entryClass":         job.class,
+		"programArgsList":    c.argumentsFor(submission),
 		"parallelism":        submission.Job.Parallelism,
 		"flinkConfiguration": settings,
 	}
@@ -136,7 +148,7 @@ func (c *client) Submit(ctx context.Context, submission target.Submission) (stri
 		request["jobId"] = submission.ID
 	}
 	var answer struct{ JobID string }
-	err := c.rest.call(ctx, http.MethodPost, "/jars/"+c.jarID+"/run", request, &answer)
+	err = c.rest.call(ctx, http.MethodPost, "/jars/"+jarID+"/run", request, &answer)
 	return answer.JobID, refused(err)
 }
 
@@ -144,7 +156,11 @@ var submittedLine = regexp.MustCompile(`Job has been submitted with JobID ([0-9a
 
 // run submits a job with the command `flink run`.
 func (c *client) run(ctx context.Context, submission target.Submission, settings map[string]string) (string, error) {
-	run := []string{"run", "-d", "-p", strconv.Itoa(submission.Job.Parallelism), "-c", mainClass}
+	job, err := c.target.program(ctx, submission.Workload, c.target.say)
+	if err != nil {
+		return "", err
+	}
+	run := []string{"run", "-d", "-p", strconv.Itoa(submission.Job.Parallelism), "-c", job.class}
 	if submission.Restore != "" {
 		run = append(run, "-s", submission.Restore)
 	}
@@ -160,7 +176,7 @@ func (c *client) run(ctx context.Context, submission target.Submission, settings
 	for _, key := range slices.Sorted(maps.Keys(settings)) {
 		run = append(run, "-D"+key+"="+settings[key])
 	}
-	run = append(append(run, c.target.jar), arguments(submission)...)
+	run = append(append(run, job.jar), c.argumentsFor(submission)...)
 	if err := c.rest.untilReady(ctx); err != nil {
 		return "", err
 	}
@@ -244,7 +260,7 @@ func refused(err error) error {
 	return err
 }
 
-// arguments returns the workload's command-line arguments, which docs/workloads.md describes.
+// arguments returns the program's command-line arguments, which docs/workloads.md describes.
 func arguments(submission target.Submission) []string {
 	w := submission.Workload
 	return []string{

@@ -45,6 +45,7 @@ type cluster struct {
 	connections *connections     // disturbs the connections; nil: no connection can be disturbed
 	leader      *jobManager      // the JobManager that was elected last; nil before the first election
 	restPort    string           // the port of the REST API; without high availability, each JobManager has it
+	filled      bool             // whether the broker has the input of the workload
 }
 
 func start(ctx context.Context, t Target, spec target.Spec) (_ *cluster, err error) {
@@ -75,6 +76,11 @@ func start(ctx context.Context, t Target, spec target.Spec) (_ *cluster, err err
 	c.connect()
 	if err := c.configure(ctx); err != nil {
 		return nil, err
+	}
+	if slices.Contains(spec.Needs, scenarios.Kafka) {
+		if err := c.openBroker(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if err := c.StartJobManagers(ctx); err != nil {
 		return nil, err
@@ -249,6 +255,9 @@ func (c *cluster) Slow(_ context.Context, name string, percent int64) error {
 
 // Close kills every process, and deletes the files that nobody needs afterwards.
 func (c *cluster) Close() error {
+	if c.broker != nil {
+		c.broker.Close()
+	}
 	end := func() error { return errors.Join(c.room.Close(), c.starter.Close()) }
 	var failed error
 	if c.mount == nil {

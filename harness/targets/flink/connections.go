@@ -94,7 +94,7 @@ func options(settings map[string]string) []string {
 }
 
 // local is a cluster of processes of this machine. Its connections can be disturbed.
-type local struct{ *cluster }
+type local struct{ brokered }
 
 // Cut implements [target.Partitioner].
 func (c local) Cut(_ context.Context, name string) error {
@@ -129,7 +129,7 @@ func (t Target) equip(c *cluster) target.Cluster {
 	case t.where().Isolates():
 		return isolated{}
 	case runtime.GOOS == "linux": // only Linux has a loopback address for each process
-		return local{c}
+		return local{brokered{c}}
 	}
-	return c
+	return brokered{c}
 }

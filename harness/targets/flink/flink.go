@@ -41,9 +41,10 @@ var configTemplate = template.Must(template.New("config.yaml").Parse(configText)
 // Target is an installed Apache Flink.
 type Target struct {
 	version string
-	lib     string // path of the distribution's jars
-	jar     string // path of the workloads' jar
-	place   Place  // where the processes run; nil: this machine
+	lib     string       // path of the distribution's jars
+	jar     string       // path of the workloads' jar
+	place   Place        // where the processes run; nil: this machine
+	say     func(string) // receives messages for people about what is installed
 
 	survived *cluster // the cluster before an upgrade, whose storage is used again; nil: there was none
 }
@@ -72,7 +73,7 @@ func (t Target) Claims() []scenarios.Feature {
 	if t.where().Isolates() {
 		return claims() // the ZooKeeper of the harness is outside of the containers' network
 	}
-	return append(claims(), scenarios.HA)
+	return append(claims(), scenarios.HA, scenarios.FileSink)
 }
 
 // claims lists what Flink can do with jobs wherever it runs.

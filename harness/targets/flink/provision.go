@@ -48,6 +48,7 @@ func CacheDir() (string, error) {
 // calls say() with messages for people.
 func Provision(ctx context.Context, o Options, say func(string)) (Target, error) {
 	t, err := o.target()
+	t.say = say
 	if err != nil {
 		return Target{}, err
 	}

@@ -1,0 +1,67 @@
+package snapback.connectors;
+
+import org.apache.flink.api.common.eventtime.WatermarkStrategy;
+import org.apache.flink.api.common.serialization.SimpleStringEncoder;
+import org.apache.flink.api.connector.source.lib.NumberSequenceSource;
+import org.apache.flink.connector.file.sink.FileSink;
+import org.apache.flink.core.fs.Path;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.flink.streaming.api.functions.sink.filesystem.bucketassigners.BasePathBucketAssigner;
+import org.apache.flink.streaming.api.functions.sink.filesystem.rollingpolicies.OnCheckpointRollingPolicy;
+
+/**
+ * The workload counts, with Flink's own sink for files. The sink writes below the directory {@code
+ * committed}. The name of a file that is not committed begins with a dot.
+ */
+public final class FileSinkCounts {
+
+    private FileSinkCounts() {}
+
+    public static void main(String[] args) throws Exception {
+        Params params = Params.parse(args);
+        StreamExecutionEnvironment env = StreamExecutionEnvironment.getExecutionEnvironment();
+        long last = params.splits * params.records - 1;
+        env.fromSource(
+                        new NumberSequenceSource(0, last),
+                        WatermarkStrategy.noWatermarks(),
+                        "source")
+                .uid("source")
+                .map(number -> event(params, number))
+                .name("number")
+                .uid("number")
+                .map(new Pace(params))
+                .name("pace")
+                .uid("pace")
+                .keyBy(event -> event.key)
+                .process(new Counter(params))
+                .name("counter")
+                .uid("counter")
+                .map(Event::line)
+                .name("line")
+                .uid("line")
+                .sinkTo(
+                        FileSink.forRowFormat(
+                                        new Path("file://" + params.dir + "/committed"),
+                                        new SimpleStringEncoder<String>())
+                                .withBucketAssigner(new BasePathBucketAssigner<>())
+                                .withRollingPolicy(OnCheckpointRollingPolicy.build())
+                                .build())
+                .name("sink")
+                .uid("sink");
+        env.execute("snapback counts");
+    }
+
+    /** Computes the record with a number, as docs/workloads.md describes it. */
+    private static Event event(Params params, long number) {
+        Event event = new Event();
+        event.split = number / params.records;
+        event.index = number % params.records;
+        long x = params.seed + event.split * 1000003 + event.index;
+        x ^= x >>> 33;
+        x *= 0xff51afd7ed558ccdL;
+        x ^= x >>> 33;
+        event.key = (int) Long.remainderUnsigned(x, params.keys);
+        event.value = (x >>> 40) % 1000;
+        return event;
+    }
+}

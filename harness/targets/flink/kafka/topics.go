@@ -1,0 +1,162 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/snapback/snapback/scenarios/workload"
+)
+
+// The topics of a workload. Both have as many partitions as the workload has splits.
+const (
+	Input  = "input"
+	Output = "output"
+)
+
+// JobHeader is the header of a record of the output that names the job.
+const JobHeader = "job"
+
+// Fill creates the topics, and writes the input of a workload: each split into the partition of
+// its number, one record for each line "split index key value".
+func (b *Broker) Fill(ctx context.Context, w workload.Workload) error {
+	created, err := kadm.NewClient(b.client).CreateTopics(ctx, int32(w.Splits), 1, nil, Input, Output)
+	if err == nil {
+		err = created.Error()
+	}
+	if err != nil {
+		return fmt.Errorf("create the topics %s and %s: %w", Input, Output, err)
+	}
+	producer, err := kgo.NewClient(kgo.SeedBrokers(b.Address), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		return err
+	}
+	defer producer.Close()
+	var records []*kgo.Record
+	for split := range int64(w.Splits) {
+		for index := range int64(w.Records) {
+			key, value := w.Input(split, index)
+			line := fmt.Appendf(nil, "%d %d %d %d", split, index, key, value)
+			records = append(records, &kgo.Record{Topic: Input, Partition: int32(split), Value: line})
+		}
+	}
+	if err := producer.ProduceSync(ctx, records...).FirstErr(); err != nil {
+		return fmt.Errorf("write the input: %w", err)
+	}
+	return nil
+}
+
+// Line is a committed line of the output.
+type Line struct {
+	Job       string // the name of the job
+	Partition int32
+	Text      string
+}
+
+// openRetry is the time after which Committed looks again whether a transaction is still open.
+const openRetry = 100 * time.Millisecond
+
+// Committed returns the lines of the output that a reader of committed records sees. Records behind
+// an open transaction are hidden from readers. So it first waits until no transaction is open, but
+// not longer than the given time. It also returns how long it waited.
+func (b *Broker) Committed(ctx context.Context, patience time.Duration) (lines []Line, waited time.Duration, err error) {
+	began := time.Now()
+	ends, err := b.stableEnds(ctx, patience)
+	if err != nil {
+		return nil, 0, err
+	}
+	waited = time.Since(began)
+	lines, err = b.read(ctx, ends)
+	return lines, waited, err
+}
+
+// stableEnds returns the offset, for each partition of the output, at which the first open
+// transaction begins, or at which the partition ends.
+func (b *Broker) stableEnds(ctx context.Context, patience time.Duration) (map[int32]int64, error) {
+	admin := kadm.NewClient(b.client)
+	for deadline := time.Now().Add(patience); ; {
+		stable, err := admin.ListCommittedOffsets(ctx, Output)
+		if err == nil {
+			err = stable.Error()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("find the last stable offset of %s: %w", Output, err)
+		}
+		all, err := admin.ListEndOffsets(ctx, Output)
+		if err == nil {
+			err = all.Error()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("find the end of %s: %w", Output, err)
+		}
+		ends, open := map[int32]int64{}, false
+		stable.Each(func(o kadm.ListedOffset) {
+			end, _ := all.Lookup(Output, o.Partition)
+			ends[o.Partition], open = o.Offset, open || o.Offset < end.Offset
+		})
+		if !open || time.Now().After(deadline) {
+			return ends, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(openRetry):
+		}
+	}
+}
+
+// read reads the committed records of each partition up to the given offset.
+func (b *Broker) read(ctx context.Context, ends map[int32]int64) (lines []Line, err error) {
+	from, missing := map[int32]kgo.Offset{}, 0
+	for partition, end := range ends {
+		if from[partition] = kgo.NewOffset().At(0); end > 0 {
+			missing++
+		}
+	}
+	reader, err := kgo.NewClient(
+		kgo.SeedBrokers(b.Address), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(), // with them a reader sees that it is at the end
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{Output: from}),
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer reader.Close()
+	for missing > 0 {
+		fetches := reader.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			return nil, fmt.Errorf("read %s: %w", Output, err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			if r.Offset == ends[r.Partition]-1 {
+				missing--
+			}
+			if r.Offset < ends[r.Partition] && !r.Attrs.IsControl() {
+				lines = append(lines, line(r))
+			}
+		})
+	}
+	return lines, nil
+}
+
+func line(r *kgo.Record) Line {
+	l := Line{Partition: r.Partition, Text: string(r.Value)}
+	for _, header := range r.Headers {
+		if header.Key == JobHeader {
+			l.Job = string(header.Value)
+		}
+	}
+	return l
+}
+
+// Open returns the names of the transactions that are neither committed nor aborted.
+func (b *Broker) Open(ctx context.Context) ([]string, error) {
+	listed, err := kadm.NewClient(b.client).ListTransactions(ctx, nil, []string{"Ongoing", "PrepareCommit", "PrepareAbort"})
+	if err != nil {
+		return nil, fmt.Errorf("list the transactions: %w", err)
+	}
+	return listed.TransactionalIDs(), nil
+}
