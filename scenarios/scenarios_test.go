@@ -155,7 +155,7 @@ func TestBadFilesAreRefusedWithTheReason(t *testing.T) {
 		{"retained: 1", "retained: 1, settings: {state.checkpoints.dir: /tmp}", "cluster.settings: state.checkpoints.dir: the harness sets this key itself"},
 		{"- submit: {job: first}", "- submit: {job: first, with: {settings: {pipeline.max-parallelism: 7}}}", "with.settings: pipeline.max-parallelism: use the field job.maxParallelism"},
 		{"interval: 50ms", "interval: 50ms, backend: rocksdbb", `job.backend: want one of [full incremental changelog hashmap rocksdb forst], got "rocksdbb"`},
-		{"workload:", "features: [kill]\nworkload:@- start: everything", "step 1: start: want taskmanager or jobmanager"},
+		{"workload:", "features: [kill]\nworkload:@- start: everything", "step 1: start: want one of [taskmanager jobmanager broker]"},
 		{"- submit: {job: first}", "- fault: (Kill all)", `fault "(Kill all)": at byte 6: want a process`},
 		{"- submit: {job: first}", "- {cancel: first, fail: first}", "step 1: want one thing to do, got 2"},
 		{"- submit: {job: first}", "- cancel: first", `step 1: job "first" was not submitted before`},

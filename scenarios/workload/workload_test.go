@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/snapback/snapback/scenarios/workload"
 )
@@ -40,6 +41,11 @@ func TestParametersOutOfBoundsAreRefused(t *testing.T) {
 		func(c *workload.Workload) { c.Pause = -1 },
 		func(c *workload.Workload) { c.Snapshot = -1 },
 		func(c *workload.Workload) { c.Payload = -1 },
+		func(c *workload.Workload) { c.Connectors = "rabbits" },
+		func(c *workload.Workload) { c.Connectors, c.Name = workload.Kafka, workload.Windows },
+		func(c *workload.Workload) { c.Connectors, c.TransactionTimeout = workload.FileSink, time.Second },
+		func(c *workload.Workload) { c.Connectors, c.TransactionTimeout = workload.Kafka, -time.Second },
+		func(c *workload.Workload) { c.Connectors, c.TransactionTimeout = workload.Kafka, time.Microsecond },
 	} {
 		bad := a(workload.Counts)
 		change(&bad)

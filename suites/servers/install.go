@@ -14,6 +14,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/snapback/snapback/harness/targets/flink"
+	"github.com/snapback/snapback/scenarios/workload"
 	"github.com/snapback/snapback/suites/internal/programs"
 )
 
@@ -54,8 +55,14 @@ func Install(ctx context.Context, say func(string)) error {
 		}
 	}
 	for _, version := range []string{flink.DefaultVersion, OlderFlink} {
-		if _, err := flink.Provision(ctx, flink.Options{Version: version}, say); err != nil {
+		target, err := flink.Provision(ctx, flink.Options{Version: version}, say)
+		if err != nil {
 			return err
+		}
+		for _, connectors := range []string{workload.Kafka, workload.FileSink} {
+			if err := target.Prepare(ctx, connectors, say); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -154,6 +161,17 @@ func goProgram(name, module string) part {
 func Flink(ctx context.Context, version string) (flink.Target, error) {
 	ctx, say := NothingToInstall(ctx)
 	return flink.Provision(ctx, flink.Options{Version: version}, say)
+}
+
+// FlinkWith returns an installed release of Flink, as a target whose jobs can have the given
+// connectors.
+func FlinkWith(ctx context.Context, version, connectors string) (flink.Target, error) {
+	under, err := Flink(ctx, version)
+	if err != nil {
+		return flink.Target{}, err
+	}
+	ctx, say := NothingToInstall(ctx)
+	return under, under.Prepare(ctx, connectors, say)
 }
 
 // NothingToInstall returns arguments for a function that may install something, such as

@@ -18,6 +18,7 @@ import (
 
 	"github.com/snapback/snapback/faults/fuse"
 	"github.com/snapback/snapback/harness/targets/flink"
+	"github.com/snapback/snapback/harness/targets/flink/kafka"
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
@@ -45,6 +46,7 @@ func Examine(ctx context.Context) []Check {
 		tool(ctx, Check{Name: "maven", For: "Flink's connectors and plugins: s3, hdfs, Kafka; everything else works without it", Remedy: "apt-get install maven"}, "mvn", "--batch-mode", "--version"),
 		flinkCheck(),
 		memoryCheck(),
+		kafkaCheck(),
 		tool(ctx, Check{Name: "docker", For: "--runtime containers; everything else works without it", Remedy: "apt-get install docker.io, and start dockerd"},
 			"docker", "version", "--format", "server {{.Server.Version}}"),
 		fuseCheck(),
@@ -150,6 +152,33 @@ func memoryCheck() Check {
 		return check
 	}
 	check.OK, check.Found = kilobytes<<10 >= memoryNeeded, fmt.Sprintf("%.1f GiB free", float64(kilobytes)/(1<<20))
+	return check
+}
+
+// kafkaCheck checks whether the broker and the connector for the default version of Flink are
+// installed.
+func kafkaCheck() Check {
+	check := Check{
+		Name: "kafka " + kafka.Version, For: "scenarios with Kafka on --target flink",
+		Remedy: "the first run of such a scenario installs it, with mvn",
+	}
+	dir, err := flink.CacheDir()
+	if err != nil {
+		check.Found = err.Error()
+		return check
+	}
+	connector, err := kafka.Connector(flink.DefaultVersion)
+	if err != nil {
+		check.Found = err.Error()
+		return check
+	}
+	for name, jars := range map[string]string{"the broker": kafka.BrokerDir(dir), "flink-connector-kafka " + connector: kafka.ConnectorDir(dir, connector)} {
+		if _, err := os.Stat(jars); err != nil {
+			check.Found = name + " is not installed yet"
+			return check
+		}
+	}
+	check.OK, check.Found = true, "with flink-connector-kafka "+connector+", in "+dir
 	return check
 }
 

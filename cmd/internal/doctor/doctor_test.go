@@ -21,7 +21,7 @@ func TestWhatIsMissingComesWithARemedy(t *testing.T) {
 			t.Errorf("%+v does not say what was found, or how to get it", c)
 		}
 	}
-	for _, name := range []string{"java", "javac", "python3 venv", "docker", "maven", "umount", "flink " + flink.DefaultVersion} {
+	for _, name := range []string{"java", "javac", "python3 venv", "docker", "maven", "umount", "kafka 4.4.0", "flink " + flink.DefaultVersion} {
 		if !missing[name] {
 			t.Errorf("%s was found on an empty path", name)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -288,7 +289,9 @@ func (c *cluster) openBroker(ctx context.Context) error {
 	if err := c.target.Prepare(ctx, workload.Kafka, c.target.say); err != nil {
 		return err
 	}
-	c.broker, err = kafka.New(ctx, c.starter, kafka.BrokerDir(cache), filepath.Join(c.dir, "kafka"))
+	c.broker, err = kafka.New(func(name string, command *exec.Cmd) (string, error) {
+		return c.starter.Run(ctx, c.dir, name, command)
+	}, kafka.BrokerDir(cache), filepath.Join(c.dir, "kafka"))
 	if err != nil {
 		return err
 	}

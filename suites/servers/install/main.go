@@ -1,7 +1,8 @@
 // Command install installs everything that the suites need and that Debian does not have as a
-// package: Apache Flink, the jars of Hadoop, MinIO, stand-ins for Google Cloud Storage and Azure
-// Blob Storage, and the root file system of a Docker image with a Java. It also compiles our Java
-// programs. It skips everything that is already installed.
+// package: Apache Flink, Apache Kafka and Flink's connector for it, the jars of Hadoop, MinIO,
+// stand-ins for Google Cloud Storage and Azure Blob Storage, and the root file system of a Docker
+// image with a Java. It also compiles our Java programs. It skips everything that is already
+// installed.
 //
 // The first run needs about ten minutes. Each step prints what it does, and how long it has already
 // run.

@@ -23,8 +23,6 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/snapback/snapback/harness/internal/process"
 )
 
 //go:embed files
@@ -63,9 +61,10 @@ type Broker struct {
 	client *kgo.Client
 }
 
-// New prepares a broker, which keeps its configuration, its logs and its data in the directory dir.
-// The parameter jars is the directory that [Install] returns.
-func New(ctx context.Context, starter *process.Starter, jars, dir string) (*Broker, error) {
+// New prepares a broker, which keeps its configuration and its data in the directory dir. The
+// parameter jars is the directory that [Install] returns. The function run runs a command to its
+// end, and returns its output.
+func New(run func(name string, command *exec.Cmd) (output string, err error), jars, dir string) (*Broker, error) {
 	ports, err := freePorts(2)
 	if err != nil {
 		return nil, err
@@ -83,11 +82,10 @@ func New(ctx context.Context, starter *process.Starter, jars, dir string) (*Brok
 			return nil, err
 		}
 	}
-	output, err := starter.Run(ctx, dir, "format", b.java("kafka.tools.StorageTool", "format", "-t", clusterID, "-c", b.config()))
+	output, err := run("format-kafka", b.java("kafka.tools.StorageTool", "format", "-t", clusterID, "-c", b.config()))
 	if err != nil {
 		return nil, fmt.Errorf("format the broker's storage: %w\n%s", err, output)
 	}
-	// Everybody who reads the output wants to see only what is committed.
 	b.client, err = kgo.NewClient(kgo.SeedBrokers(b.Address), kgo.MetadataMinAge(readyRetry))
 	return b, err
 }

@@ -151,12 +151,3 @@ func line(r *kgo.Record) Line {
 	}
 	return l
 }
-
-// Open returns the names of the transactions that are neither committed nor aborted.
-func (b *Broker) Open(ctx context.Context) ([]string, error) {
-	listed, err := kadm.NewClient(b.client).ListTransactions(ctx, nil, []string{"Ongoing", "PrepareCommit", "PrepareAbort"})
-	if err != nil {
-		return nil, fmt.Errorf("list the transactions: %w", err)
-	}
-	return listed.TransactionalIDs(), nil
-}

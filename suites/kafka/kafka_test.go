@@ -1,0 +1,53 @@
+// Package kafka_test runs real Apache Flink between two topics of real Apache Kafka, and with its
+// own sink for files, and kills one or the other. If something that the suite needs is missing, the
+// suite fails.
+package kafka_test
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/snapback/snapback/harness/target"
+	"github.com/snapback/snapback/harness/targets/flink"
+	"github.com/snapback/snapback/scenarios/workload"
+	"github.com/snapback/snapback/suites/conformance"
+	_ "github.com/snapback/snapback/suites/internal/announce"
+	"github.com/snapback/snapback/suites/servers"
+)
+
+func TestKafka(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "Apache Flink with Apache Kafka")
+}
+
+// NightlyVariable is the environment variable with which the suite runs all scenarios of the area
+// kafka. Without it the suite runs a few, in less than three minutes.
+const NightlyVariable = "SNAPBACK_KAFKA_ALL"
+
+func under(connectors string) func(context.Context) (target.Target, error) {
+	return func(ctx context.Context) (target.Target, error) {
+		return servers.FlinkWith(ctx, flink.DefaultVersion, connectors)
+	}
+}
+
+// inCI lists the scenarios of each pull request: each kind of fault once.
+var inCI = []string{"kafka/kill-taskmanager-after", "kafka/kill-both"}
+
+// atNight lists all scenarios but those that are expected to fail.
+var atNight = []string{"kafka/kill-*", "kafka/rescale*", "kafka/resume-*"}
+
+var _ = func() bool {
+	patterns, files := inCI, []string{"kafka/kill-cluster-after-filesink"}
+	if os.Getenv(NightlyVariable) != "" {
+		patterns, files = conformance.Claimed(flink.Target{}, atNight...), nil
+	}
+	conformance.Specs("Flink "+flink.DefaultVersion+" with Kafka", under(workload.Kafka), patterns...)
+	if files != nil {
+		conformance.Specs("Flink "+flink.DefaultVersion+" with its sink for files", under(workload.FileSink), files...)
+	}
+	return true
+}()
