@@ -10,8 +10,8 @@ import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.util.Collector;
 
 /**
- * Counts the records and sums up the values of each key. It also makes room for faults at two
- * moments:
+ * Counts the records and sums up the values of each key, and puts out lines. At the end of its input
+ * it puts out what it holds for each key. It also makes room for faults at two moments:
  *
  * <ul>
  *   <li>Its snapshot takes a while. The snapshot of subtask 0 takes only a quarter of this time. So
@@ -20,7 +20,7 @@ import org.apache.flink.util.Collector;
  *       that the checkpoint is complete. So the sink commits its transaction a while after that.
  * </ul>
  */
-final class Counter extends KeyedProcessFunction<Integer, Event, Event>
+final class Counter extends KeyedProcessFunction<Integer, Event, Line>
         implements CheckpointedFunction {
     private static final long serialVersionUID = 1L;
 
@@ -40,7 +40,7 @@ final class Counter extends KeyedProcessFunction<Integer, Event, Event>
     }
 
     @Override
-    public void processElement(Event event, Context context, Collector<Event> out)
+    public void processElement(Event event, Context context, Collector<Line> out)
             throws Exception {
         if (afterSnapshot) {
             afterSnapshot = false;
@@ -50,7 +50,15 @@ final class Counter extends KeyedProcessFunction<Integer, Event, Event>
         event.sum = orZero(sum.value()) + event.value;
         count.update(event.count);
         sum.update(event.sum);
-        out.collect(event);
+        context.timerService().registerEventTimeTimer(Long.MAX_VALUE);
+        out.collect(new Line(event.key, event.line()));
+    }
+
+    /** Puts out the state of a key: the input has ended. */
+    @Override
+    public void onTimer(long time, OnTimerContext context, Collector<Line> out) throws Exception {
+        int key = context.getCurrentKey();
+        out.collect(new Line(key, "state " + key + " " + count.value() + " " + sum.value()));
     }
 
     private static long orZero(Long value) {

@@ -36,9 +36,9 @@ public final class FileSinkCounts {
                 .process(new Counter(params))
                 .name("counter")
                 .uid("counter")
-                .map(Event::line)
-                .name("line")
-                .uid("line")
+                .map(line -> line.text)
+                .name("text")
+                .uid("text")
                 .sinkTo(
                         FileSink.forRowFormat(
                                         new Path("file://" + params.dir + "/committed"),

@@ -57,17 +57,17 @@ public final class KafkaCounts {
     }
 
     /** Returns the sink. All jobs of a run have the same prefix of transactions, as users have. */
-    private static KafkaSink<Event> sink(Params params) throws ReflectiveOperationException {
+    private static KafkaSink<Line> sink(Params params) throws ReflectiveOperationException {
         byte[] job = params.job().getBytes(StandardCharsets.UTF_8);
-        HeaderProvider<Event> header = event -> new RecordHeaders().add("job", job);
-        KafkaSinkBuilder<Event> builder =
-                KafkaSink.<Event>builder()
+        HeaderProvider<Line> header = line -> new RecordHeaders().add("job", job);
+        KafkaSinkBuilder<Line> builder =
+                KafkaSink.<Line>builder()
                         .setBootstrapServers(params.other("servers"))
                         .setDeliveryGuarantee(DeliveryGuarantee.EXACTLY_ONCE)
                         .setTransactionalIdPrefix("snapback")
                         .setProperty("transaction.timeout.ms", params.other("transaction-timeout-ms"))
                         .setRecordSerializer(
-                                KafkaRecordSerializationSchema.<Event>builder()
+                                KafkaRecordSerializationSchema.<Line>builder()
                                         .setTopic("output")
                                         .setKeySerializationSchema(new Key())
                                         .setValueSerializationSchema(new Value())
@@ -78,22 +78,22 @@ public final class KafkaCounts {
     }
 
     /** The key of a record of the output, so that all lines of a key are in one partition. */
-    static final class Key implements SerializationSchema<Event> {
+    static final class Key implements SerializationSchema<Line> {
         private static final long serialVersionUID = 1L;
 
         @Override
-        public byte[] serialize(Event event) {
-            return Integer.toString(event.key).getBytes(StandardCharsets.UTF_8);
+        public byte[] serialize(Line line) {
+            return Integer.toString(line.key).getBytes(StandardCharsets.UTF_8);
         }
     }
 
     /** The value of a record of the output: a line. */
-    static final class Value implements SerializationSchema<Event> {
+    static final class Value implements SerializationSchema<Line> {
         private static final long serialVersionUID = 1L;
 
         @Override
-        public byte[] serialize(Event event) {
-            return event.line().getBytes(StandardCharsets.UTF_8);
+        public byte[] serialize(Line line) {
+            return line.text.getBytes(StandardCharsets.UTF_8);
         }
     }
 
@@ -102,7 +102,7 @@ public final class KafkaCounts {
      * always use a new name, which later connectors call INCREMENTING.
      */
     @SuppressWarnings({"unchecked", "rawtypes"})
-    private static void setNaming(KafkaSinkBuilder<Event> builder, String naming)
+    private static void setNaming(KafkaSinkBuilder<Line> builder, String naming)
             throws ReflectiveOperationException {
         Class type;
         try {
