@@ -46,6 +46,7 @@ type cluster struct {
 	leader      *jobManager      // the JobManager that was elected last; nil before the first election
 	restPort    string           // the port of the REST API; without high availability, each JobManager has it
 	filled      bool             // whether the broker has the input of the workload
+	held        time.Duration    // the longest time for which an open transaction can hide output in the broker
 }
 
 func start(ctx context.Context, t Target, spec target.Spec) (_ *cluster, err error) {

@@ -1,6 +1,7 @@
 package flink
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"embed"
@@ -196,17 +197,19 @@ func (c *client) argumentsFor(submission target.Submission) []string {
 	if !w.OnKafka() {
 		return arguments(submission)
 	}
-	timeout, naming := defaultTransactionTimeout, "INCREMENTING"
-	if w.TransactionTimeout > 0 {
-		timeout = w.TransactionTimeout
-	}
+	naming := "INCREMENTING"
 	if w.Connectors == workload.KafkaPooling {
 		naming = "POOLING"
 	}
 	return append(arguments(submission),
 		"--servers", c.broker.Address,
-		"--transaction-timeout-ms", strconv.FormatInt(timeout.Milliseconds(), 10),
+		"--transaction-timeout-ms", strconv.FormatInt(transactionTimeout(w).Milliseconds(), 10),
 		"--naming", naming)
+}
+
+// transactionTimeout returns the time after which Kafka aborts a transaction that nobody committed.
+func transactionTimeout(w workload.Workload) time.Duration {
+	return cmp.Or(w.TransactionTimeout, defaultTransactionTimeout)
 }
 
 // brokered is a cluster that can have a Kafka broker beside it. The broker runs if the scenario
@@ -225,14 +228,13 @@ func (c brokered) Submit(ctx context.Context, submission target.Submission) (str
 		if err := c.broker.Fill(ctx, submission.Workload); err != nil {
 			return "", err
 		}
-		c.filled = true
+		c.filled, c.held = true, transactionTimeout(submission.Workload)
 	}
 	return c.cluster.Submit(ctx, submission)
 }
 
-// patienceWithTransactions is the longest time that Deliver waits for open transactions to end. It
-// is longer than the time after which Kafka ends a transaction.
-const patienceWithTransactions = defaultTransactionTimeout + 15*time.Second
+// abortDelay is the time that Kafka may need to end a transaction whose time is over.
+const abortDelay = 15 * time.Second
 
 // Deliver implements [target.Brokered].
 func (c brokered) Deliver(ctx context.Context) error {
@@ -242,7 +244,7 @@ func (c brokered) Deliver(ctx context.Context) error {
 	if err := c.startBroker(ctx); err != nil { // a scenario may leave the broker killed
 		return err
 	}
-	lines, waited, err := c.broker.Committed(ctx, patienceWithTransactions)
+	lines, waited, err := c.broker.Committed(ctx, c.held+abortDelay)
 	if err != nil {
 		return err
 	}
