@@ -18,8 +18,8 @@ import (
 // Version is the release of the broker.
 const Version = "4.4.0"
 
-// connectors holds, for each minor release of Flink, the newest release of Flink's connector that
-// runs on it.
+// connectors holds, for each minor release of Flink, the release of Flink's connector that belongs
+// to it.
 var connectors = []struct{ flink, connector string }{
 	{"1.19.", "3.4.0-1.20"}, // the newest for 1.19, 3.3.0-1.19, has the same interfaces
 	{"1.20.", "3.4.0-1.20"},
