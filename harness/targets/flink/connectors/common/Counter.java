@@ -25,12 +25,14 @@ final class Counter extends KeyedProcessFunction<Integer, Event, Line>
     private static final long serialVersionUID = 1L;
 
     private final long snapshotMillis;
+    private final long slowMicros;
     private transient ValueState<Long> count;
     private transient ValueState<Long> sum;
     private transient boolean afterSnapshot;
 
     Counter(Params params) {
         this.snapshotMillis = params.snapshotMillis;
+        this.slowMicros = params.slowMicros;
     }
 
     @Override
@@ -46,6 +48,7 @@ final class Counter extends KeyedProcessFunction<Integer, Event, Line>
             afterSnapshot = false;
             Thread.sleep(snapshotMillis);
         }
+        Pace.pause(slowMicros);
         event.count = orZero(count.value()) + 1;
         event.sum = orZero(sum.value()) + event.value;
         count.update(event.count);

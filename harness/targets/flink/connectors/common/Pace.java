@@ -37,15 +37,19 @@ final class Pace extends RichMapFunction<Event, Event> {
         if (Files.exists(fail)) {
             throw new RuntimeException("asked to fail by " + fail);
         }
-        // Thread.sleep would round up to whole milliseconds on Java 17.
-        long end = System.nanoTime() + params.pauseMicros * 1000;
-        for (long left = params.pauseMicros * 1000; left > 0; left = end - System.nanoTime()) {
+        pause(params.pauseMicros);
+        return event;
+    }
+
+    /** Waits for some microseconds. Thread.sleep would round up to milliseconds on Java 17. */
+    static void pause(long micros) throws InterruptedException {
+        long end = System.nanoTime() + micros * 1000;
+        for (long left = micros * 1000; left > 0; left = end - System.nanoTime()) {
             LockSupport.parkNanos(left);
             if (Thread.interrupted()) { // The task is being cancelled.
                 throw new InterruptedException();
             }
         }
-        return event;
     }
 
     /** Returns the progress file of a split. It is unbuffered, so each byte survives SIGKILL. */

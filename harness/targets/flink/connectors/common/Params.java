@@ -1,7 +1,9 @@
 package snapback.connectors;
 
 import java.io.Serializable;
+import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Map;
 
 /** The arguments of one submission, as {@code --name value}. Every argument is required. */
@@ -14,6 +16,7 @@ final class Params implements Serializable {
     final int keys;
     final long pauseMicros;
     final long snapshotMillis;
+    final long slowMicros;
     final String dir;
 
     /** The arguments of only one of the programs, by name. */
@@ -26,6 +29,11 @@ final class Params implements Serializable {
         keys = (int) number(given, "keys");
         pauseMicros = number(given, "pause-us");
         snapshotMillis = number(given, "snapshot-ms");
+        slowMicros = number(given, "slow-us");
+        take(given, "payload"); // counts has none
+        if (!take(given, "workload").equals("counts")) {
+            throw new IllegalArgumentException("want --workload counts");
+        }
         dir = take(given, "dir");
         others = given;
     }
@@ -39,10 +47,10 @@ final class Params implements Serializable {
             given.put(args[i].substring(2), args[i + 1]);
         }
         Params params = new Params(given);
-        if (!params.others.keySet().equals(new java.util.HashSet<>(java.util.Arrays.asList(others)))) {
+        if (!params.others.keySet().equals(new HashSet<>(Arrays.asList(others)))) {
             throw new IllegalArgumentException(
                     "expected also the arguments "
-                            + java.util.Arrays.toString(others)
+                            + Arrays.toString(others)
                             + ", got "
                             + params.others.keySet());
         }
