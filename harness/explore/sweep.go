@@ -77,6 +77,7 @@ func (c Sweep) Run(ctx context.Context, s scenarios.Scenario, done func(Swept)) 
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	s.Requirements = []string{"REC-01", "REC-02", "REC-03", "LIV-01"}
+	s.Features = append(slices.Clone(s.Features), scenarios.Tap)
 	if c.Kill == faults.JobManager { // then the sweep resumes the job, as a user would
 		s.Requirements[0] = "REC-04"
 	}

@@ -38,6 +38,7 @@ type crashOptions struct {
 	timeout   time.Duration
 	storage   string
 	kill      string
+	steps     bool
 	every     int
 	backend   string
 	unaligned bool
@@ -83,6 +84,7 @@ func crashCommand() *cobra.Command {
 	flags.StringVar(&o.format, "format", "human", "human or json")
 	flags.BoolVar(&o.quiet, "quiet", false, "print no progress")
 	flags.StringVar(&o.kill, "kill", "", "kill this `process` at each operation: taskmanager, jobmanager or task; with task, the operation fails instead, and the command is fastest")
+	flags.BoolVar(&o.steps, "steps", false, "with --kill, take the scenario's steps, too: savepoints, stops, claims; this needs one run for each operation")
 	flags.IntVar(&o.every, "every", 1, "visit the states after one of `N` operations; with --kill, kill at one of N operations")
 	flags.StringVar(&o.backend, "backend", "", "with --kill, the state backend: full, incremental or changelog")
 	flags.BoolVar(&o.unaligned, "unaligned", false, "with --kill, take unaligned checkpoints")

@@ -1,6 +1,7 @@
 package commandline
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 	"github.com/snapback/snapback/harness/explore"
 	"github.com/snapback/snapback/harness/oracle"
 	"github.com/snapback/snapback/harness/run"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"
@@ -59,7 +61,13 @@ func sweep(command *cobra.Command, o crashOptions, arguments []string) error {
 	if _, ok := scenarios.ParseBackend(o.backend); !ok && o.backend != "" {
 		return harness.Usagef("--backend: want one of %v, got %q", scenarios.BackendNames(), o.backend)
 	}
-	s.Job.Backend, s.Job.Unaligned = o.backend, o.unaligned
+	if o.steps && o.kill == string(faults.JobManager) && s.Cluster.JobManagers == 0 {
+		return harness.Usagef("--steps: without high availability no job comes back after the kill of a JobManager; want a scenario with cluster.jobManagers, got %s", s.Name)
+	}
+	if command.Flags().Changed("backend") || !o.steps {
+		s.Job.Backend = o.backend
+	}
+	s.Job.Unaligned = o.unaligned || o.steps && s.Job.Unaligned
 	o.target.seed, o.target.timeout = o.seed, o.timeout
 	dir, err := claimRunDir(o.target)
 	if err != nil {
@@ -72,17 +80,10 @@ func sweep(command *cobra.Command, o crashOptions, arguments []string) error {
 		return err
 	}
 	progress.line(fmt.Sprintf("snapback %s on %s; target %s; %s; seed %d; %s", version(), runtime.Version(), target.Describe(), s.Name, o.seed, dir))
-	file, err := os.Create(filepath.Join(dir, run.HistoryName))
-	if err != nil {
-		return err
-	}
-	all := explore.Sweep{
-		Target: target, Seed: o.seed, Dir: dir, History: file, Kill: faults.Process(o.kill), Every: o.every, Timeout: sweepTimeout,
-	}
-	operations, result, err := all.Run(command.Context(), s, func(one explore.Swept) {
+	operations, result, err := sweepAll(command.Context(), o, s, target, dir, func(one explore.Swept) {
 		progress.say(fmt.Sprintf("%s %s: restored from checkpoint %d in %s", one.Fault, one.Operation, one.Restored, one.Took.Round(time.Millisecond)))
 	})
-	if err := errors.Join(err, file.Close()); err != nil {
+	if err != nil {
 		return err
 	}
 	out := command.OutOrStdout()
@@ -97,6 +98,30 @@ func sweep(command *cobra.Command, o crashOptions, arguments []string) error {
 		return &verdictError{result.Verdict}
 	}
 	return nil
+}
+
+// sweepAll sweeps the checkpoints of one cluster, or with --steps the whole scenario. On Flink the
+// runs of a scenario share a JVM.
+func sweepAll(ctx context.Context, o crashOptions, s scenarios.Scenario, on target.Target, dir string, done func(explore.Swept)) (_ []explore.Swept, _ run.Result, err error) {
+	if o.steps {
+		if minicluster, ok := on.(flink.Minicluster); ok {
+			pool, err := flink.NewPool(minicluster, filepath.Join(dir, "jvms"))
+			if err != nil {
+				return nil, run.Result{}, err
+			}
+			defer func() { err = errors.Join(err, pool.Close()) }()
+			on = pool
+		}
+		all := explore.StepSweep{Target: on, Seed: o.seed, Dir: dir, Kill: faults.Process(o.kill), Every: o.every, Timeout: o.timeout}
+		return all.Run(ctx, s, done)
+	}
+	file, err := os.Create(filepath.Join(dir, run.HistoryName))
+	if err != nil {
+		return nil, run.Result{}, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	all := explore.Sweep{Target: on, Seed: o.seed, Dir: dir, History: file, Kill: faults.Process(o.kill), Every: o.every, Timeout: sweepTimeout}
+	return all.Run(ctx, s, done)
 }
 
 func printSwept(out io.Writer, result run.Result, operations []explore.Swept) error {
