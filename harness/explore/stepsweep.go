@@ -1,6 +1,7 @@
 package explore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,27 +44,23 @@ func (c StepSweep) Run(ctx context.Context, s scenarios.Scenario, done func(Swep
 	all.Tries, all.Dir = 1, c.Dir
 	var swept []Swept
 	var verdicts []oracle.Verdict
-	for nth := 1; ; nth += max(1, c.Every) {
-		found := false
-		for _, fault := range (&sweeping{kill: c.Kill}).faultsAt(faults.Operation{Kind: faults.Change, Nth: nth}) {
-			one, result, err := c.one(ctx, s, fault, nth)
-			if err != nil || ctx.Err() != nil {
-				return swept, all, errors.Join(err, context.Cause(ctx))
-			}
-			if one.Operation == "" {
-				continue // the scenario has fewer operations
-			}
-			found = true
-			swept, verdicts = append(swept, one), append(verdicts, one.Verdict)
-			for _, f := range result.Findings {
-				if !slices.Contains(all.Findings, f) {
-					all.Findings = append(all.Findings, f)
+	for _, phase := range faults.Phases() {
+		for nth, found := 1, true; found; nth += max(1, c.Every) {
+			found = false
+			for _, fault := range (&sweeping{kill: c.Kill}).faultsAt(faults.Operation{Kind: faults.Change, Phase: phase, Nth: nth}) {
+				one, result, err := c.one(ctx, s, fault)
+				if err != nil || ctx.Err() != nil {
+					return swept, all, errors.Join(err, context.Cause(ctx))
 				}
+				if one.Operation == "" {
+					continue // the scenario has fewer operations
+				}
+				found = true
+				swept, verdicts = append(swept, one), append(verdicts, one.Verdict)
+				all.Findings = append(all.Findings, result.Findings...)
+				all.Reason = cmp.Or(all.Reason, reason(result))
+				done(one)
 			}
-			done(one)
-		}
-		if !found {
-			break
 		}
 	}
 	verdicts = slices.DeleteFunc(verdicts, func(v oracle.Verdict) bool { return v == oracle.Void })
@@ -71,15 +68,23 @@ func (c StepSweep) Run(ctx context.Context, s scenarios.Scenario, done func(Swep
 	return swept, all, nil
 }
 
+// reason returns why a run ended with an error. Otherwise it returns the empty text.
+func reason(result run.Result) string {
+	if result.Verdict != oracle.Error {
+		return ""
+	}
+	return fmt.Sprintf("%s; see %s", result.Reason, result.Dir)
+}
+
 // one takes the steps of a scenario once, and kills a process at one operation. A run that failed or
 // ended with an error keeps its files.
-func (c StepSweep) one(ctx context.Context, s scenarios.Scenario, fault faults.Fault, nth int) (Swept, run.Result, error) {
+func (c StepSweep) one(ctx context.Context, s scenarios.Scenario, fault faults.Fault) (Swept, run.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	swept := Swept{Fault: fault.String(), when: fault.Moment.When}
 	s = c.prepare(s, fault)
 	result := run.NewResult(c.Target, c.Seed, s)
-	result.Tries, result.Dir = 1, filepath.Join(c.Dir, fmt.Sprintf("operation-%d-%s", nth, fault.Moment.When))
+	result.Tries, result.Dir = 1, filepath.Join(c.Dir, fmt.Sprintf("%s-%d-%s", fault.Moment.Operation.Phase, fault.Moment.Operation.Nth, fault.Moment.When))
 	if err := os.MkdirAll(result.Dir, 0o755); err != nil {
 		return swept, result, err
 	}
@@ -135,8 +140,9 @@ func takeAll(ctx context.Context, session *run.Session, steps []scenarios.Step) 
 				err = session.Take(ctx, step)
 			}
 		}
-		if errors.Is(err, run.ErrGaveUp) {
-			return nil // the history says what the step waited for
+		var rejected *target.RefusedError
+		if errors.Is(err, run.ErrGaveUp) || (step.Submit != nil && errors.As(err, &rejected)) {
+			return nil // the history says what the step waited for; a job that was refused because of the fault proves nothing
 		}
 		if err != nil {
 			return fmt.Errorf("step %d: %w", i+1, err)
