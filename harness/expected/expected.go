@@ -24,6 +24,7 @@ import (
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/oracle"
 	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/scenarios/exploration"
 )
 
 // Failure is an entry of a list: a scenario that is known to fail on some targets.
@@ -34,6 +35,7 @@ type Failure struct {
 	Target       string   `json:"target,omitempty" yaml:"target"`       // pattern of the target's name; empty: any target
 	Version      string   `json:"version,omitempty" yaml:"version"`     // pattern of the target's version; empty: any version
 	Runtime      string   `json:"runtime,omitempty" yaml:"runtime"`     // pattern of the target's runtime; empty: any runtime
+	Tags         []string `json:"tags,omitempty" yaml:"tags"`           // only for explored scenarios: all of them must be among the tags of the scenario
 	Sometimes    bool     `json:"sometimes,omitempty" yaml:"sometimes"` // the failure depends on chance, so a pass is allowed
 	Link         string   `json:"link" yaml:"link"`                     // where the finding is described
 	Reason       string   `json:"reason" yaml:"reason"`                 // what goes wrong, as a sentence
@@ -108,6 +110,23 @@ func (l List) Of(scenario string, on history.Target) List {
 		}
 	}
 	return of
+}
+
+// Explored returns the first entry that expects the failure of an explored scenario: the entry names
+// all requirements that failed, and the scenario has all its tags. An explored scenario is drawn by
+// chance, so an entry does not say that it must fail.
+func (l List) Explored(s scenarios.Scenario, on history.Target, requirements []oracle.RequirementVerdict) (Failure, bool) {
+	tags := exploration.Tags(s)
+	for _, f := range l.Of(s.Name, on) {
+		tagged := !slices.ContainsFunc(f.Tags, func(tag string) bool { return !slices.Contains(tags, tag) })
+		other := slices.ContainsFunc(requirements, func(r oracle.RequirementVerdict) bool {
+			return r.Verdict == oracle.Fail && !slices.Contains(f.ids(), r.ID)
+		})
+		if tagged && len(f.Tags) > 0 && !other {
+			return f, true
+		}
+	}
+	return Failure{}, false
 }
 
 // among says whether a pattern matches the name of a target, a version or a runtime.

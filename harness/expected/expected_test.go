@@ -115,3 +115,33 @@ func ExampleList_Mark() {
 	fmt.Println(of.Mark(oracle.Pass, nil))
 	// Output: xpass REC-03 no longer fails (FLINK-1): remove it from the expected failures
 }
+
+func TestAnExploredFailureIsKnownByItsTags(t *testing.T) {
+	list, err := expected.Parse("list", []byte(`
+- {scenario: explored, requirements: [REC-03], tags: [backend changelog, rescaled down], link: docs/findings.md, reason: the state is of the past}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := scenarios.Scenario{
+		Name: "explored/seed-1", Job: scenarios.Job{Parallelism: 2, Backend: "changelog"},
+		Steps: []scenarios.Step{{Submit: &scenarios.Submit{Job: "one"}}, {Submit: &scenarios.Submit{Job: "two", Restore: "one", Parallelism: 1}}},
+	}
+	other := s
+	other.Job.Backend = "hashmap"
+	failed := func(id string) []oracle.RequirementVerdict {
+		return []oracle.RequirementVerdict{{ID: id, Verdict: oracle.Fail}}
+	}
+	on := history.Target{Name: "flink"}
+	if f, ok := list.Explored(s, on, failed("REC-03")); !ok || f.Link != "docs/findings.md" {
+		t.Errorf("want the entry, got %+v", f)
+	}
+	for _, c := range []struct {
+		s  scenarios.Scenario
+		id string
+	}{{other, "REC-03"}, {s, "REC-02"}} {
+		if f, ok := list.Explored(c.s, on, failed(c.id)); ok {
+			t.Errorf("backend %s, %s: want no entry, got %+v", c.s.Job.Backend, c.id, f)
+		}
+	}
+}

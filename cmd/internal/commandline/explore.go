@@ -87,6 +87,7 @@ func exploreCommand() *cobra.Command {
 	flags.StringVar(&o.target.flinkVersions[0], "flink-version", flink.DefaultVersion, "version of Apache Flink to install and test")
 	flags.StringVar(&o.target.flinkHome, "flink-home", "", "`path` of an installed Apache Flink to test instead (default: $FLINK_HOME, unless --flink-version is given)")
 	flags.StringArrayVar(&o.only, "only", nil, "with flink, restrict a choice, as in `LABEL=TEXT`,…")
+	flags.StringVar(&o.target.expected, "expected", "", "with flink, `path` of a list of expected failures, which are only counted; the list names them by tags")
 	flags.StringVar(&o.campaign, "campaign", "", "with flink, `path` of the directory for the journal, the cases and the files of failed runs (default "+runsDir+"/explore-SEED)")
 	flags.DurationVar(&o.shrink, "shrink-for", 10*time.Minute, "with flink, how long to make one failed scenario smaller")
 	flags.StringVar(&o.shard, "shard", "1/1", "`i/n`: use every n-th seed, beginning with the i-th")

@@ -84,11 +84,29 @@ func hunt(command *cobra.Command, o exploreOptions) (err error) {
 		},
 		Journal: journal, Cases: filepath.Join(o.campaign, "cases"), ShrinkFor: o.shrink, Say: progress.line,
 	}
+	if h.Known, err = knownIn(o.target.expected); err != nil {
+		return err
+	}
 	progress.line(fmt.Sprintf("snapback %s on %s; target %s; seeds from %d; %d at a time; %s", version(), runtime.Version(), engine.Describe(), first, o.parallel, o.campaign))
 	if n := len(journal.Entries); n > 0 {
 		progress.line(fmt.Sprintf("continuing after %d runs in %s", n, journal.Elapsed().Round(time.Second)))
 	}
 	return runHunt(command, o, h, space, progress)
+}
+
+// knownIn returns a function that looks up failed runs in a list of expected failures.
+func knownIn(file string) (func(run.Result, scenarios.Scenario) string, error) {
+	list, err := readExpected(file)
+	if err != nil {
+		return nil, err
+	}
+	return func(result run.Result, s scenarios.Scenario) string {
+		if result.Verdict != oracle.Fail {
+			return ""
+		}
+		f, _ := list.Explored(s, result.Target, result.Requirements)
+		return f.Link
+	}, nil
 }
 
 // spaceOf returns the space of the scenarios that a real engine can run.
