@@ -8,6 +8,7 @@ import (
 	"github.com/snapback/snapback/harness/expected"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/scenarios"
 )
 
 const list = `
