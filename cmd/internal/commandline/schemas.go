@@ -20,7 +20,7 @@ const (
 // schemas lists the schema of each document that the program writes. The file docs/flags.md repeats
 // the list.
 var schemas = []string{
-	history.Schema, run.ResultSchema, resultsSchema, explore.CaseSchema, crashSchema, sweepSchema,
+	history.Schema, run.ResultSchema, resultsSchema, explore.CaseSchema, explore.JournalSchema, crashSchema, sweepSchema,
 	audit.ListSchema, audit.InspectSchema, audit.VerifySchema, audit.DiffSchema, audit.CompatSchema, audit.DepsSchema,
 	audit.CopySchema, audit.SealSchema, sealedSchema, audit.OrphansSchema, audit.PlanSchema, audit.DeletedSchema,
 	audit.ExpireSchema, audit.ExpirePlanSchema, audit.ExpiredSchema,
