@@ -42,7 +42,8 @@ func TestWhatTheTargetsClaim(t *testing.T) {
 		{"Flink as processes", flink.Target{}, job + " bandwidth ha jobmanager kill native network partition pause processor savepoint suspend tap trigger upgrade workloads"},
 		{"Flink in containers", flink.Target{}.At(containers.Place{}), job + " jobmanager kill native partition pause processor savepoint trigger workloads"},
 		{"Flink in one JVM", flink.Minicluster{}, job + " jobmanager kill native powerloss savepoint tap trigger upgrade workloads"},
-		{"Flink in one JVM on S3", flink.Minicluster{Objects: &flink.Objects{}}, job + " jobmanager kill native savepoint tap trigger workloads"},
+		{"Flink in one JVM on S3", flink.Minicluster{Target: flink.Target{Objects: &flink.Objects{}}}, job + " jobmanager kill native savepoint tap trigger workloads"},
+		{"Flink in one JVM on HDFS", flink.Minicluster{Target: flink.Target{Hadoop: &flink.Hadoop{}}}, job + " jobmanager kill native savepoint trigger workloads"},
 		{"a Flink that runs", flink.Running{}, "native resume retention savepoint trigger workloads"},
 	} {
 		if err := target.Check(c.target); err != nil {

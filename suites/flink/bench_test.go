@@ -118,14 +118,13 @@ func BenchmarkProxy(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	plugins, err := started.FlinkS3Plugin(flink.DefaultVersion)
-	if err != nil {
-		b.Fatal(err)
-	}
 	for name, value := range servers.S3Environment(url) {
 		b.Setenv(name, value)
 	}
-	target.Objects = &flink.Objects{Endpoint: url, Bucket: servers.Bucket, User: servers.MinIOUser, Password: servers.MinIOPassword, Plugins: plugins}
+	ctx, say := servers.NothingToInstall(b.Context())
+	if target.Target, err = target.OnStorage(ctx, "s3://"+servers.Bucket, say); err != nil {
+		b.Fatal(err)
+	}
 	with := startTimed(b, target, nil)
 	direct := *target.Objects
 	direct.Direct = true

@@ -121,15 +121,3 @@ func hadoop() part {
 		return run(ctx, dir, "maven", nil, "mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory="+dir)
 	}}
 }
-
-// FlinkS3Plugin returns a directory of plugins for a version of Flink. It contains Flink's file
-// system for S3.
-func (s *Servers) FlinkS3Plugin(version string) (string, error) { return flinkS3(version).installed() }
-
-func flinkS3(version string) part {
-	artifact := "org.apache.flink:flink-s3-fs-presto:" + version
-	return part{name: "flink-s3", from: []byte(artifact), fill: func(ctx context.Context, dir string) error {
-		plugin := filepath.Join(dir, "s3-fs-presto")
-		return run(ctx, dir, "maven", nil, "mvn", "-q", "-B", "dependency:copy", "-Dartifact="+artifact, "-DoutputDirectory="+plugin)
-	}}
-}

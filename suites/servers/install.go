@@ -37,7 +37,7 @@ type part struct {
 
 // parts returns everything that [Install] installs.
 func parts() []part {
-	return []part{hadoop(), flinkS3(flink.DefaultVersion), azurite(), javaRoot(), fakeGCS(), minIO()}
+	return []part{hadoop(), azurite(), javaRoot(), fakeGCS(), minIO()}
 }
 
 // OlderFlink is a second release of Flink that the suites test, besides [flink.DefaultVersion].
@@ -56,6 +56,9 @@ func Install(ctx context.Context, say func(string)) error {
 	}
 	for _, version := range []string{flink.DefaultVersion, OlderFlink} {
 		target, err := flink.Provision(ctx, flink.Options{Version: version}, say)
+		if err == nil && version == flink.DefaultVersion {
+			_, err = target.S3Plugin(ctx, say)
+		}
 		if err != nil {
 			return err
 		}
@@ -172,6 +175,17 @@ func FlinkWith(ctx context.Context, version, connectors string) (flink.Target, e
 	}
 	ctx, say := NothingToInstall(ctx)
 	return under, under.Prepare(ctx, connectors, say)
+}
+
+// FlinkS3Plugin returns a directory of plugins for an installed release of Flink. It contains Flink's
+// file system for S3.
+func FlinkS3Plugin(ctx context.Context, version string) (string, error) {
+	installed, err := Flink(ctx, version)
+	if err != nil {
+		return "", err
+	}
+	ctx, say := NothingToInstall(ctx)
+	return installed.S3Plugin(ctx, say)
 }
 
 // NothingToInstall returns arguments for a function that may install something, such as

@@ -23,7 +23,7 @@ func TestWhatIsMissingIsAnErrorThatNamesTheCommand(t *testing.T) {
 		"GCS":         func() error { _, err := s.GCS(); return err },
 		"Azure":       func() error { _, err := s.Azure(); return err },
 		"HDFS":        func() error { _, err := s.HDFS(); return err },
-		"S3 of Flink": func() error { _, err := s.FlinkS3Plugin(flink.DefaultVersion); return err },
+		"S3 of Flink": func() error { _, err := servers.FlinkS3Plugin(t.Context(), flink.DefaultVersion); return err },
 		"Flink":       func() error { _, err := servers.Flink(t.Context(), flink.DefaultVersion); return err },
 	} {
 		t.Run(name, func(t *testing.T) {

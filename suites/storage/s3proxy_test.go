@@ -20,7 +20,6 @@ import (
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/filesystem/filesystemtest"
 	"github.com/snapback/snapback/storage/filesystem/schemes"
-	"github.com/snapback/snapback/suites/servers"
 )
 
 // throughProxy returns a file system on a real S3 server, behind a proxy with armed faults. It also
@@ -110,11 +109,7 @@ func TestFaultsOfObjects(t *testing.T) {
 // Real Flink has its checkpoints on real S3. The test terminates a TaskManager before and after
 // each request of a checkpoint.
 func TestFlinkOnS3IsKilledAtEachOperation(t *testing.T) {
-	plugins, err := started.FlinkS3Plugin(flink.DefaultVersion)
-	if err != nil {
-		t.Fatal(err)
-	}
-	target, err := servers.Flink(t.Context(), flink.DefaultVersion)
+	target, err := flinkOn(t.Context(), bucket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,10 +122,8 @@ func TestFlinkOnS3IsKilledAtEachOperation(t *testing.T) {
 		t.Fatal(err)
 	}
 	sweep := explore.Sweep{
-		Target: flink.Minicluster{Target: target, Objects: &flink.Objects{
-			Endpoint: s3, Bucket: servers.Bucket, User: servers.MinIOUser, Password: servers.MinIOPassword, Plugins: plugins,
-		}},
-		Seed: 5, Dir: t.TempDir(), History: io.Discard, Kill: faults.TaskManager, Timeout: 5 * time.Minute,
+		Target: flink.Minicluster{Target: target},
+		Seed:   5, Dir: t.TempDir(), History: io.Discard, Kill: faults.TaskManager, Timeout: 5 * time.Minute,
 	}
 	phases := map[faults.Phase]int{}
 	operations, result, err := sweep.Run(t.Context(), chosen[0], func(one explore.Swept) {

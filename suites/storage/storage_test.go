@@ -85,7 +85,7 @@ func start() error {
 	if err != nil {
 		return err
 	}
-	plugin, err := started.FlinkS3Plugin(flink.DefaultVersion)
+	plugin, err := servers.FlinkS3Plugin(context.Background(), flink.DefaultVersion)
 	if err != nil {
 		return err
 	}

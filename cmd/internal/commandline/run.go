@@ -72,8 +72,10 @@ func runCommand(heavy *Heavy) *cobra.Command {
 			}
 			o.versionGiven = command.Flags().Changed("flink-version")
 			var err error
-			if o.place, err = reference.ParseStorage(o.storage); err != nil {
-				return harness.Usagef("--storage: %w", err)
+			if o.target == reference.Name {
+				if o.place, err = reference.ParseStorage(o.storage); err != nil {
+					return harness.Usagef("--storage: %w", err)
+				}
 			}
 			return runScenarios(command, o, arguments)
 		},
@@ -85,7 +87,7 @@ func runCommand(heavy *Heavy) *cobra.Command {
 	flags.StringVar(&o.flinkHome, "flink-home", "", "`path` of an installed Apache Flink to test instead (default: $FLINK_HOME, unless --flink-version is given)")
 	flags.StringVar(&o.image, "image", "", "Docker `image` of Flink for --runtime containers (default flink:VERSION)")
 	flags.StringVar(&o.rest, "rest", "", "`URL` of the REST API of a running Flink cluster, such as http://localhost:8081")
-	flags.StringVar(&o.storage, "storage", "", "where the reference keeps checkpoints: jobmanager, or a `URL` (file, hdfs, s3, gs, azblob); the simulated reference only imitates this storage in memory (default: the run directory)")
+	flags.StringVar(&o.storage, "storage", "", "where checkpoints are kept: a `URL` (s3, hdfs; for the reference also file, gs, azblob), or jobmanager for the reference; the simulated reference only imitates this storage in memory (default: the run directory)")
 	flags.StringVar(&o.expected, "expected", "", "`path` of a list of expected failures, or flink for the list that comes with Snapback; an expected failure must fail")
 	flags.Uint64Var(&o.seed, "seed", 0, "number that decides all random choices (default: a random number, which is printed)")
 	flags.StringVar(&o.format, "format", "human", "format of the results on stdout: human, json or jsonl")
@@ -256,8 +258,8 @@ func (o runOptions) validate() error {
 		return harness.Usagef("--runtime: want one of %s for target %s, got %q", strings.Join(runtimes[1:], ", "), o.target, o.runtime)
 	case o.rest != "" && o.target != flink.Name:
 		return harness.Usagef("--rest: only target %s has a REST API, got --target %s", flink.Name, o.target)
-	case o.storage != "" && o.target != reference.Name:
-		return harness.Usagef("--storage: target %s keeps checkpoints in the run directory, or where its own configuration says", o.target)
+	case o.storage != "" && (o.rest != "" || o.runtime == flink.ContainersRuntime):
+		return harness.Usagef("--storage: want it only with --runtime processes or %s for target %s", flink.MiniclusterRuntime, flink.Name)
 	case (o.runtime == flink.RunningRuntime) != (o.rest != "") && o.runtime != "":
 		return harness.Usagef("--rest and --runtime %s: want both or neither", flink.RunningRuntime)
 	case o.target != flink.Name && (o.versionGiven || o.flinkHome != ""):

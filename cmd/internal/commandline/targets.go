@@ -52,7 +52,15 @@ func flinkTarget(ctx context.Context, o runOptions, say func(string)) (target.Ta
 	if home == "" && !o.versionGiven {
 		home = os.Getenv("FLINK_HOME")
 	}
+	if o.storage != "" { // bad input must be refused before Flink is installed
+		if _, _, err := flink.ParseStorage(o.storage); err != nil {
+			return nil, err
+		}
+	}
 	installed, err := flink.Provision(ctx, flink.Options{Version: o.flinkVersion, Home: home}, say)
+	if err == nil && o.storage != "" {
+		installed, err = installed.OnStorage(ctx, o.storage, say)
+	}
 	switch {
 	case err != nil:
 		return nil, err

@@ -55,7 +55,6 @@ type client struct {
 	root    string                      // path of the checkpoint directory
 	jarID   string                      // id of the workload's jar, once it is uploaded
 	calls   int                         // number of calls of the command line
-	plugins string                      // path of the directory with plugins; empty if there are none
 	step    func(context.Context) error // lets a moment pass
 	broker  *kafka.Broker               // the Kafka broker beside the cluster; nil if the scenario needs none
 }
@@ -112,7 +111,7 @@ func (c *client) java(name, lib string, options []string, mainClass string, argu
 	command := exec.Command("java", all...)
 	command.Dir = c.dir
 	command.Env = append(os.Environ(), "FLINK_CONF_DIR="+c.configDir())
-	if plugins := cmp.Or(c.plugins, c.target.plugins()); plugins != "" && lib == "" {
+	if plugins := c.target.plugins(); plugins != "" && lib == "" {
 		command.Env = append(command.Env, "FLINK_PLUGINS_DIR="+plugins)
 	}
 	return command, nil

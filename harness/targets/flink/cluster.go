@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,15 +39,17 @@ type cluster struct {
 	processes   process.Cluster
 	jobManagers []*jobManager // all JobManagers that were started so far
 	files       filesystem.FileSystem
-	mount       *fuse.Mount      // the operations on checkpoints pass through it; nil: no fault happens at an operation
-	taps        *tap.Tap         // nil without a mount
-	sets        chan func()      // functions of faults that fire during an operation; Step runs them
-	dying       []process.Worker // the processes that were killed, perhaps in the middle of an operation
-	connections *connections     // disturbs the connections; nil: no connection can be disturbed
-	leader      *jobManager      // the JobManager that was elected last; nil before the first election
-	restPort    string           // the port of the REST API; without high availability, each JobManager has it
-	filled      bool             // whether the broker has the input of the workload
-	held        time.Duration    // the longest time for which an open transaction can hide output in the broker
+	mount       *fuse.Mount       // the operations on checkpoints pass through it; nil: no fault happens at an operation
+	proxy       *http.Server      // stands before the S3 server; nil: no fault happens at a request
+	stored      map[string]string // the settings with which Flink finds its storage
+	taps        *tap.Tap          // nil without a mount and without a proxy
+	sets        chan func()       // functions of faults that fire during an operation; Step runs them
+	dying       []process.Worker  // the processes that were killed, perhaps in the middle of an operation
+	connections *connections      // disturbs the connections; nil: no connection can be disturbed
+	leader      *jobManager       // the JobManager that was elected last; nil before the first election
+	restPort    string            // the port of the REST API; without high availability, each JobManager has it
+	filled      bool              // whether the broker has the input of the workload
+	held        time.Duration     // the longest time for which an open transaction can hide output in the broker
 }
 
 func start(ctx context.Context, t Target, spec target.Spec) (_ *cluster, err error) {
@@ -71,7 +74,7 @@ func start(ctx context.Context, t Target, spec target.Spec) (_ *cluster, err err
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	if err := c.openMount(); err != nil {
+	if err := c.openStorage(); err != nil {
 		return nil, err
 	}
 	c.connect()
@@ -98,7 +101,7 @@ func start(ctx context.Context, t Target, spec target.Spec) (_ *cluster, err err
 
 // configure creates the cluster's directories and writes its configuration.
 func (c *cluster) configure(ctx context.Context) error {
-	for _, dir := range []string{c.root, c.work, filepath.Join(c.dir, "tmp")} {
+	for _, dir := range []string{c.work, filepath.Join(c.dir, "tmp")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
@@ -115,6 +118,7 @@ func (c *cluster) configure(ctx context.Context) error {
 		return err
 	}
 	settings := clusterSettings(c.spec.Cluster, filesystem.URL(c.root))
+	maps.Copy(settings, c.stored)
 	if c.spec.JobManagers > 0 {
 		err = c.startZooKeeper(ctx, settings)
 	} else {
@@ -261,10 +265,13 @@ func (c *cluster) Close() error {
 	}
 	end := func() error { return errors.Join(c.room.Close(), c.starter.Close()) }
 	var failed error
-	if c.mount == nil {
+	switch {
+	case c.mount != nil:
+		failed = errors.Join(c.closeTap(end), c.mount.Close())
+	case c.proxy != nil:
+		failed = errors.Join(c.closeTap(end), c.proxy.Close())
+	default:
 		failed = end()
-	} else {
-		failed = errors.Join(c.closeMount(end), c.mount.Close())
 	}
 	if c.connections != nil {
 		failed = errors.Join(failed, c.connections.network.Close())

@@ -128,8 +128,10 @@ func (t Target) equip(c *cluster) target.Cluster {
 		return isolated{c, c.room.(Isolating)}
 	case t.where().Isolates():
 		return isolated{}
-	case runtime.GOOS == "linux": // only Linux has a loopback address for each process
+	case runtime.GOOS == "linux" && t.Hadoop != nil: // only Linux has a loopback address for each process
 		return local{brokered{c}}
+	case runtime.GOOS == "linux":
+		return localTapped{local{brokered{c}}}
 	}
 	return brokered{c}
 }

@@ -47,6 +47,9 @@ type Target struct {
 	say     func(string) // receives messages for people about what is installed
 
 	survived *cluster // the cluster before an upgrade, whose storage is used again; nil: there was none
+
+	Objects *Objects // the S3 server for checkpoints; nil: checkpoints are elsewhere
+	Hadoop  *Hadoop  // the HDFS for checkpoints; nil: checkpoints are elsewhere
 }
 
 // At returns a copy of the target, whose processes run at another place.
@@ -65,7 +68,7 @@ func (t Target) where() Place {
 // Describe implements [target.Target].
 func (t Target) Describe() history.Target {
 	runtime, image := t.where().Describe()
-	return history.Target{Name: Name, Runtime: runtime, Version: t.version, Image: image}
+	return history.Target{Name: Name, Runtime: runtime, Version: t.version, Image: image, Storage: t.describeStorage()}
 }
 
 // Claims implements [target.Target].

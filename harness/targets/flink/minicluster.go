@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -18,7 +17,6 @@ import (
 
 	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/faults/fuse"
-	"github.com/snapback/snapback/faults/s3proxy"
 	"github.com/snapback/snapback/faults/tap"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/internal/process"
@@ -34,32 +32,17 @@ const MiniclusterRuntime = "minicluster"
 
 // Minicluster is a Flink that runs in one JVM. Its checkpoints go through a FUSE mount, which sees
 // every operation and knows what a power loss would leave. If a scenario needs neither, they are in
-// a plain directory. If the field Objects is set, they go through a proxy before an S3 server.
+// a plain directory. On S3 they go through a proxy before the server; see [Target.OnStorage].
 type Minicluster struct {
 	Target
-	Objects *Objects // an object store to use instead of the mount; nil: the mount is used
 
 	survived *minicluster       // the cluster before a power loss or an upgrade, whose storage is used again; nil: there was none
 	left     *filesystem.Memory // the files that the power loss left on that mount
 }
 
-// Objects is an S3 server for checkpoints. To read from it, this process needs the usual
-// environment variables of S3.
-type Objects struct {
-	Endpoint       string // URL
-	Bucket         string
-	User, Password string
-	Plugins        string // path of a directory with Flink's plugins, among them the plugin for s3
-	Direct         bool   // no proxy stands before the server, so the harness does not see the operations
-}
-
 // Describe implements [target.Target].
 func (m Minicluster) Describe() history.Target {
-	t := history.Target{Name: Name, Runtime: MiniclusterRuntime, Version: m.version}
-	if m.Objects != nil {
-		t.Storage = "s3://" + m.Objects.Bucket
-	}
-	return t
+	return history.Target{Name: Name, Runtime: MiniclusterRuntime, Version: m.version, Storage: m.describeStorage()}
 }
 
 // Claims implements [target.Target]. One JVM has one JobManager.
@@ -68,12 +51,15 @@ func (Minicluster) Claims() []scenarios.Feature { return claims() }
 // Cluster implements [target.Target].
 func (m Minicluster) Cluster() target.Cluster { return m.equip(nil) }
 
-// equip adds the methods of [target.Durable] to a cluster whose checkpoints are on a mount.
+// equip adds to a cluster the capabilities that its storage gives.
 func (m Minicluster) equip(c *minicluster) target.Cluster {
-	if m.Objects != nil {
+	switch {
+	case m.Hadoop != nil:
 		return c
+	case m.Objects != nil:
+		return tapped{c}
 	}
-	return mounted{c}
+	return mounted{tapped{c}}
 }
 
 // minicluster is a running [Minicluster]. Its only process, the JVM, counts as the JobManager. Its
@@ -144,8 +130,8 @@ func (c *minicluster) open(m Minicluster, dir string) (err error) {
 		c.began, c.started, c.mount = s.began, s.started, s.mount
 	}
 	switch {
-	case m.Objects != nil:
-		return c.openProxy(*m.Objects)
+	case m.Objects != nil || m.Hadoop != nil:
+		return c.openRemote()
 	case c.mount != nil:
 		if m.left != nil {
 			c.mount.Replace(m.left)
@@ -166,36 +152,19 @@ func (c *minicluster) open(m Minicluster, dir string) (err error) {
 	return nil
 }
 
-// openProxy starts a proxy before an S3 server. All requests come from one JVM. So the proxy
-// recognizes the requests of TaskManagers only by the names of objects: TaskManagers write state.
-func (c *minicluster) openProxy(o Objects) error {
-	to, err := url.Parse(o.Endpoint)
-	if err != nil {
-		return err
+// openRemote prepares a directory on S3 or HDFS.
+func (c *minicluster) openRemote() (err error) {
+	c.root, c.files = c.client.target.newRoot(), schemes.New()
+	objects := c.client.target.Objects
+	switch {
+	case objects == nil:
+		return nil
+	case objects.Direct:
+		c.settings = objects.settings(objects.Endpoint)
+	default:
+		c.proxy, c.settings, err = objects.proxied(c.taps)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	handler := s3proxy.New(to, c.taps, func(operation tap.Operation) string {
-		if (layout.Flink{}).Phase(operation.Kind, operation.Name, operation.NewName) == faults.State {
-			return string(faults.TaskManager)
-		}
-		return jvmName
-	})
-	c.proxy = &http.Server{Handler: handler, ReadHeaderTimeout: restTimeout}
-	go func() { _ = c.proxy.Serve(listener) }() // ends when Close closes the proxy
-	endpoint := "http://" + listener.Addr().String()
-	if o.Direct {
-		endpoint = o.Endpoint
-	}
-	c.settings = map[string]string{
-		"s3.endpoint": endpoint, "s3.access-key": o.User, "s3.secret-key": o.Password, "s3.path.style.access": "true",
-	}
-	c.plugins = o.Plugins
-	c.root = fmt.Sprintf("s3://%s/run-%x", o.Bucket, time.Now().UnixNano())
-	c.files = schemes.New()
-	return nil
+	return err
 }
 
 // thread returns the kind of process, JobManager or TaskManager, to which a thread of the JVM would
@@ -444,11 +413,14 @@ func (c *minicluster) endKilled() error {
 	return dying.jvm.Kill()
 }
 
+// tapped is a minicluster whose operations on checkpoints pass through a tap.
+type tapped struct{ *minicluster }
+
 // Tap implements [target.Tapped].
-func (c *minicluster) Tap() *tap.Tap { return c.taps }
+func (c tapped) Tap() *tap.Tap { return c.taps }
 
 // mounted is a minicluster whose checkpoints are on the mount.
-type mounted struct{ *minicluster }
+type mounted struct{ tapped }
 
 // Disk implements [target.Durable].
 func (c mounted) Disk(look func(*filesystem.Memory)) { c.mount.Disk(look) }

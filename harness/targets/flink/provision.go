@@ -169,11 +169,17 @@ func (t Target) classPath(lib string) (string, error) {
 	if t.jar != "" { // this jar contains the host of the minicluster
 		all = append(all, t.jar)
 	}
+	if t.Hadoop != nil {
+		all = append(all, t.Hadoop.ClassPath)
+	}
 	return strings.Join(all, string(os.PathListSeparator)), nil
 }
 
 // plugins returns the directory of the distribution's plugins, or the empty text if there is none.
 func (t Target) plugins() string {
+	if t.Objects != nil {
+		return t.Objects.Plugins
+	}
 	dir := filepath.Join(filepath.Dir(t.lib), "plugins")
 	if _, err := os.Stat(dir); err != nil {
 		return ""

@@ -16,13 +16,26 @@ import (
 	"github.com/snapback/snapback/harness/targets/internal/layout"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage/filesystem"
+	"github.com/snapback/snapback/storage/filesystem/schemes"
 )
 
-// openMount lets the checkpoints and the output of jobs go through a mount, if the scenario has faults at operations on
-// storage. Operations on the mount pass through a tap.
-func (c *cluster) openMount() (err error) {
+// openStorage prepares the place for checkpoints. If the scenario has faults at operations on
+// storage, the operations pass through a tap: on S3 in a proxy, and on this machine in a mount. On
+// this machine the output of jobs passes through the mount, too.
+func (c *cluster) openStorage() (err error) {
+	t := c.client.target
+	remote := t.Objects != nil || t.Hadoop != nil
+	if remote {
+		c.root, c.files = t.newRoot(), schemes.New()
+	}
+	if t.Objects != nil {
+		c.stored = t.Objects.settings(t.Objects.Endpoint)
+	}
 	if !slices.Contains(c.spec.Needs, scenarios.Tap) {
-		return nil
+		if !remote {
+			err = os.MkdirAll(c.root, 0o755)
+		}
+		return err
 	}
 	c.taps, c.sets = tap.New(layout.Flink{}), make(chan func())
 	c.taps.Run = func(set func()) {
@@ -33,13 +46,17 @@ func (c *cluster) openMount() (err error) {
 		}
 		<-done
 	}
+	if t.Objects != nil {
+		c.proxy, c.stored, err = t.Objects.proxied(c.taps)
+		return err
+	}
 	if c.mount, err = fuse.New(filepath.Join(c.dir, "storage"), c.taps, c.processOf); err != nil {
 		return err
 	}
 	c.root, c.work = filepath.Join(c.mount.Dir, "checkpoints"), filepath.Join(c.mount.Dir, "work")
 	// The harness reads files on the mount directly. Its own reads never fire a fault.
 	c.files = split{FileSystem: filesystem.Local{}, mounted: c.mount.Files(), dir: c.mount.Dir}
-	return nil
+	return os.MkdirAll(c.root, 0o755)
 }
 
 var (
@@ -64,8 +81,12 @@ func (c *cluster) processOf(thread int) string {
 	return string(faults.TaskManager)
 }
 
+// localTapped is a cluster of processes of this machine, whose operations on checkpoints can pass
+// through a tap.
+type localTapped struct{ local }
+
 // Tap implements [target.Tapped].
-func (c local) Tap() *tap.Tap { return c.taps }
+func (c localTapped) Tap() *tap.Tap { return c.taps }
 
 // killInOperation kills a process. The process may be in the middle of an operation on the mount, and
 // cannot end before the operation ends. So killInOperation does not wait for the end of the process.
@@ -78,8 +99,8 @@ func (c *cluster) killInOperation(name string) error {
 	return worker.(*process.Process).Signal(syscall.SIGKILL)
 }
 
-// closeMount ends the processes, and lets the faults of their last operations happen meanwhile.
-func (c *cluster) closeMount(end func() error) error {
+// closeTap ends the processes, and lets the faults of their last operations happen meanwhile.
+func (c *cluster) closeTap(end func() error) error {
 	var failed error
 	c.rest.serving(func() { failed = end() })
 	c.taps.Disarm()

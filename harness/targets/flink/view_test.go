@@ -13,7 +13,7 @@ import (
 
 // A fault that can never fire on Flink is a skip that names the fault and says why.
 func TestAFaultThatCannotFireOnFlinkIsNamed(t *testing.T) {
-	mount, objects := flink.Minicluster{}, flink.Minicluster{Objects: &flink.Objects{Bucket: "b"}}
+	mount, objects := flink.Minicluster{}, flink.Minicluster{Target: flink.Target{Objects: &flink.Objects{Bucket: "b"}}}
 	for _, c := range []struct {
 		on    flink.Minicluster
 		fault string
@@ -25,7 +25,7 @@ func TestAFaultThatCannotFireOnFlinkIsNamed(t *testing.T) {
 		{mount, `(Kill taskmanager (Before (Write "*/shared/*")))`, ""},
 		{objects, `(Fail EIO (On (Rename "*/_metadata")))`, "there are no operations of the kind Rename"},
 		{objects, `(Lose (On (Put "*/_metadata")))`, ""},
-		{flink.Minicluster{Objects: &flink.Objects{Direct: true}}, `(Lose (On (Put "*/_metadata")))`, "there are no operations of the kind Put"},
+		{flink.Minicluster{Target: flink.Target{Objects: &flink.Objects{Direct: true}}}, `(Lose (On (Put "*/_metadata")))`, "there are no operations of the kind Put"},
 	} {
 		fault, err := faults.Parse(c.fault)
 		if err != nil {
