@@ -39,7 +39,7 @@ name: storage/s3
 title: S3 throttles, loses an answer and lists late, and TaskManagers are killed; nothing is lost
 requirements: [REC-01, REC-02, REC-03, SHR-01, LIV-01]
 features: [kill, restart, tap, modes]
-workload: {splits: 2, records: 600, keys: 16, pause: 5ms, snapshot: 2ms}
+workload: {splits: 2, records: 1500, keys: 16, pause: 5ms, snapshot: 2ms}
 cluster: {taskManagers: 2, retained: 1}
 job: {parallelism: 2, interval: 100ms, retention: RETAIN_ON_CANCELLATION, restarts: 20, tolerable: 20, backend: incremental}
 steps:
@@ -59,7 +59,7 @@ name: storage/hdfs
 title: A job on HDFS is killed, and resumed by a job that claims its checkpoint
 requirements: [REC-01, REC-02, REC-03, REC-04, SHR-01, LIV-01]
 features: [kill, restart, resume, claim, modes, retention]
-workload: {splits: 2, records: 600, keys: 16, pause: 5ms, snapshot: 2ms}
+workload: {splits: 2, records: 1500, keys: 16, pause: 5ms, snapshot: 2ms}
 cluster: {taskManagers: 2, retained: 1}
 job: {parallelism: 2, interval: 100ms, retention: RETAIN_ON_CANCELLATION, restarts: 20, backend: incremental}
 steps:
@@ -83,7 +83,7 @@ var _ = Describe("Real Flink on", func() {
 		scenario string
 		fired    []string // the operations at which faults fire
 	}{
-		{"S3", func() string { return bucket + "/a-run" }, faultsOfS3, []string{"Put s3://", "Put s3://"}},
+		{"S3", func() string { return bucket + "/a-run" }, faultsOfS3, []string{"Put s3://checkpoints/a-run/", "Put s3://checkpoints/a-run/"}},
 		{"HDFS", func() string { return hdfs + "/a-run" }, claimedOnHDFS, nil},
 	} {
 		for _, runtime := range []string{flink.MiniclusterRuntime, "processes"} {
@@ -107,10 +107,13 @@ var _ = Describe("Real Flink on", func() {
 				Expect(result).To(Pass())
 				Expect(under.Describe().Storage).To(Equal(c.at()))
 
-				// The checkpoints are there, and not in the directory of the run.
-				entries, err := schemes.New().List(c.at())
-				Expect(err).NotTo(HaveOccurred())
-				Expect(entries).NotTo(BeEmpty())
+				// The checkpoints were there, and not in the directory of the run. Flink has deleted them
+				// at the end of the job. Only a file system then still has the directories.
+				if c.place == "HDFS" {
+					entries, err := schemes.New().List(c.at())
+					Expect(err).NotTo(HaveOccurred())
+					Expect(entries).NotTo(BeEmpty())
+				}
 				Expect(filepath.WalkDir(dir, func(name string, _ fs.DirEntry, err error) error {
 					Expect(name).NotTo(HaveSuffix("_metadata"))
 					return err
