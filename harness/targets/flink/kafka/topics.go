@@ -23,7 +23,9 @@ const JobHeader = "job"
 // Fill creates the topics, and writes the input of a workload: each split into the partition of
 // its number, one record for each line "split index key value".
 func (b *Broker) Fill(ctx context.Context, w workload.Workload) error {
-	created, err := kadm.NewClient(b.client).CreateTopics(ctx, int32(w.Splits), 1, nil, Input, Output)
+	// The state at the end has the largest time that there is, which Kafka would refuse.
+	stamped := map[string]*string{"message.timestamp.type": kadm.StringPtr("LogAppendTime")}
+	created, err := kadm.NewClient(b.client).CreateTopics(ctx, int32(w.Splits), 1, stamped, Input, Output)
 	if err == nil {
 		err = created.Error()
 	}
