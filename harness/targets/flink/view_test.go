@@ -15,7 +15,7 @@ import (
 func TestAFaultThatCannotFireOnFlinkIsNamed(t *testing.T) {
 	mount, objects := flink.Minicluster{}, flink.Minicluster{Target: flink.Target{Objects: &flink.Objects{Bucket: "b"}}}
 	for _, c := range []struct {
-		on    flink.Minicluster
+		on    target.Target
 		fault string
 		want  string
 	}{
@@ -23,6 +23,8 @@ func TestAFaultThatCannotFireOnFlinkIsNamed(t *testing.T) {
 		{mount, `(Throttle 5 (On (Put "*/chk-*")))`, "there are no operations of the kind Put"},
 		{mount, `(Fail EIO (On (Open "*/checkpoints/*/chk-3/_metadata")))`, ""},
 		{mount, `(Kill taskmanager (Before (Write "*/shared/*")))`, ""},
+		{flink.Target{}, `(Fail EIO (On (Rename "*/committed/*")))`, ""},
+		{flink.Target{}, `(Throttle 5 (On (Put "*/chk-*")))`, "there are no operations of the kind Put"},
 		{objects, `(Fail EIO (On (Rename "*/_metadata")))`, "there are no operations of the kind Rename"},
 		{objects, `(Lose (On (Put "*/_metadata")))`, ""},
 		{flink.Minicluster{Target: flink.Target{Objects: &flink.Objects{Direct: true}}}, `(Lose (On (Put "*/_metadata")))`, "there are no operations of the kind Put"},
