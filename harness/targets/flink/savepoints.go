@@ -7,10 +7,10 @@ import (
 	"strings"
 
 	"github.com/snapback/snapback/harness/target"
+	"github.com/snapback/snapback/harness/evidence"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/filesystem"
-	"github.com/snapback/snapback/storage/metadata"
 )
 
 // savepointsName is the name of the directory for savepoints, beside the directories of jobs.
@@ -76,7 +76,7 @@ func savepointAt(files filesystem.FileSystem, root, id string, number int64) str
 		if err != nil {
 			continue // a savepoint that was aborted
 		}
-		if found, err := metadata.Decode(data); err == nil && found.ID == number {
+		if found, err := evidence.Decode(data); err == nil && found.ID == number {
 			return path
 		}
 	}
