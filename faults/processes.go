@@ -16,6 +16,7 @@ func (k Kill) at(process Process) Action {
 	k.Process = process
 	return k
 }
+
 func (k Kill) needs() string {
 	switch k.Process {
 	case JobManager, Cluster:

@@ -15,7 +15,7 @@ import (
 // continued says whether another job continues all of the output of a job.
 func continued(h *history.History, j history.Job) bool {
 	return slices.ContainsFunc(h.Jobs(), func(other history.Job) bool {
-		return other.From == j.Name && !other.Refused && !(rollsBack(h, other) && other.Checkpoint < newest(h, j))
+		return other.From == j.Name && !other.Refused && (!rollsBack(h, other) || other.Checkpoint >= newest(h, j))
 	})
 }
 

@@ -5,6 +5,8 @@ package flink_test
 import (
 	"context"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -64,14 +66,24 @@ func running(ctx context.Context) (target.Target, error) {
 	return flink.Connect(ctx, started.(interface{ URL() string }).URL(), say)
 }
 
+// wholeVariable is the environment variable with which the suite runs the whole catalogue. Without it
+// the suite runs a third of the catalogue, always the same.
+const wholeVariable = "SNAPBACK_WHOLE_CATALOGUE"
+
 var _ = func() bool {
 	claimed := flink.Target{}
-	// Real processes need seconds to start. So only the scenarios that need real processes run on
-	// them.
-	conformance.Specs("Flink "+flink.DefaultVersion, release(flink.DefaultVersion),
-		conformance.Claimed(claimed, "cleanup/**", "recovery/kill-*", "recovery/resume-*", "faults/**")...)
-	conformance.Specs("Flink "+flink.DefaultVersion+" in one JVM", func(ctx context.Context) (target.Target, error) { return inOneJVM(ctx), nil },
-		conformance.Claimed(flink.Minicluster{}, "modes/**", "recovery/claim", "recovery/rescale-*")...)
+	inOne := conformance.Claimed(flink.Minicluster{}, "**")
+	// Real processes need seconds to start. So they run what a cluster in one JVM cannot run, and the
+	// kills of real processes. Kafka has a suite of its own.
+	onProcesses := slices.DeleteFunc(conformance.Claimed(claimed, "**"), func(name string) bool {
+		return slices.Contains(inOne, name) || strings.HasPrefix(name, "kafka/")
+	})
+	if os.Getenv(wholeVariable) == "" {
+		inOne, onProcesses = conformance.Third(inOne, 0), conformance.Third(onProcesses, 0)
+	}
+	onProcesses = append(onProcesses, conformance.Claimed(claimed, "recovery/kill-*", "recovery/resume-*", "cleanup/cancel")...)
+	conformance.Specs("Flink "+flink.DefaultVersion, release(flink.DefaultVersion), onProcesses...)
+	conformance.Specs("Flink "+flink.DefaultVersion+" in one JVM", func(ctx context.Context) (target.Target, error) { return inOneJVM(ctx), nil }, inOne...)
 	conformance.Specs("Flink "+servers.OlderFlink, release(servers.OlderFlink),
 		conformance.Claimed(claimed, "recovery/kill-t*", "recovery/kill-cluster", "recovery/resume-*", "cleanup/cancel", "cleanup/fail/retention=DELETE_ON_CANCELLATION")...)
 	conformance.Specs("a running Flink", running, "cleanup/cancel", "recovery/resume-*")

@@ -162,7 +162,7 @@ func runHunt(command *cobra.Command, o exploreOptions, h *explore.Hunt, space ex
 		return err
 	}
 	out := command.OutOrStdout()
-	if err := printHunt(out, h, space, o.target); err != nil {
+	if err := printHunt(out, h, space); err != nil {
 		return err
 	}
 	return huntVerdict(h.Journal)
@@ -211,7 +211,7 @@ func huntLine(j *explore.Journal) string {
 }
 
 // printHunt prints the cases of a campaign, and what its scenarios covered.
-func printHunt(out io.Writer, h *explore.Hunt, space exploration.Space, o runOptions) error {
+func printHunt(out io.Writer, h *explore.Hunt, space exploration.Space) error {
 	cases, known := map[string]int{}, map[string]int{}
 	first := map[string]explore.Entry{}
 	for _, e := range h.Journal.Entries {

@@ -93,7 +93,7 @@ func start(ctx context.Context, t Target, spec target.Spec) (_ *cluster, err err
 		return nil, err
 	}
 	// A slot becomes known only after its TaskManager has registered.
-	return c, c.until(ctx, "the slots to be free", startTimeout, func() bool {
+	return c, c.until(ctx, "the slots to be free", func() bool {
 		free, err := c.rest.freeSlots(ctx)
 		return err == nil && free >= c.spec.TaskManagers
 	})
@@ -207,8 +207,8 @@ func (c *cluster) Step(ctx context.Context) error {
 	return nil
 }
 
-func (c *cluster) until(ctx context.Context, what string, limit time.Duration, holds func() bool) error {
-	limited, cancel := context.WithTimeout(ctx, limit)
+func (c *cluster) until(ctx context.Context, what string, holds func() bool) error {
+	limited, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for !holds() {
 		if err := c.Step(limited); err != nil {
@@ -234,7 +234,7 @@ func (c *cluster) StartTaskManagers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.until(ctx, "the TaskManagers to register", startTimeout, func() bool {
+	return c.until(ctx, "the TaskManagers to register", func() bool {
 		return !slices.ContainsFunc(c.TaskManagers(), func(name string) bool { return !c.leader.watcher.registered[name] })
 	})
 }

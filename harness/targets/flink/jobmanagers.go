@@ -49,7 +49,7 @@ func (c *cluster) StartJobManagers(ctx context.Context) error {
 	if err != nil || len(started) == 0 {
 		return err
 	}
-	if err := c.until(ctx, "the JobManagers to listen, and one to lead", startTimeout, func() bool {
+	if err := c.until(ctx, "the JobManagers to listen, and one to lead", func() bool {
 		return c.JobManager() != "" && !slices.ContainsFunc(started, func(jm *jobManager) bool { return !jm.listening })
 	}); err != nil {
 		return err
@@ -143,7 +143,7 @@ func (c *cluster) led(ctx context.Context) error {
 	if c.spec.JobManagers == 0 {
 		return nil
 	}
-	return c.until(ctx, "a JobManager to lead", startTimeout, func() bool { return c.JobManager() != "" })
+	return c.until(ctx, "a JobManager to lead", func() bool { return c.JobManager() != "" })
 }
 
 // JobManagers implements [target.JobManagerKiller].

@@ -6,8 +6,8 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/evidence"
+	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/filesystem"

@@ -23,7 +23,7 @@ import (
 // storage, the operations pass through a tap: on S3 in a proxy, and on this machine in a mount. On
 // this machine the output of jobs passes through the mount, too.
 func (c *cluster) openStorage() (err error) {
-	t := c.client.target
+	t := c.target
 	remote := t.Objects != nil || t.Hadoop != nil
 	if remote {
 		c.root, c.files = t.newRoot(), schemes.New()

@@ -45,8 +45,8 @@ func (c local) Upgraded(version string) (target.Target, error) {
 	if c.mount != nil {
 		return nil, harness.Usagef("upgrade: the runtime processes cannot do it in a scenario with faults at operations on storage; use the runtime minicluster")
 	}
-	if c.client.target.describeStorage() != "" {
-		return nil, harness.Usagef("upgrade: want checkpoints in the run directory, got --storage %s", c.client.target.describeStorage())
+	if c.target.describeStorage() != "" {
+		return nil, harness.Usagef("upgrade: want checkpoints in the run directory, got --storage %s", c.target.describeStorage())
 	}
 	options := Options{Version: version}
 	other, err := options.target()

@@ -58,7 +58,7 @@ func (c *cluster) startZooKeeper(ctx context.Context, settings map[string]string
 		"high-availability.zookeeper.client.connection-timeout": millis(sessionTimeout),
 		"high-availability.zookeeper.client.retry-wait":         "100ms",
 	})
-	maps.Copy(settings, c.spec.Cluster.Settings)
+	maps.Copy(settings, c.spec.Settings)
 	return untilListening(ctx, server, listen)
 }
 

@@ -34,7 +34,7 @@ func huntDraw(seed uint64) scenarios.Scenario {
 	return s
 }
 
-func hunt(t *testing.T, ctx context.Context, dir string, done func(run.Result, explore.Entry)) *explore.Journal {
+func hunt(ctx context.Context, t *testing.T, dir string, done func(run.Result, explore.Entry)) *explore.Journal {
 	t.Helper()
 	journal, err := explore.OpenJournal(dir, explore.JournalHeader{Target: reference.Simulated{}.Describe(), First: 1, Stride: 1})
 	if err != nil {
@@ -54,12 +54,12 @@ func TestAHuntSavesEachFailureOnceAndContinuesAfterAnInterruption(t *testing.T) 
 	dir := t.TempDir()
 	ctx, interrupt := context.WithCancel(t.Context())
 	ran := 0
-	hunt(t, ctx, dir, func(run.Result, explore.Entry) {
+	hunt(ctx, t, dir, func(run.Result, explore.Entry) {
 		if ran++; ran == 4 {
 			interrupt()
 		}
 	})
-	journal := hunt(t, t.Context(), dir, func(_ run.Result, e explore.Entry) {
+	journal := hunt(t.Context(), t, dir, func(_ run.Result, e explore.Entry) {
 		if ran++; e.Seed <= 4 {
 			t.Errorf("seed %d ran again", e.Seed)
 		}
