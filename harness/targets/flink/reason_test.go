@@ -2,6 +2,7 @@ package flink
 
 import (
 	"context"
+	"encoding/binary"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,7 +15,6 @@ import (
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/filesystem"
-	"github.com/snapback/snapback/storage/metadata"
 )
 
 // linesOf returns the lines of a log in testdata.
@@ -87,10 +87,7 @@ func TestASavepointOfAJobThatFailedToStopIsTaken(t *testing.T) {
 func TestASavepointIsSeenWithItsPath(t *testing.T) {
 	files, root := filesystem.Local{}, t.TempDir()
 	for name, number := range map[string]int64{"savepoint-0b1e1f-000000000000": 3, "savepoint-0b1e1f-270c69c93057": 4, "savepoint-ffffff-270c69c93057": 4} {
-		data, err := metadata.Encode(metadata.Checkpoint{Version: 4, ID: number})
-		if err != nil {
-			t.Fatal(err)
-		}
+		data := binary.BigEndian.AppendUint64([]byte{0x49, 0x60, 0x67, 0x2d, 0, 0, 0, 4}, uint64(number))
 		dir := filepath.Join(root, savepointsName, name)
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)

@@ -2,11 +2,11 @@ package flink
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"regexp"
 	"strings"
 
-	"github.com/snapback/snapback/harness/evidence"
 	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage"
@@ -15,6 +15,10 @@ import (
 
 // savepointsName is the name of the directory for savepoints, beside the directories of jobs.
 const savepointsName = "savepoints"
+
+// headerSize is the size of the header of a `_metadata` file, in bytes: four bytes that mark the file,
+// four for the version of the format, and eight for the number of the checkpoint or savepoint.
+const headerSize = 16
 
 // metadataMax is the greatest size of a `_metadata` file, in bytes.
 const metadataMax = 64 << 20
@@ -76,7 +80,7 @@ func savepointAt(files filesystem.FileSystem, root, id string, number int64) str
 		if err != nil {
 			continue // a savepoint that was aborted
 		}
-		if found, err := evidence.Decode(data); err == nil && found.ID == number {
+		if len(data) >= headerSize && int64(binary.BigEndian.Uint64(data[headerSize-8:])) == number {
 			return path
 		}
 	}
