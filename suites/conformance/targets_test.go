@@ -39,7 +39,7 @@ func TestWhatTheTargetsClaim(t *testing.T) {
 		{"simulated", reference.Simulated{}, job + " clock ha jobmanager kill network partition pause powerloss processor remote savepoint suspend tap trigger workloads"},
 		{"processes", reference.Processes{}, job + " bandwidth ha jobmanager kill network partition pause processor savepoint suspend trigger workloads"},
 		{"processes on HDFS", reference.Processes{Storage: onHDFS}, job + " bandwidth ha jobmanager kill network partition pause processor remote savepoint suspend trigger workloads"},
-		{"Flink as processes", flink.Target{}, job + " bandwidth ha jobmanager kill native network partition pause processor savepoint suspend tap trigger upgrade workloads"},
+		{"Flink as processes", flink.Target{}, job + " bandwidth filesink ha jobmanager kafka kill native network partition pause processor savepoint suspend tap trigger upgrade workloads"},
 		{"Flink in containers", flink.Target{}.At(containers.Place{}), job + " jobmanager kill native partition pause processor savepoint trigger workloads"},
 		{"Flink in one JVM", flink.Minicluster{}, job + " jobmanager kill native powerloss savepoint tap trigger upgrade workloads"},
 		{"Flink in one JVM on S3", flink.Minicluster{Target: flink.Target{Objects: &flink.Objects{}}}, job + " jobmanager kill native savepoint tap trigger workloads"},
