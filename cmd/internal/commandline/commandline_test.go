@@ -88,7 +88,7 @@ func TestBadInputIsOneSentenceAndExitCode2(t *testing.T) {
 		want      string
 	}{
 		{[]string{"frobnicate"}, `unknown command "frobnicate" for "snapback"`},
-		{[]string{"run", "nothing/like-this"}, `no scenario matches "nothing/like-this"; see: snapback list scenarios`},
+		{[]string{"run", "quux/quuux"}, `no scenario matches "quux/quuux"; see: snapback list scenarios`},
 		{[]string{"run", "recovery/resume-twise"}, `(did you mean recovery/`},
 		{[]string{"run", "missing.yaml"}, `scenario file: open missing.yaml: no such file`},
 		{[]string{"run", broken}, "scenario file " + broken + ": "},

@@ -169,7 +169,7 @@ func TestWorkersAreFilledUpAndKilledByName(t *testing.T) {
 	}
 	next := cluster.Successor()
 	must(t, next.TaskManagers.Fill(1, start))
-	if names := next.TaskManagers.Names(); !slices.Equal(names, []string{"taskmanager-4"}) {
+	if names := next.TaskManagers.Names(); !slices.Equal(names, []string{"taskmanager-5"}) {
 		t.Errorf("a later cluster has %q", names)
 	}
 	if err := workers.Ended(); err != nil { // no process ended by itself
