@@ -64,7 +64,8 @@ func (r *Session) harm(name string, how scenarios.Harm) error {
 	if how == scenarios.Restored {
 		content := r.intact[name]
 		delete(r.intact, name)
-		return replace(files, name, content)
+		// The engine may have deleted the directory when it was empty.
+		return errors.Join(files.MkdirAll(filesystem.Dir(name)), replace(files, name, content))
 	}
 	content, err := filesystem.ReadFile(files, name, damagedMax)
 	if err != nil {

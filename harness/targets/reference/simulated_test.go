@@ -75,11 +75,11 @@ func TestTheSameSeedGivesTheSameHistory(t *testing.T) {
 }
 
 // needFiles lists scenarios whose faults hit an operation on files. needState lists scenarios whose
-// faults hit an operation on files with state. These faults do not fire if checkpoints have no such
-// files.
+// faults hit an operation on files with state, and one that needs a checkpoint whose state stays when
+// its `_metadata` is deleted. They prove nothing if checkpoints have no such files.
 var (
 	needFiles = []string{"durability/dropped-sync", "faults/dropped-sync", "faults/full-disk", "ha/kill-while-writing", "ha/read-error"}
-	needState = []string{"leaks/canceled-while-writing", "leaks/expired", "leaks/failed-state", "modes/overtaken", "tolerance/expired", "tolerance/in-a-row", "tolerance/state"}
+	needState = []string{"leaks/canceled-while-writing", "leaks/expired", "leaks/failed-state", "modes/overtaken", "recovery/damaged-metadata", "tolerance/expired", "tolerance/in-a-row", "tolerance/state"}
 )
 
 // Every scenario passes on every storage, with two exceptions. A scenario is skipped on a storage if
