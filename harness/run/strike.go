@@ -153,6 +153,21 @@ func (r *Session) running(kind faults.Process) []string {
 	return []string{jobManagers.JobManager()}
 }
 
+// untilLed waits for a leader if the fault is for a JobManager and several JobManagers run, but not
+// longer than the scenario allows. A leader may have just ended, and the next may not be elected yet.
+func (r *Session) untilLed(ctx context.Context, whom faults.Process) error {
+	jobManagers, ok := r.cluster.(target.JobManagerKiller)
+	if !ok || whom != faults.JobManager || len(jobManagers.JobManagers()) == 0 {
+		return nil
+	}
+	for deadline := r.cluster.Now() + r.scenario.Bound; jobManagers.JobManager() == "" && r.cluster.Now() < deadline; {
+		if err := r.Step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // victim chooses a running process of a kind. It returns the empty name if no such process runs.
 // For [faults.Same] it returns the process of the fault before, if that process still runs.
 func (r *Session) victim(kind faults.Process) string {
@@ -208,6 +223,9 @@ func (r *Session) strike(ctx context.Context, fault faults.Fault) error {
 	case faults.Cluster, faults.Storage, "":
 		event.Process = string(whom)
 	default:
+		if err := r.untilLed(ctx, whom); err != nil {
+			return err
+		}
 		if event.Process = r.victim(whom); event.Process == "" {
 			return r.missed(nobody(fault))
 		}
