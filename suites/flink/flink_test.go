@@ -81,11 +81,11 @@ var _ = func() bool {
 	if os.Getenv(wholeVariable) == "" {
 		inOne, onProcesses = conformance.Third(inOne, 0), conformance.Third(onProcesses, 0)
 	}
-	onProcesses = append(onProcesses, conformance.Claimed(claimed, "recovery/kill-*", "recovery/resume-*", "cleanup/cancel")...)
+	onProcesses = append(onProcesses, conformance.Claimed(claimed, "recovery/kill-*", "cleanup/cancel")...)
 	conformance.Specs("Flink "+flink.DefaultVersion, release(flink.DefaultVersion), onProcesses...)
 	conformance.Specs("Flink "+flink.DefaultVersion+" in one JVM", func(ctx context.Context) (target.Target, error) { return inOneJVM(ctx), nil }, inOne...)
 	conformance.Specs("Flink "+servers.OlderFlink, release(servers.OlderFlink),
-		conformance.Claimed(claimed, "recovery/kill-t*", "recovery/kill-cluster", "recovery/resume-*", "cleanup/cancel", "cleanup/fail/retention=DELETE_ON_CANCELLATION")...)
+		conformance.Claimed(claimed, "recovery/kill-t*", "recovery/resume-*", "cleanup/cancel/retention=RETAIN_ON_CANCELLATION")...)
 	conformance.Specs("a running Flink", running, "cleanup/cancel", "recovery/resume-*")
 	return true
 }()

@@ -35,7 +35,7 @@ func under(connectors string) func(context.Context) (target.Target, error) {
 }
 
 // inCI lists the scenarios of each pull request: a kill of Flink, and a kill of Kafka.
-var inCI = []string{"kafka/kill-taskmanager-during", "kafka/kill-broker-after"}
+var inCI = []string{"kafka/kill-taskmanager-during", "kafka/kill-broker-during"}
 
 // atNight lists all scenarios in which the transactions outlive the outage.
 var atNight = []string{"kafka/kill-*", "kafka/rescale*", "kafka/resume-*"}
