@@ -41,7 +41,8 @@ func drive(ctx context.Context, on target.Target, dir string) *driven {
 	d := &driven{ctx: ctx}
 	var err error
 	d.Cluster, err = on.Start(ctx, target.Spec{
-		Cluster: scenarios.Cluster{TaskManagers: 2, Retained: 1}, Dir: dir, Observe: func(e history.Event) { d.events = append(d.events, e) },
+		Cluster: scenarios.Cluster{TaskManagers: 2, Retained: 1}, Dir: dir, Needs: []scenarios.Feature{scenarios.Tap},
+		Observe: func(e history.Event) { d.events = append(d.events, e) },
 	})
 	Expect(err).NotTo(HaveOccurred())
 	d.Killer = d.Cluster.(target.Killer)
