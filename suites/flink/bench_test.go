@@ -38,7 +38,7 @@ func startTimed(b *testing.B, on target.Target, settings func(root string) map[s
 		b.Fatal(err)
 	}
 	t.cluster, err = on.Start(b.Context(), target.Spec{
-		Cluster: scenarios.Cluster{TaskManagers: 2, Retained: 1}, Dir: dir, Observe: func(e history.Event) {
+		Cluster: scenarios.Cluster{TaskManagers: 2, Retained: 1}, Dir: dir, Needs: []scenarios.Feature{scenarios.Tap}, Observe: func(e history.Event) {
 			if e.Kind == history.Status && e.Status.Terminal() {
 				t.ended = append(t.ended, e)
 			}
