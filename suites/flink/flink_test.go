@@ -74,7 +74,7 @@ const wholeVariable = "SNAPBACK_WHOLE_CATALOGUE"
 // specs of their own. The jobs of the others end before their faults on a busy machine.
 var elsewhere = []string{
 	"durability/power-loss-after-publish", "durability/power-loss-before-publish", "durability/power-loss-when-complete",
-	"durability/checkpoints", "state/many-increments",
+	"durability/checkpoints", "leaks/late-barrier", "state/many-increments",
 }
 
 var _ = func() bool {
