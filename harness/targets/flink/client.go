@@ -127,6 +127,11 @@ func (c *client) Submit(ctx context.Context, submission target.Submission) (stri
 	if submission.Restore != "" || !c.target.since(1, 17) {
 		return c.run(ctx, submission, settings)
 	}
+	return c.post(ctx, submission, settings)
+}
+
+// post submits a job through the REST API.
+func (c *client) post(ctx context.Context, submission target.Submission, settings map[string]string) (string, error) {
 	job, err := c.target.program(ctx, submission.Workload, c.target.say)
 	if err != nil {
 		return "", err
@@ -145,6 +150,15 @@ func (c *client) Submit(ctx context.Context, submission target.Submission) (stri
 	}
 	if submission.ID != "" {
 		request["jobId"] = submission.ID
+	}
+	if submission.Restore != "" {
+		request["savepointPath"] = submission.Restore
+	}
+	if submission.ClaimMode != "" {
+		request[c.target.claimMode()] = string(submission.ClaimMode)
+	}
+	if submission.AllowNonRestored {
+		request["allowNonRestoredState"] = true
 	}
 	var answer struct{ JobID string }
 	err = c.rest.call(ctx, http.MethodPost, "/jars/"+jarID+"/run", request, &answer)

@@ -14,8 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/internal/process"
 	"github.com/snapback/snapback/harness/target"
@@ -68,13 +66,11 @@ func (t Target) program(ctx context.Context, w workload.Workload, say func(strin
 	if err != nil {
 		return program{}, err
 	}
-	lock := flock.New(filepath.Join(cache, "connectors.lock"))
-	waiting, cancel := context.WithTimeout(ctx, lockTimeout)
-	defer cancel()
-	if _, err := lock.TryLockContext(waiting, lockRetry); err != nil {
-		return program{}, fmt.Errorf("wait for another installation to end: %w", err)
+	unlock, err := lock(ctx, filepath.Join(cache, "connectors.lock"))
+	if err != nil {
+		return program{}, err
 	}
-	defer func() { _ = lock.Unlock() }() // if this fails, the end of the process unlocks
+	defer unlock()
 	libraries, err := t.libraries(ctx, cache, w, say)
 	if err != nil {
 		return program{}, err
@@ -132,18 +128,9 @@ func (t Target) compileWith(ctx context.Context, cache, folder string, libraries
 	if err := os.CopyFS(dir, connectorSources); err != nil {
 		return "", err
 	}
-	classes := filepath.Join(dir, "classes")
-	classPath, err := t.classPath("")
+	classes, err := t.javac(ctx, cache, "compile-"+folder, dir, names, libraries)
 	if err != nil {
 		return "", err
-	}
-	all := strings.Join(append([]string{classPath}, libraries...), string(os.PathListSeparator))
-	command := []string{"javac", "--release", "11", "-Xlint:-options", "-nowarn", "-cp", all, "-d", classes}
-	for _, name := range names {
-		command = append(command, filepath.Join(dir, name))
-	}
-	if output, err := run(ctx, cache, "compile-"+folder, command...); err != nil {
-		return "", fmt.Errorf("compile the workload with %s for Flink %s: %w\n%s", folder, t.version, err, output)
 	}
 	if err := copyInto(filepath.Join(classes, "lib"), libraries); err != nil {
 		return "", err

@@ -21,7 +21,6 @@ import (
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/internal/process"
 	"github.com/snapback/snapback/harness/target"
-	"github.com/snapback/snapback/harness/targets/internal/layout"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/filesystem/schemes"
@@ -101,16 +100,9 @@ func (m Minicluster) start(ctx context.Context, spec target.Spec, pool *Pool) (_
 	}
 	c := &minicluster{
 		client: client{target: m.Target, starter: process.NewStarter(), dir: dir}, target: m, pool: pool,
-		spec: spec, began: time.Now(), taps: tap.New(layout.Flink{}), work: filepath.Join(dir, "work"), sets: make(chan func()),
+		spec: spec, began: time.Now(), work: filepath.Join(dir, "work"),
 	}
-	c.taps.Run = func(set func()) {
-		done := make(chan struct{})
-		c.sets <- func() {
-			defer close(done)
-			set()
-		}
-		<-done
-	}
+	c.taps, c.sets = newTap()
 	c.step = c.Step
 	if err := c.open(m, dir); err != nil {
 		return nil, errors.Join(err, c.starter.Close())
@@ -274,29 +266,9 @@ func (c *minicluster) Submit(ctx context.Context, submission target.Submission) 
 	if c.pool == nil || !c.target.since(1, 17) {
 		return c.client.Submit(ctx, submission)
 	}
-	request := map[string]any{
-		"entryClass":         mainClass,
-		"programArgsList":    arguments(submission),
-		"parallelism":        submission.Job.Parallelism,
-		"flinkConfiguration": c.target.named(configuration(submission)),
-	}
-	if submission.Restore != "" {
-		request["savepointPath"] = submission.Restore
-	}
-	if submission.ClaimMode != "" {
-		request[c.target.claimMode()] = string(submission.ClaimMode)
-	}
-	if submission.AllowNonRestored {
-		request["allowNonRestoredState"] = true
-	}
-	if submission.ID != "" {
-		request["jobId"] = submission.ID
-	}
-	var answer struct{ JobID string }
 	ctx, cancel := context.WithTimeout(ctx, submitTimeout)
 	defer cancel()
-	err := c.rest.call(ctx, http.MethodPost, "/jars/"+c.jarID+"/run", request, &answer)
-	return answer.JobID, refused(err)
+	return c.post(ctx, submission, c.target.named(configuration(submission)))
 }
 
 // Step implements [target.Cluster].
@@ -438,17 +410,8 @@ func (c *minicluster) Close() error {
 	if c.pool != nil {
 		c.taps.Disarm() // the cluster ends in order, and no fault may fire meanwhile
 	}
-	ended := make(chan error)
-	go func() { ended <- c.endJVM() }()
 	var failed error
-	for waiting := true; waiting; {
-		select {
-		case set := <-c.sets:
-			set()
-		case failed = <-ended:
-			waiting = false
-		}
-	}
+	serve(c.sets, func() { failed = c.endJVM() })
 	c.taps.Disarm()
 	switch {
 	case c.proxy != nil:

@@ -64,13 +64,11 @@ func Provision(ctx context.Context, o Options, say func(string)) (Target, error)
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return Target{}, err
 	}
-	lock := flock.New(filepath.Join(cache, "lock"))
-	waiting, cancel := context.WithTimeout(ctx, lockTimeout)
-	defer cancel()
-	if _, err := lock.TryLockContext(waiting, lockRetry); err != nil {
-		return Target{}, fmt.Errorf("wait for another installation to end: %w", err)
+	unlock, err := lock(ctx, filepath.Join(cache, "lock"))
+	if err != nil {
+		return Target{}, err
 	}
-	defer func() { _ = lock.Unlock() }() // if this fails, the end of the process unlocks
+	defer unlock()
 
 	if t.lib == "" {
 		if t.lib, err = install(ctx, cache, t.version, say); err != nil {
@@ -207,10 +205,6 @@ func compile(ctx context.Context, cache string, t Target, say func(string)) (str
 		return jar, nil
 	}
 	say("compiling the workloads for Flink " + t.version)
-	classPath, err := t.classPath("")
-	if err != nil {
-		return "", err
-	}
 	dir, err := os.MkdirTemp(cache, "compile-*")
 	if err != nil {
 		return "", err
@@ -219,14 +213,9 @@ func compile(ctx context.Context, cache string, t Target, say func(string)) (str
 	if err := os.CopyFS(dir, sources); err != nil {
 		return "", err
 	}
-	classes := filepath.Join(dir, "classes")
-	command := []string{"javac", "--release", "11", "-Xlint:-options", "-nowarn", "-cp", classPath, "-d", classes}
-	for _, name := range names {
-		command = append(command, filepath.Join(dir, name))
-	}
-	output, err := run(ctx, cache, "compile", command...)
+	classes, err := t.javac(ctx, cache, "compile", dir, names, nil)
 	if err != nil {
-		return "", fmt.Errorf("compile the workloads for Flink %s: %w\n%s", t.version, err, output)
+		return "", err
 	}
 	services := filepath.Join(classes, "META-INF", "services")
 	if err := os.MkdirAll(services, 0o755); err != nil {
@@ -240,6 +229,37 @@ func compile(ctx context.Context, cache string, t Target, say func(string)) (str
 		return "", err
 	}
 	return jar, os.Rename(partial, jar)
+}
+
+// lock waits until no other process holds a lock, and takes it. The caller must call unlock().
+func lock(ctx context.Context, name string) (unlock func(), err error) {
+	held := flock.New(name)
+	waiting, cancel := context.WithTimeout(ctx, lockTimeout)
+	defer cancel()
+	if _, err := held.TryLockContext(waiting, lockRetry); err != nil {
+		return nil, fmt.Errorf("wait for another installation to end: %w", err)
+	}
+	return func() { _ = held.Unlock() }, nil // if this fails, the end of the process unlocks
+}
+
+// javac compiles the Java files with the given names, which are below a directory, into a directory
+// of classes. Its output goes to a log of the given name below the directory cache.
+func (t Target) javac(ctx context.Context, cache, log, dir string, names, libraries []string) (classes string, err error) {
+	classPath, err := t.classPath("")
+	if err != nil {
+		return "", err
+	}
+	all := strings.Join(append([]string{classPath}, libraries...), string(os.PathListSeparator))
+	classes = filepath.Join(dir, "classes")
+	command := []string{"javac", "--release", "11", "-Xlint:-options", "-nowarn", "-cp", all, "-d", classes}
+	for _, name := range names {
+		command = append(command, filepath.Join(dir, name))
+	}
+	output, err := run(ctx, cache, log, command...)
+	if err != nil {
+		return "", fmt.Errorf("compile %s for Flink %s: %w\n%s", strings.Join(names, ", "), t.version, err, output)
+	}
+	return classes, nil
 }
 
 // run runs a program to its end, and returns its output.

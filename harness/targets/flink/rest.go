@@ -88,7 +88,10 @@ func (r *rest) do(request *http.Request) (response *http.Response, err error) {
 }
 
 // serving calls wait(), which waits for the cluster. Meanwhile it runs the functions of faults.
-func (r *rest) serving(wait func()) {
+func (r *rest) serving(wait func()) { serve(r.sets, wait) }
+
+// serve calls wait(). Until wait() returns, serve runs the functions that come through the channel.
+func serve(sets <-chan func(), wait func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -96,7 +99,7 @@ func (r *rest) serving(wait func()) {
 	}()
 	for {
 		select {
-		case set := <-r.sets:
+		case set := <-sets:
 			set()
 		case <-done:
 			return

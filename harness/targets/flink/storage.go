@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/faults/s3proxy"
 	"github.com/snapback/snapback/faults/tap"
@@ -154,13 +152,11 @@ func (t Target) S3Plugin(ctx context.Context, say func(string)) (string, error) 
 		return "", err
 	}
 	plugins := filepath.Join(cache, "plugins-"+t.version)
-	lock := flock.New(plugins + ".lock")
-	waiting, cancel := context.WithTimeout(ctx, lockTimeout)
-	defer cancel()
-	if _, err := lock.TryLockContext(waiting, lockRetry); err != nil {
-		return "", fmt.Errorf("wait for another installation to end: %w", err)
+	unlock, err := lock(ctx, plugins+".lock")
+	if err != nil {
+		return "", err
 	}
-	defer func() { _ = lock.Unlock() }() // if this fails, the end of the process unlocks
+	defer unlock()
 	if _, err := os.Stat(plugins); err == nil {
 		return plugins, nil
 	}

@@ -37,15 +37,7 @@ func (c *cluster) openStorage() (err error) {
 		}
 		return err
 	}
-	c.taps, c.sets = tap.New(layout.Flink{}), make(chan func())
-	c.taps.Run = func(set func()) {
-		done := make(chan struct{})
-		c.sets <- func() {
-			defer close(done)
-			set()
-		}
-		<-done
-	}
+	c.taps, c.sets = newTap()
 	if t.Objects != nil {
 		c.proxy, c.stored, err = t.Objects.proxied(c.taps)
 		return err
@@ -57,6 +49,21 @@ func (c *cluster) openStorage() (err error) {
 	// The harness reads files on the mount directly. Its own reads never fire a fault.
 	c.files = split{FileSystem: filesystem.Local{}, mounted: c.mount.Files(), dir: c.mount.Dir}
 	return os.MkdirAll(c.root, 0o755)
+}
+
+// newTap returns a tap, and a channel for the functions of its faults. The operation that a fault
+// hits waits until somebody has received and called the function.
+func newTap() (*tap.Tap, chan func()) {
+	taps, sets := tap.New(layout.Flink{}), make(chan func())
+	taps.Run = func(set func()) {
+		done := make(chan struct{})
+		sets <- func() {
+			defer close(done)
+			set()
+		}
+		<-done
+	}
+	return taps, sets
 }
 
 var (
@@ -102,7 +109,7 @@ func (c *cluster) killInOperation(name string) error {
 // closeTap ends the processes, and lets the faults of their last operations happen meanwhile.
 func (c *cluster) closeTap(end func() error) error {
 	var failed error
-	c.rest.serving(func() { failed = end() })
+	serve(c.sets, func() { failed = end() })
 	c.taps.Disarm()
 	return failed
 }
