@@ -109,7 +109,7 @@ func TestFaultsOfObjects(t *testing.T) {
 // Real Flink has its checkpoints on real S3. The test terminates a TaskManager before and after
 // each request of a checkpoint.
 func TestFlinkOnS3IsKilledAtEachOperation(t *testing.T) {
-	target, err := flinkOn(t.Context(), bucket)
+	target, err := flinkOn(t.Context(), bucket+"/killed")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,9 +28,10 @@ type connections struct {
 	names map[int]string // the names of the processes; the keys are their numbers
 }
 
-// connect creates a network if the scenario disturbs connections.
+// connect creates a network if the scenario disturbs connections. A room that isolates its processes
+// cuts them off by itself, and needs no network.
 func (c *cluster) connect() {
-	if !slices.ContainsFunc(c.spec.Needs, func(f scenarios.Feature) bool {
+	if c.target.where().Isolates() || !slices.ContainsFunc(c.spec.Needs, func(f scenarios.Feature) bool {
 		return slices.Contains([]scenarios.Feature{scenarios.Partition, scenarios.Network, scenarios.Bandwidth}, f)
 	}) {
 		return
