@@ -123,24 +123,14 @@ func spaceOf(engine target.Target) exploration.Space {
 // newEngine returns a target for many runs of a real engine, and a function that ends what the
 // target started. JVMs that serve many runs have their files in the given directory.
 func newEngine(ctx context.Context, o runOptions, dir string, say func(string)) (target.Target, func() error, error) {
-	nothing := func() error { return nil }
 	if o.runtime == "" {
 		o.runtime = flink.MiniclusterRuntime
 	}
 	engines, err := newTargets(ctx, o, say)
 	if err != nil {
-		return nil, nothing, err
+		return nil, nil, err
 	}
-	engine := engines[0]
-	minicluster, ok := engine.(flink.Minicluster)
-	if !ok {
-		return engine, nothing, nil
-	}
-	pool, err := flink.NewPool(minicluster, filepath.Join(dir, "jvms"))
-	if err != nil {
-		return nil, nothing, err
-	}
-	return pool, pool.Close, nil
+	return pooled(engines[0], filepath.Join(dir, jvmsDir))
 }
 
 // runHunt runs a campaign, and prints what it found.

@@ -27,10 +27,12 @@ import (
 )
 
 // runsDir is the directory for runs, unless the user names another one. The name latestLink is a
-// link in this directory to the latest run.
+// link in this directory to the latest run. In the directory of a run, jvmsDir holds the files of
+// JVMs that serve several scenarios.
 const (
 	runsDir    = "snapback-runs"
 	latestLink = "latest"
+	jvmsDir    = "jvms"
 )
 
 type runOptions struct {
@@ -154,7 +156,14 @@ func runScenarios(command *cobra.Command, o runOptions, arguments []string) erro
 		if len(arguments) == 0 {
 			here = claimed(under, chosen)
 		}
+		var end func() error
+		if runner.Target, end, err = pooled(under, filepath.Join(runner.Dir, jvmsDir)); err != nil {
+			return err
+		}
 		ended.Results = append(ended.Results, runOn(command, o, runner, here, progress)...)
+		if err := end(); err != nil {
+			return err
+		}
 	}
 	ended.Took = time.Since(began)
 	return conclude(command, o, dir, ended)

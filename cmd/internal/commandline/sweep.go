@@ -104,14 +104,11 @@ func sweep(command *cobra.Command, o crashOptions, arguments []string) error {
 // runs of a scenario share a JVM.
 func sweepAll(ctx context.Context, o crashOptions, s scenarios.Scenario, on target.Target, dir string, done func(explore.Swept)) (_ []explore.Swept, _ run.Result, err error) {
 	if o.steps {
-		if minicluster, ok := on.(flink.Minicluster); ok {
-			pool, err := flink.NewPool(minicluster, filepath.Join(dir, "jvms"))
-			if err != nil {
-				return nil, run.Result{}, err
-			}
-			defer func() { err = errors.Join(err, pool.Close()) }()
-			on = pool
+		on, end, err := pooled(on, filepath.Join(dir, jvmsDir))
+		if err != nil {
+			return nil, run.Result{}, err
 		}
+		defer func() { err = errors.Join(err, end()) }()
 		all := explore.StepSweep{Target: on, Seed: o.seed, Dir: dir, Kill: faults.Process(o.kill), Every: o.every, Timeout: o.timeout}
 		return all.Run(ctx, s, done)
 	}

@@ -72,6 +72,20 @@ func flinkTarget(ctx context.Context, o runOptions, say func(string)) (target.Ta
 	return installed, nil
 }
 
+// pooled returns the target for runs that follow each other, and a function that ends what the target
+// started. On Flink in one JVM, the runs share JVMs, whose files are in the given directory.
+func pooled(on target.Target, dir string) (target.Target, func() error, error) {
+	minicluster, ok := on.(flink.Minicluster)
+	if !ok {
+		return on, func() error { return nil }, nil
+	}
+	pool, err := flink.NewPool(minicluster, dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	return pool, pool.Close, nil
+}
+
 // checkVersions checks the value of --flink-version.
 func (o runOptions) checkVersions() error {
 	for i, version := range o.flinkVersions {
