@@ -80,7 +80,7 @@ func draw(h *history.History) *timeline {
 				l.Bars[at].Class = string(e.Kind)
 				l.Bars[at].Title = fmt.Sprintf("checkpoint %d %s at %s %s", e.Checkpoint, e.Kind, e.At(), e.Error)
 			case history.Restored:
-				l.Row = append(l.Row, mark{x(e.At()), "↺", fmt.Sprintf("restored from checkpoint %d at %s", e.Checkpoint, e.At())})
+				l.Row = append(l.Row, mark{x(e.At()), "↺", fmt.Sprintf("restored from %s %d at %s", h.KindOf(e), e.Checkpoint, e.At())})
 			case history.Status:
 				l.Row = append(l.Row, mark{x(e.At()), "•", fmt.Sprintf("%s at %s %s", e.Status, e.At(), e.Error)})
 			}
