@@ -26,7 +26,7 @@ func (c Console) Result(r run.Result) {
 		fmt.Fprintf(&text, "%s%s\n", indent, recovery)
 	}
 	if n := r.Numbers; n.Records > 0 || n.Lost+n.Doubled > 0 {
-		fmt.Fprintf(&text, "%s%d records: %d replayed, %d lost, %d doubled\n", indent, n.Records, n.Replayed, n.Lost, n.Doubled)
+		fmt.Fprintf(&text, "%s%s: %d replayed, %d lost, %d doubled\n", indent, Count(n.Records, "record"), n.Replayed, n.Lost, n.Doubled)
 	}
 	if line := inFlight(r.Numbers.InFlight); line != "" {
 		fmt.Fprintf(&text, "%s%s\n", indent, line)
@@ -95,7 +95,7 @@ func inFlight(checkpoints []oracle.InFlight) string {
 	if len(checkpoints) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%d of %d checkpoints with records in flight, at most %d bytes", with, len(checkpoints), most)
+	return fmt.Sprintf("%d of %s with records in flight, at most %s", with, Count(len(checkpoints), "checkpoint"), Count(most, "byte"))
 }
 
 func (c Console) verdict(v oracle.Verdict) string {

@@ -62,15 +62,15 @@ func (r Run) Done() string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, verdict))
 		}
 	}
-	return fmt.Sprintf("DONE %s: %s in %.1fs (seed %d)", Scenarios(len(r.Results)), strings.Join(parts, ", "), r.Took.Seconds(), r.Seed)
+	return fmt.Sprintf("DONE %s: %s in %.1fs (seed %d)", Count(len(r.Results), "scenario"), strings.Join(parts, ", "), r.Took.Seconds(), r.Seed)
 }
 
-// Scenarios returns the number with its noun: "1 scenario" or "2 scenarios".
-func Scenarios(n int) string {
+// Count returns a number with its noun: "1 scenario" or "2 scenarios".
+func Count[N int | int64](n N, noun string) string {
 	if n == 1 {
-		return "1 scenario"
+		return "1 " + noun
 	}
-	return fmt.Sprintf("%d scenarios", n)
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // Replay returns the command that runs a scenario again with the same target and seed.

@@ -170,6 +170,45 @@ func TestHTMLDrawsWhatHappenedAlsoWhereItFailed(t *testing.T) {
 	}
 }
 
+func TestOneFileIsNotFiles(t *testing.T) {
+	if got := report.Count(1, "file") + ", " + report.Count(int64(2), "file"); got != "1 file, 2 files" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestTheTimelineTellsSavepointsFromCheckpoints(t *testing.T) {
+	dir, page := t.TempDir(), bytes.Buffer{}
+	file, err := os.Create(filepath.Join(dir, run.HistoryName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorder, err := history.NewRecorder(file, history.Header{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []history.Event{
+		{Kind: history.Submit, Job: "first"}, {Kind: history.Accepted, Job: "first", ID: "a"},
+		{Kind: history.Savepointed, ID: "a", Checkpoint: 3, Path: "savepoints/savepoint-a"},
+		{Kind: history.Submit, Job: "second", From: "first"}, {Kind: history.Accepted, Job: "second", ID: "b"},
+		{Kind: history.Restored, ID: "b", Checkpoint: 3, Path: "savepoints/savepoint-a"},
+	} {
+		if err := recorder.Record(time.Second, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ended := sample(t)
+	ended.Results[1].Dir = dir
+	if err := report.HTML(&page, ended); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(page.String(), "restored from savepoint 3") {
+		t.Error("the page does not show a restore from savepoint 3")
+	}
+}
+
 func TestAReportThatCannotBeWrittenIsAnError(t *testing.T) {
 	if err := report.Write(filepath.Join(t.TempDir(), "missing"), sample(t)); err == nil {
 		t.Error("want an error, got none")

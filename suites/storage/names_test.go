@@ -76,6 +76,6 @@ var _ = Describe("A place with several names", func() {
 		expired := snapback(ctx, "expire", "--keep", "1", "--plan", plan, root)
 		Expect(expired.code).To(Equal(1), expired.String())
 		Expect(expectDone(ctx, "expire", "--delete", "--plan", plan, root)).To(ContainSubstring("deleted 2 checkpoints"))
-		Expect(expectDone(ctx, "ls", root)).To(ContainSubstring("1 checkpoints, 1 restorable"))
+		Expect(expectDone(ctx, "ls", root)).To(ContainSubstring("1 checkpoint, 1 restorable"))
 	}, SpecTimeout(2*time.Minute))
 })

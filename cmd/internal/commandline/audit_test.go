@@ -135,7 +135,7 @@ func TestOrphansAreDeletedByPlanOnly(t *testing.T) {
 	}
 	plan := filepath.Join(t.TempDir(), "plan.jsonl")
 	got := snapback(t, "orphans", "--plan", plan, job)
-	for _, want := range []string{"unreferenced-shared: 1 file, 4 B: ", "  file:" + orphan, "1 orphans with 4 B"} {
+	for _, want := range []string{"unreferenced-shared: 1 file, 4 B: ", "  file:" + orphan, "1 orphan with 4 B"} {
 		if got.code != exitFinding || !strings.Contains(got.stdout, want) {
 			t.Errorf("want exit code 1 and %q, got %d\n%s", want, got.code, got.stdout)
 		}

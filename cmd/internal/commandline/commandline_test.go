@@ -385,12 +385,6 @@ func TestASignalEndsAProgramThatHangs(t *testing.T) {
 	}
 }
 
-func TestOneFileIsNotFiles(t *testing.T) {
-	if got := plural(1, "file") + ", " + plural(int64(2), "file"); got != "1 file, 2 files" {
-		t.Errorf("got %s", got)
-	}
-}
-
 func TestHelpShowsExamplesFirst(t *testing.T) {
 	for _, verb := range []string{"run", "ls", "inspect", "verify", "orphans", "diff", "seal", "list", "doctor", "version", "reference", "reference run", "reference jobmanager", "reference taskmanager", "reference stop", "reference suspend"} {
 		got := snapback(t, append(strings.Fields(verb), "--help")...)

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/report"
 	"github.com/snapback/snapback/storage/audit"
 )
 
@@ -35,7 +36,7 @@ func showDifference(d audit.Difference, verbose bool, row func(...string)) {
 		name string
 		of   audit.FileSet
 	}{{"shared", d.Shared}, {"added", d.Added}, {"dropped", d.Dropped}} {
-		row(set.name, fmt.Sprintf("%s, %s", plural(len(set.of.Files), "file"), size(set.of.Bytes)))
+		row(set.name, fmt.Sprintf("%s, %s", report.Count(len(set.of.Files), "file"), size(set.of.Bytes)))
 		for _, file := range set.of.Files {
 			if verbose {
 				row("", "  "+file)

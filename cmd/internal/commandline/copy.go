@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/snapback/snapback/harness/report"
 	"github.com/snapback/snapback/storage/audit"
 )
 
@@ -39,7 +40,7 @@ func copyCommand() *cobra.Command {
 		}
 		return show(command, f.format, copied, func(row func(...string)) {
 			took := time.Duration(copied.Seconds * float64(time.Second))
-			row(fmt.Sprintf("copied: %s (%s, %s in %.1fs, %s); the copy was read back and compared", copied.To, plural(copied.Files, "file"), size(copied.Bytes), copied.Seconds, rate(copied.Bytes, took)))
+			row(fmt.Sprintf("copied: %s (%s, %s in %.1fs, %s); the copy was read back and compared", copied.To, report.Count(copied.Files, "file"), size(copied.Bytes), copied.Seconds, rate(copied.Bytes, took)))
 		})
 	}
 	return command

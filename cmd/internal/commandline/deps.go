@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/snapback/snapback/harness/report"
 	"github.com/snapback/snapback/storage/audit"
 )
 
@@ -55,13 +56,13 @@ func (f *auditFlags) showDeps(d audit.Deps, row func(...string)) {
 	answer := "no other checkpoint uses it: it may be deleted"
 	switch {
 	case len(d.Dependents) > 0:
-		answer = fmt.Sprintf("%d checkpoints use it: it must not be deleted", len(d.Dependents))
+		answer = fmt.Sprintf("used by %s: it must not be deleted", report.Count(len(d.Dependents), "checkpoint"))
 	case !d.MayBeDeleted:
 		answer = "unknown whether a checkpoint uses it: it must not be deleted"
 	case len(d.Notes) > 0:
 		answer = "no other checkpoint uses it: it may be deleted, but see the notes above"
 	}
-	row(fmt.Sprintf("%s (%s, %s): %s", d.Path, plural(d.Files, "file"), size(d.Bytes), answer))
+	row(fmt.Sprintf("%s (%s, %s): %s", d.Path, report.Count(d.Files, "file"), size(d.Bytes), answer))
 	row(fmt.Sprintf("read %d other checkpoints", d.Checkpoints))
 	row(checkpointsRead(d.Roots))
 }

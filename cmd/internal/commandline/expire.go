@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/report"
 	"github.com/snapback/snapback/storage/audit"
 )
 
@@ -83,7 +84,7 @@ func (f *auditFlags) showExpiry(e audit.Expiry, row func(...string)) {
 		row(note)
 	}
 	row(checkpointsRead(e.Roots))
-	row(fmt.Sprintf("%s: %d checkpoints to delete, with %s that no other checkpoint uses; %d stay", e.Root, len(e.Expired), size(e.Bytes), e.Kept))
+	row(fmt.Sprintf("%s: %s to delete, with %s that no other checkpoint uses; %d stay", e.Root, report.Count(len(e.Expired), "checkpoint"), size(e.Bytes), e.Kept))
 }
 
 // deleteExpired deletes the checkpoints that a plan lists. It checks them with the policy in the
@@ -101,7 +102,7 @@ func deleteExpired(command *cobra.Command, f *auditFlags, plan *planFlags, root 
 		return a.DeleteExpired(command.Context(), root, options, planned.Lines)
 	})
 	if shown := show(command, f.format, done, func(row func(...string)) {
-		row(fmt.Sprintf("deleted %s: %s with %s; kept %d%s", plural(len(done.Deleted), "checkpoint"), plural(done.Files, "file"), size(done.Bytes), len(done.Kept), alreadyGone(done.Gone)))
+		row(fmt.Sprintf("deleted %s: %s with %s; kept %d%s", report.Count(len(done.Deleted), "checkpoint"), report.Count(done.Files, "file"), size(done.Bytes), len(done.Kept), alreadyGone(done.Gone)))
 		f.showKept(done.Kept, row)
 	}); shown != nil {
 		return shown

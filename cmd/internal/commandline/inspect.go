@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/report"
 	"github.com/snapback/snapback/storage/audit"
 )
 
@@ -70,7 +71,7 @@ func (f *auditFlags) showInspection(in audit.Inspection, row func(...string)) {
 	}
 	row(in.Path)
 	row(fmt.Sprintf("%s %d, metadata version %d, readable by Flink %s", kind, in.CheckpointID, in.Version, in.ReadableBy))
-	row(fmt.Sprintf("%s, %s; %s with %s; %s inline in the metadata", plural(in.Totals.Operators, "operator"), plural(in.Totals.Handles, "handle"), plural(in.Totals.Files, "file"), size(in.Totals.FileBytes), size(in.Totals.InlineBytes)))
+	row(fmt.Sprintf("%s, %s; %s with %s; %s inline in the metadata", report.Count(in.Totals.Operators, "operator"), report.Count(in.Totals.Handles, "handle"), report.Count(in.Totals.Files, "file"), size(in.Totals.FileBytes), size(in.Totals.InlineBytes)))
 	if in.Backend != "" {
 		row("keyed state: " + in.Backend)
 	}

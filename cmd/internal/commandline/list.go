@@ -193,14 +193,6 @@ func show(command *cobra.Command, format string, value any, rows func(row func(.
 	}
 }
 
-// plural returns a number with its noun: "1 file" or "2 files".
-func plural[N int | int64](n N, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
 func checkFormat(format string) error {
 	if format != "human" && format != "json" {
 		return harness.Usagef("--format: want human or json, got %q", format)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/report"
 	"github.com/snapback/snapback/storage/audit"
 )
 
@@ -108,7 +109,7 @@ func showList(list audit.List, row func(...string)) {
 		case g.Job == "":
 			name = "unknown job"
 		}
-		row(fmt.Sprintf("%s, in %s: %d checkpoints, %d restorable", name, g.Directory, g.Checkpoints, g.Restorable))
+		row(fmt.Sprintf("%s, in %s: %s, %d restorable", name, g.Directory, report.Count(g.Checkpoints, "checkpoint"), g.Restorable))
 		row("  RESTORABLE", "KIND", "ID", "WRITTEN", "STATE", "PATH")
 		for _, c := range list.Checkpoints[at : at+g.Checkpoints] {
 			showListed(c, row)
@@ -123,7 +124,7 @@ func showList(list audit.List, row func(...string)) {
 	for _, note := range list.Notes {
 		row("note: " + note)
 	}
-	row(fmt.Sprintf("%s: %d checkpoints, %d restorable", list.Root, len(list.Checkpoints), restorable))
+	row(fmt.Sprintf("%s: %s, %d restorable", list.Root, report.Count(len(list.Checkpoints), "checkpoint"), restorable))
 }
 
 func showListed(c audit.Listed, row func(...string)) {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/report"
 	"github.com/snapback/snapback/storage/audit"
 )
 
@@ -173,7 +174,7 @@ func deleteOrphans(command *cobra.Command, f *auditFlags, plan *planFlags, root 
 		for _, orphan := range deleted.Deleted {
 			total += orphan.Bytes
 		}
-		row(fmt.Sprintf("deleted %s with %s, kept %d%s", plural(len(deleted.Deleted), "file"), size(total), len(deleted.Kept), alreadyGone(deleted.Gone)))
+		row(fmt.Sprintf("deleted %s with %s, kept %d%s", report.Count(len(deleted.Deleted), "file"), size(total), len(deleted.Kept), alreadyGone(deleted.Gone)))
 		f.showKept(deleted.Kept, row)
 	}); shown != nil {
 		return shown
@@ -213,18 +214,19 @@ func (f *auditFlags) showOrphans(o audit.Orphans, row func(...string)) {
 		for _, orphan := range of {
 			sum += orphan.Bytes
 		}
-		row(fmt.Sprintf("%s: %s, %s: %s", source, plural(len(of), "file"), size(sum), source.Explain()))
+		row(fmt.Sprintf("%s: %s, %s: %s", source, report.Count(len(of), "file"), size(sum), source.Explain()))
 		f.some(len(of), row, "  ", func(i int) {
 			row("  "+of[i].Path, size(of[i].Bytes), of[i].Modified.UTC().Format(time.DateTime))
 		})
 	}
 	f.showDoubts(o.Doubts, row)
 	for _, u := range o.Unknown {
-		row(fmt.Sprintf("unknown: %s, %s: %s; for example %s", plural(u.Files, "file"), size(u.Bytes), u.Reason, u.First))
+		row(fmt.Sprintf("unknown: %s, %s: %s; for example %s", report.Count(u.Files, "file"), size(u.Bytes), u.Reason, u.First))
 	}
 	f.some(len(o.Empty), row, "", func(i int) { row("empty directory: " + o.Empty[i]) })
 	row(checkpointsRead(o.Roots))
-	row(fmt.Sprintf("%s: %d files; %d checkpoints use %d of them; %d orphans with %s", o.Root, o.Files, o.Checkpoints, o.Referenced, len(o.Orphans), size(total)))
+	row(fmt.Sprintf("%s: %s, %d of them used by %s; %s with %s",
+		o.Root, report.Count(o.Files, "file"), o.Referenced, report.Count(o.Checkpoints, "checkpoint"), report.Count(len(o.Orphans), "orphan"), size(total)))
 }
 
 // checkpointsRead returns text that says under which roots the checkpoints were read.

@@ -177,7 +177,7 @@ func claimed(under target.Target, all []scenarios.Scenario) []scenarios.Scenario
 // runOn runs scenarios on one target, and prints each result.
 func runOn(command *cobra.Command, o runOptions, runner run.Runner, chosen []scenarios.Scenario, progress *progress) []run.Result {
 	progress.line(fmt.Sprintf("snapback %s on %s; target %s; seed %d; %s; %s",
-		version(), runtime.Version(), runner.Target.Describe(), o.seed, report.Scenarios(len(chosen)), runner.Dir))
+		version(), runtime.Version(), runner.Target.Describe(), o.seed, report.Count(len(chosen), "scenario"), runner.Dir))
 	if o.expected != "" {
 		names := func(f expected.Failure) bool {
 			return slices.ContainsFunc(chosen, func(s scenarios.Scenario) bool { return len(expected.List{f}.Of(s.Name, runner.Target.Describe())) > 0 })

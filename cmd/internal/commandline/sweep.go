@@ -19,6 +19,7 @@ import (
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/explore"
 	"github.com/snapback/snapback/harness/oracle"
+	"github.com/snapback/snapback/harness/report"
 	"github.com/snapback/snapback/harness/run"
 	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/flink"
@@ -143,8 +144,8 @@ func printSwept(out io.Writer, result run.Result, operations []explore.Swept) er
 	if result.Reason != "" {
 		_, _ = fmt.Fprintln(out, result.Reason)
 	}
-	_, err := fmt.Fprintf(out, "DONE %d kills: %d pass, %d fail, %d void; %d records, %d lost, %d doubled; all of it %s in %.1fs (seed %d)\n",
-		len(operations), count[oracle.Pass], count[oracle.Fail], count[oracle.Void], result.Numbers.Records, result.Numbers.Lost, result.Numbers.Doubled,
+	_, err := fmt.Fprintf(out, "DONE %s: %d pass, %d fail, %d void; %s, %d lost, %d doubled; all of it %s in %.1fs (seed %d)\n",
+		report.Count(len(operations), "kill"), count[oracle.Pass], count[oracle.Fail], count[oracle.Void], report.Count(result.Numbers.Records, "record"), result.Numbers.Lost, result.Numbers.Doubled,
 		result.Verdict, result.Took.Seconds(), result.Seed)
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/report"
 	"github.com/snapback/snapback/storage/audit"
 )
 
@@ -57,7 +58,7 @@ func showVerification(command *cobra.Command, f *auditFlags, v audit.Verificatio
 		case !v.Restorable:
 			answer = "NOT restorable"
 		}
-		row(fmt.Sprintf("%s: %s (%s, %s)", answer, v.Path, plural(v.Checked.Files, "file"), size(v.Checked.Bytes)))
+		row(fmt.Sprintf("%s: %s (%s, %s)", answer, v.Path, report.Count(v.Checked.Files, "file"), size(v.Checked.Bytes)))
 		f.some(len(v.Findings), row, "", func(i int) { showFinding(v.Findings[i], about, row) })
 		if v.Outside.Files > 0 {
 			row(fmt.Sprintf("  %d of its files are outside this directory, in %s", v.Outside.Files, f.firstOf(v.Outside.Directories)))
@@ -125,7 +126,7 @@ func sealCommand() *cobra.Command {
 			Bytes  int64  `json:"bytes"`
 		}{sealedSchema, name, verification.Checked.Files, verification.Checked.Bytes}
 		return show(command, f.format, sealed, func(row func(...string)) {
-			row(fmt.Sprintf("sealed: %s (%s, %s)", name, plural(sealed.Files, "file"), size(sealed.Bytes)))
+			row(fmt.Sprintf("sealed: %s (%s, %s)", name, report.Count(sealed.Files, "file"), size(sealed.Bytes)))
 		})
 	}
 	return command
