@@ -242,6 +242,7 @@ func (r *Session) checkpoint(ctx context.Context, name string) error {
 			return err
 		}
 		r.progress("taking a checkpoint of job " + name)
+		since := r.cluster.Now()
 		checkpoint, err := checkpointer.Checkpoint(ctx, job.ID)
 		var refused *target.RefusedError
 		switch {
@@ -251,6 +252,9 @@ func (r *Session) checkpoint(ctx context.Context, name string) error {
 			}
 			if r.status(job) != storage.Running && !r.over(job) {
 				continue
+			}
+			if r.cluster.Now()-since >= r.scenario.Job.Timeout {
+				return r.missed(fmt.Sprintf("the checkpoint that job %s was asked for expired after %s, the job's time-out", name, r.scenario.Job.Timeout))
 			}
 			r.record(history.Event{Kind: history.Trigger, Job: name, Error: refused.Why})
 			return ErrGaveUp

@@ -3,7 +3,9 @@ package reference_test
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/snapback/snapback/faults"
 	harnesshistory "github.com/snapback/snapback/harness/history"
@@ -47,5 +49,15 @@ func TestAFaultWaitsForItsCondition(t *testing.T) {
 		if len(before) < c.least {
 			t.Errorf("%s fired after %d events %s, want %d", c.fault, len(before), c.kind, c.least)
 		}
+	}
+}
+
+// A checkpoint that needs more time than the scenario gives it proves nothing about the engine.
+func TestACheckpointThatExpiresProvesNothing(t *testing.T) {
+	s := catalogue(t, "leaks/late-barrier")[0]
+	s.Workload.Snapshot, s.Job.Timeout = 50*time.Millisecond, 10*time.Millisecond
+	result := runAll(t, 1, s)[0]
+	if want := "expired after 10ms, the job's time-out"; result.Verdict != oracle.Void || !strings.Contains(result.Reason, want) {
+		t.Fatalf("want void, %s; got %s, %s %v", want, result.Verdict, result.Reason, result.Findings)
 	}
 }
