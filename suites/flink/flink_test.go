@@ -5,6 +5,7 @@ package flink_test
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -32,50 +33,77 @@ func release(version string) func(context.Context) (target.Target, error) {
 	}
 }
 
-// started is a cluster that the suite treats as if somebody else had started it. Its files are in
-// the directory dir.
-var (
-	started target.Cluster
-	dir     string
-)
+// shared is what several specs use, one after the other. Nothing of it exists before a spec needs it.
+var shared struct {
+	dir     string         // the directory for the files of the other two
+	running target.Cluster // the suite treats it as if somebody else had started it
+	pool    *flink.Pool    // the JVMs of the specs of a cluster in one JVM
+}
 
 var _ = AfterSuite(func() {
-	if started != nil {
-		Expect(started.Close()).To(Succeed())
-		Expect(os.RemoveAll(dir)).To(Succeed())
+	if shared.running != nil {
+		Expect(shared.running.Close()).To(Succeed())
 	}
+	if shared.pool != nil {
+		Expect(shared.pool.Close()).To(Succeed())
+	}
+	Expect(os.RemoveAll(shared.dir)).To(Succeed())
 })
+
+// sharedDir returns a directory for the files of one of the shared things.
+func sharedDir(name string) (string, error) {
+	if shared.dir == "" {
+		var err error
+		if shared.dir, err = os.MkdirTemp("", "snapback-flink-*"); err != nil {
+			return "", err
+		}
+	}
+	dir := filepath.Join(shared.dir, name)
+	return dir, os.Mkdir(dir, 0o755)
+}
 
 func running(ctx context.Context) (target.Target, error) {
 	say := func(what string) { GinkgoWriter.Println(what) }
-	if started == nil {
+	if shared.running == nil {
 		provisioned, err := servers.Flink(ctx, flink.DefaultVersion)
 		if err != nil {
 			return nil, err
 		}
-		if dir, err = os.MkdirTemp("", "snapback-running-*"); err != nil {
+		dir, err := sharedDir("running")
+		if err != nil {
 			return nil, err
 		}
-		started, err = provisioned.Start(ctx, target.Spec{
+		shared.running, err = provisioned.Start(ctx, target.Spec{
 			Cluster: scenarios.Cluster{TaskManagers: 2, Retained: 1}, Dir: dir, Observe: func(history.Event) {},
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
-	return flink.Connect(ctx, started.(interface{ URL() string }).URL(), say)
+	return flink.Connect(ctx, shared.running.(interface{ URL() string }).URL(), say)
+}
+
+// pooled returns a target whose scenarios run in one JVM after the other. A scenario gets a JVM of its
+// own only if it kills the JVM, or if the power is lost.
+func pooled(ctx context.Context) (target.Target, error) {
+	if shared.pool != nil {
+		return shared.pool, nil
+	}
+	dir, err := sharedDir("pool")
+	if err != nil {
+		return nil, err
+	}
+	shared.pool, err = flink.NewPool(inOneJVM(ctx), dir)
+	return shared.pool, err
 }
 
 // wholeVariable is the environment variable with which the suite runs the whole catalogue. Without it
 // the suite runs a third of the catalogue, always the same.
 const wholeVariable = "SNAPBACK_WHOLE_CATALOGUE"
 
-// elsewhere lists scenarios that the specs of a cluster in one JVM leave out. The power losses have
-// specs of their own. The jobs of the others end before their faults on a busy machine.
-var elsewhere = []string{
-	"durability/power-loss-after-publish", "durability/power-loss-before-publish", "durability/power-loss-when-complete",
-	"durability/checkpoints", "leaks/late-barrier", "state/many-increments",
-}
+// elsewhere lists scenarios that the specs of a cluster in one JVM leave out, because they have specs
+// of their own.
+var elsewhere = []string{"durability/power-loss-after-publish", "durability/power-loss-when-complete"}
 
 var _ = func() bool {
 	claimed := flink.Target{}
@@ -91,7 +119,7 @@ var _ = func() bool {
 	}
 	onProcesses = append(onProcesses, conformance.Claimed(claimed, "recovery/kill-*", "cleanup/cancel")...)
 	conformance.Specs("Flink "+flink.DefaultVersion, release(flink.DefaultVersion), onProcesses...)
-	conformance.Specs("Flink "+flink.DefaultVersion+" in one JVM", func(ctx context.Context) (target.Target, error) { return inOneJVM(ctx), nil }, inOne...)
+	conformance.Specs("Flink "+flink.DefaultVersion+" in one JVM", pooled, inOne...)
 	conformance.Specs("Flink "+servers.OlderFlink, release(servers.OlderFlink),
 		conformance.Claimed(claimed, "recovery/kill-t*", "recovery/resume-*", "cleanup/cancel/retention=RETAIN_ON_CANCELLATION")...)
 	conformance.Specs("a running Flink", running, "cleanup/cancel", "recovery/resume-*")
