@@ -89,7 +89,7 @@ func (h *host) command(ctx context.Context, path string, arguments ...string) (s
 const (
 	servedMax      = 200
 	usedPercentMax = 50
-	endTimeout     = 2 * time.Second
+	endTimeout     = 10 * time.Second
 )
 
 // end ends the cluster in the JVM. It says whether the JVM can run another cluster.
