@@ -315,7 +315,7 @@ func configuration(submission target.Submission) map[string]string {
 	set("execution.checkpointing.aligned-checkpoint-timeout", millis(j.AlignmentTimeout), j.AlignmentTimeout > 0)
 	set("pipeline.max-parallelism", strconv.Itoa(j.ParallelismMax), j.ParallelismMax > 0)
 	maps.Copy(c, backends[j.Backend])
-	maps.Copy(c, submission.Settings)
+	maps.Copy(c, withCurrentNames(submission.Settings))
 	return c
 }
 

@@ -3,7 +3,9 @@ package flink
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -54,6 +56,7 @@ var renamed = map[string]struct {
 	major, minor int
 }{
 	"execution.checkpointing.dir":                   {"state.checkpoints.dir", 1, 20},
+	"execution.checkpointing.write-buffer-size":     {"state.storage.fs.write-buffer-size", 1, 20},
 	"execution.checkpointing.savepoint-dir":         {"state.savepoints.dir", 1, 20},
 	"execution.checkpointing.storage":               {"state.checkpoint-storage", 1, 20},
 	"execution.checkpointing.incremental":           {"state.backend.incremental", 1, 20},
@@ -62,9 +65,64 @@ var renamed = map[string]struct {
 	"execution.checkpointing.local-backup.enabled":  {"state.backend.local-recovery", 1, 20},
 	"execution.checkpointing.unaligned.enabled":     {"execution.checkpointing.unaligned", 1, 17},
 	"state.changelog.enabled":                       {"state.backend.changelog.enabled", 1, 20},
+	"state.changelog.storage":                       {"state.backend.changelog.storage", 1, 20},
+	"state.changelog.max-failures-allowed":          {"state.backend.changelog.max-failures-allowed", 1, 20},
+	"state.changelog.periodic-materialize.enabled":  {"state.backend.changelog.periodic-materialize.enabled", 1, 20},
+	"state.changelog.periodic-materialize.interval": {"state.backend.changelog.periodic-materialize.interval", 1, 20},
+	"state.changelog.dstl.dfs.base-path":            {"dstl.dfs.base-path", 1, 20},
 	"state.backend.type":                            {"state.backend", 1, 18},
 	"restart-strategy.type":                         {"restart-strategy", 1, 18},
 	"high-availability.type":                        {"high-availability", 1, 17},
+}
+
+// older says what else keys of the harness were named: names that Flink still reads, but that no
+// release from 1.16 on calls the name of the key.
+var older = map[string]string{
+	"state.backend.fs.checkpointdir":             "execution.checkpointing.dir",
+	"savepoints.state.backend.fs.dir":            "execution.checkpointing.savepoint-dir",
+	"state.backend.fs.memory-threshold":          "execution.checkpointing.data-inline-threshold",
+	"execution.checkpointing.alignment-timeout":  "execution.checkpointing.aligned-checkpoint-timeout",
+	"recovery.mode":                              "high-availability.type",
+	"recovery.zookeeper.path.namespace":          "high-availability.cluster-id",
+	"high-availability.zookeeper.path.namespace": "high-availability.cluster-id",
+	"recovery.zookeeper.storageDir":              "high-availability.storageDir",
+	"high-availability.zookeeper.storageDir":     "high-availability.storageDir",
+	"recovery.zookeeper.quorum":                  "high-availability.zookeeper.quorum",
+	"recovery.jobmanager.port":                   "high-availability.jobmanager.port",
+	"taskmanager.tmp.dirs":                       "io.tmp.dirs",
+	"web.address":                                "rest.address",
+	"jobmanager.web.address":                     "rest.address",
+	"web.port":                                   "rest.port",
+	"jobmanager.web.port":                        "rest.port",
+	"jobmanager.web.submit.enable":               "web.submit.enable",
+	"jobmanager.web.tmpdir":                      "web.tmpdir",
+	"jobmanager.web.upload.dir":                  "web.upload.dir",
+}
+
+// current returns the newest name of a key of the configuration.
+func current(name string) string {
+	if newest, ok := older[name]; ok {
+		return newest
+	}
+	for newest, old := range renamed {
+		if old.before == name { // each name is there once, so the order does not matter
+			return newest
+		}
+	}
+	return name
+}
+
+// withCurrentNames returns settings with the newest names of their keys. If a key is there under
+// two names, the value of the newest name counts.
+func withCurrentNames(settings map[string]string) map[string]string {
+	all := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		newest := current(name)
+		if _, twice := settings[newest]; newest == name || !twice {
+			all[newest] = settings[name]
+		}
+	}
+	return all
 }
 
 // key returns the name that a key of the configuration has in this release of Flink.

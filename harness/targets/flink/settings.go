@@ -31,17 +31,18 @@ var own = []string{
 // configuration of a job Flink ignores them.
 var ofCluster = []string{
 	"jobmanager.", "taskmanager.", "heartbeat.", "cluster.", "slotmanager.", "resourcemanager.", "slot.", "metrics.",
-	"high-availability.", "dstl.", "state.changelog.storage",
+	"high-availability.", "state.changelog.dstl.", "dstl.", "state.changelog.storage",
 }
 
 // honours says whether Flink carries out a setting of a cluster or of a job. Flink ignores keys that
 // it does not have, and it reads some keys only from the configuration of a cluster.
 func (t Target) honours(f target.Field) bool {
-	begins := func(prefix string) bool { return strings.HasPrefix(f.Key, prefix) }
+	name := current(f.Key)
+	begins := func(prefix string) bool { return strings.HasPrefix(name, prefix) }
 	if slices.ContainsFunc(own, begins) || f.Name == target.JobSettings && slices.ContainsFunc(ofCluster, begins) {
 		return false
 	}
-	known, err := t.knows(t.key(f.Key))
+	known, err := t.knows(t.key(name))
 	return err == nil && known
 }
 
@@ -110,16 +111,16 @@ func withSettings(text string, settings map[string]string) string {
 }
 
 // changelogDir is the key for the directory of a changelog on a file system.
-const changelogDir = "dstl.dfs.base-path"
+const changelogDir = "state.changelog.dstl.dfs.base-path"
 
 // clusterSettings returns the settings of a cluster. A changelog on a file system gets a directory
 // beside the directories of jobs, unless the scenario names another one.
 func clusterSettings(cluster scenarios.Cluster, root string) map[string]string {
-	settings := map[string]string{}
-	if cluster.Settings["state.changelog.storage"] == "filesystem" {
+	settings, given := map[string]string{}, withCurrentNames(cluster.Settings)
+	if given["state.changelog.storage"] == "filesystem" {
 		settings[changelogDir] = root + "/changelog"
 	}
-	maps.Copy(settings, cluster.Settings)
+	maps.Copy(settings, given)
 	return settings
 }
 

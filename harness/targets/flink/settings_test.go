@@ -38,13 +38,54 @@ func TestASettingThatFlinkWouldIgnoreIsNotHonoured(t *testing.T) {
 		{target.JobSettings, "restart-strategy.type", true},
 		{target.ClusterSettings, "restart-strategy.type", true},
 		{target.JobSettings, "restart-strategy.typo", false},
-		{target.JobSettings, "restart-strategy", false},     // a part of a key is no key
+		{target.JobSettings, "strategy.type", false},        // a part of a key is no key
 		{target.JobSettings, "jobmanager.scheduler", false}, // only a cluster reads it
 		{target.ClusterSettings, "rest.port", false},        // only the harness sets it
+		{target.ClusterSettings, "jobmanager.web.port", false},
 	} {
 		if got := flink.Honours(target.Field{Name: c.where, Key: c.key, Value: "1"}); got != c.want {
 			t.Errorf("%s.%s: want %v, got %v", c.where, c.key, c.want, got)
 		}
+	}
+}
+
+// Flink reads the old names of a key, too. So an old name must not go past what the harness says about
+// the key.
+func TestAnOldNameOfAKeyIsTheKey(t *testing.T) {
+	for _, version := range []string{"1.16.3", "2.3.0"} {
+		for _, name := range []string{
+			"high-availability", "recovery.mode", "state.savepoints.dir", "savepoints.state.backend.fs.dir", "web.port",
+			"taskmanager.tmp.dirs", "high-availability.zookeeper.storageDir",
+		} {
+			flink := distribution(t, version, name)
+			if flink.Honours(target.Field{Name: target.ClusterSettings, Key: name, Value: "1"}) {
+				t.Errorf("%s: want %s refused, because only the harness sets it", version, name)
+			}
+		}
+	}
+	got := configuration(target.Submission{
+		Job:      scenarios.Job{Backend: "hashmap", Unaligned: true},
+		Settings: map[string]string{"state.backend": "rocksdb", "execution.checkpointing.unaligned": "false", "restart-strategy": "none"},
+	})
+	for key, want := range map[string]string{
+		"state.backend.type": "rocksdb", "execution.checkpointing.unaligned.enabled": "false", "restart-strategy.type": "none",
+	} {
+		if got[key] != want {
+			t.Errorf("%s: want %q, got %q", key, want, got[key])
+		}
+	}
+	for name := range got {
+		if name != current(name) {
+			t.Errorf("%s: want it under its newest name only", name)
+		}
+	}
+	cluster := clusterSettings(scenarios.Cluster{Settings: map[string]string{"state.backend.changelog.storage": "filesystem"}}, "file:/x")
+	if want := "file:/x/changelog"; cluster[changelogDir] != want {
+		t.Errorf("want the changelog in %s, got %v", want, cluster)
+	}
+	both := withCurrentNames(map[string]string{"state.backend": "forst", "state.backend.type": "rocksdb"})
+	if len(both) != 1 || both["state.backend.type"] != "rocksdb" {
+		t.Errorf("want the value of the newest name, got %v", both)
 	}
 }
 
