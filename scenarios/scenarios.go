@@ -57,6 +57,11 @@ func (s Scenario) Over(status storage.JobStatus) bool {
 	return status.Terminal() && (status != storage.Suspended || s.Cluster.JobManagers == 0)
 }
 
+// UpgradesToNext says whether a step upgrades to [Next].
+func (s Scenario) UpgradesToNext() bool {
+	return slices.ContainsFunc(s.Steps, func(step Step) bool { return step.Upgrade == Next })
+}
+
 // Cluster is the cluster on which the jobs run.
 type Cluster struct {
 	TaskManagers int `json:"taskManagers" yaml:"taskManagers"`                   // the number of TaskManagers; each has one slot
@@ -173,8 +178,12 @@ type Step struct {
 	Record     string         `json:"record,omitempty" yaml:"record,omitempty"`         // a label: record the content of storage now
 	Wait       time.Duration  `json:"wait_ns,omitempty" yaml:"wait,omitempty"`          // let this time pass
 	Damage     *Damage        `json:"damage,omitempty" yaml:"damage,omitempty"`         // damage files on storage, or repair them
-	Upgrade    string         `json:"upgrade,omitempty" yaml:"upgrade,omitempty"`       // a version: end the cluster, and start one of this version on the same storage
+	Upgrade    string         `json:"upgrade,omitempty" yaml:"upgrade,omitempty"`       // a version, or [Next]: end the cluster, and start one of this version on the same storage
 }
+
+// Next stands for the version to which the user upgrades; see [Step]. It keeps versions out of the
+// catalogue: the user who runs a scenario names the old version and the next one.
+const Next = "next"
 
 // About says whether the step submits, awaits or changes the job with this name.
 func (s Step) About(job string) bool {

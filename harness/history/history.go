@@ -42,6 +42,7 @@ type Target struct {
 	Name     string    `json:"name"`
 	Runtime  string    `json:"runtime"`
 	Version  string    `json:"version,omitempty"`
+	Next     string    `json:"next,omitempty"`    // the version to which scenarios upgrade; empty: the user named none
 	Image    string    `json:"image,omitempty"`   // image of the containers
 	Storage  string    `json:"storage,omitempty"` // where checkpoints go; empty: the run directory
 	Promises []Promise `json:"promises,omitempty"`
@@ -54,8 +55,16 @@ func (t Target) KeepsDirectories() bool {
 	return t.Storage == "" || strings.HasPrefix(t.Storage, "file:") || strings.HasPrefix(t.Storage, "hdfs:")
 }
 
+// Versions names the version, and the one to which scenarios upgrade: OLD or OLD:NEW.
+func (t Target) Versions() string {
+	if t.Next == "" {
+		return t.Version
+	}
+	return t.Version + ":" + t.Next
+}
+
 func (t Target) String() string {
-	text := strings.TrimSpace(t.Name+" "+t.Version) + " (" + t.Runtime
+	text := strings.TrimSpace(t.Name+" "+t.Versions()) + " (" + t.Runtime
 	if t.Storage != "" {
 		text += ", " + t.Storage
 	}

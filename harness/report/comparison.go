@@ -26,8 +26,8 @@ type ComparisonRow struct {
 func Compare(r Run) *Comparison {
 	c := &Comparison{}
 	for _, result := range r.Results {
-		if !slices.Contains(c.Versions, result.Target.Version) {
-			c.Versions = append(c.Versions, result.Target.Version)
+		if !slices.Contains(c.Versions, result.Target.Versions()) {
+			c.Versions = append(c.Versions, result.Target.Versions())
 		}
 	}
 	if len(c.Versions) < 2 {
@@ -39,7 +39,7 @@ func Compare(r Run) *Comparison {
 			at = len(c.Rows)
 			c.Rows = append(c.Rows, ComparisonRow{result.Scenario, make([]oracle.Verdict, len(c.Versions))})
 		}
-		c.Rows[at].Verdicts[slices.Index(c.Versions, result.Target.Version)] = result.Verdict
+		c.Rows[at].Verdicts[slices.Index(c.Versions, result.Target.Versions())] = result.Verdict
 	}
 	return c
 }

@@ -77,7 +77,7 @@ func Count[N int | int64](n N, noun string) string {
 func Replay(r run.Result) string {
 	command := fmt.Sprintf("snapback run --target %s --runtime %s", r.Target.Name, r.Target.Runtime)
 	if r.Target.Version != "" {
-		command += fmt.Sprintf(" --%s-version %s", r.Target.Name, r.Target.Version)
+		command += fmt.Sprintf(" --%s-version %s", r.Target.Name, r.Target.Versions())
 	}
 	if r.Target.Image != "" {
 		command += " --image " + r.Target.Image

@@ -103,19 +103,24 @@ func TestVersionsSideBySide(t *testing.T) {
 	}
 	older := run.Results[1]
 	older.Target.Version, older.Verdict = "1.18.1", oracle.Pass
-	run.Results = append(run.Results[:2], older)
+	upgraded := older
+	upgraded.Target.Next = "2.0.2"
+	run.Results = append(run.Results[:2], older, upgraded)
 	var out, page bytes.Buffer
 	if err := report.Compare(run).Write(&out); err != nil {
 		t.Fatal(err)
 	}
-	want := "scenario    2.3.0  1.18.1\nrecovery/a  pass   -\nrecovery/b  fail   pass\n"
+	want := "scenario    2.3.0  1.18.1  1.18.1:2.0.2\nrecovery/a  pass   -       -\nrecovery/b  fail   pass    pass\n"
 	if out.String() != want {
 		t.Errorf("want\n%s\ngot\n%s", want, out.String())
+	}
+	if got := report.Replay(upgraded); !strings.Contains(got, " --flink-version 1.18.1:2.0.2 ") {
+		t.Errorf("want a replay with both versions, got %s", got)
 	}
 	if err := report.HTML(&page, run); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"<th>2.3.0</th><th>1.18.1</th>", `<td>recovery/b</td><td><span class="verdict fail">fail</span></td><td><span class="verdict pass">pass</span></td>`} {
+	for _, want := range []string{"<th>2.3.0</th><th>1.18.1</th><th>1.18.1:2.0.2</th>", `<td>recovery/b</td><td><span class="verdict fail">fail</span></td><td><span class="verdict pass">pass</span></td>`} {
 		if !strings.Contains(page.String(), want) {
 			t.Errorf("the page does not show %s", want)
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/target"
+	"github.com/snapback/snapback/scenarios"
 )
 
 // upgrade ends the cluster, and starts a cluster of another version on the same storage. The jobs
@@ -21,8 +22,11 @@ func (r *Session) upgrade(ctx context.Context, version string) error {
 			return harness.Usagef("upgrade: want all jobs to have ended before, but job %s is %s; cancel it, or stop it with a savepoint", job.Name, r.status(job))
 		}
 	}
+	if version == scenarios.Next {
+		version = r.history.Header.Target.Next
+	}
 	r.progress("upgrading to version " + version)
-	next, err := upgrader.Upgraded(version)
+	next, err := upgrader.Upgraded(ctx, version)
 	if err != nil {
 		return fmt.Errorf("upgrade to version %s: %w", version, err)
 	}

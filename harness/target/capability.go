@@ -165,12 +165,13 @@ type Logged interface {
 // Upgrader is a cluster whose storage another version of the engine can use. It has the feature
 // [scenarios.Upgrade].
 type Upgrader interface {
-	// Upgraded returns a target of another version of the engine. The next cluster of this target
-	// uses the storage of this cluster: Root and Work of both clusters are the same. The clock and
-	// the numbers in its processes' names continue from this cluster. The harness closes this
-	// cluster before it starts the next one. The close must leave the storage as it is. The error
-	// is of [harness.Usagef] if there is no such version.
-	Upgraded(version string) (Target, error)
+	// Upgraded installs another version of the engine, and returns a target of it. The next cluster
+	// of this target uses the storage of this cluster: Root and Work of both clusters are the same,
+	// and faults that are armed stay armed. The clock and the numbers in its processes' names
+	// continue from this cluster. The harness closes this cluster before it starts the next one.
+	// The close must leave the storage as it is. The error is of [harness.Usagef] if there is no
+	// such version.
+	Upgraded(ctx context.Context, version string) (Target, error)
 }
 
 // Brokered is a cluster that has a Kafka broker beside it, which can be killed with [Killer.Kill].

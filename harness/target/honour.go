@@ -53,6 +53,9 @@ type Viewer interface {
 // the target.
 func Unhonoured(t Target, s scenarios.Scenario) []string {
 	reasons := impossible(t, s)
+	if s.UpgradesToNext() && t.Describe().Next == "" {
+		reasons = append(reasons, fmt.Sprintf("upgrade: next: want an old and a new version, as in --flink-version 1.20.5:2.3.0, got only %s", t.Describe()))
+	}
 	for _, field := range Fields(s) {
 		if !t.Honours(field) {
 			reasons = append(reasons, fmt.Sprintf("%s: %s does not honour it", field, t.Describe()))

@@ -41,3 +41,14 @@ func TestAFieldThatIsNotHonouredIsNamed(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// A user names the next version. A scenario that upgrades to it cannot run without one.
+func TestAnUpgradeNeedsTwoVersions(t *testing.T) {
+	upgrade := scenarios.Scenario{Steps: []scenarios.Step{{Upgrade: scenarios.Next}}}
+	if got := target.Unhonoured(fake{}, upgrade); len(got) != 1 || !strings.Contains(got[0], "want an old and a new version, as in --flink-version 1.20.5:2.3.0, got only fake (none)") {
+		t.Errorf("got %v", got)
+	}
+	if got := target.Unhonoured(fake{next: "2"}, upgrade); len(got) != 0 {
+		t.Errorf("got %v", got)
+	}
+}

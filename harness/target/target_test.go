@@ -16,9 +16,12 @@ import (
 type fake struct {
 	claims  []scenarios.Feature
 	cluster target.Cluster
+	next    string
 }
 
-func (fake) Describe() history.Target { return history.Target{Name: "fake", Runtime: "none"} }
+func (f fake) Describe() history.Target {
+	return history.Target{Name: "fake", Runtime: "none", Next: f.next}
+}
 
 func (fake) Honours(target.Field) bool                                  { return false }
 func (f fake) Claims() []scenarios.Feature                              { return slices.Clone(f.claims) }
@@ -43,7 +46,7 @@ func TestFeaturesFollowFromTheInterfacesOfClusters(t *testing.T) {
 		{killable{}, []scenarios.Feature{scenarios.Restart, scenarios.Kill}},
 		{(*killable)(nil), []scenarios.Feature{scenarios.Restart, scenarios.Kill}},
 	} {
-		got := target.Features(fake{[]scenarios.Feature{scenarios.Restart}, c.cluster})
+		got := target.Features(fake{claims: []scenarios.Feature{scenarios.Restart}, cluster: c.cluster})
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%T: want %v, got %v", c.cluster, c.want, got)
 		}
@@ -63,7 +66,7 @@ func TestASavepointNeedsNoSuspension(t *testing.T) {
 
 func TestATargetThatClaimsWhatItsClustersMustShowIsRefused(t *testing.T) {
 	for want, bad := range map[string]fake{
-		"claims the feature kill": {[]scenarios.Feature{scenarios.Kill}, killable{}},
+		"claims the feature kill": {claims: []scenarios.Feature{scenarios.Kill}, cluster: killable{}},
 		"Cluster returned nil":    {},
 	} {
 		if err := target.Check(bad); err == nil || !strings.Contains(err.Error(), want) {

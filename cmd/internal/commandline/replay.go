@@ -80,7 +80,7 @@ func saveSmaller(command *cobra.Command, file string, smaller explore.Case) erro
 
 // replayEngine runs a case of a real engine several times, and says how often it failed.
 func replayEngine(command *cobra.Command, file string, saved explore.Case, minimize bool, timeout, shrinkFor time.Duration) (err error) {
-	options := runOptions{target: saved.Target.Name, runtime: saved.Target.Runtime, flinkVersions: []string{saved.Target.Version}, versionGiven: true, seed: saved.Seed}
+	options := runOptions{target: saved.Target.Name, runtime: saved.Target.Runtime, flinkVersions: []string{saved.Target.Versions()}, versionGiven: true, seed: saved.Seed}
 	dir, err := claimRunDir(options)
 	if err != nil {
 		return err

@@ -66,6 +66,7 @@ func runCommand(heavy *Heavy) *cobra.Command {
 			"  snapback run --runtime processes --storage s3://bucket/checkpoints recovery\n" +
 			"  snapback run --target flink --flink-version 1.20.5 recovery\n" +
 			"  snapback run --target flink --flink-version 1.18.1,2.3.0 --expected flink recovery\n" +
+			"  snapback run --target flink --runtime minicluster --flink-version 1.20.5:2.3.0 upgrade\n" +
 			"  snapback run --target flink --rest http://localhost:8081 cleanup",
 		ValidArgsFunction: completeScenarios,
 		RunE: func(command *cobra.Command, arguments []string) error {
@@ -85,7 +86,7 @@ func runCommand(heavy *Heavy) *cobra.Command {
 	flags := command.Flags()
 	flags.StringVar(&o.target, "target", reference.Name, "what to test: reference or flink")
 	flags.StringVar(&o.runtime, "runtime", "", "how the target runs: simulated (reference only), processes, minicluster (flink in one JVM), containers (flink in Docker), or running (flink only, with --rest); default: the first of these that the target has")
-	flags.StringSliceVar(&o.flinkVersions, "flink-version", []string{flink.DefaultVersion}, "`versions` of Apache Flink to install and test; several versions, such as 1.18.1,2.3.0, are compared side by side")
+	flags.StringSliceVar(&o.flinkVersions, "flink-version", []string{flink.DefaultVersion}, "`versions` of Apache Flink to install and test; several versions, such as 1.18.1,2.3.0, are compared side by side; OLD:NEW, such as 1.18.1:2.3.0, tests OLD, and scenarios can upgrade to NEW")
 	flags.StringVar(&o.flinkHome, "flink-home", "", "`path` of an installed Apache Flink to test instead (default: $FLINK_HOME, unless --flink-version is given)")
 	flags.StringVar(&o.image, "image", "", "Docker `image` of Flink for --runtime containers (default flink:VERSION)")
 	flags.StringVar(&o.rest, "rest", "", "`URL` of the REST API of a running Flink cluster, such as http://localhost:8081")
@@ -150,7 +151,7 @@ func runScenarios(command *cobra.Command, o runOptions, arguments []string) erro
 			Target: under, Seed: o.seed, Dir: dir, Parallel: o.parallelism(), Timeout: o.timeout, Progress: progress.scenario, Expected: known,
 		}
 		if len(targets) > 1 {
-			runner.Dir = filepath.Join(dir, under.Describe().Version)
+			runner.Dir = filepath.Join(dir, strings.ReplaceAll(under.Describe().Versions(), ":", "-"))
 		}
 		here := chosen
 		if len(arguments) == 0 {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/target"
@@ -57,7 +58,8 @@ func flinkTarget(ctx context.Context, o runOptions, say func(string)) (target.Ta
 			return nil, err
 		}
 	}
-	installed, err := flink.Provision(ctx, flink.Options{Version: o.flinkVersion, Home: home}, say)
+	from, to, _ := strings.Cut(o.flinkVersion, ":")
+	installed, err := flink.Provision(ctx, flink.Options{Version: from, Next: to, Home: home}, say)
 	if err == nil && o.storage != "" {
 		installed, err = installed.OnStorage(ctx, o.storage, say)
 	}
@@ -89,8 +91,9 @@ func pooled(on target.Target, dir string) (target.Target, func() error, error) {
 // checkVersions checks the value of --flink-version.
 func (o runOptions) checkVersions() error {
 	for i, version := range o.flinkVersions {
-		if version == "" || slices.Contains(o.flinkVersions[:i], version) {
-			return harness.Usagef("--flink-version: want different versions such as 1.18.1,2.3.0, got %q", o.flinkVersions)
+		from, to, upgrades := strings.Cut(version, ":")
+		if from == "" || upgrades && to == "" || from == to || slices.Contains(o.flinkVersions[:i], version) {
+			return harness.Usagef("--flink-version: want different versions such as 1.18.1,2.3.0, or an old and a new one such as 1.18.1:2.3.0, got %q", o.flinkVersions)
 		}
 	}
 	switch several := len(o.flinkVersions) > 1; {

@@ -49,6 +49,7 @@ type cluster struct {
 	leader      *jobManager       // the JobManager that was elected last; nil before the first election
 	restPort    string            // the port of the REST API; without high availability, each JobManager has it
 	filled      bool              // whether the broker has the input of the workload
+	handedOver  bool              // a later cluster owns the mount, and the tap with the armed faults
 	held        time.Duration     // the longest time for which an open transaction can hide output in the broker
 }
 
@@ -266,6 +267,11 @@ func (c *cluster) Close() error {
 	end := func() error { return errors.Join(c.room.Close(), c.starter.Close()) }
 	var failed error
 	switch {
+	case c.mount != nil && c.handedOver:
+		serve(c.sets, func() { failed = end() })
+		if failed != nil {
+			failed = errors.Join(failed, c.mount.Close())
+		}
 	case c.mount != nil:
 		failed = errors.Join(c.closeTap(end), c.mount.Close())
 	case c.proxy != nil:

@@ -41,6 +41,7 @@ var configTemplate = template.Must(template.New("config.yaml").Parse(configText)
 // Target is an installed Apache Flink.
 type Target struct {
 	version string
+	next    string       // the version to which scenarios upgrade; empty: the user named none
 	lib     string       // path of the distribution's jars
 	jar     string       // path of the workloads' jar
 	place   Place        // where the processes run; nil: this machine
@@ -68,7 +69,7 @@ func (t Target) where() Place {
 // Describe implements [target.Target].
 func (t Target) Describe() history.Target {
 	runtime, image := t.where().Describe()
-	return history.Target{Name: Name, Runtime: runtime, Version: t.version, Image: image, Storage: t.describeStorage()}
+	return history.Target{Name: Name, Runtime: runtime, Version: t.version, Next: t.next, Image: image, Storage: t.describeStorage()}
 }
 
 // Claims implements [target.Target].

@@ -118,7 +118,8 @@ type Pool struct {
 
 	mu      sync.Mutex
 	idle    []*host
-	started int // number of JVMs that were started so far
+	started int              // number of JVMs that were started so far
+	others  map[string]*Pool // the pools of the releases to which clusters were upgraded; they end with this pool
 }
 
 // NewPool returns a pool without JVMs. It starts a JVM when a run needs one. The directory holds the
@@ -145,6 +146,9 @@ func (p *Pool) Close() error {
 		failed = errors.Join(failed, h.starter.Close())
 	}
 	p.idle = nil
+	for _, other := range p.others {
+		failed = errors.Join(failed, other.Close())
+	}
 	return failed
 }
 

@@ -41,7 +41,7 @@ type Minicluster struct {
 
 // Describe implements [target.Target].
 func (m Minicluster) Describe() history.Target {
-	return history.Target{Name: Name, Runtime: MiniclusterRuntime, Version: m.version, Storage: m.describeStorage()}
+	return history.Target{Name: Name, Runtime: MiniclusterRuntime, Version: m.version, Next: m.next, Storage: m.describeStorage()}
 }
 
 // Claims implements [target.Target]. One JVM has one JobManager.
@@ -83,6 +83,7 @@ type minicluster struct {
 	started      int               // number of all TaskManagers that were started so far
 	before       int               // number of TaskManagers that were started in earlier JVMs; each cluster counts from 0
 	handedOver   bool              // a later cluster owns the mount
+	upgraded     bool              // a later cluster of another release also owns the tap, with the armed faults
 	settings     map[string]string // further keys of the configuration
 	sets         chan func()       // functions of faults that fire during an operation; Step runs them
 }
@@ -120,6 +121,9 @@ func (c *minicluster) open(m Minicluster, dir string) (err error) {
 	s := m.survived
 	if s != nil {
 		c.began, c.started, c.mount = s.began, s.started, s.mount
+		if s.upgraded {
+			c.taps, c.sets = s.taps, s.sets
+		}
 	}
 	switch {
 	case m.Objects != nil || m.Hadoop != nil:
@@ -407,16 +411,18 @@ func (c mounted) AfterPowerLoss(left *filesystem.Memory) target.Target {
 
 // Close implements [target.Cluster].
 func (c *minicluster) Close() error {
-	if c.pool != nil {
+	if c.pool != nil && !c.upgraded {
 		c.taps.Disarm() // the cluster ends in order, and no fault may fire meanwhile
 	}
 	var failed error
 	serve(c.sets, func() { failed = c.endJVM() })
-	c.taps.Disarm()
+	if !c.upgraded {
+		c.taps.Disarm()
+	}
 	switch {
 	case c.proxy != nil:
 		failed = errors.Join(failed, c.proxy.Close())
-	case c.mount != nil && !c.handedOver:
+	case c.mount != nil && (!c.handedOver || failed != nil):
 		failed = errors.Join(failed, c.mount.Close())
 	}
 	return errors.Join(failed, c.removeLitter())

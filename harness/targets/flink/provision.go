@@ -28,6 +28,7 @@ const (
 // Options say which Flink to test.
 type Options struct {
 	Version string // the release to install, such as 2.3.0
+	Next    string // the release to which scenarios upgrade, which is installed when a scenario does; empty if there is none
 	Home    string // path of a distribution to use instead of an installed one; empty if there is none
 }
 
@@ -86,7 +87,10 @@ func (o Options) target() (Target, error) {
 		if !supported.MatchString(o.Version) {
 			return Target{}, unsupported("--flink-version", o.Version)
 		}
-		return Target{version: o.Version}, nil
+		if o.Next != "" && !supported.MatchString(o.Next) {
+			return Target{}, unsupported("--flink-version", o.Next)
+		}
+		return Target{version: o.Version, next: o.Next}, nil
 	}
 	t := Target{lib: filepath.Join(o.Home, "lib")}
 	found, err := filepath.Glob(filepath.Join(t.lib, "flink-dist-*.jar"))

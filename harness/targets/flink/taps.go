@@ -37,6 +37,11 @@ func (c *cluster) openStorage() (err error) {
 		}
 		return err
 	}
+	if s := t.survived; s != nil {
+		c.taps, c.sets, c.mount = s.taps, s.sets, s.mount
+		c.root, c.work, c.files = s.root, s.work, s.files
+		return nil
+	}
 	c.taps, c.sets = newTap()
 	if t.Objects != nil {
 		c.proxy, c.stored, err = t.Objects.proxied(c.taps)

@@ -2,59 +2,66 @@ package flink
 
 import (
 	"context"
+	"path/filepath"
 
 	"github.com/snapback/snapback/harness"
 	"github.com/snapback/snapback/harness/target"
 )
 
-// upgraded is a target of another release on the storage of a cluster. It installs the release when
-// its cluster starts.
-type upgraded struct {
-	target.Target
-	options Options
-	start   func(context.Context, Target, target.Spec) (target.Cluster, error)
-}
-
-// Start implements [target.Target].
-func (u upgraded) Start(ctx context.Context, spec target.Spec) (target.Cluster, error) {
-	t, err := Provision(ctx, u.options, func(string) {})
-	if err != nil {
-		return nil, err
-	}
-	return u.start(ctx, t, spec)
-}
-
-// Upgraded implements [target.Upgrader].
-func (c mounted) Upgraded(version string) (target.Target, error) {
-	options := Options{Version: version}
-	other, err := options.target()
+// Upgraded implements [target.Upgrader]. Faults that are armed stay armed.
+func (c mounted) Upgraded(ctx context.Context, version string) (target.Target, error) {
+	other, err := c.target.upgrade(ctx, version)
 	if err != nil {
 		return nil, err
 	}
 	after := c.target
 	after.Target, after.survived = other, c.minicluster
-	c.handedOver = true
-	return upgraded{after, options, func(ctx context.Context, t Target, spec target.Spec) (target.Cluster, error) {
-		after.Target = t
-		return after.Start(ctx, spec)
-	}}, nil
+	c.handedOver, c.upgraded = true, true
+	if c.pool != nil {
+		return successor{after, c.pool.of(other)}, nil
+	}
+	return after, nil
 }
 
-// Upgraded implements [target.Upgrader].
-func (c local) Upgraded(version string) (target.Target, error) {
-	if c.mount != nil {
-		return nil, harness.Usagef("upgrade: the runtime processes cannot do it in a scenario with faults at operations on storage; use the runtime minicluster")
+// successor is a minicluster after an upgrade. A pool lends its JVM.
+type successor struct {
+	Minicluster
+	pool *Pool
+}
+
+// Start implements [target.Target].
+func (s successor) Start(ctx context.Context, spec target.Spec) (target.Cluster, error) {
+	return s.start(ctx, spec, s.pool)
+}
+
+// of returns the pool of another release. It ends with this pool.
+func (p *Pool) of(other Target) *Pool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.others == nil {
+		p.others = map[string]*Pool{}
 	}
+	if p.others[other.version] == nil {
+		p.others[other.version] = &Pool{Minicluster: Minicluster{Target: other}, dir: filepath.Join(p.dir, other.version)}
+	}
+	return p.others[other.version]
+}
+
+// Upgraded implements [target.Upgrader]. Faults that are armed stay armed.
+func (c local) Upgraded(ctx context.Context, version string) (target.Target, error) {
 	if c.target.describeStorage() != "" {
 		return nil, harness.Usagef("upgrade: want checkpoints in the run directory, got --storage %s", c.target.describeStorage())
 	}
-	options := Options{Version: version}
-	other, err := options.target()
+	other, err := c.target.upgrade(ctx, version)
 	if err != nil {
 		return nil, err
 	}
-	return upgraded{other, options, func(ctx context.Context, t Target, spec target.Spec) (target.Cluster, error) {
-		t.survived = c.cluster
-		return t.Start(ctx, spec)
-	}}, nil
+	other.survived = c.cluster
+	c.handedOver = true
+	return other, nil
+}
+
+// upgrade installs another release of Flink.
+func (t Target) upgrade(ctx context.Context, version string) (Target, error) {
+	return Provision(ctx, Options{Version: version}, t.say)
 }
