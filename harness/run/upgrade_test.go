@@ -10,6 +10,7 @@ import (
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/storage"
 )
 
 // renewed is a target whose clusters can be upgraded. It remembers the versions that were started.
@@ -62,5 +63,23 @@ func TestAnUpgradeGoesToTheNamedVersionOrToTheNext(t *testing.T) {
 		if !slices.Equal(started, want) {
 			t.Errorf("%s: want the versions %v, got %v", word, want, started)
 		}
+	}
+}
+
+// A job may finish in the moment in which it is canceled. Then the run proves nothing about canceled
+// jobs, but nothing is wrong.
+func TestAJobThatFinishesWhenItIsCanceledIsNoFailure(t *testing.T) {
+	var started []string
+	setup := Setup{Target: renewed{version: "1", started: &started}, History: io.Discard, Progress: func(string) {}}
+	session, err := setup.Begin(context.Background(), scenarios.Scenario{Name: "finish"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	job := history.Job{Name: "first", ID: "id"}
+	session.record(history.Event{Kind: history.Status, ID: job.ID, Status: storage.Finished})
+	err = session.awaitStatus(context.Background(), job, storage.Canceled)
+	last := session.history.Events[len(session.history.Events)-1]
+	if !errors.Is(err, ErrGaveUp) || last.Kind != history.Missed {
+		t.Errorf("want a run that proves nothing, got %v after %+v", err, last)
 	}
 }

@@ -143,7 +143,7 @@ func (r *Session) awaitStatus(ctx context.Context, job history.Job, wanted stora
 	switch {
 	case reached():
 		return nil
-	case !wanted.Terminal() && r.status(job) == storage.Finished:
+	case (wanted == storage.Canceled || !wanted.Terminal()) && r.status(job) == storage.Finished:
 		return r.missed(fmt.Sprintf("job %s was %s too soon for %s", job.Name, storage.Finished, what))
 	}
 	if waiting, armed := r.waiting(); armed {
