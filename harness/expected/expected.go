@@ -33,7 +33,7 @@ type Failure struct {
 	Requirements []string `json:"requirements" yaml:"requirements"`     // ids of the requirements that do not hold; each must fail
 	Perhaps      []string `json:"perhaps,omitempty" yaml:"perhaps"`     // ids of the requirements that may fail, too
 	Target       string   `json:"target,omitempty" yaml:"target"`       // pattern of the target's name; empty: any target
-	Version      string   `json:"version,omitempty" yaml:"version"`     // pattern of the target's version; empty: any version
+	Version      string   `json:"version,omitempty" yaml:"version"`     // pattern of the target's version, or of OLD:NEW for an upgrade; empty: any version
 	Runtime      string   `json:"runtime,omitempty" yaml:"runtime"`     // pattern of the target's runtime; empty: any runtime
 	Tags         []string `json:"tags,omitempty" yaml:"tags"`           // only for explored scenarios: all of them must be among the tags of the scenario
 	Sometimes    bool     `json:"sometimes,omitempty" yaml:"sometimes"` // the failure depends on chance, so a pass is allowed
@@ -105,7 +105,7 @@ func (f Failure) ids() []string { return slices.Concat(f.Requirements, f.Perhaps
 func (l List) Of(scenario string, on history.Target) List {
 	var of List
 	for _, f := range l {
-		if scenarios.Matches(f.Scenario, scenario) && among(f.Target, on.Name) && among(f.Version, on.Version) && among(f.Runtime, on.Runtime) {
+		if scenarios.Matches(f.Scenario, scenario) && among(f.Target, on.Name) && (among(f.Version, on.Version) || among(f.Version, on.Versions())) && among(f.Runtime, on.Runtime) {
 			of = append(of, f)
 		}
 	}
