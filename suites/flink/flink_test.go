@@ -27,6 +27,19 @@ func TestFlink(t *testing.T) {
 	RunSpecs(t, "Apache Flink")
 }
 
+// upgrading describes an older Flink in one JVM, from which scenarios upgrade to the default one.
+type upgrading struct{ flink.Minicluster }
+
+// Describe implements [target.Target].
+func (upgrading) Describe() history.Target {
+	return history.Target{Name: flink.Name, Version: servers.OlderFlink, Next: flink.DefaultVersion}
+}
+
+func upgrade(ctx context.Context) (target.Target, error) {
+	installed, err := servers.FlinkUpgrade(ctx, servers.OlderFlink, flink.DefaultVersion)
+	return flink.Minicluster{Target: installed}, err
+}
+
 func release(version string) func(context.Context) (target.Target, error) {
 	return func(ctx context.Context) (target.Target, error) {
 		return servers.Flink(ctx, version)
@@ -114,14 +127,17 @@ var _ = func() bool {
 		return slices.Contains(inOne, name) || strings.HasPrefix(name, "kafka/")
 	})
 	inOne = slices.DeleteFunc(inOne, func(name string) bool { return slices.Contains(elsewhere, name) })
+	upgrades := conformance.Claimed(upgrading{}, "upgrade/**")
 	if os.Getenv(wholeVariable) == "" {
 		inOne, onProcesses = conformance.Third(inOne, 0), conformance.Third(onProcesses, 0)
+		upgrades = conformance.Third(upgrades, 0)
 	}
 	onProcesses = append(onProcesses, conformance.Claimed(claimed, "recovery/kill-*", "cleanup/cancel")...)
 	conformance.Specs("Flink "+flink.DefaultVersion, release(flink.DefaultVersion), onProcesses...)
 	conformance.Specs("Flink "+flink.DefaultVersion+" in one JVM", pooled, inOne...)
 	conformance.Specs("Flink "+servers.OlderFlink, release(servers.OlderFlink),
 		conformance.Claimed(claimed, "recovery/kill-t*", "recovery/resume-*", "cleanup/cancel/retention=RETAIN_ON_CANCELLATION")...)
+	conformance.Specs("Flink "+servers.OlderFlink+", then "+flink.DefaultVersion+", in one JVM", upgrade, upgrades...)
 	conformance.Specs("a running Flink", running, "cleanup/cancel", "recovery/resume-*")
 	return true
 }()

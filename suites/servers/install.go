@@ -166,6 +166,13 @@ func Flink(ctx context.Context, version string) (flink.Target, error) {
 	return flink.Provision(ctx, flink.Options{Version: version}, say)
 }
 
+// FlinkUpgrade returns an installed release of Flink, as a target whose scenarios can upgrade to the
+// next release.
+func FlinkUpgrade(ctx context.Context, version, next string) (flink.Target, error) {
+	ctx, say := NothingToInstall(ctx)
+	return flink.Provision(ctx, flink.Options{Version: version, Next: next}, say)
+}
+
 // FlinkWith returns an installed release of Flink, as a target whose jobs can have the given
 // connectors.
 func FlinkWith(ctx context.Context, version, connectors string) (flink.Target, error) {
