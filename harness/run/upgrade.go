@@ -30,9 +30,15 @@ func (r *Session) upgrade(ctx context.Context, version string) error {
 	if err != nil {
 		return fmt.Errorf("upgrade to version %s: %w", version, err)
 	}
+	for _, field := range target.Fields(r.afterUpgrade()) {
+		if !next.Honours(field) {
+			return harness.Usagef("upgrade: %s: version %s does not honour it", field, version)
+		}
+	}
 	old := r.cluster
 	r.record(history.Event{Kind: history.Upgraded, Label: version})
 	r.cluster = nil
+	upgrader.HandOver()
 	if err := old.Close(); err != nil {
 		return err
 	}
@@ -41,4 +47,21 @@ func (r *Session) upgrade(ctx context.Context, version string) error {
 		return fmt.Errorf("start a cluster of version %s: %w", version, err)
 	}
 	return nil
+}
+
+// afterUpgrade returns the scenario with only those steps that come after the next upgrade.
+func (r *Session) afterUpgrade() scenarios.Scenario {
+	rest, done := r.scenario, 0
+	for _, e := range r.history.Events {
+		if e.Kind == history.Upgraded {
+			done++
+		}
+	}
+	for done >= 0 && len(rest.Steps) > 0 {
+		if rest.Steps[0].Upgrade != "" {
+			done--
+		}
+		rest.Steps = rest.Steps[1:]
+	}
+	return rest
 }

@@ -1,8 +1,10 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"testing"
@@ -13,7 +15,8 @@ import (
 	"github.com/snapback/snapback/storage"
 )
 
-// renewed is a target whose clusters can be upgraded. It remembers the versions that were started.
+// renewed is a target whose clusters can be upgraded. It remembers the versions that were started,
+// and when a cluster handed its storage over.
 type renewed struct {
 	dark
 	version string
@@ -23,6 +26,9 @@ type renewed struct {
 func (r renewed) Describe() history.Target {
 	return history.Target{Name: "renewed", Version: r.version, Next: "3"}
 }
+
+// Honours implements [target.Target]. Version 2 has no state backend forst any more.
+func (r renewed) Honours(f target.Field) bool { return r.version != "2" || f.Value != "forst" }
 
 func (r renewed) Cluster() target.Cluster { return renewedCluster{} }
 
@@ -36,6 +42,10 @@ type renewedCluster struct {
 	of renewed
 }
 
+const handOver = "hand over"
+
+func (c renewedCluster) HandOver() { *c.of.started = append(*c.of.started, handOver) }
+
 func (c renewedCluster) Upgraded(_ context.Context, version string) (target.Target, error) {
 	if version == "0" {
 		return nil, errors.New("there is no version 0")
@@ -46,7 +56,7 @@ func (c renewedCluster) Upgraded(_ context.Context, version string) (target.Targ
 // The word next stands for the version that the user named. If a version cannot be installed, the
 // cluster of the old version is closed once, as after each run.
 func TestAnUpgradeGoesToTheNamedVersionOrToTheNext(t *testing.T) {
-	for word, want := range map[string][]string{scenarios.Next: {"1", "3"}, "2": {"1", "2"}, "0": {"1"}} {
+	for word, want := range map[string][]string{scenarios.Next: {"1", handOver, "3"}, "2": {"1", handOver, "2"}, "0": {"1"}} {
 		var started []string
 		setup := Setup{Target: renewed{version: "1", started: &started}, History: io.Discard, Progress: func(string) {}}
 		session, err := setup.Begin(context.Background(), scenarios.Scenario{Name: "upgrade"})
@@ -81,5 +91,28 @@ func TestAJobThatFinishesWhenItIsCanceledIsNoFailure(t *testing.T) {
 	last := session.history.Events[len(session.history.Events)-1]
 	if !errors.Is(err, ErrGaveUp) || last.Kind != history.Missed {
 		t.Errorf("want a run that proves nothing, got %v after %+v", err, last)
+	}
+}
+
+// What a scenario sets for jobs after an upgrade, the new version must honour. What it sets only for
+// jobs before the upgrade, the new version need not know.
+func TestTheNewVersionMustHonourWhatFollows(t *testing.T) {
+	forst := scenarios.Step{Submit: &scenarios.Submit{Job: "first", With: &scenarios.Job{Backend: "forst"}}}
+	for want, steps := range map[string][]scenarios.Step{
+		"upgrade: job.backend: forst: version 2 does not honour it": {{Upgrade: "2"}, forst},
+		"": {forst, {Upgrade: "2"}},
+	} {
+		var started []string
+		setup := Setup{Target: renewed{version: "1", started: &started}, History: io.Discard, Progress: func(string) {}}
+		session, err := setup.Begin(context.Background(), scenarios.Scenario{Name: "forst", Steps: steps})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := session.upgrade(context.Background(), "2"); fmt.Sprint(err) != cmp.Or(want, "<nil>") {
+			t.Errorf("want %q, got %v", want, err)
+		}
+		if handed := slices.Contains(started, handOver); handed != (want == "") {
+			t.Errorf("%q: handed over: %v", want, handed)
+		}
 	}
 }

@@ -169,9 +169,11 @@ type Upgrader interface {
 	// of this target uses the storage of this cluster: Root and Work of both clusters are the same,
 	// and faults that are armed stay armed. The clock and the numbers in its processes' names
 	// continue from this cluster. The harness closes this cluster before it starts the next one.
-	// The close must leave the storage as it is. The error is of [harness.Usagef] if there is no
-	// such version.
+	// The error is of [harness.Usagef] if there is no such version.
 	Upgraded(ctx context.Context, version string) (Target, error)
+
+	// HandOver makes the close of this cluster leave the storage, for the next cluster, as it is.
+	HandOver()
 }
 
 // Brokered is a cluster that has a Kafka broker beside it, which can be killed with [Killer.Kill].

@@ -16,7 +16,6 @@ func (c mounted) Upgraded(ctx context.Context, version string) (target.Target, e
 	}
 	after := c.target
 	after.Target, after.survived = other, c.minicluster
-	c.handedOver, c.upgraded = true, true
 	if c.pool != nil {
 		return successor{after, c.pool.of(other)}, nil
 	}
@@ -57,9 +56,14 @@ func (c local) Upgraded(ctx context.Context, version string) (target.Target, err
 		return nil, err
 	}
 	other.survived = c.cluster
-	c.handedOver = true
 	return other, nil
 }
+
+// HandOver implements [target.Upgrader].
+func (c mounted) HandOver() { c.handedOver, c.upgraded = true, true }
+
+// HandOver implements [target.Upgrader].
+func (c local) HandOver() { c.handedOver = true }
 
 // upgrade installs another release of Flink.
 func (t Target) upgrade(ctx context.Context, version string) (Target, error) {
