@@ -73,6 +73,13 @@ func (j Job) validate(slots int) error {
 		return fmt.Errorf("restarts: want 0 or more, got %d", j.Restarts)
 	case j.Timeout < 0:
 		return fmt.Errorf("timeout: want more than 0, got %s", j.Timeout)
+	case j.MinPause < 0 || j.MaxConcurrent < 0 || j.Tolerable < 0 || j.ParallelismMax < 0 || j.AlignmentTimeout < 0:
+		return fmt.Errorf("minPause, maxConcurrent, tolerable, maxParallelism and alignmentTimeout: want 0 or more, got %s, %d, %d, %d and %s",
+			j.MinPause, j.MaxConcurrent, j.Tolerable, j.ParallelismMax, j.AlignmentTimeout)
+	case j.AlignmentTimeout > 0 && !j.Unaligned:
+		return fmt.Errorf("alignmentTimeout: want none or unaligned: true, got %s: aligned barriers never overtake records", j.AlignmentTimeout)
+	case j.Unaligned && j.AtLeastOnce:
+		return errors.New("unaligned and atLeastOnce: want at most one: unaligned checkpoints are for exactly-once")
 	}
 	if _, ok := ParseBackend(j.Backend); !ok && j.Backend != "" {
 		return fmt.Errorf("backend: want one of %v, got %q", BackendNames(), j.Backend)
@@ -241,6 +248,10 @@ func (p *progress) submit(s Scenario, submit Submit) error {
 		return fmt.Errorf("submit: want a new name for the job, got %q", submit.Job)
 	case submit.Restore == "" && (submit.From != ToCheckpoint || submit.AllowNonRestored):
 		return errors.New("submit: from and allowNonRestored are for a job to restore")
+	case submit.ClaimMode != "" && (submit.Restore == "" || submit.From == ToNothing):
+		return errors.New("submit: claimMode is for a checkpoint or savepoint to restore")
+	case submit.AllowNonRestored && submit.From == ToNothing:
+		return errors.New("submit: allowNonRestored is for a checkpoint or savepoint to restore")
 	case submit.Parallelism < 0 || submit.Parallelism > slots:
 		return fmt.Errorf("submit: parallelism: want 1 to %d, one slot for each TaskManager, got %d", slots, submit.Parallelism)
 	}

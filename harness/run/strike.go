@@ -211,13 +211,7 @@ func (r *Session) strike(ctx context.Context, fault faults.Fault) error {
 		r.record(event)
 		return r.losePower(ctx, fault, action)
 	case faults.Resume:
-		pauser, err := capability[target.Pauser](r)
-		if err != nil {
-			return err
-		}
-		r.progress("letting all processes run again")
-		r.record(event)
-		return pauser.Resume(ctx)
+		return r.resume(ctx, action.Process, event)
 	}
 	switch whom := fault.Whom(); whom {
 	case faults.Cluster, faults.Storage, "":
@@ -233,6 +227,28 @@ func (r *Session) strike(ctx context.Context, fault faults.Fault) error {
 	r.progress(fault.Describe() + ": " + event.Process)
 	r.record(event)
 	return r.strikeAt(ctx, fault, event.Process)
+}
+
+// resume lets all processes of a kind run at full speed again, and records the given event.
+func (r *Session) resume(ctx context.Context, kind faults.Process, event history.Event) error {
+	pauser, err := capability[target.Pauser](r)
+	if err != nil {
+		return err
+	}
+	r.progress(fmt.Sprintf("letting each %s run again", kind))
+	r.record(event)
+	for _, name := range r.allOf(kind) {
+		err = errors.Join(err, pauser.Resume(ctx, name))
+	}
+	return err
+}
+
+// allOf returns the names of all running processes of a kind, also of JobManagers that do not lead.
+func (r *Session) allOf(kind faults.Process) []string {
+	if jobManagers, ok := r.cluster.(target.JobManagerKiller); ok && kind == faults.JobManager {
+		return jobManagers.JobManagers()
+	}
+	return r.running(kind)
 }
 
 // strikeAt applies a fault to the given process.

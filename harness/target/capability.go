@@ -74,9 +74,9 @@ type Pauser interface {
 	// Pause stops a process as SIGSTOP does.
 	Pause(ctx context.Context, process string) error
 
-	// Resume lets all paused processes run again. It also lets all slowed processes run at full
-	// speed.
-	Resume(ctx context.Context) error
+	// Resume lets a process run at full speed again. It does nothing to a process that is neither
+	// paused nor slow.
+	Resume(ctx context.Context, process string) error
 }
 
 // Slower is a cluster whose processes can be slowed down. It has the feature [scenarios.Processor].

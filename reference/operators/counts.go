@@ -5,16 +5,10 @@ import (
 	"github.com/snapback/snapback/reference/state"
 )
 
-// counts is the workload that counts the records of each key and sums their values.
+// counts is the workload that counts the records of each key and sums their values. The workload
+// backpressure has the same operators: there the counter is slower than the source. So barriers wait
+// behind records, or overtake records.
 func counts(p Parameters) dataflow.Graph {
-	return pipeline(p, "counter", func() dataflow.Operator {
-		return &slowly{Operator: &counter{}, snapshot: p.Snapshot}
-	}, formatTotal)
-}
-
-// backpressure is the workload counts, with an operator that is slower than its source. So barriers
-// wait behind records, or overtake records.
-func backpressure(p Parameters) dataflow.Graph {
 	return pipeline(p, "counter", func() dataflow.Operator {
 		return &slowly{Operator: &counter{}, snapshot: p.Snapshot, slow: p.Slow}
 	}, formatTotal)

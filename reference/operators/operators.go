@@ -41,7 +41,7 @@ var graphs = []struct {
 	{"windows", windows},
 	{"rules", rules},
 	{"growing", growing},
-	{"backpressure", backpressure},
+	{"backpressure", counts},
 	{"splits", splits},
 }
 

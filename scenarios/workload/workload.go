@@ -72,7 +72,7 @@ type Workload struct {
 	Keys     int           `json:"keys" yaml:"keys"`
 	Pause    time.Duration `json:"pause_ns" yaml:"pause"`                      // the pause of a source after each record
 	Snapshot time.Duration `json:"snapshot_ns" yaml:"snapshot"`                // the least time for a snapshot of the stateful operator
-	Slow     time.Duration `json:"slow_ns,omitempty" yaml:"slow,omitempty"`    // the time that the stateful operator needs for each record; the reference ignores it in counts
+	Slow     time.Duration `json:"slow_ns,omitempty" yaml:"slow,omitempty"`    // the time that the stateful operator needs for each record
 	Payload  int           `json:"payload,omitempty" yaml:"payload,omitempty"` // the bytes that each record adds to the state of workload growing
 	// Connectors says with which connectors the job reads and writes: Kafka, KafkaPooling or FileSink.
 	// If it is empty, the job has a source and a sink of our own, as docs/workloads.md describes.
@@ -115,6 +115,9 @@ func (w Workload) Validate() error {
 	}
 	if w.Pause < 0 || w.Snapshot < 0 || w.Slow < 0 {
 		return fmt.Errorf("workload: pause, snapshot and slow: want 0 or more, got %s, %s and %s", w.Pause, w.Snapshot, w.Slow)
+	}
+	if w.Payload > 0 && w.Name != Growing {
+		return fmt.Errorf("workload: payload: want none or the workload %s, got %d with the workload %s", Growing, w.Payload, w.Name)
 	}
 	return w.validateConnectors()
 }

@@ -142,14 +142,16 @@ func (c *Cluster) hamper(name string, how func(Worker) error) error {
 	return how(workers.running[at])
 }
 
-// Resume lets all paused and slow processes run at full speed again.
-func (c *Cluster) Resume() error {
-	var failed error
-	for _, w := range c.hampered {
-		if w.Ended() == nil {
-			failed = errors.Join(failed, w.Resume())
-		}
+// Resume lets the process with the given name run at full speed again, if it is paused or slow.
+func (c *Cluster) Resume(name string) error {
+	workers, at, err := c.find(name)
+	if err != nil {
+		return err
 	}
-	c.hampered = nil
-	return failed
+	w := workers.running[at]
+	if !slices.Contains(c.hampered, w) {
+		return nil
+	}
+	c.hampered = slices.DeleteFunc(c.hampered, func(other Worker) bool { return other == w })
+	return w.Resume()
 }

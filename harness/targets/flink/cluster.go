@@ -252,7 +252,7 @@ func (c *cluster) Kill(_ context.Context, name string) error {
 func (c *cluster) Pause(_ context.Context, name string) error { return c.processes.Pause(name) }
 
 // Resume implements [target.Pauser].
-func (c *cluster) Resume(context.Context) error { return c.processes.Resume() }
+func (c *cluster) Resume(_ context.Context, name string) error { return c.processes.Resume(name) }
 
 // Slow implements [target.Slower].
 func (c *cluster) Slow(_ context.Context, name string, percent int64) error {

@@ -392,7 +392,7 @@ func (c *processes) Slow(_ context.Context, name string, percent int64) error {
 }
 
 // Resume implements [target.Pauser].
-func (c *processes) Resume(context.Context) error { return c.processes.Resume() }
+func (c *processes) Resume(_ context.Context, name string) error { return c.processes.Resume(name) }
 
 // Savepoint implements [target.Savepointer].
 func (c *processes) Savepoint(_ context.Context, id string, stop scenarios.Stop) (path string, err error) {

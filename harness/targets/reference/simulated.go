@@ -341,15 +341,12 @@ func (c *simulated) Pause(_ context.Context, process string) error {
 }
 
 // Resume implements [target.Pauser].
-func (c *simulated) Resume(context.Context) error {
-	for _, process := range slices.Sorted(maps.Keys(c.paused)) {
+func (c *simulated) Resume(_ context.Context, process string) error {
+	if _, slow := c.slowed[process]; slow || c.paused[process] {
 		c.world.Resume(process)
 	}
-	for _, process := range slices.Sorted(maps.Keys(c.slowed)) {
-		c.world.Resume(process)
-	}
-	clear(c.paused)
-	clear(c.slowed)
+	delete(c.paused, process)
+	delete(c.slowed, process)
 	return nil
 }
 
