@@ -1,7 +1,9 @@
 package simulation
 
 import (
+	"fmt"
 	"io"
+	"syscall"
 
 	"github.com/snapback/snapback/storage/filesystem"
 )
@@ -10,12 +12,18 @@ import (
 // of that time. If the process is killed meanwhile, the operation never happens.
 type slowFiles struct{ task *task }
 
-// do waits and then does an operation. If the operation kills its own process, do never returns.
+// do waits and then does an operation. If the operation kills its own process, do never returns. If
+// the connections to storage are reset while do waits, the operation fails.
 func do[T any](s slowFiles, operation func(filesystem.FileSystem) (T, error)) (T, error) {
 	t := s.task
-	t.block(t.world.between(storageLatency))
+	resets := t.world.network.resets
+	t.block(t.world.between(storageLatency) + t.world.network.lag[StorageLink])
 	for t.world.network.cut[StorageLink] {
 		t.block(cutRetry)
+	}
+	if t.world.network.resets > resets {
+		var none T
+		return none, fmt.Errorf("storage: %w", syscall.ECONNRESET)
 	}
 	result, err := operation(t.files)
 	t.refuseIfKilled()

@@ -8,7 +8,7 @@ import (
 	"github.com/snapback/snapback/reference/environment"
 )
 
-// StorageLink takes the place of a process name in calls of Cut and Lag. It stands for the
+// StorageLink takes the place of a process name in calls of Cut, Lag and Break. It stands for the
 // connections of all processes to storage.
 const StorageLink = "storage"
 
@@ -17,9 +17,10 @@ const cutRetry = time.Millisecond
 
 // network is the state of the connections between processes, and to storage.
 type network struct {
-	cut  map[string]bool // the processes from and to which no message passes
-	lag  map[string]time.Duration
-	held []heldMessage // the messages that were sent while their connection was cut, in the order in which they were sent
+	cut    map[string]bool // the processes from and to which no message passes
+	lag    map[string]time.Duration
+	resets int           // how often the connections to storage were reset
+	held   []heldMessage // the messages that were sent while their connection was cut, in the order in which they were sent
 }
 
 type heldMessage struct {
@@ -65,7 +66,8 @@ func (n *network) release(w *World) {
 // sent meanwhile arrive after Heal, as with TCP.
 func (w *World) Cut(process string) { w.network.cut[process] = true }
 
-// Lag delays all messages from and to a process.
+// Lag delays all messages from and to a process. With StorageLink it delays each operation on
+// storage.
 func (w *World) Lag(process string, by time.Duration) { w.network.lag[process] = by }
 
 // Heal ends all cuts and lags.
@@ -77,8 +79,12 @@ func (w *World) Heal() {
 
 // Break resets the connections of a process. Messages that are under way are lost. A task of
 // another process that watches this process is told of the reset. So is a task of this process that
-// watches another process.
+// watches another process. With StorageLink the operations on storage that are under way fail.
 func (w *World) Break(process string) {
+	if process == StorageLink {
+		w.network.resets++
+		return
+	}
 	lost := func(from, to string) bool { return from != to && (from == process || to == process) }
 	for _, at := range w.queue.heap {
 		e := &w.queue.events[at.event]
