@@ -13,7 +13,7 @@ install: ## install what the suites need: Flink, Hadoop, MinIO, stand-ins of oth
 	go run ./suites/servers/install
 
 fast: ## all tests but those of suites that need Java, Docker or minutes
-	go run ./suites/internal/gotest $$(go list ./... | grep -v -e suites/containers -e suites/crashpoints -e suites/flink -e suites/kafka -e suites/power -e suites/reference -e suites/storage)
+	go run ./suites/internal/gotest $$(go list ./... | grep -v -e suites/containers -e suites/crashpoints -e suites/fields -e suites/flink -e suites/kafka -e suites/power -e suites/reference -e suites/storage)
 
 flink: ## the conformance suite on real Apache Flink
 	go run ./suites/internal/gotest -timeout 30m ./suites/flink

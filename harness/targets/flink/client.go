@@ -91,6 +91,9 @@ func (c *client) removeLitter() error {
 // logOf returns the path of a process's log.
 func (c *client) logOf(name string) string { return filepath.Join(c.dir, name+".flink.log") }
 
+// URL returns the URL of the cluster's REST API.
+func (c *client) URL() string { return c.rest.url }
+
 func (c *client) upload(ctx context.Context) (err error) {
 	c.jarID, err = c.rest.upload(ctx, c.target.jar)
 	return err

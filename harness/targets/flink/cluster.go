@@ -170,9 +170,6 @@ func (c *cluster) start(ctx context.Context, name, host, port string, options []
 	return worker, err
 }
 
-// URL returns the URL of the cluster's REST API.
-func (c *cluster) URL() string { return c.rest.url }
-
 func (c *cluster) Now() time.Duration           { return time.Since(c.began) }
 func (c *cluster) Files() filesystem.FileSystem { return c.files }
 func (c *cluster) Root() string                 { return c.root }
