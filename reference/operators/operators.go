@@ -22,12 +22,14 @@ type Parameters struct {
 	Name     string
 	Seed     int64
 	Splits   int
-	Records  int // number of records in each split
+	Records  int // number of records in each split, or in the longest one
 	Keys     int
 	Pause    time.Duration // a source waits this long after each record
 	Snapshot time.Duration // a snapshot of the stateful operator takes at least this long
 	Slow     time.Duration // the stateful operator needs this long for each record
 	Payload  int           // bytes that each record adds to the state of workload growing
+	Uneven   bool          // whether split number s has s/(Splits-1) of the records of the last split
+	Idle     int           // so many of the first splits are read only after all other splits of their source
 	Dir      string        // absolute path: sources write their progress here, sinks their output
 }
 
@@ -86,6 +88,9 @@ func (p Parameters) Validate() error {
 	if p.Pause < 0 || p.Snapshot < 0 || p.Slow < 0 || p.Payload < 0 {
 		return fmt.Errorf("workload %s: pause, snapshot, slow and payload: want 0 or more", p.Name)
 	}
+	if (p.Uneven && p.Splits < 2) || p.Idle < 0 || p.Idle > p.Splits {
+		return fmt.Errorf("workload %s: want 2 splits or more if they are uneven, and 0 to %d idle splits, got %d", p.Name, p.Splits, p.Idle)
+	}
 	if !path.IsAbs(p.Dir) {
 		return fmt.Errorf("workload %s: dir: want an absolute path, got %q", p.Name, p.Dir)
 	}
@@ -95,7 +100,19 @@ func (p Parameters) Validate() error {
 // Input describes the input in words. A checkpoint records this description. A job with another
 // input must not be restored from that checkpoint.
 func (p Parameters) Input() string {
-	return fmt.Sprintf("workload %s, seed %d, %d splits of %d records, %d keys", p.Name, p.Seed, p.Splits, p.Records, p.Keys)
+	splits := "splits"
+	if p.Uneven {
+		splits = "uneven splits"
+	}
+	return fmt.Sprintf("workload %s, seed %d, %d %s of %d records, %d keys", p.Name, p.Seed, p.Splits, splits, p.Records, p.Keys)
+}
+
+// length returns the number of records of a split.
+func (p Parameters) length(split int64) int64 {
+	if p.Uneven {
+		return int64(p.Records) * split / int64(p.Splits-1)
+	}
+	return int64(p.Records)
 }
 
 // hash returns the number from which a record is computed.

@@ -13,6 +13,7 @@ import (
 func rules(p Parameters) dataflow.Graph {
 	control := p
 	control.Splits, control.Records = 1, max(1, p.Records/recordsPerRule)
+	control.Uneven, control.Idle = false, 0
 	control.Pause = p.Pause * recordsPerRule
 	return dataflow.Graph{
 		{UID: SourceUID, New: func() dataflow.Operator { return &source{parameters: p, records: p.record} }},

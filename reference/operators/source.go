@@ -1,6 +1,7 @@
 package operators
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,8 +20,8 @@ import (
 // watermarkEvery is the number of records between two watermarks of a source.
 const watermarkEvery = 8
 
-// source reads its share of the splits, one record from each split in turn. Its state is its
-// position in each split. After a change of parallelism other subtasks read some of the splits.
+// source reads its share of the splits, one record from each split in turn. Splits that are idle at
+// first come after all others. The state of a source is its position in each split. After a change of parallelism other subtasks read some of the splits.
 type source struct {
 	dataflow.Unprocessed
 	parameters Parameters
@@ -55,8 +56,8 @@ func (s *source) Open(c dataflow.Context) error {
 		if err := json.Unmarshal(element, at); err != nil {
 			return fmt.Errorf("a split's position: %w", err)
 		}
-		if at.Split < 0 || at.Next < 0 || at.Next > int64(s.parameters.Records) {
-			return fmt.Errorf("the state is at record %d of split %d; a split has %d records", at.Next, at.Split, s.parameters.Records)
+		if at.Split < 0 || at.Next < 0 || at.Next > s.parameters.length(at.Split) {
+			return fmt.Errorf("the state is at record %d of split %d; the split has %d records", at.Next, at.Split, s.parameters.length(at.Split))
 		}
 		s.reading = append(s.reading, at)
 	}
@@ -66,24 +67,36 @@ func (s *source) Open(c dataflow.Context) error {
 func (s *source) Pause() time.Duration { return s.parameters.Pause }
 
 func (s *source) Next() (bool, error) {
+	at := cmp.Or(s.due(false), s.due(true))
+	if at == nil {
+		return false, nil
+	}
+	if !s.untraced {
+		if err := s.trace(at); err != nil {
+			return false, err
+		}
+	}
+	s.Emit(s.records(at.Split, at.Next))
+	at.Next++
+	s.emitWatermark()
+	return true, nil
+}
+
+// due returns the split from which the next record is read: one of the splits that are idle at
+// first, or one of the others. It returns nil if there is no such split with a record left.
+func (s *source) due(idle bool) *position {
 	for range s.reading {
 		at := s.reading[s.turn%len(s.reading)]
 		s.turn++
-		if at.Next == int64(s.parameters.Records) {
-			continue
+		if !s.ended(at) && idle == (at.Split < int64(s.parameters.Idle)) {
+			return at
 		}
-		if !s.untraced {
-			if err := s.trace(at); err != nil {
-				return false, err
-			}
-		}
-		s.Emit(s.records(at.Split, at.Next))
-		at.Next++
-		s.emitWatermark()
-		return true, nil
 	}
-	return false, nil
+	return nil
 }
+
+// ended says whether a split was read to its end.
+func (s *source) ended(at *position) bool { return at.Next == s.parameters.length(at.Split) }
 
 // emitWatermark emits a watermark after every few records. Each split has a watermark of its own.
 // Of all splits that are not read to the end, the source emits the earliest watermark.
@@ -93,7 +106,7 @@ func (s *source) emitWatermark() {
 	}
 	earliest := int64(math.MaxInt64)
 	for _, at := range s.reading {
-		if at.Next < int64(s.parameters.Records) {
+		if !s.ended(at) {
 			earliest = min(earliest, s.watermark(at.Next))
 		}
 	}

@@ -62,7 +62,7 @@ func (w Workload) Model() Model {
 func (w Workload) records() []ID {
 	ids := make([]ID, 0, w.Total())
 	for split := range int64(w.Splits) {
-		for index := range int64(w.Records) {
+		for index := range w.length(split) {
 			ids = append(ids, ID{A: split, B: index})
 		}
 	}
@@ -72,7 +72,7 @@ func (w Workload) records() []ID {
 func recordName(id ID) string { return fmt.Sprintf("record %d of split %d", id.B, id.A) }
 
 func (w Workload) inside(split, index int64) bool {
-	return split >= 0 && split < int64(w.Splits) && index >= 0 && index < int64(w.Records)
+	return split >= 0 && split < int64(w.Splits) && index >= 0 && index < w.length(split)
 }
 
 // parseCount reads the fields split, index, key, value, count and sum.

@@ -68,12 +68,18 @@ type Workload struct {
 	Name     string        `json:"name" yaml:"name"` // one of the names above; in a scenario file, empty means counts
 	Seed     int64         `json:"seed" yaml:"-"`
 	Splits   int           `json:"splits" yaml:"splits"`
-	Records  int           `json:"records" yaml:"records"` // the records in each split
+	Records  int           `json:"records" yaml:"records"` // the records in each split; if Uneven is true, those in the longest split
 	Keys     int           `json:"keys" yaml:"keys"`
 	Pause    time.Duration `json:"pause_ns" yaml:"pause"`                      // the pause of a source after each record
 	Snapshot time.Duration `json:"snapshot_ns" yaml:"snapshot"`                // the least time for a snapshot of the stateful operator
 	Slow     time.Duration `json:"slow_ns,omitempty" yaml:"slow,omitempty"`    // the time that the stateful operator needs for each record
 	Payload  int           `json:"payload,omitempty" yaml:"payload,omitempty"` // the bytes that each record adds to the state of workload growing
+	// Uneven says that split number s has s/(Splits-1) of the records of the last split. So the first
+	// split is empty, and the others end one after the other.
+	Uneven bool `json:"uneven,omitempty" yaml:"uneven,omitempty"`
+	// Idle is the number of splits that are idle at first: a source reads the first splits only after
+	// all its other splits.
+	Idle int `json:"idle,omitempty" yaml:"idle,omitempty"`
 	// Connectors says with which connectors the job reads and writes: Kafka, KafkaPooling or FileSink.
 	// If it is empty, the job has a source and a sink of our own, as docs/workloads.md describes.
 	Connectors string `json:"connectors,omitempty" yaml:"connectors,omitempty"`
@@ -83,7 +89,21 @@ type Workload struct {
 }
 
 // Total is the number of input records.
-func (w Workload) Total() int { return w.Splits * w.Records }
+func (w Workload) Total() int {
+	total := 0
+	for split := range w.Splits {
+		total += int(w.length(int64(split)))
+	}
+	return total
+}
+
+// length is the number of records of a split.
+func (w Workload) length(split int64) int64 {
+	if w.Uneven {
+		return int64(w.Records) * split / int64(w.Splits-1)
+	}
+	return int64(w.Records)
+}
 
 // hash is the number from which an input record is computed.
 func (w Workload) hash(split, index int64) uint64 {
@@ -118,6 +138,14 @@ func (w Workload) Validate() error {
 	}
 	if w.Payload > 0 && w.Name != Growing {
 		return fmt.Errorf("workload: payload: want none or the workload %s, got %d with the workload %s", Growing, w.Payload, w.Name)
+	}
+	switch {
+	case w.Uneven && w.Splits < 2:
+		return fmt.Errorf("workload: uneven: want 2 splits or more, got %d", w.Splits)
+	case w.Idle < 0 || w.Idle > w.Splits:
+		return fmt.Errorf("workload: idle: want 0 to %d, the number of splits, got %d", w.Splits, w.Idle)
+	case (w.Uneven || w.Idle > 0) && w.Connectors != "":
+		return fmt.Errorf("workload: uneven and idle: want no connectors, got %s: only our own source has such splits", w.Connectors)
 	}
 	return w.validateConnectors()
 }

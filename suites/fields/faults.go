@@ -88,7 +88,7 @@ var (
 var ofProcesses = []Row{
 	other("Kill.Process", "- fault: (Kill taskmanager)\n  - start: taskmanager\n  - wait: 2s", "taskmanager", "jobmanager",
 		"the job is gone with the JobManager", noneCompletes),
-	other("Kill.Process", "- fault: (Kill taskmanager)\n  - start: taskmanager\n  - start: jobmanager\n  - wait: 2s", "(Kill taskmanager)", "(Kill cluster)",
+	other("Kill.Process", "- fault: (Kill taskmanager)\n  - start: jobmanager\n  - start: taskmanager\n  - wait: 2s", "(Kill taskmanager)", "(Kill cluster)",
 		"the job is gone with all processes", noneCompletes),
 	on("Pause.Process", "- fault: (Pause taskmanager)", "no checkpoint completes", noneCompletes),
 	other("Pause.Process", "- fault: (Pause taskmanager)\n  - wait: 600ms\n  - fault: (Resume taskmanager)", "taskmanager", "jobmanager",
@@ -129,7 +129,7 @@ var ofConnections = []Row{
 	other("Lag.Delay", "- fault: (Lag taskmanager 1ms)\n  - wait: 1s", "1ms)", "400ms)", "a checkpoint needs 400ms", took(400*time.Millisecond)),
 	on("Limit.Of", "- fault: (Limit taskmanager 1)", "at most one checkpoint completes", later(history.Completed, 0, 1)),
 	on("Limit.Of", "- fault: (Limit jobmanager 1)", "at most one checkpoint completes", later(history.Completed, 0, 1)),
-	other("Limit.KilobytesPerSecond", "- fault: (Limit taskmanager 100000)", "100000", "1", "at most one checkpoint completes", later(history.Completed, 0, 1)),
+	other("Limit.KilobytesPerSecond", "- fault: (Limit taskmanager 99999)", "99999", "1", "at most one checkpoint completes", later(history.Completed, 0, 1)),
 	other("Heal", "- fault: (Cut taskmanager)\n  - wait: 300ms\n  - wait: 1ms", nothing, "- fault: (Heal)", "a checkpoint completes", someComplete),
 }
 

@@ -1,14 +1,17 @@
 package fields_test
 
 import (
+	"flag"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/suites/fields"
 )
@@ -52,16 +55,30 @@ func TestTheFieldsOnSimulatedObjects(t *testing.T) {
 	check(t, &fields.Bench{Target: reference.Simulated{Storage: objects}}, runtime.NumCPU(), "Throttle.Times", "Refuse", "Leave", "Stale")
 }
 
+var pattern = flag.String("rows", "**", "the fields whose rows are checked, as in job.*")
+
 // check checks the rows of the given fields, or all rows. It checks a number of rows at the same
 // time.
 func check(t *testing.T, bench *fields.Bench, parallel int, only ...string) {
-	rows := slices.DeleteFunc(fields.Rows(), func(row fields.Row) bool { return len(only) > 0 && !slices.Contains(only, row.Field) })
-	refused, failed := make([]string, len(rows)), make([]error, len(rows))
+	rows := slices.DeleteFunc(fields.Rows(), func(row fields.Row) bool {
+		return !faults.Match(*pattern, row.Field) || len(only) > 0 && !slices.Contains(only, row.Field)
+	})
+	failed := make([]error, len(rows))
 	var group errgroup.Group
 	group.SetLimit(parallel)
 	for i, row := range rows {
 		group.Go(func() error {
-			refused[i], failed[i] = bench.Check(t.Context(), row)
+			began := time.Now()
+			refused, err := bench.Check(t.Context(), row)
+			failed[i] = err
+			switch took := time.Since(began).Round(time.Millisecond); {
+			case err != nil:
+				t.Logf("%s, %s: %s", row.Field, took, err)
+			case refused != "":
+				t.Logf("%s: refused: %s", row.Field, refused)
+			default:
+				t.Logf("%s, %s: %s", row.Field, took, row.Shows)
+			}
 			return nil
 		})
 	}
@@ -70,9 +87,6 @@ func check(t *testing.T, bench *fields.Bench, parallel int, only ...string) {
 		t.Run(row.Field, func(t *testing.T) {
 			if failed[i] != nil {
 				t.Error(failed[i])
-			}
-			if refused[i] != "" {
-				t.Log("refused: " + refused[i])
 			}
 		})
 	}

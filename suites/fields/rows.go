@@ -273,6 +273,14 @@ var ofWorkload = []Row{
 		Shows: "a checkpoint has more than 100 kB", Seen: func(r Run) bool { return r.bytes("first") > 100_000 },
 	},
 	{
+		Field: "workload.uneven", Base: whole, Old: "snapshot: 1ms", New: "snapshot: 1ms, uneven: true",
+		Shows: "the splits have 0, 13, 26 and 40 records", Seen: func(r Run) bool { return len(r.lines()) == 13+26+40 },
+	},
+	{
+		Field: "workload.idle", Base: plain, Old: "snapshot: 1ms", New: "snapshot: 1ms, idle: 1",
+		Shows: "nothing is read from split 0", Seen: not(reads("split-0-*")),
+	},
+	{
 		Field: "workload.connectors", Base: whole, Old: "snapshot: 1ms", New: "snapshot: 1ms, connectors: filesink",
 		Shows: "the files have the names that Flink's sink gives", Seen: named("part-*-*-*-*-*-*"),
 	},

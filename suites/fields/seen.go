@@ -413,3 +413,13 @@ func unacknowledged(r Run) bool {
 	_, ids := r.dir("first")
 	return len(ids) > 0 && !slices.ContainsFunc(r.events(history.Completed), func(e history.Event) bool { return e.Checkpoint == ids[0] })
 }
+
+// reads says whether a source read from a split. The name of its progress file matches the pattern.
+func reads(pattern string) func(Run) bool {
+	return func(r Run) bool {
+		return slices.ContainsFunc(r.events(history.Progress), func(e history.Event) bool {
+			matches, err := path.Match(pattern, path.Base(e.Path))
+			return err == nil && matches
+		})
+	}
+}

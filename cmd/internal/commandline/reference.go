@@ -321,7 +321,7 @@ func workloadFlags(flags *pflag.FlagSet, w *operators.Parameters) {
 	flags.IntVar(&w.Keys, "keys", 32, "number of keys")
 	flags.DurationVar(&w.Pause, "pause", time.Millisecond, "pause of a source after each record")
 	flags.DurationVar(&w.Snapshot, "snapshot", 0, "least duration of a snapshot of the stateful operator")
-	flags.DurationVar(&w.Slow, "slow", 0, "time that the stateful operator needs for a record; counts ignores it, and backpressure has 1ms by default")
+	flags.DurationVar(&w.Slow, "slow", 0, "time that the stateful operator needs for a record; backpressure has 1ms by default")
 	flags.IntVar(&w.Payload, "payload", 1000, "bytes that each record adds to the state of the workload growing")
 }
 

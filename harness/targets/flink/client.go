@@ -279,7 +279,7 @@ func refused(err error) error {
 // arguments returns the program's command-line arguments, which docs/workloads.md describes.
 func arguments(submission target.Submission) []string {
 	w := submission.Workload
-	return []string{
+	all := []string{
 		"--workload", w.Name,
 		"--seed", strconv.FormatInt(w.Seed, 10),
 		"--splits", strconv.Itoa(w.Splits),
@@ -291,6 +291,10 @@ func arguments(submission target.Submission) []string {
 		"--payload", strconv.Itoa(w.Payload),
 		"--dir", submission.Dir,
 	}
+	if w.Connectors == "" {
+		all = append(all, "--uneven", strconv.FormatBool(w.Uneven), "--idle", strconv.Itoa(w.Idle))
+	}
+	return all
 }
 
 // configuration returns the settings that Flink reads from the job and not from its cluster. The

@@ -121,7 +121,8 @@ func jobOf(submission target.Submission, id, root string) (job.Job, error) {
 	j.ID = id
 	j.Workload = operators.Parameters{
 		Name: w.Name, Seed: w.Seed, Splits: w.Splits, Records: w.Records, Keys: w.Keys,
-		Pause: w.Pause, Snapshot: w.Snapshot, Slow: w.Slow, Payload: w.Payload, Dir: submission.Dir,
+		Pause: w.Pause, Snapshot: w.Snapshot, Slow: w.Slow, Payload: w.Payload, Uneven: w.Uneven, Idle: w.Idle,
+		Dir: submission.Dir,
 	}
 	j.Parallelism, j.ParallelismMax = wanted.Parallelism, wanted.ParallelismMax
 	j.Configuration = configuration.Configuration{configuration.Dir.Key: filesystem.URL(root)}

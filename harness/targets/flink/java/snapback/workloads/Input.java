@@ -29,7 +29,8 @@ final class Input implements Source<Event, InputSplit, List<InputSplit>> {
     final boolean traced;
     /**
      * Whether a reader gets all of its splits before it reads. If the records have event times, it
-     * must: the watermark would already be beyond the first records of a split that came later.
+     * must: the watermark would already be beyond the first records of a split that came later. If
+     * splits are idle, it must too: they would wait in the enumerator and not in a reader.
      */
     final boolean together;
 
@@ -42,7 +43,7 @@ final class Input implements Source<Event, InputSplit, List<InputSplit>> {
 
     /** Returns the input of most workloads. */
     static Input of(Parameters p) {
-        return new Input(p, p::event, true, false);
+        return new Input(p, p::event, true, p.idle > 0);
     }
 
     /** Returns the input of workload windows. */

@@ -13,7 +13,10 @@ import org.apache.flink.api.connector.source.SourceReader;
 import org.apache.flink.api.connector.source.SourceReaderContext;
 import org.apache.flink.core.io.InputStatus;
 
-/** Reads its splits in turn, one record of each, with a pause after each record. */
+/**
+ * Reads its splits in turn, one record of each, with a pause after each record. Splits that are idle
+ * at first come after all others.
+ */
 final class InputReader implements SourceReader<Event, InputSplit> {
     private final Input input;
     private final SourceReaderContext context;
@@ -54,6 +57,10 @@ final class InputReader implements SourceReader<Event, InputSplit> {
             next++;
         }
 
+        boolean ended() {
+            return next >= input.parameters.length(number);
+        }
+
         void close() throws IOException {
             if (progress != null) {
                 progress.close();
@@ -82,15 +89,28 @@ final class InputReader implements SourceReader<Event, InputSplit> {
                 each.output = output.createOutputForSplit(each.id());
             }
         }
-        Reading reading = splits.remove();
-        reading.readOne();
-        available = pause();
-        if (reading.next < input.parameters.records) {
-            splits.add(reading);
-        } else {
+        Reading reading = due();
+        splits.remove(reading);
+        if (!reading.ended()) {
+            reading.readOne();
+            available = pause();
+        }
+        if (reading.ended()) {
             end(reading, output);
+        } else {
+            splits.add(reading);
         }
         return InputStatus.NOTHING_AVAILABLE;
+    }
+
+    /** Returns the split that is read next. */
+    private Reading due() {
+        for (Reading each : splits) {
+            if (each.number >= input.parameters.idle) {
+                return each;
+            }
+        }
+        return splits.element();
     }
 
     private void end(Reading reading, ReaderOutput<Event> output) throws IOException {

@@ -11,7 +11,9 @@ import java.util.Map;
  * <ul>
  *   <li>{@code workload}: the name of the workload
  *   <li>{@code seed}: 64-bit integer that determines the keys and values
- *   <li>{@code splits}, {@code records}: number of splits, and of records in each
+ *   <li>{@code splits}, {@code records}: number of splits, and of records in each, or in the longest
+ *   <li>{@code uneven}: whether split s has s/(splits-1) of the records of the last split
+ *   <li>{@code idle}: so many of the first splits are read after all other splits of their reader
  *   <li>{@code keys}: number of keys
  *   <li>{@code pause-us}: pause of a source after each record, per subtask, in microseconds
  *   <li>{@code slow-us}: the stateful operator spends this time on each record, in microseconds
@@ -33,6 +35,8 @@ final class Parameters implements Serializable {
     long slowMicros;
     long snapshotMillis;
     int payload;
+    boolean uneven;
+    int idle;
     String dir;
 
     static Parameters parse(String[] arguments) {
@@ -55,6 +59,8 @@ final class Parameters implements Serializable {
         p.slowMicros = number(given, "slow-us", 0, Integer.MAX_VALUE);
         p.snapshotMillis = number(given, "snapshot-ms", 0, Integer.MAX_VALUE);
         p.payload = (int) number(given, "payload", 0, 1 << 30);
+        p.uneven = Boolean.parseBoolean(take(given, "uneven"));
+        p.idle = (int) number(given, "idle", 0, p.splits);
         p.dir = take(given, "dir");
         if (!Paths.get(p.dir).isAbsolute()) {
             throw new IllegalArgumentException("--dir is not an absolute path: " + p.dir);
@@ -85,6 +91,11 @@ final class Parameters implements Serializable {
         }
         throw new IllegalArgumentException(
             "--" + name + " is not an integer in [" + min + ", " + max + "]: " + text);
+    }
+
+    /** Returns the number of records of a split. */
+    long length(long split) {
+        return uneven ? records * split / (splits - 1) : records;
     }
 
     /** Returns the number from which a record is computed. */
