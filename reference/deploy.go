@@ -31,11 +31,11 @@ func (e *execution) start() error {
 	e.attempt++
 	if e.attempt > 1 || e.master.recovered() {
 		if latest, ok := e.coordinator.Restore(); ok {
-			e.master.logRestored(latest)
+			e.master.logRestored(latest, e.attempt)
 		}
 	}
 	for _, t := range deploying {
-		t.attempt = fmt.Sprintf("%d.%d", e.master.term, e.attempt)
+		t.attempt = e.master.attemptName(e.attempt)
 		t.address = environment.Address{Process: e.slots[t.subtask.Index].Process, Task: task.Name(e.job.ID, t.subtask, t.attempt)}
 		t.state = starting
 		e.coordinator.Deployed(t.subtask, t.address)

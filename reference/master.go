@@ -85,7 +85,7 @@ func (m *master) run(origin *storage.Completed) {
 		m.env.Send(m.client, protocol.Answer{Status: storage.Created})
 	}
 	if origin != nil {
-		m.logRestored(*origin)
+		m.logRestored(*origin, 1)
 	}
 	ended, cause, err := execute(m)
 	if err != nil {
@@ -232,8 +232,13 @@ func (m *master) tellStatus(status storage.JobStatus, cause string) {
 	m.env.Send(m.jobManager, protocol.JobStatus{Job: m.job.ID, Status: status, Error: cause, Kept: m.outlived})
 }
 
-func (m *master) logRestored(from storage.Completed) {
+// logRestored reports from which checkpoint the subtasks of an attempt are restored.
+func (m *master) logRestored(from storage.Completed, attempt int) {
 	m.env.Log(environment.Record{
-		Event: protocol.EventRestored, Job: m.job.ID, Checkpoint: from.Checkpoint.ID, Path: from.Pointer(),
+		Event: protocol.EventRestored, Job: m.job.ID, Checkpoint: from.Checkpoint.ID, Path: from.Pointer(), Status: m.attemptName(attempt),
 	})
 }
+
+// attemptName returns the name of an attempt to run the job. Attempts of different leaders have
+// different names.
+func (m *master) attemptName(attempt int) string { return fmt.Sprintf("%d.%d", m.term, attempt) }

@@ -19,6 +19,7 @@ type Requirement struct {
 	Level   string  `json:"level" yaml:"level"` // one of must, should and may
 	Text    string  `json:"text" yaml:"text"`   // the sentence, with words of RFC 2119 such as MUST
 	Feature Feature `json:"feature,omitempty" yaml:"feature"`
+	Promise string  `json:"promise,omitempty" yaml:"promise"` // a promise of package history; the requirement counts only for targets that make it
 	Source  string  `json:"source" yaml:"source"` // the document that contains the requirement
 }
 

@@ -84,6 +84,12 @@ const (
 	Intact Promise = "intact"
 	// NoTrace: a refused resume leaves nothing on storage, not even an empty directory.
 	NoTrace Promise = "no-trace"
+	// Subtasks: each subtask tells from which checkpoint it was restored.
+	Subtasks Promise = "subtasks"
+	// Reasons: for each aborted checkpoint, the target tells the reason.
+	Reasons Promise = "reasons"
+	// Leaders: with high availability, the target tells which JobManager leads.
+	Leaders Promise = "leaders"
 )
 
 // Kind says what an event is about.
@@ -110,11 +116,13 @@ const (
 // These events say what was observed. They name the job by its id.
 const (
 	Status      Kind = "status"      // id, status, error
-	Restored    Kind = "restored"    // id, checkpoint, path
-	Triggered   Kind = "triggered"   // id, checkpoint
+	Restored    Kind = "restored"    // id, checkpoint, path; label is the attempt, if the target tells it
+	Subtask     Kind = "subtask"     // id; process is the subtask, and label its attempt; path is the directory of the checkpoint that it was restored from, or empty
+	Triggered   Kind = "triggered"   // id, checkpoint; label is savepoint for a savepoint
 	Completed   Kind = "completed"   // id, checkpoint
-	Aborted     Kind = "aborted"     // id, checkpoint, error
+	Aborted     Kind = "aborted"     // id, checkpoint, error; label is Flink's name of the reason, if the target tells it
 	Savepointed Kind = "savepointed" // id, checkpoint, path
+	Leads       Kind = "leads"       // process; this JobManager leads from now on
 )
 
 // These events say what was found on storage and in the output.

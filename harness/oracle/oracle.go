@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/harness/history"
@@ -160,11 +161,28 @@ func together(findings []Finding) (all []Finding) {
 	return all
 }
 
-// promised says whether a requirement must hold of the target. Only a target that promises to
-// leave no orphans must fulfil SHR-02 and SHR-03.
+// promised says whether a requirement must hold of the target. Some requirements must hold only of
+// targets that make a promise, such as to leave no orphans, or to tell the evidence.
 func promised(h *history.History, requirement string) bool {
-	return (requirement != "SHR-02" && requirement != "SHR-03") || h.Promises(history.NoOrphans)
+	promise := promises()[requirement]
+	return promise == "" || h.Promises(promise)
 }
+
+// promises returns, for each requirement that counts only for some targets, the promise that these
+// targets make.
+var promises = sync.OnceValue(func() map[string]history.Promise {
+	all, err := scenarios.Requirements()
+	if err != nil {
+		panic(err) // the file is embedded in the program, and a test reads it
+	}
+	found := map[string]history.Promise{}
+	for _, r := range all {
+		if r.Promise != "" {
+			found[r.ID] = history.Promise(r.Promise)
+		}
+	}
+	return found
+})
 
 // unexamined says which requirements the run did not test, although the scenario claims to
 // check them and the target must fulfil them.

@@ -96,7 +96,7 @@ func inlineSize(state metadata.Subtask) int64 {
 // abort aborts a checkpoint. The parameter `why` describes the failure in words. The result is an
 // error if more checkpoints in a row failed than the job tolerates.
 func (c *Coordinator) abort(p *pending, reason abortReason, why string) error {
-	c.env.Log(environment.Record{Event: protocol.EventCheckpointAborted, Job: c.job.ID, Checkpoint: p.id, Error: why})
+	c.env.Log(environment.Record{Event: protocol.EventCheckpointAborted, Job: c.job.ID, Checkpoint: p.id, Status: string(reason), Error: why})
 	c.remove(p)
 	c.aborted = append(c.aborted, p)
 	for _, t := range p.asked {

@@ -121,7 +121,11 @@ func (c *Coordinator) trigger(requests []Request) error {
 		}
 	}
 	c.pending = append(c.pending, p)
-	c.env.Log(environment.Record{Event: protocol.EventCheckpointTriggered, Job: c.job.ID, Checkpoint: id})
+	triggered := environment.Record{Event: protocol.EventCheckpointTriggered, Job: c.job.ID, Checkpoint: id}
+	if p.kind().savepoint() {
+		triggered.Status = "savepoint"
+	}
+	c.env.Log(triggered)
 	barrier := c.barrier(p)
 	for _, t := range p.asked {
 		if c.begins(t) {

@@ -120,6 +120,9 @@ func (s *subtask) open() error {
 	if err := s.readInFlight(); err != nil {
 		return err
 	}
+	s.env.Log(environment.Record{
+		Event: protocol.EventSubtaskRestored, Job: s.deploy.Job.ID, Task: s.deploy.Subtask.String(), Status: s.deploy.Attempt, Path: s.deploy.Restore.Location,
+	})
 	s.operator = s.vertex.New()
 	s.source, _ = s.operator.(dataflow.Source)
 	err = s.operator.Open(dataflow.Context{

@@ -46,6 +46,16 @@ For each requirement this page links to:
 The level is a word of RFC 2119. The source says where the requirement comes from. A requirement
 with a feature counts only for a target that claims this feature ([scenarios.md](scenarios.md)).
 
+A requirement with a promise counts only for a target that makes this promise. For other targets its
+verdict is skip. Flink makes none of them, and no other evidence is missing for Flink:
+
+| promise | what the target promises | who promises it |
+|---|---|---|
+| `no-orphans` | no file stays to which no kept checkpoint refers | the reference |
+| `subtasks` | each subtask tells from which checkpoint it was restored | the reference, simulated |
+| `reasons` | each aborted checkpoint has Flink's name of the reason | the reference |
+| `leaders` | with high availability, it tells which JobManager leads | the reference |
+
 This page is generated from ` + "`scenarios/requirements.yaml`" + `, the catalogue, the oracles and the
 mutants. ` + "`make golden`" + ` rewrites it.
 `
@@ -90,6 +100,9 @@ func requirementsPage(t *testing.T) string {
 		fmt.Fprintf(&page, "- Level: %s\n- Source: %s\n", r.Level, r.Source)
 		if r.Feature != "" {
 			fmt.Fprintf(&page, "- Feature: `%s`\n", r.Feature)
+		}
+		if r.Promise != "" {
+			fmt.Fprintf(&page, "- Promise: `%s`\n", r.Promise)
 		}
 		writeLinks(t, &page, "Scenarios", checks[r.ID], links)
 		writeLinks(t, &page, "Oracles", judges[r.ID], links)

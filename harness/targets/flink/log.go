@@ -61,7 +61,11 @@ func (w *watcher) observe(lines []string, tell func(history.Event)) {
 func (w *watcher) read(line string) (history.Event, bool) {
 	if m := triggeredLine.FindStringSubmatch(line); m != nil {
 		w.savepoints[number(m[1])] = strings.Contains(m[2], "Savepoint")
-		return history.Event{Kind: history.Triggered, Checkpoint: number(m[1]), ID: m[3]}, true
+		event := history.Event{Kind: history.Triggered, Checkpoint: number(m[1]), ID: m[3]}
+		if w.savepoints[number(m[1])] {
+			event.Label = "savepoint"
+		}
+		return event, true
 	}
 	if m := completedLine.FindStringSubmatch(line); m != nil {
 		return w.completed(m[2], number(m[1])), true

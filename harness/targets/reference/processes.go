@@ -259,6 +259,7 @@ func (c *processes) observe(log *jobManagerLog, record environment.Record) {
 		log.address = record.Path
 	case record.Event == protocol.EventLeader && record.Status == "elected":
 		c.leader = log
+		c.spec.Observe(history.Event{Kind: history.Leads, Process: log.name})
 	case record.Event == protocol.EventTaskManager && record.Status == "registered":
 		c.registered++
 	}

@@ -70,7 +70,7 @@ func (s Storage) remote() bool {
 }
 
 func describe(runtime string, s Storage) history.Target {
-	return history.Target{Name: Name, Runtime: runtime, Storage: s.text, Promises: []history.Promise{history.NoOrphans, history.Intact, history.NoTrace}}
+	return history.Target{Name: Name, Runtime: runtime, Storage: s.text, Promises: []history.Promise{history.NoOrphans, history.Intact, history.NoTrace, history.Reasons, history.Leaders}}
 }
 
 func claims() []scenarios.Feature {
@@ -148,15 +148,17 @@ func observed(r environment.Record) (event history.Event, ok bool) {
 	case protocol.EventJob:
 		event.Kind, event.Status = history.Status, storage.JobStatus(r.Status)
 	case protocol.EventRestored:
-		event.Kind, event.Path = history.Restored, r.Path
+		event.Kind, event.Path, event.Label = history.Restored, r.Path, r.Status
+	case protocol.EventSubtaskRestored:
+		event.Kind, event.Process, event.Label, event.Path = history.Subtask, r.Task, r.Status, r.Path
 	case protocol.EventCheckpointTriggered:
-		event.Kind = history.Triggered
+		event.Kind, event.Label = history.Triggered, r.Status
 	case protocol.EventCheckpointCompleted:
 		event.Kind = history.Completed
 	case protocol.EventSavepointCompleted:
 		event.Kind, event.Path = history.Savepointed, r.Path
 	case protocol.EventCheckpointAborted:
-		event.Kind = history.Aborted
+		event.Kind, event.Label = history.Aborted, r.Status
 	default:
 		return history.Event{}, false
 	}

@@ -42,7 +42,11 @@ type survived struct {
 }
 
 // Describe implements [target.Target].
-func (s Simulated) Describe() history.Target { return describe("simulated", s.Storage) }
+func (s Simulated) Describe() history.Target {
+	described := describe("simulated", s.Storage)
+	described.Promises = append(described.Promises, history.Subtasks)
+	return described
+}
 
 // Claims implements [target.Target].
 func (Simulated) Claims() []scenarios.Feature { return claims() }
@@ -96,10 +100,11 @@ func (s Simulated) Start(ctx context.Context, spec target.Spec) (target.Cluster,
 	log := func(_ time.Duration, from environment.Address, r environment.Record) {
 		if r.Event == protocol.EventLeader && r.Status == "elected" {
 			c.leader = from.Process
+			spec.Observe(history.Event{Kind: history.Leads, Process: c.leader})
 		}
 		// With high availability, only records of the JobManager that leads count. After a pause,
 		// an earlier leader may still log.
-		if event, ok := observed(r); ok && (spec.JobManagers == 0 || from.Process == c.leader) {
+		if event, ok := observed(r); ok && (event.Kind == history.Subtask || spec.JobManagers == 0 || from.Process == c.leader) {
 			spec.Observe(event)
 		}
 	}
