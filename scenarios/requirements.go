@@ -20,7 +20,7 @@ type Requirement struct {
 	Text    string  `json:"text" yaml:"text"`   // the sentence, with words of RFC 2119 such as MUST
 	Feature Feature `json:"feature,omitempty" yaml:"feature"`
 	Promise string  `json:"promise,omitempty" yaml:"promise"` // a promise of package history; the requirement counts only for targets that make it
-	Source  string  `json:"source" yaml:"source"` // the document that contains the requirement
+	Source  string  `json:"source" yaml:"source"`             // the document that contains the requirement
 }
 
 // Requirements returns all requirements, sorted by area and number.

@@ -84,6 +84,9 @@ const (
 	Intact Promise = "intact"
 	// NoTrace: a refused resume leaves nothing on storage, not even an empty directory.
 	NoTrace Promise = "no-trace"
+	// InOrder: records keep their order even if records in flight are restored with another
+	// parallelism.
+	InOrder Promise = "in-order"
 	// Subtasks: each subtask tells from which checkpoint it was restored.
 	Subtasks Promise = "subtasks"
 	// Reasons: for each aborted checkpoint, the target tells the reason.

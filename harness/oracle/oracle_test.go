@@ -28,6 +28,8 @@ const (
 	dark     = "durability-power-loss-after-publish"
 	back     = "rollback-savepoint"
 	drained  = "savepoints-drained"
+	windows  = "savepoints-drained-windows"
+	stopped  = "savepoints-stopped-windows"
 )
 
 func good(t *testing.T, name string) *history.History {
@@ -45,7 +47,7 @@ func good(t *testing.T, name string) *history.History {
 }
 
 func TestGoodHistoriesPass(t *testing.T) {
-	for _, name := range []string{killed, canceled, twice, refused, retain, drop, dark, back, drained} {
+	for _, name := range []string{killed, canceled, twice, refused, retain, drop, dark, back, drained, windows, stopped} {
 		j := oracle.Judge(good(t, name))
 		if j.Verdict != oracle.Pass || len(j.Findings) > 0 {
 			t.Errorf("%s: %s %s %v", name, j.Verdict, j.Void, j.Findings)
@@ -101,6 +103,19 @@ var planted = []violation{
 			}
 		}
 	}, "REC-02", "the output of job second has"},
+	{"two records of a key change places", killed, everyOutput(swapCounts), "REC-10", "job first processed records of one key in another order"},
+	{"the lines of a key change places", killed, everyOutput(reversed), "REC-11", "the output of job first is not in the order in which it was made"},
+	{"a drained job puts out no state", drained, changeState("state "), "REC-13", "job first was drained, and did not put out all"},
+	{"a drained job keeps a window open", windows, outputOf("first", func(lines []string) []string { return lines[1:] }), "REC-13", "job first was drained, and did not put out all"},
+	{"a stopped job puts out an open window", stopped, outputOf("first", func(lines []string) []string {
+		return append([]string{partOf(lines[0])}, lines[1:]...)
+	}), "REC-14", "job first was stopped without a drain, and put out"},
+	{"the rest of a window is put out with too many records", windows, outputOf("second", func(lines []string) []string {
+		return append([]string{partOf(lines[0])}, lines[1:]...)
+	}), "REC-03", "the state of job second is wrong in 1 place"},
+	{"output is committed before its checkpoint", killed, each(history.Output, func(e *history.Event) {
+		e.Path = "part-0-99-x"
+	}), "REC-15", "job first committed output without a complete checkpoint"},
 	{"a record is lost at least once", killed, both(atLeastOnce, output(func(lines []string) []string { return lines[1:] })), "REC-08", "the output of job first has 1 lost record"},
 	{"a checkpoint refers to what is not there", retain, eachAudit(func(e *history.Event) { e.Dangling = []string{"chk-2/_metadata refers to x"} }), "SHR-01", "a checkpoint on storage lacks a file"},
 	{"a file is left that belongs to nobody", retain, eachAudit(func(e *history.Event) { e.Orphans = []string{"x/shared/y"} }), "SHR-02", "storage holds 1 file that no checkpoint refers to"},
@@ -463,6 +478,46 @@ func outputOf(job string, change func([]string) []string) plant {
 		}
 		panic("the history has no output of job " + job)
 	}
+}
+
+// everyOutput changes the lines of all files that job first committed.
+func everyOutput(change func([]string) []string) plant {
+	return each(history.Output, func(e *history.Event) {
+		if e.Job == "first" {
+			e.Lines = change(slices.Clone(e.Lines))
+		}
+	})
+}
+
+// swapCounts gives the count and the sum of a record to the next record of the same split and key,
+// and the other way round.
+func swapCounts(lines []string) []string {
+	for i, line := range lines {
+		for j := i + 1; j < len(lines); j++ {
+			first, second := strings.Fields(line), strings.Fields(lines[j])
+			if len(first) == 6 && len(second) == 6 && first[0] == second[0] && first[keyField] == second[keyField] {
+				first[countField], second[countField] = second[countField], first[countField]
+				first[sumField], second[sumField] = second[sumField], first[sumField]
+				lines[i], lines[j] = strings.Join(first, " "), strings.Join(second, " ")
+				return lines
+			}
+		}
+	}
+	return lines
+}
+
+func reversed(lines []string) []string {
+	slices.Reverse(lines)
+	return lines
+}
+
+// partOf takes one record out of the line of a window.
+func partOf(line string) string {
+	var key, begin, count, sum int64
+	if n, _ := fmt.Sscan(line, &key, &begin, &count, &sum); n != 4 {
+		panic("not the line of a window: " + line)
+	}
+	return fmt.Sprint(key, begin, count-1, sum)
 }
 
 // changeState replaces the lines of state of job first that begin with a prefix.

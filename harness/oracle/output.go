@@ -21,6 +21,7 @@ type run struct {
 	foreign  []string         // lines that the workload cannot produce from its input
 	states   []workload.State // the lines of state; for each key, those of the last job that put out some
 	drained  []drained
+	drain    int64 // of the job whose lines are read now: the number of the drain that follows them, or 0
 }
 
 // drained is what a run had put out when one of its jobs was drained.
@@ -46,6 +47,7 @@ func runs(h *history.History) []run {
 		lineage := h.Lineage(j)
 		for i, member := range lineage {
 			var states []workload.State
+			r.drain = drainOf(h, lineage, i)
 			for _, e := range h.Events {
 				if e.Kind == history.Output && e.Job == member.Name && !putOutAgain(h, member, lineage[i+1:], e.Path) {
 					states = append(states, r.read(h.Header.Scenario.Workload, model, e.Lines)...)
@@ -72,6 +74,9 @@ func (r *run) read(w workload.Workload, model workload.Model, lines []string) (s
 				states = append(states, state)
 			}
 		} else if line, err = model.Parse(text); err == nil {
+			if w.Name == workload.Windows {
+				line.ID.C = r.drain
+			}
 			r.lines = append(r.lines, line)
 		}
 		if err != nil {
@@ -79,6 +84,20 @@ func (r *run) read(w workload.Workload, model workload.Model, lines []string) (s
 		}
 	}
 	return states
+}
+
+// drainOf returns the number of the drain that ends what a job of a lineage began, or 0 if the job
+// and its heirs were not drained. The first drain has the number 1.
+func drainOf(h *history.History, lineage []history.Job, at int) int64 {
+	var drains int64
+	for i, j := range lineage {
+		if h.Drained(j.Name) {
+			if drains++; i >= at {
+				return drains
+			}
+		}
+	}
+	return 0
 }
 
 // replace adds the lines of state of one job. They replace the lines that earlier jobs put out for
@@ -139,7 +158,11 @@ func compare(model workload.Model, r run) (lost, doubled []string) {
 			order = append(order, line.ID)
 		}
 	}
+	put := map[workload.ID]bool{} // the ids, without the numbers of drains
 	for _, id := range order {
+		if put[id] = true; model.Drains {
+			put[workload.ID{A: id.A, B: id.B}] = true
+		}
 		if times[id] > 1 {
 			doubled = append(doubled, fmt.Sprintf("%s appears %d times", model.Name(id), times[id]))
 		}
@@ -148,7 +171,7 @@ func compare(model workload.Model, r run) (lost, doubled []string) {
 		return nil, doubled
 	}
 	for _, id := range model.Outputs {
-		if times[id] == 0 {
+		if !put[id] {
 			lost = append(lost, model.Name(id)+" is missing")
 		}
 	}

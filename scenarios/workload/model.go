@@ -8,7 +8,9 @@ import (
 
 // ID identifies a line of output. A line of an input record has the split in A and the index in B.
 // In workload transfers C says which side of the transfer the line shows. A line of a window has
-// the key in A and the time at which the window begins in B.
+// the key in A and the time at which the window begins in B. If the job was drained, the oracle sets
+// C to the number of the drain, since a job puts out what it has of an open window when it is
+// drained.
 type ID struct{ A, B, C int64 }
 
 // Line is a line of committed output.
@@ -31,6 +33,8 @@ type Model struct {
 	// contains no line twice. The flag `all` says whether the lines are the whole output, or only a
 	// part of it.
 	Wrong func(lines []Line, all bool) []string
+	// Drains says whether a job that is drained puts out parts of lines, and the next job the rest.
+	Drains bool
 	// Name returns the name of a line in a message.
 	Name func(ID) string
 }
@@ -43,9 +47,9 @@ func (w Workload) Model() Model {
 		m.Outputs, m.Parse, m.Wrong, m.Name = w.legs(), w.parseTransfer, w.wrongAccounts, legName
 	case Windows:
 		windows := w.windows()
-		m.Outputs, m.Name = windowIDs(windows), windowName
+		m.Outputs, m.Name, m.Drains = windowIDs(windows), windowName, true
 		m.Parse = func(text string) (Line, error) { return parseWindow(windows, text) }
-		m.Wrong = func(lines []Line, _ bool) []string { return wrongWindows(windows, lines) }
+		m.Wrong = func(lines []Line, all bool) []string { return wrongWindows(windows, lines, all) }
 	case Rules:
 		m.Parse, m.Wrong = w.parseRule, w.wrongRules
 	case Growing:

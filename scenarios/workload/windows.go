@@ -58,14 +58,40 @@ func parseWindow(windows map[ID]Line, text string) (Line, error) {
 	return line, nil
 }
 
-// wrongWindows checks each window against all its records. A job writes a window only after the
-// last record of the window.
-func wrongWindows(windows map[ID]Line, lines []Line) []string {
+// wrongWindows checks each window against its records. A job writes a window only after the last
+// record of the window, or when it is drained. What a job puts out of a window when it is drained,
+// and what the next job puts out of it, must together be the window's count and sum. The field C of
+// the id of a line is not 0 if the line's job, or a later one, was drained.
+func wrongWindows(windows map[ID]Line, lines []Line, all bool) []string {
 	var wrong []string
+	total, final, order := map[ID]Line{}, map[ID]bool{}, []ID{}
 	for _, line := range lines {
-		if want := windows[line.ID]; line != want {
-			wrong = append(wrong, fmt.Sprintf("key %d: window %d has count %d and sum %d, its input %d and %d", line.Key, line.ID.B, line.Count, line.Sum, want.Count, want.Sum))
+		id := ID{A: line.ID.A, B: line.ID.B}
+		sum, seen := total[id]
+		if !seen {
+			order = append(order, id)
+		}
+		total[id] = Line{ID: id, Key: line.Key, Count: sum.Count + line.Count, Sum: sum.Sum + line.Sum}
+		final[id] = final[id] || line.ID.C == 0
+	}
+	for _, id := range order {
+		got, want := total[id], windows[id]
+		partial := !all && !final[id] && got.Count < want.Count && got.Sum <= want.Sum
+		if got != want && !partial {
+			wrong = append(wrong, fmt.Sprintf("key %d: window %d has count %d and sum %d, its input %d and %d", got.Key, id.B, got.Count, got.Sum, want.Count, want.Sum))
 		}
 	}
 	return wrong
+}
+
+// Partial describes the lines of windows that do not hold all records of their window.
+func (w Workload) Partial(lines []Line) (partial []string) {
+	windows := w.windows()
+	for _, line := range lines {
+		want := windows[ID{A: line.ID.A, B: line.ID.B}]
+		if line.Count < want.Count {
+			partial = append(partial, fmt.Sprintf("%s was put out with %d of its %d records", windowName(line.ID), line.Count, want.Count))
+		}
+	}
+	return partial
 }

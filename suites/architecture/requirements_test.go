@@ -46,18 +46,21 @@ For each requirement this page links to:
 The level is a word of RFC 2119. The source says where the requirement comes from. A requirement
 with a feature counts only for a target that claims this feature ([scenarios.md](scenarios.md)).
 
+This page is generated from ` + "`scenarios/requirements.yaml`" + `, the catalogue, the oracles and the
+mutants. ` + "`make golden`" + ` rewrites it.
+`
+
+const promisesTable = `
 A requirement with a promise counts only for a target that makes this promise. For other targets its
-verdict is skip. Flink makes none of them, and no other evidence is missing for Flink:
+verdict is skip. Flink makes none of these promises.
 
 | promise | what the target promises | who promises it |
 |---|---|---|
-| `no-orphans` | no file stays to which no kept checkpoint refers | the reference |
-| `subtasks` | each subtask tells from which checkpoint it was restored | the reference, simulated |
-| `reasons` | each aborted checkpoint has Flink's name of the reason | the reference |
-| `leaders` | with high availability, it tells which JobManager leads | the reference |
-
-This page is generated from ` + "`scenarios/requirements.yaml`" + `, the catalogue, the oracles and the
-mutants. ` + "`make golden`" + ` rewrites it.
+| no-orphans | no file stays to which no kept checkpoint refers | the reference |
+| in-order | records in flight keep their order when they are restored with another parallelism | the reference |
+| subtasks | each subtask tells from which checkpoint it was restored | the simulated reference |
+| reasons | each aborted checkpoint has Flink's name of the reason | the reference |
+| leaders | with high availability, the target tells which JobManager leads | the reference |
 `
 
 func TestGeneratedRequirements(t *testing.T) {
@@ -86,7 +89,7 @@ func requirementsPage(t *testing.T) string {
 	checks, judges, finds := checking(t), judging(t), finding(t)
 	links := map[string]string{}
 	var page strings.Builder
-	page.WriteString(requirementsIntroduction)
+	page.WriteString(requirementsIntroduction + promisesTable)
 	area := ""
 	for _, r := range known {
 		if begin, _, _ := strings.Cut(r.ID, "-"); begin != area {

@@ -58,7 +58,7 @@ func TestGoldenHistories(t *testing.T) {
 		"recovery/kill-taskmanager-mid-checkpoint", "recovery/kill-cancel-resume",
 		"recovery/resume-twice", "recovery/resume-without-metadata",
 		"cleanup/cancel/retention=RETAIN_ON_CANCELLATION", "cleanup/cancel/retention=DELETE_ON_CANCELLATION",
-		"durability/power-loss-after-publish", "rollback/savepoint", "savepoints/drained",
+		"durability/power-loss-after-publish", "rollback/savepoint", "savepoints/drained", "savepoints/drained-windows", "savepoints/stopped-windows",
 	} {
 		for _, s := range catalogue(t, pattern) {
 			s.Workload.Splits, s.Workload.Keys = 2, 4

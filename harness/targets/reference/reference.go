@@ -70,7 +70,7 @@ func (s Storage) remote() bool {
 }
 
 func describe(runtime string, s Storage) history.Target {
-	return history.Target{Name: Name, Runtime: runtime, Storage: s.text, Promises: []history.Promise{history.NoOrphans, history.Intact, history.NoTrace, history.Reasons, history.Leaders}}
+	return history.Target{Name: Name, Runtime: runtime, Storage: s.text, Promises: []history.Promise{history.NoOrphans, history.Intact, history.NoTrace, history.InOrder, history.Reasons, history.Leaders}}
 }
 
 func claims() []scenarios.Feature {

@@ -1,0 +1,169 @@
+package oracle
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/snapback/snapback/harness/history"
+	"github.com/snapback/snapback/scenarios/workload"
+)
+
+// place is a key of the output and, for the order of the input, a split.
+type place struct{ key, split int64 }
+
+// inputOrder checks REC-10: the records of one split that have one key are processed in the order of
+// the split. The count of a line says when its record was processed. A key for which two records
+// have one count is left to REC-03.
+func inputOrder(h *history.History, judge *judging) {
+	if h.Header.Scenario.Job.AtLeastOnce || h.Header.Scenario.Workload.Name == workload.Windows {
+		return
+	}
+	for _, r := range runs(h) {
+		if rescaledInFlight(h, r.last) && !h.Promises(history.InOrder) {
+			continue
+		}
+		lines := distinct(r.lines)
+		if len(lines) > 0 {
+			judge.examine("REC-10")
+		}
+		if wrong := outOfInputOrder(lines); len(wrong) > 0 {
+			judge.find(Finding{
+				Requirement: "REC-10",
+				Problem:     fmt.Sprintf("job %s processed records of one key in another order than that of their split", r.last.Name),
+				Expected:    "the order of the split", Found: name(wrong),
+			})
+		}
+	}
+}
+
+// outOfInputOrder describes the records that were processed after a later record of the same split
+// and key.
+func outOfInputOrder(lines []workload.Line) (wrong []string) {
+	lines = slices.Clone(lines)
+	slices.SortStableFunc(lines, func(a, b workload.Line) int {
+		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Count, b.Count))
+	})
+	unclear := map[int64]bool{} // keys for which two records have one count
+	for i, line := range lines[min(1, len(lines)):] {
+		if before := lines[i]; before.Key == line.Key && before.Count == line.Count {
+			unclear[line.Key] = true
+		}
+	}
+	latest := map[place]int64{}
+	for _, line := range lines {
+		at := place{line.Key, line.ID.A}
+		before, seen := latest[at]
+		if seen && line.ID.B < before && !unclear[line.Key] {
+			wrong = append(wrong, fmt.Sprintf("key %d: record %d of split %d was processed after record %d", line.Key, line.ID.B, line.ID.A, before))
+		}
+		latest[at] = max(before, line.ID.B)
+	}
+	return wrong
+}
+
+// rescaledInFlight says whether a job or one of its ancestors may have been restored from records in
+// flight with another parallelism.
+func rescaledInFlight(h *history.History, last history.Job) bool {
+	lineage := h.Lineage(last)
+	for i, j := range lineage[1:] {
+		before := h.Header.Scenario.JobOf(submitOf(h, lineage[i].Name))
+		if before.Unaligned && before.Parallelism != h.Header.Scenario.JobOf(submitOf(h, j.Name)).Parallelism {
+			return true
+		}
+	}
+	return false
+}
+
+// outputOrder checks REC-11: within a committed file, and from one checkpoint's files to the next
+// checkpoint's, the lines of a key are in the order in which they were made.
+func outputOrder(h *history.History, judge *judging) {
+	w := h.Header.Scenario.Workload
+	if h.Header.Scenario.Job.AtLeastOnce || w.Connectors != "" {
+		return
+	}
+	parse := w.Model().Parse
+	for _, j := range accepted(h) {
+		files := committed(h, j)
+		latest := map[int64]int64{}
+		var wrong []string
+		for _, file := range files {
+			for _, text := range file.Lines {
+				line, err := parse(text)
+				if err != nil {
+					continue // a line of state, or a line that REC-02 judges
+				}
+				judge.examine("REC-11")
+				made := line.Count
+				if w.Name == workload.Windows {
+					made = line.ID.B
+				}
+				key := line.Key
+				if w.Name == workload.Splits {
+					key = line.ID.A
+				}
+				if before, seen := latest[key]; seen && made < before {
+					wrong = append(wrong, fmt.Sprintf("%s: %q comes after the line with number %d of key %d", file.Path, text, before, key))
+				}
+				latest[key] = max(latest[key], made)
+			}
+		}
+		if len(wrong) > 0 {
+			judge.find(Finding{
+				Requirement: "REC-11",
+				Problem:     fmt.Sprintf("the output of job %s is not in the order in which it was made", j.Name),
+				Expected:    "the lines of a key in the order of their numbers", Found: name(wrong),
+			})
+		}
+	}
+}
+
+// committed returns the files that a job committed, in the order of the checkpoints that hold them.
+func committed(h *history.History, j history.Job) (files []history.Event) {
+	for _, e := range h.Events {
+		if _, known := committedWith(e.Path); e.Kind == history.Output && e.Job == j.Name && known {
+			files = append(files, e)
+		}
+	}
+	slices.SortStableFunc(files, func(a, b history.Event) int {
+		first, _ := committedWith(a.Path)
+		second, _ := committedWith(b.Path)
+		return cmp.Compare(first, second)
+	})
+	return files
+}
+
+// early checks REC-15: a file of output is committed only if a checkpoint that holds the file is
+// complete.
+func early(h *history.History, judge *judging) {
+	if h.Header.Scenario.Job.AtLeastOnce || h.Header.Scenario.Workload.Connectors != "" {
+		return
+	}
+	for _, j := range accepted(h) {
+		newest := newestHeld(h, j)
+		for _, file := range committed(h, j) {
+			judge.examine("REC-15")
+			checkpoint, _ := committedWith(file.Path)
+			if checkpoint <= newest || inDoubt(h, j.ID, checkpoint, h.End()) {
+				continue
+			}
+			judge.find(Finding{
+				Requirement: "REC-15",
+				Problem:     fmt.Sprintf("job %s committed output without a complete checkpoint that holds it", j.Name),
+				Expected:    fmt.Sprintf("no output after checkpoint %d, the newest that was complete", newest),
+				Found:       fmt.Sprintf("%s, with %s", file.Path, quantity(len(file.Lines), "line")),
+			})
+		}
+	}
+}
+
+// newestHeld returns the newest checkpoint or savepoint with which a job may have committed output.
+func newestHeld(h *history.History, j history.Job) int64 {
+	held := newest(h, j)
+	for _, e := range h.Events {
+		if e.Kind == history.Restored && e.ID == j.ID {
+			held = max(held, e.Checkpoint) // it was complete, even if nobody saw that
+		}
+	}
+	return held
+}
