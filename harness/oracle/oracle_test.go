@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/oracle"
@@ -183,6 +184,38 @@ var planted = []violation{
 		h.Events = slices.Insert(h.Events, at+1, second)
 		renumber(h)
 	}, "TRG-04", "job first had more checkpoints in progress than allowed"},
+	{"a checkpoint begins within the minimum pause", killed, configured(func(j *scenarios.Job) { j.MinPause = time.Minute }), "TRG-05", "job first began a checkpoint before its minimum pause was over"},
+	{"checkpoints begin too often", killed, configured(func(j *scenarios.Job) { j.Interval = time.Minute }), "TRG-06", "job first began checkpoints more often than its interval says"},
+	{"no checkpoint begins any more", killed, func(h *history.History) {
+		at := slices.IndexFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Completed })
+		for i := range h.Events[at+1:] {
+			h.Events[at+1+i].AtMicros += time.Hour.Microseconds()
+		}
+	}, "TRG-07", "job first runs, and no checkpoint begins"},
+	{"a checkpoint completes after its time-out", killed, configured(func(j *scenarios.Job) { j.Timeout = time.Millisecond }), "TRG-08", "a checkpoint of job first took longer than its time-out"},
+	{"a checkpoint is never aborted", killed, func(h *history.History) {
+		last := h.Events[len(h.Events)-1]
+		first, _ := h.Job("first")
+		started := history.Event{AtMicros: last.AtMicros, Kind: history.Triggered, ID: first.ID, Checkpoint: 99}
+		late := history.Event{AtMicros: last.AtMicros + time.Hour.Microseconds(), Kind: history.Started, Process: "taskmanager-9"}
+		h.Events = append(h.Events, started, late)
+		renumber(h)
+	}, "TRG-08", "a checkpoint of job first took longer than its time-out"},
+	{"a checkpoint expires at once", killed, each(history.Aborted, func(e *history.Event) { e.Label = "CHECKPOINT_EXPIRED" }), "TRG-09", "a checkpoint of job first expired before its time-out"},
+	{"a job fails because of too few failed checkpoints", killed, each(history.Status, func(e *history.Event) {
+		if e.Status == storage.Restarting {
+			e.Error = "1 checkpoints in a row failed (execution.checkpointing.tolerable-failed-checkpoints)"
+		}
+	}), "TRG-10", "job first failed because of failed checkpoints that it must tolerate"},
+	{"a job tolerates too many failed checkpoints", killed, func(h *history.History) {
+		at := slices.IndexFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Completed })
+		h.Events[at].Kind, h.Events[at].Label = history.Aborted, "IO_EXCEPTION"
+	}, "TRG-11", "job first runs on, although more checkpoints in a row failed than it tolerates"},
+	{"an older checkpoint completes after a newer one", killed, both(configured(func(j *scenarios.Job) { j.MaxConcurrent = 2 }), func(h *history.History) {
+		at := slices.IndexFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Completed })
+		h.Events[at].Checkpoint = 99
+	}), "TRG-12", "a checkpoint of job first completed after a newer one"},
+	{"a savepoint is not taken", windows, each(history.Savepoint, func(e *history.Event) { e.Error = "no" }), "TRG-13", "job first did not take the savepoint"},
 	{"a power loss takes a complete checkpoint", dark, eachTree(removeCheckpoints), "DUR-01", "a complete checkpoint of job first did not survive a power loss"},
 	{"a power loss leaves a checkpoint without its files", dark, eachAudit(func(e *history.Event) { e.Dangling = []string{"chk-3/_metadata refers to x"} }), "DUR-02", "after a power loss a checkpoint lacks a file"},
 	{"a job never comes back", killed, func(h *history.History) {
@@ -194,6 +227,11 @@ var planted = []violation{
 	{"a job that must be refused is accepted", refused, both(newest, accept("second")), "REC-09", "job second was accepted, although it must be refused"},
 	{"a job is refused for another reason", refused, both(newest, says("parallelism")), "REC-09", "job second was refused for another reason"},
 	{"a resume without _metadata is refused for another reason", refused, says("parallelism"), "REC-06", "job second was refused for another reason"},
+}
+
+// configured changes the configuration of the scenario's jobs.
+func configured(change func(*scenarios.Job)) plant {
+	return func(h *history.History) { change(&h.Header.Scenario.Job) }
 }
 
 func eachTree(change func([]history.Entry) []history.Entry) plant {

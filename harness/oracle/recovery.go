@@ -273,20 +273,15 @@ func aborting(h *history.History, judge *judging) {
 	}
 }
 
-// concurrency checks TRG-04: at no time are more checkpoints in progress than the job allows. It
-// does not judge scenarios with savepoints. Savepoints do not count as checkpoints in progress, but
-// in the history an aborted savepoint looks like an aborted checkpoint.
+// concurrency checks TRG-04: at no time are more checkpoints in progress than the job allows.
+// Savepoints do not count.
 func concurrency(h *history.History, judge *judging) {
-	s := h.Header.Scenario
-	if slices.ContainsFunc(s.Steps, func(step scenarios.Step) bool { return step.Savepoint != nil }) {
-		return
-	}
-	allowed := max(1, s.Job.MaxConcurrent)
 	for _, j := range accepted(h) {
+		allowed := max(1, configurationOf(h, j).MaxConcurrent)
 		inProgress := map[int64]bool{}
 		for _, e := range h.Events {
 			switch {
-			case e.ID != j.ID:
+			case e.ID != j.ID || (e.Kind == history.Triggered && e.Label == "savepoint"):
 			case e.Kind == history.Triggered:
 				judge.examine("TRG-04")
 				if inProgress[e.Checkpoint] = true; len(inProgress) > allowed {

@@ -92,7 +92,7 @@ func (c *Coordinator) next() ([]Request, time.Duration) {
 		plain := slices.DeleteFunc(slices.Clone(c.requests), Request.savepoint)
 		return plain, c.retryAt
 	case c.allEnded():
-		return []Request{{}}, c.retryAt
+		return []Request{{}}, max(c.retryAt, c.pausedUntil)
 	}
 	return []Request{{}}, max(c.nextPeriodic, c.pausedUntil)
 }
