@@ -54,6 +54,8 @@ type Findings struct {
 	Dangling []string // a sentence for each `_metadata` that cannot be read, and for each missing file
 	Foreign  []string // checkpoints that refer to a file outside of their job's directory
 	Orphans  []string // files below a job's directory that no checkpoint refers to
+
+	Described []history.Described // what each `_metadata` says
 }
 
 // Audit compares the files below a root with the files to which the checkpoints there refer. The
@@ -105,6 +107,7 @@ func (a *audit) checkpoint(name string) {
 		return
 	}
 	a.found.Dangling = append(a.found.Dangling, dangling...)
+	a.found.Described = append(a.found.Described, describe(a.files, a.root, filesystem.Dir(metadata), checkpoint))
 	if foreign {
 		a.found.Foreign = append(a.found.Foreign, path.Dir(name))
 	}
@@ -128,4 +131,42 @@ func (a *audit) references(name string, checkpoint Checkpoint) (dangling []strin
 		}
 	}
 	return dangling, foreign
+}
+
+// Describe says what the `_metadata` of a checkpoint or savepoint says. The parameter is its
+// directory.
+func Describe(files filesystem.FileSystem, root, directory string) (history.Described, error) {
+	checkpoint, err := Read(files, filesystem.Join(directory, MetadataName))
+	if err != nil {
+		return history.Described{}, err
+	}
+	return describe(files, root, directory, checkpoint), nil
+}
+
+func describe(files filesystem.FileSystem, root, directory string, checkpoint Checkpoint) history.Described {
+	described := history.Described{
+		Path: below(root, directory), ID: checkpoint.ID, InlineMax: checkpoint.InlineMax, Operators: checkpoint.Operators,
+	}
+	for _, reference := range checkpoint.References {
+		file, err := reference.In(directory)
+		if err != nil {
+			continue // the audit says so
+		}
+		found := int64(-1)
+		if entry, err := files.Stat(file); err == nil {
+			found = entry.Size
+		}
+		described.Files = append(described.Files, history.Reference{
+			Path: below(root, file), Part: reference.Kind == Segment, Size: reference.Size, Found: found,
+		})
+	}
+	return described
+}
+
+// below returns a name relative to the root, or the whole name if it does not lie below the root.
+func below(root, name string) string {
+	if relative, ok := strings.CutPrefix(name, strings.TrimSuffix(root, "/")+"/"); ok {
+		return relative
+	}
+	return name
 }

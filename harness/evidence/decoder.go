@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"unicode/utf16"
+
+	"github.com/snapback/snapback/harness/history"
 )
 
 // depthMax limits how many handles may lie within each other. Flink nests handles three deep.
@@ -17,7 +19,10 @@ type decoder struct {
 	version int32
 	depth   int // the number of handles that contain the current position
 	found   Checkpoint
-	err     error
+
+	operators []history.Operator // the operators so far
+	managed   bool               // whether the current position is in the managed keyed state of a subtask
+	err       error
 }
 
 // fail keeps an error, unless an earlier error exists. The parameter at is an offset in the file.

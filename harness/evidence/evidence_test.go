@@ -34,7 +34,11 @@ func bytesOf(t testing.TB, text string) []byte {
 func TestASmallCheckpointIsDecoded(t *testing.T) {
 	got, err := evidence.Decode(bytesOf(t, smallCheckpoint))
 	must(t, err)
-	want := evidence.Checkpoint{ID: 7, References: []evidence.Reference{{Kind: evidence.Relative, Path: "abc", Size: 99}}}
+	want := evidence.Checkpoint{ID: 7, References: []evidence.Reference{{Kind: evidence.Relative, Path: "abc", Size: 99}}, InlineMax: 3}
+	want.Operators = []history.Operator{{
+		ID: "11111111111111112222222222222222", Parallelism: 2, ParallelismMax: 128,
+		Subtasks: []history.SubtaskState{{Index: 0, Groups: &history.KeyGroups{First: 0, Number: 2}}},
+	}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("want %v, got %v", want, got)
 	}

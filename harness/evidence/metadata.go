@@ -1,8 +1,10 @@
 package evidence
 
 import (
+	"encoding/hex"
 	"fmt"
 
+	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/storage/filesystem"
 )
 
@@ -11,6 +13,8 @@ type Checkpoint struct {
 	ID            int64
 	References    []Reference // in the recorded order; inline state has no reference
 	InFlightBytes int64       // the size of the state of all channels: the records that barriers overtook
+	InlineMax     int64       // the size of the largest piece of state that `_metadata` itself holds, in bytes
+	Operators     []history.Operator
 }
 
 // Reference is one place in `_metadata` that names a file.
@@ -74,6 +78,9 @@ const (
 func Decode(data []byte) (Checkpoint, error) {
 	d := &decoder{data: data}
 	d.metadata()
+	if d.err == nil {
+		d.found.Operators = d.operators
+	}
 	return d.found, d.err
 }
 
@@ -106,9 +113,10 @@ func (d *decoder) operator() {
 		d.text("operator's name")
 		d.text("operator's uid")
 	}
-	d.skip(16, "operator's id")
-	d.int32("parallelism")
-	d.int32("maximum parallelism")
+	id := hex.EncodeToString(d.next(16, "operator's id"))
+	d.operators = append(d.operators, history.Operator{
+		ID: id, Parallelism: d.int32("parallelism"), ParallelismMax: d.int32("maximum parallelism"),
+	})
 	if d.version == 2 {
 		d.int32("length of the chain")
 		d.list("subtasks", d.subtaskV2)
@@ -128,19 +136,39 @@ func (d *decoder) operator() {
 }
 
 func (d *decoder) subtaskV2() {
-	d.int32("subtask")
+	d.begin(d.int32("subtask"))
 	d.skip(8, "duration")
 	d.constant("legacy state", 0)
 	d.state()
 }
 
 func (d *decoder) subtask() {
-	if d.int32("subtask") < 0 {
+	index := d.int32("subtask")
+	if index < 0 {
 		return // a negative number means that the subtask is finished
 	}
+	d.begin(index)
 	d.state()
 	d.list("input channels", func() { d.channel(1, 3) })
 	d.list("output channels", func() { d.channel(2, 4) })
+}
+
+// begin adds a subtask to the last operator.
+func (d *decoder) begin(index int32) {
+	operator := &d.operators[len(d.operators)-1]
+	operator.Subtasks = append(operator.Subtasks, history.SubtaskState{Index: index})
+}
+
+// groups notes the key groups of the keyed state of the last subtask. Handles within that handle
+// have key groups, too; the first ones that are read are those of the whole.
+func (d *decoder) groups(first, number int32) {
+	if len(d.operators) == 0 || !d.managed {
+		return
+	}
+	subtasks := d.operators[len(d.operators)-1].Subtasks
+	if last := &subtasks[len(subtasks)-1]; last.Groups == nil {
+		last.Groups = &history.KeyGroups{First: first, Number: number}
+	}
 }
 
 // state reads the state of a subtask, except the state of its channels.
@@ -150,7 +178,9 @@ func (d *decoder) state() {
 			d.operatorState()
 		}
 	}
+	d.managed = true
 	d.keyed() // managed keyed state
+	d.managed = false
 	d.keyed() // raw keyed state
 }
 
@@ -168,7 +198,9 @@ func (d *decoder) streamOf(what string, codes ...byte) (code byte) {
 	switch code = d.code(what, codes...); code {
 	case byteStream:
 		d.text("name of a byte stream")
-		d.blob("inline state")
+		size := d.count("length of inline state")
+		d.skip(size, "inline state")
+		d.found.InlineMax = max(d.found.InlineMax, int64(size))
 	case file:
 		size := d.int64("file size", -1)
 		d.refer(File, size, d.text("file path"))
@@ -230,14 +262,15 @@ func (d *decoder) keyed() {
 }
 
 func (d *decoder) keyGroups() {
-	d.int32("first key group")
-	d.offsets()
+	first := d.int32("first key group")
+	number := d.offsets()
+	d.groups(first, int32(number))
 	d.stream()
 }
 
 func (d *decoder) keyGroupRange() {
-	d.int32("first key group")
-	d.int32("number of key groups")
+	first := d.int32("first key group")
+	d.groups(first, d.int32("number of key groups"))
 }
 
 func (d *decoder) incremental(code byte) {
@@ -323,7 +356,11 @@ func (d *decoder) inFlight() {
 	}
 }
 
-func (d *decoder) offsets() { d.skip(8*d.count("number of offsets"), "offsets") }
+func (d *decoder) offsets() (number int) {
+	number = d.count("number of offsets")
+	d.skip(8*number, "offsets")
+	return number
+}
 
 // refer adds a reference to a file.
 func (d *decoder) refer(kind Kind, size int64, path string) {

@@ -134,7 +134,7 @@ const (
 	Output   Kind = "output"    // job, path, lines
 	Progress Kind = "progress"  // job, path, size
 	InFlight Kind = "in-flight" // id, checkpoint; size: bytes of the records in flight that an unaligned checkpoint holds
-	Audit    Kind = "audit"     // dangling; an audit after a storage event also has label, orphans, foreign and gone
+	Audit    Kind = "audit"     // dangling; an audit after a storage event also has label, orphans, foreign, gone and described
 )
 
 // AfterPowerLoss is the label of the events that say what was found on storage after a power
@@ -166,6 +166,7 @@ type Event struct {
 	Orphans    []string          `json:"orphans,omitempty"`  // files below a job's directory that no _metadata refers to
 	Foreign    []string          `json:"foreign,omitempty"`  // checkpoints that refer to files outside of their job's directory
 	Gone       []string          `json:"gone,omitempty"`     // savepoints that were taken but no longer exist
+	Described  []Described       `json:"described,omitempty"`
 }
 
 // At returns the time from the beginning of the run to the event.
@@ -177,6 +178,43 @@ type Entry struct {
 	Directory bool   `json:"dir,omitempty"`
 	Size      int64  `json:"size,omitempty"`   // bytes
 	Digest    string `json:"digest,omitempty"` // SHA-256 of a file, hexadecimal
+}
+
+// Described is what the `_metadata` of a checkpoint or savepoint says.
+type Described struct {
+	Path      string      `json:"path"` // the directory; relative to the checkpoint root, if it lies there
+	ID        int64       `json:"id"`
+	InlineMax int64       `json:"inline_max,omitempty"` // the size of the largest piece of state in `_metadata` itself, in bytes
+	Operators []Operator  `json:"operators,omitempty"`
+	Files     []Reference `json:"files,omitempty"`
+}
+
+// Operator is an operator in a checkpoint.
+type Operator struct {
+	ID             string         `json:"id"` // hexadecimal
+	Parallelism    int32          `json:"parallelism"`
+	ParallelismMax int32          `json:"max"`
+	Subtasks       []SubtaskState `json:"subtasks,omitempty"` // without those that are finished
+}
+
+// SubtaskState is the state of a subtask in a checkpoint.
+type SubtaskState struct {
+	Index  int32      `json:"index"`
+	Groups *KeyGroups `json:"groups,omitempty"` // of the managed keyed state; nil if there is none
+}
+
+// KeyGroups is a range of key groups.
+type KeyGroups struct {
+	First  int32 `json:"first"`
+	Number int32 `json:"number"`
+}
+
+// Reference is a file to which a checkpoint refers.
+type Reference struct {
+	Path  string `json:"path"`           // relative to the checkpoint root, if it lies there
+	Part  bool   `json:"part,omitempty"` // whether the checkpoint refers to a part of the file only
+	Size  int64  `json:"size"`           // the size that `_metadata` says, in bytes; -1 if it says none
+	Found int64  `json:"found"`          // the size of the file, in bytes; -1 if there is no file
 }
 
 // History is a whole run.

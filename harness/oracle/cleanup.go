@@ -263,7 +263,7 @@ func leftovers(tree []history.Entry, id string) []Finding {
 func missingDirectories(h *history.History, tree []history.Entry, id string) []string {
 	var missing []string
 	for _, name := range []string{evidence.SharedName, evidence.TaskOwnedName} {
-		if h.Header.Target.KeepsDirectories() && !has(tree, path.Join(id, name)) {
+		if h.Header.Target.KeepsDirectories() && !onJobManager(h, history.Job{}) && !has(tree, path.Join(id, name)) {
 			missing = append(missing, name)
 		}
 	}

@@ -102,7 +102,7 @@ type oracle func(*history.History, *judging)
 var ofJobs = []oracle{output, state, inputOrder, outputOrder, early, stopping, recovery, resume, refusal, triggering, concurrency, pauses, intervals, steadiness, timeouts, tolerance, completions, asked, aborting, liveness}
 
 // ofStorage lists the oracles that look at what was found on storage.
-var ofStorage = []oracle{claim, dependence, ownership, savepoints, references, leaks, durability, retention, layout}
+var ofStorage = []oracle{claim, dependence, ownership, savepoints, references, leaks, durability, retention, layout, metadata, parallelism, places, inline}
 
 // Judge calls every oracle. A finding counts even if nothing else was proven in the run.
 func Judge(h *history.History) Judgement {

@@ -216,6 +216,44 @@ var planted = []violation{
 		h.Events[at].Checkpoint = 99
 	}), "TRG-12", "a checkpoint of job first completed after a newer one"},
 	{"a savepoint is not taken", windows, each(history.Savepoint, func(e *history.Event) { e.Error = "no" }), "TRG-13", "job first did not take the savepoint"},
+	{"_metadata has another id", retain, eachDescribed(func(d *history.Described) { d.ID++ }), "MET-01", "the _metadata of chk-2 of job first has another id"},
+	{"_metadata has another size of a file", retain, eachDescribed(func(d *history.Described) { d.Files[0].Size++ }), "MET-02", "the _metadata of chk-2 of job first has a wrong size of a file"},
+	{"a subtask is in _metadata twice", retain, eachOperator(func(o *history.Operator) { o.Subtasks = append(o.Subtasks, o.Subtasks[0]) }), "MET-03", "chk-2 of job first has a subtask that its operator"},
+	{"the maximum parallelism is not the configured one", retain, configured(func(j *scenarios.Job) { j.ParallelismMax = 7 }), "RSC-01", "has the wrong maximum parallelism in chk-2 of job first"},
+	{"the maximum parallelism is not Flink's default", retain, eachOperator(func(o *history.Operator) { o.ParallelismMax = 64 }), "RSC-02", "has the wrong maximum parallelism in chk-2 of job first"},
+	{"a resumed job has another maximum parallelism", windows, func(h *history.History) {
+		second, _ := h.Job("second")
+		for i, e := range h.Events {
+			if e.Kind == history.Audit && len(e.Described) > 0 {
+				d := e.Described[0]
+				d.Path, d.ID, d.Operators = second.ID+"/chk-9", 9, slices.Clone(d.Operators)
+				d.Operators[0].ParallelismMax = 64
+				h.Events[i].Described = append(e.Described, d)
+			}
+		}
+	}, "RSC-03", "has the wrong maximum parallelism in chk-9 of job second"},
+	{"a subtask has the key groups of another", retain, eachOperator(func(o *history.Operator) {
+		for i, s := range o.Subtasks {
+			if s.Groups != nil {
+				o.Subtasks[i].Groups = &history.KeyGroups{First: s.Groups.First + 1, Number: s.Groups.Number}
+			}
+		}
+	}), "RSC-04", "has the wrong key groups of subtask"},
+	{"a checkpoint has another parallelism than the job", retain, configured(func(j *scenarios.Job) { j.Parallelism = 3 }), "RSC-05", "has the wrong parallelism in chk-2 of job first"},
+	{"a checkpoint refers to a file of another checkpoint", retain, eachDescribed(func(d *history.Described) {
+		d.Files[0].Path = path.Dir(d.Path) + "/chk-1/x"
+	}), "LAY-02", "chk-2 of job first refers to a file that belongs to another checkpoint alone"},
+	{"a savepoint refers to a file elsewhere", windows, eachDescribed(func(d *history.Described) { d.Files[0].Path = "elsewhere/x" }), "LAY-03", "does not hold all of its files"},
+	{"a savepoint has another name", windows, both(eachDescribed(func(d *history.Described) {
+		d.Path = strings.Replace(d.Path, "savepoint-", "sp-", 1)
+	}), each(history.Savepointed, func(e *history.Event) {
+		e.Path = strings.Replace(e.Path, "savepoint-", "sp-", 1)
+	})), "LAY-04", "has a directory with a wrong name"},
+	{"state in the memory of the JobManager is in a file", retain, set("execution.checkpointing.storage", "jobmanager"), "JMS-01", "chk-2 of job first refers to a file"},
+	{"small state is in a file", retain, set("execution.checkpointing.data-inline-threshold", "1mb"), "FSS-01", "chk-2 of job first has a file with state that must be in _metadata"},
+	{"large state is in _metadata", retain, both(set("execution.checkpointing.data-inline-threshold", "1kb"), eachDescribed(func(d *history.Described) {
+		d.InlineMax = 1025
+	})), "FSS-01", "chk-2 of job first holds state that must be in a file"},
 	{"a power loss takes a complete checkpoint", dark, eachTree(removeCheckpoints), "DUR-01", "a complete checkpoint of job first did not survive a power loss"},
 	{"a power loss leaves a checkpoint without its files", dark, eachAudit(func(e *history.Event) { e.Dangling = []string{"chk-3/_metadata refers to x"} }), "DUR-02", "after a power loss a checkpoint lacks a file"},
 	{"a job never comes back", killed, func(h *history.History) {
@@ -232,6 +270,28 @@ var planted = []violation{
 // configured changes the configuration of the scenario's jobs.
 func configured(change func(*scenarios.Job)) plant {
 	return func(h *history.History) { change(&h.Header.Scenario.Job) }
+}
+
+// set sets a key of the configuration of the cluster.
+func set(key, value string) plant {
+	return func(h *history.History) { h.Header.Scenario.Cluster.Settings = map[string]string{key: value} }
+}
+
+// eachDescribed changes what each `_metadata` says.
+func eachDescribed(change func(*history.Described)) plant {
+	return eachAudit(func(e *history.Event) {
+		for i := range e.Described {
+			change(&e.Described[i])
+		}
+	})
+}
+
+func eachOperator(change func(*history.Operator)) plant {
+	return eachDescribed(func(d *history.Described) {
+		for i := range d.Operators {
+			change(&d.Operators[i])
+		}
+	})
 }
 
 func eachTree(change func([]history.Entry) []history.Entry) plant {

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/snapback/snapback/harness/evidence"
@@ -63,6 +64,7 @@ func (r *Session) audit(label string, tree []history.Entry) error {
 	event := history.Event{Kind: history.Audit, Label: label, Dangling: found.Dangling, Orphans: found.Orphans}
 	if label != "" {
 		event.Foreign, event.Gone = found.Foreign, r.gone()
+		event.Described = append(found.Described, r.savepoints()...)
 	}
 	if label != "" || len(event.Dangling) > 0 {
 		r.record(event)
@@ -79,6 +81,24 @@ func (r *Session) readInFlight(completed history.Event) {
 		return // the oracles see no event, and say so if the scenario depends on it
 	}
 	r.record(history.Event{Kind: history.InFlight, ID: completed.ID, Checkpoint: completed.Checkpoint, Size: read.InFlightBytes})
+}
+
+// savepoints describes the savepoints that were taken and still exist. A savepoint below the
+// checkpoint root is described with the checkpoints.
+func (r *Session) savepoints() (described []history.Described) {
+	for _, e := range r.history.Events {
+		if e.Kind != history.Savepointed || strings.HasPrefix(e.Path, r.cluster.Root()+"/") {
+			continue
+		}
+		metadata, err := evidence.Locate(r.cluster.Files(), e.Path)
+		if err != nil {
+			continue // the event says that it is gone
+		}
+		if one, err := evidence.Describe(r.cluster.Files(), r.cluster.Root(), filesystem.Dir(metadata)); err == nil {
+			described = append(described, one)
+		}
+	}
+	return described
 }
 
 // gone lists the savepoints that were taken but no longer exist.

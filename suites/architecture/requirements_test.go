@@ -27,6 +27,10 @@ var areas = map[string]string{
 	"SHR": "Files of checkpoints",
 	"MOD": "Claim modes",
 	"TRG": "Triggering",
+	"JMS": "JobManager storage",
+	"FSS": "File system storage",
+	"MET": "Metadata",
+	"RSC": "Rescaling",
 	"DUR": "Durability under power loss",
 	"LIV": "Liveness",
 }
