@@ -42,8 +42,17 @@ type Campaign struct {
 // Run runs the campaign. It calls done with each result, one call at a time. If the second run of a
 // seed gives another history than the first, the result is an error.
 func (c Campaign) Run(ctx context.Context, done func(seed uint64, result run.Result)) {
-	var next atomic.Int64
 	var reporting sync.Mutex
+	c.each(ctx, func(seed uint64, result run.Result) {
+		reporting.Lock()
+		defer reporting.Unlock()
+		done(seed, result)
+	})
+}
+
+// each runs the campaign. It calls done with each result, and up to Parallel calls run at a time.
+func (c Campaign) each(ctx context.Context, done func(seed uint64, result run.Result)) {
+	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range max(1, c.Parallel) {
 		workers.Go(func() {
@@ -60,9 +69,7 @@ func (c Campaign) Run(ctx context.Context, done func(seed uint64, result run.Res
 				if ctx.Err() != nil {
 					return // the run was cut short
 				}
-				reporting.Lock()
 				done(seed, result)
-				reporting.Unlock()
 			}
 		})
 	}

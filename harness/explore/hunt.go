@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/snapback/snapback/harness/run"
@@ -17,7 +18,8 @@ import (
 )
 
 // Hunt is a campaign on a real engine. It does not stop at a failure: it repeats the failed run,
-// makes the scenario smaller, saves it as a case, and goes on. It notes each run in a journal.
+// makes the scenario smaller, saves it as a case, and goes on. Meanwhile the other runs of the
+// campaign go on, too. It notes each run in a journal.
 //
 // A failure that an earlier case of the campaign shows, or that is known, is only counted.
 type Hunt struct {
@@ -28,8 +30,9 @@ type Hunt struct {
 	Known     func(run.Result, scenarios.Scenario) (link string)
 	Say       func(string) // receives messages for people
 
-	found []Case
-	names []string // names of the files of the found cases
+	examining sync.Mutex // one failure is examined at a time
+	found     []Case
+	names     []string // names of the files of the found cases
 }
 
 // Run runs the campaign. It calls done with each result, and with the note about the run.
@@ -41,7 +44,8 @@ func (h *Hunt) Run(ctx context.Context, done func(run.Result, Entry)) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var failed error
-	h.Campaign.Run(ctx, func(seed uint64, result run.Result) {
+	var noting sync.Mutex
+	h.Campaign.each(ctx, func(seed uint64, result run.Result) {
 		s := h.Campaign.Draw(seed)
 		entry := Entry{
 			Seed: seed, Verdict: result.Verdict, Reason: result.Reason, Took: result.Took, Elapsed: h.Journal.Elapsed(),
@@ -51,6 +55,8 @@ func (h *Hunt) Run(ctx context.Context, done func(run.Result, Entry)) error {
 		if ctx.Err() != nil {
 			return // a campaign that continues runs this seed again
 		}
+		noting.Lock()
+		defer noting.Unlock()
 		if err = errors.Join(err, h.Journal.Note(entry)); err != nil {
 			failed = errors.Join(failed, err)
 			stop()
@@ -63,17 +69,11 @@ func (h *Hunt) Run(ctx context.Context, done func(run.Result, Entry)) error {
 
 // readCases reads the cases that the campaign found before it was interrupted.
 func (h *Hunt) readCases() error {
-	for _, e := range h.Journal.Entries {
-		if e.Case == "" || slices.Contains(h.names, e.Case) {
-			continue
-		}
-		c, err := ReadCase(e.Case)
-		if err != nil {
-			return err
-		}
-		h.found, h.names = append(h.found, c), append(h.names, e.Case)
+	found, err := h.Journal.Found()
+	for _, f := range found {
+		h.found, h.names = append(h.found, f.Case), append(h.names, f.File)
 	}
-	return nil
+	return err
 }
 
 // examine looks into a run that failed. It notes which case or known failure the run shows.
@@ -85,6 +85,11 @@ func (h *Hunt) examine(ctx context.Context, result run.Result, s scenarios.Scena
 		if entry.Known = h.Known(result, s); entry.Known != "" {
 			return os.RemoveAll(runDir(result))
 		}
+	}
+	h.examining.Lock()
+	defer h.examining.Unlock()
+	if ctx.Err() != nil {
+		return nil
 	}
 	for i, earlier := range h.found {
 		if earlier.shows(result, s) {
@@ -106,9 +111,9 @@ func (h *Hunt) examine(ctx context.Context, result run.Result, s scenarios.Scena
 	if err != nil {
 		return err
 	}
-	entry.Case = name
+	entry.Case, entry.Dir = name, result.Dir
 	h.found, h.names = append(h.found, c), append(h.names, name)
-	h.Say(fmt.Sprintf("%s: %d steps, failed in %s runs; saved %s", s.Name, len(c.Scenario.Steps), c.Rate, name))
+	h.Say(fmt.Sprintf("%s: %d steps, failed again in %s runs; saved %s after %s", s.Name, len(c.Scenario.Steps), c.Rate, name, h.Journal.Elapsed().Round(time.Second)))
 	return nil
 }
 

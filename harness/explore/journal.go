@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/snapback/snapback/harness"
@@ -49,6 +50,7 @@ type Entry struct {
 	Recoveries int            `json:"recoveries,omitempty"`
 	Resumes    int            `json:"resumes,omitempty"` // jobs that resumed from a checkpoint or savepoint
 	Case       string         `json:"case,omitempty"`    // name of the file with the case that the run shows
+	Dir        string         `json:"dir,omitempty"`     // directory with the files of the run, if the run was the first to show its case
 	Known      string         `json:"known,omitempty"`   // link to the description of an expected failure
 }
 
@@ -82,14 +84,16 @@ func (j *Journal) read(lines []byte) error {
 	if err := json.Unmarshal(first, &earlier); err != nil || !reflect.DeepEqual(earlier, j.Header) {
 		return harness.Usagef("campaign: %s belongs to another campaign: want the line\n%s\ngot\n%s\nname another directory, or give the same flags", j.file.Name(), text(j.Header), first)
 	}
+	var elapsed time.Duration
 	for line := range bytes.Lines(rest) {
 		var e Entry
 		if err := json.Unmarshal(line, &e); err != nil {
 			return fmt.Errorf("campaign: %s: want a line about one run, got %q: %w", j.file.Name(), line, err)
 		}
 		j.Entries = append(j.Entries, e)
-		j.began = time.Now().Add(-e.Elapsed)
+		elapsed = max(elapsed, e.Elapsed) // a run that was examined is noted after later runs
 	}
+	j.began = time.Now().Add(-elapsed)
 	return j.file.Truncate(int64(len(lines)))
 }
 
@@ -114,6 +118,41 @@ func (j *Journal) Seeds() map[uint64]bool {
 		seeds[e.Seed] = true
 	}
 	return seeds
+}
+
+// Found is a case that a campaign found.
+type Found struct {
+	Case  Case
+	File  string // name of the file with the case
+	First Entry  // the run that showed the case first
+	Runs  int    // number of runs that showed the case, without the runs that repeated it
+}
+
+// Again says whether a case was seen more than once: in another run of the campaign, or when it was
+// repeated. If not, it may be a mistake of the harness, or of the machine.
+func (f Found) Again() bool {
+	return f.Runs > 1 || (f.Case.Rate != nil && f.Case.Rate.Failed > 0)
+}
+
+// Found returns the cases of the campaign, in the order in which they were found.
+func (j *Journal) Found() (all []Found, err error) {
+	for _, e := range j.Entries {
+		if e.Case == "" {
+			continue
+		}
+		at := slices.IndexFunc(all, func(f Found) bool { return f.File == e.Case })
+		if at < 0 {
+			c, err := ReadCase(e.Case)
+			if err != nil {
+				return nil, err
+			}
+			at, all = len(all), append(all, Found{Case: c, File: e.Case, First: e})
+		}
+		if all[at].Runs++; e.Elapsed < all[at].First.Elapsed {
+			all[at].First = e
+		}
+	}
+	return all, nil
 }
 
 // Close closes the file.

@@ -1,6 +1,7 @@
 package exploration
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 
 // Space says which scenarios are drawn for a real engine, such as Flink. Their jobs run for a second
 // or so, and use only what the engine can do. Other than with [Draw], one scenario in two has no
-// faults, and jobs are often resumed from the checkpoints of earlier jobs.
+// faults, and jobs are often resumed from the checkpoints of earlier jobs, at another parallelism.
 type Space struct {
 	Features []scenarios.Feature // the features that the target has
 	Backends []string            // the state backends that the target has; the first is the plainest
@@ -36,15 +37,17 @@ func (s Space) draw(name string, d *drawing) scenarios.Scenario {
 // engine draws a scenario for a real engine.
 type engine struct {
 	*drawing
-	space Space
-	links []link // the jobs so far
+	space   Space
+	links   []link // the jobs so far
+	records int    // number of records that the jobs so far need
 }
 
 // link is a job in a chain of jobs. Each job but the first resumes from a checkpoint of an earlier
 // job.
 type link struct {
-	name string
-	left int // the number of retained checkpoints that are certainly left, after the job was canceled
+	name        string
+	parallelism int
+	left        int // the number of retained checkpoints that are certainly left, after the job was canceled
 }
 
 func (e *engine) has(features ...scenarios.Feature) bool {
@@ -57,7 +60,7 @@ func (e *engine) begin(name string) {
 	e.scenario = scenarios.Scenario{
 		Name: name, Title: "A job lives through what chance does to it, and nothing is lost or doubled",
 		Requirements: []string{"REC-02", "REC-03", "LIV-01"}, Bound: time.Minute,
-		Cluster: scenarios.Cluster{TaskManagers: e.Int("taskManagers", 1, 3), Retained: e.Int("retained", 1, 3)},
+		Cluster: scenarios.Cluster{TaskManagers: 1 + (e.Int("taskManagers", 0, 4)+1)/2, Retained: e.Int("retained", 1, 3)},
 	}
 	if e.has(scenarios.HA) && e.some("high availability") {
 		e.scenario.Cluster.JobManagers = 2
@@ -90,7 +93,7 @@ func (e *engine) job() {
 	}
 	j.Interval, j.Timeout = e.millis("interval", 30, 150), 10*time.Second
 	j.Restarts, j.Tolerable = 50, 50
-	j.Retention = storage.Retention(e.one("retention", retain, retain, retain, deletes, none))
+	j.Retention = storage.Retention(e.one("retention", retain, retain, retain, retain, deletes, none))
 	j.Backend = e.one("backend", e.space.Backends...)
 	if e.has(scenarios.Modes) {
 		e.barriers()
@@ -100,24 +103,39 @@ func (e *engine) job() {
 	}
 }
 
-// A job needs about this many records to live through one thing that happens to it.
 const (
-	lifeLeast = 400 * time.Millisecond
-	lifeMost  = 1200 * time.Millisecond
+	startTime  = 300 * time.Millisecond // the longest time until a job has started, on a machine that is not busy
+	faultTime  = time.Second            // how long a job lives on after a fault
+	lastLeast  = 200 * time.Millisecond // how long the last job lives on after its last step, at least
+	lastMost   = 600 * time.Millisecond // and at most
+	unexpected = 2                      // jobs get this many times the records that they need, because the machine may be busy
 )
 
 func (e *engine) steps() {
 	e.submit(scenarios.Submit{})
-	e.links = []link{{name: e.current}}
+	e.links = []link{{name: e.current, parallelism: e.scenario.Job.Parallelism}}
 	faulty := e.one("faults", "none", "some") == "some"
-	things := e.Int("things that happen", 1, stepsMax)
-	for range things {
+	e.live(startTime)
+	for range e.Int("things that happen", 1, stepsMax) {
 		e.happen(faulty)
 	}
-	life := e.millis("life", int(lifeLeast.Milliseconds()), int(lifeMost.Milliseconds()))
+	e.live(e.millis("last", int(lastLeast.Milliseconds()), int(lastMost.Milliseconds())))
 	w := &e.scenario.Workload
-	atOnce := e.scenario.Cluster.TaskManagers // so many records are read at the same time
-	w.Records = int(life/w.Pause) * (1 + things) * atOnce / w.Splits
+	w.Records = 1 + e.records/w.Splits
+}
+
+// live adds the records that the last job reads in the given time. Each subtask reads one split at
+// a time.
+func (e *engine) live(d time.Duration) {
+	w := e.scenario.Workload
+	readers := min(w.Splits, e.links[len(e.links)-1].parallelism)
+	e.records += unexpected * readers * int(d/max(w.Pause, w.Slow))
+}
+
+// checkpoints returns the time in which a job completes a number of checkpoints.
+func (e *engine) checkpoints(n int) time.Duration {
+	j := e.scenario.Job
+	return time.Duration(n) * (max(j.Interval, j.MinPause) + e.scenario.Workload.Snapshot)
 }
 
 // happen draws one event, and adds its steps.
@@ -151,12 +169,19 @@ func (e *engine) happen(faulty bool) {
 	case "checkpoint":
 		if !e.faulted { // otherwise a fault may interrupt the checkpoint, which violates no requirement
 			e.happens(thing)
+			e.live(e.checkpoints(1))
 		}
+	case "savepoint", "stop and resume":
+		e.happens(thing)
+		e.live(e.checkpoints(1))
 	default:
 		e.happens(thing)
+		e.live(faultTime)
 	}
 	if e.current != e.links[len(e.links)-1].name {
-		e.links = append(e.links, link{name: e.current})
+		submitted := e.scenario.Steps[len(e.scenario.Steps)-1].Submit
+		e.links = append(e.links, link{name: e.current, parallelism: cmp.Or(submitted.Parallelism, e.scenario.Job.Parallelism)})
+		e.live(startTime)
 	}
 }
 
@@ -176,6 +201,7 @@ func (e *engine) source() *link {
 func (e *engine) cancelAndResume(from *link) {
 	last := &e.links[len(e.links)-1]
 	completed := e.Int("completed", 1, 4)
+	e.live(e.checkpoints(completed))
 	last.left = min(completed, e.scenario.Cluster.Retained)
 	name := from.name
 	e.add(
@@ -202,9 +228,19 @@ func (e *engine) claimMode() storage.ClaimMode {
 	return storage.ClaimMode(e.one("claim mode", string(storage.NoClaim), string(storage.Claim)))
 }
 
+// parallelism draws the parallelism of a job that resumes. Mostly the job is rescaled, because a
+// resume at the same parallelism is easier for the engine.
 func (e *engine) parallelism() int {
-	if !e.has(scenarios.Rescale) {
+	switch before := e.links[len(e.links)-1].parallelism; {
+	case !e.has(scenarios.Rescale):
 		return 0
+	case e.scenario.Cluster.TaskManagers > 1 && e.Int("rescale", 0, 3) > 0:
+		if other := e.Int("other parallelism", 1, e.scenario.Cluster.TaskManagers-1); other < before {
+			return other
+		} else {
+			return other + 1
+		}
+	default:
+		return before
 	}
-	return e.drawing.parallelism()
 }

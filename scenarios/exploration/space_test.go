@@ -2,6 +2,7 @@ package exploration_test
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -32,7 +33,7 @@ func TestASpaceDrawsValidScenariosOfItsFeatures(t *testing.T) {
 			}
 		}
 		least := time.Duration(s.Workload.Total()) * s.Workload.Pause / time.Duration(s.Cluster.TaskManagers)
-		if least < 500*time.Millisecond || least > 10*time.Second {
+		if least < 300*time.Millisecond || least > 10*time.Second {
 			t.Errorf("seed %d: the jobs need at least %s, which does not suit a real engine", seed, least)
 		}
 	}
@@ -74,10 +75,46 @@ func TestASpaceDrawsChainsOfJobs(t *testing.T) {
 			seen[tag]++
 		}
 	}
-	for _, tag := range []string{"resumed", "resumed twice", "rescaled up", "rescaled down", "claim mode CLAIM", "rolled back", "many keys", "several retained"} {
+	for _, tag := range []string{"resumed", "resumed twice", "rescaled up", "rescaled down", "rescaled up, then down", "claim mode CLAIM", "rolled back", "many keys", "several retained"} {
 		if seen[tag] < draws/50 {
 			t.Errorf("%s: want it in at least 1 of 50 scenarios, got %d of %d", tag, seen[tag], draws)
 		}
+	}
+}
+
+func plan(first uint64) *exploration.Plan {
+	return flinkLike.Plan(first, 2, func(seed uint64) string { return fmt.Sprintf("explored/seed-%d", seed) })
+}
+
+// A campaign that was interrupted draws the rest of its scenarios in any order.
+func TestAPlanDrawsTheSameScenarioFromASeed(t *testing.T) {
+	one, other := plan(3), plan(3)
+	for n := range uint64(50) {
+		early, late := 3+2*n, 3+2*(49-n)
+		one.Draw(early)
+		if got, want := other.Draw(late), plan(3).Draw(late); !reflect.DeepEqual(got, want) {
+			t.Fatalf("seed %d: want %+v, got %+v", late, want, got)
+		}
+	}
+}
+
+func TestAPlanHasMostPairsSoon(t *testing.T) {
+	all, planned, drawn := flinkLike.Pairs(), exploration.Pairs{}, exploration.Pairs{}
+	p := plan(1)
+	rescaled := 0
+	for n := range uint64(100) {
+		s := p.Draw(1 + 2*n)
+		planned.Add(s)
+		drawn.Add(flinkLike.Draw("explored/drawn", exploration.Seeded(1+2*n)))
+		if slices.Contains(exploration.Tags(s), "rescaled up, then down") {
+			rescaled++
+		}
+	}
+	if len(planned)*10 < len(all)*9 || len(planned) <= len(drawn) {
+		t.Errorf("want more than 9 in 10 of %d pairs, and more than the %d of chance alone, got %d", len(all), len(drawn), len(planned))
+	}
+	if rescaled < 10 {
+		t.Errorf("want a chain that is rescaled up and then down in at least 10 of 100 scenarios, got %d", rescaled)
 	}
 }
 

@@ -1,6 +1,7 @@
 package exploration
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,7 +33,7 @@ func Tags(s scenarios.Scenario) []string {
 	add("at least once", s.Job.AtLeastOnce)
 	add("concurrent", s.Job.MaxConcurrent > 1)
 	add("minimum pause", s.Job.MinPause > 0)
-	parallelism := map[string]int{}
+	jobs := map[string]submitted{}
 	for _, step := range s.Steps {
 		for _, fault := range []*faults.Fault{step.Fault, step.Arm} {
 			if fault != nil {
@@ -44,30 +45,38 @@ func Tags(s scenarios.Scenario) []string {
 			add(strings.TrimSpace("savepoint "+string(step.Savepoint.Stop)), true)
 		}
 		if step.Submit != nil {
-			tagSubmit(s, *step.Submit, parallelism, add)
+			tagSubmit(s, *step.Submit, jobs, add)
 		}
 	}
 	return tags
 }
 
-// tagSubmit adds the tags of a submission. The parameter parallelism holds the parallelism of the
-// jobs so far, by name.
-func tagSubmit(s scenarios.Scenario, submit scenarios.Submit, parallelism map[string]int, add func(tag string, holds bool)) {
-	last := len(parallelism)
-	now := s.Job.Parallelism
-	if submit.Parallelism > 0 {
-		now = submit.Parallelism
-	}
+// submitted is what the tags of a job depend on that resumes from this job.
+type submitted struct {
+	parallelism int
+	rescaled    string // "up" or "down"; empty: the job was not rescaled
+}
+
+// tagSubmit adds the tags of a submission, and adds the job to the jobs so far.
+func tagSubmit(s scenarios.Scenario, submit scenarios.Submit, jobs map[string]submitted, add func(tag string, holds bool)) {
+	last := len(jobs)
+	now := submitted{parallelism: cmp.Or(submit.Parallelism, s.Job.Parallelism)}
 	if submit.Restore != "" {
-		before := parallelism[submit.Restore]
+		before := jobs[submit.Restore]
+		switch {
+		case now.parallelism > before.parallelism:
+			now.rescaled = "up"
+		case now.parallelism < before.parallelism:
+			now.rescaled = "down"
+		}
 		add("resumed", true)
 		add("resumed twice", last > 1)
-		add("rescaled up", now > before)
-		add("rescaled down", now < before)
+		add("rescaled "+now.rescaled, now.rescaled != "")
+		add(fmt.Sprintf("rescaled %s, then %s", before.rescaled, now.rescaled), before.rescaled != "" && now.rescaled != "")
 		add("claim mode "+string(submit.ClaimMode), submit.ClaimMode != "" && submit.ClaimMode != storage.NoClaim)
 		add("rolled back", last > 1 && submit.Restore != latest(s, submit.Job))
 	}
-	parallelism[submit.Job] = now
+	jobs[submit.Job] = now
 }
 
 // latest returns the job that was submitted last before the given job.
@@ -98,18 +107,26 @@ func KindOf(fault faults.Fault) string {
 	return fmt.Sprintf("(%s)", kind)
 }
 
-// Pairs lists the pairs of tags that scenarios have together.
-type Pairs map[[2]string]bool
+// Pairs counts the pairs of tags that scenarios have together.
+type Pairs map[[2]string]int
 
-// Add adds the pairs of a scenario.
+// Add counts the pairs of a scenario.
 func (p Pairs) Add(s scenarios.Scenario) {
+	for _, pair := range pairsOf(s) {
+		p[pair]++
+	}
+}
+
+// pairsOf returns the pairs of a scenario's tags, in order.
+func pairsOf(s scenarios.Scenario) (pairs [][2]string) {
 	tags := Tags(s)
 	slices.Sort(tags)
 	for i, one := range tags {
 		for _, other := range tags[i+1:] {
-			p[[2]string{one, other}] = true
+			pairs = append(pairs, [2]string{one, other})
 		}
 	}
+	return pairs
 }
 
 // Pairs returns the pairs of tags that a sample of scenarios has together.

@@ -77,10 +77,11 @@ func hunt(command *cobra.Command, o exploreOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, journal.Close()) }()
+	plan := space.Plan(first, stride, exploredName)
 	h := &explore.Hunt{
 		Campaign: explore.Campaign{
 			Target: engine, First: first, Stride: stride, Runs: o.runs, Parallel: o.parallel, Timeout: o.timeout, Dir: filepath.Join(o.campaign, "runs"),
-			Draw: func(seed uint64) scenarios.Scenario { return space.Draw(exploredName(seed), exploration.Seeded(seed)) },
+			Draw: plan.Draw,
 		},
 		Journal: journal, Cases: filepath.Join(o.campaign, "cases"), ShrinkFor: o.shrink, Say: progress.line,
 	}
@@ -152,27 +153,31 @@ func runHunt(command *cobra.Command, o exploreOptions, h *explore.Hunt, space ex
 		return err
 	}
 	out := command.OutOrStdout()
-	if err := printHunt(out, h, space); err != nil {
+	found, err := h.Journal.Found()
+	if err != nil {
 		return err
 	}
-	return huntVerdict(h.Journal)
+	if err := printHunt(out, h, found, space); err != nil {
+		return err
+	}
+	return huntVerdict(h.Journal, found)
 }
 
 // huntVerdict returns the error that stands for the verdict on a whole campaign. Known failures do
-// not count.
-func huntVerdict(j *explore.Journal) error {
+// not count. A failure that was seen only once proves nothing, so with only such failures the
+// campaign is void.
+func huntVerdict(j *explore.Journal, found []explore.Found) error {
 	var verdicts []oracle.Verdict
-	passed := false
-	for _, e := range j.Entries {
-		passed = passed || e.Verdict == oracle.Pass
-		if e.Case != "" {
-			verdicts = append(verdicts, e.Verdict)
+	for _, f := range found {
+		if f.Again() {
+			verdicts = append(verdicts, f.Case.Verdict)
 		}
 	}
+	passed := slices.ContainsFunc(j.Entries, func(e explore.Entry) bool { return e.Verdict == oracle.Pass })
 	switch {
 	case len(verdicts) > 0:
 		return &verdictError{oracle.Worst(verdicts)}
-	case !passed:
+	case len(found) > 0 || !passed:
 		return &verdictError{oracle.Void}
 	}
 	return nil
@@ -201,35 +206,15 @@ func huntLine(j *explore.Journal) string {
 }
 
 // printHunt prints the cases of a campaign, and what its scenarios covered.
-func printHunt(out io.Writer, h *explore.Hunt, space exploration.Space) error {
-	cases, known := map[string]int{}, map[string]int{}
-	first := map[string]explore.Entry{}
+func printHunt(out io.Writer, h *explore.Hunt, found []explore.Found, space exploration.Space) error {
+	for _, f := range found {
+		printFound(out, f)
+	}
+	known := map[string]int{}
 	for _, e := range h.Journal.Entries {
 		if e.Known != "" {
 			known[e.Known]++
 		}
-		if e.Case == "" {
-			continue
-		}
-		if cases[e.Case]++; cases[e.Case] == 1 {
-			first[e.Case] = e
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(cases)) {
-		c, err := explore.ReadCase(name)
-		if err != nil {
-			return err
-		}
-		e := first[name]
-		_, _ = fmt.Fprintf(out, "%s in %d runs, first seed %d after %s; the smallest scenario has %d steps, and failed in %s runs\n",
-			strings.ToUpper(string(c.Verdict)), cases[name], e.Seed, e.Elapsed.Round(time.Second), len(c.Scenario.Steps), c.Rate)
-		for _, f := range c.Findings {
-			_, _ = fmt.Fprintf(out, "  %s: %s\n    expected: %s\n    found: %s\n", f.Requirement, f.Problem, f.Expected, f.Found)
-		}
-		if len(c.Findings) == 0 {
-			_, _ = fmt.Fprintf(out, "  %s\n", e.Reason)
-		}
-		_, _ = fmt.Fprintf(out, "  replay: snapback replay %s\n", name)
 	}
 	for _, link := range slices.Sorted(maps.Keys(known)) {
 		_, _ = fmt.Fprintf(out, "known in %d runs: %s\n", known[link], link)
@@ -238,6 +223,26 @@ func printHunt(out io.Writer, h *explore.Hunt, space exploration.Space) error {
 	_, err := fmt.Fprintf(out, "covered %d of %d pairs of features (%.0f%%)\nDONE %s (seeds from %d)\n",
 		covered, all, 100*float64(covered)/float64(max(1, all)), huntLine(h.Journal), h.Campaign.First)
 	return err
+}
+
+// printFound prints a case, and how often it was seen.
+func printFound(out io.Writer, f explore.Found) {
+	seen := fmt.Sprintf("in %d runs", f.Runs)
+	if !f.Again() {
+		seen = "once, and not again"
+	}
+	_, _ = fmt.Fprintf(out, "%s %s, first seed %d after %s; the smallest scenario has %d steps, and failed again in %s runs\n",
+		strings.ToUpper(string(f.Case.Verdict)), seen, f.First.Seed, f.First.Elapsed.Round(time.Second), len(f.Case.Scenario.Steps), f.Case.Rate)
+	for _, finding := range f.Case.Findings {
+		_, _ = fmt.Fprintf(out, "  %s: %s\n    expected: %s\n    found: %s\n", finding.Requirement, finding.Problem, finding.Expected, finding.Found)
+	}
+	if len(f.Case.Findings) == 0 {
+		_, _ = fmt.Fprintf(out, "  %s\n", f.First.Reason)
+	}
+	if f.First.Dir != "" {
+		_, _ = fmt.Fprintf(out, "  files of the run: %s\n", f.First.Dir)
+	}
+	_, _ = fmt.Fprintf(out, "  replay: snapback replay %s\n", f.File)
 }
 
 // coverage counts the pairs of tags that the runs of a campaign had, of those that a sample of the
@@ -251,7 +256,7 @@ func coverage(h *explore.Hunt, space exploration.Space) (covered, all int) {
 	}
 	sample := space.Pairs()
 	for pair := range sample {
-		if ran[pair] {
+		if ran[pair] > 0 {
 			covered++
 		}
 	}
