@@ -229,15 +229,20 @@ func (r *Session) suspend(ctx context.Context, name string) error {
 	return nil
 }
 
+// asksMax is how often a session asks for one checkpoint of a job that goes on.
+const asksMax = 3
+
 // checkpoint takes a checkpoint. An engine takes a checkpoint only of a job whose subtasks all run.
-// So checkpoint waits for the status RUNNING first, and asks again if the job failed meanwhile.
+// So checkpoint waits for the status RUNNING first, and asks again if the job failed meanwhile. A
+// checkpoint may also meet a subtask that finishes at this moment, and is then rightly aborted. So
+// checkpoint asks again, as users do, before it records a refusal.
 func (r *Session) checkpoint(ctx context.Context, name string) error {
 	checkpointer, err := capability[target.Checkpointer](r)
 	if err != nil {
 		return err
 	}
 	job, _ := r.history.Job(name)
-	for {
+	for asks := 1; ; {
 		if err := r.awaitStatus(ctx, job, storage.Running); err != nil {
 			return err
 		}
@@ -255,6 +260,9 @@ func (r *Session) checkpoint(ctx context.Context, name string) error {
 			}
 			if r.cluster.Now()-since >= r.scenario.Job.Timeout {
 				return r.missed(fmt.Sprintf("the checkpoint that job %s was asked for expired after %s, the job's time-out", name, r.scenario.Job.Timeout))
+			}
+			if asks++; asks <= asksMax && !r.over(job) {
+				continue
 			}
 			r.record(history.Event{Kind: history.Trigger, Job: name, Error: refused.Why})
 			return ErrGaveUp
