@@ -30,9 +30,9 @@ type Hunt struct {
 	Known     func(run.Result, scenarios.Scenario) (link string)
 	Say       func(string) // receives messages for people
 
-	examining sync.Mutex // one failure is examined at a time
-	found     []Case
-	names     []string // names of the files of the found cases
+	mu    sync.Mutex
+	found []Case
+	names []string // names of the files of the found cases
 }
 
 // Run runs the campaign. It calls done with each result, and with the note about the run.
@@ -86,16 +86,8 @@ func (h *Hunt) examine(ctx context.Context, result run.Result, s scenarios.Scena
 			return os.RemoveAll(runDir(result))
 		}
 	}
-	h.examining.Lock()
-	defer h.examining.Unlock()
-	if ctx.Err() != nil {
-		return nil
-	}
-	for i, earlier := range h.found {
-		if earlier.shows(result, s) {
-			entry.Case = h.names[i]
-			return os.RemoveAll(runDir(result))
-		}
+	if entry.Case = h.earlier(result, s); entry.Case != "" {
+		return os.RemoveAll(runDir(result))
 	}
 	h.Say(fmt.Sprintf("%s %s: %s", s.Name, result.Verdict, summary(result)))
 	asks := h.Campaign
@@ -107,13 +99,35 @@ func (h *Hunt) examine(ctx context.Context, result run.Result, s scenarios.Scena
 	if ctx.Err() != nil {
 		return nil
 	}
+	return h.save(c, result, entry)
+}
+
+// earlier returns the name of the case that a failed run shows, or the empty text.
+func (h *Hunt) earlier(result run.Result, s scenarios.Scenario) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i, earlier := range h.found {
+		if earlier.shows(result, s) {
+			return h.names[i]
+		}
+	}
+	return ""
+}
+
+// save saves a case, unless another run has shown the same meanwhile.
+func (h *Hunt) save(c Case, result run.Result, entry *Entry) error {
+	if entry.Case = h.earlier(result, c.Scenario); entry.Case != "" {
+		return os.RemoveAll(runDir(result))
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	name, err := c.Write(h.Cases)
 	if err != nil {
 		return err
 	}
 	entry.Case, entry.Dir = name, result.Dir
 	h.found, h.names = append(h.found, c), append(h.names, name)
-	h.Say(fmt.Sprintf("%s: %d steps, failed again in %s runs; saved %s after %s", s.Name, len(c.Scenario.Steps), c.Rate, name, h.Journal.Elapsed().Round(time.Second)))
+	h.Say(fmt.Sprintf("%s: %d steps, failed again in %s runs; saved %s after %s", c.Scenario.Name, len(c.Scenario.Steps), c.Rate, name, h.Journal.Elapsed().Round(time.Second)))
 	return nil
 }
 

@@ -108,6 +108,7 @@ func candidates(s scenarios.Scenario) []scenarios.Scenario {
 			s.Workload.Name, s.Workload.Slow, s.Workload.Payload = workload.Counts, 0, 0
 		})
 	}
+	t.number(func(s *scenarios.Scenario) *int { return &s.Job.Restarts }, 1) // early, because a job that fails for good fails sooner
 	t.number(func(s *scenarios.Scenario) *int { return &s.Cluster.JobManagers }, 0)
 	t.number(func(s *scenarios.Scenario) *int { return &s.Job.Parallelism }, 1)
 	t.number(func(s *scenarios.Scenario) *int { return &s.Cluster.TaskManagers }, 1)

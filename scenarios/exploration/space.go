@@ -104,17 +104,20 @@ func (e *engine) job() {
 }
 
 const (
-	startTime  = 300 * time.Millisecond // the longest time until a job has started, on a machine that is not busy
-	faultTime  = time.Second            // how long a job lives on after a fault
-	lastLeast  = 200 * time.Millisecond // how long the last job lives on after its last step, at least
-	lastMost   = 600 * time.Millisecond // and at most
-	unexpected = 2                      // jobs get this many times the records that they need, because the machine may be busy
+	startTime = 300 * time.Millisecond // the longest time until a job has started, on a machine that is not busy
+	faultTime = time.Second            // how long a job lives on after a fault
+	lastLeast = 200 * time.Millisecond // how long the last job lives on after its last step, at least
+	lastMost  = 600 * time.Millisecond // and at most
+	spare     = 2                      // jobs get this many times the records that they need, because the machine may be busy
 )
 
 func (e *engine) steps() {
 	e.submit(scenarios.Submit{})
 	e.links = []link{{name: e.current, parallelism: e.scenario.Job.Parallelism}}
 	faulty := e.one("faults", "none", "some") == "some"
+	if !faulty {
+		e.scenario.Job.Restarts = quietRestarts
+	}
 	e.live(startTime)
 	for range e.Int("things that happen", 1, stepsMax) {
 		e.happen(faulty)
@@ -124,12 +127,16 @@ func (e *engine) steps() {
 	w.Records = 1 + e.records/w.Splits
 }
 
+// quietRestarts is the number of restarts of a job without faults. A job that cannot be restored
+// fails for good after them, so it must be small.
+const quietRestarts = 2
+
 // live adds the records that the last job reads in the given time. Each subtask reads one split at
 // a time.
 func (e *engine) live(d time.Duration) {
 	w := e.scenario.Workload
 	readers := min(w.Splits, e.links[len(e.links)-1].parallelism)
-	e.records += unexpected * readers * int(d/max(w.Pause, w.Slow))
+	e.records += spare * readers * int(d/max(w.Pause, w.Slow))
 }
 
 // checkpoints returns the time in which a job completes a number of checkpoints.

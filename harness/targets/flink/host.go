@@ -85,17 +85,26 @@ func (h *host) command(ctx context.Context, path string, arguments ...string) (s
 }
 
 // A pool replaces a JVM that ran servedMax clusters, or whose heap is fuller than usedPercentMax
-// after a garbage collection. It kills a JVM that does not end a cluster within endTimeout.
+// after a garbage collection. It kills a JVM that does not end a cluster within endTimeout. This is
+// long, because on a busy machine a new JVM costs much more than some seconds of waiting.
 const (
 	servedMax      = 200
 	usedPercentMax = 50
-	endTimeout     = 10 * time.Second
+	endTimeout     = 20 * time.Second
 )
 
-// end ends the cluster in the JVM. It says whether the JVM can run another cluster.
-func (h *host) end() (again bool) {
+// end ends the cluster in the JVM. It says whether the JVM can run another cluster. It does not wait
+// for the end once the channel is closed.
+func (h *host) end(stopped <-chan struct{}) (again bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
 	defer cancel()
+	go func() {
+		select {
+		case <-stopped:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	answer, err := h.command(ctx, "/end")
 	var used, most int64
 	if _, scanned := fmt.Sscan(answer, &used, &most); err != nil || scanned != nil {
@@ -183,9 +192,10 @@ func (p *Pool) take(ctx context.Context) (*host, error) {
 	return h, nil
 }
 
-// give takes back a JVM, and ends the cluster in it.
-func (p *Pool) give(h *host) error {
-	if !h.end() {
+// give takes back a JVM, and ends the cluster in it. If the channel is closed, the run was stopped,
+// and the JVM is killed.
+func (p *Pool) give(h *host, stopped <-chan struct{}) error {
+	if !h.end(stopped) {
 		return h.starter.Close()
 	}
 	p.mu.Lock()

@@ -67,7 +67,8 @@ func (m Minicluster) equip(c *minicluster) target.Cluster {
 type minicluster struct {
 	client
 	target Minicluster
-	pool   *Pool // the pool that lends the JVM; nil: the cluster has a JVM of its own
+	pool   *Pool           // the pool that lends the JVM; nil: the cluster has a JVM of its own
+	stop   <-chan struct{} // is closed when the run is told to stop
 	spec   target.Spec
 	began  time.Time
 	taps   *tap.Tap
@@ -100,7 +101,7 @@ func (m Minicluster) start(ctx context.Context, spec target.Spec, pool *Pool) (_
 		return nil, err
 	}
 	c := &minicluster{
-		client: client{target: m.Target, starter: process.NewStarter(), dir: dir}, target: m, pool: pool,
+		client: client{target: m.Target, starter: process.NewStarter(), dir: dir}, target: m, pool: pool, stop: ctx.Done(),
 		spec: spec, began: time.Now(), work: filepath.Join(dir, "work"),
 	}
 	c.taps, c.sets = newTap()
@@ -432,7 +433,7 @@ func (c *minicluster) Close() error {
 func (c *minicluster) endJVM() error {
 	failed := errors.Join(c.endKilled(), c.starter.Close())
 	if c.pool != nil && c.host != nil {
-		failed = errors.Join(failed, c.pool.give(c.host))
+		failed = errors.Join(failed, c.pool.give(c.host, c.stop))
 	}
 	return failed
 }
