@@ -30,9 +30,13 @@ type Hunt struct {
 	Known     func(run.Result, scenarios.Scenario) (link string)
 	Say       func(string) // receives messages for people
 
-	mu    sync.Mutex
 	found []Case
 	names []string // names of the files of the found cases
+
+	mu        sync.Mutex
+	noting    sync.Mutex
+	examining bool     // whether a failure is being examined
+	waiting   []func() // examine the failures that came meanwhile
 }
 
 // Run runs the campaign. It calls done with each result, and with the note about the run.
@@ -44,27 +48,50 @@ func (h *Hunt) Run(ctx context.Context, done func(run.Result, Entry)) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var failed error
-	var noting sync.Mutex
-	h.Campaign.each(ctx, func(seed uint64, result run.Result) {
-		s := h.Campaign.Draw(seed)
-		entry := Entry{
-			Seed: seed, Verdict: result.Verdict, Reason: result.Reason, Took: result.Took, Elapsed: h.Journal.Elapsed(),
-			Recoveries: recovered(result), Resumes: resumes(s),
-		}
-		err := h.examine(ctx, result, s, &entry)
-		if ctx.Err() != nil {
-			return // a campaign that continues runs this seed again
-		}
-		noting.Lock()
-		defer noting.Unlock()
+	note := func(result run.Result, entry Entry, err error) {
+		h.noting.Lock()
+		defer h.noting.Unlock()
 		if err = errors.Join(err, h.Journal.Note(entry)); err != nil {
 			failed = errors.Join(failed, err)
 			stop()
 			return
 		}
 		done(result, entry)
+	}
+	h.Campaign.each(ctx, func(seed uint64, result run.Result) {
+		s := h.Campaign.Draw(seed)
+		entry := Entry{
+			Seed: seed, Verdict: result.Verdict, Reason: result.Reason, Took: result.Took, Elapsed: h.Journal.Elapsed(),
+			Recoveries: recovered(result), Resumes: resumes(s),
+		}
+		if !failing(result.Verdict) {
+			note(result, entry, nil)
+			return
+		}
+		h.inTurn(func() {
+			err := h.examine(ctx, result, s, &entry)
+			note(result, entry, err)
+		})
 	})
 	return failed
+}
+
+// inTurn calls look(), which examines a failure. If another failure is being examined, look() is
+// called after that, and inTurn returns at once, so that the campaign goes on.
+func (h *Hunt) inTurn(look func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.waiting = append(h.waiting, look); h.examining {
+		return
+	}
+	h.examining = true
+	for len(h.waiting) > 0 {
+		look, h.waiting = h.waiting[0], h.waiting[1:]
+		h.mu.Unlock()
+		look()
+		h.mu.Lock()
+	}
+	h.examining = false
 }
 
 // readCases reads the cases that the campaign found before it was interrupted.
@@ -76,18 +103,19 @@ func (h *Hunt) readCases() error {
 	return err
 }
 
-// examine looks into a run that failed. It notes which case or known failure the run shows.
+// examine looks into a run that failed. It notes which case or known failure the run shows. If the
+// context is done, it saves the case as it is.
 func (h *Hunt) examine(ctx context.Context, result run.Result, s scenarios.Scenario, entry *Entry) error {
-	if !failing(result.Verdict) {
-		return nil
-	}
 	if h.Known != nil {
 		if entry.Known = h.Known(result, s); entry.Known != "" {
 			return os.RemoveAll(runDir(result))
 		}
 	}
-	if entry.Case = h.earlier(result, s); entry.Case != "" {
-		return os.RemoveAll(runDir(result))
+	for i, earlier := range h.found {
+		if earlier.shows(result, s) {
+			entry.Case = h.names[i]
+			return os.RemoveAll(runDir(result))
+		}
 	}
 	h.Say(fmt.Sprintf("%s %s: %s", s.Name, result.Verdict, summary(result)))
 	asks := h.Campaign
@@ -96,38 +124,13 @@ func (h *Hunt) examine(ctx context.Context, result run.Result, s scenarios.Scena
 	if c.Rate.Failed > 0 {
 		c = asks.Confirm(ctx, asks.Minimize(ctx, c, h.ShrinkFor))
 	}
-	if ctx.Err() != nil {
-		return nil
-	}
-	return h.save(c, result, entry)
-}
-
-// earlier returns the name of the case that a failed run shows, or the empty text.
-func (h *Hunt) earlier(result run.Result, s scenarios.Scenario) string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for i, earlier := range h.found {
-		if earlier.shows(result, s) {
-			return h.names[i]
-		}
-	}
-	return ""
-}
-
-// save saves a case, unless another run has shown the same meanwhile.
-func (h *Hunt) save(c Case, result run.Result, entry *Entry) error {
-	if entry.Case = h.earlier(result, c.Scenario); entry.Case != "" {
-		return os.RemoveAll(runDir(result))
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	name, err := c.Write(h.Cases)
 	if err != nil {
 		return err
 	}
 	entry.Case, entry.Dir = name, result.Dir
 	h.found, h.names = append(h.found, c), append(h.names, name)
-	h.Say(fmt.Sprintf("%s: %d steps, failed again in %s runs; saved %s after %s", c.Scenario.Name, len(c.Scenario.Steps), c.Rate, name, h.Journal.Elapsed().Round(time.Second)))
+	h.Say(fmt.Sprintf("%s: %d steps, failed again in %s runs; saved %s after %s", s.Name, len(c.Scenario.Steps), c.Rate, name, h.Journal.Elapsed().Round(time.Second)))
 	return nil
 }
 

@@ -15,16 +15,23 @@ const Confirmations = 3
 // asksMax is the greatest number of smaller scenarios that are tried for a case.
 const asksMax = 400
 
-// Confirm repeats the run of a case, and returns the case with its rate.
+// Confirm repeats the run of a case, and returns the case with its rate. A run that was cut short,
+// because the context is done, does not count. If no run was made, an earlier rate stays.
 func (c Campaign) Confirm(ctx context.Context, saved Case) Case {
-	rate := Rate{Runs: Confirmations}
-	for range Confirmations {
-		if result := c.repeat(ctx, saved.Seed, saved.Scenario); saved.SameFailure(result) {
+	rate := Rate{}
+	for rate.Runs < Confirmations && ctx.Err() == nil {
+		result := c.repeat(ctx, saved.Seed, saved.Scenario)
+		if ctx.Err() != nil {
+			break
+		}
+		if rate.Runs++; saved.SameFailure(result) {
 			rate.Failed++
 			saved.Findings = result.Findings // the saved ones may be those of a larger scenario
 		}
 	}
-	saved.Rate = &rate
+	if rate.Runs > 0 || saved.Rate == nil {
+		saved.Rate = &rate
+	}
 	return saved
 }
 
@@ -42,7 +49,7 @@ func (c Campaign) Minimize(ctx context.Context, saved Case, limit time.Duration)
 				return false
 			}
 			if saved.SameFailure(c.repeat(ctx, seed, s)) {
-				return true
+				return ctx.Err() == nil
 			}
 		}
 		return false
