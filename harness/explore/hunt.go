@@ -70,6 +70,9 @@ func (h *Hunt) Run(ctx context.Context, done func(run.Result, Entry)) error {
 		}
 		h.inTurn(func() {
 			err := h.examine(ctx, result, s, &entry)
+			if errors.Is(ctx.Err(), context.Canceled) && err == nil {
+				return // a campaign that continues runs this seed again
+			}
 			note(result, entry, err)
 		})
 	})
@@ -104,7 +107,7 @@ func (h *Hunt) readCases() error {
 }
 
 // examine looks into a run that failed. It notes which case or known failure the run shows. If the
-// context is done, it saves the case as it is.
+// time of the campaign is over, it saves the case as it is.
 func (h *Hunt) examine(ctx context.Context, result run.Result, s scenarios.Scenario, entry *Entry) error {
 	if h.Known != nil {
 		if entry.Known = h.Known(result, s); entry.Known != "" {
@@ -123,6 +126,9 @@ func (h *Hunt) examine(ctx context.Context, result run.Result, s scenarios.Scena
 	c := asks.Confirm(ctx, CaseOf(result, s))
 	if c.Rate.Failed > 0 {
 		c = asks.Confirm(ctx, asks.Minimize(ctx, c, h.ShrinkFor))
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil
 	}
 	name, err := c.Write(h.Cases)
 	if err != nil {

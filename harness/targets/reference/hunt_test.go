@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -36,14 +37,21 @@ func huntDraw(seed uint64) scenarios.Scenario {
 
 func hunt(ctx context.Context, t *testing.T, dir string, done func(run.Result, explore.Entry)) *explore.Journal {
 	t.Helper()
+	return huntOf(ctx, t, &explore.Hunt{Campaign: explore.Campaign{Parallel: 1, Dir: dir}, Say: func(text string) { t.Log(text) }}, done)
+}
+
+// huntOf runs a campaign on the reference in the directory of the given one.
+func huntOf(ctx context.Context, t *testing.T, h *explore.Hunt, done func(run.Result, explore.Entry)) *explore.Journal {
+	t.Helper()
+	dir := h.Campaign.Dir
 	journal, err := explore.OpenJournal(dir, explore.JournalHeader{Target: reference.Simulated{}.Describe(), First: 1, Stride: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := explore.Hunt{
-		Campaign: explore.Campaign{Target: reference.Simulated{}, Draw: huntDraw, First: 1, Stride: 1, Runs: 9, Timeout: time.Minute, Dir: filepath.Join(dir, "runs")},
-		Journal:  journal, Cases: filepath.Join(dir, "cases"), ShrinkFor: time.Minute, Say: func(text string) { t.Log(text) },
+	h.Campaign = explore.Campaign{
+		Target: reference.Simulated{}, Draw: huntDraw, First: 1, Stride: 1, Runs: 9, Parallel: h.Campaign.Parallel, Timeout: time.Minute, Dir: filepath.Join(dir, "runs"),
 	}
+	h.Journal, h.Cases, h.ShrinkFor = journal, filepath.Join(dir, "cases"), time.Minute
 	if err := errors.Join(h.Run(ctx, done), journal.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -85,5 +93,36 @@ func TestAHuntSavesEachFailureOnceAndContinuesAfterAnInterruption(t *testing.T) 
 	}
 	if c.Target == nil || c.Rate == nil || *c.Rate != (explore.Rate{Failed: 3, Runs: 3}) || len(c.Scenario.Steps) > 4 || !strings.HasPrefix(c.Findings[0].Requirement, "REC") {
 		t.Errorf("got %+v", c)
+	}
+}
+
+func TestAHuntGoesOnWhileItExaminesAFailure(t *testing.T) {
+	went := make(chan struct{}, 9)
+	first := sync.OnceFunc(func() {
+		for len(went) > 0 {
+			<-went // of runs that were noted before the failure
+		}
+		select {
+		case <-went:
+		case <-time.After(time.Minute):
+			t.Error("want another run to be noted while the failure is examined, got none in a minute")
+		}
+	})
+	journal := huntOf(t.Context(), t, &explore.Hunt{Campaign: explore.Campaign{Parallel: 2, Dir: t.TempDir()}, Say: func(string) { first() }}, func(run.Result, explore.Entry) { went <- struct{}{} })
+	if found, err := journal.Found(); err != nil || len(found) != 1 || found[0].Runs != 3 {
+		t.Errorf("want one case in 3 runs, got %+v, %v", found, err)
+	}
+}
+
+func TestAHuntWhoseTimeIsOverSavesWhatItExamines(t *testing.T) {
+	ctx, end := context.WithTimeout(t.Context(), 5*time.Second)
+	defer end()
+	journal := huntOf(ctx, t, &explore.Hunt{Campaign: explore.Campaign{Parallel: 1, Dir: t.TempDir()}, Say: func(string) { <-ctx.Done() }}, func(run.Result, explore.Entry) {})
+	found, err := journal.Found()
+	if err != nil || len(found) == 0 {
+		t.Fatalf("want the case that was examined, got %+v, %v", found, err)
+	}
+	if f := found[0]; f.Again() || f.Case.Rate.Runs != 0 || f.First.Dir == "" || len(f.Case.Scenario.Steps) <= 4 {
+		t.Errorf("want a case that was neither repeated nor made smaller, with the files of its run, got %+v", f)
 	}
 }
