@@ -106,8 +106,8 @@ func (e *engine) job() {
 const (
 	startTime = 300 * time.Millisecond // the longest time until a job has started, on a machine that is not busy
 	faultTime = time.Second            // how long a job lives on after a fault
-	lastLeast = 200 * time.Millisecond // how long the last job lives on after its last step, at least
-	lastMost  = 600 * time.Millisecond // and at most
+	lastLeast = 100 * time.Millisecond // how long the last job lives on after its last step, at least
+	lastMost  = 300 * time.Millisecond // and at most
 	spare     = 2                      // jobs get this many times the records that they need, because the machine may be busy
 )
 

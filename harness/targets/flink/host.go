@@ -85,11 +85,13 @@ func (h *host) command(ctx context.Context, path string, arguments ...string) (s
 }
 
 // A pool replaces a JVM that ran servedMax clusters, or whose heap is fuller than usedPercentMax
-// after a garbage collection. It kills a JVM that does not end a cluster within endTimeout. This is
+// after a garbage collection. It collects garbage after collectEvery clusters, because a collection
+// costs as much as a short job. It kills a JVM that does not end a cluster within endTimeout. This is
 // long, because on a busy machine a new JVM costs much more than some seconds of waiting.
 const (
 	servedMax      = 200
 	usedPercentMax = 50
+	collectEvery   = 5
 	endTimeout     = 20 * time.Second
 )
 
@@ -105,12 +107,17 @@ func (h *host) end(stopped <-chan struct{}) (again bool) {
 		case <-ctx.Done():
 		}
 	}()
-	answer, err := h.command(ctx, "/end")
-	var used, most int64
-	if _, scanned := fmt.Sscan(answer, &used, &most); err != nil || scanned != nil {
+	if _, err := h.command(ctx, "/end"); err != nil {
 		return false // the JVM has ended or hangs; the run that used it knows
 	}
-	h.served++
+	if h.served++; h.served%collectEvery > 0 {
+		return true
+	}
+	answer, err := h.command(ctx, "/collect")
+	var used, most int64
+	if _, scanned := fmt.Sscan(answer, &used, &most); err != nil || scanned != nil {
+		return false
+	}
 	return h.served < servedMax && used*100 < most*usedPercentMax
 }
 

@@ -42,7 +42,12 @@ public final class Minicluster {
             cluster.startTaskManager();
             return "";
         });
-        on(commands, "/end", a -> end());
+        on(commands, "/end", a -> {
+            cluster.close();
+            cluster = null;
+            return "";
+        });
+        on(commands, "/collect", a -> collect());
         commands.start();
         System.out.println("commands http://127.0.0.1:" + commands.getAddress().getPort() + ";");
     }
@@ -75,14 +80,12 @@ public final class Minicluster {
     }
 
     /**
-     * Ends the cluster.
+     * Collects garbage. This also frees the memory of network buffers, which is outside of the heap.
      *
      * @return the used and the largest size of the heap, in bytes
      */
-    private static String end() throws Exception {
-        cluster.close();
-        cluster = null;
-        System.gc(); // The memory of network buffers is outside of the heap, and only this frees it.
+    private static String collect() {
+        System.gc();
         Runtime jvm = Runtime.getRuntime();
         return (jvm.totalMemory() - jvm.freeMemory()) + " " + jvm.maxMemory();
     }
