@@ -2,6 +2,7 @@ package power
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -36,12 +37,15 @@ type Campaign struct {
 	Progress   func(string) // receives messages for people; the campaign makes one call at a time
 }
 
-// Run hunts in three steps. First it hunts the reference without a mutant, and must find nothing.
+// Run hunts in three steps, and returns also the results that it has when there is trouble. First it hunts the reference without a mutant, and must find nothing.
 // Then it hunts the canary, and must find it. Only then it hunts the other mutants. If the list of
 // all mutants contains the canary, Run does not hunt the canary again.
 func (c Campaign) Run(ctx context.Context, canary Mutant, all []Mutant) (Matrix, error) {
 	all = slices.DeleteFunc(slices.Clone(all), func(m Mutant) bool { return m.ID == Canary })
-	matrix := Matrix{Schema: MatrixSchema, Seed: c.Seed, Rows: make([]Row, len(all)+1)}
+	matrix := Matrix{Schema: MatrixSchema, Seed: c.Seed}
+	for _, m := range append([]Mutant{canary}, all...) {
+		matrix.Rows = append(matrix.Rows, c.notRun(m))
+	}
 	hunted, err := c.HuntClean(ctx, cleanMax)
 	if err != nil {
 		return matrix, err
@@ -57,24 +61,47 @@ func (c Campaign) Run(ctx context.Context, canary Mutant, all []Mutant) (Matrix,
 	if !matrix.Rows[0].Killed() {
 		return matrix, fmt.Errorf("mutant %s was not found, but any suite must find it: the results of the other mutants would mean nothing", canary.ID)
 	}
-	group, within := errgroup.WithContext(ctx)
+	return matrix, c.huntAll(ctx, matrix.Rows[1:])
+}
+
+// notRun returns the row of a mutant that was not hunted.
+func (c Campaign) notRun(m Mutant) Row {
+	row := Row{Mutant: m, Trouble: "not run"}
+	for _, strategy := range c.Strategies {
+		row.Hunts = append(row.Hunts, Hunt{Strategy: strategy})
+	}
+	return row
+}
+
+// huntAll hunts the mutant of each row, and writes the results into the rows. If there is trouble
+// with one mutant, the others are hunted all the same. huntAll returns all troubles.
+func (c Campaign) huntAll(ctx context.Context, rows []Row) error {
+	var (
+		group    errgroup.Group
+		mu       sync.Mutex
+		done     int
+		troubles = make([]error, len(rows))
+	)
 	group.SetLimit(max(1, c.Parallel))
-	var mu sync.Mutex
-	done := 0
-	for i, m := range all {
+	for i := range rows {
 		group.Go(func() error {
-			row, err := c.one(within, m)
+			row, err := c.one(ctx, rows[i].Mutant)
 			mu.Lock()
 			defer mu.Unlock()
 			done++
-			if err == nil {
-				matrix.Rows[i+1] = row
-				c.Progress(fmt.Sprintf("%d of %d: %s", done, len(all), row))
+			switch {
+			case ctx.Err() != nil:
+				return nil // the row says that the mutant was not run
+			case err != nil:
+				rows[i].Trouble, troubles[i] = err.Error(), err
+			default:
+				rows[i] = row
 			}
-			return err
+			c.Progress(fmt.Sprintf("%d of %d: %s", done, len(rows), rows[i]))
+			return nil
 		})
 	}
-	return matrix, group.Wait()
+	return errors.Join(group.Wait(), errors.Join(troubles...), ctx.Err())
 }
 
 // HuntClean hunts the reference without a mutant. Each finding there is a false alarm.
@@ -100,7 +127,8 @@ func (c Campaign) one(ctx context.Context, m Mutant) (Row, error) {
 		order := Order{Strategy: strategy, Seed: c.Seed, RunsMax: c.RunsMax, Wanted: m.Requirements}
 		if i == 0 {
 			order.Minimize = minimizeMax
-		} else {
+		}
+		if !slices.Contains(Own(), strategy) {
 			order.RunsMax = min(c.RunsMax, comparedMax)
 		}
 		hunted, err := c.Workshop.Hunt(ctx, program, order)
@@ -108,6 +136,9 @@ func (c Campaign) one(ctx context.Context, m Mutant) (Row, error) {
 			return row, fmt.Errorf("mutant %s: %w", m.ID, err)
 		}
 		row.Hunts = append(row.Hunts, Hunt{strategy, hunted.Found, hunted.Runs, hunted.CPU})
+		if i == 0 {
+			row.Others = hunted.Others
+		}
 		if i == 0 && hunted.Found {
 			row.Finding, row.Stage = hunted.Finding, hunted.Stage
 			if err := c.keepSmallest(ctx, &row, hunted.Cases); err != nil {

@@ -43,10 +43,14 @@ func Draw(w io.Writer, m Matrix) error {
 // outcome returns the requirement that found a mutant, or a word for another result.
 func outcome(row Row) string {
 	switch {
+	case row.Trouble != "":
+		return "NO RESULT"
 	case row.Equivalent != "" && row.Killed():
 		return row.Finding.Requirement + ", NOT EQUIVALENT"
 	case row.Equivalent != "":
 		return "equivalent"
+	case !row.Killed() && len(row.Others) > 0:
+		return "SURVIVED, but " + row.broken()
 	case !row.Killed():
 		return "SURVIVED"
 	}
@@ -92,6 +96,8 @@ func Markdown(w io.Writer, m Matrix) error {
 		"- *Events* is the number of steps of the smallest case. To run that case:\n" +
 		"  `go run ./suites/power/mutants --replay snapback-runs/mutants/ID.json ID`.\n" +
 		"- *CPU* is seconds of processor time. It includes the start of the program, but not its build.\n" +
+		"- *Unaided* is the honest power: the suites without the catalogue, whose scenarios were written for\n" +
+		"  mistakes that were known. What is left are explored scenarios and power losses.\n" +
 		"- Two other strategies hunt the same mistakes. *Kills* kills processes at uniformly random moments.\n" +
 		"  *Rapid* runs explored scenarios that the library rapid draws.\n\n")
 	b.WriteString("| strategy | found | runs, median | runs, 95th percentile | CPU, median | CPU, 95th percentile | CPU, most |\n" +

@@ -11,13 +11,17 @@ type Strategy string
 
 // The strategies.
 const (
-	Suites Strategy = "suites" // Snapback's own: the catalogue, power losses, explored scenarios
-	Kills  Strategy = "kills"  // kills processes at uniformly random moments, as other test tools do
-	Rapid  Strategy = "rapid"  // explored scenarios, drawn by the library rapid
+	Suites  Strategy = "suites"  // Snapback's own: the catalogue, power losses, explored scenarios
+	Unaided Strategy = "unaided" // Snapback's own without the catalogue, whose scenarios were written for mistakes that were known
+	Kills   Strategy = "kills"   // kills processes at uniformly random moments, as other test tools do
+	Rapid   Strategy = "rapid"   // explored scenarios, drawn by the library rapid
 )
 
 // Strategies lists all strategies. The first is Snapback's own.
-func Strategies() []Strategy { return []Strategy{Suites, Kills, Rapid} }
+func Strategies() []Strategy { return []Strategy{Suites, Unaided, Kills, Rapid} }
+
+// Own lists the strategies that are Snapback's own. A campaign gives them all of its runs.
+func Own() []Strategy { return []Strategy{Suites, Unaided} }
 
 // Order tells a hunter what to do. The hunter reads the order from its standard input.
 type Order struct {
@@ -34,6 +38,7 @@ type Hunted struct {
 	Runs    int           // number of runs until the finding; without a finding, number of all runs
 	CPU     time.Duration // processor time of the hunter until the finding, including its start
 	Finding Finding
+	Others  []Finding      // findings about other requirements that came first, one for each requirement
 	Stage   string         // the part of the strategy that had the finding
 	Cases   []explore.Case // cases that show the mistake: first the case of the finding, then smaller and smaller cases
 }

@@ -3,6 +3,7 @@ package power
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -20,11 +21,13 @@ type Matrix struct {
 // Row is the result of one mutant.
 type Row struct {
 	Mutant
-	Hunts   []Hunt        `json:"hunts"`            // one hunt for each strategy; the first strategy is Snapback's own
-	Finding Finding       `json:"finding"`          // the finding of the first hunt
-	Stage   string        `json:"stage,omitempty"`  // the part of the strategy that had this finding
-	Events  int           `json:"events,omitempty"` // number of steps of the smallest case
-	Case    string        `json:"case,omitempty"`   // name of the file with the smallest case
+	Hunts   []Hunt        `json:"hunts"`             // one hunt for each strategy; the first strategy is Snapback's own
+	Trouble string        `json:"trouble,omitempty"` // why there is no result, such as a mutant that does not compile; empty: there is one
+	Finding Finding       `json:"finding"`           // the finding of the first hunt
+	Others  []Finding     `json:"others,omitempty"`  // findings of the first hunt about requirements that the mutant does not name
+	Stage   string        `json:"stage,omitempty"`   // the part of the strategy that had this finding
+	Events  int           `json:"events,omitempty"`  // number of steps of the smallest case
+	Case    string        `json:"case,omitempty"`    // name of the file with the smallest case
 	Built   time.Duration `json:"build_ns"`
 }
 
@@ -41,11 +44,15 @@ func (r Row) Killed() bool { return r.Hunts[0].Found }
 
 // Expected says whether the result is as it must be: the mutant was found, or it is equivalent and
 // was not found.
-func (r Row) Expected() bool { return r.Killed() == (r.Equivalent == "") }
+func (r Row) Expected() bool { return r.Trouble == "" && r.Killed() == (r.Equivalent == "") }
 
 func (r Row) String() string {
 	own := r.Hunts[0]
 	switch {
+	case r.Trouble != "":
+		return fmt.Sprintf("%s: NO RESULT: %s", r.ID, r.Trouble)
+	case !own.Found && r.Equivalent == "" && len(r.Others) > 0:
+		return fmt.Sprintf("%s SURVIVED %d runs, %.1fs, but breaks %s: name that requirement in its header, or say why not", r.ID, own.Runs, own.CPU.Seconds(), r.broken())
 	case !own.Found && r.Equivalent != "":
 		return fmt.Sprintf("%s is equivalent, and was not found in %d runs", r.ID, own.Runs)
 	case !own.Found:
@@ -54,6 +61,15 @@ func (r Row) String() string {
 		return fmt.Sprintf("%s IS NOT EQUIVALENT: found by %s (%s) after %d runs", r.ID, r.Finding.Requirement, r.Stage, own.Runs)
 	}
 	return fmt.Sprintf("%s found by %s (%s) after %d runs, %.2fs; %d events", r.ID, r.Finding.Requirement, r.Stage, own.Runs, own.CPU.Seconds(), r.Events)
+}
+
+// broken lists the requirements that the mutant broke and does not name.
+func (r Row) broken() string {
+	var ids []string
+	for _, other := range r.Others {
+		ids = append(ids, other.Requirement)
+	}
+	return strings.Join(ids, ", ")
 }
 
 // Wrong lists the mutants with an unexpected result.
@@ -94,7 +110,7 @@ func (m Matrix) Summaries() []Summary {
 		s := Summary{Strategy: hunt.Strategy}
 		var hunts []Hunt
 		for _, row := range m.Rows {
-			if row.ID == Canary || row.Equivalent != "" {
+			if row.ID == Canary || row.Equivalent != "" || row.Trouble != "" {
 				continue
 			}
 			hunts = append(hunts, row.Hunts[i])

@@ -144,15 +144,40 @@ var _ = Describe("A pipeline that is broken", func() {
 	}
 	const kept, catches = "\t\treturn false", "requirements: CLN-07"
 
-	It("says which mutant does not apply", func(ctx context.Context) {
-		_, err := campaign(100).Run(ctx, canary(), []power.Mutant{mutant("away", catches, "\t\treturn 7", kept)})
-		Expect(err).To(MatchError(ContainSubstring("mutant away no longer applies")))
-		Expect(err).To(BeAssignableToTypeOf(&harness.UsageError{}))
+	It("says which mutants do not apply or compile, and hunts the others", func(ctx context.Context) {
+		matrix, err := campaign(100).Run(ctx, canary(), []power.Mutant{
+			mutant("away", catches, "\t\treturn 7", kept),
+			mutant("wrong", catches, kept, "\t\treturn 7"),
+			mutant("caught", catches, kept, "\t\treturn true"),
+		})
+		Expect(err).To(MatchError(And(
+			ContainSubstring("mutant away no longer applies"), ContainSubstring("mutant wrong does not compile"), ContainSubstring("retention.go"),
+		)))
+		var usage *harness.UsageError
+		Expect(errors.As(err, &usage)).To(BeTrue())
+		Expect(matrix.Wrong()).To(ConsistOf("away", "wrong"))
+		Expect(matrix.Rows[3].Killed()).To(BeTrue())
 	})
-	It("says which mutant does not compile", func(ctx context.Context) {
-		_, err := campaign(100).Run(ctx, canary(), []power.Mutant{mutant("wrong", catches, kept, "\t\treturn 7")})
-		Expect(err).To(MatchError(And(ContainSubstring("mutant wrong does not compile"), ContainSubstring("retention.go"))))
-		Expect(err).To(BeAssignableToTypeOf(&harness.UsageError{}))
+	It("says what an interrupted campaign did not run", func(ctx context.Context) {
+		ctx, stop := context.WithCancel(ctx)
+		interrupted := campaign(100)
+		interrupted.Parallel = 1
+		interrupted.Progress = func(what string) {
+			if strings.HasPrefix(what, "1 of 2: ") {
+				stop()
+			}
+		}
+		matrix, err := interrupted.Run(ctx, canary(), []power.Mutant{
+			mutant("first", catches, kept, "\t\treturn true"), mutant("second", catches, kept, "\t\treturn true"),
+		})
+		Expect(err).To(MatchError(context.Canceled))
+		Expect(matrix.Rows[1].Trouble).To(BeEmpty())
+		Expect(matrix.Rows[2].Trouble).To(Equal("not run"))
+	})
+	It("tells a survivor that was found under another requirement", func(ctx context.Context) {
+		matrix, err := campaign(100).Run(ctx, canary(), []power.Mutant{mutant("other", "requirements: TRG-04", kept, "\t\treturn true")})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(matrix.Rows[1].String()).To(MatchRegexp(`other SURVIVED 100 runs, .*, but breaks CLN-`))
 	})
 	It("is noticed by the canary", func(ctx context.Context) {
 		_, err := campaign(100).Run(ctx, mutant("canary", catches, kept, "\t\treturn r == \"nothing\""), nil)

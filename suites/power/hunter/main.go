@@ -57,15 +57,26 @@ func hunt(order power.Order) (hunted power.Hunted, err error) {
 		if finding, found := wanted(seen.result, order.Wanted); found {
 			hunted.Found, hunted.Stage, hunted.CPU = true, seen.stage, cpu()
 			hunted.Finding = power.Finding{Requirement: finding.Requirement, Problem: finding.Problem}
-			hunted.Cases = minimize(seen, finding.Requirement, order.Minimize)
+			hunted.Cases = minimize(seen, finding, order.Minimize)
 			return hunted, nil
 		}
+		noteOthers(&hunted, seen.result)
 		if hunted.Runs >= order.RunsMax {
 			break
 		}
 	}
 	hunted.CPU = cpu()
 	return hunted, nil
+}
+
+// noteOthers notes findings about requirements that the order does not name.
+func noteOthers(hunted *power.Hunted, result run.Result) {
+	for _, f := range result.Findings {
+		known := func(other power.Finding) bool { return other.Requirement == f.Requirement }
+		if !slices.ContainsFunc(hunted.Others, known) {
+			hunted.Others = append(hunted.Others, power.Finding{Requirement: f.Requirement, Problem: f.Problem})
+		}
+	}
 }
 
 // wanted returns the first finding about one of the given requirements. If no requirements are
@@ -81,9 +92,9 @@ func wanted(result run.Result, requirements []string) (oracle.Finding, bool) {
 }
 
 // minimize returns the case of a run, followed by smaller and smaller cases. Each of these cases
-// has a finding about the same requirement. The parameter asks is the greatest number of smaller
+// shows the finding: see [oracle.Finding.Like]. The parameter asks is the greatest number of smaller
 // scenarios to try.
-func minimize(found sighting, requirement string, asks int) []explore.Case {
+func minimize(found sighting, finding oracle.Finding, asks int) []explore.Case {
 	caseOf := func(s scenarios.Scenario, seed uint64, result run.Result) explore.Case {
 		return explore.Case{Schema: explore.CaseSchema, Seed: seed, Storage: result.Target.Storage, Verdict: result.Verdict, Findings: result.Findings, Scenario: s}
 	}
@@ -91,7 +102,7 @@ func minimize(found sighting, requirement string, asks int) []explore.Case {
 	campaign := explore.Campaign{Target: found.target, Timeout: timeout}
 	explore.Shrink(found.scenario, found.seed, asks, func(s scenarios.Scenario, seed uint64) bool {
 		result := campaign.RunOne(context.Background(), seed, s)
-		_, same := wanted(result, []string{requirement})
+		same := slices.ContainsFunc(result.Findings, finding.Like)
 		if same {
 			cases = append(cases, caseOf(s, seed, result))
 		}

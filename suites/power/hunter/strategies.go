@@ -30,7 +30,8 @@ type sighting struct {
 }
 
 var strategies = map[power.Strategy]func(seed uint64) iter.Seq[sighting]{
-	power.Suites: suites,
+	power.Suites:  suites,
+	power.Unaided: turns,
 	power.Kills: func(seed uint64) iter.Seq[sighting] {
 		return drawn("kills", seed, func(seed uint64) scenarios.Scenario {
 			return exploration.Kills(fmt.Sprintf("killed/seed-%d", seed), exploration.Seeded(seed))

@@ -69,6 +69,7 @@ type options struct {
 	dir, source string
 	list        bool
 	refresh     bool
+	unaided     bool
 	compare     bool
 	clean       int
 	replay      string
@@ -107,7 +108,8 @@ func command() *cobra.Command {
 	flags.StringVar(&o.source, "source", ".", "`path` of a clone of Snapback, or of a directory in it")
 	flags.BoolVar(&o.list, "list", false, "list the mutants, and build none")
 	flags.BoolVar(&o.refresh, "refresh", false, "rewrite the diffs for the code as it is now, and build none")
-	flags.BoolVar(&o.compare, "compare", false, "compare with two other strategies: kills at random moments, and scenarios drawn by rapid")
+	flags.BoolVar(&o.unaided, "unaided", false, "hunt each mutant a second time, without the scenarios of the catalogue")
+	flags.BoolVar(&o.compare, "compare", false, "the same, and compare with two other strategies: kills at random moments, and scenarios drawn by rapid")
 	flags.IntVar(&o.clean, "clean", 0, "plant no mistake, and run the suites for this number of `runs`: each finding is a false alarm")
 	flags.StringVar(&o.replay, "replay", "", "`path` of a saved case: run it again on the reference with the given mutant")
 	flags.BoolVar(&o.minimize, "minimize", false, "with --replay: make the case smaller before it runs, as long as it still fails")
@@ -180,6 +182,9 @@ func run(command *cobra.Command, o options, ids []string) (err error) {
 		Seed: o.seed, RunsMax: o.runs, Parallel: o.parallel, Strategies: power.Strategies()[:1],
 		Progress: func(what string) { _, _ = fmt.Fprintln(progress, what) },
 	}
+	if o.unaided {
+		campaign.Strategies = power.Own()
+	}
 	if o.compare {
 		campaign.Strategies = power.Strategies()
 	}
@@ -194,10 +199,13 @@ func run(command *cobra.Command, o options, ids []string) (err error) {
 		return err
 	}
 	matrix, err := campaign.Run(command.Context(), canaries[0], chosen)
-	if err != nil {
-		return err
+	if matrix.Clean == 0 {
+		return err // there is no result
 	}
-	return printMatrix(command.OutOrStdout(), o, matrix)
+	if printed := printMatrix(command.OutOrStdout(), o, matrix); err == nil {
+		return printed
+	}
+	return err // the matrix shows the mutants without a result
 }
 
 func list(out io.Writer, all []power.Mutant) error {
