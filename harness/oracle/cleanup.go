@@ -307,7 +307,7 @@ func layout(h *history.History, judge *judging) {
 }
 
 // claim checks MOD-01: if a job resumes from a checkpoint without claiming it, the checkpoint stays
-// unchanged.
+// unchanged, until another job claims it.
 func claim(h *history.History, judge *judging) {
 	for _, j := range accepted(h) {
 		if j.Path == "" || claimModeOf(h, j.Name) == storage.Claim {
@@ -319,7 +319,7 @@ func claim(h *history.History, judge *judging) {
 			continue
 		}
 		for _, e := range h.Events {
-			if e.Kind != history.Storage || e.Number < j.Submitted {
+			if e.Kind != history.Storage || e.Number < j.Submitted || claimedBefore(h, j.Path, e.Number) {
 				continue
 			}
 			judge.examine("MOD-01")
@@ -332,6 +332,13 @@ func claim(h *history.History, judge *judging) {
 			}
 		}
 	}
+}
+
+// claimedBefore says whether a job has claimed the checkpoint at a path before an event.
+func claimedBefore(h *history.History, at string, before int) bool {
+	return slices.ContainsFunc(accepted(h), func(j history.Job) bool {
+		return j.Path == at && j.Submitted < before && claimModeOf(h, j.Name) == storage.Claim
+	})
 }
 
 // dependence checks MOD-02. It looks at a job that resumed from a checkpoint without claiming it.
