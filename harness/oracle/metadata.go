@@ -199,12 +199,12 @@ func places(h *history.History, judge *judging) {
 			switch {
 			case d.savepoint:
 				judge.examine("LAY-03")
-				if path.Dir(file.Path) != d.Path {
+				if !strings.HasPrefix(file.Path, d.Path+"/") {
 					find("LAY-03", "does not hold all of its files", "files in "+d.Path, file.Path)
 				}
 			default:
 				judge.examine("LAY-02")
-				if exclusive && path.Dir(file.Path) != d.Path {
+				if exclusive && !strings.HasPrefix(file.Path, d.Path+"/") {
 					find("LAY-02", "refers to a file that belongs to another checkpoint alone", "files in "+path.Base(d.Path)+", shared and taskowned", file.Path)
 				}
 			}
