@@ -53,8 +53,7 @@ func retention(h *history.History, judge *judging) {
 			continue
 		}
 		var kept []int64
-		if completed := h.Completed(j.ID, h.End()); promised.kept {
-			slices.Sort(completed)
+		if completed := completedBy(h, j.ID); promised.kept {
 			kept = completed[max(0, len(completed)-h.Header.Scenario.Cluster.Retained):]
 		}
 		earlier := lastTree(h, ended)
@@ -70,6 +69,20 @@ func retention(h *history.History, judge *judging) {
 			}
 		}
 	}
+}
+
+// completedBy returns the completed checkpoints of a job, the newest last. A JobManager may have died
+// after it completed a checkpoint and before it reported that. Then the job itself is restored from
+// the checkpoint.
+func completedBy(h *history.History, job string) []int64 {
+	all := h.Completed(job, h.End())
+	for _, e := range h.Events {
+		if e.Kind == history.Restored && e.ID == job && path.Base(path.Dir(e.Path)) == job {
+			all = append(all, e.Checkpoint)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // claimed returns the number of the event with which another job claimed a checkpoint of this job.
