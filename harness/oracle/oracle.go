@@ -99,10 +99,10 @@ func (j *judging) find(f Finding) {
 type oracle func(*history.History, *judging)
 
 // ofJobs lists the oracles that look at what jobs did, and at what the harness asked for.
-var ofJobs = []oracle{output, state, inputOrder, outputOrder, early, stopping, recovery, resume, refusal, triggering, concurrency, pauses, intervals, steadiness, timeouts, tolerance, completions, asked, aborting, liveness}
+var ofJobs = []oracle{output, state, inputOrder, outputOrder, early, stopping, recovery, subtasks, restarts, resume, refusal, triggering, concurrency, pauses, intervals, steadiness, timeouts, tolerance, completions, asked, aborting, liveness}
 
 // ofStorage lists the oracles that look at what was found on storage.
-var ofStorage = []oracle{claim, dependence, ownership, savepoints, references, leaks, durability, retention, layout, metadata, parallelism, places, inline}
+var ofStorage = []oracle{claim, dependence, ownership, savepoints, references, leaks, durability, retention, layout, metadata, parallelism, places, inline, siblings, held, keeping, permanence, fencing, surviving}
 
 // Judge calls every oracle. A finding counts even if nothing else was proven in the run.
 func Judge(h *history.History) Judgement {

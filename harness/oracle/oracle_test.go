@@ -254,6 +254,43 @@ var planted = []violation{
 	{"large state is in _metadata", retain, both(set("execution.checkpointing.data-inline-threshold", "1kb"), eachDescribed(func(d *history.Described) {
 		d.InlineMax = 1025
 	})), "FSS-01", "chk-2 of job first holds state that must be in a file"},
+	{"a subtask is restored from another checkpoint", killed, each(history.Subtask, func(e *history.Event) {
+		if e.Process == "sink-0" && e.Path != "" {
+			e.Path = path.Dir(e.Path) + "/chk-1"
+		}
+	}), "REC-12", "subtasks were not restored from the checkpoint that the job named"},
+	{"a subtask starts from nothing", killed, each(history.Subtask, func(e *history.Event) { e.Path = "" }), "REC-12", "subtasks were not restored from the checkpoint that the job named"},
+	{"a deposed JobManager leaves a checkpoint", retain, both(lastTree(addInJob("chk-9/_metadata")), func(h *history.History) {
+		h.Events = slices.Insert(h.Events, 1, history.Event{Kind: history.Leads, Process: "jobmanager-1"}, history.Event{Kind: history.Leads, Process: "jobmanager-2"})
+		renumber(h)
+	}), "REC-16", "storage holds a checkpoint of job first that only a deposed JobManager knows"},
+	{"a subsumed checkpoint stays while the job runs", retain, eachTree(addInJob("chk-1/_metadata")), "CLN-10", "job first runs, and chk-1 still exists"},
+	{"the newest checkpoint goes while the job runs", retain, eachTree(removeCheckpoints), "CLN-11", "job first runs, and chk-2 is gone"},
+	{"a file of a complete checkpoint is written again", retain, lastTree(func(tree []history.Entry) []history.Entry {
+		for i, e := range tree {
+			if !e.Directory && !strings.HasSuffix(e.Path, "_metadata") {
+				tree[i].Digest = "0"
+			}
+		}
+		return tree
+	}), "SHR-04", "a file of a complete checkpoint was changed"},
+	{"a claim takes the sibling of the claimed checkpoint", canceled, both(claims, eachTree(addInJob("chk-1/_metadata")), lastTree(remove("chk-1/_metadata"))), "MOD-04", "chk-1 of job first, which nobody claimed, was damaged"},
+	{"a job that claims nothing deletes shared files of the other job", twice, lastTree(removeCheckpoints), "MOD-05", "claimed nothing, and the directory of job first was changed"},
+	{"a claimed checkpoint goes before it is subsumed", canceled, both(claims, func(h *history.History) {
+		h.Header.Scenario.Cluster.Retained = 99
+		at := slices.IndexFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Accepted && e.Job == "second" })
+		h.Events = slices.Insert(h.Events, at+1, history.Event{Kind: history.Storage, Label: "running", Tree: []history.Entry{}})
+		renumber(h)
+	}), "MOD-06", "the checkpoint that job second claimed was changed before it was subsumed"},
+	{"a power loss takes a savepoint", dark, func(h *history.History) {
+		first, _ := h.Job("first")
+		at := slices.IndexFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Completed })
+		h.Events = slices.Insert(h.Events, at, history.Event{Kind: history.Savepointed, ID: first.ID, Checkpoint: 99, Path: "/savepoints/savepoint-1"})
+		renumber(h)
+		eachAudit(func(e *history.Event) { e.Gone = []string{"/savepoints/savepoint-1"} })(h)
+	}, "DUR-03", "a complete savepoint did not survive a power loss"},
+	{"a job fails for good too early", retain, both(status(storage.Failed), configured(func(j *scenarios.Job) { j.Restarts = 3 })), "LIV-02", "job first has failed for good, although it may be restarted"},
+	{"a job is restarted too often", killed, configured(func(j *scenarios.Job) { j.Restarts = 0 }), "LIV-03", "job first was restarted more often than it may be"},
 	{"a power loss takes a complete checkpoint", dark, eachTree(removeCheckpoints), "DUR-01", "a complete checkpoint of job first did not survive a power loss"},
 	{"a power loss leaves a checkpoint without its files", dark, eachAudit(func(e *history.Event) { e.Dangling = []string{"chk-3/_metadata refers to x"} }), "DUR-02", "after a power loss a checkpoint lacks a file"},
 	{"a job never comes back", killed, func(h *history.History) {
@@ -270,6 +307,15 @@ var planted = []violation{
 // configured changes the configuration of the scenario's jobs.
 func configured(change func(*scenarios.Job)) plant {
 	return func(h *history.History) { change(&h.Header.Scenario.Job) }
+}
+
+// claims lets the last job claim the checkpoint from which it resumes.
+func claims(h *history.History) {
+	for _, step := range h.Header.Scenario.Steps {
+		if step.Submit != nil && step.Submit.Restore != "" {
+			step.Submit.ClaimMode = storage.Claim
+		}
+	}
 }
 
 // set sets a key of the configuration of the cluster.
@@ -387,6 +433,8 @@ func TestARunThatProvesNothingIsVoid(t *testing.T) {
 			without(history.Completed)(h)
 			without(history.Restored)(h)
 			without(history.Fault)(h)
+			without(history.Output)(h)
+			h.Header.Scenario.Job.Interval = time.Hour
 		}, "no checkpoint completed"},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -476,6 +524,8 @@ func TestACheckpointNewerThanTheLastLookIsNotTakenForChanged(t *testing.T) {
 	for i, e := range h.Events {
 		if e.Kind == history.Storage && e.Label == "before" {
 			h.Events[i].Tree = removeCheckpoints(slices.Clone(e.Tree))
+			at := slices.IndexFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Completed && e.Checkpoint == 2 })
+			h.Events[i].AtMicros = h.Events[at].AtMicros
 		}
 	}
 	if j := oracle.Judge(h); j.Verdict != oracle.Pass {
