@@ -68,7 +68,7 @@ func (r Recovery) String() string {
 	return fmt.Sprintf("%s; job %s came back, %s, in %s", hit, r.Job, restored, r.Took.Round(time.Millisecond))
 }
 
-func count(h *history.History) Numbers {
+func count(h *history.History, all []run) Numbers {
 	var n Numbers
 	for _, e := range h.Events {
 		switch {
@@ -79,7 +79,7 @@ func count(h *history.History) Numbers {
 		}
 	}
 	model := h.Header.Scenario.Workload.Model()
-	for _, r := range runs(h) {
+	for _, r := range all {
 		lost, doubled := compare(model, r)
 		n.Lost += len(lost)
 		n.Doubled += len(doubled)

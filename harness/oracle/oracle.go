@@ -80,6 +80,7 @@ type RequirementVerdict struct {
 type judging struct {
 	findings []Finding
 	examined map[string]bool
+	runs     []run
 	open     map[string]string // why a requirement stays open, though an oracle examined it at some point
 }
 
@@ -106,7 +107,7 @@ var ofStorage = []oracle{claim, dependence, ownership, savepoints, references, l
 
 // Judge calls every oracle. A finding counts even if nothing else was proven in the run.
 func Judge(h *history.History) Judgement {
-	judge := &judging{examined: map[string]bool{}, open: map[string]string{}}
+	judge := &judging{examined: map[string]bool{}, open: map[string]string{}, runs: runs(h)}
 	for _, ask := range ofJobs {
 		ask(h, judge)
 	}
@@ -115,7 +116,7 @@ func Judge(h *history.History) Judgement {
 		ask(intact, judge)
 	}
 	nothing := void(h)
-	j := Judgement{Verdict: Pass, Void: cmp.Or(nothing, unexamined(h, judge)), Findings: together(judge.findings), Numbers: count(h)}
+	j := Judgement{Verdict: Pass, Void: cmp.Or(nothing, unexamined(h, judge)), Findings: together(judge.findings), Numbers: count(h, judge.runs)}
 	ids := slices.Clone(h.Header.Scenario.Requirements)
 	for _, f := range j.Findings {
 		if !slices.Contains(ids, f.Requirement) {

@@ -19,7 +19,7 @@ func inputOrder(h *history.History, judge *judging) {
 	if h.Header.Scenario.Job.AtLeastOnce || h.Header.Scenario.Workload.Name == workload.Windows {
 		return
 	}
-	for _, r := range runs(h) {
+	for _, r := range judge.runs {
 		if rescaledInFlight(h, r.last) && !h.Promises(history.InOrder) {
 			continue
 		}
@@ -118,18 +118,23 @@ func outputOrder(h *history.History, judge *judging) {
 	}
 }
 
+// file is a file that a job committed, and the first checkpoint that holds it.
+type file struct {
+	history.Event
+	checkpoint int64
+}
+
 // committed returns the files that a job committed, in the order of the checkpoints that hold them.
-func committed(h *history.History, j history.Job) (files []history.Event) {
+func committed(h *history.History, j history.Job) (files []file) {
 	for _, e := range h.Events {
-		if _, known := committedWith(e.Path); e.Kind == history.Output && e.Job == j.Name && known {
-			files = append(files, e)
+		if e.Kind != history.Output || e.Job != j.Name {
+			continue
+		}
+		if checkpoint, known := committedWith(e.Path); known {
+			files = append(files, file{e, checkpoint})
 		}
 	}
-	slices.SortStableFunc(files, func(a, b history.Event) int {
-		first, _ := committedWith(a.Path)
-		second, _ := committedWith(b.Path)
-		return cmp.Compare(first, second)
-	})
+	slices.SortStableFunc(files, func(a, b file) int { return cmp.Compare(a.checkpoint, b.checkpoint) })
 	return files
 }
 
@@ -143,8 +148,7 @@ func early(h *history.History, judge *judging) {
 		newest := newestHeld(h, j)
 		for _, file := range committed(h, j) {
 			judge.examine("REC-15")
-			checkpoint, _ := committedWith(file.Path)
-			if checkpoint <= newest || inDoubt(h, j.ID, checkpoint, h.End()) {
+			if file.checkpoint <= newest || inDoubt(h, j.ID, file.checkpoint, h.End()) {
 				continue
 			}
 			judge.find(Finding{

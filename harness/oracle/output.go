@@ -127,7 +127,7 @@ func output(h *history.History, judge *judging) {
 	if h.Header.Scenario.Job.AtLeastOnce {
 		requirement, expected = "REC-08", "every output at least once"
 	}
-	for _, r := range runs(h) {
+	for _, r := range judge.runs {
 		if r.finished {
 			judge.examine(requirement)
 		}
@@ -187,7 +187,7 @@ func state(h *history.History, judge *judging) {
 	}
 	w := h.Header.Scenario.Workload
 	model := w.Model()
-	for _, r := range runs(h) {
+	for _, r := range judge.runs {
 		switch {
 		case r.finished && w.HasState() && len(r.states) == 0:
 			judge.leaveOpen("REC-03", fmt.Sprintf("job %s finished without putting out its state", r.last.Name))

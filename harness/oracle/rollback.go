@@ -1,9 +1,10 @@
 package oracle
 
 import (
-	"fmt"
 	"path"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/scenarios"
@@ -35,9 +36,12 @@ func putOutAgain(h *history.History, j history.Job, later []history.Job, file st
 // committedWith returns the id of the first checkpoint that holds a committed file. The name of the
 // file says so.
 func committedWith(file string) (checkpoint int64, known bool) {
-	var subtask int
-	n, _ := fmt.Sscanf(path.Base(file), "part-%d-%d-", &subtask, &checkpoint) // n says how much was read
-	return checkpoint, n == 2
+	parts := strings.SplitN(path.Base(file), "-", 4)
+	if len(parts) != 4 || parts[0] != "part" {
+		return 0, false
+	}
+	checkpoint, err := strconv.ParseInt(parts[2], 10, 64)
+	return checkpoint, err == nil
 }
 
 // rollsBack says whether the user resumed a job from a checkpoint that may be older than the
