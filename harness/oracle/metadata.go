@@ -109,8 +109,8 @@ func parallelism(h *history.History, judge *judging) {
 		for _, operator := range d.Operators {
 			wrong := func(requirement, what string, want, got any) {
 				judge.find(Finding{
-					Requirement: requirement, Problem: fmt.Sprintf("operator %s has the wrong %s in %s", operator.ID, what, d.name),
-					Expected: fmt.Sprint(want), Found: fmt.Sprint(got),
+					Requirement: requirement, Problem: fmt.Sprintf("%s has a wrong %s", d.name, what),
+					Expected: fmt.Sprint(want), Found: fmt.Sprintf("%v for operator %s", got, operator.ID),
 				})
 			}
 			if h.Header.Scenario.Cluster.Settings[scheduler] == "" {
@@ -132,7 +132,7 @@ func parallelism(h *history.History, judge *judging) {
 				}
 				judge.examine("RSC-04")
 				if want := share(subtask.Index, operator); *subtask.Groups != want {
-					wrong("RSC-04", fmt.Sprintf("key groups of subtask %d", subtask.Index), rangeOf(want), rangeOf(*subtask.Groups))
+					wrong("RSC-04", "range of key groups", "Flink's share for each subtask", fmt.Sprintf("%s in place of %s for subtask %d", rangeOf(*subtask.Groups), rangeOf(want), subtask.Index))
 				}
 			}
 		}

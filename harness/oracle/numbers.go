@@ -36,6 +36,7 @@ type Recovery struct {
 	Job        string        `json:"job"`                 // the job that came back or, if none did, the job during which the fault fired
 	Restored   int64         `json:"restored"`            // the checkpoint that the job was restored from; 0 if the job was not restored
 	Savepoint  bool          `json:"savepoint,omitempty"` // whether Restored is a savepoint
+	Failed     bool          `json:"failed,omitempty"`    // whether the job failed for good
 	Took       time.Duration `json:"took_ns"`             // time from the fault until the job ran again; 0 if the job never ran again
 }
 
@@ -54,6 +55,9 @@ func (r Recovery) String() string {
 	}
 	if r.Took == 0 && r.Job != "" {
 		hit += " in job " + r.Job
+	}
+	if r.Failed {
+		return hit + "; the job failed"
 	}
 	if r.Took == 0 && !killed {
 		return hit + "; no job had to come back"
@@ -118,6 +122,7 @@ func recoveryFrom(h *history.History, fault history.Event) Recovery {
 			r.Job = jobName(h, e.ID)
 			return r
 		case e.Status.Terminal() && !heir:
+			r.Failed = e.Status == storage.Failed
 			return r
 		default:
 			kills = true // the job is not RUNNING any more, so the fault had an effect

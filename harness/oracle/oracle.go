@@ -145,7 +145,29 @@ func Judge(h *history.History) Judgement {
 	return j
 }
 
-// together makes one finding of all findings that differ only in what was found.
+// stages says in which order findings are told: a cause before its consequences. A checkpoint that
+// cannot be restored, or the wrong checkpoint, leads to wrong state. Wrong state leads to wrong output,
+// and all of this can keep a scenario from reaching its end. A requirement that is not in the list, such
+// as one about files that stay, comes after the wrong output.
+var stages = []string{
+	"DUR-", "SHR-01", "SHR-04", "MET-", "RSC-", "JMS-", "FSS-", "LAY-02", "LAY-03", "TRG-", "MOD-", "CLN-11", "REC-16",
+	"REC-01", "REC-04", "REC-05", "REC-12", "REC-10", "REC-03", "REC-15", "REC-02",
+}
+
+// stage returns the position of a finding in the list of stages.
+func stage(f Finding) int {
+	at := slices.IndexFunc(stages, func(begin string) bool { return strings.HasPrefix(f.Requirement, begin) })
+	switch {
+	case strings.HasPrefix(f.Requirement, "LIV-"):
+		return len(stages) + 1
+	case at < 0:
+		return len(stages)
+	}
+	return at
+}
+
+// together makes one finding of all findings that differ only in what was found. Causes come before
+// their consequences.
 func together(findings []Finding) (all []Finding) {
 	found := map[Finding][]string{}
 	for _, f := range findings {
@@ -159,6 +181,7 @@ func together(findings []Finding) (all []Finding) {
 	for i, f := range all {
 		all[i].Found = name(found[f])
 	}
+	slices.SortStableFunc(all, func(a, b Finding) int { return cmp.Compare(stage(a), stage(b)) })
 	return all
 }
 

@@ -219,8 +219,8 @@ var planted = []violation{
 	{"_metadata has another id", retain, eachDescribed(func(d *history.Described) { d.ID++ }), "MET-01", "the _metadata of chk-2 of job first has another id"},
 	{"_metadata has another size of a file", retain, eachDescribed(func(d *history.Described) { d.Files[0].Size++ }), "MET-02", "the _metadata of chk-2 of job first has a wrong size of a file"},
 	{"a subtask is in _metadata twice", retain, eachOperator(func(o *history.Operator) { o.Subtasks = append(o.Subtasks, o.Subtasks[0]) }), "MET-03", "chk-2 of job first has a subtask that its operator"},
-	{"the maximum parallelism is not the configured one", retain, configured(func(j *scenarios.Job) { j.ParallelismMax = 7 }), "RSC-01", "has the wrong maximum parallelism in chk-2 of job first"},
-	{"the maximum parallelism is not Flink's default", retain, eachOperator(func(o *history.Operator) { o.ParallelismMax = 64 }), "RSC-02", "has the wrong maximum parallelism in chk-2 of job first"},
+	{"the maximum parallelism is not the configured one", retain, configured(func(j *scenarios.Job) { j.ParallelismMax = 7 }), "RSC-01", "chk-2 of job first has a wrong maximum parallelism"},
+	{"the maximum parallelism is not Flink's default", retain, eachOperator(func(o *history.Operator) { o.ParallelismMax = 64 }), "RSC-02", "chk-2 of job first has a wrong maximum parallelism"},
 	{"a resumed job has another maximum parallelism", windows, func(h *history.History) {
 		second, _ := h.Job("second")
 		for i, e := range h.Events {
@@ -231,15 +231,15 @@ var planted = []violation{
 				h.Events[i].Described = append(e.Described, d)
 			}
 		}
-	}, "RSC-03", "has the wrong maximum parallelism in chk-9 of job second"},
+	}, "RSC-03", "chk-9 of job second has a wrong maximum parallelism"},
 	{"a subtask has the key groups of another", retain, eachOperator(func(o *history.Operator) {
 		for i, s := range o.Subtasks {
 			if s.Groups != nil {
 				o.Subtasks[i].Groups = &history.KeyGroups{First: s.Groups.First + 1, Number: s.Groups.Number}
 			}
 		}
-	}), "RSC-04", "has the wrong key groups of subtask"},
-	{"a checkpoint has another parallelism than the job", retain, configured(func(j *scenarios.Job) { j.Parallelism = 3 }), "RSC-05", "has the wrong parallelism in chk-2 of job first"},
+	}), "RSC-04", "chk-2 of job first has a wrong range of key groups"},
+	{"a checkpoint has another parallelism than the job", retain, configured(func(j *scenarios.Job) { j.Parallelism = 3 }), "RSC-05", "chk-2 of job first has a wrong parallelism"},
 	{"a checkpoint refers to a file of another checkpoint", retain, eachDescribed(func(d *history.Described) {
 		d.Files[0].Path = path.Dir(d.Path) + "/chk-1/x"
 	}), "LAY-02", "chk-2 of job first refers to a file that belongs to another checkpoint alone"},
@@ -514,6 +514,38 @@ func TestManyMissingFilesAreOneFinding(t *testing.T) {
 	})(h)
 	j := oracle.Judge(h)
 	if len(j.Findings) != 1 || j.Findings[0].Found != "a is missing; b is missing; c is missing; and 1 more" {
+		t.Errorf("got %+v", j.Findings)
+	}
+}
+
+// A person reads the cause first.
+func TestACauseIsToldBeforeItsConsequences(t *testing.T) {
+	h := good(t, killed)
+	both(
+		output(func(lines []string) []string { return append(lines, lines[0]) }),
+		each(history.Restored, func(e *history.Event) { e.Checkpoint-- }),
+		eachAudit(func(e *history.Event) { e.Dangling = []string{"chk-2/_metadata refers to x"} }),
+		func(h *history.History) {
+			gaveUp := history.Event{Number: h.End(), Kind: history.GaveUp, Label: "job first to be FINISHED", Error: "no"}
+			h.Events = slices.Insert(h.Events, 1, gaveUp)
+			renumber(h)
+		},
+	)(h)
+	var told []string
+	for _, f := range oracle.Judge(h).Findings {
+		told = append(told, f.Requirement)
+	}
+	if want := []string{"SHR-01", "REC-01", "REC-02", "LIV-01"}; !slices.Equal(told, want) {
+		t.Errorf("want %v, got %v", want, told)
+	}
+}
+
+// A wrong maximum parallelism of three operators is one finding.
+func TestWrongOperatorsAreOneFinding(t *testing.T) {
+	h := good(t, retain)
+	configured(func(j *scenarios.Job) { j.ParallelismMax = 7 })(h)
+	j := oracle.Judge(h)
+	if len(j.Findings) != 1 || strings.Count(j.Findings[0].Found, "operator") != 3 {
 		t.Errorf("got %+v", j.Findings)
 	}
 }
@@ -874,6 +906,7 @@ func TestAFaultIsToldForItsJob(t *testing.T) {
 		{"as another job", append([]history.Event{fault(kill)}, second...), "killed taskmanager-1; job second came back, restored from chk-2, in 4ms"},
 		{"the job ends, and another begins", slices.Concat([]history.Event{fault(kill), status("a", storage.Canceled)}, second), "killed taskmanager-1 in job first; no job came back"},
 		{"the fault does not stop the job", slices.Concat([]history.Event{fault(fail), status("a", storage.Canceled)}, second), fail + " hit taskmanager-1 in job first; no job had to come back"},
+		{"the fault makes the job fail", []history.Event{fault(fail), status("a", storage.Failing), status("a", storage.Failed)}, fail + " hit taskmanager-1 in job first; the job failed"},
 		{"another fault stops the job", []history.Event{fault(slow), fault(kill), status("a", storage.Restarting), status("a", storage.Running)}, slow + " hit taskmanager-1 in job first; no job had to come back"},
 	} {
 		h := &history.History{Events: slices.Concat(first, c.events)}

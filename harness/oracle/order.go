@@ -44,12 +44,7 @@ func outOfInputOrder(lines []workload.Line) (wrong []string) {
 	slices.SortStableFunc(lines, func(a, b workload.Line) int {
 		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Count, b.Count))
 	})
-	unclear := map[int64]bool{} // keys for which two records have one count
-	for i, line := range lines[min(1, len(lines)):] {
-		if before := lines[i]; before.Key == line.Key && before.Count == line.Count {
-			unclear[line.Key] = true
-		}
-	}
+	unclear := ambiguous(lines)
 	latest := map[place]int64{}
 	for _, line := range lines {
 		at := place{line.Key, line.ID.A}
@@ -60,6 +55,19 @@ func outOfInputOrder(lines []workload.Line) (wrong []string) {
 		latest[at] = max(before, line.ID.B)
 	}
 	return wrong
+}
+
+// ambiguous returns the keys for which two lines have one count. REC-03 judges these keys, and their
+// counts say nothing about the order.
+func ambiguous(lines []workload.Line) map[int64]bool {
+	type number struct{ key, count int64 }
+	seen, keys := map[number]bool{}, map[int64]bool{}
+	for _, line := range lines {
+		at := number{line.Key, line.Count}
+		keys[line.Key] = keys[line.Key] || seen[at]
+		seen[at] = true
+	}
+	return keys
 }
 
 // rescaledInFlight says whether a job or one of its ancestors may have been restored from records in
@@ -84,31 +92,22 @@ func outputOrder(h *history.History, judge *judging) {
 	}
 	parse := w.Model().Parse
 	for _, j := range accepted(h) {
-		files := committed(h, j)
-		latest := map[int64]int64{}
-		var wrong []string
-		for _, file := range files {
+		var lines []workload.Line
+		files := map[workload.Line]string{} // the file in which each line is
+		for _, file := range committed(h, j) {
 			for _, text := range file.Lines {
 				line, err := parse(text)
-				if err != nil {
+				if _, again := files[line]; err != nil || again {
 					continue // a line of state, or a line that REC-02 judges
 				}
-				judge.examine("REC-11")
-				made := line.Count
-				if w.Name == workload.Windows {
-					made = line.ID.B
-				}
-				key := line.Key
-				if w.Name == workload.Splits {
-					key = line.ID.A
-				}
-				if before, seen := latest[key]; seen && made < before {
-					wrong = append(wrong, fmt.Sprintf("%s: %q comes after the line with number %d of key %d", file.Path, text, before, key))
-				}
-				latest[key] = max(latest[key], made)
+				files[line] = file.Path
+				lines = append(lines, line)
 			}
 		}
-		if len(wrong) > 0 {
+		if len(lines) > 0 {
+			judge.examine("REC-11")
+		}
+		if wrong := outOfOrder(w, lines, files); len(wrong) > 0 {
 			judge.find(Finding{
 				Requirement: "REC-11",
 				Problem:     fmt.Sprintf("the output of job %s is not in the order in which it was made", j.Name),
@@ -116,6 +115,28 @@ func outputOrder(h *history.History, judge *judging) {
 			})
 		}
 	}
+}
+
+// outOfOrder describes the lines that come after a line that was made later. A line of a window has
+// the time of its window as its number, and any other line its count. In workload splits the key is
+// the split.
+func outOfOrder(w workload.Workload, lines []workload.Line, files map[workload.Line]string) (wrong []string) {
+	latest, unclear := map[int64]int64{}, ambiguous(lines)
+	for _, line := range lines {
+		key, made := line.Key, line.Count
+		switch w.Name {
+		case workload.Windows:
+			made = line.ID.B
+		case workload.Splits:
+			key = line.ID.A
+		}
+		before, seen := latest[key]
+		if seen && made < before && (w.Name == workload.Windows || w.Name == workload.Splits || !unclear[key]) {
+			wrong = append(wrong, fmt.Sprintf("number %d of key %d in %s comes after number %d", made, key, files[line], before))
+		}
+		latest[key] = max(before, made)
+	}
+	return wrong
 }
 
 // file is a file that a job committed, and the first checkpoint that holds it.

@@ -229,7 +229,7 @@ func timeouts(h *history.History, judge *judging) {
 			if late {
 				judge.find(Finding{
 					Requirement: "TRG-08", Problem: fmt.Sprintf("a checkpoint of job %s took longer than its time-out, and was not aborted", j.Name),
-					Expected: fmt.Sprintf("checkpoint %d aborted after %s", c.id, timeout), Found: fmt.Sprintf("%s after %s", endOf(c), took),
+					Expected: fmt.Sprintf("a checkpoint aborted after %s", timeout), Found: fmt.Sprintf("checkpoint %d %s after %s", c.id, endOf(c), took),
 				})
 			}
 			if c.ended.Label == "CHECKPOINT_EXPIRED" {
