@@ -40,6 +40,16 @@ func (s Scenario) JobOf(submit Submit) Job {
 	return job
 }
 
+// Submitted returns the configuration with which the scenario submits the job of this name.
+func (s Scenario) Submitted(name string) Job {
+	for _, step := range s.Steps {
+		if step.Submit != nil && step.Submit.Job == name {
+			return s.JobOf(*step.Submit)
+		}
+	}
+	return s.Job
+}
+
 // wholeJob is a [Job] that is written with all its fields.
 type wholeJob struct {
 	Parallelism      int               `yaml:"parallelism"`

@@ -258,8 +258,8 @@ func (r *Session) checkpoint(ctx context.Context, name string) error {
 			if r.status(job) != storage.Running && !r.over(job) {
 				continue
 			}
-			if r.cluster.Now()-since >= r.scenario.Job.Timeout {
-				return r.missed(fmt.Sprintf("the checkpoint that job %s was asked for expired after %s, the job's time-out", name, r.scenario.Job.Timeout))
+			if timeout := r.scenario.Submitted(name).Timeout; r.cluster.Now()-since >= timeout {
+				return r.missed(fmt.Sprintf("the checkpoint that job %s was asked for expired after %s, the job's time-out", name, timeout))
 			}
 			if asks++; asks <= asksMax && !r.over(job) {
 				continue

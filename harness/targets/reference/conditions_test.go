@@ -55,7 +55,11 @@ func TestAFaultWaitsForItsCondition(t *testing.T) {
 // A checkpoint that needs more time than the scenario gives it proves nothing about the engine.
 func TestACheckpointThatExpiresProvesNothing(t *testing.T) {
 	s := catalogue(t, "leaks/late-barrier")[0]
-	s.Workload.Snapshot, s.Job.Timeout = 50*time.Millisecond, 10*time.Millisecond
+	first := *s.Steps[0].Submit
+	brief := s.JobOf(first)
+	brief.Timeout = 10 * time.Millisecond
+	first.With, s.Steps[0].Submit = &brief, &first
+	s.Workload.Snapshot = 50 * time.Millisecond
 	result := runAll(t, 1, s)[0]
 	if want := "expired after 10ms, the job's time-out"; result.Verdict != oracle.Void || !strings.Contains(result.Reason, want) {
 		t.Fatalf("want void, %s; got %s, %s %v", want, result.Verdict, result.Reason, result.Findings)
