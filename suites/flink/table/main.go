@@ -49,6 +49,7 @@ func print(out io.Writer, dirs []string) error {
 	if err != nil {
 		return err
 	}
+	all = slices.DeleteFunc(all, func(s scenarios.Scenario) bool { return strings.HasPrefix(s.Name, "kafka/") })
 	_, err = io.WriteString(out, page(all, results))
 	return err
 }
@@ -138,7 +139,8 @@ const head = `# Verdicts on real Flink
 This page says what was seen with Flink %s. [features.md](features.md) says what each runtime can do.
 A cell counts the runs of the scenario in this runtime. It is empty where the scenario did not run,
 mostly because the runtime lacks a feature. An expected failure (xfail) is described in
-[findings.md](findings.md).
+[findings.md](findings.md). The scenarios with Kafka have a table of their own, in
+[kafka.md](kafka.md).
 
 %d of %d scenarios passed in some runtime, or failed as expected. The command suites/flink/table
 wrote this page from the reports of these commands:
