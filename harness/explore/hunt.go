@@ -125,7 +125,7 @@ func (h *Hunt) examine(ctx context.Context, result run.Result, s scenarios.Scena
 	asks.Dir = filepath.Join(h.Campaign.Dir, "asks")
 	c := asks.Confirm(ctx, CaseOf(result, s))
 	if c.Rate.Failed > 0 {
-		c = asks.Confirm(ctx, asks.Minimize(ctx, c, h.ShrinkFor))
+		c = asks.Smallest(ctx, c, h.ShrinkFor)
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return nil

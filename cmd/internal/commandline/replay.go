@@ -94,7 +94,7 @@ func replayEngine(command *cobra.Command, file string, saved explore.Case, minim
 	campaign := explore.Campaign{Target: engine, Timeout: timeout, Dir: filepath.Join(dir, "runs")}
 	if minimize {
 		progress.line("making the case smaller")
-		saved = campaign.Confirm(command.Context(), campaign.Minimize(command.Context(), saved, shrinkFor))
+		saved = campaign.Smallest(command.Context(), saved, shrinkFor)
 		if err := saveSmaller(command, file, saved); err != nil {
 			return err
 		}

@@ -126,3 +126,29 @@ func TestAHuntWhoseTimeIsOverSavesWhatItExamines(t *testing.T) {
 		t.Errorf("want a case that was neither repeated nor made smaller, with the files of its run, got %+v", f)
 	}
 }
+
+// tired is a target on which a cluster with one TaskManager fails to start only once. Larger
+// clusters always fail.
+type tired struct {
+	reference.Simulated
+	failed *bool
+}
+
+func (c tired) Start(ctx context.Context, spec target.Spec) (target.Cluster, error) {
+	if spec.TaskManagers == 1 && *c.failed {
+		return c.Simulated.Start(ctx, spec)
+	}
+	*c.failed = *c.failed || spec.TaskManagers == 1
+	return nil, errors.New("no cluster today")
+}
+
+func TestACaseIsNotMadeSoSmallThatItFailsNoMore(t *testing.T) {
+	c := explore.Campaign{Target: tired{failed: new(bool)}, Timeout: time.Minute}
+	s := huntDraw(1)
+	s.Cluster.TaskManagers = 3
+	saved := c.Confirm(t.Context(), explore.CaseOf(c.RunOne(t.Context(), 1, s), s))
+	smallest := c.Smallest(t.Context(), saved, time.Minute)
+	if rate := *smallest.Rate; rate != (explore.Rate{Failed: 3, Runs: 3}) || smallest.Scenario.Cluster.TaskManagers == 1 || len(smallest.Scenario.Steps) >= len(s.Steps) {
+		t.Errorf("want a smaller case that still fails, got %s, %+v", rate, smallest.Scenario)
+	}
+}
