@@ -378,11 +378,15 @@ func (d *drawing) pause(kind faults.Process) {
 	)
 }
 
-// stopAndResume stops the job with a savepoint, and resumes from the savepoint. It does not drain
-// the workload windows: a drain closes windows too early, which changes the output.
+// undrained are the workloads that are not drained. In windows, a drain closes windows too early,
+// which changes the output. In rules, a key that gets no record after the drain never puts out the
+// rules that come later.
+var undrained = []string{workload.Windows, workload.Rules}
+
+// stopAndResume stops the job with a savepoint, and resumes from the savepoint.
 func (d *drawing) stopAndResume() {
 	stop := scenarios.Suspend
-	if d.some("drain") && d.scenario.Workload.Name != workload.Windows {
+	if d.some("drain") && !slices.Contains(undrained, d.scenario.Workload.Name) {
 		stop = scenarios.Drain
 	}
 	if d.scenario.Job.Timeout < time.Second || d.late {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/scenarios/exploration"
+	"github.com/snapback/snapback/scenarios/workload"
 )
 
 // flinkLike has the features of a Flink whose checkpoints pass through a mount.
@@ -79,6 +80,25 @@ func TestASpaceDrawsChainsOfJobs(t *testing.T) {
 		if seen[tag] < draws/50 {
 			t.Errorf("%s: want it in at least 1 of 50 scenarios, got %d of %d", tag, seen[tag], draws)
 		}
+	}
+}
+
+// After a drain these workloads put out what their model does not know; see [exploration.Draw].
+func TestNoSpaceDrainsWindowsOrRules(t *testing.T) {
+	space := flinkLike
+	space.Features = append(slices.Clone(space.Features), scenarios.Workloads, scenarios.Savepoint)
+	drained := 0
+	for seed := range uint64(1000) {
+		s := space.Draw("explored/drain", exploration.Seeded(seed))
+		if !slices.Contains(exploration.Tags(s), "savepoint drain") {
+			continue
+		}
+		if drained++; s.Workload.Name == workload.Windows || s.Workload.Name == workload.Rules {
+			t.Errorf("seed %d drains the workload %s", seed, s.Workload.Name)
+		}
+	}
+	if drained == 0 {
+		t.Error("want some scenario with a drain, got none")
 	}
 }
 
