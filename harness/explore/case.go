@@ -91,10 +91,18 @@ func (c Case) SameFailure(result run.Result) bool {
 	return len(c.Findings) == 0
 }
 
+// causedBy stands before each cause in the text of a Java exception.
+const causedBy = "Caused by: "
+
 // kindOf returns what does not change in a finding when its scenario is made smaller: the
-// requirement and what was expected, without the name of the job, numbers and paths. The requirement
-// alone is not enough: nearly every scenario waits in vain if enough of its steps are left out.
+// requirement, and the exception that was the first cause. If the finding names none, it is what was
+// expected, without the name of the job, numbers and paths. The requirement alone is not enough:
+// nearly every scenario waits in vain if enough of its steps are left out.
 func kindOf(f oracle.Finding) string {
+	if at := strings.LastIndex(f.Found, causedBy); at >= 0 {
+		exception, _, _ := strings.Cut(f.Found[at+len(causedBy):], ":")
+		return f.Requirement + " " + exception
+	}
 	kind := []string{f.Requirement}
 	ofJob := false
 	for _, word := range strings.Fields(f.Expected) {

@@ -11,6 +11,7 @@ import (
 func TestASmallerScenarioFailsInTheSameWay(t *testing.T) {
 	saved := explore.Case{Verdict: oracle.Fail, Findings: []oracle.Finding{
 		{Requirement: "LIV-01", Expected: "job third to be FINISHED"},
+		{Requirement: "LIV-01", Expected: "job third to be RUNNING", Found: "FAILED: a.B: no; Caused by: e.F: /1/2"},
 		{Requirement: "SHR-01", Expected: "every file that its _metadata refers to", Found: "a"},
 		{Requirement: "REC-04", Expected: "chk-7 in /runs/1/chk-7 of job third"},
 	}}
@@ -24,6 +25,8 @@ func TestASmallerScenarioFailsInTheSameWay(t *testing.T) {
 		{oracle.Fail, oracle.Finding{Requirement: "SHR-01", Expected: "every file that its _metadata refers to", Found: "b"}, true},
 		{oracle.Fail, oracle.Finding{Requirement: "REC-04", Expected: "chk-12 in /runs/22/chk-12 of job second"}, true},
 		{oracle.Fail, oracle.Finding{Requirement: "REC-02", Expected: "every file that its _metadata refers to"}, false},
+		{oracle.Fail, oracle.Finding{Requirement: "LIV-01", Expected: "job first to complete 2 checkpoints", Found: "FAILED: a.B: no; Caused by: c.D: why; Caused by: e.F: /7"}, true},
+		{oracle.Fail, oracle.Finding{Requirement: "LIV-01", Expected: "job first to complete 2 checkpoints", Found: "FAILED: a.B: no; Caused by: c.D: why"}, false},
 		{oracle.Error, oracle.Finding{Requirement: "LIV-01", Expected: "job second to be FINISHED"}, false},
 	} {
 		result := run.Result{Verdict: test.verdict, Findings: []oracle.Finding{test.found}}
