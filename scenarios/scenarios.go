@@ -174,6 +174,7 @@ type Step struct {
 	Suspend    string         `json:"suspend,omitempty" yaml:"suspend,omitempty"`       // the name of the job to suspend
 	Checkpoint string         `json:"checkpoint,omitempty" yaml:"checkpoint,omitempty"` // the name of a job: take a checkpoint of it, and wait for the checkpoint
 	Cancel     string         `json:"cancel,omitempty" yaml:"cancel,omitempty"`         // the name of the job to cancel
+	Finish     string         `json:"finish,omitempty" yaml:"finish,omitempty"`         // the name of a job on Kafka: wait until it has read its whole input, and drain it if it does not finish by itself
 	Fail       string         `json:"fail,omitempty" yaml:"fail,omitempty"`             // the name of a job: make its code fail
 	Record     string         `json:"record,omitempty" yaml:"record,omitempty"`         // a label: record the content of storage now
 	Wait       time.Duration  `json:"wait_ns,omitempty" yaml:"wait,omitempty"`          // let this time pass

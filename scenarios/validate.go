@@ -142,6 +142,8 @@ func (p *progress) take(s Scenario, step Step) error {
 		return fmt.Errorf("wait: want more than 0, got %s", step.Wait)
 	case step.Damage != nil:
 		return p.damage(*step.Damage)
+	case step.Finish != "" && !s.Workload.OnKafka():
+		return fmt.Errorf("finish: want a workload on Kafka: other jobs finish by themselves; await the status %s", storage.Finished)
 	case step.Fault != nil:
 		return p.fault(*step.Fault)
 	case step.Arm != nil && !step.Arm.Moment.AtOperation():
@@ -207,7 +209,7 @@ func (s Scenario) Needed() []Feature {
 	need(Modes, s.Job.modes())
 	var before faults.Process // the process of the fault before
 	for _, step := range s.Steps {
-		need(Savepoint, step.Savepoint != nil)
+		need(Savepoint, step.Savepoint != nil || step.Finish != "")
 		need(Native, step.Savepoint != nil && step.Savepoint.Native)
 		need(SuspendJob, step.Suspend != "")
 		need(Kill, step.Start == string(faults.TaskManager))
@@ -292,7 +294,7 @@ func (s Step) fields() int {
 	n := 0
 	for _, set := range []bool{
 		s.Submit != nil, s.Await != nil, s.Fault != nil, s.Start != "",
-		s.Arm != nil, s.Recover != "", s.Checkpoint != "", s.Cancel != "", s.Fail != "", s.Record != "", s.Savepoint != nil, s.Suspend != "",
+		s.Arm != nil, s.Recover != "", s.Checkpoint != "", s.Cancel != "", s.Finish != "", s.Fail != "", s.Record != "", s.Savepoint != nil, s.Suspend != "",
 		s.Wait != 0, s.Damage != nil, s.Upgrade != "",
 	} {
 		if set {
@@ -304,7 +306,7 @@ func (s Step) fields() int {
 
 // jobs returns the names of the jobs that must be submitted before the step.
 func (s Step) jobs() []string {
-	named := []string{s.Checkpoint, s.Cancel, s.Fail, s.Suspend, s.Recover}
+	named := []string{s.Checkpoint, s.Cancel, s.Finish, s.Fail, s.Suspend, s.Recover}
 	if s.Savepoint != nil {
 		named = append(named, s.Savepoint.Job)
 	}

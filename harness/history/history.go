@@ -113,6 +113,7 @@ const (
 	Missed    Kind = "missed"    // error says what can no longer happen; this is nobody's mistake
 	GaveUp    Kind = "gave-up"   // label says what the run waited for in vain, and waited for how long; error says what is stuck
 	Damage    Kind = "damage"    // path below the checkpoint root; label says what was done to the file
+	ReadAll   Kind = "read-all"  // job: it has read its whole input, but it does not finish, so it is drained
 	Upgraded  Kind = "upgraded"  // label is the version of the cluster that runs from now on
 )
 
@@ -130,11 +131,12 @@ const (
 
 // These events say what was found on storage and in the output.
 const (
-	Storage  Kind = "storage"   // label, tree
-	Output   Kind = "output"    // job, path, lines
-	Progress Kind = "progress"  // job, path, size
-	InFlight Kind = "in-flight" // id, checkpoint; size: bytes of the records in flight that an unaligned checkpoint holds
-	Audit    Kind = "audit"     // dangling; an audit after a storage event also has label, orphans, foreign, gone and described
+	Storage   Kind = "storage"   // label, tree
+	Output    Kind = "output"    // job, path, lines
+	Progress  Kind = "progress"  // job, path, size
+	InFlight  Kind = "in-flight" // id, checkpoint; size: bytes of the records in flight that an unaligned checkpoint holds
+	Committed Kind = "committed" // transactions, in the order of the output
+	Audit     Kind = "audit"     // dangling; an audit after a storage event also has label, orphans, foreign, gone and described
 )
 
 // AfterPowerLoss is the label of the events that say what was found on storage after a power
@@ -167,6 +169,15 @@ type Event struct {
 	Foreign    []string          `json:"foreign,omitempty"`  // checkpoints that refer to files outside of their job's directory
 	Gone       []string          `json:"gone,omitempty"`     // savepoints that were taken but no longer exist
 	Described  []Described       `json:"described,omitempty"`
+
+	Transactions []Transaction `json:"transactions,omitempty"`
+}
+
+// Transaction is a transaction that an engine committed in one partition of its output. The times
+// are microseconds since the run began.
+type Transaction struct {
+	BeganMicros     int64 `json:"began_us"` // when its first record was written
+	CommittedMicros int64 `json:"committed_us"`
 }
 
 // At returns the time from the beginning of the run to the event.

@@ -93,7 +93,7 @@ func (h *History) InProgress(before int) (id string, checkpoint int64, ok bool) 
 }
 
 // Stopped says whether the job with the given name stopped with a savepoint. Such a job did
-// not reach the end of its input.
+// not reach the end of its input, unless [History.ReadWhole] says so.
 func (h *History) Stopped(name string) bool {
 	return slices.ContainsFunc(h.Events, func(e Event) bool {
 		return e.Kind == Savepoint && e.Job == name && e.Label != "" && e.Error == ""
@@ -106,6 +106,11 @@ func (h *History) Drained(name string) bool {
 	return slices.ContainsFunc(h.Events, func(e Event) bool {
 		return e.Kind == Savepoint && e.Job == name && e.Label == string(scenarios.Drain) && e.Error == ""
 	})
+}
+
+// ReadWhole says whether the job with the given name was drained after it had read its whole input.
+func (h *History) ReadWhole(name string) bool {
+	return h.Drained(name) && slices.ContainsFunc(h.Events, func(e Event) bool { return e.Kind == ReadAll && e.Job == name })
 }
 
 // Fired returns the events that record the firing of a fault. The parameter is the text of the

@@ -338,6 +338,9 @@ func voidFault(h *history.History, fired history.Event) string {
 	if err != nil {
 		return err.Error()
 	}
+	if fault.Moment.When == faults.Given {
+		return afterCommit(h, fired, fault)
+	}
 	if fault.Moment.When != faults.DuringCheckpoint {
 		return ""
 	}

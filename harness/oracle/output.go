@@ -32,14 +32,14 @@ type drained struct {
 }
 
 // runs returns a run for each job that finished, and for each job whose output no other job
-// continues. A job that stopped with a savepoint does not count as finished here, and a refused job
-// has no run.
+// continues. A job that stopped with a savepoint counts as finished only if it had read its whole
+// input. A refused job has no run.
 func runs(h *history.History) []run {
 	model := h.Header.Scenario.Workload.Model()
 	var all []run
 	for _, j := range h.Jobs() {
 		status, _ := h.Status(j.ID)
-		finished := status == storage.Finished && !h.Stopped(j.Name)
+		finished := status == storage.Finished && (!h.Stopped(j.Name) || h.ReadWhole(j.Name))
 		if j.Refused || (!finished && continued(h, j)) {
 			continue
 		}

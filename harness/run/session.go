@@ -169,6 +169,8 @@ func (r *Session) Take(ctx context.Context, step scenarios.Step) error {
 		return r.cancel(ctx, step.Cancel)
 	case step.Fail != "":
 		return r.fail(step.Fail)
+	case step.Finish != "":
+		return r.finish(ctx, step.Finish)
 	case step.Savepoint != nil:
 		return r.savepoint(ctx, *step.Savepoint)
 	case step.Suspend != "":
@@ -191,9 +193,15 @@ func (r *Session) Take(ctx context.Context, step scenarios.Step) error {
 func (r *Session) Collect() error {
 	if r.scenario.Workload.OnKafka() {
 		r.progress("reading the output from Kafka")
-		if err := do(r, func(c target.Brokered) error { return c.Deliver(context.Background()) }); err != nil {
+		brokered, err := capability[target.Brokered](r)
+		if err != nil {
+			return err
+		}
+		transactions, err := brokered.Deliver(context.Background())
+		if err != nil {
 			return fmt.Errorf("read the output from Kafka: %w", err)
 		}
+		r.record(history.Event{Kind: history.Committed, Transactions: transactions})
 	}
 	for _, job := range r.history.Jobs() {
 		if err := r.collect(job.Name); err != nil {

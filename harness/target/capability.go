@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/snapback/snapback/faults/tap"
+	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage/filesystem"
 )
@@ -188,8 +189,9 @@ type Brokered interface {
 	StartBrokers(ctx context.Context) error
 
 	// Deliver reads the output of all jobs from the broker, as a reader of committed records sees
-	// it. It writes the lines of each job below the directory "committed" of this job.
-	Deliver(ctx context.Context) error
+	// it. It writes the lines of each job below the directory "committed" of this job. It also
+	// returns the transactions in which the output was committed.
+	Deliver(ctx context.Context) ([]history.Transaction, error)
 }
 
 // capabilities lists the features of clusters. For each feature, shown() says whether a cluster

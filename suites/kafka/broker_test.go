@@ -71,9 +71,9 @@ var _ = Describe("The broker", Ordered, func() {
 
 		Expect(ran.Kill()).To(Succeed())
 		start(ctx)
-		lines, _, err := broker.Committed(ctx, 0)
+		out, err := broker.Committed(ctx, 0)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(lines).To(Equal([]kafka.Line{{Job: "first", Text: "1"}}))
+		Expect(out.Lines).To(Equal([]kafka.Line{{Job: "first", Text: "1"}}))
 	})
 
 	It("hides what is behind an open transaction", func(ctx SpecContext) {
@@ -83,13 +83,13 @@ var _ = Describe("The broker", Ordered, func() {
 		defer behind.Close()
 		Expect(behind.EndTransaction(ctx, kgo.TryCommit)).To(Succeed())
 
-		lines, _, err := broker.Committed(ctx, 0)
+		out, err := broker.Committed(ctx, 0)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(lines).To(HaveLen(1))
+		Expect(out.Lines).To(HaveLen(1))
 
 		Expect(open.EndTransaction(ctx, kgo.TryCommit)).To(Succeed())
-		lines, _, err = broker.Committed(ctx, time.Minute)
+		out, err = broker.Committed(ctx, time.Minute)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(lines).To(HaveLen(3))
+		Expect(out.Lines).To(HaveLen(3))
 	})
 })

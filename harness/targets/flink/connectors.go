@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/snapback/snapback/harness"
+	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/internal/process"
 	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/flink/kafka"
@@ -224,17 +226,28 @@ func (c brokered) Submit(ctx context.Context, submission target.Submission) (str
 const abortDelay = 15 * time.Second
 
 // Deliver implements [target.Brokered].
-func (c brokered) Deliver(ctx context.Context) error {
+func (c brokered) Deliver(ctx context.Context) (transactions []history.Transaction, err error) {
 	if !c.filled {
-		return nil // no job was submitted
+		return nil, nil // no job was submitted
 	}
 	if err := c.startBroker(ctx); err != nil { // a scenario may leave the broker killed
-		return err
+		return nil, err
 	}
-	lines, waited, err := c.broker.Committed(ctx, c.held+abortDelay)
+	committed, err := c.broker.Committed(ctx, c.held+abortDelay)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	for _, t := range committed.Transactions {
+		transactions = append(transactions, history.Transaction{
+			BeganMicros: t.Began.Sub(c.began).Microseconds(), CommittedMicros: t.Committed.Sub(c.began).Microseconds(),
+		})
+	}
+	held := fmt.Appendf(nil, "%d\n", committed.Waited.Milliseconds())
+	return transactions, errors.Join(c.write(committed.Lines), os.WriteFile(filepath.Join(c.dir, HeldUpName), held, 0o644))
+}
+
+// write writes lines that Kafka has committed to the directories of their jobs.
+func (c brokered) write(lines []kafka.Line) error {
 	written := map[string]*strings.Builder{}
 	for _, line := range lines {
 		name := filepath.Join(c.work, line.Job, workload.CommittedName, fmt.Sprintf("partition-%d", line.Partition))
@@ -251,7 +264,7 @@ func (c brokered) Deliver(ctx context.Context) error {
 			return err
 		}
 	}
-	return os.WriteFile(filepath.Join(c.dir, HeldUpName), fmt.Appendf(nil, "%d\n", waited.Milliseconds()), 0o644)
+	return nil
 }
 
 // HeldUpName is the name of a file in the directory of a cluster. It holds the milliseconds for

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -58,21 +59,34 @@ type Line struct {
 	Text      string
 }
 
+// Transaction is a transaction that was committed, in one partition of the output.
+type Transaction struct {
+	Began     time.Time // the broker's time of its first record
+	Committed time.Time
+}
+
+// Committed is what a reader of committed records sees of the output.
+type Committed struct {
+	Lines        []Line
+	Transactions []Transaction
+	Waited       time.Duration // how long open transactions hid records
+}
+
 // openRetry is the time after which Committed looks again whether a transaction is still open.
 const openRetry = 100 * time.Millisecond
 
-// Committed returns the lines of the output that a reader of committed records sees. Records behind
-// an open transaction are hidden from readers. So it first waits until no transaction is open, but
-// not longer than the given time. It also returns how long it waited.
-func (b *Broker) Committed(ctx context.Context, patience time.Duration) (lines []Line, waited time.Duration, err error) {
+// Committed returns what a reader of committed records sees of the output. Records behind an open
+// transaction are hidden from readers. So it first waits until no transaction is open, but not
+// longer than the given time.
+func (b *Broker) Committed(ctx context.Context, patience time.Duration) (out Committed, err error) {
 	began := time.Now()
 	ends, err := b.stableEnds(ctx, patience)
 	if err != nil {
-		return nil, 0, err
+		return Committed{}, err
 	}
-	waited = time.Since(began)
-	lines, err = b.read(ctx, ends)
-	return lines, waited, err
+	out.Waited = time.Since(began)
+	err = b.read(ctx, ends, &out)
+	return out, err
 }
 
 // stableEnds returns the offset, for each partition of the output, at which the first open
@@ -111,7 +125,7 @@ func (b *Broker) stableEnds(ctx context.Context, patience time.Duration) (map[in
 }
 
 // read reads the committed records of each partition up to the given offset.
-func (b *Broker) read(ctx context.Context, ends map[int32]int64) (lines []Line, err error) {
+func (b *Broker) read(ctx context.Context, ends map[int32]int64, out *Committed) error {
 	from, missing := map[int32]kgo.Offset{}, 0
 	for partition, end := range ends {
 		if from[partition] = kgo.NewOffset().At(0); end > 0 {
@@ -124,25 +138,53 @@ func (b *Broker) read(ctx context.Context, ends map[int32]int64) (lines []Line, 
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{Output: from}),
 	)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer reader.Close()
+	begun := map[writer]time.Time{} // when the open transaction of each writer began
 	for missing > 0 {
 		fetches := reader.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
-			return nil, fmt.Errorf("read %s: %w", Output, err)
+			return fmt.Errorf("read %s: %w", Output, err)
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
 			if r.Offset == ends[r.Partition]-1 {
 				missing--
 			}
-			if r.Offset < ends[r.Partition] && !r.Attrs.IsControl() {
-				lines = append(lines, line(r))
+			if r.Offset < ends[r.Partition] {
+				out.add(r, begun)
 			}
 		})
 	}
-	return lines, nil
+	return nil
 }
+
+// writer is a producer that writes to a partition. It has one transaction at a time there.
+type writer struct {
+	partition int32
+	producer  int64
+}
+
+// add adds a line, or the transaction that a control record commits.
+func (out *Committed) add(r *kgo.Record, begun map[writer]time.Time) {
+	by := writer{r.Partition, r.ProducerID}
+	began, open := begun[by]
+	switch {
+	case !r.Attrs.IsControl():
+		out.Lines = append(out.Lines, line(r))
+		if !open {
+			begun[by] = r.Timestamp
+		}
+		return
+	case open && commits(r):
+		out.Transactions = append(out.Transactions, Transaction{began, r.Timestamp})
+	}
+	delete(begun, by)
+}
+
+// commits says whether a control record commits a transaction. Its key is a version and a type, each
+// of two bytes. The type 1 is a commit.
+func commits(r *kgo.Record) bool { return len(r.Key) == 4 && binary.BigEndian.Uint16(r.Key[2:]) == 1 }
 
 func line(r *kgo.Record) Line {
 	l := Line{Partition: r.Partition, Text: string(r.Value)}
