@@ -101,7 +101,7 @@ func (r *row) add(report string, result run.Result) (err error) {
 			return err
 		}
 		r.kills++
-		r.faults = once(r.faults, strings.TrimPrefix(fault.Action.String(), "Kill ")+" "+moment(fault.Moment))
+		r.faults = once(r.faults, strings.TrimPrefix(fault.Action.String(), "Kill ")+" "+moment(recorded, event, fault.Moment))
 	}
 	data, err := os.ReadFile(filepath.Join(dir, flink.HeldUpName))
 	if errors.Is(err, os.ErrNotExist) {
@@ -126,15 +126,39 @@ func describe(result run.Result) string {
 	return text
 }
 
-// moment says when a fault fired, seen from the sink.
-func moment(m faults.Moment) string {
-	switch m.When {
-	case faults.DuringCheckpoint:
+// moment says when a fault fired, seen from the sink. The times at which Kafka committed transactions
+// show whether the fault came before or after the commit of the newest checkpoint.
+func moment(h *history.History, fired history.Event, m faults.Moment) string {
+	if m.When == faults.DuringCheckpoint {
 		return "mid-checkpoint"
-	case faults.Given:
-		return "before the commit"
 	}
-	return "at once"
+	complete := int64(0)
+	for _, e := range h.Events[:fired.Number] {
+		if e.Kind == history.Completed {
+			complete = e.AtMicros
+		}
+	}
+	before, after := 0, 0
+	for _, e := range h.Events {
+		for _, t := range e.Transactions {
+			switch {
+			case t.BeganMicros > complete || t.CommittedMicros <= complete:
+			case t.CommittedMicros > fired.AtMicros:
+				before++
+			default:
+				after++
+			}
+		}
+	}
+	switch {
+	case before > 0 && after == 0:
+		return "before the commit"
+	case before == 0 && after > 0:
+		return "after the commit"
+	case before > 0:
+		return "amid the commit"
+	}
+	return "with nothing to commit"
 }
 
 func once(all []string, one string) []string {
