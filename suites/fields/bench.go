@@ -25,6 +25,9 @@ type Bench struct {
 	Target target.Target
 	Dir    string // directory for the files of clusters; empty: the clusters get no directory
 
+	// Lender lends clusters to runs, if it is not nil. Otherwise each run starts its own cluster.
+	Lender *Lender
+
 	mu   sync.Mutex
 	runs map[string]func() (Run, error) // by the text of the scenario
 }
@@ -125,12 +128,15 @@ func (b *Bench) begin(ctx context.Context, s scenarios.Scenario, dir string) (Ru
 			return Run{}, err
 		}
 	}
+	if b.Lender != nil {
+		return b.Lender.begin(ctx, b.Target, s, dir)
+	}
 	setup := run.Setup{Target: b.Target, Seed: 1, Try: 1, Dir: dir, History: io.Discard, Progress: func(string) {}}
 	session, err := setup.Begin(ctx, s)
 	if err != nil {
 		return Run{}, err
 	}
-	seen, err := look(ctx, session)
+	seen, err := look(ctx, session, 0)
 	seen.Dir = dir
 	if err = errors.Join(err, session.Close()); err != nil {
 		return Run{}, fmt.Errorf("%w; see the logs in %s", err, dir)
@@ -138,8 +144,9 @@ func (b *Bench) begin(ctx context.Context, s scenarios.Scenario, dir string) (Ru
 	return seen, nil
 }
 
-// look takes the steps of a session, and gathers what the run shows.
-func look(ctx context.Context, session *run.Session) (Run, error) {
+// look takes the steps of a session, and gathers what the run shows. It skips the first bytes of the
+// log, as many as the parameter logged says.
+func look(ctx context.Context, session *run.Session, logged int) (Run, error) {
 	if err := session.TakeAll(ctx, 0); err != nil {
 		return Run{}, err
 	}
@@ -150,13 +157,11 @@ func look(ctx context.Context, session *run.Session) (Run, error) {
 	seen := Run{
 		History: session.History(), Files: c.Files(), Root: c.Root(), Work: c.Work(), Configured: map[string]string{},
 	}
-	if logged, ok := c.(target.Logged); ok && logged.Log() != "" {
-		log, err := os.ReadFile(logged.Log())
-		if err != nil {
-			return Run{}, err
-		}
-		seen.Log = string(log)
+	log, err := logOf(c)
+	if err != nil {
+		return Run{}, err
 	}
+	seen.Log = log[logged:]
 	flink, ok := c.(interface{ URL() string })
 	if !ok {
 		return seen, nil
@@ -168,6 +173,16 @@ func look(ctx context.Context, session *run.Session) (Run, error) {
 		}
 	}
 	return seen, nil
+}
+
+// logOf returns what a cluster has logged for people. The text is empty if the cluster keeps no log.
+func logOf(c target.Cluster) (string, error) {
+	logged, ok := c.(target.Logged)
+	if !ok || logged.Log() == "" {
+		return "", nil
+	}
+	log, err := os.ReadFile(logged.Log())
+	return string(log), err
 }
 
 // get asks Flink's REST API. It returns the empty text if the cluster does not know what was asked
