@@ -66,8 +66,10 @@ const pauseMax = 20 * time.Millisecond
 
 // end adds the last steps, and makes the input last as long as the steps need it.
 func (d *drawing) end() scenarios.Scenario {
-	if w := &d.scenario.Workload; w.Pause == 0 {
-		w.Pause = min(pauseMax, d.needed/time.Duration(w.Records)+time.Millisecond)
+	w := &d.scenario.Workload
+	w.Pause = d.needed/time.Duration(w.Records) + time.Millisecond
+	if w.Payload < largePayload {
+		w.Pause = min(pauseMax, w.Pause)
 		w.Records = max(w.Records, int(d.needed/w.Pause))
 	}
 	d.add(
@@ -145,6 +147,10 @@ func (d *drawing) workload() {
 	}
 }
 
+// largePayload is the least number of bytes that makes a record large. A job with large records has
+// few of them.
+const largePayload = 1000
+
 // payload draws how many bytes each record adds to the state. The large ones do not fit into a
 // buffer, or not into the memory of a JobManager.
 func (d *drawing) payload() {
@@ -154,20 +160,26 @@ func (d *drawing) payload() {
 	case "buffer":
 		w.Payload = d.Int("around a buffer", 4094, 4098)
 	case "large":
-		w.Payload, w.Records = d.Int("around 64 KiB", 65_534, 65_538), 10
+		w.Payload = d.Int("around 64 KiB", 65_534, 65_538)
+	}
+	if w.Payload >= largePayload {
+		w.Splits, w.Records = 1, 6
 	}
 }
 
 func (d *drawing) job() {
 	j := &d.scenario.Job
 	j.Parallelism = d.Int("parallelism", 1, d.scenario.Cluster.TaskManagers)
-	switch d.one("key groups", "default", "default", "default", "few", "few", "few", "around a byte", "around a byte", "most") {
+	switch d.one("key groups", "default", "default", "default", "few", "few", "few", "around a byte", "around a byte", "many") {
 	case "few":
 		j.ParallelismMax = d.Int("maximum parallelism", d.scenario.Cluster.TaskManagers, 6)
 	case "around a byte":
 		j.ParallelismMax = d.Int("key groups around a byte", 254, 258)
-	case "most":
-		j.ParallelismMax = parallelismMost
+	case "many":
+		j.ParallelismMax = 1000
+		if d.Int("most", 0, 15) == 15 { // a checkpoint with so many takes long
+			j.ParallelismMax = parallelismMost
+		}
 	}
 	j.Interval = d.millis("interval", 10, 60)
 	j.Timeout = 10 * time.Second
