@@ -176,7 +176,7 @@ func steadiness(h *history.History, judge *judging) {
 		running, inProgress := false, map[int64]bool{}
 		var since history.Event
 		for _, e := range h.Events {
-			if running && disturbs(e) {
+			if e.Number > j.Submitted && disturbs(e) {
 				break
 			}
 			late := running && len(inProgress) == 0 && e.At()-since.At() > limit
