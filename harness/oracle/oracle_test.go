@@ -450,6 +450,18 @@ func TestARunThatProvesNothingIsVoid(t *testing.T) {
 
 // If nothing in a run could have broken a requirement, the run does not show that the requirement
 // holds.
+// A run can end, at its time-out, while a job is submitted. Then nothing is known about the job.
+func TestAJobThatNobodySawIsNotBlamed(t *testing.T) {
+	h := good(t, canceled)
+	at := slices.IndexFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Submit && e.Job == "second" })
+	h.Events = h.Events[:at+1]
+	for _, finding := range oracle.Judge(h).Findings {
+		if finding.Requirement == "REC-04" {
+			t.Errorf("got %+v", finding)
+		}
+	}
+}
+
 func TestARequirementThatNothingPutToTheTestIsVoid(t *testing.T) {
 	h := good(t, killed)
 	h.Header.Scenario.Requirements = append(h.Header.Scenario.Requirements, "REC-04", "CLN-01", "MOD-01")

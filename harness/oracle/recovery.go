@@ -89,7 +89,7 @@ func resume(h *history.History, judge *judging) {
 		if j.Path == "" || expectsRefusal(h, j.Name) {
 			continue
 		}
-		if !j.Refused && powerLostBeforeItRan(h, j) {
+		if !j.Refused && nobodySawItRun(h, j) {
 			continue
 		}
 		times[j.Path]++
@@ -115,18 +115,21 @@ func resume(h *history.History, judge *judging) {
 	}
 }
 
-// powerLostBeforeItRan says whether the power was lost before anybody could see from which
-// checkpoint a job was restored.
-func powerLostBeforeItRan(h *history.History, j history.Job) bool {
+// nobodySawItRun says whether the power was lost, or the run ended, before anybody could see from
+// which checkpoint a job was restored.
+func nobodySawItRun(h *history.History, j history.Job) bool {
+	began := false
 	for _, e := range h.Events[j.Submitted:] {
 		switch {
 		case e.ID == j.ID && (e.Kind == history.Restored || (e.Kind == history.Status && e.Status == storage.Running)):
 			return false
+		case e.ID == j.ID && e.Kind == history.Status:
+			began = true
 		case e.Label == history.AfterPowerLoss:
 			return true
 		}
 	}
-	return false
+	return !began
 }
 
 // samePath says whether the path that an engine logs is the same as the given path. The logged path
