@@ -40,6 +40,7 @@ const (
 	WorkloadSlow     = "workload.slow"
 	WorkloadPayload  = "workload.payload"
 	AllowNonRestored = "submit.allowNonRestored"
+	StepCheckpoint   = "checkpoint"
 )
 
 // Viewer is a target that says which operations on storage its clusters see. All targets whose
@@ -102,6 +103,7 @@ func Fields(s scenarios.Scenario) []Field {
 	add(WorkloadSlow, s.Workload.Slow > 0, s.Workload.Slow)
 	add(WorkloadPayload, s.Workload.Payload > 0, s.Workload.Payload)
 	for _, step := range s.Steps {
+		add(StepCheckpoint, step.Checkpoint != "", step.Checkpoint)
 		if step.Submit == nil {
 			continue
 		}

@@ -91,6 +91,8 @@ func claims() []scenarios.Feature {
 // Honours implements [target.Target].
 func (t Target) Honours(f target.Field) bool {
 	switch f.Name {
+	case target.StepCheckpoint:
+		return t.since(1, 17) // in 1.16 no user can ask for a checkpoint
 	case target.JobBackend:
 		return t.hasBackend(f.Value)
 	case target.ClusterSettings, target.JobSettings:

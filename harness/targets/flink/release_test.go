@@ -3,6 +3,9 @@ package flink
 import (
 	"slices"
 	"testing"
+
+	"github.com/snapback/snapback/harness/target"
+	"github.com/snapback/snapback/scenarios"
 )
 
 func TestEachReleaseIsConfiguredInItsOwnWords(t *testing.T) {
@@ -51,6 +54,15 @@ func TestReleasesBefore116AreRefused(t *testing.T) {
 	} {
 		if _, err := (Options{Version: version}).target(); (err == nil) != want {
 			t.Errorf("%s: want it accepted: %v, got %v", version, want, err)
+		}
+	}
+}
+
+func TestARelease116TakesNoCheckpointWhenAsked(t *testing.T) {
+	s := scenarios.Scenario{Steps: []scenarios.Step{{Checkpoint: "first"}}}
+	for version, want := range map[string]int{"1.16.3": 1, "1.17.0": 0, "2.3.0": 0} {
+		if got := target.Unhonoured(Target{version: version}, s); len(got) != want {
+			t.Errorf("%s: want %d reasons to skip the scenario, got %q", version, want, got)
 		}
 	}
 }
