@@ -40,6 +40,12 @@ type statusError struct {
 
 func (e *statusError) Error() string { return fmt.Sprintf("HTTP %d: %s", e.Code, e.Text) }
 
+// leaderless says whether nothing was done, because the JobManager had no leader. The answer to a
+// submission has another status than that to other requests: there, only the text says so.
+func (e *statusError) leaderless() bool {
+	return e.Code == http.StatusServiceUnavailable || strings.Contains(e.Text, "RecipientUnreachableException")
+}
+
 // call sends the value request as JSON, and decodes the answer as JSON. Both may be nil: then it
 // sends no body, or ignores the body of the answer.
 func (r *rest) call(ctx context.Context, method, path string, request, answer any) error {
@@ -226,7 +232,7 @@ func (r *rest) onceElected(ctx context.Context, ask func() error) error {
 		}
 		err := ask()
 		var status *statusError
-		if !errors.As(err, &status) || status.Code != http.StatusServiceUnavailable {
+		if !errors.As(err, &status) || !status.leaderless() {
 			return err
 		}
 		select {

@@ -33,3 +33,22 @@ func TestAnUploadWaitsForALeader(t *testing.T) {
 		t.Errorf("got %q after %d requests, %v", id, asked, err)
 	}
 }
+
+// A submission may come just before the Dispatcher of a new leader is reachable.
+func TestASubmissionWaitsForALeader(t *testing.T) {
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked++; asked < 3 {
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write([]byte(`{"errors":["Could not execute application.\n\tat a.b(C.java:1)\nCaused by: org.apache.flink.runtime.rpc.exceptions.RecipientUnreachableException: Could not send message"]}`))
+			return
+		}
+		_, _ = w.Write([]byte(`{"jobid":"a"}`))
+	}))
+	defer server.Close()
+	var answer struct{ JobID string }
+	err := newREST(server.URL).call(context.Background(), http.MethodPost, "/jars/x/run", nil, &answer)
+	if err != nil || answer.JobID != "a" || asked != 3 {
+		t.Errorf("got %q after %d requests, %v", answer.JobID, asked, err)
+	}
+}
