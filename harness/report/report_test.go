@@ -192,9 +192,11 @@ func TestTheTimelineTellsSavepointsFromCheckpoints(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range []history.Event{
-		{Kind: history.Submit, Job: "first"}, {Kind: history.Accepted, Job: "first", ID: "a"},
+		{Kind: history.Submit, Job: "first"},
+		{Kind: history.Accepted, Job: "first", ID: "a"},
 		{Kind: history.Savepointed, ID: "a", Checkpoint: 3, Path: "savepoints/savepoint-a"},
-		{Kind: history.Submit, Job: "second", From: "first"}, {Kind: history.Accepted, Job: "second", ID: "b"},
+		{Kind: history.Submit, Job: "second", From: "first"},
+		{Kind: history.Accepted, Job: "second", ID: "b"},
 		{Kind: history.Restored, ID: "b", Checkpoint: 3, Path: "savepoints/savepoint-a"},
 	} {
 		if err := recorder.Record(time.Second, e); err != nil {

@@ -30,13 +30,13 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: table REPORT-DIRECTORY…")
 		os.Exit(2)
 	}
-	if err := print(os.Stdout, os.Args[1:]); err != nil {
+	if err := write(os.Stdout, os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "table:", err)
 		os.Exit(1)
 	}
 }
 
-func print(out io.Writer, dirs []string) error {
+func write(out io.Writer, dirs []string) error {
 	var results []run.Result
 	for _, dir := range dirs {
 		read, err := read(dir)
