@@ -53,7 +53,7 @@ func retention(h *history.History, judge *judging) {
 			continue
 		}
 		var kept []int64
-		if completed := completedBy(h, j.ID); promised.kept {
+		if completed := completedBy(h, j.ID, h.End()); promised.kept {
 			kept = completed[max(0, len(completed)-h.Header.Scenario.Cluster.Retained):]
 		}
 		earlier := lastTree(h, ended)
@@ -71,12 +71,12 @@ func retention(h *history.History, judge *judging) {
 	}
 }
 
-// completedBy returns the completed checkpoints of a job, the newest last. A JobManager may have died
-// after it completed a checkpoint and before it reported that. Then the job itself is restored from
-// the checkpoint.
-func completedBy(h *history.History, job string) []int64 {
-	all := h.Completed(job, h.End())
-	for _, e := range h.Events {
+// completedBy returns the checkpoints that a job had completed before an event, the newest last. A
+// JobManager may have died after it completed a checkpoint and before it reported that. Then the job
+// itself is restored from the checkpoint.
+func completedBy(h *history.History, job string, before int) []int64 {
+	all := h.Completed(job, before)
+	for _, e := range h.Events[:before-1] {
 		if e.Kind == history.Restored && e.ID == job && path.Base(path.Dir(e.Path)) == job {
 			all = append(all, e.Checkpoint)
 		}

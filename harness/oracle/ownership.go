@@ -117,7 +117,7 @@ func held(h *history.History, judge *judging) {
 		status, ended := h.Status(j.ID)
 		for _, e := range h.Events {
 			if e.Kind != history.Storage || e.Number < j.Submitted || e.Number > claimed(h, j.Name) || powerLost(h, e.Number+1) ||
-				len(h.Completed(j.ID, e.Number)) >= h.Header.Scenario.Cluster.Retained {
+				len(completedBy(h, j.ID, e.Number)) >= h.Header.Scenario.Cluster.Retained {
 				continue
 			}
 			if e.Number > ended && h.Header.Scenario.Over(status) && !cleanupTable[status][configurationOf(h, j).Retention].kept {
@@ -143,11 +143,10 @@ func keeping(h *history.History, judge *judging) {
 			if e.Kind != history.Storage || e.Number < j.Submitted || e.Number > claimed(h, j.Name) || powerLost(h, e.Number+1) || !wasRunning(h, j, e.Number) {
 				continue
 			}
-			completed := slices.Clone(h.Completed(j.ID, e.Number))
+			completed := completedBy(h, j.ID, e.Number)
 			if completedSince(h, j, e, treeAge) {
 				continue
 			}
-			slices.Sort(completed)
 			newest := completed[max(0, len(completed)-h.Header.Scenario.Cluster.Retained):]
 			_, _, inProgress := h.InProgress(e.Number)
 			exact := !inProgress && !struck(h, e.Number) && !operationFailed(h, e.Number, "")
