@@ -32,7 +32,9 @@ func TestACheckpointThatWasNotReportedSubsumes(t *testing.T) {
 	h := good(t, retain)
 	job, _ := h.Job("first")
 	completed := h.Completed(job.ID, h.End())
-	at := slices.IndexFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Completed && e.Checkpoint == completed[len(completed)-1] })
+	at := slices.IndexFunc(h.Events, func(e history.Event) bool {
+		return e.Kind == history.Completed && e.Checkpoint == completed[len(completed)-1]
+	})
 	unreported := func(f oracle.Finding) bool { return f.Requirement == "CLN-11" }
 	h.Events[at].Kind = history.Aborted
 	if j := oracle.Judge(h); !slices.ContainsFunc(j.Findings, unreported) {
