@@ -102,39 +102,53 @@ const scheduler = "jobmanager.scheduler"
 func parallelism(h *history.History, judge *judging) {
 	all := descriptions(h)
 	for _, d := range all {
-		config := configurationOf(h, d.job)
-		origin := slices.IndexFunc(all, func(o description) bool {
-			return d.job.Path != "" && path.Base(o.Path) == path.Base(d.job.Path) && o.job.Name == d.job.From
-		})
 		for _, operator := range d.Operators {
-			wrong := func(requirement, what string, want, got any) {
-				judge.find(Finding{
-					Requirement: requirement, Problem: fmt.Sprintf("%s has a wrong %s", d.name, what),
-					Expected: fmt.Sprint(want), Found: fmt.Sprintf("%v for operator %s", got, operator.ID),
-				})
-			}
 			if h.Header.Scenario.Cluster.Settings[scheduler] == "" {
-				judge.examine("RSC-05")
-				if int(operator.Parallelism) != config.Parallelism {
-					wrong("RSC-05", "parallelism", config.Parallelism, operator.Parallelism)
-				}
-				requirement, want := groupsWanted(config, d.job, operator, origin, all)
-				if requirement != "" {
-					judge.examine(requirement)
-				}
-				if requirement != "" && operator.ParallelismMax != want {
-					wrong(requirement, "maximum parallelism", want, operator.ParallelismMax)
-				}
+				degrees(h, d, operator, all, judge)
 			}
-			for _, subtask := range operator.Subtasks {
-				if subtask.Groups == nil || operator.Parallelism < 1 {
-					continue
-				}
-				judge.examine("RSC-04")
-				if want := share(subtask.Index, operator); *subtask.Groups != want {
-					wrong("RSC-04", "range of key groups", "Flink's share for each subtask", fmt.Sprintf("%s in place of %s for subtask %d", rangeOf(*subtask.Groups), rangeOf(want), subtask.Index))
-				}
-			}
+			keyGroups(d, operator, judge)
+		}
+	}
+}
+
+// wrongIn reports that a number of an operator is wrong.
+func (j *judging) wrongIn(d description, operator history.Operator, requirement, what string, want, got any) {
+	j.find(Finding{
+		Requirement: requirement, Problem: fmt.Sprintf("%s has a wrong %s", d.name, what),
+		Expected: fmt.Sprint(want), Found: fmt.Sprintf("%v for operator %s", got, operator.ID),
+	})
+}
+
+// degrees checks the parallelism and the maximum parallelism of an operator.
+func degrees(h *history.History, d description, operator history.Operator, all []description, judge *judging) {
+	config := configurationOf(h, d.job)
+	judge.examine("RSC-05")
+	if int(operator.Parallelism) != config.Parallelism {
+		judge.wrongIn(d, operator, "RSC-05", "parallelism", config.Parallelism, operator.Parallelism)
+	}
+	origin := slices.IndexFunc(all, func(o description) bool {
+		return d.job.Path != "" && path.Base(o.Path) == path.Base(d.job.Path) && o.job.Name == d.job.From
+	})
+	requirement, want := groupsWanted(config, d.job, operator, origin, all)
+	if requirement == "" {
+		return
+	}
+	judge.examine(requirement)
+	if operator.ParallelismMax != want {
+		judge.wrongIn(d, operator, requirement, "maximum parallelism", want, operator.ParallelismMax)
+	}
+}
+
+// keyGroups checks RSC-04: each subtask has its share of the key groups.
+func keyGroups(d description, operator history.Operator, judge *judging) {
+	for _, subtask := range operator.Subtasks {
+		if subtask.Groups == nil || operator.Parallelism < 1 {
+			continue
+		}
+		judge.examine("RSC-04")
+		if want := share(subtask.Index, operator); *subtask.Groups != want {
+			found := fmt.Sprintf("%s in place of %s for subtask %d", rangeOf(*subtask.Groups), rangeOf(want), subtask.Index)
+			judge.wrongIn(d, operator, "RSC-04", "range of key groups", "Flink's share for each subtask", found)
 		}
 	}
 }

@@ -151,27 +151,33 @@ func keeping(h *history.History, judge *judging) {
 			_, _, inProgress := h.InProgress(e.Number)
 			exact := !inProgress && !struck(h, e.Number) && !operationFailed(h, e.Number, "")
 			for _, id := range completed {
-				there := has(e.Tree, path.Join(j.ID, evidence.CheckpointName(id), evidence.MetadataName))
-				kept := slices.Contains(newest, id)
-				switch {
-				case kept:
-					judge.examine("CLN-11")
-				case exact:
-					judge.examine("CLN-10")
-				}
-				if kept && !there {
-					judge.find(Finding{
-						Requirement: "CLN-11", Problem: fmt.Sprintf("job %s runs, and %s is gone", j.Name, evidence.CheckpointName(id)),
-						Expected: fmt.Sprintf("the newest %s", quantity(len(newest), "checkpoint")), Found: listing(e.Tree, j.ID),
-					})
-				}
-				if !kept && there && exact {
-					judge.find(Finding{
-						Requirement: "CLN-10", Problem: fmt.Sprintf("job %s runs, and %s still exists although it is subsumed", j.Name, evidence.CheckpointName(id)),
-						Expected: fmt.Sprintf("only the newest %s", quantity(len(newest), "checkpoint")), Found: listing(e.Tree, path.Join(j.ID, evidence.CheckpointName(id))),
-					})
-				}
+				kept(j, e, id, newest, exact, judge)
 			}
+		}
+	}
+}
+
+// kept checks CLN-10 and CLN-11 for one checkpoint that a job has completed. The parameter newest has
+// the checkpoints that must stay. The flag exact says whether all others must be gone.
+func kept(j history.Job, e history.Event, id int64, newest []int64, exact bool, judge *judging) {
+	name := evidence.CheckpointName(id)
+	there := has(e.Tree, path.Join(j.ID, name, evidence.MetadataName))
+	switch {
+	case slices.Contains(newest, id):
+		judge.examine("CLN-11")
+		if !there {
+			judge.find(Finding{
+				Requirement: "CLN-11", Problem: fmt.Sprintf("job %s runs, and %s is gone", j.Name, name),
+				Expected: fmt.Sprintf("the newest %s", quantity(len(newest), "checkpoint")), Found: listing(e.Tree, j.ID),
+			})
+		}
+	case exact:
+		judge.examine("CLN-10")
+		if there {
+			judge.find(Finding{
+				Requirement: "CLN-10", Problem: fmt.Sprintf("job %s runs, and %s still exists although it is subsumed", j.Name, name),
+				Expected: fmt.Sprintf("only the newest %s", quantity(len(newest), "checkpoint")), Found: listing(e.Tree, path.Join(j.ID, name)),
+			})
 		}
 	}
 }
@@ -193,37 +199,48 @@ func wasRunning(h *history.History, j history.Job, at int) bool {
 	return status == storage.Running
 }
 
-// permanence checks SHR-04: a file to which a complete checkpoint refers does not change.
+// permanence checks SHR-04: a file to which a complete checkpoint refers does not change. DUR-02
+// judges what a power loss leaves.
 func permanence(h *history.History, judge *judging) {
 	known := map[string]history.Entry{} // the files to which checkpoints refer, as they were first seen
 	var tree []history.Entry
 	for _, e := range h.Events {
 		switch {
 		case e.Label == history.AfterPowerLoss:
-			return // DUR-02 judges what a power loss leaves
+			return
 		case e.Kind == history.Storage:
 			tree = e.Tree
-			for _, entry := range tree {
-				before, referred := known[entry.Path]
-				if !referred {
-					continue
-				}
-				judge.examine("SHR-04")
-				if before != entry {
-					judge.find(Finding{
-						Requirement: "SHR-04", Problem: "a file of a complete checkpoint was changed",
-						Expected: "the file unchanged, or gone", Found: fmt.Sprintf("%s with %d bytes, which had %d", entry.Path, entry.Size, before.Size),
-					})
-				}
-			}
+			unchanged(tree, known, judge)
 		case e.Kind == history.Audit && tree != nil:
-			for _, d := range e.Described {
-				for _, file := range d.Files {
-					at := slices.IndexFunc(tree, func(entry history.Entry) bool { return entry.Path == file.Path })
-					if _, seen := known[file.Path]; !seen && at >= 0 {
-						known[file.Path] = tree[at]
-					}
-				}
+			note(tree, known, e.Described)
+		}
+	}
+}
+
+// unchanged compares the files in a tree with what is known of them.
+func unchanged(tree []history.Entry, known map[string]history.Entry, judge *judging) {
+	for _, entry := range tree {
+		before, referred := known[entry.Path]
+		if !referred {
+			continue
+		}
+		judge.examine("SHR-04")
+		if before != entry {
+			judge.find(Finding{
+				Requirement: "SHR-04", Problem: "a file of a complete checkpoint was changed",
+				Expected: "the file unchanged, or gone", Found: fmt.Sprintf("%s with %d bytes, which had %d", entry.Path, entry.Size, before.Size),
+			})
+		}
+	}
+}
+
+// note adds the files in a tree to which checkpoints refer to the known files.
+func note(tree []history.Entry, known map[string]history.Entry, all []history.Described) {
+	for _, d := range all {
+		for _, file := range d.Files {
+			at := slices.IndexFunc(tree, func(entry history.Entry) bool { return entry.Path == file.Path })
+			if _, seen := known[file.Path]; !seen && at >= 0 {
+				known[file.Path] = tree[at]
 			}
 		}
 	}
