@@ -17,6 +17,7 @@ type Space struct {
 	Features []scenarios.Feature // the features that the target has
 	Backends []string            // the state backends that the target has; the first is the plainest
 	Groups   bool                // whether the target honours the maximum parallelism of a job
+	Settings []Setting           // settings that the target has
 	Only     Only
 }
 
@@ -62,6 +63,9 @@ func (e *engine) begin(name string) {
 		Requirements: []string{"REC-02", "REC-03", "LIV-01"}, Bound: time.Minute,
 		Cluster: scenarios.Cluster{TaskManagers: 1 + (e.Int("taskManagers", 0, 4)+1)/2, Retained: e.Int("retained", 1, 3)},
 	}
+	if e.Int("retain all", 0, 3) == 3 {
+		e.scenario.Cluster.Retained = retainedAll
+	}
 	if e.has(scenarios.HA) && e.some("high availability") {
 		e.scenario.Cluster.JobManagers = 2
 	}
@@ -101,6 +105,7 @@ func (e *engine) job() {
 	if j.AtLeastOnce {
 		e.scenario.Requirements = []string{"REC-08", "LIV-01"}
 	}
+	e.setting()
 }
 
 const (
@@ -156,6 +161,7 @@ func (e *engine) happen(faulty bool) {
 	resume := e.has(scenarios.Resume, scenarios.Retention) && e.scenario.Job.Retention == storage.RetainOnCancellation
 	offer(resume, "cancel and resume", "cancel and resume", "cancel and resume")
 	offer(resume && e.source() != nil, "roll back")
+	offer(true, "wait")
 	offer(e.has(scenarios.Trigger), "checkpoint")
 	offer(e.has(scenarios.Savepoint), "savepoint", "stop and resume")
 	offer(faulty && e.has(scenarios.Kill), "kill a TaskManager", "kill a TaskManager mid-checkpoint")
@@ -173,6 +179,8 @@ func (e *engine) happen(faulty bool) {
 		e.cancelAndResume(&e.links[len(e.links)-1])
 	case "roll back":
 		e.cancelAndResume(e.source())
+	case "wait":
+		e.wait()
 	case "checkpoint":
 		if !e.faulted { // otherwise a fault may interrupt the checkpoint, which violates no requirement
 			e.happens(thing)
@@ -216,11 +224,14 @@ func (e *engine) cancelAndResume(from *link) {
 		scenarios.Step{Cancel: last.name},
 		scenarios.Step{Await: &scenarios.Await{Job: last.name, Status: storage.Canceled}},
 	)
-	mode := e.claimMode()
-	if mode == storage.Claim {
+	submit := e.resumed(scenarios.Submit{Restore: name, Parallelism: e.parallelism()}, from)
+	if submit.ClaimMode = storage.NoClaim; submit.From == scenarios.ToCheckpoint {
+		submit.ClaimMode = e.claimMode()
+	}
+	if submit.ClaimMode == storage.Claim {
 		from.left--
 	}
-	e.submit(scenarios.Submit{Restore: name, Parallelism: e.parallelism(), ClaimMode: mode})
+	e.submit(submit)
 }
 
 // claimMode draws a claim mode. The changelog backend of Flink can only restore in mode CLAIM: after

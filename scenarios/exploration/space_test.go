@@ -141,5 +141,39 @@ func TestAPlanHasMostPairsSoon(t *testing.T) {
 func ExampleTags() {
 	s := flinkLike.Draw("explored/seed-3", exploration.Seeded(3))
 	fmt.Println(exploration.Tags(s)[:2])
-	// Output: [workload counts retention DELETE_ON_CANCELLATION]
+	// Output: [workload counts retention RETAIN_ON_CANCELLATION]
+}
+
+// Settings are drawn only for a target that has them.
+func TestASpaceDrawsSettingsAndConfigurationsOfSubmissions(t *testing.T) {
+	with := flinkLike
+	with.Settings = exploration.Settings()
+	seen := map[string]int{}
+	for seed := range uint64(2000) {
+		plain := flinkLike.Draw("explored/plain", exploration.Seeded(seed))
+		if len(plain.Cluster.Settings)+len(plain.Job.Settings) > 0 {
+			t.Fatalf("seed %d: the space has no settings, got %v and %v", seed, plain.Cluster.Settings, plain.Job.Settings)
+		}
+		s := with.Draw("explored/with", exploration.Seeded(seed))
+		if err := s.Validate(); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		for _, tag := range exploration.Tags(s) {
+			seen[tag]++
+		}
+		for _, step := range s.Steps {
+			if step.Wait > 0 {
+				seen["wait"]++
+			}
+		}
+	}
+	wanted := []string{"another configuration", "older checkpoint", "wait"}
+	for _, setting := range exploration.Settings() {
+		wanted = append(wanted, "setting "+setting.Key)
+	}
+	for _, tag := range wanted {
+		if seen[tag] < 20 {
+			t.Errorf("%s: want it at least 20 times, got %d", tag, seen[tag])
+		}
+	}
 }

@@ -3,6 +3,7 @@ package exploration
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -26,6 +27,11 @@ func Tags(s scenarios.Scenario) []string {
 	add("backend "+s.Job.Backend, s.Job.Backend != "")
 	add("many keys", s.Workload.Keys >= manyKeys)
 	add("several retained", s.Cluster.Retained > 1)
+	for _, settings := range []map[string]string{s.Cluster.Settings, s.Job.Settings} {
+		for _, key := range slices.Sorted(maps.Keys(settings)) {
+			add("setting "+key, true)
+		}
+	}
 	add("high availability", s.Cluster.JobManagers > 0)
 	add("few key groups", s.Job.ParallelismMax > 0)
 	add("unaligned", s.Job.Unaligned && s.Job.AlignmentTimeout == 0)
@@ -70,6 +76,8 @@ func tagSubmit(s scenarios.Scenario, submit scenarios.Submit, jobs map[string]su
 			now.rescaled = "down"
 		}
 		add("resumed", true)
+		add("another configuration", submit.With != nil)
+		add("older checkpoint", submit.From.Checkpoint > 0)
 		add("resumed twice", last > 1)
 		add("rescaled "+now.rescaled, now.rescaled != "")
 		add(fmt.Sprintf("rescaled %s, then %s", before.rescaled, now.rescaled), before.rescaled != "" && now.rescaled != "")

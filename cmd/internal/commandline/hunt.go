@@ -118,6 +118,15 @@ func spaceOf(engine target.Target) exploration.Space {
 			space.Backends = append(space.Backends, backend)
 		}
 	}
+	for _, s := range exploration.Settings() {
+		field := target.Field{Name: target.JobSettings, Key: s.Key, Value: s.Value}
+		if s.Cluster {
+			field.Name = target.ClusterSettings
+		}
+		if engine.Honours(field) {
+			space.Settings = append(space.Settings, s)
+		}
+	}
 	return space
 }
 
