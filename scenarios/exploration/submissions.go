@@ -65,6 +65,6 @@ func (e *engine) resumed(s scenarios.Submit, from *link) scenarios.Submit {
 // wait lets time pass.
 func (e *engine) wait() {
 	wait := e.millis("wait", 20, 300)
-	e.live(wait)
+	e.live(wait + startTime)
 	e.add(scenarios.Step{Wait: wait})
 }
