@@ -237,8 +237,11 @@ func printHunt(out io.Writer, h *explore.Hunt, found []explore.Found, space expl
 // printFound prints a case, and how often it was seen.
 func printFound(out io.Writer, f explore.Found) {
 	seen := fmt.Sprintf("in %d runs", f.Runs)
-	if !f.Again() {
+	switch {
+	case !f.Again():
 		seen = "once, and not again"
+	case f.Runs == 1:
+		seen = "in 1 run"
 	}
 	_, _ = fmt.Fprintf(out, "%s %s, first seed %d after %s; the smallest scenario has %d steps, and failed again in %s runs\n",
 		strings.ToUpper(string(f.Case.Verdict)), seen, f.First.Seed, f.First.Elapsed.Round(time.Second), len(f.Case.Scenario.Steps), f.Case.Rate)
