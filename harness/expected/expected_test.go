@@ -2,6 +2,7 @@ package expected_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/oracle"
 	"github.com/snapback/snapback/scenarios"
+	"github.com/snapback/snapback/scenarios/exploration"
 )
 
 const list = `
@@ -155,5 +157,33 @@ func TestAnExploredFailureIsKnownByItsTags(t *testing.T) {
 		if f, ok := list.Explored(c.s, on, failed(c.id)); ok {
 			t.Errorf("backend %s, %s: want no entry, got %+v", c.s.Job.Backend, c.id, f)
 		}
+	}
+}
+
+// A tag that no scenario has would match nothing, silently.
+func TestExploredScenariosHaveTheTagsOfTheList(t *testing.T) {
+	list, err := expected.Flink()
+	if err != nil {
+		t.Fatal(err)
+	}
+	space := exploration.Space{Features: scenarios.Features(), Backends: scenarios.BackendNames()}
+	var drawn [][]string
+	for seed := range uint64(1000) {
+		drawn = append(drawn, exploration.Tags(space.Draw("explored/tags", exploration.Seeded(seed))))
+	}
+	tagged := 0
+	for _, f := range list {
+		if len(f.Tags) == 0 {
+			continue
+		}
+		tagged++
+		if !slices.ContainsFunc(drawn, func(tags []string) bool {
+			return !slices.ContainsFunc(f.Tags, func(tag string) bool { return !slices.Contains(tags, tag) })
+		}) {
+			t.Errorf("%s: want a drawn scenario with the tags %q, got none", f.Link, f.Tags)
+		}
+	}
+	if tagged == 0 {
+		t.Error("want entries with tags, got none")
 	}
 }
