@@ -95,7 +95,7 @@ func (e *engine) job() {
 	if e.space.Groups && e.some("few key groups") {
 		j.ParallelismMax = e.Int("maximum parallelism", e.scenario.Cluster.TaskManagers, 6)
 	}
-	j.Interval, j.Timeout = e.millis("interval", 30, 150), 10*time.Second
+	j.Interval, j.Timeout = e.millis("interval", 30, 150), timeoutNone
 	j.Restarts, j.Tolerable = 50, 50
 	j.Retention = storage.Retention(e.one("retention", retain, retain, retain, retain, deletes, none))
 	j.Backend = e.one("backend", e.space.Backends...)
@@ -107,6 +107,10 @@ func (e *engine) job() {
 	}
 	e.setting()
 }
+
+// timeoutNone is the time-out of checkpoints. It is Flink's default, and so long that no checkpoint
+// expires, even on a machine that is very busy.
+const timeoutNone = 10 * time.Minute
 
 const (
 	startTime = 300 * time.Millisecond // the longest time until a job has started, on a machine that is not busy
