@@ -34,7 +34,7 @@ func TestASpaceDrawsValidScenariosOfItsFeatures(t *testing.T) {
 			}
 		}
 		least := time.Duration(s.Workload.Total()) * s.Workload.Pause / time.Duration(s.Cluster.TaskManagers)
-		if least < 300*time.Millisecond || least > 10*time.Second {
+		if least < 200*time.Millisecond || least > 12*time.Second {
 			t.Errorf("seed %d: the jobs need at least %s, which does not suit a real engine", seed, least)
 		}
 	}
