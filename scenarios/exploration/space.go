@@ -167,7 +167,7 @@ func (e *engine) happen(faulty bool) {
 	offer(resume && e.source() != nil, "roll back")
 	offer(true, "wait")
 	offer(e.has(scenarios.Trigger), "checkpoint")
-	offer(e.has(scenarios.Savepoint), "savepoint", "stop and resume")
+	offer(e.has(scenarios.Savepoint) && e.scenario.Job.Backend != "forst", "savepoint", "stop and resume") // ForSt refuses the canonical format
 	offer(faulty && e.has(scenarios.Kill), "kill a TaskManager", "kill a TaskManager mid-checkpoint")
 	offer(faulty && e.has(scenarios.Pause), "pause a TaskManager")
 	offer(faulty && e.has(scenarios.Kill, scenarios.Tap), "kill at an operation")

@@ -34,7 +34,7 @@ func TestASpaceDrawsValidScenariosOfItsFeatures(t *testing.T) {
 			}
 		}
 		least := time.Duration(s.Workload.Total()) * s.Workload.Pause / time.Duration(s.Cluster.TaskManagers)
-		if least < 200*time.Millisecond || least > 12*time.Second {
+		if least < 150*time.Millisecond || least > 12*time.Second {
 			t.Errorf("seed %d: the jobs need at least %s, which does not suit a real engine", seed, least)
 		}
 	}
@@ -99,6 +99,24 @@ func TestNoSpaceDrainsWindowsOrRules(t *testing.T) {
 	}
 	if drained == 0 {
 		t.Error("want some scenario with a drain, got none")
+	}
+}
+
+// ForSt refuses savepoints in the canonical format, and the job fails.
+func TestNoSpaceTakesSavepointsOfForSt(t *testing.T) {
+	space := flinkLike
+	space.Features, space.Backends = append(slices.Clone(space.Features), scenarios.Savepoint), []string{"hashmap", "forst"}
+	seen := map[string]bool{}
+	for seed := range uint64(500) {
+		s := space.Draw("explored/forst", exploration.Seeded(seed))
+		for _, step := range s.Steps {
+			if step.Savepoint != nil {
+				seen[s.Job.Backend] = true
+			}
+		}
+	}
+	if seen["forst"] || !seen["hashmap"] {
+		t.Errorf("want savepoints only with hashmap, got them with %v", seen)
 	}
 }
 
