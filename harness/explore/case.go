@@ -83,12 +83,17 @@ func (c Case) SameFailure(result run.Result) bool {
 	if result.Verdict != c.Verdict {
 		return false
 	}
-	for _, f := range result.Findings {
+	return len(c.Findings) == 0 || len(c.alike(result.Findings)) > 0
+}
+
+// alike returns the findings that are like one of the case's findings.
+func (c Case) alike(findings []oracle.Finding) (alike []oracle.Finding) {
+	for _, f := range findings {
 		if slices.ContainsFunc(c.Findings, func(known oracle.Finding) bool { return kindOf(f) == kindOf(known) }) {
-			return true
+			alike = append(alike, f)
 		}
 	}
-	return len(c.Findings) == 0
+	return alike
 }
 
 // causedBy stands before each cause in the text of a Java exception.

@@ -26,7 +26,7 @@ func (c Campaign) Confirm(ctx context.Context, saved Case) Case {
 		}
 		if rate.Runs++; saved.SameFailure(result) {
 			rate.Failed++
-			saved.Findings = result.Findings // the saved ones may be those of a larger scenario
+			saved.Findings = saved.alike(result.Findings) // the saved ones may be those of a larger scenario
 		}
 	}
 	if rate.Runs > 0 || saved.Rate == nil {

@@ -191,6 +191,9 @@ func (e *engine) happen(faulty bool) {
 			e.live(e.checkpoints(1))
 		}
 	case "savepoint", "stop and resume":
+		// A subtask without a split finishes at once, and an engine refuses a savepoint that meets this.
+		w := &e.scenario.Workload
+		w.Splits = max(w.Splits, e.scenario.Cluster.TaskManagers)
 		e.happens(thing)
 		e.live(e.checkpoints(1))
 	default:

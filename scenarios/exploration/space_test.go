@@ -112,6 +112,9 @@ func TestNoSpaceTakesSavepointsOfForSt(t *testing.T) {
 		for _, step := range s.Steps {
 			if step.Savepoint != nil {
 				seen[s.Job.Backend] = true
+				if s.Workload.Splits < s.Cluster.TaskManagers {
+					t.Errorf("seed %d: want a split for each subtask, got %d", seed, s.Workload.Splits)
+				}
 			}
 		}
 	}
