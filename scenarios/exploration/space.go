@@ -256,16 +256,16 @@ func (e *engine) claimMode() storage.ClaimMode {
 // parallelism draws the parallelism of a job that resumes. Mostly the job is rescaled, because a
 // resume at the same parallelism is easier for the engine.
 func (e *engine) parallelism() int {
-	switch before := e.links[len(e.links)-1].parallelism; {
-	case !e.has(scenarios.Rescale):
+	if !e.has(scenarios.Rescale) {
 		return 0
-	case e.scenario.Cluster.TaskManagers > 1 && e.Int("rescale", 0, 3) > 0:
-		if other := e.Int("other parallelism", 1, e.scenario.Cluster.TaskManagers-1); other < before {
-			return other
-		} else {
-			return other + 1
-		}
-	default:
+	}
+	before := e.links[len(e.links)-1].parallelism
+	if e.scenario.Cluster.TaskManagers == 1 || e.Int("rescale", 0, 3) == 0 {
 		return before
 	}
+	other := e.Int("other parallelism", 1, e.scenario.Cluster.TaskManagers-1)
+	if other >= before {
+		other++
+	}
+	return other
 }
