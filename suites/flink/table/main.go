@@ -128,17 +128,17 @@ func page(all []scenarios.Scenario, results []run.Result) string {
 		if good {
 			held++
 		} else {
-			fmt.Fprintf(&others, "- `%s`: %s\n", s.Name, why(results, s.Name))
+			fmt.Fprintf(&others, "| %s | %s |\n", s.Name, why(results, s.Name))
 		}
 	}
-	return fmt.Sprintf(head, flink.DefaultVersion, held, len(all)) + text.String() + "\n## Scenarios that passed nowhere\n\n" + others.String()
+	return fmt.Sprintf(head, flink.DefaultVersion, held, len(all)) + text.String() + "\n## Scenarios that were not seen to pass\n\n| scenario | why |\n|---|---|\n" + others.String()
 }
 
 const head = `# Verdicts on real Flink
 
-This page says what was seen with Flink %s. [features.md](features.md) says what each runtime can do.
-A cell counts the runs of the scenario in this runtime. It is empty where the scenario did not run,
-mostly because the runtime lacks a feature. An expected failure (xfail) is described in
+This page says what was seen with Flink %s. [features.md](features.md) says what each runtime can
+do. A cell counts the runs of the scenario in this runtime. It is empty where the scenario did not
+run, mostly because the runtime lacks a feature. An expected failure (xfail) is described in
 [findings.md](findings.md). The scenarios with Kafka have a table of their own, in
 [kafka.md](kafka.md).
 
@@ -156,6 +156,9 @@ go run ./suites/flink/table reports/minicluster reports/processes reports/contai
 |---|---|---|---|
 `
 
+// reasonMax is the greatest length of a reason on the page, in characters.
+const reasonMax = 60
+
 // why says why a scenario passed in no runtime.
 func why(results []run.Result, scenario string) string {
 	var reasons []string
@@ -164,6 +167,12 @@ func why(results []run.Result, scenario string) string {
 			continue
 		}
 		reason, _, _ := strings.Cut(r.Reason, "\n")
+		if reason == "" && len(r.Findings) > 0 {
+			reason = r.Findings[0].Requirement + ", " + r.Findings[0].Problem
+		}
+		if runes := []rune(reason); len(runes) > reasonMax {
+			reason = string(runes[:reasonMax]) + "…"
+		}
 		if reason = r.Target.Runtime + ": " + reason; !slices.Contains(reasons, reason) {
 			reasons = append(reasons, reason)
 		}

@@ -28,7 +28,7 @@ func TestThePageCountsRunsAndSaysWhy(t *testing.T) {
 	got := page([]scenarios.Scenario{{Name: "a"}, {Name: "b"}, {Name: "c"}, {Name: "d"}}, results)
 	for _, want := range []string{
 		"\n2 of 4 scenarios passed", "| a | void, pass | pass ×2 |  |\n", "| b |  |  | xfail |\n", "| c |  |  |  |\n",
-		"- `c`: processes: the target does not claim clock\n", "- `d`: it did not run\n",
+		"| c | processes: the target does not claim clock |\n", "| d | it did not run |\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("want %q in\n%s", want, got)
