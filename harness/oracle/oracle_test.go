@@ -462,6 +462,25 @@ func TestAJobThatNobodySawIsNotBlamed(t *testing.T) {
 	}
 }
 
+// On a busy machine the processes of an engine stand still for seconds. In the simulator nothing does.
+func TestABusyMachineIsNotHeldAgainstAnEngine(t *testing.T) {
+	for _, c := range []struct {
+		runtime string
+		late    bool
+	}{{"processes", false}, {"simulated", true}} {
+		h := good(t, killed)
+		h.Header.Target.Runtime = c.runtime
+		at := slices.IndexFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Completed })
+		for i := range h.Events[at+1:] {
+			h.Events[at+1+i].AtMicros += (10 * time.Second).Microseconds()
+		}
+		found := slices.ContainsFunc(oracle.Judge(h).Findings, func(f oracle.Finding) bool { return f.Requirement == "TRG-07" })
+		if found != c.late {
+			t.Errorf("%s: want a finding: %v, got %v", c.runtime, c.late, found)
+		}
+	}
+}
+
 func TestARequirementThatNothingPutToTheTestIsVoid(t *testing.T) {
 	h := good(t, killed)
 	h.Header.Scenario.Requirements = append(h.Header.Scenario.Requirements, "REC-04", "CLN-01", "MOD-01")
