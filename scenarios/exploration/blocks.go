@@ -16,8 +16,8 @@ const BlockSize = 1000
 const blocksKept = 2
 
 // Blocks draws a scenario from each seed. The scenarios of a block of seeds complete each other:
-// each takes choices that the ones before it did not take together. So the scenarios of one block
-// have nearly all pairs of choices. Scenarios that are drawn each for itself need many more.
+// each takes choices that the ones before it did not take together. So the scenarios of a block have
+// more pairs of choices than as many scenarios that are drawn each for itself.
 //
 // The same seed always gives the same scenario. To draw one, the scenarios before it in its block
 // are drawn, too.
