@@ -102,15 +102,16 @@ func TestVersionsSideBySide(t *testing.T) {
 		t.Error("want no table for one version")
 	}
 	older := run.Results[1]
-	older.Target.Version, older.Verdict = "1.18.1", oracle.Pass
+	older.Target.Version, older.Verdict = "1.18.1", oracle.Void
 	upgraded := older
+	upgraded.Verdict = oracle.Pass
 	upgraded.Target.Next = "2.0.2"
 	run.Results = append(run.Results[:2], older, upgraded)
 	var out, page bytes.Buffer
 	if err := report.Compare(run).Write(&out); err != nil {
 		t.Fatal(err)
 	}
-	want := "scenario    2.3.0  1.18.1  1.18.1:2.0.2\nrecovery/a  pass   -       -\nrecovery/b  fail   pass    pass\n"
+	want := "scenario    2.3.0  1.18.1  1.18.1:2.0.2\nrecovery/a  pass   -       -\nrecovery/b  fail   void    pass\n"
 	if out.String() != want {
 		t.Errorf("want\n%s\ngot\n%s", want, out.String())
 	}

@@ -64,7 +64,7 @@ func (r *Session) audit(label string, tree []history.Entry) error {
 	event := history.Event{Kind: history.Audit, Label: label, Dangling: found.Dangling, Orphans: found.Orphans}
 	if label != "" {
 		event.Foreign, event.Gone = found.Foreign, r.gone()
-		event.Described = append(found.Described, r.savepoints()...)
+		event.Described = slices.Concat(found.Described, r.savepoints())
 	}
 	if label != "" || len(event.Dangling) > 0 {
 		r.record(event)

@@ -42,8 +42,10 @@ func (c reluctantCluster) Checkpoint(ctx context.Context, id string) (int64, err
 func TestACheckpointThatIsRefusedIsAskedForAgain(t *testing.T) {
 	s := huntDraw(1)
 	s.Steps = []scenarios.Step{
-		{Submit: &scenarios.Submit{Job: "first"}}, {Checkpoint: "first"},
-		{Await: &scenarios.Await{Job: "first", Status: storage.Finished}}, {Record: "after"},
+		{Submit: &scenarios.Submit{Job: "first"}},
+		{Checkpoint: "first"},
+		{Await: &scenarios.Await{Job: "first", Status: storage.Finished}},
+		{Record: "after"},
 	}
 	s.Requirements, s.Features = []string{"TRG-02"}, s.Needed()
 	for refusals, want := range map[int]oracle.Verdict{0: oracle.Pass, 2: oracle.Pass, 3: oracle.Fail} {
