@@ -183,7 +183,7 @@ func sourceWithoutCredit(t *testing.T, unaligned bool) string {
 	if err := files.MkdirAll("/chk-1"); err != nil {
 		t.Fatal(err)
 	}
-	world := simulation.New(1, files, nil)
+	world := simulation.New(1, files, func(time.Duration, environment.Address, environment.Record) {})
 	process := func(name string) environment.Address { return environment.Address{Process: name, Task: name} }
 	var received, barriers, acknowledged int
 	var inFlight int64
