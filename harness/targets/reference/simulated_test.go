@@ -79,7 +79,7 @@ func TestTheSameSeedGivesTheSameHistory(t *testing.T) {
 // its `_metadata` is deleted. They prove nothing if checkpoints have no such files.
 var (
 	needFiles = []string{"durability/dropped-sync", "faults/dropped-sync", "faults/full-disk", "ha/kill-while-writing", "ha/read-error"}
-	needState = []string{"leaks/canceled-while-writing", "leaks/expired", "leaks/failed-state", "modes/overtaken", "recovery/damaged-metadata", "tolerance/expired", "tolerance/in-a-row", "tolerance/state"}
+	needState = []string{"cleanup/several", "leaks/canceled-while-writing", "leaks/expired", "leaks/failed-state", "modes/overtaken", "recovery/damaged-metadata", "state/inline", "tolerance/expired", "tolerance/in-a-row", "tolerance/state"}
 )
 
 // Every scenario passes on every storage, with two exceptions. A scenario is skipped on a storage if
