@@ -80,6 +80,12 @@ func other(field, steps, old, replacement, shows string, seen func(Run) bool) Ro
 	return Row{Field: field, Base: with(struck, nothing, steps), Old: old, New: replacement, Shows: shows, Seen: seen}
 }
 
+// onReference returns a row whose effect only a run of the reference shows.
+func onReference(row Row) Row {
+	row.Only = reference.Name
+	return row
+}
+
 var (
 	noneCompletes = later(history.Completed, 0, 0)
 	someComplete  = later(history.Completed, 1, many)
@@ -134,14 +140,15 @@ var ofConnections = []Row{
 }
 
 var ofOperations = []Row{
-	other("Fail.Errno", `- fault: (Fail EIO (On (Store "*/chk-*")))`, "EIO", "ENOSPC", "the reason of an abort is a full disk", failedWith("no space", "No space")),
+	// Flink does not say the number of the error, and its writer tries a file again.
+	onReference(other("Fail.Errno", `- fault: (Fail EIO (On (Store "*/chk-*")))`, "EIO", "ENOSPC", "the reason of an abort is a full disk", failedWith("no space", "No space"))),
 	on("Drop", `- fault: (Drop (On (Sync "*/chk-*")))`, "a checkpoint is aborted", later(history.Aborted, 1, many)),
 	{
-		Field: "Short.KeptBytes", Base: left, Old: "Short 5", New: "Short 3",
+		Field: "Short.KeptBytes", Only: reference.Name, Base: left, Old: "Short 5", New: "Short 3",
 		Shows: "a file of three bytes is left", Seen: sized(3),
 	},
 	{
-		Field: "Flip.OffsetBytes", Base: reading, Old: "Flip 0", New: "Flip 3",
+		Field: "Flip.OffsetBytes", Only: reference.Name, Base: reading, Old: "Flip 0", New: "Flip 3",
 		Shows: "the reader got the first three bytes of the magic number", Seen: failedWith("got 0x4960672", "number 4960672"),
 	},
 	{
@@ -159,8 +166,9 @@ var ofOperations = []Row{
 }
 
 var ofMoments = []Row{
-	other("Moment.When", `- fault: (Kill cluster (Before (Change "*/_metadata" (Phase publish) (Nth 3))))`, "Before", "After",
-		"the newest checkpoint on storage is one that did not complete", unacknowledged),
+	// On Flink in one JVM, the JVM is gone before the row can be checked.
+	onReference(other("Moment.When", `- fault: (Kill cluster (Before (Change "*/_metadata" (Phase publish) (Nth 3))))`, "Before", "After",
+		"the newest checkpoint on storage is one that did not complete", unacknowledged)),
 	other("Moment.Later", "- fault: (Kill taskmanager (After 1ms))", "1ms))", "1200ms))", "a checkpoint completes before the fault", completedBefore(6)),
 	other("Moment.Condition", "- fault: (Kill taskmanager (Given (Completed 1)))", "Completed 1", "Completed 6", "six checkpoints complete before the fault", completedBefore(6)),
 	other("Moment.Operation", `- fault: (Kill taskmanager (After (Change "*/chk-*")))`, `Change "*/chk-*"`, `Change "*/chk-6/*"`, "checkpoint 6 begins before the fault", completedBefore(5)),
@@ -168,8 +176,9 @@ var ofMoments = []Row{
 	other("Operation.Path", `- fault: (Kill taskmanager (After (Change "*/chk-*")))`, `"*/chk-*"`, `"*/chk-6/*"`, "five checkpoints complete before the fault", completedBefore(5)),
 	other("Operation.Nth", `- fault: (Kill taskmanager (After (Change "*/_metadata" (Phase publish) (Nth 1))))`, "Nth 1", "Nth 6", "six checkpoints complete before the fault", completedBefore(6)),
 	other("Operation.Step", `- fault: (Kill taskmanager (After (Change "*/chk-*" (Step 1))))`, "Step 1", "Step 5", "the fifth change of a checkpoint is not its first", phase("state", "metadata", "publish")),
-	other("Operation.Byte", `- fault: (Kill taskmanager (After (Write "*/chk-*" (Byte 1))))`, "Byte 1)", "Byte 1000)",
-		"the fault is at the metadata, because no other file has 1000 bytes", phase("metadata", "publish")),
+	// The other files of Flink's checkpoints may also have 1000 bytes.
+	onReference(other("Operation.Byte", `- fault: (Kill taskmanager (After (Write "*/chk-*" (Byte 1))))`, "Byte 1)", "Byte 1000)",
+		"the fault is at the metadata, because no other file has 1000 bytes", phase("metadata", "publish"))),
 	other("Operation.Phase", `- fault: (Kill taskmanager (After (Change "*/chk-*" (Phase begin))))`, "Phase begin", "Phase discard", "the fault is at a deletion", phase("discard")),
 	other("Operation.Given", `- fault: (Kill taskmanager (After (Change "*/chk-*" (Given (Completed 1)))))`, "Completed 1", "Completed 6", "six checkpoints complete before the fault", completedBefore(6)),
 }
