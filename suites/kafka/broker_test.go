@@ -88,7 +88,7 @@ var _ = Describe("The broker", Ordered, func() {
 		Expect(out.Lines).To(HaveLen(1))
 
 		Expect(open.EndTransaction(ctx, kgo.TryCommit)).To(Succeed())
-		out, err = broker.Committed(ctx, time.Minute)
+		out, err = broker.Committed(ctx, 3*time.Minute) // a busy broker ends the transaction late
 		Expect(err).NotTo(HaveOccurred())
 		Expect(out.Lines).To(HaveLen(3))
 	})
