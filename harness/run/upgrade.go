@@ -35,6 +35,10 @@ func (r *Session) upgrade(ctx context.Context, version string) error {
 			return harness.Usagef("upgrade: %s: version %s does not honour it", field, version)
 		}
 	}
+	// The old version may still delete checkpoints of jobs that have ended.
+	if err := r.settle(ctx, "before the upgrade"); err != nil {
+		return err
+	}
 	old := r.cluster
 	r.record(history.Event{Kind: history.Upgraded, Label: version})
 	r.cluster = nil

@@ -8,11 +8,13 @@ import (
 	"io"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/storage"
+	"github.com/snapback/snapback/storage/filesystem"
 )
 
 // renewed is a target whose clusters can be upgraded. It remembers the versions that were started,
@@ -34,13 +36,20 @@ func (r renewed) Cluster() target.Cluster { return renewedCluster{} }
 
 func (r renewed) Start(context.Context, target.Spec) (target.Cluster, error) {
 	*r.started = append(*r.started, r.version)
-	return renewedCluster{&darkCluster{}, r}, nil
+	return renewedCluster{&darkCluster{}, r, new(time.Duration)}, nil
 }
 
 type renewedCluster struct {
 	*darkCluster
-	of renewed
+	of  renewed
+	now *time.Duration
 }
+
+// Its storage is empty, and its clock runs fast.
+func (renewedCluster) Files() filesystem.FileSystem { return filesystem.NewMemory() }
+func (renewedCluster) Root() string                 { return "/" }
+func (c renewedCluster) Now() time.Duration         { *c.now += settledAfter; return *c.now }
+func (renewedCluster) Step(context.Context) error   { return nil }
 
 const handOver = "hand over"
 
@@ -59,7 +68,7 @@ func TestAnUpgradeGoesToTheNamedVersionOrToTheNext(t *testing.T) {
 	for word, want := range map[string][]string{scenarios.Next: {"1", handOver, "3"}, "2": {"1", handOver, "2"}, "0": {"1"}} {
 		var started []string
 		setup := Setup{Target: renewed{version: "1", started: &started}, History: io.Discard, Progress: func(string) {}}
-		session, err := setup.Begin(context.Background(), scenarios.Scenario{Name: "upgrade"})
+		session, err := setup.Begin(context.Background(), scenarios.Scenario{Name: "upgrade", Bound: time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +113,7 @@ func TestTheNewVersionMustHonourWhatFollows(t *testing.T) {
 	} {
 		var started []string
 		setup := Setup{Target: renewed{version: "1", started: &started}, History: io.Discard, Progress: func(string) {}}
-		session, err := setup.Begin(context.Background(), scenarios.Scenario{Name: "forst", Steps: steps})
+		session, err := setup.Begin(context.Background(), scenarios.Scenario{Name: "forst", Bound: time.Hour, Steps: steps})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -116,7 +116,7 @@ const wholeVariable = "SNAPBACK_WHOLE_CATALOGUE"
 
 // elsewhere lists scenarios that the specs of a cluster in one JVM leave out, because they have specs
 // of their own.
-var elsewhere = []string{"durability/power-loss-after-publish", "durability/power-loss-when-complete"}
+var elsewhere = []string{"durability/power-loss-after-publish", "durability/power-loss-before-publish", "durability/power-loss-when-complete"}
 
 var _ = func() bool {
 	claimed := flink.Target{}

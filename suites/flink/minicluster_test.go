@@ -72,8 +72,9 @@ var _ = Describe("Flink, killed at the operations of its checkpoints on storage"
 // spec fails.
 var _ = Describe("Flink, where it is known to fail", func() {
 	for name, finding := range map[string]string{
-		"durability/power-loss-when-complete": "the rename that publishes a checkpoint is not made durable before it is reported complete (level ordered)",
-		"durability/power-loss-after-publish": "no directory is synced at all (level posix)",
+		"durability/power-loss-when-complete":  "the rename that publishes a checkpoint is not made durable before it is reported complete (level ordered)",
+		"durability/power-loss-after-publish":  "no directory is synced at all (level posix)",
+		"durability/power-loss-before-publish": "no directory is synced at all (level posix)",
 	} {
 		It(name+": "+finding, Label("DUR-01"), func(ctx context.Context) {
 			runner := run.Runner{Target: inOneJVM(ctx), Seed: 3, Dir: GinkgoT().TempDir(), Timeout: 3 * time.Minute}
