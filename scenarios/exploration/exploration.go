@@ -57,21 +57,10 @@ func (d *drawing) begin(name string) {
 	}
 	d.workload()
 	d.job()
-	d.need(d.millis("life", 20, 200))
 }
 
-// pauseMax is the longest pause of a source after a record. A longer pause would only make a
-// workload wait.
-const pauseMax = 20 * time.Millisecond
-
-// end adds the last steps, and makes the input last as long as the steps need it.
+// end adds the last steps.
 func (d *drawing) end() scenarios.Scenario {
-	w := &d.scenario.Workload
-	w.Pause = d.needed/time.Duration(w.Records) + time.Millisecond
-	if w.Payload < largePayload {
-		w.Pause = min(pauseMax, w.Pause)
-		w.Records = max(w.Records, int(d.needed/w.Pause))
-	}
 	d.add(
 		scenarios.Step{Await: &scenarios.Await{Job: d.current, Status: storage.Finished}},
 		scenarios.Step{Record: "after"},
@@ -102,13 +91,10 @@ func Kills(name string, c Choices) scenarios.Scenario {
 type drawing struct {
 	Choices
 	scenario scenarios.Scenario
-	jobs     int           // the number of submitted jobs
-	current  string        // the name of the job that was submitted last
-	faulted  bool          // whether one of the steps so far is a fault
-	late     bool          // whether a fault may take effect later, and interrupt a later step
-	needed   time.Duration // the time for which the steps so far need input
-	sources  []string      // earlier jobs of which a retained checkpoint is certainly left
-	legacy   bool          // whether a job was resumed in claim mode LEGACY; then nobody may claim what it was resumed from
+	jobs     int    // the number of submitted jobs
+	current  string // the name of the job that was submitted last
+	faulted  bool   // whether one of the steps so far is a fault
+	late     bool   // whether a fault may take effect later, and interrupt a later step
 	only     Only
 	modes    []storage.ClaimMode               // the claim modes to choose from
 	saw      func(label string, text []string) // receives the texts of each choice between texts; may be nil
@@ -138,74 +124,32 @@ func (d *drawing) workload() {
 	w := &d.scenario.Workload
 	w.Name = d.one("workload", workload.Names()...)
 	w.Splits, w.Records, w.Keys = d.Int("splits", 1, 4), d.Int("records", 20, 80), d.Int("keys", 1, 8)
+	w.Pause = d.millis("pause", 1, 4)
 	w.Snapshot = d.millis("snapshot", 0, 10)
 	if w.Name == workload.Backpressure || (w.Name != workload.Counts && d.some("slow")) {
 		w.Slow = d.millis("slow", 1, 4)
 	}
 	if w.Name == workload.Growing {
-		d.payload()
-	}
-}
-
-// largePayload is the least number of bytes that makes a record large. A job with large records has
-// few of them.
-const largePayload = 1000
-
-// payload draws how many bytes each record adds to the state. The large ones do not fit into a
-// buffer, or not into the memory of a JobManager.
-func (d *drawing) payload() {
-	w := &d.scenario.Workload
-	w.Payload = d.Int("payload", 0, 100)
-	switch d.one("size", "small", "small", "small", "small", "small", "buffer", "large") {
-	case "buffer":
-		w.Payload = d.Int("around a buffer", 4094, 4098)
-	case "large":
-		w.Payload = d.Int("around 64 KiB", 65_534, 65_538)
-	}
-	if w.Payload >= largePayload {
-		w.Splits, w.Records = 1, 6
+		w.Payload = d.Int("payload", 0, 100)
 	}
 }
 
 func (d *drawing) job() {
 	j := &d.scenario.Job
 	j.Parallelism = d.Int("parallelism", 1, d.scenario.Cluster.TaskManagers)
-	switch d.one("key groups", "default", "default", "default", "few", "few", "few", "around a byte", "around a byte", "many") {
-	case "few":
+	if d.some("few key groups") {
 		j.ParallelismMax = d.Int("maximum parallelism", d.scenario.Cluster.TaskManagers, 6)
-	case "around a byte":
-		j.ParallelismMax = d.Int("key groups around a byte", 254, 258)
-	case "many":
-		j.ParallelismMax = 1000
-		if d.Int("most", 0, 15) == 15 { // a checkpoint with so many takes long
-			j.ParallelismMax = parallelismMost
-		}
 	}
 	j.Interval = d.millis("interval", 10, 60)
 	j.Timeout = 10 * time.Second
-	j.Restarts, j.Tolerable = 50, d.tolerable()
-	j.Retention = storage.Retention(d.one("retention", string(storage.RetainOnCancellation), string(storage.RetainOnCancellation),
-		string(storage.DeleteOnCancellation), string(storage.NoExternalizedCheckpoint)))
+	j.Restarts, j.Tolerable = 50, 50
+	j.Retention = storage.Retentions()[d.Int("retention", 0, len(storage.Retentions())-1)]
 	j.Backend = d.one("backend", "full", "incremental", "changelog")
 	d.barriers()
 	if d.some("short timeout") {
 		j.Timeout = d.millis("timeout", 200, 400)
 	}
 }
-
-// parallelismMost is the greatest maximum parallelism.
-const parallelismMost = 32_768
-
-// tolerable draws how many checkpoints may fail in a row.
-func (d *drawing) tolerable() int {
-	if d.one("tolerable failures", "many", "few") == "many" {
-		return 50
-	}
-	return d.Int("few failures", 0, 2)
-}
-
-// need notes that a step needs input for some time.
-func (d *drawing) need(time time.Duration) { d.needed += time }
 
 // barriers draws how checkpoints pass through the job, and how close together they begin.
 func (d *drawing) barriers() {
@@ -246,18 +190,12 @@ func (d *drawing) submit(s scenarios.Submit) {
 
 // happen draws one event, and adds its steps. The last of these steps repair the damage.
 func (d *drawing) happen() {
+	highlyAvailable := d.scenario.Cluster.JobManagers > 0
 	things := []string{
-		"kill a TaskManager", "kill a TaskManager mid-checkpoint", "kill again", "pause a TaskManager", "checkpoint", "checkpoints", "savepoint",
-		"stop and resume", "kill at an operation", "fail an operation", "cut a TaskManager", "break the connections of a TaskManager",
-		"put a clock forward",
+		"kill a TaskManager", "kill a TaskManager mid-checkpoint", "pause a TaskManager", "checkpoint", "savepoint", "stop and resume", "cancel and resume",
+		"kill at an operation", "fail an operation", "cut a TaskManager", "break the connections of a TaskManager", "put a clock forward",
 	}
-	if d.scenario.Job.Retention == storage.RetainOnCancellation {
-		things = append(things, "cancel and resume")
-	}
-	if len(d.sources) > 0 {
-		things = append(things, "roll back")
-	}
-	if d.scenario.Cluster.JobManagers > 0 {
+	if highlyAvailable {
 		things = append(things, "kill the JobManager", "kill the JobManager mid-checkpoint", "pause the JobManager")
 	}
 	d.happens(d.one("thing", things...))
@@ -265,15 +203,7 @@ func (d *drawing) happen() {
 
 // happens adds the steps of an event.
 func (d *drawing) happens(thing string) {
-	d.need(eventNeeds)
 	switch thing {
-	case "kill again":
-		d.kill(faults.TaskManager, false)
-		d.kill(faults.TaskManager, false)
-	case "checkpoints":
-		d.complete(d.Int("many checkpoints", 8, 12))
-	case "roll back":
-		d.cancelAndResume(d.sources[d.Int("from", 0, len(d.sources)-1)])
 	case "kill a TaskManager", "kill a TaskManager mid-checkpoint":
 		d.kill(faults.TaskManager, thing != "kill a TaskManager")
 	case "kill the JobManager", "kill the JobManager mid-checkpoint":
@@ -295,7 +225,7 @@ func (d *drawing) happens(thing string) {
 	case "stop and resume":
 		d.stopAndResume()
 	case "cancel and resume":
-		d.cancelAndResume(d.current)
+		d.cancelAndResume()
 	case "kill at an operation":
 		d.killAtOperation()
 	case "fail an operation":
@@ -310,31 +240,16 @@ func (d *drawing) happens(thing string) {
 	}
 }
 
-// eventNeeds is the time for which an event needs input, at least.
-const eventNeeds = 60 * time.Millisecond
-
-// complete waits until the job has completed a number of checkpoints.
-func (d *drawing) complete(checkpoints int) {
-	j := d.scenario.Job
-	d.need(time.Duration(checkpoints) * (j.Interval + j.MinPause + d.scenario.Workload.Snapshot))
-	d.add(scenarios.Step{Await: &scenarios.Await{Job: d.current, Completed: checkpoints}})
-}
-
 func after(d time.Duration) faults.Moment { return faults.Moment{When: faults.Later, Later: d} }
-
-// snapshotLeast is the least time for a snapshot that lets a fault come in the middle of a
-// checkpoint.
-const snapshotLeast = 5 * time.Millisecond
 
 func (d *drawing) kill(kind faults.Process, midCheckpoint bool) {
 	d.faulted = true
 	fault := faults.Fault{Action: faults.Kill{Process: kind}}
-	if midCheckpoint && d.scenario.Workload.Snapshot >= snapshotLeast {
+	if midCheckpoint {
 		fault.Moment.When = faults.DuringCheckpoint
 	} else {
 		fault.Moment = after(d.millis("kill after", 1, 60))
 	}
-	d.need(eventNeeds)
 	d.add(scenarios.Step{Fault: &fault})
 	if d.some("another dies, too") && kind == faults.TaskManager && d.scenario.Cluster.TaskManagers > 1 {
 		again := faults.Fault{Action: faults.Kill{Process: kind}, Moment: after(d.millis("and another after", 1, 30))}
@@ -412,22 +327,17 @@ func (d *drawing) stopAndResume() {
 	d.submit(scenarios.Submit{Restore: d.current, From: scenarios.ToSavepoint, Parallelism: d.parallelism(), ClaimMode: d.claimMode()})
 }
 
-// cancelAndResume cancels the last job. The next job resumes from the newest checkpoint of the given
-// job, which may be an earlier one.
-func (d *drawing) cancelAndResume(from string) {
-	d.complete(d.Int("completed", 1, 3))
+func (d *drawing) cancelAndResume() {
+	if d.scenario.Job.Retention != storage.RetainOnCancellation {
+		return // no checkpoint is left from which a job could resume
+	}
 	d.add(
+		scenarios.Step{Await: &scenarios.Await{Job: d.current, Completed: d.Int("completed", 1, 3)}},
 		scenarios.Step{Cancel: d.current},
 		scenarios.Step{Await: &scenarios.Await{Job: d.current, Status: storage.Canceled}},
 		scenarios.Step{Record: fmt.Sprintf("before job %d", d.jobs+1)},
 	)
-	mode := d.claimMode()
-	if d.legacy && from != d.current {
-		mode = storage.NoClaim
-	}
-	d.legacy = d.legacy || mode == storage.Legacy
-	d.sources = slices.DeleteFunc(append(d.sources, d.current), func(job string) bool { return job == from && mode == storage.Claim })
-	d.submit(scenarios.Submit{Restore: from, Parallelism: d.parallelism(), ClaimMode: mode})
+	d.submit(scenarios.Submit{Restore: d.current, Parallelism: d.parallelism(), ClaimMode: d.claimMode()})
 }
 
 func (d *drawing) parallelism() int {

@@ -16,7 +16,6 @@ import (
 	"github.com/snapback/snapback/harness/targets/reference"
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/scenarios/exploration"
-	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/suites/power"
 )
@@ -70,19 +69,15 @@ func once(stage string, target reference.Simulated, s scenarios.Scenario, seed u
 // objects is the URL of a checkpoint directory on an object store.
 const objects = "s3://bucket/checkpoints"
 
-// storageOf returns a target on an object store for every fourth seed, and one that keeps state in
-// the JobManager's memory for every eighth. For all other seeds it returns a target on a file system.
+// storageOf returns a target on an object store for every fourth seed. For all other seeds it
+// returns a target on a file system.
 func storageOf(seed uint64) reference.Simulated {
-	text := ""
-	switch {
-	case seed%4 == 3:
-		text = objects
-	case seed%8 == 5:
-		text = storage.JobManagerName
+	if seed%4 != 3 {
+		return reference.Simulated{}
 	}
-	place, err := reference.ParseStorage(text)
+	place, err := reference.ParseStorage(objects)
 	if err != nil {
-		panic(err) // the texts are well-formed
+		panic(err) // the constant is well-formed
 	}
 	return reference.Simulated{Storage: place}
 }
@@ -138,9 +133,6 @@ func turns(seed uint64) iter.Seq[sighting] {
 		if err != nil {
 			panic(err) // the catalogue is part of this program
 		}
-		blocks := exploration.NewBlocks(func(seed uint64, c exploration.Choices) scenarios.Scenario {
-			return exploration.Draw(fmt.Sprintf("explored/seed-%d", seed), c)
-		})
 		for round := uint64(0); ; round++ {
 			for _, lost := range powerLosses(durable[round%uint64(len(durable))], seed+round) {
 				if !yield(lost) {
@@ -149,7 +141,7 @@ func turns(seed uint64) iter.Seq[sighting] {
 			}
 			for n := range uint64(draws) {
 				at := seed + round*draws + n
-				if !yield(once("exploration", storageOf(at), blocks.Draw(at), at)) {
+				if !yield(once("exploration", storageOf(at), exploration.Draw(fmt.Sprintf("explored/seed-%d", at), exploration.Seeded(at)), at)) {
 					return
 				}
 			}
