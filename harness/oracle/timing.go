@@ -237,7 +237,7 @@ func timeouts(h *history.History, judge *judging) {
 			}
 			late := took > timeout+grace(h)
 			if c.complete() || c.ended.Kind == history.Savepointed {
-				late = took > timeout+delay(h)
+				late = took > timeout+10*delay(h) // it may be completed when its time is over
 			}
 			if late {
 				judge.find(Finding{
