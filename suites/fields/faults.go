@@ -97,8 +97,9 @@ var ofProcesses = []Row{
 	other("Kill.Process", "- fault: (Kill taskmanager)\n  - start: jobmanager\n  - start: taskmanager\n  - wait: 2s", "(Kill taskmanager)", "(Kill cluster)",
 		"the job is gone with all processes", noneCompletes),
 	on("Pause.Process", "- fault: (Pause taskmanager)", "no checkpoint completes", noneCompletes),
-	other("Pause.Process", "- fault: (Pause taskmanager)\n  - wait: 600ms\n  - fault: (Resume taskmanager)", "taskmanager", "jobmanager",
-		"no checkpoint begins", meanwhile(history.Triggered, 0, 0)),
+	// On Flink, the scenarios faults/cut-jobmanager and ha/pause-jobmanager show this and (Cut jobmanager).
+	onReference(other("Pause.Process", "- fault: (Pause taskmanager)\n  - wait: 600ms\n  - fault: (Resume taskmanager)", "taskmanager", "jobmanager",
+		"no checkpoint begins", meanwhile(history.Triggered, 0, 0))),
 	other("Resume.Process", "- fault: (Pause taskmanager)\n  - wait: 300ms\n  - fault: (Resume jobmanager)", "Resume jobmanager", "Resume taskmanager",
 		"a checkpoint completes", someComplete),
 	other("Slow.Process", "- fault: (Slow jobmanager 10%)\n  - wait: 1500ms", "jobmanager", "taskmanager", "one subtask reads less than half of what the other reads", uneven),
@@ -125,7 +126,7 @@ var ofProcesses = []Row{
 
 var ofConnections = []Row{
 	on("Cut.Of", "- fault: (Cut taskmanager)", "no checkpoint completes", noneCompletes),
-	on("Cut.Of", "- fault: (Cut jobmanager)", "no checkpoint completes", noneCompletes),
+	onReference(on("Cut.Of", "- fault: (Cut jobmanager)", "no checkpoint completes", noneCompletes)),
 	on("Cut.Of", "- fault: (Cut storage)", "no checkpoint completes", noneCompletes),
 	on("Break.Of", "- fault: (Break taskmanager)\n  - wait: 1500ms", "the job is restarted", later(history.Restored, 1, many)),
 	on("Break.Of", "- fault: (Break storage (Given (Triggered 3)))\n  - fault: (Break storage (After 1ms))\n  - fault: (Break storage (After 1ms))", "an operation on storage fails", failedWith("connection reset")),
