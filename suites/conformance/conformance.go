@@ -29,6 +29,10 @@ import (
 // variable is not set, histories and logs are deleted when the suite ends.
 const ReportVariable = "SNAPBACK_SUITE_REPORT"
 
+// WholeVariable is the environment variable with which suites on real engines run all that they have.
+// Without it they run a part, always the same, so that they fit into CI.
+const WholeVariable = "SNAPBACK_WHOLE_CATALOGUE"
+
 const timeout = 5 * time.Minute // the longest time of one try of one scenario
 
 // Specs registers specs under the given name. There is one spec for each requirement of each

@@ -8,6 +8,7 @@ import (
 
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/scenarios/workload"
+	"github.com/snapback/snapback/suites/conformance"
 	"github.com/snapback/snapback/suites/fields"
 	"github.com/snapback/snapback/suites/servers"
 )
@@ -30,10 +31,6 @@ func TestTheFieldsOnFlinkInOneJVM(t *testing.T) {
 // ofJobs is a pattern for the fields of jobs. One cluster runs the jobs of all their rows.
 var ofJobs = []string{"job.", "workload.", "submit."}
 
-// wholeVariable is the environment variable with which the nightly run checks the fields of jobs on
-// processes, too.
-const wholeVariable = "SNAPBACK_WHOLE_CATALOGUE"
-
 // Flink as processes has the same code for jobs as Flink in one JVM, except for the faults and for the
 // configuration of the cluster. Each row of these needs a cluster of its own, so a few are enough:
 // the others are checked if the flag -rows asks for them. The fields of jobs are checked only if the
@@ -51,7 +48,7 @@ func TestTheFieldsOnFlinkAsProcesses(t *testing.T) {
 	})
 	only := []string{"cluster.taskManagers", "Pause.Process", "Slow.SharePercent", "Cut.Of"}
 	for _, name := range fields.Names() {
-		if os.Getenv(wholeVariable) != "" && slices.ContainsFunc(ofJobs, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
+		if os.Getenv(conformance.WholeVariable) != "" && slices.ContainsFunc(ofJobs, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
 			only = append(only, name)
 		}
 	}

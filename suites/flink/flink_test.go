@@ -110,10 +110,6 @@ func pooled(ctx context.Context) (target.Target, error) {
 	return shared.pool, err
 }
 
-// wholeVariable is the environment variable with which the suite runs the whole catalogue. Without it
-// the suite runs a third of the catalogue, always the same.
-const wholeVariable = "SNAPBACK_WHOLE_CATALOGUE"
-
 // elsewhere lists scenarios that the specs of a cluster in one JVM leave out, because they have specs
 // of their own.
 var elsewhere = []string{"durability/power-loss-after-publish", "durability/power-loss-before-publish", "durability/power-loss-when-complete"}
@@ -128,7 +124,7 @@ var _ = func() bool {
 	})
 	inOne = slices.DeleteFunc(inOne, func(name string) bool { return slices.Contains(elsewhere, name) })
 	upgrades := conformance.Claimed(upgrading{}, "upgrade/**")
-	if os.Getenv(wholeVariable) == "" {
+	if os.Getenv(conformance.WholeVariable) == "" {
 		inOne, onProcesses = conformance.Third(inOne, 0), conformance.Third(onProcesses, 0)
 		upgrades = conformance.Third(upgrades, 0)
 	}

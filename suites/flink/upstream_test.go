@@ -17,6 +17,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/snapback/snapback/harness/targets/flink"
+	"github.com/snapback/snapback/suites/conformance"
 	"github.com/snapback/snapback/suites/internal/programs"
 	"github.com/snapback/snapback/suites/servers"
 )
@@ -82,7 +83,7 @@ var _ = Describe("The reports to Apache Flink", func() {
 		Expect(files).To(HaveLen(len(shown)))
 	})
 	versions := []string{flink.DefaultVersion}
-	if os.Getenv(wholeVariable) != "" {
+	if os.Getenv(conformance.WholeVariable) != "" {
 		versions = append(versions, servers.OlderFlink)
 	}
 	for _, name := range slices.Sorted(maps.Keys(shown)) {

@@ -24,10 +24,6 @@ func TestKafka(t *testing.T) {
 	RunSpecs(t, "Apache Flink with Apache Kafka")
 }
 
-// wholeVariable is the environment variable with which the suite runs all scenarios of the area
-// kafka. Without it the suite runs a few.
-const wholeVariable = "SNAPBACK_WHOLE_CATALOGUE"
-
 func under(connectors string) func(context.Context) (target.Target, error) {
 	return func(ctx context.Context) (target.Target, error) {
 		return servers.FlinkWith(ctx, flink.DefaultVersion, connectors)
@@ -42,7 +38,7 @@ var atNight = []string{"kafka/kill-*", "kafka/rescale*", "kafka/resume-*"}
 
 var _ = func() bool {
 	patterns, files := inCI, []string{"kafka/kill-taskmanager-after-filesink"}
-	if os.Getenv(wholeVariable) != "" {
+	if os.Getenv(conformance.WholeVariable) != "" {
 		patterns, files = conformance.Claimed(flink.Target{}, atNight...), nil
 	}
 	conformance.Specs("Flink "+flink.DefaultVersion+" with Kafka", under(workload.Kafka), patterns...)

@@ -37,9 +37,10 @@ type Campaign struct {
 	Progress   func(string) // receives messages for people; the campaign makes one call at a time
 }
 
-// Run hunts in three steps, and returns also the results that it has when there is trouble. First it hunts the reference without a mutant, and must find nothing.
+// Run hunts in three steps. First it hunts the reference without a mutant, and must find nothing.
 // Then it hunts the canary, and must find it. Only then it hunts the other mutants. If the list of
-// all mutants contains the canary, Run does not hunt the canary again.
+// all mutants contains the canary, Run does not hunt the canary again. With an error, Run also returns
+// the results that it has.
 func (c Campaign) Run(ctx context.Context, canary Mutant, all []Mutant) (Matrix, error) {
 	all = slices.DeleteFunc(slices.Clone(all), func(m Mutant) bool { return m.ID == Canary })
 	matrix := Matrix{Schema: MatrixSchema, Seed: c.Seed}
