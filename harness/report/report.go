@@ -75,6 +75,9 @@ func Count[N int | int64](n N, noun string) string {
 
 // Replay returns the command that runs a scenario again with the same target and seed.
 func Replay(r run.Result) string {
+	if r.Case != "" {
+		return "snapback replay " + r.Case
+	}
 	command := fmt.Sprintf("snapback run --target %s --runtime %s", r.Target.Name, r.Target.Runtime)
 	if r.Target.Version != "" {
 		command += fmt.Sprintf(" --%s-version %s", r.Target.Name, r.Target.Versions())

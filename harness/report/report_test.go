@@ -118,6 +118,11 @@ func TestVersionsSideBySide(t *testing.T) {
 	if got := report.Replay(upgraded); !strings.Contains(got, " --flink-version 1.18.1:2.0.2 ") {
 		t.Errorf("want a replay with both versions, got %s", got)
 	}
+	explored := older
+	explored.Scenario, explored.Case = "explored/seed-7", "cases/explored-seed-7.json"
+	if got, want := report.Replay(explored), "snapback replay cases/explored-seed-7.json"; got != want {
+		t.Errorf("a saved case: want the replay %q, got %q", want, got)
+	}
 	if err := report.HTML(&page, run); err != nil {
 		t.Fatal(err)
 	}

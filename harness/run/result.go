@@ -23,6 +23,7 @@ type Result struct {
 	Schema       string                      `json:"schema"`
 	Scenario     string                      `json:"scenario"`
 	File         string                      `json:"file,omitempty"` // the user's file with the scenario; empty if the scenario is in the catalogue
+	Case         string                      `json:"case,omitempty"` // the file of the saved case that ran; empty if no saved case ran
 	Title        string                      `json:"title"`
 	Target       history.Target              `json:"target"`
 	Seed         uint64                      `json:"seed"` // the seed of the whole run

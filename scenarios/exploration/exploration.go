@@ -181,8 +181,11 @@ func (d *drawing) steps() {
 	}
 }
 
+// next returns the name of the job that is submitted next.
+func (d *drawing) next() string { return []string{"first", "second", "third", "fourth", "fifth"}[d.jobs] }
+
 func (d *drawing) submit(s scenarios.Submit) {
-	s.Job = []string{"first", "second", "third", "fourth", "fifth"}[d.jobs]
+	s.Job = d.next()
 	d.jobs++
 	d.current = s.Job
 	d.add(scenarios.Step{Submit: &s})

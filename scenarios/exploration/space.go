@@ -238,7 +238,27 @@ func (e *engine) cancelAndResume(from *link) {
 	if submit.ClaimMode == storage.Claim {
 		from.left--
 	}
+	if e.Int("damage", 0, 7) == 7 {
+		e.refused(submit)
+	}
 	e.submit(submit)
+}
+
+// refused damages metadata, so that a job cannot be submitted, and restores the metadata. The
+// refusal must leave the checkpoint as it was, in each claim mode.
+func (e *engine) refused(submit scenarios.Submit) {
+	how := scenarios.Truncated
+	if submit.From.Checkpoint > 0 && e.some("delete") { // without metadata, only its number names a checkpoint
+		how = scenarios.Deleted
+	}
+	file := "*/" + storage.MetadataName
+	submit.Job = "refused-" + e.next()
+	submit.Refused.Expected = true
+	e.add(
+		scenarios.Step{Damage: &scenarios.Damage{File: file, How: how}},
+		scenarios.Step{Submit: &submit},
+		scenarios.Step{Damage: &scenarios.Damage{File: file, How: scenarios.Restored}},
+	)
 }
 
 // claimMode draws a claim mode. The changelog backend of Flink can only restore in mode CLAIM: after

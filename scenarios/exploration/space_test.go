@@ -188,7 +188,7 @@ func TestASpaceDrawsSettingsAndConfigurationsOfSubmissions(t *testing.T) {
 			}
 		}
 	}
-	wanted := []string{"another configuration", "older checkpoint", "wait"}
+	wanted := []string{"another configuration", "older checkpoint", "damaged metadata", "wait"}
 	for _, setting := range exploration.Settings() {
 		wanted = append(wanted, "setting "+setting.Key)
 	}

@@ -47,10 +47,11 @@ func Tags(s scenarios.Scenario) []string {
 			}
 		}
 		add("checkpoint on request", step.Checkpoint != "")
+		add("damaged metadata", step.Damage != nil)
 		if step.Savepoint != nil {
 			add(strings.TrimSpace("savepoint "+string(step.Savepoint.Stop)), true)
 		}
-		if step.Submit != nil {
+		if step.Submit != nil && !step.Submit.Refused.Expected {
 			tagSubmit(s, *step.Submit, jobs, add)
 		}
 	}
@@ -90,7 +91,7 @@ func tagSubmit(s scenarios.Scenario, submit scenarios.Submit, jobs map[string]su
 // latest returns the job that was submitted last before the given job.
 func latest(s scenarios.Scenario, job string) (before string) {
 	for _, step := range s.Steps {
-		if step.Submit == nil {
+		if step.Submit == nil || step.Submit.Refused.Expected {
 			continue
 		}
 		if step.Submit.Job == job {

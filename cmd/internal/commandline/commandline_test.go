@@ -134,6 +134,7 @@ func TestBadInputIsOneSentenceAndExitCode2(t *testing.T) {
 		{[]string{"explore", "--shard", "3/2"}, `--shard: want i/n, with i from 1 to n, got "3/2"`},
 		{[]string{"explore", "--runs", "-1"}, "--runs: want 1 or more, got -1"},
 		{[]string{"explore", "--storage", "ftp:x"}, "--storage: "},
+		{[]string{"explore", "--target", "flink", "--flink-version", "1.20.5:2.3.0"}, "--flink-version: no explored scenario upgrades, so want one version, got 1.20.5:2.3.0"},
 		{[]string{"reference", "etcd"}, "--dir: want the path of a directory"},
 		{[]string{"reference", "jobmanager", "--ha", "http://127.0.0.1:1"}, "--ha: no etcd answers at [http://127.0.0.1:1]"},
 		{[]string{"reference", "run", "nothing"}, `want one of the workloads [counts transfers windows rules growing backpressure splits], got ["nothing"]`},

@@ -38,6 +38,8 @@ func (o exploreOptions) validateHunt() error {
 		return harness.Usagef("--storage: want it only with --target reference")
 	case o.target.versionGiven && o.target.flinkHome != "":
 		return harness.Usagef("--flink-version and --flink-home: want at most one of these flags")
+	case strings.Contains(o.target.flinkVersions[0], ":"):
+		return harness.Usagef("--flink-version: no explored scenario upgrades, so want one version, got %s", o.target.flinkVersions[0])
 	case o.shrink <= 0:
 		return harness.Usagef("--shrink-for: want more than 0, got %s", o.shrink)
 	}

@@ -59,7 +59,7 @@ func replayCommand() *cobra.Command {
 					return err
 				}
 			}
-			return replay(command, target, saved, timeout)
+			return replay(command, target, arguments[0], saved, timeout)
 		},
 	}
 	command.Flags().BoolVar(&minimize, "minimize", false, "make the case smaller before it runs, as long as it still fails")
@@ -99,11 +99,11 @@ func replayEngine(command *cobra.Command, file string, saved explore.Case, minim
 			return err
 		}
 	}
-	return replayTimes(command, campaign, saved)
+	return replayTimes(command, campaign, file, saved)
 }
 
 // replayTimes runs a case, and prints each result and how often the case failed as before.
-func replayTimes(command *cobra.Command, campaign explore.Campaign, saved explore.Case) error {
+func replayTimes(command *cobra.Command, campaign explore.Campaign, file string, saved explore.Case) error {
 	out := command.OutOrStdout()
 	console := report.Console{Out: out, Color: isTerminal(os.Stdout)}
 	rate := explore.Rate{Runs: explore.Confirmations}
@@ -113,6 +113,7 @@ func replayTimes(command *cobra.Command, campaign explore.Campaign, saved explor
 		if command.Context().Err() != nil {
 			return nil
 		}
+		result.Case = file
 		console.Result(result)
 		worst = append(worst, result.Verdict)
 		if saved.SameFailure(result) {
@@ -142,7 +143,7 @@ func simulatedOn(text string) (reference.Simulated, error) {
 // replay runs a case and prints its result. If the result differs from the saved result, replay
 // prints both results. A difference means that the mistake is fixed, or that the case no longer
 // shows the mistake.
-func replay(command *cobra.Command, target target.Target, saved explore.Case, timeout time.Duration) error {
+func replay(command *cobra.Command, target target.Target, file string, saved explore.Case, timeout time.Duration) error {
 	dir, err := claimRunDir(runOptions{seed: saved.Seed})
 	if err != nil {
 		return err
@@ -150,6 +151,7 @@ func replay(command *cobra.Command, target target.Target, saved explore.Case, ti
 	runner := run.Runner{Target: target, Seed: saved.Seed, Dir: dir, Timeout: timeout, Tries: 1}
 	began := time.Now()
 	results := runner.Run(command.Context(), []scenarios.Scenario{saved.Scenario}, func(run.Result) {})
+	results[0].Case = file
 	out := command.OutOrStdout()
 	report.Console{Out: out, Color: isTerminal(os.Stdout)}.Result(results[0])
 	if !saved.SameFailure(results[0]) {
