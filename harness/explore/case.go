@@ -89,32 +89,9 @@ func (c Case) SameFailure(result run.Result) bool {
 // alike returns the findings that are like one of the case's findings.
 func (c Case) alike(findings []oracle.Finding) (alike []oracle.Finding) {
 	for _, f := range findings {
-		if slices.ContainsFunc(c.Findings, func(known oracle.Finding) bool { return kindOf(f) == kindOf(known) }) {
+		if slices.ContainsFunc(c.Findings, f.Like) {
 			alike = append(alike, f)
 		}
 	}
 	return alike
-}
-
-// causedBy stands before each cause in the text of a Java exception.
-const causedBy = "Caused by: "
-
-// kindOf returns what does not change in a finding when its scenario is made smaller: the
-// requirement, and the exception that was the first cause. If the finding names none, it is what was
-// expected, without the name of the job, numbers and paths. The requirement alone is not enough:
-// nearly every scenario waits in vain if enough of its steps are left out.
-func kindOf(f oracle.Finding) string {
-	if at := strings.LastIndex(f.Found, causedBy); at >= 0 {
-		exception, _, _ := strings.Cut(f.Found[at+len(causedBy):], ":")
-		return f.Requirement + " " + exception
-	}
-	kind := []string{f.Requirement}
-	ofJob := false
-	for _, word := range strings.Fields(f.Expected) {
-		if !ofJob && !strings.ContainsAny(word, "0123456789/") {
-			kind = append(kind, word)
-		}
-		ofJob = word == "job"
-	}
-	return strings.Join(kind, " ")
 }

@@ -94,6 +94,9 @@ func candidates(s scenarios.Scenario) []scenarios.Scenario {
 	for i := range s.Steps {
 		t.try(func(s *scenarios.Scenario) { s.Steps = slices.Delete(s.Steps, i, i+1) })
 	}
+	if slices.ContainsFunc(s.Steps, ofDamage) { // none of these steps can go alone
+		t.try(func(s *scenarios.Scenario) { s.Steps = slices.DeleteFunc(s.Steps, ofDamage) })
+	}
 	plain := scenarios.Job{Parallelism: s.Job.Parallelism, Interval: s.Job.Interval, Timeout: s.Job.Timeout, Retention: s.Job.Retention, Restarts: s.Job.Restarts}
 	if !reflect.DeepEqual(s.Job, plain) {
 		t.try(func(s *scenarios.Scenario) { s.Job = plain })
@@ -122,6 +125,11 @@ func candidates(s scenarios.Scenario) []scenarios.Scenario {
 		t.steps(i, step)
 	}
 	return t.all
+}
+
+// ofDamage says whether a step damages files, repairs them, or expects a refusal because of damage.
+func ofDamage(step scenarios.Step) bool {
+	return step.Damage != nil || (step.Submit != nil && step.Submit.Refused.Expected)
 }
 
 // steps adds the variants in which one step is plainer.

@@ -18,13 +18,8 @@ func TestShrinkLeavesOutJobs(t *testing.T) {
 		Backends: []string{"full", "changelog"},
 	}
 	fails := func(s scenarios.Scenario) bool {
-		chained := 0
-		for _, step := range s.Steps {
-			if step.Submit != nil && step.Submit.Restore != "" {
-				chained++
-			}
-		}
-		return chained >= 2 && s.Job.Backend == "changelog" && slices.Contains(exploration.Tags(s), "claim mode CLAIM")
+		tags := exploration.Tags(s)
+		return s.Job.Backend == "changelog" && slices.Contains(tags, "resumed twice") && slices.Contains(tags, "claim mode CLAIM")
 	}
 	shrunk := 0
 	for seed := range uint64(200) {
@@ -44,6 +39,39 @@ func TestShrinkLeavesOutJobs(t *testing.T) {
 	}
 	if shrunk < 5 {
 		t.Errorf("want at least 5 scenarios that fail, got %d", shrunk)
+	}
+}
+
+// The damage, the refusal and the repair belong together.
+func TestShrinkLeavesOutDamage(t *testing.T) {
+	space := exploration.Space{Features: []scenarios.Feature{scenarios.Resume, scenarios.Retention}, Backends: []string{"full"}}
+	shrunk := 0
+	damaged := func(step scenarios.Step) bool { return step.Damage != nil }
+	for seed := range uint64(100) {
+		s := space.Draw("explored/damaged", exploration.Seeded(seed))
+		if !slices.ContainsFunc(s.Steps, damaged) {
+			continue
+		}
+		shrunk++
+		smallest, _ := explore.Shrink(s, seed, 200, func(s scenarios.Scenario, _ uint64) bool {
+			damages, repairs := 0, 0
+			for _, step := range s.Steps {
+				switch {
+				case step.Damage == nil:
+				case step.Damage.How == scenarios.Restored:
+					repairs++
+				default:
+					damages++
+				}
+			}
+			return damages == repairs
+		})
+		if slices.ContainsFunc(smallest.Steps, damaged) {
+			t.Errorf("seed %d: want no damage, got %+v", seed, smallest.Steps)
+		}
+	}
+	if shrunk == 0 {
+		t.Error("want some scenario with damage, got none")
 	}
 }
 
