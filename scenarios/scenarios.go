@@ -186,6 +186,9 @@ type Step struct {
 // catalogue: the user who runs a scenario names the old version and the next one.
 const Next = "next"
 
+// HasFault says whether the step lets a fault happen, now or at a later operation.
+func (s Step) HasFault() bool { return s.Fault != nil || s.Arm != nil }
+
 // About says whether the step submits, awaits or changes the job with this name.
 func (s Step) About(job string) bool {
 	return (s.Submit != nil && s.Submit.Job == job) || (s.Submit == nil && slices.Contains(s.jobs(), job))

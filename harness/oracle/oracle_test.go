@@ -951,3 +951,72 @@ func TestAFaultIsToldForItsJob(t *testing.T) {
 		}
 	}
 }
+
+// The adaptive scheduler of Flink accepts a job, and lets it fail before it runs.
+func TestAJobThatFailsBeforeItRunsIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		what    string
+		status  []storage.JobStatus
+		refused bool
+	}{
+		{"fails", []storage.JobStatus{storage.Failed}, true},
+		{"runs, and fails", []storage.JobStatus{storage.Running, storage.Failed}, false},
+		{"does nothing", nil, false},
+	} {
+		h := good(t, refused)
+		accept("second")(h)
+		at := slices.IndexFunc(h.Events, func(e history.Event) bool { return e.Kind == history.Accepted && e.Job == "second" })
+		id := h.Events[at].ID
+		for i, status := range c.status {
+			h.Events = slices.Insert(h.Events, at+1+i, history.Event{Kind: history.Status, ID: id, Status: status})
+		}
+		renumber(h)
+		accused := slices.ContainsFunc(oracle.Judge(h).Findings, func(f oracle.Finding) bool { return strings.Contains(f.Problem, "job second was accepted") })
+		if accused == c.refused {
+			t.Errorf("%s: want a finding: %v, got %v", c.what, !c.refused, accused)
+		}
+	}
+}
+
+// A fault that may have brought another JobManager leaves open how many failures the job has counted.
+func TestHowManyCheckpointsFailedInARow(t *testing.T) {
+	aborted := func(id int64) history.Event {
+		return history.Event{Kind: history.Aborted, ID: "a", Checkpoint: id, Label: "CHECKPOINT_EXPIRED"}
+	}
+	status := func(s storage.JobStatus, why string) history.Event {
+		return history.Event{Kind: history.Status, ID: "a", Status: s, Error: why}
+	}
+	fault := func(text, process string) history.Event {
+		return history.Event{Kind: history.Fault, Fault: text, Process: process}
+	}
+	const tooMany = "2 failed, see execution.checkpointing.tolerable-failed-checkpoints"
+	restarted, goesOn := status(storage.Restarting, tooMany), history.Event{Kind: history.Triggered, ID: "a", Checkpoint: 9}
+	for _, c := range []struct {
+		what   string
+		events []history.Event
+		want   []string
+	}{
+		{"two failed", []history.Event{aborted(1), aborted(2), restarted}, nil},
+		{"one failed", []history.Event{aborted(1), restarted}, []string{"TRG-10"}},
+		{"two failed, and the job goes on", []history.Event{aborted(1), aborted(2), goesOn}, []string{"TRG-11"}},
+		{"one failed before a TaskManager died", []history.Event{aborted(1), fault("(Kill taskmanager)", "taskmanager-1"), aborted(2), goesOn}, []string{"TRG-11"}},
+		{"one failed before the JobManager paused", []history.Event{aborted(1), fault("(Pause jobmanager)", "jobmanager-1"), aborted(2), restarted}, nil},
+		{"the same, and the job goes on", []history.Event{aborted(1), fault("(Pause jobmanager)", "jobmanager-1"), aborted(2), goesOn}, nil},
+		{"one failed before another JobManager led", []history.Event{aborted(1), {Kind: history.Leads, Process: "jobmanager-2"}, aborted(2), restarted}, []string{"TRG-10"}},
+	} {
+		h := &history.History{Events: slices.Concat([]history.Event{{Kind: history.Submit, Job: "first"}, {Kind: history.Accepted, Job: "first", ID: "a"}, status(storage.Running, "")}, c.events)}
+		renumber(h)
+		h.Header.Scenario.Workload.Name = "counts"
+		h.Header.Scenario.Job.Tolerable = 1
+		h.Header.Scenario.Job.Restarts = 5
+		var got []string
+		for _, f := range oracle.Judge(h).Findings {
+			if strings.HasPrefix(f.Requirement, "TRG-1") {
+				got = append(got, f.Requirement)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: want %v, got %v", c.what, c.want, got)
+		}
+	}
+}

@@ -197,6 +197,7 @@ func refusalOf(h *history.History, j history.Job, judge *judging) {
 		judge.find(Finding{Requirement: requirement, Problem: problem, Expected: expected, Found: found})
 	}
 	switch {
+	case !j.Refused && failedBeforeItRan(h, j):
 	case !j.Refused:
 		find(fmt.Sprintf("job %s was accepted, %s", j.Name, because), expected, "accepted as job "+j.ID)
 	case !strings.Contains(j.Error, wanted):
@@ -204,6 +205,15 @@ func refusalOf(h *history.History, j history.Job, judge *judging) {
 	case bare && !strings.Contains(j.Error, j.Path):
 		find("the refusal does not name the path", "an error that names "+j.Path, j.Error)
 	}
+}
+
+// failedBeforeItRan says whether a job was accepted, and then failed without ever having run. The
+// adaptive scheduler of Flink reads the checkpoint of a job only after it has accepted the job.
+func failedBeforeItRan(h *history.History, j history.Job) bool {
+	status, _ := h.Status(j.ID)
+	return status == storage.Failed && !slices.ContainsFunc(h.Events, func(e history.Event) bool {
+		return e.ID == j.ID && (e.Kind == history.Restored || e.Status == storage.Running)
+	})
 }
 
 // lacksMetadata says whether a job resumes from a directory without `_metadata`. Either the scenario

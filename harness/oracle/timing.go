@@ -283,37 +283,48 @@ var countedReasons = []string{"IO_EXCEPTION", "CHECKPOINT_ASYNC_EXCEPTION", "CHE
 // tolerance checks TRG-10: a job fails because of its checkpoints only if more of them failed in a
 // row than it tolerates. It also checks TRG-11: then it does fail. A savepoint does not count, nor
 // does a checkpoint older than the newest complete one.
+//
+// Another JobManager begins to count again. After a fault that may have brought another JobManager,
+// the job may have counted all failures in a row, or only those after the fault.
 func tolerance(h *history.History, judge *judging) {
 	for _, j := range accepted(h) {
 		tolerable := configurationOf(h, j).Tolerable
-		failures, newest, exceeded := 0, j.Checkpoint, false
+		least, most := 0, 0 // how many failures in a row the job has counted
+		newest, exceeded := j.Checkpoint, false
 		savepoints := map[int64]bool{}
 		for _, e := range h.Events {
 			switch {
-			case e.Kind == history.Leads || (e.Kind == history.Fault && disturbs(e)):
-				failures = 0 // another JobManager may begin to count again
+			case e.Kind == history.Leads:
+				least, most = 0, 0
+			case e.Kind == history.Fault && disturbs(e):
+				least = 0
 			case e.ID != j.ID:
 			case e.Kind == history.Triggered:
 				savepoints[e.Checkpoint] = e.Label == "savepoint"
 			case e.Kind == history.Completed:
-				failures, newest = 0, max(newest, e.Checkpoint)
+				least, most, newest = 0, 0, max(newest, e.Checkpoint)
 			case e.Kind == history.Aborted:
 				if savepoints[e.Checkpoint] || e.Checkpoint <= newest || !slices.Contains(countedReasons, e.Label) {
 					continue
 				}
 				judge.examine("TRG-10")
-				if failures++; failures > tolerable {
+				least, most = least+1, most+1
+				exceeded = exceeded || most > tolerable
+				if least > tolerable {
 					judge.examine("TRG-11")
-					stillRuns(h, j, e, failures, judge)
-					failures, exceeded = 0, true
+					stillRuns(h, j, e, least, judge)
+					least, most = 0, 0
 				}
 			case e.Kind == history.Status && e.Status == storage.Running:
 				exceeded = false
-			case e.Kind == history.Status && strings.Contains(e.Error, "tolerable-failed-checkpoints") && !exceeded:
-				judge.find(Finding{
-					Requirement: "TRG-10", Problem: fmt.Sprintf("job %s failed because of failed checkpoints that it must tolerate", j.Name),
-					Expected: fmt.Sprintf("no failure before %d checkpoints in a row have failed", tolerable+1), Found: fmt.Sprintf("%d: %s", failures, e.Error),
-				})
+			case e.Kind == history.Status && strings.Contains(e.Error, "tolerable-failed-checkpoints"):
+				if !exceeded {
+					judge.find(Finding{
+						Requirement: "TRG-10", Problem: fmt.Sprintf("job %s failed because of failed checkpoints that it must tolerate", j.Name),
+						Expected: fmt.Sprintf("no failure before %d checkpoints in a row have failed", tolerable+1), Found: fmt.Sprintf("%d: %s", most, e.Error),
+					})
+				}
+				least, most = 0, 0
 			}
 		}
 	}

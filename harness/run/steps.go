@@ -89,12 +89,24 @@ func (r *Session) submit(ctx context.Context, submit scenarios.Submit) error {
 		r.record(history.Event{Kind: history.Accepted, Job: submit.Job, ID: id})
 	}
 	if submit.Refused.Expected {
-		return r.settle(ctx, "after "+submit.Job)
+		return r.afterRefusal(ctx, submit.Job)
 	}
 	if refused != nil {
 		return ErrGaveUp // the oracles judge the refusal
 	}
 	return nil
+}
+
+// afterRefusal records what is on storage after a job was refused. An engine may accept a job first,
+// and let it fail before it runs.
+func (r *Session) afterRefusal(ctx context.Context, name string) error {
+	if job, _ := r.history.Job(name); job.ID != "" {
+		_, err := r.watch(ctx, "job "+name+" to be refused", func() bool { return r.over(job) || r.status(job) == storage.Running })
+		if err != nil {
+			return err
+		}
+	}
+	return r.settle(ctx, "after "+name)
 }
 
 // pointer returns the checkpoint or savepoint from which a job resumes.

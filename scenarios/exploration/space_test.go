@@ -49,7 +49,7 @@ func TestOnlyRestrictsTheChoices(t *testing.T) {
 	restricted.Only = only
 	for seed := range uint64(500) {
 		s := restricted.Draw("explored/only", exploration.Seeded(seed))
-		if s.Job.Backend != "changelog" || slices.ContainsFunc(s.Steps, func(step scenarios.Step) bool { return step.Fault != nil || step.Arm != nil }) {
+		if s.Job.Backend != "changelog" || slices.ContainsFunc(s.Steps, scenarios.Step.HasFault) {
 			t.Fatalf("seed %d: got backend %s and steps %+v", seed, s.Job.Backend, s.Steps)
 		}
 	}

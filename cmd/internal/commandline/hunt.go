@@ -231,9 +231,27 @@ func printHunt(out io.Writer, h *explore.Hunt, found []explore.Found, space expl
 		_, _ = fmt.Fprintf(out, "known in %d runs: %s\n", known[link], link)
 	}
 	covered, all := coverage(h, space)
-	_, err := fmt.Fprintf(out, "covered %d of %d pairs of features (%.0f%%)\nDONE %s (seeds from %d)\n",
-		covered, all, 100*float64(covered)/float64(max(1, all)), huntLine(h.Journal), h.Campaign.First)
+	_, err := fmt.Fprintf(out, "without faults: %s\ncovered %d of %d pairs of features (%.0f%%)\nDONE %s (seeds from %d)\n",
+		withoutFaults(h), covered, all, 100*float64(covered)/float64(max(1, all)), huntLine(h.Journal), h.Campaign.First)
 	return err
+}
+
+// withoutFaults says what became of the runs whose scenarios have no fault. A failure among them is
+// either a bug of the engine or a false alarm.
+func withoutFaults(h *explore.Hunt) string {
+	runs, failed, known := 0, 0, 0
+	for _, e := range h.Journal.Entries {
+		switch {
+		case slices.ContainsFunc(h.Campaign.Draw(e.Seed).Steps, scenarios.Step.HasFault):
+			continue
+		case e.Known != "":
+			known++
+		case e.Verdict == oracle.Fail || e.Verdict == oracle.Error:
+			failed++
+		}
+		runs++
+	}
+	return fmt.Sprintf("%d runs, %d failed, %d known", runs, failed, known)
 }
 
 // printFound prints a case, and how often it was seen.

@@ -23,7 +23,7 @@ var (
 	registeredLine = regexp.MustCompile(`Registering TaskManager with ResourceID (\S+) `)
 	schedulerLine  = regexp.MustCompile(`\.(\w+)Scheduler - Running initialization on master for job .*\(([0-9a-f]{32})\)`)
 	restartingLine = regexp.MustCompile(`\.AdaptiveScheduler - Restarting job\.`)
-	terminalLine   = regexp.MustCompile(`Dispatcher - Job ([0-9a-f]{32}) reached terminal state (\w+)\.`)
+	terminalLine   = regexp.MustCompile(`AdaptiveScheduler - Job ([0-9a-f]{32}) reached terminal state (\w+)\.`)
 )
 
 // watcher turns a JobManager's log into events. It expects that only one job runs at a time.
@@ -101,7 +101,7 @@ func (w *watcher) readStatus(line string) (history.Event, bool) {
 		w.restarting = true
 		return w.status(w.job, storage.Restarting), true
 	}
-	if m := terminalLine.FindStringSubmatch(line); m != nil && w.adaptive {
+	if m := terminalLine.FindStringSubmatch(line); m != nil { // the job may not have got any graph
 		return w.status(m[1], storage.JobStatus(m[2])), true
 	}
 	if scheduledLine.MatchString(line) {

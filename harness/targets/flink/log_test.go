@@ -74,6 +74,15 @@ func TestTheAdaptiveSchedulerEndsExecutionGraphsAndNotTheJob(t *testing.T) {
 	}
 }
 
+// The adaptive scheduler accepts a job, and then reads the checkpoint, which may be damaged. Such a job
+// has no execution graph.
+func TestTheAdaptiveSchedulerRefusesLate(t *testing.T) {
+	events, _ := readLog(t, "adaptive-refused-2.3.0.log")
+	if want := []string{"job-1 FAILED"}; !slices.Equal(events, want) {
+		t.Errorf("want %q, got %q", want, events)
+	}
+}
+
 // readLog returns the events that a watcher sees in a log, and the TaskManagers that registered.
 func readLog(t *testing.T, name string) (events, registered []string) {
 	t.Helper()
