@@ -11,6 +11,7 @@ import (
 	"github.com/snapback/snapback/scenarios"
 	"github.com/snapback/snapback/scenarios/exploration"
 	"github.com/snapback/snapback/scenarios/workload"
+	"github.com/snapback/snapback/storage"
 )
 
 // flinkLike has the features of a Flink whose checkpoints pass through a mount.
@@ -99,6 +100,25 @@ func TestNoSpaceDrainsWindowsOrRules(t *testing.T) {
 	}
 	if drained == 0 {
 		t.Error("want some scenario with a drain, got none")
+	}
+}
+
+// After a resume with NO_CLAIM the changelog backend completes no checkpoint.
+func TestNoSpaceResumesAChangelogUnclaimed(t *testing.T) {
+	resumed := 0
+	for seed := range uint64(2000) {
+		s := flinkLike.Draw("explored/changelog", exploration.Seeded(seed))
+		for _, step := range s.Steps {
+			if s.Job.Backend != "changelog" || step.Submit == nil || step.Submit.Restore == "" {
+				continue
+			}
+			if resumed++; step.Submit.ClaimMode != storage.Claim {
+				t.Errorf("seed %d: want CLAIM, got %+v", seed, *step.Submit)
+			}
+		}
+	}
+	if resumed == 0 {
+		t.Error("want some job with the changelog backend that resumes, got none")
 	}
 }
 
