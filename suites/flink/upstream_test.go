@@ -73,6 +73,7 @@ var _ = Describe("The reports to Apache Flink", func() {
 		"changelog-rescaled-twice.md": `(?m)^[1-9]\d+ of 1000 keys are back at the state of job 1$`,
 		"claimed-sibling.md":          `(?m)^job 3, from the older one: FAILED$`,
 		"failed-discard.md":           `(?m)^chk-1 \[_metadata\]$`,
+		"merged-sibling.md":           `(?m)^job 3, from the older one: FAILED$`,
 	}
 	It("are all tried", func() {
 		files, err := filepath.Glob(filepath.Join(upstream, "*.md"))
