@@ -65,7 +65,8 @@ func Provision(ctx context.Context, o Options, say func(string)) (Target, error)
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return Target{}, err
 	}
-	unlock, err := lock(ctx, filepath.Join(cache, "lock"))
+	// Each release has a lock of its own: a run does not wait until another release is installed.
+	unlock, err := lock(ctx, filepath.Join(cache, t.version+".lock"))
 	if err != nil {
 		return Target{}, err
 	}
@@ -129,7 +130,7 @@ func install(ctx context.Context, cache, version string, say func(string)) (lib 
 		{python, "-m", "pip", "install", "--quiet", "setuptools<80", "wheel"},
 		{python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "apache-flink-libraries==" + version},
 	} {
-		output, err := run(ctx, cache, "install", step...)
+		output, err := run(ctx, cache, "install-"+version, step...)
 		if strings.Contains(output, "No matching distribution found") {
 			return "", harness.Usagef("--flink-version: there is no release %s", version)
 		}
@@ -217,7 +218,7 @@ func compile(ctx context.Context, cache string, t Target, say func(string)) (str
 	if err := os.CopyFS(dir, sources); err != nil {
 		return "", err
 	}
-	classes, err := t.javac(ctx, cache, "compile", dir, names, nil)
+	classes, err := t.javac(ctx, cache, "compile-"+t.version, dir, names, nil)
 	if err != nil {
 		return "", err
 	}
