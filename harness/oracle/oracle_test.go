@@ -462,6 +462,33 @@ func TestAJobThatNobodySawIsNotBlamed(t *testing.T) {
 	}
 }
 
+// A checkpoint also holds the output of an earlier checkpoint that was aborted.
+func TestOutputOfAnAbortedCheckpointIsCommittedWithTheNextOne(t *testing.T) {
+	const aborted, last = 13, 14
+	for _, c := range []struct {
+		what  string
+		ended history.Kind // how the last checkpoint ended; empty: nobody saw it
+		early bool
+	}{{"complete", history.Completed, false}, {"in doubt", "", false}, {"aborted", history.Aborted, true}} {
+		h := good(t, killed)
+		h.Events = slices.DeleteFunc(h.Events, func(e history.Event) bool {
+			return e.Kind == history.Completed && e.Checkpoint == last && c.ended == ""
+		})
+		for i, e := range h.Events {
+			switch {
+			case e.Kind == history.Completed && e.Checkpoint == aborted:
+				h.Events[i].Kind = history.Aborted
+			case e.Kind == history.Completed && e.Checkpoint == last:
+				h.Events[i].Kind = c.ended
+			}
+		}
+		found := slices.ContainsFunc(oracle.Judge(h).Findings, func(f oracle.Finding) bool { return f.Requirement == "REC-15" })
+		if found != c.early {
+			t.Errorf("the last checkpoint is %s: want a finding: %v, got %v", c.what, c.early, found)
+		}
+	}
+}
+
 // On a busy machine the processes of an engine stand still for seconds. In the simulator nothing does.
 func TestABusyMachineIsNotHeldAgainstAnEngine(t *testing.T) {
 	for _, c := range []struct {

@@ -169,7 +169,7 @@ func early(h *history.History, judge *judging) {
 		newest := newestHeld(h, j)
 		for _, file := range committed(h, j) {
 			judge.examine("REC-15")
-			if file.checkpoint <= newest || inDoubt(h, j.ID, file.checkpoint, h.End()) {
+			if file.checkpoint <= newest {
 				continue
 			}
 			judge.find(Finding{
@@ -183,11 +183,16 @@ func early(h *history.History, judge *judging) {
 }
 
 // newestHeld returns the newest checkpoint or savepoint with which a job may have committed output.
+// If nobody saw how a checkpoint ended, it may be complete. It then holds also the files of earlier
+// checkpoints that were aborted.
 func newestHeld(h *history.History, j history.Job) int64 {
 	held := newest(h, j)
 	for _, e := range h.Events {
 		if e.Kind == history.Restored && e.ID == j.ID {
 			held = max(held, e.Checkpoint) // it was complete, even if nobody saw that
+		}
+		if e.Kind == history.Triggered && e.ID == j.ID && inDoubt(h, j.ID, e.Checkpoint, h.End()) {
+			held = max(held, e.Checkpoint)
 		}
 	}
 	return held
