@@ -43,6 +43,10 @@ func parts() []part {
 // OlderFlink is a second release of Flink that the suites test, besides [flink.DefaultVersion].
 const OlderFlink = "1.20.5"
 
+// FormerFlink is a release of Flink whose jobs the suites upgrade by way of [OlderFlink]: the newest
+// release cannot restore them.
+const FormerFlink = "1.18.1"
+
 // Install installs the missing parts. It calls say() with messages for people.
 func Install(ctx context.Context, say func(string)) error {
 	for _, p := range parts() {
@@ -68,7 +72,8 @@ func Install(ctx context.Context, say func(string)) error {
 			}
 		}
 	}
-	return nil
+	_, err := flink.Provision(ctx, flink.Options{Version: FormerFlink}, say)
+	return err
 }
 
 // dir returns the directory of the part.
