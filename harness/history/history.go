@@ -135,7 +135,7 @@ const (
 	Output    Kind = "output"    // job, path, lines
 	Progress  Kind = "progress"  // job, path, size
 	InFlight  Kind = "in-flight" // id, checkpoint; size: bytes of the records in flight that an unaligned checkpoint holds
-	Committed Kind = "committed" // transactions, in the order of the output
+	Committed Kind = "committed" // transactions, those that were aborted too, in the order of the output
 	Audit     Kind = "audit"     // dangling; an audit after a storage event also has label, orphans, foreign, gone and described
 )
 
@@ -173,11 +173,12 @@ type Event struct {
 	Transactions []Transaction `json:"transactions,omitempty"`
 }
 
-// Transaction is a transaction that an engine committed in one partition of its output. The times
-// are microseconds since the run began.
+// Transaction is a transaction that was committed or aborted in one partition of an engine's output.
+// The times are microseconds since the run began.
 type Transaction struct {
-	BeganMicros     int64 `json:"began_us"` // when its first record was written
-	CommittedMicros int64 `json:"committed_us"`
+	BeganMicros     int64 `json:"began_us"`               // when its first record was written
+	CommittedMicros int64 `json:"committed_us,omitempty"` // 0 if it was aborted
+	AbortedMicros   int64 `json:"aborted_us,omitempty"`   // 0 if it was committed
 }
 
 // At returns the time from the beginning of the run to the event.

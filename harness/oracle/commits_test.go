@@ -12,7 +12,7 @@ import (
 )
 
 // A kill that is meant to come between a complete checkpoint and the commit in Kafka proves something
-// only if the transactions of the checkpoint were committed after it.
+// only if the transactions of the checkpoint were committed after it, or aborted.
 func TestAKillBeforeTheCommitIsProvenByTheTransactions(t *testing.T) {
 	for _, c := range []struct {
 		what         string
@@ -22,7 +22,9 @@ func TestAKillBeforeTheCommitIsProvenByTheTransactions(t *testing.T) {
 		{"committed after the kill", []history.Transaction{{BeganMicros: 900, CommittedMicros: 9000}}, ""},
 		{"an earlier one is committed before the checkpoint is complete", []history.Transaction{{BeganMicros: 100, CommittedMicros: 900}, {BeganMicros: 900, CommittedMicros: 9000}}, ""},
 		{"committed before the kill", []history.Transaction{{BeganMicros: 900, CommittedMicros: 1500}, {BeganMicros: 900, CommittedMicros: 9000}}, "came too late"},
-		{"none was pending", []history.Transaction{{BeganMicros: 100, CommittedMicros: 900}, {BeganMicros: 5000, CommittedMicros: 9000}}, "no transaction of checkpoint 2 was committed"},
+		{"none was pending", []history.Transaction{{BeganMicros: 100, CommittedMicros: 900}, {BeganMicros: 5000, CommittedMicros: 9000}}, "no transaction of checkpoint 2 ended"},
+		{"aborted after the kill", []history.Transaction{{BeganMicros: 900, AbortedMicros: 9000}}, ""},
+		{"only a later one is aborted", []history.Transaction{{BeganMicros: 100, CommittedMicros: 900}, {BeganMicros: 1100, AbortedMicros: 9000}}, "no transaction of checkpoint 2 ended"},
 	} {
 		h := &history.History{Events: []history.Event{
 			{Kind: history.Completed, ID: "a", Checkpoint: 2, AtMicros: 1000},

@@ -190,7 +190,7 @@ type Brokered interface {
 
 	// Deliver reads the output of all jobs from the broker, as a reader of committed records sees
 	// it. It writes the lines of each job below the directory "committed" of this job. It also
-	// returns the transactions in which the output was committed.
+	// returns the transactions of the output, those that were aborted too.
 	Deliver(ctx context.Context) ([]history.Transaction, error)
 }
 

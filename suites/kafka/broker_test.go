@@ -74,6 +74,9 @@ var _ = Describe("The broker", Ordered, func() {
 		out, err := broker.Committed(ctx, 0)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(out.Lines).To(Equal([]kafka.Line{{Job: "first", Text: "1"}}))
+		Expect(out.Transactions).To(HaveLen(2))
+		Expect(out.Transactions[0].Aborted).To(BeFalse())
+		Expect(out.Transactions[1].Aborted).To(BeTrue())
 	})
 
 	It("hides what is behind an open transaction", func(ctx SpecContext) {

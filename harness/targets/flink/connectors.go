@@ -238,9 +238,13 @@ func (c brokered) Deliver(ctx context.Context) (transactions []history.Transacti
 		return nil, err
 	}
 	for _, t := range committed.Transactions {
-		transactions = append(transactions, history.Transaction{
-			BeganMicros: t.Began.Sub(c.began).Microseconds(), CommittedMicros: t.Committed.Sub(c.began).Microseconds(),
-		})
+		ended := history.Transaction{BeganMicros: t.Began.Sub(c.began).Microseconds()}
+		if at := t.Ended.Sub(c.began).Microseconds(); t.Aborted {
+			ended.AbortedMicros = at
+		} else {
+			ended.CommittedMicros = at
+		}
+		transactions = append(transactions, ended)
 	}
 	held := fmt.Appendf(nil, "%d\n", committed.Waited.Milliseconds())
 	return transactions, errors.Join(c.write(committed.Lines), os.WriteFile(filepath.Join(c.dir, HeldUpName), held, 0o644))

@@ -142,8 +142,8 @@ func moment(h *history.History, fired history.Event, m faults.Moment) string {
 	for _, e := range h.Events {
 		for _, t := range e.Transactions {
 			switch {
-			case t.BeganMicros > complete || t.CommittedMicros <= complete:
-			case t.CommittedMicros > fired.AtMicros:
+			case t.BeganMicros > complete || ended(t) <= complete:
+			case ended(t) > fired.AtMicros:
 				before++
 			default:
 				after++
@@ -160,6 +160,8 @@ func moment(h *history.History, fired history.Event, m faults.Moment) string {
 	}
 	return "with nothing to commit"
 }
+
+func ended(t history.Transaction) int64 { return max(t.CommittedMicros, t.AbortedMicros) }
 
 func once(all []string, one string) []string {
 	if slices.Contains(all, one) {

@@ -59,16 +59,17 @@ type Line struct {
 	Text      string
 }
 
-// Transaction is a transaction that was committed, in one partition of the output.
+// Transaction is a transaction that was committed or aborted, in one partition of the output.
 type Transaction struct {
-	Began     time.Time // the broker's time of its first record
-	Committed time.Time
+	Began   time.Time // the broker's time of its first record
+	Ended   time.Time
+	Aborted bool
 }
 
-// Committed is what a reader of committed records sees of the output.
+// Committed is what a reader of committed records sees of the output, and how its transactions ended.
 type Committed struct {
 	Lines        []Line
-	Transactions []Transaction
+	Transactions []Transaction // those that were aborted, too
 	Waited       time.Duration // how long open transactions hid records
 }
 
@@ -85,7 +86,16 @@ func (b *Broker) Committed(ctx context.Context, patience time.Duration) (out Com
 		return Committed{}, err
 	}
 	out.Waited = time.Since(began)
-	err = b.read(ctx, ends, &out)
+	err = b.read(ctx, ends, kgo.ReadCommitted(), func(r *kgo.Record) {
+		if !r.Attrs.IsControl() {
+			out.Lines = append(out.Lines, line(r))
+		}
+	})
+	if err != nil {
+		return Committed{}, err
+	}
+	begun := map[writer]time.Time{} // when the open transaction of each writer began
+	err = b.read(ctx, ends, kgo.ReadUncommitted(), func(r *kgo.Record) { out.follow(r, begun) })
 	return out, err
 }
 
@@ -124,8 +134,10 @@ func (b *Broker) stableEnds(ctx context.Context, patience time.Duration) (map[in
 	}
 }
 
-// read reads the committed records of each partition up to the given offset.
-func (b *Broker) read(ctx context.Context, ends map[int32]int64, out *Committed) error {
+// read calls see() with each record of the output up to the given offsets that a reader with the
+// given isolation sees, and with each control record. A reader of committed records does not see
+// those of an aborted transaction.
+func (b *Broker) read(ctx context.Context, ends map[int32]int64, isolation kgo.IsolationLevel, see func(*kgo.Record)) error {
 	from, missing := map[int32]kgo.Offset{}, 0
 	for partition, end := range ends {
 		if from[partition] = kgo.NewOffset().At(0); end > 0 {
@@ -133,7 +145,7 @@ func (b *Broker) read(ctx context.Context, ends map[int32]int64, out *Committed)
 		}
 	}
 	reader, err := kgo.NewClient(
-		kgo.SeedBrokers(b.Address), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.SeedBrokers(b.Address), kgo.FetchIsolationLevel(isolation),
 		kgo.KeepControlRecords(), // with them a reader sees that it is at the end
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{Output: from}),
 	)
@@ -141,7 +153,6 @@ func (b *Broker) read(ctx context.Context, ends map[int32]int64, out *Committed)
 		return err
 	}
 	defer reader.Close()
-	begun := map[writer]time.Time{} // when the open transaction of each writer began
 	for missing > 0 {
 		fetches := reader.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
@@ -152,7 +163,7 @@ func (b *Broker) read(ctx context.Context, ends map[int32]int64, out *Committed)
 				missing--
 			}
 			if r.Offset < ends[r.Partition] {
-				out.add(r, begun)
+				see(r)
 			}
 		})
 	}
@@ -165,21 +176,17 @@ type writer struct {
 	producer  int64
 }
 
-// add adds a line, or the transaction that a control record commits.
-func (out *Committed) add(r *kgo.Record, begun map[writer]time.Time) {
+// follow adds the transaction that a control record ends.
+func (out *Committed) follow(r *kgo.Record, begun map[writer]time.Time) {
 	by := writer{r.Partition, r.ProducerID}
 	began, open := begun[by]
 	switch {
-	case !r.Attrs.IsControl():
-		out.Lines = append(out.Lines, line(r))
-		if !open {
-			begun[by] = r.Timestamp
-		}
-		return
-	case open && commits(r):
-		out.Transactions = append(out.Transactions, Transaction{began, r.Timestamp})
+	case !r.Attrs.IsControl() && !open:
+		begun[by] = r.Timestamp
+	case r.Attrs.IsControl() && open:
+		out.Transactions = append(out.Transactions, Transaction{Began: began, Ended: r.Timestamp, Aborted: !commits(r)})
+		delete(begun, by)
 	}
-	delete(begun, by)
 }
 
 // commits says whether a control record commits a transaction. Its key is a version and a type, each
