@@ -23,10 +23,12 @@ func TestAKillBeforeTheCommitIsProvenByTheTransactions(t *testing.T) {
 		{"an earlier one is committed before the checkpoint is complete", []history.Transaction{{BeganMicros: 100, CommittedMicros: 900}, {BeganMicros: 900, CommittedMicros: 9000}}, ""},
 		{"committed before the kill", []history.Transaction{{BeganMicros: 900, CommittedMicros: 1500}, {BeganMicros: 900, CommittedMicros: 9000}}, "came too late"},
 		{"none was pending", []history.Transaction{{BeganMicros: 100, CommittedMicros: 900}, {BeganMicros: 5000, CommittedMicros: 9000}}, "no transaction of checkpoint 2 ended"},
-		{"aborted after the kill", []history.Transaction{{BeganMicros: 900, AbortedMicros: 9000}}, ""},
+		{"aborted after the kill", []history.Transaction{{BeganMicros: 700, AbortedMicros: 9000}}, ""},
+		{"one of the next checkpoint began early, and is aborted", []history.Transaction{{BeganMicros: 100, CommittedMicros: 700}, {BeganMicros: 900, AbortedMicros: 9000}}, "no transaction of checkpoint 2 ended"},
 		{"only a later one is aborted", []history.Transaction{{BeganMicros: 100, CommittedMicros: 900}, {BeganMicros: 1100, AbortedMicros: 9000}}, "no transaction of checkpoint 2 ended"},
 	} {
 		h := &history.History{Events: []history.Event{
+			{Kind: history.Triggered, ID: "a", Checkpoint: 2, AtMicros: 800},
 			{Kind: history.Completed, ID: "a", Checkpoint: 2, AtMicros: 1000},
 			{Kind: history.Fault, Fault: "(Kill taskmanager (Given (Completed 1)))", Process: "taskmanager-1", AtMicros: 2000},
 			{Kind: history.Committed, Transactions: c.transactions, AtMicros: 20000},
@@ -75,6 +77,9 @@ func TestADrainedJobThatReadItsWholeInputIsJudgedAsFinished(t *testing.T) {
 		lost := slices.ContainsFunc(oracle.Judge(changed).Findings, func(f oracle.Finding) bool {
 			return f.Requirement == "REC-02" && strings.Contains(f.Problem, "lost record")
 		})
+		if c.what == "drained after it had read everything" && len(oracle.Judge(changed).Findings) != 1 {
+			t.Errorf("%s: want no other finding, got %+v", c.what, oracle.Judge(changed).Findings)
+		}
 		if lost != c.lost {
 			t.Errorf("%s: want a lost record: %v, got %v", c.what, c.lost, lost)
 		}

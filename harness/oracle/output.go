@@ -207,6 +207,9 @@ func state(h *history.History, judge *judging) {
 		}
 		report(r.last.Name, model.Wrong(distinct(r.lines), r.finished && len(lost) == 0))
 		for _, d := range r.drained {
+			if d.job == r.last.Name && r.finished {
+				continue // it read its whole input, so its output may be lost, but its state is known
+			}
 			report(d.job, w.WrongState(d.outputs, d.states, false))
 		}
 		if r.finished && len(r.states) > 0 {

@@ -127,23 +127,29 @@ func describe(result run.Result) string {
 }
 
 // moment says when a fault fired, seen from the sink. The times at which Kafka committed transactions
-// show whether the fault came before or after the commit of the newest checkpoint.
+// show whether the fault came before or after the commit of the newest checkpoint. An aborted one is
+// of this checkpoint only if it is older than the checkpoint's trigger.
 func moment(h *history.History, fired history.Event, m faults.Moment) string {
 	if m.When == faults.DuringCheckpoint {
 		return "mid-checkpoint"
 	}
-	complete := int64(0)
+	complete, triggered := history.Event{}, map[int64]int64{}
 	for _, e := range h.Events[:fired.Number] {
-		if e.Kind == history.Completed {
-			complete = e.AtMicros
+		switch e.Kind {
+		case history.Triggered:
+			triggered[e.Checkpoint] = e.AtMicros
+		case history.Completed:
+			complete = e
 		}
 	}
 	before, after := 0, 0
 	for _, e := range h.Events {
 		for _, t := range e.Transactions {
 			switch {
-			case t.BeganMicros > complete || ended(t) <= complete:
-			case ended(t) > fired.AtMicros:
+			case t.AbortedMicros > fired.AtMicros && t.BeganMicros < triggered[complete.Checkpoint]:
+				before++
+			case t.AbortedMicros > 0, t.BeganMicros > complete.AtMicros, t.CommittedMicros <= complete.AtMicros:
+			case t.CommittedMicros > fired.AtMicros:
 				before++
 			default:
 				after++
@@ -160,8 +166,6 @@ func moment(h *history.History, fired history.Event, m faults.Moment) string {
 	}
 	return "with nothing to commit"
 }
-
-func ended(t history.Transaction) int64 { return max(t.CommittedMicros, t.AbortedMicros) }
 
 func once(all []string, one string) []string {
 	if slices.Contains(all, one) {
