@@ -166,7 +166,7 @@ func TestExploredScenariosHaveTheTagsOfTheList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	space := exploration.Space{Features: scenarios.Features(), Backends: scenarios.BackendNames()}
+	space := exploration.Space{Features: scenarios.Features(), Backends: scenarios.BackendNames(), Settings: exploration.Settings()}
 	var drawn [][]string
 	for seed := range uint64(1000) {
 		drawn = append(drawn, exploration.Tags(space.Draw("explored/tags", exploration.Seeded(seed))))
