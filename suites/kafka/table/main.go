@@ -29,14 +29,15 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: table REPORT-DIRECTORY…")
 		os.Exit(2)
 	}
-	rows := map[string]*row{}
+	rows, broken := map[string]*row{}, 0
 	for _, dir := range os.Args[1:] {
-		if err := read(dir, rows); err != nil {
+		if err := read(dir, rows, &broken); err != nil {
 			fmt.Fprintln(os.Stderr, "table:", err)
 			os.Exit(1)
 		}
 	}
 	show(rows)
+	fmt.Printf("%d further runs ended with an error, and say nothing.\n", broken)
 }
 
 // row is what happened in all runs of one scenario on one version of Flink.
@@ -48,8 +49,9 @@ type row struct {
 	verdicts                      []string
 }
 
-// read adds the results of a report directory to the rows.
-func read(dir string, rows map[string]*row) (err error) {
+// read adds the results of a report directory to the rows. A run that ended with an error says nothing
+// about Flink or Kafka: read only counts it.
+func read(dir string, rows map[string]*row, broken *int) (err error) {
 	file, err := os.Open(filepath.Join(dir, "results.jsonl"))
 	if err != nil {
 		return err
@@ -64,6 +66,10 @@ func read(dir string, rows map[string]*row) (err error) {
 		}
 		if result.Dir == "" {
 			continue // the scenario was skipped
+		}
+		if result.Verdict == oracle.Error {
+			*broken++
+			continue
 		}
 		key := result.Scenario + " " + result.Target.Version
 		if rows[key] == nil {
