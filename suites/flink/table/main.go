@@ -78,12 +78,17 @@ func read(dir string) (results []run.Result, err error) {
 
 var runtimes = []string{flink.MiniclusterRuntime, "processes", flink.ContainersRuntime}
 
+// onDefault says whether a run was on the default version, or was upgraded to it.
+func onDefault(r run.Result) bool {
+	return r.Target.Version == flink.DefaultVersion || r.Target.Next == flink.DefaultVersion
+}
+
 // of selects the results of a scenario in a runtime of the default version. A run that was skipped is
 // no result.
 func of(results []run.Result, scenario, runtime string) []run.Result {
 	var chosen []run.Result
 	for _, r := range results {
-		if r.Scenario == scenario && r.Target.Runtime == runtime && r.Target.Version == flink.DefaultVersion && r.Verdict != oracle.Skip {
+		if r.Scenario == scenario && r.Target.Runtime == runtime && onDefault(r) && r.Verdict != oracle.Skip {
 			chosen = append(chosen, r)
 		}
 	}
@@ -139,8 +144,9 @@ const head = `# Verdicts on real Flink
 This page says what was seen with Flink %s. [features.md](features.md) says what each runtime can
 do. A cell counts the runs of the scenario in this runtime. It is empty where the scenario did not
 run, mostly because the runtime lacks a feature. An expected failure (xfail) is described in
-[findings.md](findings.md). The scenarios with Kafka have a table of their own, in
-[kafka.md](kafka.md).
+[findings.md](findings.md). The scenarios of upgrade began with an older release;
+[flink-versions.md](flink-versions.md) says more about them. The scenarios with Kafka have their own
+table, in [kafka.md](kafka.md).
 
 %d of %d scenarios passed in some runtime, or failed as expected. The command suites/flink/table
 wrote this page from the reports of these commands:
@@ -149,7 +155,9 @@ wrote this page from the reports of these commands:
 snapback run --target flink --runtime minicluster --expected flink --report reports/minicluster
 snapback run --target flink --runtime processes --expected flink --report reports/processes
 snapback-full run --target flink --runtime containers --expected flink --report reports/containers
-go run ./suites/flink/table reports/minicluster reports/processes reports/containers
+snapback run --target flink --runtime minicluster --flink-version 1.20.5:2.3.0 --expected flink \
+  --report reports/upgrades upgrade
+go run ./suites/flink/table reports/minicluster reports/processes reports/containers reports/upgrades
 ` + "```" + `
 
 | scenario | minicluster | processes | containers |
@@ -163,7 +171,7 @@ const reasonMax = 60
 func why(results []run.Result, scenario string) string {
 	var reasons []string
 	for _, r := range results {
-		if r.Scenario != scenario || r.Target.Version != flink.DefaultVersion {
+		if r.Scenario != scenario || !onDefault(r) {
 			continue
 		}
 		reason, _, _ := strings.Cut(r.Reason, "\n")

@@ -25,9 +25,11 @@ func TestThePageCountsRunsAndSaysWhy(t *testing.T) {
 	add("b", "containers", flink.DefaultVersion, oracle.ExpectedFailure, "")
 	add("c", "minicluster", "1.20.5", oracle.Pass, "")
 	add("c", "processes", flink.DefaultVersion, oracle.Skip, "the target does not claim clock")
-	got := page([]scenarios.Scenario{{Name: "a"}, {Name: "b"}, {Name: "c"}, {Name: "d"}}, results)
+	add("e", "minicluster", "1.20.5", oracle.Pass, "")
+	results[len(results)-1].Target.Next = flink.DefaultVersion
+	got := page([]scenarios.Scenario{{Name: "a"}, {Name: "b"}, {Name: "c"}, {Name: "d"}, {Name: "e"}}, results)
 	for _, want := range []string{
-		"\n2 of 4 scenarios passed", "| a | void, pass | pass ×2 |  |\n", "| b |  |  | xfail |\n", "| c |  |  |  |\n",
+		"\n3 of 5 scenarios passed", "| a | void, pass | pass ×2 |  |\n", "| b |  |  | xfail |\n", "| c |  |  |  |\n", "| e | pass |  |  |\n",
 		"| c | processes: the target does not claim clock |\n", "| d | it did not run |\n",
 	} {
 		if !strings.Contains(got, want) {
