@@ -182,7 +182,9 @@ func (d *drawing) steps() {
 }
 
 // next returns the name of the job that is submitted next.
-func (d *drawing) next() string { return []string{"first", "second", "third", "fourth", "fifth"}[d.jobs] }
+func (d *drawing) next() string {
+	return []string{"first", "second", "third", "fourth", "fifth"}[d.jobs]
+}
 
 func (d *drawing) submit(s scenarios.Submit) {
 	s.Job = d.next()
