@@ -122,12 +122,18 @@ func (r *Session) tree() ([]history.Entry, error) {
 // collect records the output that a job committed, and how much of its input the job has read.
 func (r *Session) collect(name string) error {
 	files, dir := r.cluster.Files(), r.dir(name)
-	outputs, err := evidence.Outputs(files, filesystem.Join(dir, workload.CommittedName))
+	committed, prefix := filesystem.Join(dir, workload.CommittedName), ""
+	if r.scenario.Workload.Connectors == workload.FileSink { // the jobs have one directory
+		committed, prefix = filesystem.Join(r.cluster.Work(), workload.CommittedName), name+"."
+	}
+	outputs, err := evidence.Outputs(files, committed)
 	if err != nil {
 		return err
 	}
 	for _, output := range outputs {
-		r.record(history.Event{Kind: history.Output, Job: name, Path: output.Path, Lines: output.Lines})
+		if strings.HasPrefix(output.Path, prefix) {
+			r.record(history.Event{Kind: history.Output, Job: name, Path: output.Path, Lines: output.Lines})
+		}
 	}
 	progress, err := evidence.Sizes(files, filesystem.Join(dir, workload.ProgressName))
 	for _, e := range progress {

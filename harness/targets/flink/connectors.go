@@ -222,8 +222,8 @@ func (c brokered) Submit(ctx context.Context, submission target.Submission) (str
 	return c.cluster.Submit(ctx, submission)
 }
 
-// abortDelay is the time that Kafka may need to end a transaction whose time is over.
-const abortDelay = 15 * time.Second
+// abortDelay is the time that a Kafka on a busy machine may need to end a transaction whose time is over.
+const abortDelay = 2 * time.Minute
 
 // Deliver implements [target.Brokered].
 func (c brokered) Deliver(ctx context.Context) (transactions []history.Transaction, err error) {

@@ -67,6 +67,11 @@ final class Params implements Serializable {
         return dir.substring(dir.lastIndexOf('/') + 1);
     }
 
+    /** Returns the directory that holds the directories of all jobs of a run. */
+    String together() {
+        return dir.substring(0, dir.lastIndexOf('/'));
+    }
+
     private static String take(Map<String, String> given, String name) {
         String value = given.remove(name);
         if (value == null) {

@@ -6,12 +6,14 @@ import org.apache.flink.api.connector.source.lib.NumberSequenceSource;
 import org.apache.flink.connector.file.sink.FileSink;
 import org.apache.flink.core.fs.Path;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.flink.streaming.api.functions.sink.filesystem.OutputFileConfig;
 import org.apache.flink.streaming.api.functions.sink.filesystem.bucketassigners.BasePathBucketAssigner;
 import org.apache.flink.streaming.api.functions.sink.filesystem.rollingpolicies.OnCheckpointRollingPolicy;
 
 /**
- * The workload counts, with Flink's own sink for files. The sink writes below the directory {@code
- * committed}. The name of a file that is not committed begins with a dot.
+ * The workload counts, with Flink's own sink for files. The sinks of all jobs of a run write to one
+ * directory {@code committed}, as those of a job that is resumed do. The name of a file begins with
+ * the name of the job that wrote it. While the file is not committed, a dot stands before it.
  */
 public final class FileSinkCounts {
 
@@ -41,10 +43,14 @@ public final class FileSinkCounts {
                 .uid("text")
                 .sinkTo(
                         FileSink.forRowFormat(
-                                        new Path("file://" + params.dir + "/committed"),
+                                        new Path("file://" + params.together() + "/committed"),
                                         new SimpleStringEncoder<String>())
                                 .withBucketAssigner(new BasePathBucketAssigner<>())
                                 .withRollingPolicy(OnCheckpointRollingPolicy.build())
+                                .withOutputFileConfig(
+                                        OutputFileConfig.builder()
+                                                .withPartPrefix(params.job() + ".part")
+                                                .build())
                                 .build())
                 .name("sink")
                 .uid("sink");
