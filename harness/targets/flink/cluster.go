@@ -107,14 +107,14 @@ func (c *cluster) configure(ctx context.Context) error {
 			return err
 		}
 	}
-	restPort, err := freePort()
+	restPort, err := process.FreePort()
 	if err != nil {
 		return err
 	}
 	c.restPort = strconv.Itoa(restPort)
 	c.rest.url = "http://" + net.JoinHostPort(loopback, c.restPort)
 	c.rest.ready, c.rest.sets = c.led, c.sets
-	rpcPort, err := freePort()
+	rpcPort, err := process.FreePort()
 	if err != nil {
 		return err
 	}
@@ -145,16 +145,6 @@ func patience(spec target.Spec) time.Duration {
 		return 2 * time.Second
 	}
 	return 10 * time.Second
-}
-
-// freePort asks the kernel for a port that no process uses now.
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	return port, listener.Close()
 }
 
 // start starts a process of the cluster.

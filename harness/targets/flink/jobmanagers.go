@@ -65,7 +65,7 @@ func (c *cluster) startJobManager(ctx context.Context, name string) (*jobManager
 	port, host := c.restPort, string(faults.JobManager)
 	settings := map[string]string{}
 	if c.spec.JobManagers > 0 {
-		free, err := freePort()
+		free, err := process.FreePort()
 		if err != nil {
 			return nil, nil, err
 		}

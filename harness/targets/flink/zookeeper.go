@@ -101,7 +101,7 @@ func untilListening(ctx context.Context, server *process.Process, address string
 // processes of Flink reach it.
 func (c *cluster) zooKeeperAddress() (listen, at string, err error) {
 	if c.connections == nil {
-		port, err := freePort()
+		port, err := process.FreePort()
 		address := net.JoinHostPort(loopback, strconv.Itoa(port))
 		return address, address, err
 	}

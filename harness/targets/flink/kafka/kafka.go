@@ -23,6 +23,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/snapback/snapback/harness/internal/process"
 )
 
 //go:embed files
@@ -65,13 +67,17 @@ type Broker struct {
 // parameter jars is the directory that [Install] returns. The function run runs a command to its
 // end, and returns its output.
 func New(run func(name string, command *exec.Cmd) (output string, err error), jars, dir string) (*Broker, error) {
-	ports, err := freePorts(2)
+	port, err := process.FreePort()
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{Address: net.JoinHostPort(loopback, ports[0]), jars: jars, dir: dir}
+	controllerPort, err := process.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	b := &Broker{Address: net.JoinHostPort(loopback, strconv.Itoa(port)), jars: jars, dir: dir}
 	var text bytes.Buffer
-	if err := configTemplate.Execute(&text, map[string]string{"Dir": dir, "Port": ports[0], "ControllerPort": ports[1]}); err != nil {
+	if err := configTemplate.Execute(&text, map[string]any{"Dir": dir, "Port": port, "ControllerPort": controllerPort}); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -88,19 +94,6 @@ func New(run func(name string, command *exec.Cmd) (output string, err error), ja
 	}
 	b.client, err = kgo.NewClient(kgo.SeedBrokers(b.Address), kgo.MetadataMinAge(readyRetry))
 	return b, err
-}
-
-// freePorts asks the kernel for ports that no process uses now.
-func freePorts(n int) (ports []string, failed error) {
-	for range n {
-		listener, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
-		if err != nil {
-			return nil, err
-		}
-		defer func() { failed = errors.Join(failed, listener.Close()) }() // not earlier, so that the ports differ
-		ports = append(ports, strconv.Itoa(listener.Addr().(*net.TCPAddr).Port))
-	}
-	return ports, nil
 }
 
 func (b *Broker) config() string { return filepath.Join(b.dir, "server.properties") }
