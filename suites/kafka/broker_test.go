@@ -69,9 +69,13 @@ var _ = Describe("The broker", Ordered, func() {
 		defer aborted.Close()
 		Expect(aborted.EndTransaction(ctx, kgo.TryAbort)).To(Succeed())
 
+		// Kafka answers before it has ended a transaction. One that is being ended when the broker is
+		// killed may stay open: see docs/kafka.md.
+		_, err := broker.Committed(ctx, time.Minute)
+		Expect(err).NotTo(HaveOccurred())
 		Expect(ran.Kill()).To(Succeed())
 		start(ctx)
-		out, err := broker.Committed(ctx, 3*time.Minute) // Kafka may end the second transaction after its answer
+		out, err := broker.Committed(ctx, time.Minute)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(out.Lines).To(Equal([]kafka.Line{{Job: "first", Text: "1"}}))
 		Expect(out.Transactions).To(HaveLen(2))
