@@ -85,17 +85,20 @@ func completedBy(h *history.History, job string, before int) []int64 {
 	return slices.Compact(all)
 }
 
-// claimants returns the jobs that claimed a checkpoint of a job, in the order of their submission.
-func claimants(h *history.History, from string) []history.Job {
-	return slices.DeleteFunc(accepted(h), func(j history.Job) bool { return j.From != from || claimModeOf(h, j.Name) != storage.Claim })
+// claims returns the jobs that claimed a checkpoint, in the order of their submission. A job that was
+// refused claimed nothing.
+func claims(h *history.History) []history.Job {
+	return slices.DeleteFunc(accepted(h), func(j history.Job) bool { return claimModeOf(h, j.Name) != storage.Claim })
 }
 
 // claimed returns the number of the event with which another job claimed a checkpoint of this job.
 // From then on the other job may delete that checkpoint. If no job claimed one, claimed returns the
 // number that the next event would have.
 func claimed(h *history.History, job string) int {
-	for _, j := range claimants(h, job) {
-		return j.Submitted
+	for _, j := range claims(h) {
+		if j.From == job {
+			return j.Submitted
+		}
 	}
 	return h.End()
 }
@@ -335,7 +338,7 @@ func claim(h *history.History, judge *judging) {
 			continue
 		}
 		for _, e := range h.Events {
-			if e.Kind != history.Storage || e.Number < j.Submitted || claimedBefore(h, j, e.Number) {
+			if e.Kind != history.Storage || e.Number < j.Submitted || claimedBefore(h, j.Path, e.Number) {
 				continue
 			}
 			judge.examine("MOD-01")
@@ -350,10 +353,9 @@ func claim(h *history.History, judge *judging) {
 	}
 }
 
-// claimedBefore says whether a job has claimed the checkpoint that job j resumed from, before an
-// event.
-func claimedBefore(h *history.History, j history.Job, before int) bool {
-	return slices.ContainsFunc(claimants(h, j.From), func(other history.Job) bool { return other.Path == j.Path && other.Submitted < before })
+// claimedBefore says whether a job has claimed the checkpoint at a path before an event.
+func claimedBefore(h *history.History, at string, before int) bool {
+	return slices.ContainsFunc(claims(h), func(j history.Job) bool { return j.Path == at && j.Submitted < before })
 }
 
 // dependence checks MOD-02. It looks at a job that resumed from a checkpoint without claiming it.

@@ -85,8 +85,8 @@ func hasEnded(h *history.History, j history.Job) bool {
 // j claimed a checkpoint of the same earlier job. If there is none, it returns the number that the
 // next event would have.
 func anotherClaims(h *history.History, j history.Job, after int) int {
-	for _, other := range claimants(h, j.From) {
-		if other.Name != j.Name && other.Submitted > after {
+	for _, other := range claims(h) {
+		if other.Name != j.Name && other.From == j.From && other.Submitted > after {
 			return other.Submitted
 		}
 	}

@@ -198,6 +198,9 @@ func refusalOf(h *history.History, j history.Job, judge *judging) {
 	}
 	switch {
 	case !j.Refused && failedBeforeItRan(h, j):
+		if wanted != "" || bare {
+			judge.leaveOpen(requirement, fmt.Sprintf("job %s was accepted, and failed before it ran; the history does not say why", j.Name))
+		}
 	case !j.Refused:
 		find(fmt.Sprintf("job %s was accepted, %s", j.Name, because), expected, "accepted as job "+j.ID)
 	case !strings.Contains(j.Error, wanted):
