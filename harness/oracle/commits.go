@@ -20,31 +20,10 @@ func afterCommit(h *history.History, fired history.Event, fault faults.Fault) st
 	if !h.Header.Scenario.Workload.OnKafka() || !kills || !completes || condition.Event != faults.Completed {
 		return ""
 	}
-	complete, triggered := history.Event{}, map[int64]int64{}
-	for _, e := range h.Events[:fired.Number-1] {
-		switch e.Kind {
-		case history.Triggered:
-			triggered[e.Checkpoint] = e.AtMicros
-		case history.Completed:
-			complete = e
-		}
-	}
-	pending := 0
-	for _, e := range h.Events {
-		for _, t := range e.Transactions {
-			if complete.AtMicros < t.CommittedMicros && t.CommittedMicros <= fired.AtMicros {
-				return fmt.Sprintf("%s came too late: a transaction was committed before it", fired.Fault)
-			}
-			if t.BeganMicros < complete.AtMicros && fired.AtMicros < t.CommittedMicros {
-				pending++
-			}
-			// On a busy machine an aborted one may be of the next checkpoint, unless it is older.
-			if t.BeganMicros < triggered[complete.Checkpoint] && fired.AtMicros < t.AbortedMicros {
-				pending++
-			}
-		}
-	}
-	if pending == 0 {
+	switch complete, committed, pending := h.Commits(fired); {
+	case committed > 0:
+		return fmt.Sprintf("%s came too late: a transaction was committed before it", fired.Fault)
+	case pending == 0:
 		return fmt.Sprintf("%s proves nothing: after it no transaction of checkpoint %d ended", fired.Fault, complete.Checkpoint)
 	}
 	return ""

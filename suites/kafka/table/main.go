@@ -132,43 +132,19 @@ func describe(result run.Result) string {
 	return text
 }
 
-// moment says when a fault fired, seen from the sink. The times at which Kafka committed transactions
-// show whether the fault came before or after the commit of the newest checkpoint. An aborted one is
-// of this checkpoint only if it is older than the checkpoint's trigger.
+// moment says when a fault fired, seen from the sink. The times at which Kafka ended transactions show
+// whether the fault came before or after the commit of the newest checkpoint.
 func moment(h *history.History, fired history.Event, m faults.Moment) string {
 	if m.When == faults.DuringCheckpoint {
 		return "mid-checkpoint"
 	}
-	complete, triggered := history.Event{}, map[int64]int64{}
-	for _, e := range h.Events[:fired.Number] {
-		switch e.Kind {
-		case history.Triggered:
-			triggered[e.Checkpoint] = e.AtMicros
-		case history.Completed:
-			complete = e
-		}
-	}
-	before, after := 0, 0
-	for _, e := range h.Events {
-		for _, t := range e.Transactions {
-			switch {
-			case t.AbortedMicros > fired.AtMicros && t.BeganMicros < triggered[complete.Checkpoint]:
-				before++
-			case t.AbortedMicros > 0, t.BeganMicros > complete.AtMicros, t.CommittedMicros <= complete.AtMicros:
-			case t.CommittedMicros > fired.AtMicros:
-				before++
-			default:
-				after++
-			}
-		}
-	}
-	switch {
-	case before > 0 && after == 0:
-		return "before the commit"
-	case before == 0 && after > 0:
-		return "after the commit"
-	case before > 0:
+	switch _, committed, pending := h.Commits(fired); {
+	case committed > 0 && pending > 0:
 		return "amid the commit"
+	case committed > 0:
+		return "after the commit"
+	case pending > 0:
+		return "before the commit"
 	}
 	return "with nothing to commit"
 }
