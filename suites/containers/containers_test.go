@@ -19,6 +19,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/snapback/snapback/faults/lease"
+	"github.com/snapback/snapback/faults/network"
 	"github.com/snapback/snapback/harness/target"
 	"github.com/snapback/snapback/harness/targets/flink"
 	"github.com/snapback/snapback/harness/targets/flink/containers"
@@ -123,9 +124,9 @@ func at(ctx context.Context, port string) string {
 
 func freePort() string {
 	GinkgoHelper()
-	port, err := servers.FreePort()
+	free, err := network.FreePort()
 	Expect(err).NotTo(HaveOccurred())
-	return port
+	return free
 }
 
 var _ = Describe("A container", func() {

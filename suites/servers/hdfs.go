@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"text/template"
 
+	"github.com/snapback/snapback/faults/network"
 	"github.com/snapback/snapback/suites/internal/programs"
 )
 
@@ -48,11 +49,11 @@ func (s *Servers) HDFS() (*HDFS, error) {
 		if err != nil {
 			return nil, err
 		}
-	} else if ports["NameNode"], err = FreePort(); err != nil {
+	} else if ports["NameNode"], err = network.FreePort(); err != nil {
 		return nil, err
 	}
 	for _, name := range []string{"NameNodeHTTP", "DataNode", "DataNodeHTTP", "DataNodeIPC"} {
-		if ports[name], err = FreePort(); err != nil {
+		if ports[name], err = network.FreePort(); err != nil {
 			return nil, err
 		}
 	}

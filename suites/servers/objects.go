@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/snapback/snapback/faults/network"
 )
 
 // These are the credentials of MinIO, and the name of the bucket or container in every store.
@@ -30,13 +32,13 @@ func (s *Servers) MinIO() (url string, err error) {
 	if err := os.MkdirAll(filepath.Join(data, Bucket), 0o755); err != nil {
 		return "", err
 	}
-	port, err := FreePort()
+	free, err := network.FreePort()
 	if err != nil {
 		return "", err
 	}
-	command := exec.Command(filepath.Join(dir, "minio"), "server", "--address", "127.0.0.1:"+port, "--quiet", data)
+	command := exec.Command(filepath.Join(dir, "minio"), "server", "--address", "127.0.0.1:"+free, "--quiet", data)
 	command.Env = append(os.Environ(), MinIOEnvironment()...)
-	url = "http://127.0.0.1:" + port
+	url = "http://127.0.0.1:" + free
 	_, err = s.start("minio", command, answers(url+"/minio/health/ready", ""))
 	return url, err
 }
@@ -63,12 +65,12 @@ func (s *Servers) GCS() (environment map[string]string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := FreePort()
+	free, err := network.FreePort()
 	if err != nil {
 		return nil, err
 	}
-	address := "127.0.0.1:" + port
-	command := exec.Command(filepath.Join(dir, "fakegcs"), "-backend", "memory", "-scheme", "http", "-host", "127.0.0.1", "-port", port,
+	address := "127.0.0.1:" + free
+	command := exec.Command(filepath.Join(dir, "fakegcs"), "-backend", "memory", "-scheme", "http", "-host", "127.0.0.1", "-port", free,
 		"-public-host", address, "-external-url", "http://"+address, "-log-level", "warn")
 	if _, err := s.start("gcs", command, answers("http://"+address+"/_internal/healthcheck", "")); err != nil {
 		return nil, err
@@ -104,14 +106,14 @@ func (s *Servers) Azure() (environment map[string]string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := FreePort()
+	free, err := network.FreePort()
 	if err != nil {
 		return nil, err
 	}
 	command := exec.Command("node", filepath.Join(dir, "node_modules", "azurite", "dist", "src", "blob", "main.js"),
-		"--blobHost", "127.0.0.1", "--blobPort", port, "--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--disableTelemetry")
+		"--blobHost", "127.0.0.1", "--blobPort", free, "--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--disableTelemetry")
 	command.Dir = s.dir
-	url := "http://127.0.0.1:" + port
+	url := "http://127.0.0.1:" + free
 	if _, err := s.start("azure", command, answers(url, "")); err != nil {
 		return nil, err
 	}

@@ -16,12 +16,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -108,16 +106,6 @@ func answers(url, text string) func() error {
 		}
 		return nil
 	}
-}
-
-// FreePort asks the kernel for a port that no process uses now.
-func FreePort() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	port := strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
-	return port, listener.Close()
 }
 
 func (s *Servers) makeDir(name string) (string, error) {

@@ -14,13 +14,13 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"github.com/snapback/snapback/faults/network"
 	"github.com/snapback/snapback/reference"
 	"github.com/snapback/snapback/storage"
 	"github.com/snapback/snapback/storage/audit"
 	"github.com/snapback/snapback/storage/configuration"
 	"github.com/snapback/snapback/storage/filesystem"
 	"github.com/snapback/snapback/storage/filesystem/schemes"
-	"github.com/snapback/snapback/suites/servers"
 )
 
 // retained runs a job of the reference until it has retained a checkpoint below a root. It returns
@@ -109,11 +109,11 @@ var _ = Describe("A store that refuses", func() {
 		silent, err := net.Listen("tcp", "127.0.0.1:0") // a server that accepts connections and never answers
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(silent.Close)
-		port, err := servers.FreePort()
+		free, err := network.FreePort()
 		Expect(err).NotTo(HaveOccurred())
 		e, n := startEngine(1, nil), 0
 		for dir, want := range map[string]string{
-			"hdfs://127.0.0.1:" + port + "/checkpoints":         "no NameNode answers at 127.0.0.1:" + port,
+			"hdfs://127.0.0.1:" + free + "/checkpoints":         "no NameNode answers at 127.0.0.1:" + free,
 			"hdfs://" + silent.Addr().String() + "/checkpoints": "timeout",
 			"s3://no-such-bucket/checkpoints":                   "there is no bucket s3://no-such-bucket",
 			"ftp://host/checkpoints":                            "want one of the schemes file, hdfs, s3, gs, azblob, got ftp",

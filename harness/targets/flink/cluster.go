@@ -10,11 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/snapback/snapback/faults"
 	"github.com/snapback/snapback/faults/fuse"
+	"github.com/snapback/snapback/faults/network"
 	"github.com/snapback/snapback/faults/tap"
 	"github.com/snapback/snapback/harness/internal/process"
 	"github.com/snapback/snapback/harness/target"
@@ -107,14 +107,13 @@ func (c *cluster) configure(ctx context.Context) error {
 			return err
 		}
 	}
-	restPort, err := process.FreePort()
-	if err != nil {
+	var err error
+	if c.restPort, err = network.FreePort(); err != nil {
 		return err
 	}
-	c.restPort = strconv.Itoa(restPort)
 	c.rest.url = "http://" + net.JoinHostPort(loopback, c.restPort)
 	c.rest.ready, c.rest.sets = c.led, c.sets
-	rpcPort, err := process.FreePort()
+	rpcPort, err := network.FreePort()
 	if err != nil {
 		return err
 	}
@@ -132,7 +131,7 @@ func (c *cluster) configure(ctx context.Context) error {
 	}
 	listen, at := c.room.Address(string(faults.JobManager))
 	return c.writeCluster(map[string]any{
-		"Dir": c.dir, "Root": filesystem.URL(c.root), "RPCPort": rpcPort, "RESTPort": restPort, "Retained": c.spec.Retained,
+		"Dir": c.dir, "Root": filesystem.URL(c.root), "RPCPort": rpcPort, "RESTPort": c.restPort, "Retained": c.spec.Retained,
 		"Listen": listen, "JobManager": at, "Patience": patience(c.spec),
 	}, settings)
 }

@@ -6,11 +6,11 @@ import (
 	"net"
 	"regexp"
 	"slices"
-	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/snapback/snapback/faults"
+	"github.com/snapback/snapback/faults/network"
 	"github.com/snapback/snapback/harness/history"
 	"github.com/snapback/snapback/harness/internal/process"
 	"github.com/snapback/snapback/harness/target"
@@ -62,20 +62,20 @@ func (c *cluster) StartJobManagers(ctx context.Context) error {
 
 // startJobManager starts a JobManager. With high availability, each has a REST API of its own.
 func (c *cluster) startJobManager(ctx context.Context, name string) (*jobManager, process.Worker, error) {
-	port, host := c.restPort, string(faults.JobManager)
+	restPort, host := c.restPort, string(faults.JobManager)
 	settings := map[string]string{}
 	if c.spec.JobManagers > 0 {
-		free, err := process.FreePort()
-		if err != nil {
+		var err error
+		if restPort, err = network.FreePort(); err != nil {
 			return nil, nil, err
 		}
-		port, host = strconv.Itoa(free), name
+		host = name
 		if settings, err = c.behind(host, "jobmanager.rpc.address", "jobmanager.bind-host", "high-availability.jobmanager.port", "blob.server.port"); err != nil {
 			return nil, nil, err
 		}
-		settings["rest.port"] = port
+		settings["rest.port"] = restPort
 	}
-	jm := &jobManager{name: name, url: "http://" + net.JoinHostPort(loopback, port), log: process.NewTail(c.logOf(name))}
+	jm := &jobManager{name: name, url: "http://" + net.JoinHostPort(loopback, restPort), log: process.NewTail(c.logOf(name))}
 	jm.watcher = newWatcher(func(id string, number int64) string {
 		return savepointAt(c.Files(), c.root, id, number)
 	})
@@ -83,7 +83,7 @@ func (c *cluster) startJobManager(ctx context.Context, name string) (*jobManager
 	// The REST API finds the log by the property log.file. TaskManagers do not get the
 	// property, because RocksDB would derive the name of its own log from the property. That
 	// name is too long for a file.
-	worker, err := c.start(ctx, name, host, port, []string{"-Xmx256m", "-Dlog.file=" + c.logOf(name)},
+	worker, err := c.start(ctx, name, host, restPort, []string{"-Xmx256m", "-Dlog.file=" + c.logOf(name)},
 		"org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint", options(settings)...)
 	return jm, worker, err
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/snapback/snapback/faults/network"
 	"github.com/snapback/snapback/harness/internal/process"
 	"github.com/snapback/snapback/storage/filesystem"
 )
@@ -101,8 +102,8 @@ func untilListening(ctx context.Context, server *process.Process, address string
 // processes of Flink reach it.
 func (c *cluster) zooKeeperAddress() (listen, at string, err error) {
 	if c.connections == nil {
-		port, err := process.FreePort()
-		address := net.JoinHostPort(loopback, strconv.Itoa(port))
+		free, err := network.FreePort()
+		address := net.JoinHostPort(loopback, free)
 		return address, address, err
 	}
 	place := c.connections.place(zooKeeper)

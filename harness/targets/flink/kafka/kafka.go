@@ -17,14 +17,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"text/template"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/snapback/snapback/harness/internal/process"
+	"github.com/snapback/snapback/faults/network"
 )
 
 //go:embed files
@@ -67,17 +66,17 @@ type Broker struct {
 // parameter jars is the directory that [Install] returns. The function run runs a command to its
 // end, and returns its output.
 func New(run func(name string, command *exec.Cmd) (output string, err error), jars, dir string) (*Broker, error) {
-	port, err := process.FreePort()
+	brokerPort, err := network.FreePort()
 	if err != nil {
 		return nil, err
 	}
-	controllerPort, err := process.FreePort()
+	controllerPort, err := network.FreePort()
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{Address: net.JoinHostPort(loopback, strconv.Itoa(port)), jars: jars, dir: dir}
+	b := &Broker{Address: net.JoinHostPort(loopback, brokerPort), jars: jars, dir: dir}
 	var text bytes.Buffer
-	if err := configTemplate.Execute(&text, map[string]any{"Dir": dir, "Port": port, "ControllerPort": controllerPort}); err != nil {
+	if err := configTemplate.Execute(&text, map[string]string{"Dir": dir, "Port": brokerPort, "ControllerPort": controllerPort}); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
