@@ -998,7 +998,12 @@ func TestAJobThatFailsBeforeItRunsIsRefused(t *testing.T) {
 			h.Events = slices.Insert(h.Events, at+1+i, history.Event{Kind: history.Status, ID: id, Status: status})
 		}
 		renumber(h)
-		accused := slices.ContainsFunc(oracle.Judge(h).Findings, func(f oracle.Finding) bool { return strings.Contains(f.Problem, "job second was accepted") })
+		j := oracle.Judge(h)
+		accused := slices.ContainsFunc(j.Findings, func(f oracle.Finding) bool { return strings.Contains(f.Problem, "job second was accepted") })
+		unsaid := slices.Contains(j.Requirements, oracle.RequirementVerdict{ID: "REC-06", Verdict: oracle.Void}) // no refusal names the path
+		if unsaid != c.refused {
+			t.Errorf("%s: want REC-06 void: %v, got %v", c.what, c.refused, j.Requirements)
+		}
 		if accused == c.refused {
 			t.Errorf("%s: want a finding: %v, got %v", c.what, !c.refused, accused)
 		}
