@@ -17,6 +17,12 @@ import (
 // content of each such file in memory.
 const damagedMax = 256 << 20
 
+// damaged is a file that the session has damaged.
+type damaged struct {
+	intact  []byte // the content before the first damage
+	deleted bool   // whether the damage was to delete the file
+}
+
 // damage damages the files that match a pattern, or restores them. If no file matches, the run
 // proves nothing.
 func (r *Session) damage(d scenarios.Damage) error {
@@ -39,11 +45,16 @@ func (r *Session) damage(d scenarios.Damage) error {
 }
 
 // matching returns the files below the checkpoint directory that match the pattern of a damage. For
-// a restoration, these are files that were damaged before.
+// a restoration, these are files that were damaged before. If the engine has deleted such a file
+// since, it stays deleted: a restoration must not bring back a part of a checkpoint that is gone.
 func (r *Session) matching(d scenarios.Damage) ([]string, error) {
 	var names []string
 	if d.How == scenarios.Restored {
-		names = slices.Sorted(maps.Keys(r.intact))
+		for _, name := range slices.Sorted(maps.Keys(r.damaged)) {
+			if _, err := r.cluster.Files().Stat(name); err == nil || r.damaged[name].deleted {
+				names = append(names, name)
+			}
+		}
 	} else {
 		err := filesystem.Walk(r.cluster.Files(), r.cluster.Root(), func(relative string, e filesystem.Entry) error {
 			if !e.Directory {
@@ -62,8 +73,8 @@ func (r *Session) matching(d scenarios.Damage) ([]string, error) {
 func (r *Session) harm(name string, how scenarios.Harm) error {
 	files := r.cluster.Files()
 	if how == scenarios.Restored {
-		content := r.intact[name]
-		delete(r.intact, name)
+		content := r.damaged[name].intact
+		delete(r.damaged, name)
 		// The engine may have deleted the directory when it was empty.
 		return errors.Join(files.MkdirAll(filesystem.Dir(name)), replace(files, name, content))
 	}
@@ -71,12 +82,14 @@ func (r *Session) harm(name string, how scenarios.Harm) error {
 	if err != nil {
 		return err
 	}
-	if r.intact == nil {
-		r.intact = map[string][]byte{}
+	if r.damaged == nil {
+		r.damaged = map[string]damaged{}
 	}
-	if _, damaged := r.intact[name]; !damaged {
-		r.intact[name] = content
+	before, again := r.damaged[name]
+	if !again {
+		before.intact = content
 	}
+	r.damaged[name] = damaged{intact: before.intact, deleted: how == scenarios.Deleted}
 	switch how {
 	case scenarios.Deleted:
 		return files.Remove(name)

@@ -31,11 +31,11 @@ type Session struct {
 	rand     *rand.Rand
 	progress func(string)
 	spec     target.Spec
-	cluster  target.Cluster    // nil if no new cluster started after a power loss
-	armed    []faults.Fault    // faults that are armed, and for which the steps do not wait
-	lost     *powerLoss        // the power loss that fired; nil after the next cluster has started
-	intact   map[string][]byte // the content of each damaged file before the first damage
-	failed   error             // errors in writing the history, and errors of faults that fired during an operation
+	cluster  target.Cluster     // nil if no new cluster started after a power loss
+	armed    []faults.Fault     // faults that are armed, and for which the steps do not wait
+	lost     *powerLoss         // the power loss that fired; nil after the next cluster has started
+	damaged  map[string]damaged // the damaged files, by name
+	failed   error              // errors in writing the history, and errors of faults that fired during an operation
 }
 
 // Setup is what a session needs to begin.

@@ -206,8 +206,8 @@ func (r *Session) savepoint(ctx context.Context, take scenarios.TakeSavepoint) e
 	}
 	r.record(event)
 	if event.Error != "" {
-		if finished, err := r.finishedMeanwhile(ctx, job); err != nil || finished {
-			return cmp.Or(err, r.missed(fmt.Sprintf("job %s was %s too soon for a savepoint", take.Job, storage.Finished)))
+		if finished, err := r.finishedMeanwhile(ctx, job); err != nil || finished || refused.Finishing {
+			return cmp.Or(err, r.missed(fmt.Sprintf("job %s finished too soon for a savepoint", take.Job)))
 		}
 	}
 	switch {
@@ -219,8 +219,7 @@ func (r *Session) savepoint(ctx context.Context, take scenarios.TakeSavepoint) e
 	return nil
 }
 
-// finishedMeanwhile waits a moment, and says whether the job has finished. A cluster may refuse to
-// take a savepoint of a finished job.
+// finishedMeanwhile waits a moment, and says whether the job has finished.
 func (r *Session) finishedMeanwhile(ctx context.Context, job history.Job) (bool, error) {
 	err := r.pass(ctx, settleEvery)
 	return r.status(job) == storage.Finished, err
@@ -264,8 +263,9 @@ func (r *Session) checkpoint(ctx context.Context, name string) error {
 		var refused *target.RefusedError
 		switch {
 		case errors.As(err, &refused):
-			if finished, err := r.finishedMeanwhile(ctx, job); err != nil || finished {
-				return cmp.Or(err, r.missed(fmt.Sprintf("job %s was %s too soon for a checkpoint", name, storage.Finished)))
+			finished, err := r.finishedMeanwhile(ctx, job)
+			if err != nil {
+				return err
 			}
 			if r.status(job) != storage.Running && !r.over(job) {
 				continue
@@ -275,6 +275,9 @@ func (r *Session) checkpoint(ctx context.Context, name string) error {
 			}
 			if asks++; asks <= asksMax && !r.over(job) {
 				continue
+			}
+			if finished || refused.Finishing {
+				return r.missed(fmt.Sprintf("job %s finished too soon for a checkpoint", name))
 			}
 			r.record(history.Event{Kind: history.Trigger, Job: name, Error: refused.Why})
 			return ErrGaveUp

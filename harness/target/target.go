@@ -117,6 +117,9 @@ type Submission struct {
 }
 
 // RefusedError is the error of an implementation that refuses a request.
-type RefusedError struct{ Why string }
+type RefusedError struct {
+	Why       string
+	Finishing bool // whether a subtask of the job had finished, or was finishing; then an engine may take no checkpoint of it
+}
 
 func (e *RefusedError) Error() string { return "refused: " + e.Why }

@@ -187,15 +187,10 @@ func (e *engine) happen(faulty bool) {
 		e.wait()
 	case "checkpoint":
 		if !e.faulted { // otherwise a fault may interrupt the checkpoint, which violates no requirement
-			e.happens(thing)
-			e.live(e.checkpoints(1))
+			e.snapshot(thing)
 		}
 	case "savepoint", "stop and resume":
-		// A subtask without a split finishes at once, and an engine refuses a savepoint that meets this.
-		w := &e.scenario.Workload
-		w.Splits = max(w.Splits, e.scenario.Cluster.TaskManagers)
-		e.happens(thing)
-		e.live(e.checkpoints(1))
+		e.snapshot(thing)
 	default:
 		e.happens(thing)
 		e.live(faultTime)
@@ -205,6 +200,16 @@ func (e *engine) happen(faulty bool) {
 		e.links = append(e.links, link{name: e.current, parallelism: cmp.Or(submitted.Parallelism, e.scenario.Job.Parallelism)})
 		e.live(startTime)
 	}
+}
+
+// snapshot adds the steps of a checkpoint or a savepoint that the scenario asks for. A subtask without
+// a split finishes at once, and an engine may refuse what is asked for then. So each subtask has a
+// split.
+func (e *engine) snapshot(thing string) {
+	w := &e.scenario.Workload
+	w.Splits = max(w.Splits, e.scenario.Cluster.TaskManagers)
+	e.happens(thing)
+	e.live(e.checkpoints(1))
 }
 
 // source returns an earlier job than the last, of which a retained checkpoint is certainly left. It

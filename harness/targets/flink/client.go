@@ -225,6 +225,10 @@ func (c *client) Checkpoint(ctx context.Context, id string) (int64, error) {
 	return answer.CheckpointID, err
 }
 
+// finishing matches Flink's words for a checkpoint that it did not take because a subtask had finished
+// or was finishing. In the second case the subtask still has the status RUNNING.
+var finishing = regexp.MustCompile(`task is closing|PartialFinishingNotSupportedByState|tasks of the job have already finished`)
+
 // triggered starts an operation that Flink runs in the background, waits until the operation has
 // ended, and reads its result. The result is at the path results, followed by the id of the
 // operation.
@@ -261,7 +265,7 @@ func (c *client) triggered(ctx context.Context, path, results string, request, a
 		return err
 	}
 	if cause := cmp.Or(failure.Cause, failure.Other); cause != nil {
-		return &target.RefusedError{Why: causes(cause.StackTrace)}
+		return &target.RefusedError{Why: causes(cause.StackTrace), Finishing: finishing.MatchString(cause.StackTrace)}
 	}
 	return json.Unmarshal(status.Operation, answer)
 }

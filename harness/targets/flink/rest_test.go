@@ -52,3 +52,16 @@ func TestASubmissionWaitsForALeader(t *testing.T) {
 		t.Errorf("got %q after %d requests, %v", answer.JobID, asked, err)
 	}
 }
+
+func TestFlinksWordsForASubtaskThatFinishes(t *testing.T) {
+	for text, want := range map[string]bool{
+		"CheckpointException: Task name with subtask : Source: control (1/1)#0 Failure reason: Checkpoint was declined (task is closing)": true,
+		"FinishedTaskStateProvider$PartialFinishingNotSupportedByStateException: The vertex has used UnionListState":                      true,
+		"CheckpointException: Failure reason: Not all required tasks are currently running.":                                              false,
+		"CheckpointException: Checkpoint expired before completing.":                                                                      false,
+	} {
+		if got := finishing.MatchString(text); got != want {
+			t.Errorf("%q: want a subtask that finishes: %t, got %t", text, want, got)
+		}
+	}
+}
