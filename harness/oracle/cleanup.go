@@ -48,7 +48,7 @@ var cleanupTable = map[storage.JobStatus]map[storage.Retention]cell{
 func retention(h *history.History, judge *judging) {
 	for _, j := range accepted(h) {
 		status, ended := h.Status(j.ID)
-		promised, terminal := cleanupTable[status][h.Header.Scenario.Job.Retention]
+		promised, terminal := cleanupTable[status][configurationOf(h, j).Retention]
 		if !terminal || !h.Header.Scenario.Over(status) {
 			continue
 		}
@@ -64,7 +64,7 @@ func retention(h *history.History, judge *judging) {
 			judge.examine(promised.requirement)
 			for _, problem := range residue(h, j.ID, e.Tree, earlier, kept) {
 				problem.Requirement = promised.requirement
-				problem.Problem = fmt.Sprintf("job %s is %s under %s, and %s", j.Name, status, h.Header.Scenario.Job.Retention, problem.Problem)
+				problem.Problem = fmt.Sprintf("job %s is %s under %s, and %s", j.Name, status, configurationOf(h, j).Retention, problem.Problem)
 				judge.find(problem)
 			}
 		}
@@ -390,7 +390,7 @@ func ownership(h *history.History, judge *judging) {
 			continue
 		}
 		status, ended := h.Status(j.ID)
-		cell, known := cleanupTable[status][h.Header.Scenario.Job.Retention]
+		cell, known := cleanupTable[status][configurationOf(h, j).Retention]
 		subsumed := len(h.Completed(j.ID, h.End())) >= h.Header.Scenario.Cluster.Retained
 		if !known || (cell.kept && !subsumed) || !h.Header.Scenario.Over(status) {
 			continue

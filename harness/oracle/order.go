@@ -16,7 +16,7 @@ type place struct{ key, split int64 }
 // the split. The count of a line says when its record was processed. A key for which two records
 // have one count is left to REC-03.
 func inputOrder(h *history.History, judge *judging) {
-	if h.Header.Scenario.Job.AtLeastOnce || h.Header.Scenario.Workload.Name == workload.Windows {
+	if atLeastOnce(h) || h.Header.Scenario.Workload.Name == workload.Windows {
 		return
 	}
 	for _, r := range judge.runs {
@@ -87,7 +87,7 @@ func rescaledInFlight(h *history.History, last history.Job) bool {
 // checkpoint's, the lines of a key are in the order in which they were made.
 func outputOrder(h *history.History, judge *judging) {
 	w := h.Header.Scenario.Workload
-	if h.Header.Scenario.Job.AtLeastOnce || w.Connectors != "" {
+	if atLeastOnce(h) || w.Connectors != "" {
 		return
 	}
 	parse := w.Model().Parse
@@ -162,7 +162,7 @@ func committed(h *history.History, j history.Job) (files []file) {
 // early checks REC-15: a file of output is committed only if a checkpoint that holds the file is
 // complete.
 func early(h *history.History, judge *judging) {
-	if h.Header.Scenario.Job.AtLeastOnce || h.Header.Scenario.Workload.Connectors != "" {
+	if atLeastOnce(h) || h.Header.Scenario.Workload.Connectors != "" {
 		return
 	}
 	for _, j := range accepted(h) {

@@ -124,7 +124,7 @@ func ids(lines []workload.Line) []workload.ID {
 // incomplete.
 func output(h *history.History, judge *judging) {
 	requirement, expected := "REC-02", "every output exactly once"
-	if h.Header.Scenario.Job.AtLeastOnce {
+	if atLeastOnce(h) {
 		requirement, expected = "REC-08", "every output at least once"
 	}
 	for _, r := range judge.runs {
@@ -143,7 +143,7 @@ func output(h *history.History, judge *judging) {
 			}
 		}
 		report("lost record", lost, expected)
-		if !h.Header.Scenario.Job.AtLeastOnce {
+		if !atLeastOnce(h) {
 			report("doubled record", doubled, expected)
 		}
 		report("unexpected record", r.foreign, "only output that the input leads to")
@@ -182,7 +182,7 @@ func compare(model workload.Model, r run) (lost, doubled []string) {
 // be the result of applying each record exactly once. For a job in at-least-once mode, there is
 // nothing to check.
 func state(h *history.History, judge *judging) {
-	if h.Header.Scenario.Job.AtLeastOnce {
+	if atLeastOnce(h) {
 		return
 	}
 	w := h.Header.Scenario.Workload

@@ -14,7 +14,7 @@ import (
 func stopping(h *history.History, judge *judging) {
 	for _, j := range accepted(h) {
 		switch {
-		case !h.Stopped(j.Name) || h.Header.Scenario.Job.AtLeastOnce || h.Header.Scenario.Workload.Connectors != "":
+		case !h.Stopped(j.Name) || atLeastOnce(h) || h.Header.Scenario.Workload.Connectors != "":
 		case h.Drained(j.Name):
 			draining(h, j, judge)
 		default:

@@ -234,8 +234,11 @@ func (r *Session) suspend(ctx context.Context, name string) error {
 	r.progress("suspending job " + name)
 	r.record(history.Event{Kind: history.Suspend, Job: name})
 	var refused *target.RefusedError
-	if err := suspender.Suspend(ctx, job.ID); !errors.As(err, &refused) {
+	if err := suspender.Suspend(ctx, job.ID); err != nil && !errors.As(err, &refused) {
 		return err
+	}
+	if finished, err := r.finishedMeanwhile(ctx, job); err != nil || finished {
+		return cmp.Or(err, r.missed(fmt.Sprintf("job %s was %s too soon to be suspended", name, storage.Finished)))
 	}
 	return nil
 }
