@@ -10,7 +10,10 @@ type Recorded struct {
 	source  Choices // makes the choices that are not recorded; if it is nil, they get their lowest values
 }
 
-type choice struct{ value, low, high int }
+type choice struct {
+	label            string
+	value, low, high int
+}
 
 // Record draws a scenario and records its choices.
 func Record(name string, from Choices) (scenarios.Scenario, *Recorded) {
@@ -23,7 +26,7 @@ func (r *Recorded) Int(label string, low, high int) int {
 	r.taken++
 	if r.taken <= len(r.choices) {
 		c := &r.choices[r.taken-1]
-		c.low, c.high = low, high
+		c.label, c.low, c.high = label, low, high
 		c.value = min(max(c.value, low), high)
 		return c.value
 	}
@@ -31,7 +34,7 @@ func (r *Recorded) Int(label string, low, high int) int {
 	if r.source != nil {
 		value = r.source.Int(label, low, high)
 	}
-	r.choices = append(r.choices, choice{value, low, high})
+	r.choices = append(r.choices, choice{label, value, low, high})
 	return value
 }
 

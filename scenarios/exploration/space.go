@@ -106,6 +106,7 @@ func (e *engine) job() {
 		e.scenario.Requirements = []string{"REC-08", "LIV-01"}
 	}
 	e.setting()
+	e.now = *j
 }
 
 // timeoutNone is the time-out of checkpoints. It is Flink's default, and so long that no checkpoint
@@ -170,8 +171,8 @@ func (e *engine) happen(faulty bool) {
 	offer(e.has(scenarios.Savepoint) && e.scenario.Job.Backend != "forst", "savepoint", "stop and resume") // ForSt refuses the canonical format
 	offer(faulty && e.has(scenarios.Kill), "kill a TaskManager", "kill a TaskManager mid-checkpoint")
 	offer(faulty && e.has(scenarios.Pause), "pause a TaskManager")
-	offer(faulty && e.has(scenarios.Kill, scenarios.Tap), "kill at an operation")
-	offer(faulty && e.has(scenarios.Tap), "fail an operation")
+	offer(faulty && e.has(scenarios.Kill, scenarios.Tap), "kill a TaskManager before an operation", "kill a TaskManager after an operation")
+	offer(faulty && e.has(scenarios.Tap), "fail an operation", "lose an operation")
 	offer(faulty && e.has(scenarios.Partition), "cut a TaskManager")
 	offer(faulty && e.has(scenarios.Network), "break the connections of a TaskManager")
 	offer(faulty && e.has(scenarios.HA, scenarios.JobManager) && e.scenario.Cluster.JobManagers > 0, "kill the JobManager", "kill the JobManager mid-checkpoint")
@@ -208,7 +209,11 @@ func (e *engine) happen(faulty bool) {
 func (e *engine) snapshot(thing string) {
 	w := &e.scenario.Workload
 	w.Splits = max(w.Splits, e.scenario.Cluster.TaskManagers)
-	e.happens(thing)
+	if thing == "stop and resume" {
+		e.stopAndResume(func() *scenarios.Job { return nil })
+	} else {
+		e.happens(thing)
+	}
 	e.live(e.checkpoints(1))
 }
 
@@ -247,23 +252,6 @@ func (e *engine) cancelAndResume(from *link) {
 		e.refused(submit)
 	}
 	e.submit(submit)
-}
-
-// refused damages metadata, so that a job cannot be submitted, and restores the metadata. The
-// refusal must leave the checkpoint as it was, in each claim mode.
-func (e *engine) refused(submit scenarios.Submit) {
-	how := scenarios.Truncated
-	if submit.From.Checkpoint > 0 && e.some("delete") { // without metadata, only its number names a checkpoint
-		how = scenarios.Deleted
-	}
-	file := "*/" + storage.MetadataName
-	submit.Job = "refused-" + e.next()
-	submit.Refused.Expected = true
-	e.add(
-		scenarios.Step{Damage: &scenarios.Damage{File: file, How: how}},
-		scenarios.Step{Submit: &submit},
-		scenarios.Step{Damage: &scenarios.Damage{File: file, How: scenarios.Restored}},
-	)
 }
 
 // claimMode draws a claim mode. The changelog backend of Flink can only restore in mode CLAIM: after

@@ -137,11 +137,8 @@ func (c Campaign) one(ctx context.Context, m Mutant) (Row, error) {
 			return row, fmt.Errorf("mutant %s: %w", m.ID, err)
 		}
 		row.Hunts = append(row.Hunts, Hunt{strategy, hunted.Found, hunted.Runs, hunted.CPU})
-		if i == 0 {
-			row.Others = hunted.Others
-		}
 		if i == 0 && hunted.Found {
-			row.Finding, row.Stage = hunted.Finding, hunted.Stage
+			row.Finding, row.Unnamed, row.Stage = hunted.Finding, hunted.Unnamed, hunted.Stage
 			if err := c.keepSmallest(ctx, &row, hunted.Cases); err != nil {
 				return row, fmt.Errorf("mutant %s: %w", m.ID, err)
 			}

@@ -49,8 +49,6 @@ func outcome(row Row) string {
 		return row.Finding.Requirement + ", NOT EQUIVALENT"
 	case row.Equivalent != "":
 		return "equivalent"
-	case !row.Killed() && len(row.Others) > 0:
-		return "SURVIVED, but " + row.broken()
 	case !row.Killed():
 		return "SURVIVED"
 	}

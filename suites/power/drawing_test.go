@@ -73,14 +73,13 @@ func TestAnUnexpectedResultIsNamed(t *testing.T) {
 	if got := strings.Join(m.Wrong(), " "); got != "survived same" {
 		t.Errorf("want the equivalent mutant that was found, too, got %q", got)
 	}
-	m.Rows[2].Others = []power.Finding{{Requirement: "REC-01"}}
-	m.Rows = append(m.Rows, m.Rows[1], m.Rows[1])
-	m.Rows[3].Others, m.Rows[4].Trouble = []power.Finding{{Requirement: "REC-01"}, {Requirement: "LIV-01"}}, "it does not compile"
+	m.Rows = append(m.Rows, m.Rows[0], m.Rows[1])
+	m.Rows[3].Unnamed, m.Rows[4].Trouble = true, "it does not compile"
 	for i, want := range []string{
 		"caught found by REC-02 (cleanup/finish) after 7 runs, 0.01s; 5 events",
 		"survived SURVIVED 1000 runs, 1.0s",
 		"same IS NOT EQUIVALENT: found by SHR-01 () after 1000 runs",
-		"survived SURVIVED 1000 runs, 1.0s, but breaks REC-01, LIV-01: name that requirement in its header, or say why not",
+		"caught found by REC-02 (cleanup/finish) after 7 runs, 0.01s; 5 events; its header does not name REC-02",
 		"survived: NO RESULT: it does not compile",
 	} {
 		if got := m.Rows[i].String(); got != want {

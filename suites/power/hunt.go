@@ -38,7 +38,7 @@ type Hunted struct {
 	Runs    int           // number of runs until the finding; without a finding, number of all runs
 	CPU     time.Duration // processor time of the hunter until the finding, including its start
 	Finding Finding
-	Others  []Finding      // findings about other requirements that came first, one for each requirement
+	Unnamed bool           // whether the order does not name the requirement of the finding
 	Stage   string         // the part of the strategy that had the finding
 	Cases   []explore.Case // cases that show the mistake: first the case of the finding, then smaller and smaller cases
 }

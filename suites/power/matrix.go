@@ -3,7 +3,6 @@ package power
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -24,7 +23,7 @@ type Row struct {
 	Hunts   []Hunt        `json:"hunts"`             // one hunt for each strategy; the first strategy is Snapback's own
 	Trouble string        `json:"trouble,omitempty"` // why there is no result, such as a mutant that does not compile; empty: there is one
 	Finding Finding       `json:"finding"`           // the finding of the first hunt
-	Others  []Finding     `json:"others,omitempty"`  // findings of the first hunt about requirements that the mutant does not name
+	Unnamed bool          `json:"unnamed,omitempty"` // whether the mutant does not name the requirement of that finding
 	Stage   string        `json:"stage,omitempty"`   // the part of the strategy that had this finding
 	Events  int           `json:"events,omitempty"`  // number of steps of the smallest case
 	Case    string        `json:"case,omitempty"`    // name of the file with the smallest case
@@ -51,8 +50,6 @@ func (r Row) String() string {
 	switch {
 	case r.Trouble != "":
 		return fmt.Sprintf("%s: NO RESULT: %s", r.ID, r.Trouble)
-	case !own.Found && r.Equivalent == "" && len(r.Others) > 0:
-		return fmt.Sprintf("%s SURVIVED %d runs, %.1fs, but breaks %s: name that requirement in its header, or say why not", r.ID, own.Runs, own.CPU.Seconds(), r.broken())
 	case !own.Found && r.Equivalent != "":
 		return fmt.Sprintf("%s is equivalent, and was not found in %d runs", r.ID, own.Runs)
 	case !own.Found:
@@ -60,16 +57,11 @@ func (r Row) String() string {
 	case r.Equivalent != "":
 		return fmt.Sprintf("%s IS NOT EQUIVALENT: found by %s (%s) after %d runs", r.ID, r.Finding.Requirement, r.Stage, own.Runs)
 	}
-	return fmt.Sprintf("%s found by %s (%s) after %d runs, %.2fs; %d events", r.ID, r.Finding.Requirement, r.Stage, own.Runs, own.CPU.Seconds(), r.Events)
-}
-
-// broken lists the requirements that the mutant broke and does not name.
-func (r Row) broken() string {
-	var ids []string
-	for _, other := range r.Others {
-		ids = append(ids, other.Requirement)
+	text := fmt.Sprintf("%s found by %s (%s) after %d runs, %.2fs; %d events", r.ID, r.Finding.Requirement, r.Stage, own.Runs, own.CPU.Seconds(), r.Events)
+	if r.Unnamed {
+		text += "; its header does not name " + r.Finding.Requirement
 	}
-	return strings.Join(ids, ", ")
+	return text
 }
 
 // Wrong lists the mutants with an unexpected result.

@@ -73,9 +73,7 @@ func TestWhateverHappens(t *testing.T) {
 func TestCampaign(t *testing.T) {
 	campaign := explore.Campaign{
 		Target: reference.Simulated{}, Stride: 1, Parallel: runtime.NumCPU(), Timeout: time.Minute,
-		Draw: func(seed uint64) scenarios.Scenario {
-			return exploration.Draw(fmt.Sprintf("explored/seed-%d", seed), exploration.Seeded(seed))
-		},
+		Draw: exploration.NewBlocks().Draw,
 	}
 	for _, c := range []struct {
 		first uint64

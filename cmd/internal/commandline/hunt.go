@@ -79,7 +79,7 @@ func hunt(command *cobra.Command, o exploreOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, journal.Close()) }()
-	plan := space.Plan(first, stride, exploredName)
+	plan := space.Plan(first, stride, exploration.Name)
 	h := &explore.Hunt{
 		Campaign: explore.Campaign{
 			Target: engine, First: first, Stride: stride, Runs: o.runs, Parallel: o.parallel, Timeout: o.timeout, Dir: filepath.Join(o.campaign, "runs"),

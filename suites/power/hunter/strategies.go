@@ -133,6 +133,7 @@ func turns(seed uint64) iter.Seq[sighting] {
 		if err != nil {
 			panic(err) // the catalogue is part of this program
 		}
+		blocks := exploration.NewBlocks()
 		for round := uint64(0); ; round++ {
 			for _, lost := range powerLosses(durable[round%uint64(len(durable))], seed+round) {
 				if !yield(lost) {
@@ -141,7 +142,7 @@ func turns(seed uint64) iter.Seq[sighting] {
 			}
 			for n := range uint64(draws) {
 				at := seed + round*draws + n
-				if !yield(once("exploration", storageOf(at), exploration.Draw(fmt.Sprintf("explored/seed-%d", at), exploration.Seeded(at)), at)) {
+				if !yield(once("exploration", storageOf(at), blocks.Draw(at), at)) {
 					return
 				}
 			}
