@@ -121,7 +121,8 @@ func (d *drawing) payload() {
 	}
 	if w.Payload >= hugePayload { // all state has one key, so that it comes to the limit after half of the records
 		w.Keys, w.Records = 1, 12
-		delete(d.scenario.Cluster.Settings, configuration.Heap.Key) // with it, no checkpoint would complete
+		delete(d.scenario.Cluster.Settings, configuration.Heap.Key) // with one of these two, no checkpoint would complete
+		delete(d.scenario.Cluster.Settings, configuration.FrameSize.Key)
 	}
 }
 

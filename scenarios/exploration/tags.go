@@ -34,8 +34,7 @@ func Tags(s scenarios.Scenario) []string {
 	}
 	add("high availability", s.Cluster.JobManagers > 0)
 	add("few key groups", s.Job.ParallelismMax > 0)
-	add("unaligned", s.Job.Unaligned && s.Job.AlignmentTimeout == 0)
-	add("aligned with a timeout", s.Job.AlignmentTimeout > 0)
+	tagBarriers(s.Job, add)
 	add("at least once", s.Job.AtLeastOnce)
 	add("concurrent", s.Job.MaxConcurrent > 1)
 	add("minimum pause", s.Job.MinPause > 0)
@@ -58,6 +57,12 @@ func Tags(s scenarios.Scenario) []string {
 	return tags
 }
 
+// tagBarriers adds a tag for how barriers pass through a job.
+func tagBarriers(job scenarios.Job, add func(tag string, holds bool)) {
+	add("unaligned", job.Unaligned && job.AlignmentTimeout == 0)
+	add("aligned with a timeout", job.AlignmentTimeout > 0)
+}
+
 // submitted is what the tags of a job depend on that resumes from this job.
 type submitted struct {
 	parallelism int
@@ -78,6 +83,7 @@ func tagSubmit(s scenarios.Scenario, submit scenarios.Submit, jobs map[string]su
 		}
 		add("resumed", true)
 		add("another configuration", submit.With != nil)
+		tagBarriers(s.JobOf(submit), add)
 		add("older checkpoint", submit.From.Checkpoint > 0)
 		add("resumed twice", last > 1)
 		add("rescaled "+now.rescaled, now.rescaled != "")

@@ -87,7 +87,7 @@ func Markdown(w io.Writer, m Matrix) error {
 	b.WriteString("# Power\n\n" +
 		"This page shows what the suites find. Each mutant is the reference with one mistake that somebody\n" +
 		"once made, or could make.\n" +
-		"`go run ./suites/power/mutants --compare --markdown docs/power.md` generates this page.\n" +
+		"`go run ./suites/power/mutants --compare --unaided --markdown docs/power.md` generates this page.\n" +
 		"CI fails if the page is out of date. It does not compare the seconds.\n\n" +
 		"- *In* is the scenario, or the part of the suites, that shows the mistake first.\n" +
 		"- *Runs* is the number of runs until then.\n" +

@@ -82,7 +82,7 @@ var _ = Describe("The museum of bugs", func() {
 			}
 		}
 		Expect(matrix.EventsMedian()).To(BeNumerically("<", eventsMedian))
-		Expect(drift(matrix)).To(BeEmpty(), "%s is out of date; generate it again: go run ./suites/power/mutants --compare --markdown %s", manual, manual)
+		Expect(drift(matrix)).To(BeEmpty(), "%s is out of date; generate it again: go run ./suites/power/mutants --compare --unaided --markdown %s", manual, manual)
 	})
 })
 
