@@ -226,8 +226,10 @@ func (c *client) Checkpoint(ctx context.Context, id string) (int64, error) {
 }
 
 // finishing matches Flink's words for a checkpoint that it did not take because a subtask had finished
-// or was finishing. In the second case the subtask still has the status RUNNING.
-var finishing = regexp.MustCompile(`task is closing|PartialFinishingNotSupportedByState|tasks of the job have already finished`)
+// or was finishing. In the second case the subtask still has the status RUNNING. "Task local
+// checkpoint failure" is all that Flink says if the TaskManager no longer knows the subtask: it has
+// finished, but the JobManager had not heard of that yet.
+var finishing = regexp.MustCompile(`task is closing|Task local checkpoint failure|PartialFinishingNotSupportedByState|tasks of the job have already finished`)
 
 // triggered starts an operation that Flink runs in the background, waits until the operation has
 // ended, and reads its result. The result is at the path results, followed by the id of the

@@ -56,6 +56,7 @@ func TestASubmissionWaitsForALeader(t *testing.T) {
 func TestFlinksWordsForASubtaskThatFinishes(t *testing.T) {
 	for text, want := range map[string]bool{
 		"CheckpointException: Task name with subtask : Source: control (1/1)#0 Failure reason: Checkpoint was declined (task is closing)": true,
+		"org.apache.flink.runtime.checkpoint.CheckpointException: Task local checkpoint failure.":                                         true,
 		"FinishedTaskStateProvider$PartialFinishingNotSupportedByStateException: The vertex has used UnionListState":                      true,
 		"CheckpointException: Failure reason: Not all required tasks are currently running.":                                              false,
 		"CheckpointException: Checkpoint expired before completing.":                                                                      false,
