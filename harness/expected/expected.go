@@ -112,21 +112,34 @@ func (l List) Of(scenario string, on history.Target) List {
 	return of
 }
 
-// Explored returns the first entry that expects the failure of an explored scenario: the entry names
-// all requirements that failed, and the scenario has all its tags. An explored scenario is drawn by
-// chance, so an entry does not say that it must fail.
+// Explored returns an entry that expects the failure of an explored scenario. The scenario has all
+// tags of the entry. Each requirement that failed must be named by such an entry. Several bugs may
+// show in one run, so it need not be the same entry for all. An explored scenario is drawn by chance, so an entry does not say that it
+// must fail.
 func (l List) Explored(s scenarios.Scenario, on history.Target, requirements []oracle.RequirementVerdict) (Failure, bool) {
 	tags := exploration.Tags(s)
-	for _, f := range l.Of(s.Name, on) {
-		tagged := !slices.ContainsFunc(f.Tags, func(tag string) bool { return !slices.Contains(tags, tag) })
-		other := slices.ContainsFunc(requirements, func(r oracle.RequirementVerdict) bool {
-			return r.Verdict == oracle.Fail && !slices.Contains(f.ids(), r.ID)
-		})
-		if tagged && len(f.Tags) > 0 && !other {
-			return f, true
+	entries := l.Of(s.Name, on)
+	var found List
+	for _, r := range requirements {
+		if r.Verdict != oracle.Fail {
+			continue
 		}
+		i := slices.IndexFunc(entries, func(f Failure) bool { return f.explains(r.ID, tags) })
+		if i < 0 {
+			return Failure{}, false
+		}
+		found = append(found, entries[i])
 	}
-	return Failure{}, false
+	if len(found) == 0 {
+		return Failure{}, false
+	}
+	return found[0], true
+}
+
+// explains says whether the entry allows a requirement to fail in an explored scenario with these tags.
+func (f Failure) explains(requirement string, tags []string) bool {
+	missing := func(tag string) bool { return !slices.Contains(tags, tag) }
+	return len(f.Tags) > 0 && !slices.ContainsFunc(f.Tags, missing) && slices.Contains(f.ids(), requirement)
 }
 
 // among says whether a pattern matches the name of a target, a version or a runtime.

@@ -160,6 +160,34 @@ func TestAnExploredFailureIsKnownByItsTags(t *testing.T) {
 	}
 }
 
+// One run may show two bugs. It is known if an entry names each requirement that failed.
+func TestAnExploredFailureMayBeTwoKnownBugs(t *testing.T) {
+	list, err := expected.Parse("list", []byte(`
+- {scenario: explored, requirements: [REC-03], tags: [backend changelog], link: one, reason: the state is of the past}
+- {scenario: explored, requirements: [SHR-01], tags: [several retained], link: two, reason: a file is deleted}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := scenarios.Scenario{
+		Name: "explored/seed-1", Job: scenarios.Job{Backend: "changelog"}, Cluster: scenarios.Cluster{Retained: 2},
+		Steps: []scenarios.Step{{Submit: &scenarios.Submit{Job: "one"}}},
+	}
+	one := both
+	one.Cluster.Retained = 1
+	failed := []oracle.RequirementVerdict{{ID: "REC-02", Verdict: oracle.Pass}, {ID: "REC-03", Verdict: oracle.Fail}, {ID: "SHR-01", Verdict: oracle.Fail}}
+	on := history.Target{Name: "flink"}
+	if f, ok := list.Explored(both, on, failed); !ok || f.Link != "one" {
+		t.Errorf("want the first entry, got %+v", f)
+	}
+	if f, ok := list.Explored(one, on, failed); ok {
+		t.Errorf("nothing explains SHR-01 with one retained checkpoint: want no entry, got %+v", f)
+	}
+	if f, ok := list.Explored(both, on, failed[:1]); ok {
+		t.Errorf("nothing failed: want no entry, got %+v", f)
+	}
+}
+
 // A tag that no scenario has would match nothing, silently.
 func TestExploredScenariosHaveTheTagsOfTheList(t *testing.T) {
 	list, err := expected.Flink()
