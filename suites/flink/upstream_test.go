@@ -86,6 +86,7 @@ var _ = Describe("The reports to Apache Flink", func() {
 		"old-committer.md": {
 			line: `Trying to commit incomplete batch of committables`, from: servers.FormerFlink, versions: []string{flink.DefaultVersion},
 		},
+		"rescaled-watermark.md": {line: `(?m)^job 2: late records by split: \{2=\d+\}$`, versions: both},
 	}
 	It("are all tried", func() {
 		files, err := filepath.Glob(filepath.Join(upstream, "*.md"))
