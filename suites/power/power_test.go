@@ -29,9 +29,9 @@ func TestPower(t *testing.T) {
 // The suites promise to keep these limits.
 const (
 	cpuMedian    = 500 * time.Millisecond // processor time until the finding, without the build
-	cpuMax       = 12 * time.Second       // the most is about 5 s; a busy machine needs more processor time for the same
+	cpuMax       = 20 * time.Second       // the most is about 14 s, for 900 runs; a busy machine needs more processor time for the same
 	eventsMedian = 12                     // median number of steps of the smallest cases
-	mutantsMin   = 120                    // with fewer mutants, the other figures prove less
+	mutantsMin   = 130                    // with fewer mutants, the other figures prove less
 )
 
 // runsMax is the default of the flag --runs of `go run ./suites/power/mutants`. That command
