@@ -57,15 +57,9 @@ func (d *drawing) inFiles() bool {
 	return set[configuration.Storage.Key] == "" && (!changed || inline == "0b")
 }
 
-// outgrows says whether the state of the job may come to a limit. Then its checkpoints rightly fail,
-// and it cannot finish.
-func (d *drawing) outgrows() bool {
-	_, heap := d.scenario.Cluster.Settings[configuration.Heap.Key]
-	_, frame := d.scenario.Cluster.Settings[configuration.FrameSize.Key]
-	inMemory := d.scenario.Cluster.Settings[configuration.Storage.Key] != ""
-	payload := d.scenario.Workload.Payload
-	return payload >= hugePayload || (payload >= largePayload && (heap || (frame && (inMemory || !d.inFiles()))))
-}
+// outgrows says whether the state of the job comes to the limit of the JobManager's memory. Then its
+// checkpoints rightly fail, and at last the job.
+func (d *drawing) outgrows() bool { return d.scenario.Workload.Payload >= hugePayload }
 
 // usual stands for a key that is not set.
 const usual = "usual"
@@ -118,11 +112,11 @@ func (d *drawing) payload() {
 	}
 	if w.Payload >= largePayload {
 		w.Splits, w.Records, w.Uneven, w.Idle = 1, 6, false, 0
-	}
-	if w.Payload >= hugePayload { // all state has one key, so that it comes to the limit after half of the records
-		w.Keys, w.Records = 1, 12
-		delete(d.scenario.Cluster.Settings, configuration.Heap.Key) // with one of these two, no checkpoint would complete
+		delete(d.scenario.Cluster.Settings, configuration.Heap.Key) // with one of these two, no checkpoint might complete
 		delete(d.scenario.Cluster.Settings, configuration.FrameSize.Key)
+	}
+	if d.outgrows() { // all state has one key, so that it comes to the limit after half of the records
+		w.Keys, w.Records = 1, 12
 	}
 }
 
@@ -140,11 +134,18 @@ func (d *drawing) job() {
 		j.Timeout = d.millis("timeout", 200, 400)
 	}
 	j.Restarts, j.Tolerable = 50, d.tolerable()
+	if d.outgrows() {
+		j.Restarts, j.Tolerable = outgrownRestarts, 0
+	}
 	d.now = *j
 }
 
 // parallelismMost is the greatest maximum parallelism.
 const parallelismMost = 32_768
+
+// outgrownRestarts is the number of restarts of a job whose state comes to a limit. Faults use up some
+// of them.
+const outgrownRestarts = 10
 
 // keyGroups draws the maximum parallelism. Up to 128 and above, a key group has one byte in a key or
 // two.
@@ -165,7 +166,7 @@ func (d *drawing) keyGroups() {
 
 // tolerable draws how many checkpoints may fail in a row.
 func (d *drawing) tolerable() int {
-	if d.scenario.Job.Timeout < time.Second || d.outgrows() || d.one("tolerable failures", "many", "few") == "many" {
+	if d.scenario.Job.Timeout < time.Second || d.one("tolerable failures", "many", "few") == "many" {
 		return 50
 	}
 	return d.Int("few failures", 0, 2)

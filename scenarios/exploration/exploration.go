@@ -142,17 +142,19 @@ func (d *drawing) end() scenarios.Scenario {
 }
 
 // last adds the steps that end the last job. Mostly it reads its whole input, because only then all
-// of its output can be judged.
+// of its output can be judged. A job whose state comes to a limit must fail.
 func (d *drawing) last() {
-	canceled := d.outgrows()
-	if !canceled && d.one("last", "finished", "finished", "finished", "finished", "finished", "canceled") == "canceled" {
-		canceled = true
+	status := storage.Finished
+	switch {
+	case d.outgrows():
+		status = storage.Failed
+	case d.one("last", "finished", "finished", "finished", "finished", "finished", "canceled") == "canceled":
+		status = storage.Canceled
 		d.complete(1)
+		d.add(scenarios.Step{Cancel: d.current})
 	}
-	if canceled {
+	if status != storage.Finished {
 		d.scenario.Requirements = []string{"LIV-01"}
-		d.add(scenarios.Step{Cancel: d.current}, scenarios.Step{Await: &scenarios.Await{Job: d.current, Status: storage.Canceled}})
-		return
 	}
-	d.add(scenarios.Step{Await: &scenarios.Await{Job: d.current, Status: storage.Finished}})
+	d.add(scenarios.Step{Await: &scenarios.Await{Job: d.current, Status: status}})
 }
