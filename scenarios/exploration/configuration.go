@@ -16,7 +16,7 @@ func (d *drawing) begin(name string) {
 		Requirements: []string{"REC-02", "LIV-01"}, Bound: time.Minute,
 		Cluster: scenarios.Cluster{TaskManagers: d.Int("taskManagers", 1, 3), Retained: d.Int("retained", 1, 3)},
 	}
-	if d.seldom("retain all", 8) {
+	if d.seldom("retain all", 4) {
 		d.scenario.Cluster.Retained = retainedAll
 	}
 	if d.some("high availability") {

@@ -32,7 +32,7 @@ func (d *drawing) happen() {
 		"kill a TaskManager", "kill a TaskManager mid-checkpoint", "kill a TaskManager mid-checkpoint", "kill again", "pause a TaskManager",
 		"kill a TaskManager before an operation", "kill a TaskManager before an operation", "kill a TaskManager after an operation",
 		"checkpoint", "checkpoints", "savepoint", "stop and resume", "stop and resume", "stop and resume",
-		"fail an operation", "lose an operation", "fail checkpoints in a row", "cut a TaskManager", "break the connections of a TaskManager",
+		"fail an operation", "lose an operation", "fail checkpoints in a row", "fail checkpoints in a row", "cut a TaskManager", "break the connections of a TaskManager",
 		"delay connections", "put a clock forward", "let a clock drift",
 	}
 	if d.now.Retention == storage.RetainOnCancellation {
@@ -259,7 +259,7 @@ func (d *drawing) failOperation() {
 func (d *drawing) failInARow() {
 	publish := faults.Moment{When: faults.On, Operation: faults.Operation{Kind: faults.Change, Phase: faults.Publish}}
 	killed := d.Int("killed after", 0, 3) // 0: no kill
-	for n := range d.Int("in a row", 2, 4) {
+	for n := range d.Int("in a row", 3, 5) {
 		d.strike(faults.Fault{Action: faults.Fail{Errno: syscall.EIO}, Moment: publish})
 		d.need(2 * d.now.Interval)
 		if n+1 == killed {
@@ -385,9 +385,9 @@ func (d *drawing) resume(from source) {
 // crashSoon kills a process during one of the first checkpoints of a job that was just resumed. What
 // the job took over from the one before is most in danger then.
 func (d *drawing) crashSoon() {
-	crashes := []string{"no crash", "no crash", "kill a TaskManager before an operation"}
+	crashes := []string{"no crash", "kill a TaskManager before an operation"}
 	if d.scenario.Cluster.JobManagers > 0 {
-		crashes = append(crashes, "kill the JobManager before an operation", "kill the JobManager after an operation")
+		crashes = append(crashes, "kill the JobManager before an operation", "kill the JobManager before an operation", "kill the JobManager after an operation")
 	}
 	if crash := d.one("crash after a resume", crashes...); crash != "no crash" {
 		d.disturb(crash)

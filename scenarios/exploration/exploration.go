@@ -118,7 +118,7 @@ func (d *drawing) steps() {
 	if d.outgrows() {
 		d.complete(1)
 	}
-	for range d.Int("things that happen", 1, stepsMax) {
+	for range d.Int("things that happen", 2, stepsMax) {
 		d.happen()
 	}
 }
