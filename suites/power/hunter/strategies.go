@@ -85,8 +85,8 @@ func storageOf(seed uint64) reference.Simulated {
 // The strategy of Snapback's own suites alternates between two stages: power losses and explored
 // scenarios. These are the numbers of runs in one stage before the other stage begins again.
 const (
-	losses = 30  // recoveries after power losses
-	draws  = 150 // explored scenarios
+	losses = 60  // recoveries after power losses
+	draws  = 180 // explored scenarios
 )
 
 // areasFirst lists the areas of the catalogue whose scenarios need only a few milliseconds.
