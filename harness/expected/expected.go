@@ -114,8 +114,8 @@ func (l List) Of(scenario string, on history.Target) List {
 
 // Explored returns an entry that expects the failure of an explored scenario. The scenario has all
 // tags of the entry. Each requirement that failed must be named by such an entry. Several bugs may
-// show in one run, so it need not be the same entry for all. An explored scenario is drawn by chance, so an entry does not say that it
-// must fail.
+// show in one run, so it need not be the same entry for all. An explored scenario is drawn by
+// chance, so an entry does not say that it must fail.
 func (l List) Explored(s scenarios.Scenario, on history.Target, requirements []oracle.RequirementVerdict) (Failure, bool) {
 	tags := exploration.Tags(s)
 	entries := l.Of(s.Name, on)
