@@ -13,7 +13,6 @@ var LeftOut = map[string]string{
 	"Refusal.Why":                 "a refusal is judged by what it leaves, not by its words",
 	"Workload.TransactionTimeout": "the reference has no Kafka",
 	"Workload.Connectors":         "the reference has no Kafka and no FileSink",
-	"Job.Restarts":                "a job with few restarts may rightly fail, and then nothing is shown",
 	"Job.Settings":                "settings are drawn for the cluster",
 	"Step.Arm":                    "the steps that follow could end before the fault fires, and then the run is void",
 	"Step.Recover":                "only power losses need it, and they are drawn elsewhere: see explore.CrashPoints",
