@@ -131,7 +131,7 @@ func TestModesAreAlike(t *testing.T) {
 func determined(s scenarios.Scenario) bool {
 	drained := slices.ContainsFunc(s.Steps, func(step scenarios.Step) bool { return step.Savepoint != nil && step.Savepoint.Stop == scenarios.Drain })
 	last := s.Steps[len(s.Steps)-2].Await
-	return last.Status == storage.Finished && !(drained && s.Workload.Name == workload.Windows)
+	return last.Status == storage.Finished && (!drained || s.Workload.Name != workload.Windows)
 }
 
 // mode is one way in which a job takes checkpoints: with a state backend, with aligned or unaligned
