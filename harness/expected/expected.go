@@ -11,6 +11,7 @@ package expected
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed" // embeds flink.yaml
 	"errors"
 	"fmt"
@@ -119,7 +120,7 @@ func (l List) Of(scenario string, on history.Target) List {
 func (l List) Explored(s scenarios.Scenario, on history.Target, requirements []oracle.RequirementVerdict) (Failure, bool) {
 	tags := exploration.Tags(s)
 	entries := l.Of(s.Name, on)
-	var found List
+	var found *Failure
 	for _, r := range requirements {
 		if r.Verdict != oracle.Fail {
 			continue
@@ -128,12 +129,12 @@ func (l List) Explored(s scenarios.Scenario, on history.Target, requirements []o
 		if i < 0 {
 			return Failure{}, false
 		}
-		found = append(found, entries[i])
+		found = cmp.Or(found, &entries[i])
 	}
-	if len(found) == 0 {
+	if found == nil {
 		return Failure{}, false
 	}
-	return found[0], true
+	return *found, true
 }
 
 // explains says whether the entry allows a requirement to fail in an explored scenario with these tags.

@@ -24,42 +24,25 @@ const blocksKept = 2
 // The same seed always gives the same scenario. To draw one, the scenarios before it in its block
 // are drawn, too. Several goroutines may use the same Blocks.
 type Blocks struct {
-	mu      sync.Mutex
-	blocks  []*block // the one that was used last comes last
-	covered *Coverage
+	mu     sync.Mutex
+	blocks []*block // the one that was used last comes last
 }
 
-// NewBlocks returns blocks of which no scenario was asked for yet.
-func NewBlocks() *Blocks { return &Blocks{covered: NewCoverage()} }
+// NewBlocks returns all blocks. None of their scenarios is drawn yet.
+func NewBlocks() *Blocks { return &Blocks{} }
 
 // Name returns the name of the scenario of a seed.
 func Name(seed uint64) string { return fmt.Sprintf("explored/seed-%d", seed) }
 
 // Draw returns the scenario of a seed.
-func (b *Blocks) Draw(seed uint64) scenarios.Scenario {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	drawn := b.drawn(seed)
-	b.covered.Add(drawn.recorded)
-	return drawn.scenario
-}
+func (b *Blocks) Draw(seed uint64) scenarios.Scenario { return b.drawn(seed).scenario }
 
 // Recorded returns the choices of the scenario of a seed.
-func (b *Blocks) Recorded(seed uint64) *Recorded {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.drawn(seed).recorded
-}
-
-// Covered says what share of the combinations of choices the scenarios have that [Blocks.Draw]
-// returned so far. See [Reached].
-func (b *Blocks) Covered() Share {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.covered.Share()
-}
+func (b *Blocks) Recorded(seed uint64) *Recorded { return b.drawn(seed).recorded }
 
 func (b *Blocks) drawn(seed uint64) drawn {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	in := b.block(seed - seed%BlockSize)
 	for next := in.first + uint64(len(in.drawn)); next <= seed; next++ {
 		scenario, recorded := Record(Name(next), in.begin(next))

@@ -41,17 +41,18 @@ func TestTheChoicesOfABlockAreRecorded(t *testing.T) {
 // The scenarios of one block have a tenth more pairs of choices than as many scenarios that are drawn
 // each for itself, and no share is above one.
 func TestABlockCoversPairs(t *testing.T) {
-	together, alone := exploration.NewBlocks(), exploration.NewCoverage()
+	blocks := exploration.NewBlocks()
+	together, alone := exploration.NewCoverage(), exploration.NewCoverage()
 	for seed := range uint64(exploration.BlockSize) {
-		together.Draw(seed)
+		together.Add(blocks.Recorded(seed))
 		_, recorded := exploration.Record(exploration.Name(seed), exploration.Seeded(seed))
 		alone.Add(recorded)
 	}
-	t.Logf("together %+v, alone %+v", together.Covered(), alone.Share())
-	if together.Covered().Pairs < 1.1*alone.Share().Pairs {
-		t.Errorf("want a tenth more pairs together, got %+v, and alone %+v", together.Covered(), alone.Share())
+	t.Logf("together %+v, alone %+v", together.Share(), alone.Share())
+	if together.Share().Pairs < 1.1*alone.Share().Pairs {
+		t.Errorf("want a tenth more pairs together, got %+v, and alone %+v", together.Share(), alone.Share())
 	}
-	if share := together.Covered(); share.Pairs > 1 || share.Triples > 1 {
+	if share := together.Share(); share.Pairs > 1 || share.Triples > 1 {
 		t.Errorf("want shares of at most 1, got %+v: measure Reached again", share)
 	}
 }

@@ -90,7 +90,8 @@ func (d *drawing) workload() {
 // few of them.
 const largePayload = 1000
 
-// hugePayload is the number of bytes in a record of which a few do not fit into a JobManager.
+// hugePayload is a number of bytes. A few records of this size do not fit into the memory of a
+// JobManager.
 const hugePayload = 1 << 20
 
 // payload draws how many bytes each record adds to the state. The large ones do not fit into a

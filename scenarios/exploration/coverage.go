@@ -1,6 +1,10 @@
 package exploration
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"github.com/snapback/snapback/storage/configuration"
+)
 
 // Coverage says which pairs of choices some scenarios have, and which triples. Triples are counted
 // only among the choices that a recovery depends on.
@@ -9,7 +13,8 @@ import "math/bits"
 // counts as several labels.
 type Coverage struct {
 	ids     map[feature]int
-	serious []int // the place of a choice among those that a recovery depends on; -1: it is not one of them
+	serious []int // the number of a choice among those that a recovery depends on; -1: it is not one of them
+	numbers int   // how many choices a recovery depends on
 	pairs   combinations
 	triples combinations
 
@@ -28,7 +33,8 @@ type feature struct {
 // recovering lists the labels of the choices that a recovery depends on.
 var recovering = map[string]bool{
 	"thing": true, "backend": true, "barriers": true, "retention": true, "claim mode": true, "high availability": true, "workload": true,
-	"kill the JobManager": true, "parallelism": true, "new parallelism": true, "retained": true, "phase": true, "crash after a resume": true, "from": true, "execution.checkpointing.storage": true,
+	"parallelism": true, "new parallelism": true, "retained": true, "phase": true, "crash after a resume": true, "from": true,
+	configuration.Storage.Key: true,
 }
 
 // NewCoverage returns the coverage of no scenario.
@@ -44,20 +50,14 @@ func (c *Coverage) id(f feature) int {
 	if !known {
 		id = len(c.ids)
 		c.ids[f] = id
-		place := -1
+		number := -1
 		if recovering[f.label] {
-			place = c.countSerious()
+			number = c.numbers
+			c.numbers++
 		}
-		c.serious = append(c.serious, place)
+		c.serious = append(c.serious, number)
 	}
 	return id
-}
-
-func (c *Coverage) countSerious() (n int) {
-	for _, place := range c.serious {
-		n = max(n, place+1)
-	}
-	return n
 }
 
 // gain returns how many combinations with the choices of the scenario are new.
@@ -158,7 +158,7 @@ func triple(a, b, c int) int {
 // class is a range of values that are taken for alike.
 type class struct{ name, low, high int }
 
-// smallRange is the greatest number of values of which each is a class of its own.
+// smallRange is a number of values. In a range with no more values, each value is a class of its own.
 const smallRange = 24
 
 // classes returns the classes of the values from low to high. In a large range these are the

@@ -3,6 +3,7 @@ package exploration
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
@@ -372,8 +373,8 @@ func (d *drawing) resume(from source) {
 		submit.ClaimMode = storage.NoClaim
 	}
 	d.legacy = d.legacy || submit.ClaimMode == storage.Legacy
-	if submit.ClaimMode == storage.Claim {
-		d.drop(from.job)
+	if submit.ClaimMode == storage.Claim { // the checkpoint belongs to the next job then
+		d.sources = slices.DeleteFunc(d.sources, func(s source) bool { return s.job == from.job })
 	}
 	if d.seldom("damage", 8) {
 		d.refused(submit)
@@ -392,17 +393,6 @@ func (d *drawing) crashSoon() {
 	if crash := d.one("crash after a resume", crashes...); crash != "no crash" {
 		d.disturb(crash)
 	}
-}
-
-// drop removes a job from the sources, because another job has claimed one of its checkpoints.
-func (d *drawing) drop(job string) {
-	var left []source
-	for _, s := range d.sources {
-		if s.job != job {
-			left = append(left, s)
-		}
-	}
-	d.sources = left
 }
 
 // refused damages metadata, so that a job cannot be submitted, and restores the metadata. The

@@ -70,7 +70,7 @@ type drawing struct {
 	faulted  bool          // whether one of the steps so far is a fault
 	late     bool          // whether a fault may take effect later, and interrupt a later step
 	needed   time.Duration // the time for which the steps so far need input
-	sources  []source      // the jobs, of those that were canceled, of which a retained checkpoint is certainly left
+	sources  []source      // canceled jobs that certainly still have a retained checkpoint
 	legacy   bool          // whether a job was resumed in claim mode LEGACY; then nobody may claim what it was resumed from
 	only     Only
 	modes    []storage.ClaimMode               // the claim modes to choose from

@@ -63,7 +63,7 @@ func (e *engine) begin(name string) {
 		Requirements: []string{"REC-02", "REC-03", "LIV-01"}, Bound: time.Minute,
 		Cluster: scenarios.Cluster{TaskManagers: 1 + (e.Int("taskManagers", 0, 4)+1)/2, Retained: e.Int("retained", 1, 3)},
 	}
-	if e.Int("retain all", 0, 3) == 3 {
+	if e.seldom("retain all", 4) {
 		e.scenario.Cluster.Retained = retainedAll
 	}
 	if e.has(scenarios.HA) && e.some("high availability") {
@@ -248,7 +248,7 @@ func (e *engine) cancelAndResume(from *link) {
 	if submit.ClaimMode == storage.Claim {
 		from.left--
 	}
-	if e.Int("damage", 0, 7) == 7 {
+	if e.seldom("damage", 8) {
 		e.refused(submit)
 	}
 	e.submit(submit)

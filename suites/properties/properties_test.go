@@ -75,7 +75,9 @@ func TestCampaign(t *testing.T) {
 	campaign := explore.Campaign{
 		Target: reference.Simulated{}, Stride: 1, Parallel: runtime.NumCPU(), Timeout: time.Minute,
 		Draw: exploration.NewBlocks().Draw,
-		Skip: map[uint64]bool{3908: true}, // open: REC-03, a split of a job that resumes from a savepoint puts out too small a count at its end
+		// Open, a mistake of the reference: a subtask that finishes early takes its part of a union list
+		// along, and a later savepoint does not hold it. Flink refuses such a savepoint.
+		Skip: map[uint64]bool{3908: true},
 	}
 	for _, c := range []struct {
 		first uint64
@@ -103,11 +105,8 @@ func TestCampaign(t *testing.T) {
 func TestModesAreAlike(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		drawn := exploration.Draw("explored/rapid", choices{t})
-		if drawn.Job.AtLeastOnce {
-			t.Skip("the output of at-least-once is not determined")
-		}
 		if !determined(drawn) {
-			t.Skip("when the job is canceled, or its windows are drained, decides about the output")
+			t.Skip("the output is not determined")
 		}
 		seed := rapid.Uint64Range(0, 1000).Draw(t, "schedule")
 		var first string
@@ -126,12 +125,12 @@ func TestModesAreAlike(t *testing.T) {
 	})
 }
 
-// determined says whether the output of a scenario depends on no moment: the last job finishes, and
-// no window is drained before its end.
+// determined says whether the output of a scenario depends on no moment: each record is applied
+// exactly once, the last job finishes, and no window is drained before its end.
 func determined(s scenarios.Scenario) bool {
 	drained := slices.ContainsFunc(s.Steps, func(step scenarios.Step) bool { return step.Savepoint != nil && step.Savepoint.Stop == scenarios.Drain })
 	last := s.Steps[len(s.Steps)-2].Await
-	return last.Status == storage.Finished && (!drained || s.Workload.Name != workload.Windows)
+	return !s.Job.AtLeastOnce && last.Status == storage.Finished && (!drained || s.Workload.Name != workload.Windows)
 }
 
 // mode is one way in which a job takes checkpoints: with a state backend, with aligned or unaligned

@@ -132,11 +132,6 @@ func (o exploreOptions) validate() (first, stride uint64, err error) {
 	return o.seed + i - 1, n, nil
 }
 
-// garbage is the share of new memory, in percent of the memory in use, after which garbage is
-// collected. A simulated run needs little memory, and takes a third less time with four times Go's
-// default.
-const garbage = 400
-
 func exploreSeeds(command *cobra.Command, o exploreOptions) error {
 	first, stride, err := o.validate()
 	if err != nil {
@@ -157,7 +152,7 @@ func exploreSeeds(command *cobra.Command, o exploreOptions) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	debug.SetGCPercent(garbage)
+	debug.SetGCPercent(explore.GarbagePercent)
 	blocks := exploration.NewBlocks()
 	campaign := explore.Campaign{
 		Target: target, First: first, Stride: stride, Runs: o.runs, Parallel: o.parallel,
@@ -173,7 +168,7 @@ func exploreSeeds(command *cobra.Command, o exploreOptions) error {
 		version(), runtime.Version(), campaign.Target.Describe(), first, o.parallel)
 	var failed *run.Result
 	campaign.Run(ctx, func(seed uint64, result run.Result) {
-		seen.add(result, campaign.Draw(seed))
+		seen.add(result, blocks.Draw(seed), blocks.Recorded(seed))
 		if failing(result.Verdict) {
 			if failed == nil {
 				failed = &result
@@ -191,7 +186,7 @@ func exploreSeeds(command *cobra.Command, o exploreOptions) error {
 			return err
 		}
 	}
-	_, _ = fmt.Fprint(out, seen.covered(blocks.Covered()))
+	_, _ = fmt.Fprint(out, seen.covered())
 	_, _ = fmt.Fprintf(out, "DONE %s (seeds from %d)\n", seen.line(), first)
 	switch {
 	case failed != nil:
@@ -253,14 +248,16 @@ type explored struct {
 	verdicts    map[oracle.Verdict]int
 	faults      map[string]int
 	features    map[string]int
+	coverage    *exploration.Coverage
 }
 
 func newExplored(o exploreOptions) *explored {
-	return &explored{began: time.Now(), said: time.Now(), twice: o.twice, verdicts: map[oracle.Verdict]int{}, faults: map[string]int{}, features: map[string]int{}}
+	return &explored{began: time.Now(), said: time.Now(), twice: o.twice, verdicts: map[oracle.Verdict]int{}, faults: map[string]int{}, features: map[string]int{}, coverage: exploration.NewCoverage()}
 }
 
-func (e *explored) add(result run.Result, s scenarios.Scenario) {
+func (e *explored) add(result run.Result, s scenarios.Scenario, made *exploration.Recorded) {
 	e.runs++
+	e.coverage.Add(made)
 	e.verdicts[result.Verdict]++
 	for _, r := range result.Numbers.Recoveries {
 		if fault, err := faults.Parse(r.Fault); err == nil {
@@ -294,7 +291,7 @@ func (e *explored) line() string {
 
 // covered returns three lines: how many runs had each feature, how often each kind of fault struck,
 // and what share of the combinations of choices the scenarios have.
-func (e *explored) covered(share exploration.Share) string {
+func (e *explored) covered() string {
 	var text strings.Builder
 	for _, kind := range []struct {
 		name   string
@@ -306,6 +303,7 @@ func (e *explored) covered(share exploration.Share) string {
 		}
 		_, _ = fmt.Fprintf(&text, "%s: %s\n", kind.name, strings.Join(parts, ", "))
 	}
+	share := e.coverage.Share()
 	_, _ = fmt.Fprintf(&text, "covered %.0f%% of the pairs of choices, and %.0f%% of the triples that a recovery depends on\n", 100*share.Pairs, 100*share.Triples)
 	return text.String()
 }

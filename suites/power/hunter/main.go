@@ -26,12 +26,8 @@ import (
 // endless.
 const timeout = 10 * time.Second
 
-// garbage is the share of new memory, in percent of the memory in use, after which garbage is
-// collected. A hunter lives for seconds, and saves a third of its time with four times Go's default.
-const garbage = 400
-
 func main() {
-	debug.SetGCPercent(garbage)
+	debug.SetGCPercent(explore.GarbagePercent)
 	var order power.Order
 	if err := json.NewDecoder(os.Stdin).Decode(&order); err != nil {
 		fail(err)
